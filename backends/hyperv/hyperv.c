@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+/*
+ * hyperv: the reference TSC page, as the kernel shows it to every process.
+ *
+ * Reference: [1] Hyper-V TLFS, "Timers", HV_X64_MSR_REFERENCE_TSC.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "counter.h"
+#include "hyperv_page.h"
+#include "text.h"
+
+/* Below kvmclock: its unit is 100 ns, and it stops while the partition is
+ * saved or paused. See kvmclock.c. */
+#define QUALITY 250
+
+#define MSR_REFERENCE_TSC 0x40000021U
+#define MSR_ENABLE 1ULL
+/* Bits 11:1 are to be preserved, see [1]. */
+#define MSR_PRESERVE 0xffeULL
+
+struct hyperv {
+	struct page page;
+	int wrote_msr;
+};
+
+/* In ring 0 the page is wherever the guest tells the hypervisor. */
+static int enable_page(struct hyperv *hv, const struct paraclock_options *opts)
+{
+	const struct paraclock_env *env = hv->page.env;
+	uint64_t value;
+	int ret;
+
+	if (!env->wrmsr || !env->rdmsr || !hv->page.map.phys)
+		return 0;
+	ret = env->rdmsr(env->ctx, MSR_REFERENCE_TSC, &value);
+	if (!ret)
+		ret = env->wrmsr(env->ctx, MSR_REFERENCE_TSC,
+				 hv->page.map.phys | (value & MSR_PRESERVE) |
+					 MSR_ENABLE);
+	if (ret) {
+		TEXT(opts->detail, opts->detail_size,
+		     "MSR 0x40000021 cannot be written");
+		return ret;
+	}
+	hv->wrote_msr = 1;
+	return 0;
+}
+
+static void hyperv_close(void *state)
+{
+	struct hyperv *hv = state;
+	const struct paraclock_env *env = hv->page.env;
+
+	if (hv->wrote_msr)
+		(void)env->wrmsr(env->ctx, MSR_REFERENCE_TSC, 0);
+	paraclock_page_close(&hv->page);
+	env->free(env->ctx, hv);
+}
+
+static int hyperv_open(const struct paraclock_env *env,
+		       const struct paraclock_options *opts, void **ret_state)
+{
+	struct hyperv *hv = env->alloc(env->ctx, sizeof(*hv));
+	int ret;
+
+	if (!hv)
+		return -ENOMEM;
+	memset(hv, 0, sizeof(*hv));
+	ret = paraclock_page_open(&hv->page, env, &hyperv_shape, opts);
+	if (ret) {
+		env->free(env->ctx, hv);
+		return ret;
+	}
+	ret = opts->device ? 0 : enable_page(hv, opts);
+	if (ret) {
+		hyperv_close(hv);
+		return ret;
+	}
+	*ret_state = hv;
+	return 0;
+}
+
+/* A page that was off through the whole bound is off: that is an answer. */
+static int read_page(struct hyperv *hv, struct hyperv_page *ret_page,
+		     uint64_t *ret_ticks)
+{
+	struct page_copy copy = { 0 };
+	int ret = paraclock_page_read(&hv->page, &copy);
+
+	if (ret == -EAGAIN && paraclock_page_busy(&hyperv_shape, copy.seq)) {
+		memset(ret_page, 0, sizeof(*ret_page));
+		*ret_ticks = counter_now(hv->page.env);
+		return 0;
+	}
+	if (ret)
+		return ret;
+	memcpy(ret_page, copy.word, sizeof(*ret_page));
+	*ret_ticks = copy.ticks;
+	return 0;
+}
+
+static int convert(struct hyperv *hv, const struct hyperv_page *page,
+		   uint64_t counter, struct paraclock_sample *ret_sample)
+{
+	const char *bad = NULL;
+	int ret = hyperv_convert(page, counter, ret_sample, &bad);
+
+	return bad ? paraclock_page_malformed(&hv->page, bad) : ret;
+}
+
+static int hyperv_get_line(void *state, struct paraclock_sample *ret_sample,
+			   struct paraclock_line *ret_line)
+{
+	struct hyperv *hv = state;
+	struct hyperv_page page;
+	uint64_t ticks;
+	int ret = read_page(hv, &page, &ticks);
+
+	if (!ret)
+		ret = convert(hv, &page, ticks, ret_sample);
+	if (ret)
+		return ret;
+	memset(ret_line, 0, sizeof(*ret_line));
+	/* The four words are watched, and an image may hold only three. */
+	if (hv->page.map.size >= sizeof(struct hyperv_page))
+		ret_line->page = hv->page.map.addr;
+	hyperv_line(&page, ret_sample, ret_line);
+	return 0;
+}
+
+static int hyperv_get_time(void *state, struct paraclock_sample *ret_sample)
+{
+	struct paraclock_line line;
+
+	return hyperv_get_line(state, ret_sample, &line);
+}
+
+static int hyperv_get_time_at(void *state, uint64_t counter,
+			      struct paraclock_sample *ret_sample)
+{
+	struct hyperv *hv = state;
+	struct hyperv_page page;
+	uint64_t ticks;
+	int ret = read_page(hv, &page, &ticks);
+
+	return ret ? ret : convert(hv, &page, counter, ret_sample);
+}
+
+static void hyperv_explain(void *state, int error,
+			   const struct paraclock_sample *sample, char *buf,
+			   size_t size)
+{
+	struct hyperv *hv = state;
+
+	if (error)
+		paraclock_page_explain(&hv->page, error, buf, size);
+	else if (sample && sample->reason == PARACLOCK_REASON_SEQUENCE)
+		TEXT(buf, size,
+		     "the hypervisor has switched the reference TSC page off "
+		     "(sequence 0), as while a machine is moved; if it stays "
+		     "off, only the kernel can read its clock");
+}
+
+const struct paraclock_backend paraclock_backend_hyperv = {
+	.size = sizeof(struct paraclock_backend),
+	.name = "hyperv",
+	.quality = QUALITY,
+	/* A jump of the parameters shows, a move that leaves none does not. */
+	.marker_class = PARACLOCK_MARKER_HEURISTIC,
+	.open = hyperv_open,
+	.get_time = hyperv_get_time,
+	.get_time_at = hyperv_get_time_at,
+	.get_line = hyperv_get_line,
+	.explain = hyperv_explain,
+	.close = hyperv_close,
+};

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hyper-V's reference TSC page, and its meaning.
+ *
+ * Source: Hyper-V TLFS, "Timers", partition reference TSC mechanism; Linux
+ * include/hyperv/hvgdk_mini.h.
+ */
+#ifndef HYPERV_PAGE_H
+#define HYPERV_PAGE_H
+
+#include <stddef.h>
+
+#include "page.h"
+
+struct hyperv_page {
+	uint32_t tsc_sequence; /* 0 (of old: 0xffffffff): the page is off */
+	uint32_t reserved1;
+	uint64_t tsc_scale; /* 2^-64 units of 100 ns per tick */
+	int64_t tsc_offset; /* 100 ns */
+	uint64_t reserved2;
+};
+_Static_assert(offsetof(struct hyperv_page, tsc_scale) == 8, "ABI");
+_Static_assert(offsetof(struct hyperv_page, tsc_offset) == 16, "ABI");
+_Static_assert(sizeof(struct hyperv_page) == 32, "four words to watch");
+
+extern const struct page_shape hyperv_shape;
+
+/* What the page says at a counter value; *ret_bad names a wrong field. */
+int hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
+		   struct paraclock_sample *ret_sample, const char **ret_bad);
+
+/* The same until it changes; sample is the one at some counter. */
+void hyperv_line(const struct hyperv_page *hv,
+		 const struct paraclock_sample *sample,
+		 struct paraclock_line *ret_line);
+
+#endif

@@ -1,0 +1,4 @@
+list(APPEND PARACLOCK_TABLES paraclock_backend_hyperv)
+list(APPEND PARACLOCK_BACKEND_SOURCES
+  backends/hyperv/hyperv.c
+  backends/hyperv/hyperv_read.c)

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+/*
+ * kvmclock: vCPU 0's pvclock page, as the kernel shows it to every process.
+ *
+ * References: [1] Linux Documentation/virt/kvm/x86/msr.rst, MSR 0x4b564d01;
+ * [2] Documentation/virt/kvm/x86/cpuid.rst, CLOCKSOURCE_STABLE.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "hypervisor.h"
+#include "pvclock.h"
+#include "text.h"
+
+/*
+ * Below a source that gives wall time with a bound (vmclock) and above one
+ * that stops with the partition (hyperv) only because nothing decides between
+ * them: no machine has both pages.
+ */
+#define QUALITY 300
+
+#define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01U
+#define MSR_ENABLE 1U
+#define KVM_FEATURE_CLOCKSOURCE_STABLE (1U << 24)
+
+struct kvmclock {
+	struct page page;
+	struct pvclock_limits limits;
+	uint32_t stale_version; /* settle(): not this one */
+	int wrote_msr;
+};
+
+/* KVM without this feature bit gives the stable flag no meaning, see [2]. */
+static uint8_t stable_mask(const struct paraclock_env *env)
+{
+	uint32_t base, regs[4];
+
+	if (paraclock_hypervisor_find(env, PARACLOCK_SIGNATURE_KVM, &base) ||
+	    env->cpuid(env->ctx, base + 1, 0, regs))
+		return PVCLOCK_TSC_STABLE;
+	return regs[0] & KVM_FEATURE_CLOCKSOURCE_STABLE ? PVCLOCK_TSC_STABLE
+							: 0;
+}
+
+static int read_page(struct kvmclock *kc, struct pvclock *ret_pv,
+		     uint64_t *ret_ticks)
+{
+	struct page_copy copy;
+	int ret = paraclock_page_read(&kc->page, &copy);
+
+	if (ret)
+		return ret;
+	memcpy(ret_pv, copy.word, sizeof(*ret_pv));
+	*ret_ticks = copy.ticks;
+	return 0;
+}
+
+/* The machine's own page, not an image: make sure of what it is. */
+static int check_live(struct kvmclock *kc, const struct paraclock_options *opts)
+{
+	const struct paraclock_env *env = kc->page.env;
+	struct pvclock pv;
+	uint64_t ticks;
+	int ret;
+
+	kc->limits.stable_mask = stable_mask(env);
+	if (env->wrmsr && kc->page.map.phys) {
+		ret = env->wrmsr(env->ctx, MSR_KVM_SYSTEM_TIME_NEW,
+				 kc->page.map.phys | MSR_ENABLE);
+		if (ret) {
+			TEXT(opts->detail, opts->detail_size,
+			     "MSR 0x4b564d01 cannot be written");
+			return ret;
+		}
+		kc->wrote_msr = 1;
+	}
+	ret = read_page(kc, &pv, &ticks);
+	/* Mid-update is the next read's business. */
+	if (ret == -EAGAIN)
+		return 0;
+	if (ret || !pvclock_is_sane(&pv)) {
+		TEXT(opts->detail, opts->detail_size,
+		     "the page where this kernel should show kvmclock holds "
+		     "something else; nothing of it can be trusted");
+		return ret ? ret : -EPROTO;
+	}
+	return 0;
+}
+
+static void kvmclock_close(void *state)
+{
+	struct kvmclock *kc = state;
+	const struct paraclock_env *env = kc->page.env;
+
+	if (kc->wrote_msr)
+		(void)env->wrmsr(env->ctx, MSR_KVM_SYSTEM_TIME_NEW, 0);
+	paraclock_page_close(&kc->page);
+	env->free(env->ctx, kc);
+}
+
+static int kvmclock_open(const struct paraclock_env *env,
+			 const struct paraclock_options *opts, void **ret_state)
+{
+	struct kvmclock *kc = env->alloc(env->ctx, sizeof(*kc));
+	int ret;
+
+	if (!kc)
+		return -ENOMEM;
+	memset(kc, 0, sizeof(*kc));
+	kc->limits.max_age_ns = opts->max_age_ns ? opts->max_age_ns
+						 : UINT64_MAX;
+	kc->limits.stable_mask = PVCLOCK_TSC_STABLE;
+	ret = paraclock_page_open(&kc->page, env, &pvclock_shape, opts);
+	if (ret) {
+		env->free(env->ctx, kc);
+		return ret;
+	}
+	ret = opts->device ? 0 : check_live(kc, opts);
+	if (ret) {
+		kvmclock_close(kc);
+		return ret;
+	}
+	*ret_state = kc;
+	return 0;
+}
+
+static int convert(struct kvmclock *kc, const struct pvclock *pv,
+		   uint64_t counter, struct paraclock_sample *ret_sample)
+{
+	const char *bad = NULL;
+	int ret = pvclock_convert(pv, &kc->limits, counter, ret_sample, &bad);
+
+	return bad ? paraclock_page_malformed(&kc->page, bad) : ret;
+}
+
+static int kvmclock_get_line(void *state, struct paraclock_sample *ret_sample,
+			     struct paraclock_line *ret_line)
+{
+	struct kvmclock *kc = state;
+	struct pvclock pv;
+	uint64_t ticks;
+	int ret = read_page(kc, &pv, &ticks);
+
+	if (!ret)
+		ret = convert(kc, &pv, ticks, ret_sample);
+	if (ret)
+		return ret;
+	memset(ret_line, 0, sizeof(*ret_line));
+	ret_line->page = kc->page.map.addr;
+	pvclock_line(&pv, &kc->limits, ret_sample, ret_line);
+	return 0;
+}
+
+static int kvmclock_get_time(void *state, struct paraclock_sample *ret_sample)
+{
+	struct paraclock_line line;
+
+	return kvmclock_get_line(state, ret_sample, &line);
+}
+
+static int kvmclock_get_time_at(void *state, uint64_t counter,
+				struct paraclock_sample *ret_sample)
+{
+	struct kvmclock *kc = state;
+	struct pvclock pv;
+	uint64_t ticks;
+	int ret = read_page(kc, &pv, &ticks);
+
+	return ret ? ret : convert(kc, &pv, counter, ret_sample);
+}
+
+/*
+ * KVM rewrites a vCPU's page when that vCPU next enters the guest, and the
+ * page that is visible here is vCPU 0's: after a migration it is the old
+ * host's until then, and nothing on it shows that. It is the new one when its
+ * version has moved since, or when code has run on CPU 0 since.
+ */
+static int kvmclock_settle(void *state, int noticed)
+{
+	struct kvmclock *kc = state;
+	const struct paraclock_env *env = kc->page.env;
+	uint64_t word;
+	uint32_t version;
+
+	if (paraclock_page_word(&kc->page, 0, &word))
+		return -EAGAIN;
+	version = (uint32_t)word;
+	if (noticed) {
+		/* An update under way may be one from before. */
+		kc->stale_version = version + (version & 1);
+	} else if (!(version & 1) && version != kc->stale_version) {
+		return 0;
+	}
+	if (env->run_on_cpu && !env->run_on_cpu(env->ctx, 0, noticed))
+		return 0;
+	return -EAGAIN;
+}
+
+static void kvmclock_explain(void *state, int error,
+			     const struct paraclock_sample *sample, char *buf,
+			     size_t size)
+{
+	struct kvmclock *kc = state;
+
+	if (error)
+		paraclock_page_explain(&kc->page, error, buf, size);
+	else if (sample && sample->reason == PARACLOCK_REASON_UNSTABLE)
+		TEXT(buf, size,
+		     "the host does not promise that the TSCs of all vCPUs "
+		     "agree (TSC_STABLE is clear), and only vCPU 0's page is "
+		     "visible here; use another source");
+	else if (sample && sample->reason == PARACLOCK_REASON_DISRUPTED)
+		TEXT(buf, size,
+		     "the machine was just moved, restored or paused, and "
+		     "vCPU 0 has not run since to have its page renewed; read "
+		     "again in a moment");
+}
+
+const struct paraclock_backend paraclock_backend_kvmclock = {
+	.size = sizeof(struct paraclock_backend),
+	.name = "kvmclock",
+	.quality = QUALITY,
+	/* A jump of the tuple shows, a move that leaves none does not. */
+	.marker_class = PARACLOCK_MARKER_HEURISTIC,
+	.open = kvmclock_open,
+	.get_time = kvmclock_get_time,
+	.get_time_at = kvmclock_get_time_at,
+	.get_line = kvmclock_get_line,
+	.settle = kvmclock_settle,
+	.explain = kvmclock_explain,
+	.close = kvmclock_close,
+};

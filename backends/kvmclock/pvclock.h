@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pvclock page of KVM and Xen, and its meaning.
+ *
+ * Source: Linux arch/x86/include/asm/pvclock-abi.h and
+ * Documentation/virt/kvm/x86/msr.rst (whose flag masks are bit numbers).
+ */
+#ifndef PVCLOCK_H
+#define PVCLOCK_H
+
+#include <stddef.h>
+
+#include "page.h"
+
+/* One vCPU's record. */
+struct pvclock {
+	uint32_t version; /* odd: being written */
+	uint32_t pad0;
+	uint64_t tsc_timestamp;	    /* ticks, at the reference point */
+	uint64_t system_time;	    /* ns, at the reference point */
+	uint32_t tsc_to_system_mul; /* 2^-32 ns per shifted tick */
+	int8_t tsc_shift;	    /* ticks << tsc_shift; < 0: to the right */
+	uint8_t flags;
+	uint8_t pad[2];
+};
+_Static_assert(offsetof(struct pvclock, tsc_timestamp) == 8, "ABI");
+_Static_assert(offsetof(struct pvclock, system_time) == 16, "ABI");
+_Static_assert(offsetof(struct pvclock, tsc_to_system_mul) == 24, "ABI");
+_Static_assert(offsetof(struct pvclock, tsc_shift) == 28, "ABI");
+_Static_assert(offsetof(struct pvclock, flags) == 29, "ABI");
+_Static_assert(sizeof(struct pvclock) == 32, "ABI");
+
+/* The records of all vCPUs agree. */
+#define PVCLOCK_TSC_STABLE 0x01U
+/* Flags that any host is known to set. */
+#define PVCLOCK_FLAGS_KNOWN 0x07U
+
+/* What the reader knows beside the page. */
+struct pvclock_limits {
+	uint64_t max_age_ns;
+	uint8_t stable_mask; /* PVCLOCK_TSC_STABLE, or 0: never stable */
+};
+
+extern const struct page_shape pvclock_shape;
+
+/* What the record says at a counter value; *ret_bad names a wrong field. */
+int pvclock_convert(const struct pvclock *pv,
+		    const struct pvclock_limits *limits, uint64_t counter,
+		    struct paraclock_sample *ret_sample, const char **ret_bad);
+
+/* The same until it changes; sample is the valid one at some counter. */
+void pvclock_line(const struct pvclock *pv, const struct pvclock_limits *limits,
+		  const struct paraclock_sample *sample,
+		  struct paraclock_line *ret_line);
+
+/* Is this a pvclock record at all, and not something else's page? */
+int pvclock_is_sane(const struct pvclock *pv);
+
+#endif

@@ -1,0 +1,3 @@
+list(APPEND PARACLOCK_TABLES paraclock_backend_tsc)
+list(APPEND PARACLOCK_BACKEND_SOURCES
+  backends/tsc/tsc.c)

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+/*
+ * tsc: this kernel's CLOCK_REALTIME at a counter value. No host is asked: a
+ * LOCAL source, for bare metal and for comparison.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "counter.h"
+#include "fixed.h"
+#include "text.h"
+
+/* Never by itself: it would steer the local clock by the local clock. */
+#define QUALITY (-100)
+
+/* A sandwich that an interrupt fell into is wide; of four, one is narrow. */
+#define SANDWICHES 4
+
+struct tsc {
+	const struct paraclock_env *env;
+	uint64_t mult; /* 2^-32 ns per tick */
+	uint8_t reason;
+	char clocksource[32];
+};
+
+static int tsc_open(const struct paraclock_env *env,
+		    const struct paraclock_options *opts, void **ret_state)
+{
+	struct paraclock_machine machine = { .size = sizeof(machine) };
+	struct tsc *tsc;
+
+	if (!env->describe || !env->read_clock) {
+		TEXT(opts->detail, opts->detail_size,
+		     "this env has no local clock");
+		return -EOPNOTSUPP;
+	}
+	if (opts->device) {
+		TEXT(opts->detail, opts->detail_size, "tsc has no device");
+		return -EINVAL;
+	}
+	if (env->describe(env->ctx, &machine) || !machine.counter_hz) {
+		TEXT(opts->detail, opts->detail_size,
+		     "the frequency of the counter cannot be had");
+		return -ENODEV;
+	}
+	tsc = env->alloc(env->ctx, sizeof(*tsc));
+	if (!tsc)
+		return -ENOMEM;
+	memset(tsc, 0, sizeof(*tsc));
+	tsc->env = env;
+	/* Rounded up: it only measures widths. */
+	tsc->mult = ((uint64_t)NSEC_PER_SEC << 32) / machine.counter_hz + 1;
+	memcpy(tsc->clocksource, machine.clocksource,
+	       sizeof(tsc->clocksource));
+	/* A kernel that does not trust the counter has seen it go wrong. */
+	if (!machine.invariant ||
+	    (machine.counter == PARACLOCK_COUNTER_X86_TSC &&
+	     strcmp(machine.clocksource, "tsc") != 0))
+		tsc->reason = PARACLOCK_REASON_UNSTABLE;
+	*ret_state = tsc;
+	return 0;
+}
+
+static void tsc_close(void *state)
+{
+	struct tsc *tsc = state;
+
+	tsc->env->free(tsc->env->ctx, tsc);
+}
+
+static int tsc_get_time(void *state, struct paraclock_sample *ret_sample)
+{
+	struct tsc *tsc = state;
+	const struct paraclock_env *env = tsc->env;
+	uint64_t width = UINT64_MAX;
+	struct paraclock_sample sample = {
+		.clock_error_ns = PARACLOCK_ERROR_UNKNOWN,
+		.valid = !tsc->reason,
+		.reason = tsc->reason,
+		.timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED,
+		.counter = env->counter_id,
+		.leap = PARACLOCK_LEAP_UNKNOWN,
+		.flags = PARACLOCK_FLAG_LOCAL,
+	};
+
+	for (unsigned int i = 0; i < SANDWICHES; i++) {
+		uint64_t before = counter_now(env);
+		int64_t ns;
+		int ret = env->read_clock(env->ctx, CLOCK_REALTIME, &ns);
+		uint64_t after = counter_now(env);
+
+		if (ret)
+			return ret;
+		if (after - before >= width)
+			continue;
+		width = after - before;
+		sample.host_ns = ns;
+		sample.host_tsc = before + width / 2;
+	}
+	/* The clock was read somewhere between the ends; 1: rounding. */
+	sample.pair_error_ns =
+		(uint64_t)(((u128)(width - width / 2) * tsc->mult) >> 32) + 1;
+	if (!sample.valid)
+		sample.pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
+	*ret_sample = sample;
+	return 0;
+}
+
+static void tsc_explain(void *state, int error,
+			const struct paraclock_sample *sample, char *buf,
+			size_t size)
+{
+	struct tsc *tsc = state;
+
+	if (!error && sample && sample->reason == PARACLOCK_REASON_UNSTABLE)
+		TEXT(buf, size,
+		     "the counter is not known to run at one rate on every "
+		     "CPU: it is not invariant, or the kernel's clocksource (",
+		     tsc->clocksource, ") is not tsc");
+}
+
+const struct paraclock_backend paraclock_backend_tsc = {
+	.size = sizeof(struct paraclock_backend),
+	.name = "tsc",
+	.quality = QUALITY,
+	.open = tsc_open,
+	.get_time = tsc_get_time,
+	.explain = tsc_explain,
+	.close = tsc_close,
+};

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* What a vmclock page's leap indicator means some time after its reference. */
+#ifndef LEAP_H
+#define LEAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <paraclock/clock.h>
+
+/* Leap indicator and TAI offset, at one instant. */
+struct leap_state {
+	uint8_t leap; /* the page's number; those of enum paraclock_leap */
+	uint8_t timescale;
+	bool tai_known;
+	int16_t tai_offset_sec;
+};
+
+/* Positive since 1972 and bound to stay so: a page with the sign turned
+ * round, as some drivers expect it, is not believed. */
+bool leap_tai_is_plausible(int16_t offset_sec);
+
+/*
+ * From the reference second to another, *sec, counted as if there were no
+ * leap seconds: correct *sec and the state. false: it cannot be known.
+ * The inserted second repeats the number of the one before it.
+ */
+bool leap_apply(struct leap_state *leap, int64_t ref_sec, int64_t *sec);
+
+/* Whole seconds after ref_sec for which leap_apply() changes nothing. */
+uint64_t leap_horizon_sec(const struct leap_state *leap, int64_t ref_sec);
+
+/* enum paraclock_leap. */
+uint8_t leap_for_sample(const struct leap_state *leap);
+
+/* First second after the UTC month that sec (since 1970) is in. */
+int64_t leap_month_end(int64_t sec);
+
+#endif

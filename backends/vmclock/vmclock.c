@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+/*
+ * vmclock: /dev/vmclockN, for its time and for its markers. On today's QEMU
+ * and Firecracker it has no time, only markers.
+ *
+ * Reference: [1] Linux drivers/ptp/ptp_vmclock.c, the misc device.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "text.h"
+#include "vmclock_page.h"
+
+/* The best there is: wall time, with the host's own bound and its own word on
+ * disruptions, on one page. */
+#define QUALITY 400
+
+struct vmclock {
+	struct page page;
+	struct vmclock_limits limits;
+};
+
+static int read_page(struct vmclock *vm, struct vmclock_page *ret_vc,
+		     uint64_t *ret_ticks)
+{
+	struct page_copy copy;
+	const char *bad;
+	int ret = paraclock_page_read(&vm->page, &copy);
+
+	if (ret)
+		return ret;
+	bad = vmclock_decode(&copy, ret_vc);
+	if (bad)
+		return paraclock_page_malformed(&vm->page, bad);
+	*ret_ticks = copy.ticks;
+	return 0;
+}
+
+static void vmclock_close(void *state)
+{
+	struct vmclock *vm = state;
+	const struct paraclock_env *env = vm->page.env;
+
+	paraclock_page_close(&vm->page);
+	env->free(env->ctx, vm);
+}
+
+/* Why there is no device, where firmware announces one. */
+static void explain_absence(const struct paraclock_env *env,
+			    const struct paraclock_options *opts)
+{
+	int where = PARACLOCK_FIRMWARE_NONE;
+
+	if (env->find_device)
+		where = env->find_device(env->ctx, "AMZNC10C",
+					 "amazon,vmclock");
+	if (where == PARACLOCK_FIRMWARE_NONE)
+		TEXT(opts->detail, opts->detail_size,
+		     "/dev/vmclock0: no such device, and firmware announces "
+		     "none; ask the host for one (QEMU 10: -device vmclock)");
+	else
+		TEXT(opts->detail, opts->detail_size,
+		     "/dev/vmclock0: no such device, but ",
+		     where == PARACLOCK_FIRMWARE_ACPI
+			     ? "ACPI announces AMZNC10C"
+			     : "the device tree announces amazon,vmclock",
+		     "; load ptp_vmclock (Linux 6.13 or later)");
+}
+
+static int vmclock_open(const struct paraclock_env *env,
+			const struct paraclock_options *opts, void **ret_state)
+{
+	struct vmclock *vm = env->alloc(env->ctx, sizeof(*vm));
+	int ret;
+
+	if (!vm)
+		return -ENOMEM;
+	memset(vm, 0, sizeof(*vm));
+	vm->limits.max_age_ns = opts->max_age_ns;
+	vm->limits.counter_id = env->counter_id;
+	ret = paraclock_page_open(&vm->page, env, &vmclock_shape, opts);
+	if (ret) {
+		if (ret == -ENODEV && !opts->device)
+			explain_absence(env, opts);
+		env->free(env->ctx, vm);
+		return ret;
+	}
+	*ret_state = vm;
+	return 0;
+}
+
+static int convert(struct vmclock *vm, const struct vmclock_page *vc,
+		   uint64_t counter, struct paraclock_sample *ret_sample)
+{
+	const char *bad = NULL;
+	int ret = vmclock_convert(vc, &vm->limits, counter, ret_sample, &bad);
+
+	return bad ? paraclock_page_malformed(&vm->page, bad) : ret;
+}
+
+static int vmclock_get_line(void *state, struct paraclock_sample *ret_sample,
+			    struct paraclock_line *ret_line)
+{
+	struct vmclock *vm = state;
+	const char *live = vm->page.map.addr;
+	struct vmclock_page vc;
+	uint64_t ticks;
+	int ret = read_page(vm, &vc, &ticks);
+
+	if (!ret)
+		ret = convert(vm, &vc, ticks, ret_sample);
+	if (ret)
+		return ret;
+	memset(ret_line, 0, sizeof(*ret_line));
+	if (live && vm->page.map.size >= sizeof(vc))
+		ret_line->page =
+			(const void *)(live + VMCLOCK_LINE_OFFSET);
+	vmclock_line(&vc, &vm->limits, ret_sample, ret_line);
+	return 0;
+}
+
+static int vmclock_get_time(void *state, struct paraclock_sample *ret_sample)
+{
+	struct paraclock_line line;
+
+	return vmclock_get_line(state, ret_sample, &line);
+}
+
+static int vmclock_get_time_at(void *state, uint64_t counter,
+			       struct paraclock_sample *ret_sample)
+{
+	struct vmclock *vm = state;
+	struct vmclock_page vc;
+	uint64_t ticks;
+	int ret = read_page(vm, &vc, &ticks);
+
+	return ret ? ret : convert(vm, &vc, counter, ret_sample);
+}
+
+/*
+ * Not under seq_count: a marker is one word that is never the same twice, and
+ * one that is seen before its update is complete is seen the sooner.
+ */
+static int vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
+{
+	struct vmclock *vm = state;
+	struct paraclock_marker marker = { 0 };
+	uint64_t head, flags;
+
+	if (paraclock_page_word(&vm->page, 0, &head) ||
+	    (uint32_t)head != VMCLOCK_MAGIC)
+		return paraclock_page_malformed(&vm->page,
+						"magic is not 0x4b4c4356");
+	if (paraclock_page_word(
+		    &vm->page, offsetof(struct vmclock_page, disruption_marker),
+		    &marker.disruption) ||
+	    paraclock_page_word(&vm->page, offsetof(struct vmclock_page, flags),
+				&flags))
+		return paraclock_page_malformed(&vm->page,
+						"size: no disruption_marker");
+	/* head's upper half is size. */
+	if (flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
+	    head >> 32 >= sizeof(struct vmclock_page))
+		(void)paraclock_page_word(
+			&vm->page,
+			offsetof(struct vmclock_page, vm_generation_counter),
+			&marker.generation);
+	*ret_marker = marker;
+	return 0;
+}
+
+static int vmclock_watch_marker(void *state, const uint64_t *ret_words[2])
+{
+	struct vmclock *vm = state;
+	const char *live = vm->page.map.addr;
+
+	if (!live || vm->page.map.size < sizeof(struct vmclock_page))
+		return -EOPNOTSUPP;
+	ret_words[0] = (const void *)(live + offsetof(struct vmclock_page,
+						      disruption_marker));
+	ret_words[1] = (const void *)(live + offsetof(struct vmclock_page,
+						      vm_generation_counter));
+	return 0;
+}
+
+static void vmclock_explain(void *state, int error,
+			    const struct paraclock_sample *sample, char *buf,
+			    size_t size)
+{
+	struct vmclock *vm = state;
+
+	if (error)
+		paraclock_page_explain(&vm->page, error, buf, size);
+	else if (sample && sample->reason == PARACLOCK_REASON_STATUS)
+		TEXT(buf, size,
+		     "the host vouches for no time on this page (QEMU and "
+		     "Firecracker never do): it shows disruptions only");
+	else if (sample && sample->reason == PARACLOCK_REASON_COUNTER)
+		TEXT(buf, size,
+		     "the page does not count with this machine's counter");
+	else if (sample && sample->reason == PARACLOCK_REASON_WINDOW)
+		TEXT(buf, size,
+		     "the page was not renewed for too long, or the counter is "
+		     "before its reference point; is its publisher alive?");
+}
+
+const struct paraclock_backend paraclock_backend_vmclock = {
+	.size = sizeof(struct paraclock_backend),
+	.name = "vmclock",
+	.quality = QUALITY,
+	.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
+	.open = vmclock_open,
+	.get_time = vmclock_get_time,
+	.get_time_at = vmclock_get_time_at,
+	.get_line = vmclock_get_line,
+	.get_marker = vmclock_get_marker,
+	.watch_marker = vmclock_watch_marker,
+	.explain = vmclock_explain,
+	.close = vmclock_close,
+};

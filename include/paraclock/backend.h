@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file backend.h
+ * For people who write a backend, bring their own outside world, or test.
+ *
+ * A backend answers one question as one atomic act: what did the host clock
+ * say, at which counter value, and is that a pair to correlate with? All else
+ * (markers, epochs, limits) the library does, the same for every backend.
+ */
+#ifndef PARACLOCK_BACKEND_H
+#define PARACLOCK_BACKEND_H
+
+#include <paraclock/clock.h>
+#include <paraclock/disruption.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A page that an env has mapped, or opened. */
+struct paraclock_mapping {
+	/** Where it can be read; NULL: only through env->pread on @c fd. */
+	const void *addr;
+	/** Bytes that may be read. */
+	size_t size;
+	/** Guest physical address, for MSRs; 0: unknown or not needed. */
+	uint64_t phys;
+	/** Descriptor that the env keeps for the mapping; -1: none. */
+	int fd;
+	/** The env's own. */
+	uint32_t cookie;
+	/** Set on failure only: a sentence that names what and why. */
+	char why[256];
+};
+
+/**
+ * The outside world.
+ *
+ * Each function gets @c ctx first, returns 0 or a negative errno and writes
+ * its outputs only on success. A NULL member means "cannot be had here"; what
+ * needs it then fails with -EOPNOTSUPP or -ENODEV. Everything that a read
+ * calls (counter, pread, read_clock, run_on_cpu, process_id) must be
+ * async-signal-safe if paraclock_read() is to be.
+ */
+struct paraclock_env {
+	/** sizeof(struct paraclock_env). */
+	size_t size;
+	/** Handed to each function. */
+	void *ctx;
+	/** enum paraclock_counter: which counter @c counter reads. */
+	uint8_t counter_id;
+	/** Read the counter, ordered after every earlier load; NULL: the CPU's
+	 * own instruction, inlined. */
+	uint64_t (*counter)(void *ctx);
+	/** May this thread read the counter? -EACCES: no. NULL: yes. */
+	int (*check_counter)(void *ctx);
+	/** CPUID; eax, ebx, ecx, edx. -EACCES: it is forbidden. */
+	int (*cpuid)(void *ctx, uint32_t leaf, uint32_t subleaf,
+		     uint32_t ret_regs[4]);
+	/** Read an MSR, in ring 0. */
+	int (*rdmsr)(void *ctx, uint32_t msr, uint64_t *ret_value);
+	/** Write an MSR, in ring 0. */
+	int (*wrmsr)(void *ctx, uint32_t msr, uint64_t value);
+	/**
+	 * Make a page readable: "pvclock", "hyperv" or "vmclock", where this
+	 * machine has it (@p path NULL) or at @p path: a device is mapped, a
+	 * regular file is left to @c pread. A load from what is handed out
+	 * must never fault. On failure only ret_map->why is written.
+	 */
+	int (*map_page)(void *ctx, const char *name, const char *path,
+			struct paraclock_mapping *ret_map);
+	/** Give back what map_page gave. */
+	void (*unmap_page)(void *ctx, struct paraclock_mapping *map);
+	/** Bytes read at @p offset, which may be fewer than @p n; or -errno. */
+	int64_t (*pread)(void *ctx, int fd, void *buf, size_t n,
+			 uint64_t offset);
+	/** Does firmware announce a device? enum paraclock_firmware. */
+	int (*find_device)(void *ctx, const char *acpi_hid,
+			   const char *compatible);
+	/** See paraclock_describe_machine(). */
+	int (*describe)(void *ctx, struct paraclock_machine *ret_machine);
+	/** A clock of the local kernel, ns; @p clock_id as clock_gettime(2). */
+	int (*read_clock)(void *ctx, int clock_id, int64_t *ret_ns);
+	/**
+	 * 0: the calling thread runs on that CPU, or (with @p go) ran there
+	 * since the call; its affinity is as before. -EAGAIN: it does not.
+	 */
+	int (*run_on_cpu)(void *ctx, unsigned int cpu, int go);
+	/** Not 0; another one in a forked child. */
+	uint32_t (*process_id)(void *ctx);
+	/** Memory, not initialised, aligned for any type. */
+	void *(*alloc)(void *ctx, size_t size);
+	/** Give back what alloc gave. */
+	void (*free)(void *ctx, void *ptr);
+};
+
+/**
+ * This machine's env: the one behind a NULL. A copy of it with some members
+ * replaced is the usual way to make one's own.
+ *
+ * @return The env, constant; NULL if this build has none (ring 0).
+ *
+ * Threads: any thread; async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API const struct paraclock_env *paraclock_default_env(void);
+
+/** line.flags: a jump between two lines is a disruption (HEURISTIC). */
+#define PARACLOCK_LINE_REBASE 0x1U
+
+/** Words at line.page that identify the state of the page. */
+#define PARACLOCK_LINE_WORDS 4
+
+/**
+ * What a page says until it changes: host_ns as an affine map of the counter.
+ *
+ * While the PARACLOCK_LINE_WORDS words at @c page equal @c key, and for
+ * base_tsc <= counter <= base_tsc + max_ticks:
+ *
+ *   host_ns = base_ns + floor((ticks * mult + frac) / 2^64)
+ *   clock_error_ns = error_ns + ceil(ticks * error_mult / 2^64)
+ *
+ * with ticks = (counter - base_tsc) & mask. Where mult or error_mult is
+ * rounded, @c guard and @c error_guard bound what that can add up to, in
+ * 2^-64 ns: a result that close to a whole ns is computed by get_line()
+ * instead, so that both ways give the same number.
+ */
+struct paraclock_line {
+	/** The live words, 8-byte aligned; NULL: none, always use get_line. */
+	const uint64_t *page;
+	/** What was there; set also when page is NULL. word[0] holds the
+	 * page's sequence. */
+	uint64_t key[PARACLOCK_LINE_WORDS];
+	/** Counter at the reference point, ticks. */
+	uint64_t base_tsc;
+	/** Ticks bits that count. */
+	uint64_t mask;
+	/** ns per tick, whole part. */
+	uint64_t mult_hi;
+	/** ns per tick, fraction, 2^-64 ns. */
+	uint64_t mult_lo;
+	/** Host clock at the reference point, ns. */
+	int64_t base_ns;
+	/** The same, fraction, 2^-64 ns. */
+	uint64_t frac;
+	/** Error bound of the product, 2^-64 ns; at most 2^62. */
+	uint64_t guard;
+	/** clock_error_ns at the reference point. */
+	uint64_t error_ns;
+	/** Growth of clock_error_ns, 2^-64 ns per tick. */
+	uint64_t error_mult;
+	/** As guard, for the error; 0 if error_mult is exact. */
+	uint64_t error_guard;
+	/** Ticks for which all this holds; 0 with @c usable 0. */
+	uint64_t max_ticks;
+	/** 1: the map may be used; 0: only key is set. */
+	uint8_t usable;
+	/** PARACLOCK_LINE_x. */
+	uint8_t flags;
+};
+
+/** A kind of source. Constant; must outlive what is opened with it. */
+struct paraclock_backend {
+	/** sizeof(struct paraclock_backend). */
+	size_t size;
+	/** [a-z0-9-]+, unique, never reused. */
+	const char *name;
+	/** Higher is tried first, below 0 (LOCAL) only by name. */
+	int quality;
+	/** enum paraclock_marker_class: what it promises that neither its
+	 * marker nor its line has jumped. */
+	uint8_t marker_class;
+	/**
+	 * Open the source; errors as paraclock_open(). On failure write a
+	 * sentence to @p opts's detail, if it has one.
+	 */
+	int (*open)(const struct paraclock_env *env,
+		    const struct paraclock_options *opts, void **ret_state);
+	/**
+	 * The pair, now. Sets every member but disruption and marker_class;
+	 * WIDE is the caller's to judge. NULL: a source of markers only.
+	 */
+	int (*get_time)(void *state, struct paraclock_sample *ret_sample);
+	/** The pair at a counter value of the past; may be NULL. */
+	int (*get_time_at)(void *state, uint64_t counter,
+			   struct paraclock_sample *ret_sample);
+	/**
+	 * As get_time, and what the same copy of the page says until it
+	 * changes; may be NULL. With it, reads need not come here at all.
+	 */
+	int (*get_line)(void *state, struct paraclock_sample *ret_sample,
+			struct paraclock_line *ret_line);
+	/** The marker now; NULL: a source of time only. */
+	int (*get_marker)(void *state, struct paraclock_marker *ret_marker);
+	/**
+	 * The live words behind get_marker, NULL for one that is not there;
+	 * -EOPNOTSUPP: none. May be NULL.
+	 */
+	int (*watch_marker)(void *state, const uint64_t *ret_words[2]);
+	/**
+	 * A marker of another source changed (@p noticed is 1: just now; 0: at
+	 * some time before). 0: what the page says now is known to be from
+	 * after it; -EAGAIN: not known yet. NULL: always known. Calls never
+	 * overlap.
+	 */
+	int (*settle)(void *state, int noticed);
+	/** More on an error or reason, as paraclock_explain(); may be NULL. */
+	void (*explain)(void *state, int error,
+			const struct paraclock_sample *sample, char *buf,
+			size_t size);
+	/** Close; never NULL. */
+	void (*close)(void *state);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: MIT
+/* Opening and closing: one source of time and every source of markers. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock_private.h"
+#include "counter.h"
+#include "text.h"
+
+/* Wider than any atomic pair, narrower than a system call's jitter. */
+#define MAX_PAIR_ERROR_NS 1000
+
+#define LEAF_AMD_FEATURES 0x80000001U
+#define FEATURE_RDTSCP (1U << 27) /* EDX */
+#define LEAF_AMD_FEATURES_2 0x80000021U
+#define FEATURE_LFENCE_SERIALISING (1U << 2) /* EAX */
+
+const struct paraclock_env *paraclock_default_env(void)
+{
+	return paraclock_builtin_env;
+}
+
+const char *paraclock_backend_name(const struct paraclock *clk)
+{
+	return clk ? clk->be->name : NULL;
+}
+
+/*
+ * lfence waits for earlier loads on every Intel CPU, and on an AMD one where
+ * it is dispatch serialising, which newer ones say in CPUID; on the others
+ * rdtscp is sure to, and a few ns slower.
+ */
+static uint32_t choose_counter(const struct paraclock_env *env)
+{
+	uint32_t regs[4];
+
+	if (env->counter)
+		return COUNTER_ENV;
+	if (!env->cpuid || env->cpuid(env->ctx, 0, 0, regs) ||
+	    (regs[2] != 0x444d4163 /* AuthenticAMD */ &&
+	     regs[2] != 0x656e6975 /* HygonGenuine */))
+		return COUNTER_FENCED;
+	if (!env->cpuid(env->ctx, 0x80000000U, 0, regs) &&
+	    regs[0] >= LEAF_AMD_FEATURES_2 &&
+	    !env->cpuid(env->ctx, LEAF_AMD_FEATURES_2, 0, regs) &&
+	    regs[0] & FEATURE_LFENCE_SERIALISING)
+		return COUNTER_FENCED;
+	if (!env->cpuid(env->ctx, LEAF_AMD_FEATURES, 0, regs) &&
+	    regs[3] & FEATURE_RDTSCP)
+		return COUNTER_RDTSCP;
+	return COUNTER_FENCED;
+}
+
+static void add_marker_source(struct paraclock *clk,
+			      const struct paraclock_backend *be, void *state)
+{
+	const uint64_t *words[2] = { NULL, NULL };
+
+	clk->marker[clk->n_markers].be = be;
+	clk->marker[clk->n_markers].state = state;
+	clk->n_markers++;
+	if (be->marker_class > clk->marker_class)
+		clk->marker_class = be->marker_class;
+	/* The hot read watches one source's words; with more it stays out. */
+	if (clk->n_markers > 1 || !be->watch_marker ||
+	    be->watch_marker(state, words)) {
+		clk->markers_in_memory = false;
+		return;
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		if (words[i])
+			clk->watch[i] = words[i];
+	}
+}
+
+/* A source of markers that is absent or broken is no reason not to open. */
+static void open_marker_sources(struct paraclock *clk)
+{
+	struct paraclock_options none = { .size = sizeof(none) };
+
+	clk->markers_in_memory = true;
+	if (clk->be->get_marker)
+		add_marker_source(clk, clk->be, clk->state);
+	for (const struct paraclock_backend *const *be = paraclock_backends;
+	     *be && clk->n_markers < MARKERS_MAX; be++) {
+		struct paraclock_marker marker;
+		void *state;
+
+		if (!(*be)->get_marker || *be == clk->be ||
+		    (*be)->open(clk->env, &none, &state))
+			continue;
+		if ((*be)->get_marker(state, &marker))
+			(*be)->close(state);
+		else
+			add_marker_source(clk, *be, state);
+	}
+}
+
+static struct paraclock *new_clock(const struct paraclock_env *env,
+				   const struct paraclock_backend *be,
+				   const struct paraclock_options *opts)
+{
+	struct paraclock *clk = env->alloc(env->ctx, sizeof(*clk));
+
+	if (!clk)
+		return NULL;
+	memset(clk, 0, sizeof(*clk));
+	memset(clk->nothing, 0xff, sizeof(clk->nothing));
+	clk->env = env;
+	clk->be = be;
+	clk->how = choose_counter(env);
+	clk->marker_class = be->marker_class;
+	clk->now.epoch = 1;
+	clk->now.line.page = clk->nothing;
+	clk->watch[0] = clk->nothing;
+	clk->watch[1] = clk->nothing;
+	clk->max_pair_error_ns = opts->max_pair_error_ns
+					 ? opts->max_pair_error_ns
+					 : MAX_PAIR_ERROR_NS;
+	return clk;
+}
+
+static bool scale_is_wanted(const struct paraclock_options *opts,
+			    const struct paraclock_sample *sample)
+{
+	return !opts->timescales || opts->timescales >> sample->timescale & 1;
+}
+
+/*
+ * Open one source. The first read primes what later ones are compared with;
+ * its answer decides about the timescale and, if need_valid, about all.
+ */
+static int open_one(struct paraclock **ret_clk,
+		    const struct paraclock_backend *be,
+		    const struct paraclock_options *opts, bool need_valid)
+{
+	const struct paraclock_env *env = opts->env;
+	struct paraclock_sample sample;
+	struct paraclock *clk;
+	int ret;
+
+	if (!be->get_time) {
+		TEXT(opts->detail, opts->detail_size, be->name,
+		     " is a source of markers only");
+		return -EOPNOTSUPP;
+	}
+	clk = new_clock(env, be, opts);
+	if (!clk)
+		return -ENOMEM;
+	ret = be->open(env, opts, &clk->state);
+	if (ret) {
+		env->free(env->ctx, clk);
+		return ret;
+	}
+	open_marker_sources(clk);
+	ret = paraclock_read_slow(clk, &sample);
+	if (!ret && !scale_is_wanted(opts, &sample)) {
+		TEXT(opts->detail, opts->detail_size, be->name, " gives ",
+		     paraclock_timescale_name(sample.timescale),
+		     " time, which is not what was asked for");
+		ret = -ENODEV;
+	} else if (need_valid && (ret || !sample.valid)) {
+		paraclock_explain(clk, ret, &sample, opts->detail,
+				  opts->detail_size);
+		ret = ret ? ret : -ENODEV;
+	} else {
+		/* Opened by name: its errors are for the reads to report. */
+		ret = 0;
+	}
+	if (ret) {
+		paraclock_close(clk);
+		return ret;
+	}
+	*ret_clk = clk;
+	return 0;
+}
+
+/* The options with every default in its place; checks what can be checked. */
+static int complete(struct paraclock_options *full,
+		    const struct paraclock_options *opts)
+{
+	const struct paraclock_env *env;
+
+	memset(full, 0, sizeof(*full));
+	if (opts) {
+		if (opts->size < offsetof(struct paraclock_options, env))
+			return -EINVAL;
+		memcpy(full, opts,
+		       opts->size < sizeof(*full) ? opts->size : sizeof(*full));
+	}
+	full->size = sizeof(*full);
+	TEXT(full->detail, full->detail_size, "");
+	if (!full->env)
+		full->env = paraclock_builtin_env;
+	env = full->env;
+	if (!env) {
+		TEXT(full->detail, full->detail_size,
+		     "this build has no env of its own; give one");
+		return -ENODEV;
+	}
+	if (env->size < sizeof(*env) || !env->alloc || !env->free) {
+		TEXT(full->detail, full->detail_size,
+		     "the env is incomplete: size, alloc or free");
+		return -EINVAL;
+	}
+	if (env->check_counter && env->check_counter(env->ctx)) {
+		TEXT(full->detail, full->detail_size,
+		     "this thread may not read the CPU counter (PR_SET_TSC, or "
+		     "a record/replay tool); allow it with prctl(PR_SET_TSC, "
+		     "PR_TSC_ENABLE)");
+		return -EACCES;
+	}
+	return 0;
+}
+
+static const struct paraclock_backend *find_backend(const char *name)
+{
+	for (const struct paraclock_backend *const *be = paraclock_backends;
+	     *be; be++) {
+		if (strcmp((*be)->name, name) == 0)
+			return *be;
+	}
+	return NULL;
+}
+
+/* The backend of the highest quality below that of another; ties go by the
+ * order of the table. NULL as the other: the first of all. */
+static const struct paraclock_backend *
+next_backend(const struct paraclock_backend *after)
+{
+	const struct paraclock_backend *best = NULL;
+	bool passed = false;
+
+	for (const struct paraclock_backend *const *be = paraclock_backends;
+	     *be; be++) {
+		bool later = !after || (*be)->quality < after->quality ||
+			     (passed && (*be)->quality == after->quality);
+
+		if (later && (!best || (*be)->quality > best->quality))
+			best = *be;
+		passed = passed || *be == after;
+	}
+	return best;
+}
+
+static int open_best(struct paraclock **ret_clk,
+		     const struct paraclock_options *opts)
+{
+	const struct paraclock_backend *be = NULL;
+	char first[256] = "no backend in this build chooses itself";
+	bool tried = false;
+
+	if (opts->device) {
+		TEXT(opts->detail, opts->detail_size,
+		     "a device needs the name of a backend");
+		return -EINVAL;
+	}
+	while ((be = next_backend(be)) && be->quality >= 0) {
+		int ret;
+
+		if (!be->get_time)
+			continue;
+		ret = open_one(ret_clk, be, opts, true);
+		if (!ret || ret == -ENOMEM)
+			return ret;
+		/* The best one's reason is the one to mend. */
+		if (!tried && opts->detail)
+			TEXT(first, sizeof(first), be->name, ": ",
+			     opts->detail);
+		tried = true;
+	}
+	TEXT(opts->detail, opts->detail_size,
+	     "no valid host clock here; first of the reasons: ", first);
+	return -ENODEV;
+}
+
+int paraclock_open(struct paraclock **ret_clk,
+		   const struct paraclock_options *opts)
+{
+	const struct paraclock_backend *be;
+	struct paraclock_options full;
+	int ret;
+
+	if (!ret_clk)
+		return -EINVAL;
+	ret = complete(&full, opts);
+	if (ret)
+		return ret;
+	if (!full.backend)
+		return open_best(ret_clk, &full);
+	be = find_backend(full.backend);
+	if (!be) {
+		TEXT(full.detail, full.detail_size, full.backend,
+		     ": no such backend in this build; see "
+		     "paraclock_list()");
+		return -EINVAL;
+	}
+	return open_one(ret_clk, be, &full, false);
+}
+
+int paraclock_open_backend(struct paraclock **ret_clk,
+			   const struct paraclock_backend *be,
+			   const struct paraclock_options *opts)
+{
+	struct paraclock_options full;
+	int ret;
+
+	if (!ret_clk || !be)
+		return -EINVAL;
+	ret = complete(&full, opts);
+	if (ret)
+		return ret;
+	if (be->size < sizeof(*be) || !be->name || !be->open || !be->close ||
+	    full.backend) {
+		TEXT(full.detail, full.detail_size,
+		     "the backend is incomplete (size, name, open or close), "
+		     "or options name another one");
+		return -EINVAL;
+	}
+	return open_one(ret_clk, be, &full, false);
+}
+
+void paraclock_close(struct paraclock *clk)
+{
+	const struct paraclock_env *env;
+
+	if (!clk)
+		return;
+	env = clk->env;
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		if (clk->marker[i].state != clk->state)
+			clk->marker[i].be->close(clk->marker[i].state);
+	}
+	clk->be->close(clk->state);
+	env->free(env->ctx, clk);
+}
+
+/* A source of markers only has no first read to show. */
+static void list_markers_only(struct paraclock_listing *listing,
+			      const struct paraclock_backend *be,
+			      const struct paraclock_options *opts)
+{
+	struct paraclock_marker marker;
+	void *state;
+
+	listing->error = be->open(opts->env, opts, &state);
+	if (listing->error)
+		return;
+	listing->error = be->get_marker(state, &marker);
+	be->close(state);
+}
+
+static int list_one(const struct paraclock_backend *be,
+		    const struct paraclock_env *env, paraclock_list_fn *fn,
+		    void *arg)
+{
+	char detail[256] = "";
+	struct paraclock_listing listing = {
+		.size = sizeof(listing),
+		.name = be->name,
+		.quality = be->quality,
+		.gives_time = be->get_time != NULL,
+		.local = be->quality < 0,
+		.detail = detail,
+	};
+	struct paraclock_options opts, asked = {
+		.size = sizeof(asked),
+		.env = env,
+		.detail = detail,
+		.detail_size = sizeof(detail),
+	};
+	struct paraclock *clk;
+
+	listing.error = complete(&opts, &asked);
+	if (!listing.error && !be->get_time) {
+		list_markers_only(&listing, be, &opts);
+	} else if (!listing.error) {
+		listing.error = open_one(&clk, be, &opts, false);
+		if (!listing.error) {
+			listing.error = paraclock_read(clk, &listing.sample);
+			paraclock_explain(clk, listing.error, &listing.sample,
+					  detail, sizeof(detail));
+			paraclock_close(clk);
+		}
+	}
+	return fn(arg, &listing);
+}
+
+int paraclock_list(const struct paraclock_env *env, paraclock_list_fn *fn,
+		   void *arg)
+{
+	const struct paraclock_backend *be = NULL;
+
+	if (!fn)
+		return -EINVAL;
+	if (!env && !paraclock_builtin_env)
+		return -ENODEV;
+	while ((be = next_backend(be))) {
+		int ret = list_one(be, env, fn, arg);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int paraclock_describe_machine(const struct paraclock_env *env,
+			       struct paraclock_machine *ret_machine)
+{
+	struct paraclock_machine machine = { .size = sizeof(machine) };
+	int ret;
+
+	if (!ret_machine || ret_machine->size < sizeof(machine))
+		return -EINVAL;
+	if (!env)
+		env = paraclock_builtin_env;
+	if (!env)
+		return -ENODEV;
+	if (!env->describe)
+		return -EOPNOTSUPP;
+	ret = env->describe(env->ctx, &machine);
+	if (!ret)
+		*ret_machine = machine;
+	return ret;
+}

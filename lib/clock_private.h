@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* What an open clock is made of. */
+#ifndef CLOCK_PRIVATE_H
+#define CLOCK_PRIVATE_H
+
+#include <stdbool.h>
+
+#include <paraclock/backend.h>
+
+/* vmclock today; the rest is for the backends of others. */
+#define MARKERS_MAX 4
+
+/* One open source of markers. */
+struct marker_source {
+	const struct paraclock_backend *be;
+	void *state;
+};
+
+/*
+ * What a handle remembers of its sources. Whole 64-bit words only: readers
+ * copy it word by word while it may be written.
+ */
+struct remembered {
+	uint64_t epoch;
+	uint64_t qualifiers; /* sample bytes 40 to 47, as one word */
+	uint64_t flags;	     /* sample bytes 48 to 55 */
+	struct paraclock_line line;
+	uint64_t watched[2];
+	struct paraclock_marker seen[MARKERS_MAX];
+	uint64_t noticed_tsc; /* counter when the epoch last advanced */
+	uint64_t pending;     /* 1: the page may still be the old one */
+	uint64_t primed;      /* 1: there is something to compare with */
+};
+_Static_assert(sizeof(struct remembered) % sizeof(uint64_t) == 0,
+	       "copied by words");
+
+struct paraclock {
+	/*
+	 * The hot read's, first. now is written only by the holder of owner,
+	 * between two increments of gen (odd: being written), with relaxed
+	 * stores; readers check gen before and after.
+	 */
+	uint32_t gen;
+	uint32_t how; /* enum counter_how; constant */
+	struct remembered now;
+	const uint64_t *watch[2]; /* constant; never NULL */
+
+	/*
+	 * Process that is changing now, 0: none. A try-flag, never waited for
+	 * without bound; a forked child that inherits it taken sees that the
+	 * taker is not in this process and takes it over.
+	 */
+	uint32_t owner;
+
+	/* Constant once open. */
+	const struct paraclock_env *env;
+	const struct paraclock_backend *be;
+	void *state;
+	uint64_t max_pair_error_ns;
+	uint8_t marker_class;
+	uint8_t n_markers;
+	bool markers_in_memory; /* watch[] shows every marker source */
+	struct marker_source marker[MARKERS_MAX];
+	/* What a line without a page points to; no key equals it. */
+	uint64_t nothing[PARACLOCK_LINE_WORDS];
+};
+
+/* One consistent look at every source of a handle. */
+struct observation {
+	struct paraclock_sample sample;
+	struct paraclock_line line;
+	struct paraclock_marker marker[MARKERS_MAX];
+	uint64_t watched[2];
+};
+
+/* The compiled-in backends, NULL at the end; generated. */
+extern const struct paraclock_backend *const paraclock_backends[];
+/* This machine's env; NULL in ring 0; generated. */
+extern const struct paraclock_env *const paraclock_builtin_env;
+
+/* observe.c */
+int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs);
+bool paraclock_recall(const struct paraclock *clk, struct remembered *ret_now);
+bool paraclock_unchanged(const struct paraclock *clk,
+			 const struct remembered *now,
+			 const struct observation *obs);
+void paraclock_publish(struct paraclock *clk, const struct remembered *next);
+
+/* disruption.c: take in what obs shows; 1: somebody else is at it. */
+int paraclock_notice(struct paraclock *clk, struct observation *obs,
+		     struct remembered *ret_now);
+
+/* read.c: the walk of every read that the line cannot answer. */
+int paraclock_read_slow(struct paraclock *clk,
+			struct paraclock_sample *ret_sample);
+int paraclock_look(const struct paraclock *clk);
+
+#endif

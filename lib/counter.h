@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* The one way to read the CPU's counter. */
+#ifndef COUNTER_H
+#define COUNTER_H
+
+#include <stdint.h>
+
+#include <paraclock/backend.h>
+
+/* How a handle reads its counter; chosen once, when it is opened. */
+enum counter_how {
+	COUNTER_FENCED = 0, /* lfence; rdtsc - or isb; mrs */
+	COUNTER_RDTSCP = 1, /* where lfence need not wait for loads */
+	COUNTER_ENV = 2,    /* env->counter */
+};
+
+#if defined(__x86_64__)
+
+#define COUNTER_NATIVE PARACLOCK_COUNTER_X86_TSC
+
+/*
+ * Ordered after every earlier load: lfence (Intel, and AMD where it is
+ * dispatch serialising) lets nothing later start before they are done. A
+ * later load may still run before rdtsc: see line_read() in read.c for why
+ * that does no harm.
+ */
+static inline uint64_t counter_fenced(void)
+{
+	uint32_t low, high;
+
+	__asm__ __volatile__("lfence\n\trdtsc"
+			     : "=a"(low), "=d"(high)
+			     :
+			     : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+static inline uint64_t counter_rdtscp(void)
+{
+	uint32_t low, high, aux;
+
+	__asm__ __volatile__("rdtscp"
+			     : "=a"(low), "=d"(high), "=c"(aux)
+			     :
+			     : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void cpu_relax(void)
+{
+	__asm__ __volatile__("pause" ::: "memory");
+}
+
+#elif defined(__aarch64__)
+
+#define COUNTER_NATIVE PARACLOCK_COUNTER_ARM_VCNT
+
+static inline uint64_t counter_fenced(void)
+{
+	uint64_t ticks;
+
+	__asm__ __volatile__("isb\n\tmrs %0, cntvct_el0"
+			     : "=r"(ticks)
+			     :
+			     : "memory");
+	return ticks;
+}
+
+static inline uint64_t counter_rdtscp(void)
+{
+	return counter_fenced();
+}
+
+static inline void cpu_relax(void)
+{
+	__asm__ __volatile__("yield" ::: "memory");
+}
+
+#else
+#error "paraclock knows no counter of this architecture"
+#endif
+
+/* For everything but the hot read, which has its choice at hand. */
+static inline uint64_t counter_now(const struct paraclock_env *env)
+{
+	return env->counter ? env->counter(env->ctx) : counter_fenced();
+}
+
+#endif

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+/* Noticing that something changed, and what it means. */
+
+#include <errno.h>
+#include <string.h>
+
+#include <paraclock/disruption.h>
+
+#include "clock_private.h"
+#include "counter.h"
+#include "fixed.h"
+
+/* Two lines that differ by more at the new one's base are a jump, ns. */
+#define REBASE_NS 1000
+/* Or if their rates differ by more than one part in this. */
+#define REBASE_RATE 1000000
+
+/* How often a machine may be disrupted while one disruption is taken in. */
+#define NOTICE_TRIES 3
+
+/* The line's time at a counter value that is not before its base. */
+static s128 line_ns(const struct paraclock_line *line, uint64_t counter)
+{
+	uint64_t ticks = (counter - line->base_tsc) & line->mask;
+
+	return (s128)line->base_ns + (s128)((u128)ticks * line->mult_hi) +
+	       (s128)(((u128)ticks * line->mult_lo + line->frac) >> 64);
+}
+
+/*
+ * Is the step from one line to the next more than an update of the same
+ * clock? Never scaled by the age of the old line: a host that let its tuple
+ * drift for long and then corrects it has disrupted whoever trusted it.
+ */
+static bool is_rebase(const struct paraclock_line *from,
+		      const struct paraclock_line *to, uint64_t counter)
+{
+	u128 old_rate = (u128)from->mult_hi << 64 | from->mult_lo;
+	u128 new_rate = (u128)to->mult_hi << 64 | to->mult_lo;
+	u128 change = old_rate > new_rate ? old_rate - new_rate
+					  : new_rate - old_rate;
+	/* A page without a reference point is compared where it was read. */
+	uint64_t at = to->base_tsc ? to->base_tsc : counter;
+	s128 jump;
+
+	if (!from->usable || !to->usable || !(to->flags & PARACLOCK_LINE_REBASE))
+		return false;
+	if (to->base_tsc < from->base_tsc || at < from->base_tsc)
+		return true;
+	/* No overflow: mult_hi of a usable line has 32 bits (page.c). */
+	if (change * REBASE_RATE > old_rate)
+		return true;
+	jump = line_ns(to, at) - line_ns(from, at);
+	return jump > REBASE_NS || jump < -REBASE_NS;
+}
+
+/* The try-flag. A taker in another process is one that this process, forked
+ * while it was taken, has inherited: nobody here will ever let go of it. */
+static bool take(struct paraclock *clk)
+{
+	const struct paraclock_env *env = clk->env;
+	uint32_t self = env->process_id ? env->process_id(env->ctx) : 1;
+	uint32_t owner = 0;
+
+	/* Acquire pairs with give()'s release: what the last one wrote. */
+	if (__atomic_compare_exchange_n(&clk->owner, &owner, self, false,
+					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return true;
+	return owner != self &&
+	       __atomic_compare_exchange_n(&clk->owner, &owner, self, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static void give(struct paraclock *clk)
+{
+	__atomic_store_n(&clk->owner, 0, __ATOMIC_RELEASE);
+}
+
+static bool marker_moved(const struct paraclock *clk,
+			 const struct remembered *now,
+			 const struct observation *obs)
+{
+	return memcmp(now->seen, obs->marker,
+		      clk->n_markers * sizeof(obs->marker[0])) != 0;
+}
+
+/*
+ * After another source's marker moved, is the time source's page known to be
+ * from after it? If it is, it must be read again: obs may be from before.
+ */
+static int settle(const struct paraclock *clk, struct remembered *next,
+		  struct observation *obs, bool moved)
+{
+	int ret;
+
+	for (unsigned int i = 0; i < NOTICE_TRIES; i++) {
+		next->pending = clk->be->settle(clk->state, moved) != 0;
+		if (next->pending)
+			return 0;
+		memcpy(next->seen, obs->marker, sizeof(next->seen));
+		ret = paraclock_observe(clk, obs);
+		if (ret)
+			return ret;
+		moved = marker_moved(clk, next, obs);
+		if (!moved)
+			return 0;
+	}
+	next->pending = 1;
+	return 0;
+}
+
+static void remember(const struct paraclock *clk, struct remembered *next,
+		     const struct observation *obs)
+{
+	struct paraclock_sample sample = obs->sample;
+
+	sample.marker_class = clk->marker_class;
+	memcpy(&next->qualifiers, &sample.valid, sizeof(next->qualifiers));
+	memcpy(&next->flags, &sample.flags, sizeof(next->flags));
+	memcpy(next->seen, obs->marker, sizeof(next->seen));
+	memcpy(next->watched, obs->watched, sizeof(next->watched));
+	next->primed = 1;
+	next->line = obs->line;
+	/* Where the hot read may not answer, it is given a page that never
+	 * has the key. */
+	if (!obs->line.page || !obs->line.usable || next->pending ||
+	    !clk->markers_in_memory || !sample.valid ||
+	    sample.pair_error_ns > 0) {
+		next->line.page = clk->nothing;
+		next->line.max_ticks = 0;
+	}
+}
+
+/* With owner held. obs is looked at anew: the caller's may be older than what
+ * another thread has taken in since. */
+static int notice_owned(struct paraclock *clk, struct observation *obs,
+			struct remembered *next)
+{
+	bool whole = paraclock_recall(clk, next);
+	bool moved, was_pending;
+	struct paraclock_line old;
+	int ret;
+
+	ret = paraclock_observe(clk, obs);
+	if (ret)
+		return ret;
+	if (!whole) {
+		/* A process that forked while this was written: what it knew
+		 * is lost, so whatever it measured is void. */
+		memset(next, 0, sizeof(*next));
+		next->epoch = __atomic_load_n(&clk->now.epoch,
+					      __ATOMIC_RELAXED) + 1;
+	} else if (paraclock_unchanged(clk, next, obs)) {
+		return 0;
+	}
+
+	was_pending = next->pending;
+	moved = next->primed && marker_moved(clk, next, obs);
+	old = next->line;
+	if ((moved || was_pending) && clk->be->settle) {
+		ret = settle(clk, next, obs, moved);
+		if (ret)
+			return ret;
+	}
+	/* What a page says after a disruption is no second one. */
+	if (moved || (next->primed && !was_pending &&
+		      is_rebase(&old, &obs->line, obs->sample.host_tsc))) {
+		next->epoch++;
+		next->noticed_tsc = counter_now(clk->env);
+	}
+	remember(clk, next, obs);
+	paraclock_publish(clk, next);
+	return 0;
+}
+
+int paraclock_notice(struct paraclock *clk, struct observation *obs,
+		     struct remembered *ret_now)
+{
+	int ret;
+
+	if (!take(clk))
+		return 1;
+	ret = notice_owned(clk, obs, ret_now);
+	give(clk);
+	return ret;
+}
+
+uint64_t paraclock_token(const struct paraclock *clk)
+{
+	if (!clk)
+		return 0;
+	/* An error is the next read's to report. */
+	(void)paraclock_look(clk);
+	return __atomic_load_n(&clk->now.epoch, __ATOMIC_ACQUIRE);
+}
+
+int paraclock_disrupted(const struct paraclock *clk, uint64_t token)
+{
+	int ret;
+
+	if (!clk)
+		return -EINVAL;
+	ret = paraclock_look(clk);
+	if (ret < 0)
+		return ret;
+	return __atomic_load_n(&clk->now.epoch, __ATOMIC_ACQUIRE) != token;
+}
+
+int paraclock_marker(const struct paraclock *clk,
+		     struct paraclock_marker *ret_marker)
+{
+	struct paraclock_marker marker;
+	int ret;
+
+	if (!clk || !ret_marker)
+		return -EINVAL;
+	if (!clk->n_markers)
+		return -EOPNOTSUPP;
+	ret = clk->marker[0].be->get_marker(clk->marker[0].state, &marker);
+	if (ret)
+		return ret;
+	*ret_marker = marker;
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Lines: what a page says until it changes, as an affine map. */
+#ifndef LINE_H
+#define LINE_H
+
+#include <paraclock/backend.h>
+
+/* Ticks that take at most ns, at mult 2^-64 ns per tick. */
+uint64_t paraclock_ticks_within(uint64_t ns, uint64_t mult_hi,
+				uint64_t mult_lo);
+
+/*
+ * Bound max_ticks, so that the line is followed for at most max_ns and its
+ * time fits; not usable if it does not fit at all. max_ticks must be set.
+ */
+void paraclock_line_limit(struct paraclock_line *line, uint64_t max_ns);
+
+#endif

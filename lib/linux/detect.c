@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libfdt.h>
+
+#if defined(__x86_64__)
+#include <asm/prctl.h>
+#include <cpuid.h>
+#include <libcpuid/libcpuid.h>
+#endif
+
+#include "counter.h"
+#include "detect.h"
+#include "fixed.h"
+#include "hypervisor.h"
+#include "text.h"
+
+#define ACPI_DEVICES "/sys/bus/acpi/devices"
+#define FDT_FILE "/sys/firmware/fdt"
+/* Linux takes no larger one. */
+#define FDT_MAX (2U << 20)
+#define CLOCKSOURCE                                                            \
+	"/sys/devices/system/clocksource/clocksource0/current_clocksource"
+
+/* Long enough for 3 ppm when both ends are known to 30 ns. */
+#define MEASURE_NS 10000000
+
+int detect_in_fdt(const void *fdt, size_t size, const char *compatible)
+{
+	if (fdt_check_full(fdt, size))
+		return 0;
+	return fdt_node_offset_by_compatible(fdt, -1, compatible) >= 0;
+}
+
+static int is_in_acpi(const char *hid)
+{
+	size_t length = strlen(hid);
+	struct dirent *entry;
+	int found = 0;
+	DIR *dir = opendir(ACPI_DEVICES);
+
+	if (!dir)
+		return 0;
+	while (!found && (entry = readdir(dir)))
+		found = strncmp(entry->d_name, hid, length) == 0 &&
+			entry->d_name[length] == ':';
+	closedir(dir);
+	return found;
+}
+
+/* Whole file up to size bytes; returns how many, or -1. */
+static ssize_t read_file(const char *path, void *buf, size_t size)
+{
+	size_t used = 0;
+	ssize_t got;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	do {
+		got = read(fd, (char *)buf + used, size - used);
+		if (got > 0)
+			used += (size_t)got;
+	} while (got > 0 && used < size);
+	close(fd);
+	return got < 0 ? -1 : (ssize_t)used;
+}
+
+static int is_in_device_tree(const char *compatible)
+{
+	ssize_t size;
+	void *fdt;
+	int found;
+
+	if (access(FDT_FILE, R_OK))
+		return 0;
+	fdt = malloc(FDT_MAX);
+	if (!fdt)
+		return 0;
+	size = read_file(FDT_FILE, fdt, FDT_MAX);
+	found = size > 0 && detect_in_fdt(fdt, (size_t)size, compatible);
+	free(fdt);
+	return found;
+}
+
+int detect_device(const char *acpi_hid, const char *compatible)
+{
+	if (is_in_acpi(acpi_hid))
+		return PARACLOCK_FIRMWARE_ACPI;
+	if (is_in_device_tree(compatible))
+		return PARACLOCK_FIRMWARE_DEVICE_TREE;
+	return PARACLOCK_FIRMWARE_NONE;
+}
+
+static void read_clocksource(char *buf, size_t size)
+{
+	ssize_t got = read_file(CLOCKSOURCE, buf, size - 1);
+
+	buf[got > 0 ? got : 0] = '\0';
+	buf[strcspn(buf, " \n")] = '\0';
+}
+
+#if defined(__x86_64__)
+
+int detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
+{
+	/* 0: CPUID faults; an old kernel does not know the question. */
+	if (syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0) == 0)
+		return -EACCES;
+	__cpuid_count(leaf, subleaf, ret_regs[0], ret_regs[1], ret_regs[2],
+		      ret_regs[3]);
+	return 0;
+}
+
+static const char *vendor_name(hypervisor_vendor_t vendor)
+{
+	switch (vendor) {
+	case HYPERVISOR_BHYVE:
+		return "bhyve";
+	case HYPERVISOR_HYPERV:
+		return "hyper-v";
+	case HYPERVISOR_KVM:
+		return "kvm";
+	case HYPERVISOR_PARALLELS:
+		return "parallels";
+	case HYPERVISOR_QEMU:
+		return "qemu-tcg";
+	case HYPERVISOR_VIRTUALBOX:
+		return "virtualbox";
+	case HYPERVISOR_VMWARE:
+		return "vmware";
+	case HYPERVISOR_XEN:
+		return "xen";
+	default:
+		return "";
+	}
+}
+
+static void be_quiet(const char *message)
+{
+	(void)message;
+}
+
+/* Vendor and invariance, as libcpuid sees them. */
+static void ask_libcpuid(struct paraclock_machine *machine)
+{
+	/* A library prints nothing, and neither may what it calls. */
+	libcpuid_warn_fn_t warn = cpuid_set_warn_function(be_quiet);
+	struct cpu_raw_data_t raw;
+	struct cpu_id_t id;
+
+	if (cpuid_present() && !cpuid_get_raw_data(&raw) &&
+	    !cpu_identify(&raw, &id)) {
+		machine->invariant = id.flags[CPU_FEATURE_CONSTANT_TSC] != 0;
+		TEXT(machine->hypervisor, sizeof(machine->hypervisor),
+		     vendor_name(cpuid_get_hypervisor(&raw, &id)));
+	}
+	cpuid_set_warn_function(warn);
+}
+
+/* CPUID 0x15: Hz = ECX * EBX / EAX; 0x40000010: kHz, a convention of VMware
+ * that QEMU follows. */
+static uint64_t stated_hz(const struct paraclock_env *env)
+{
+	uint32_t regs[4];
+
+	if (!env->cpuid(env->ctx, 0, 0, regs) && regs[0] >= 0x15 &&
+	    !env->cpuid(env->ctx, 0x15, 0, regs) && regs[0] && regs[1] &&
+	    regs[2])
+		return (uint64_t)regs[2] * regs[1] / regs[0];
+	if (!env->cpuid(env->ctx, 1, 0, regs) && regs[2] >> 31 &&
+	    !env->cpuid(env->ctx, 0x40000000, 0, regs) &&
+	    regs[0] >= 0x40000010 && regs[0] < 0x40000100 &&
+	    !env->cpuid(env->ctx, 0x40000010, 0, regs))
+		return (uint64_t)regs[0] * 1000;
+	return 0;
+}
+
+static void ask_cpu(const struct paraclock_env *env,
+		    struct paraclock_machine *machine)
+{
+	uint32_t base, regs[4];
+
+	if (env->cpuid(env->ctx, 0, 0, regs))
+		return;
+	ask_libcpuid(machine);
+	/* libcpuid looks at the first hypervisor only; QEMU with Hyper-V's
+	 * enlightenments is KVM all the same. */
+	if (!paraclock_hypervisor_find(env, PARACLOCK_SIGNATURE_KVM, &base))
+		TEXT(machine->hypervisor, sizeof(machine->hypervisor), "kvm");
+	machine->counter_hz = stated_hz(env);
+}
+
+#else
+
+int detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
+{
+	(void)leaf;
+	(void)subleaf;
+	(void)ret_regs;
+	return -EOPNOTSUPP;
+}
+
+/* The architecture makes the virtual counter invariant and names its rate. */
+static void ask_cpu(const struct paraclock_env *env,
+		    struct paraclock_machine *machine)
+{
+	uint64_t hz;
+
+	(void)env;
+	__asm__ __volatile__("mrs %0, cntfrq_el0" : "=r"(hz));
+	machine->counter_hz = hz;
+	machine->invariant = 1;
+}
+
+#endif
+
+/* The narrowest of a few pairs of the counter and CLOCK_MONOTONIC_RAW. */
+static void pair_with_raw(const struct paraclock_env *env, uint64_t *ret_tsc,
+			  int64_t *ret_ns)
+{
+	uint64_t width = UINT64_MAX;
+
+	for (unsigned int i = 0; i < 8; i++) {
+		uint64_t before = counter_now(env);
+		int64_t ns = 0;
+		uint64_t after;
+
+		(void)env->read_clock(env->ctx, CLOCK_MONOTONIC_RAW, &ns);
+		after = counter_now(env);
+		if (after - before >= width)
+			continue;
+		width = after - before;
+		*ret_tsc = before + width / 2;
+		*ret_ns = ns;
+	}
+}
+
+static uint64_t measured_hz(const struct paraclock_env *env)
+{
+	const struct timespec wait = { .tv_nsec = MEASURE_NS };
+	uint64_t tsc[2] = { 0, 0 };
+	int64_t ns[2] = { 0, 0 };
+
+	pair_with_raw(env, &tsc[0], &ns[0]);
+	nanosleep(&wait, NULL);
+	pair_with_raw(env, &tsc[1], &ns[1]);
+	if (ns[1] <= ns[0] || tsc[1] <= tsc[0])
+		return 0;
+	return (uint64_t)((u128)(tsc[1] - tsc[0]) * NSEC_PER_SEC /
+			  (uint64_t)(ns[1] - ns[0]));
+}
+
+void detect_machine(const struct paraclock_env *env,
+		    struct paraclock_machine *ret_machine)
+{
+	struct paraclock_machine machine = {
+		.size = sizeof(machine),
+		.counter = COUNTER_NATIVE,
+	};
+
+	ask_cpu(env, &machine);
+	read_clocksource(machine.clocksource, sizeof(machine.clocksource));
+	machine.vmclock =
+		(uint8_t)detect_device("AMZNC10C", "amazon,vmclock");
+	machine.vmgenid =
+		(uint8_t)detect_device("VMGENCTR", "microsoft,vmgenid");
+	if (!machine.counter_hz &&
+	    !(env->check_counter && env->check_counter(env->ctx))) {
+		machine.counter_hz = measured_hz(env);
+		machine.measured = 1;
+	}
+	*ret_machine = machine;
+}

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+/* The outside world, on Linux: the env behind a NULL. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "counter.h"
+#include "detect.h"
+#include "fixed.h"
+#include "text.h"
+#include "vvar.h"
+
+#define DEVICE_PAGE 4096U
+#define VMCLOCK_DEVICES 8
+
+/* mapping.cookie: ours to unmap (the kernel's own pages are not). */
+#define IS_MAPPED 1U
+
+extern const struct paraclock_env paraclock_env_linux;
+
+static int error_of_open(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return -EACCES;
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+		return -ENOMEM;
+	default:
+		return -ENODEV;
+	}
+}
+
+static int fail(struct paraclock_mapping *map, const char *path, int error)
+{
+	int ret = error_of_open(error);
+
+	TEXT(map->why, sizeof(map->why), path, ": ", strerror(error),
+	     ret == -EACCES
+		     ? "; ask for read access to it (a group, by a udev "
+		       "rule), or run as root; see paraclock-vmclock(7)"
+		     : "");
+	return ret;
+}
+
+static int map_device(int fd, const char *path,
+		      struct paraclock_mapping *ret_map)
+{
+	void *page = mmap(NULL, DEVICE_PAGE, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (page == MAP_FAILED)
+		return fail(ret_map, path, errno);
+	/* Some devices map and then fault. */
+	if (vvar_probe(page, DEVICE_PAGE)) {
+		munmap(page, DEVICE_PAGE);
+		TEXT(ret_map->why, sizeof(ret_map->why), path,
+		     ": its page cannot be read; is it a clock?");
+		return -ENODEV;
+	}
+	ret_map->addr = page;
+	ret_map->size = DEVICE_PAGE;
+	ret_map->cookie = IS_MAPPED;
+	return 0;
+}
+
+/*
+ * A device is mapped. A regular file is read anew each time: it may shrink,
+ * and a load past its end would be a SIGBUS in the caller's process.
+ */
+static int map_path(const char *path, struct paraclock_mapping *ret_map)
+{
+	/* O_NONBLOCK: a FIFO must not hold us up. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	int ret;
+
+	if (fd < 0)
+		return fail(ret_map, path, errno);
+	if (fstat(fd, &st)) {
+		ret = fail(ret_map, path, errno);
+	} else if (S_ISREG(st.st_mode)) {
+		ret_map->addr = NULL;
+		ret_map->size = (size_t)st.st_size;
+		ret_map->fd = fd;
+		return 0;
+	} else if (S_ISCHR(st.st_mode)) {
+		ret = map_device(fd, path, ret_map);
+	} else {
+		TEXT(ret_map->why, sizeof(ret_map->why), path,
+		     ": neither a device nor a regular file");
+		ret = -ENODEV;
+	}
+	close(fd);
+	return ret;
+}
+
+static int map_vmclock(struct paraclock_mapping *ret_map)
+{
+	char path[] = "/dev/vmclock0";
+	int ret = -ENODEV;
+
+	for (int i = 0; i < VMCLOCK_DEVICES && ret == -ENODEV; i++) {
+		path[sizeof(path) - 2] = (char)('0' + i);
+		ret = map_path(path, ret_map);
+	}
+	return ret;
+}
+
+static int map_vvar(enum vvar_page page, const char *name,
+		    struct paraclock_mapping *ret_map)
+{
+	const char *why = "";
+	int ret = vvar_find(page, &ret_map->addr, &why);
+
+	if (ret) {
+		TEXT(ret_map->why, sizeof(ret_map->why), "the kernel shows no ",
+		     name, " page to processes: ", why);
+		return ret;
+	}
+	ret_map->size = VVAR_PAGE_SIZE;
+	return 0;
+}
+
+static int linux_map_page(void *ctx, const char *name, const char *path,
+			  struct paraclock_mapping *ret_map)
+{
+	struct paraclock_mapping map = { .fd = -1 };
+	int saved = errno;
+	int ret;
+
+	(void)ctx;
+	if (path) {
+		ret = map_path(path, &map);
+	} else if (strcmp(name, "pvclock") == 0) {
+		ret = map_vvar(VVAR_PVCLOCK, "kvmclock", &map);
+	} else if (strcmp(name, "hyperv") == 0) {
+		ret = map_vvar(VVAR_HYPERV, "Hyper-V", &map);
+	} else if (strcmp(name, "vmclock") == 0) {
+		ret = map_vmclock(&map);
+	} else {
+		TEXT(map.why, sizeof(map.why), name,
+		     ": no such page on Linux; name a device");
+		ret = -ENODEV;
+	}
+	if (ret)
+		memcpy(ret_map->why, map.why, sizeof(map.why));
+	else
+		*ret_map = map;
+	errno = saved;
+	return ret;
+}
+
+static void linux_unmap_page(void *ctx, struct paraclock_mapping *map)
+{
+	int saved = errno;
+
+	(void)ctx;
+	if (map->fd >= 0)
+		close(map->fd);
+	if (map->cookie == IS_MAPPED)
+		munmap((void *)(uintptr_t)map->addr, map->size);
+	errno = saved;
+}
+
+static int64_t linux_pread(void *ctx, int fd, void *buf, size_t n,
+			   uint64_t offset)
+{
+	int saved = errno;
+	ssize_t got;
+
+	(void)ctx;
+	do
+		got = pread(fd, buf, n, (off_t)offset);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		got = -ENODEV;
+	errno = saved;
+	return got;
+}
+
+static int linux_check_counter(void *ctx)
+{
+	int saved = errno;
+	int mode = PR_TSC_ENABLE;
+
+	(void)ctx;
+	/* A kernel that does not know the question forbids nothing. */
+	if (prctl(PR_GET_TSC, &mode))
+		mode = PR_TSC_ENABLE;
+	errno = saved;
+	return mode == PR_TSC_ENABLE ? 0 : -EACCES;
+}
+
+static int linux_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
+		       uint32_t ret_regs[4])
+{
+	int saved = errno;
+	int ret = detect_cpuid(leaf, subleaf, ret_regs);
+
+	(void)ctx;
+	errno = saved;
+	return ret;
+}
+
+static int linux_find_device(void *ctx, const char *acpi_hid,
+			     const char *compatible)
+{
+	int saved = errno;
+	int ret = detect_device(acpi_hid, compatible);
+
+	(void)ctx;
+	errno = saved;
+	return ret;
+}
+
+static int linux_describe(void *ctx, struct paraclock_machine *ret_machine)
+{
+	int saved = errno;
+
+	(void)ctx;
+	detect_machine(&paraclock_env_linux, ret_machine);
+	errno = saved;
+	return 0;
+}
+
+static int linux_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
+{
+	int saved = errno;
+	struct timespec now;
+	int ret = clock_gettime(clock_id, &now) ? -EOPNOTSUPP : 0;
+
+	(void)ctx;
+	if (!ret)
+		*ret_ns = (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+	errno = saved;
+	return ret;
+}
+
+static int visit(unsigned int cpu)
+{
+	/* 8192 CPUs, Linux's own limit on x86. */
+	unsigned long was[128], there[128] = { 0 };
+	const unsigned int bits = 8 * sizeof(there[0]);
+	long size = syscall(SYS_sched_getaffinity, 0, sizeof(was), was);
+	int ret = -EAGAIN;
+
+	if (size <= 0 || cpu / bits >= (size_t)size / sizeof(there[0]))
+		return -EAGAIN;
+	there[cpu / bits] = 1UL << cpu % bits;
+	/* Returns on that CPU. */
+	if (!syscall(SYS_sched_setaffinity, 0, size, there))
+		ret = 0;
+	(void)syscall(SYS_sched_setaffinity, 0, size, was);
+	return ret;
+}
+
+static int linux_run_on_cpu(void *ctx, unsigned int cpu, int go)
+{
+	int saved = errno;
+	int ret = 0;
+
+	(void)ctx;
+	if (sched_getcpu() != (int)cpu)
+		ret = go ? visit(cpu) : -EAGAIN;
+	errno = saved;
+	return ret;
+}
+
+static uint32_t linux_process_id(void *ctx)
+{
+	(void)ctx;
+	return (uint32_t)getpid();
+}
+
+static void *linux_alloc(void *ctx, size_t size)
+{
+	int saved = errno;
+	void *ptr = malloc(size);
+
+	(void)ctx;
+	errno = saved;
+	return ptr;
+}
+
+static void linux_free(void *ctx, void *ptr)
+{
+	(void)ctx;
+	free(ptr);
+}
+
+const struct paraclock_env paraclock_env_linux = {
+	.size = sizeof(struct paraclock_env),
+	.counter_id = COUNTER_NATIVE,
+	.check_counter = linux_check_counter,
+	.cpuid = linux_cpuid,
+	.map_page = linux_map_page,
+	.unmap_page = linux_unmap_page,
+	.pread = linux_pread,
+	.find_device = linux_find_device,
+	.describe = linux_describe,
+	.read_clock = linux_read_clock,
+	.run_on_cpu = linux_run_on_cpu,
+	.process_id = linux_process_id,
+	.alloc = linux_alloc,
+	.free = linux_free,
+};

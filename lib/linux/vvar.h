@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where an x86 Linux shows its hypervisor's clock pages to every process.
+ *
+ * Source: Linux arch/x86/entry/vdso/vma.c and vdso-layout.lds.S, of releases
+ * 4.5 to 6.18: the pages moved several times, and the number of pages tells
+ * which layout it is (the release alone does not, for backports).
+ */
+#ifndef VVAR_H
+#define VVAR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VVAR_PAGE_SIZE 4096U
+
+enum vvar_page {
+	VVAR_PVCLOCK = 0,
+	VVAR_HYPERV = 1,
+};
+
+/* The two mappings of /proc/self/maps that matter; 0 pages: not there. */
+struct vvar_map {
+	uint64_t vvar;
+	uint64_t vvar_pages;
+	uint64_t vclock;
+	uint64_t vclock_pages;
+};
+
+/* Finds them in a text that comes in pieces. Zero it first. */
+struct vvar_parser {
+	struct vvar_map map;
+	char line[160];
+	size_t used;
+	bool overlong;
+};
+
+void vvar_parse(struct vvar_parser *parser, const char *text, size_t size);
+
+/*
+ * Address of a page. kernel is major << 16 | minor. -ENODEV: it is not shown,
+ * and *ret_why says why.
+ */
+int vvar_choose(const struct vvar_map *map, enum vvar_page page,
+		uint32_t kernel, uint64_t *ret_address, const char **ret_why);
+
+/* The above for this process, and proof that a load does not fault. */
+int vvar_find(enum vvar_page page, const void **ret_page,
+	      const char **ret_why);
+
+/* May n bytes be loaded? Asks the kernel; no signal. -EFAULT: no. */
+int vvar_probe(const void *page, size_t n);
+
+/* "6.18.44-x" as major << 16 | minor; 0: not a release. */
+uint32_t vvar_release(const char *release);
+
+#endif

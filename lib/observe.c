@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/* One consistent look at a handle's sources, and what the handle remembers. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock_private.h"
+
+/* A disruption per try is not a machine that anybody can read on. */
+#define OBSERVE_TRIES 8
+
+#define REMEMBERED_WORDS (sizeof(struct remembered) / sizeof(uint64_t))
+
+typedef uint64_t __attribute__((may_alias)) word;
+
+static int look_at_markers(const struct paraclock *clk,
+			   struct paraclock_marker *ret_marker,
+			   uint64_t ret_watched[2])
+{
+	for (unsigned int i = 0; i < 2; i++)
+		ret_watched[i] =
+			__atomic_load_n(clk->watch[i], __ATOMIC_ACQUIRE);
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		const struct marker_source *source = &clk->marker[i];
+		int ret = source->be->get_marker(source->state, &ret_marker[i]);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static bool same_markers(const struct paraclock *clk,
+			 const struct paraclock_marker *a,
+			 const struct paraclock_marker *b)
+{
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		if (a[i].disruption != b[i].disruption ||
+		    a[i].generation != b[i].generation)
+			return false;
+	}
+	return true;
+}
+
+int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
+{
+	struct paraclock_marker after[MARKERS_MAX];
+	uint64_t watched[2];
+	int ret;
+
+	memset(ret_obs, 0, sizeof(*ret_obs));
+	for (unsigned int i = 0; i < OBSERVE_TRIES; i++) {
+		ret = look_at_markers(clk, ret_obs->marker, ret_obs->watched);
+		if (ret)
+			return ret;
+		if (clk->be->get_line)
+			ret = clk->be->get_line(clk->state, &ret_obs->sample,
+						&ret_obs->line);
+		else
+			ret = clk->be->get_time(clk->state, &ret_obs->sample);
+		if (ret)
+			return ret;
+		ret = look_at_markers(clk, after, watched);
+		if (ret)
+			return ret;
+		if (same_markers(clk, ret_obs->marker, after) &&
+		    ret_obs->watched[0] == watched[0] &&
+		    ret_obs->watched[1] == watched[1])
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+/* false: it is being written; bounded, for the writer may be stopped. */
+bool paraclock_recall(const struct paraclock *clk, struct remembered *ret_now)
+{
+	const word *from = (const word *)&clk->now;
+	word *to = (word *)ret_now;
+	/* Pairs with the release in publish(). */
+	uint32_t gen = __atomic_load_n(&clk->gen, __ATOMIC_ACQUIRE);
+
+	if (gen & 1)
+		return false;
+	for (size_t i = 0; i < REMEMBERED_WORDS; i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	/* Pairs with the release fence in publish(): words, then gen. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&clk->gen, __ATOMIC_RELAXED) == gen;
+}
+
+/* The caller holds owner. */
+void paraclock_publish(struct paraclock *clk, const struct remembered *next)
+{
+	const word *from = (const word *)next;
+	word *to = (word *)&clk->now;
+	uint32_t gen = __atomic_load_n(&clk->gen, __ATOMIC_RELAXED) | 1;
+
+	__atomic_store_n(&clk->gen, gen, __ATOMIC_RELAXED);
+	/* Pairs with the acquire fences of recall() and line_read(): who
+	 * sees a new word sees gen odd or later. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	for (size_t i = 0; i < REMEMBERED_WORDS; i++)
+		__atomic_store_n(&to[i], from[i], __ATOMIC_RELAXED);
+	/* Pairs with their acquire loads: who sees gen even sees the words. */
+	__atomic_store_n(&clk->gen, gen + 1, __ATOMIC_RELEASE);
+}
+
+bool paraclock_unchanged(const struct paraclock *clk,
+			 const struct remembered *now,
+			 const struct observation *obs)
+{
+	return now->primed && !now->pending &&
+	       same_markers(clk, now->seen, obs->marker) &&
+	       now->watched[0] == obs->watched[0] &&
+	       now->watched[1] == obs->watched[1] &&
+	       now->line.usable == obs->line.usable &&
+	       memcmp(now->line.key, obs->line.key, sizeof(obs->line.key)) == 0;
+}

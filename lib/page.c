@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Copying a page under its sequence. The one loop for every kind of page:
+ * copy, check, and only then look. Nothing is computed from the live page,
+ * not even a branch on a field: until the sequence is seen again it may be
+ * half of one update and half of the next.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "counter.h"
+#include "page.h"
+#include "text.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the pages are little-endian, and so must be the machine"
+#endif
+
+/*
+ * A host that dies mid-update must not hang its guests; one that is merely
+ * preempted deserves about 100 us (2^18 ticks of a 2.6 GHz counter). The caps
+ * are for a counter that stands still; a try at a file is three system calls.
+ */
+#define TRY_TICKS (1U << 18)
+#define TRIES_MEMORY (1U << 16)
+#define TRIES_FILE (1U << 8)
+
+#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+
+bool paraclock_page_busy(const struct page_shape *shape, uint32_t seq)
+{
+	if (shape->sequence == PAGE_ODD)
+		return seq & 1;
+	return seq == 0 || seq == UINT32_MAX;
+}
+
+int paraclock_page_open(struct page *page, const struct paraclock_env *env,
+			const struct page_shape *shape,
+			const struct paraclock_options *opts)
+{
+	int ret = -EOPNOTSUPP;
+
+	memset(page, 0, sizeof(*page));
+	page->env = env;
+	page->shape = shape;
+	page->map.fd = -1;
+	if (!env->map_page) {
+		TEXT(opts->detail, opts->detail_size,
+		     "this env cannot map the ", shape->name, " page");
+		return ret;
+	}
+	ret = env->map_page(env->ctx, shape->name, opts->device, &page->map);
+	if (ret) {
+		TEXT(opts->detail, opts->detail_size, page->map.why);
+		return ret;
+	}
+	if ((uintptr_t)page->map.addr % sizeof(uint64_t) ||
+	    (page->map.addr && page->map.size < shape->min_size) ||
+	    (!page->map.addr && !env->pread)) {
+		TEXT(opts->detail, opts->detail_size, "the env maps the ",
+		     shape->name, " page where it cannot be read in words");
+		paraclock_page_close(page);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+void paraclock_page_close(struct page *page)
+{
+	const struct paraclock_env *env = page->env;
+
+	if (env->unmap_page)
+		env->unmap_page(env->ctx, &page->map);
+}
+
+void paraclock_page_explain(struct page *page, int error, char *buf,
+			    size_t size)
+{
+	const char *field = LOAD(page->bad_field);
+
+	if (error == -EPROTO && field)
+		TEXT(buf, size, "the ", page->shape->name,
+		     " page is malformed: ", field,
+		     " (what writes it is at fault)");
+	else if (error == -EAGAIN)
+		TEXT(buf, size, "the ", page->shape->name,
+		     " page stayed in the middle of an update for 100 us; its "
+		     "writer is stopped or dead; try again");
+}
+
+/* Bytes from offset on that could be read; a file may have shrunk. */
+static int64_t file_read(const struct page *page, void *buf, size_t n,
+			 uint64_t offset)
+{
+	const struct paraclock_env *env = page->env;
+
+	return env->pread(env->ctx, page->map.fd, buf, n, offset);
+}
+
+static int copy_memory(const struct page *page, struct page_copy *copy)
+{
+	const uint64_t *live = page->map.addr;
+	size_t words = page->map.size / sizeof(uint64_t);
+
+	if (words > page->shape->size / sizeof(uint64_t))
+		words = page->shape->size / sizeof(uint64_t);
+	/* Not memcpy(): the compiler is free to load twice for that. */
+	for (size_t i = 0; i < words; i++)
+		copy->word[i] = LOAD(live[i]);
+	copy->size = words * sizeof(uint64_t);
+	return 0;
+}
+
+static int copy_file(const struct page *page, struct page_copy *copy)
+{
+	int64_t got = file_read(page, copy->word, page->shape->size, 0);
+
+	if (got < 0)
+		return (int)got;
+	copy->size = (size_t)got;
+	return 0;
+}
+
+static int load_sequence(const struct page *page, uint32_t *ret_seq)
+{
+	const char *live = page->map.addr;
+	int64_t got;
+
+	if (live) {
+		const uint32_t *seq =
+			(const void *)(live + page->shape->seq_offset);
+
+		/* Acquire: the body is not read ahead of it. */
+		*ret_seq = __atomic_load_n(seq, __ATOMIC_ACQUIRE);
+		return 0;
+	}
+	got = file_read(page, ret_seq, sizeof(*ret_seq),
+			page->shape->seq_offset);
+	if (got < 0)
+		return (int)got;
+	return got == sizeof(*ret_seq) ? 0 : -EPROTO;
+}
+
+/* 0: *copy is one state of the page; -EAGAIN: not this time. */
+static int try_copy(const struct page *page, struct page_copy *copy)
+{
+	uint32_t again;
+	int ret;
+
+	ret = load_sequence(page, &copy->seq);
+	if (ret)
+		return ret;
+	if (paraclock_page_busy(page->shape, copy->seq))
+		return -EAGAIN;
+	memset(copy->word, 0, sizeof(copy->word));
+	ret = page->map.addr ? copy_memory(page, copy) : copy_file(page, copy);
+	if (ret)
+		return ret;
+	copy->ticks = counter_now(page->env);
+	/* Pairs with the writer's barrier after it made the sequence odd (or
+	 * 0): any word of its update read above shows here. That the counter
+	 * may have been read a few ns late does no harm: see line_read(). */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	ret = load_sequence(page, &again);
+	if (ret)
+		return ret;
+	return again == copy->seq ? 0 : -EAGAIN;
+}
+
+int paraclock_page_read(struct page *page, struct page_copy *ret_copy)
+{
+	const uint64_t start = counter_now(page->env);
+	const unsigned int tries = page->map.addr ? TRIES_MEMORY : TRIES_FILE;
+	int ret = -EAGAIN;
+
+	for (unsigned int i = 0; i < tries; i++) {
+		ret = try_copy(page, ret_copy);
+		if (ret != -EAGAIN)
+			break;
+		cpu_relax();
+		if (counter_now(page->env) - start > TRY_TICKS)
+			break;
+	}
+	if (ret == -EPROTO || (!ret && ret_copy->size < page->shape->min_size))
+		return paraclock_page_malformed(
+			page, "size: it ends before its fixed fields do");
+	return ret;
+}
+
+int paraclock_page_word(struct page *page, size_t offset, uint64_t *ret_word)
+{
+	const char *live = page->map.addr;
+	int64_t got;
+
+	if (live) {
+		const uint64_t *word = (const void *)(live + offset);
+
+		if (page->map.size < offset + sizeof(*word))
+			return -ENODEV;
+		/* Acquire: what is read next is not from before. */
+		*ret_word = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+		return 0;
+	}
+	got = file_read(page, ret_word, sizeof(*ret_word), offset);
+	if (got < 0)
+		return (int)got;
+	return got == sizeof(*ret_word) ? 0 : -ENODEV;
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+/* Reading: the hot path, and the walk behind it. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock_private.h"
+#include "counter.h"
+#include "fixed.h"
+
+#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* How often a read waits for another thread that is taking in a change:
+ * that takes less than a microsecond, unless it is preempted. */
+#define BUSY_TRIES 64
+
+/* Rounds of read_at() before it gives up on a page that keeps changing. */
+#define READ_AT_TRIES 8
+
+/* Bytes 40 to 55 of a sample travel as two words. */
+_Static_assert(offsetof(struct paraclock_sample, valid) == 40, "one word");
+_Static_assert(offsetof(struct paraclock_sample, flags) == 48, "one word");
+
+/*
+ * The hot read. true: *ret_sample is written, and it is what get_time() would
+ * have said, to the bit.
+ *
+ * A seqlock's first look at the page is missing on purpose. The handle knows
+ * the page's sequence and its host's markers from an earlier look, by this or
+ * another thread, and neither ever returns to an old value; so if they are
+ * the same after the counter was read, they were the same when it was read.
+ * gen is looked at first, so that this earlier look was earlier indeed.
+ *
+ * The loads after the counter may be executed before it (rdtsc does not hold
+ * back what follows; an lfence that does costs 6 ns). What they miss is then
+ * a change of the last few ns, and this read is one that came a few ns
+ * earlier. A migration cannot hide there: it leaves the guest at an
+ * instruction boundary, and whatever had run ahead of that is run again.
+ */
+static inline bool line_read(const struct paraclock *clk,
+			     struct paraclock_sample *ret_sample)
+{
+	const struct remembered *now = &clk->now;
+	struct {
+		int64_t host_ns;
+		uint64_t clock_error_ns, disruption, qualifiers, flags;
+	} out;
+	uint64_t tsc, ticks, differ, guard, error_guard;
+	const uint64_t *page;
+	u128 ns, error;
+	uint32_t gen;
+
+	/* Pairs with the release store in publish(). */
+	gen = __atomic_load_n(&clk->gen, __ATOMIC_ACQUIRE);
+	if (clk->how == COUNTER_FENCED)
+		tsc = counter_fenced();
+	else if (clk->how == COUNTER_RDTSCP)
+		tsc = counter_rdtscp();
+	else
+		tsc = clk->env->counter(clk->env->ctx);
+
+	page = LOAD(now->line.page);
+	/* Pairs with the host's barrier after it made the sequence odd (or 0):
+	 * unchanged here, the page had not begun to change. */
+	differ = __atomic_load_n(&page[0], __ATOMIC_ACQUIRE) ^
+		 LOAD(now->line.key[0]);
+	differ |= LOAD(page[1]) ^ LOAD(now->line.key[1]);
+	differ |= LOAD(page[2]) ^ LOAD(now->line.key[2]);
+	differ |= LOAD(page[3]) ^ LOAD(now->line.key[3]);
+	differ |= LOAD(*clk->watch[0]) ^ LOAD(now->watched[0]);
+	differ |= LOAD(*clk->watch[1]) ^ LOAD(now->watched[1]);
+
+	ticks = tsc - LOAD(now->line.base_tsc);
+	/* A counter before the base is a very large number of ticks. */
+	if (UNLIKELY(ticks > LOAD(now->line.max_ticks)))
+		return false;
+	error = (u128)ticks * LOAD(now->line.error_mult) + UINT64_MAX;
+	ticks &= LOAD(now->line.mask);
+	ns = (u128)ticks * LOAD(now->line.mult_lo) + LOAD(now->line.frac);
+	guard = LOAD(now->line.guard);
+	error_guard = LOAD(now->line.error_guard);
+	/* Within guard of a whole ns, on either side; never for guard 0. */
+	if (UNLIKELY((uint64_t)ns + guard < 2 * guard) ||
+	    UNLIKELY((uint64_t)error + error_guard < 2 * error_guard))
+		return false;
+
+	out.host_ns = (int64_t)((uint64_t)LOAD(now->line.base_ns) +
+				ticks * LOAD(now->line.mult_hi) +
+				(uint64_t)(ns >> 64));
+	out.clock_error_ns =
+		LOAD(now->line.error_ns) + (uint64_t)(error >> 64);
+	out.disruption = LOAD(now->epoch);
+	out.qualifiers = LOAD(now->qualifiers);
+	out.flags = LOAD(now->flags);
+	/* Pairs with the release fence in publish(). */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	differ |= gen ^ LOAD(clk->gen);
+	if (UNLIKELY(differ | (gen & 1)))
+		return false;
+
+	ret_sample->host_ns = out.host_ns;
+	ret_sample->host_tsc = tsc;
+	ret_sample->pair_error_ns = 0;
+	ret_sample->clock_error_ns = out.clock_error_ns;
+	ret_sample->disruption = out.disruption;
+	memcpy(&ret_sample->valid, &out.qualifiers, 8);
+	memcpy(&ret_sample->flags, &out.flags, 8);
+	memset(&ret_sample->reserved[4], 0, 8);
+	return true;
+}
+
+static void finish(const struct paraclock *clk, const struct remembered *now,
+		   struct paraclock_sample *sample)
+{
+	sample->disruption = now->epoch;
+	sample->marker_class = clk->marker_class;
+	if (!sample->valid)
+		return;
+	if (now->pending) {
+		sample->valid = 0;
+		sample->reason = PARACLOCK_REASON_DISRUPTED;
+		sample->pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
+		sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
+	} else if (sample->pair_error_ns > clk->max_pair_error_ns) {
+		/* Its pair_error_ns stays: it says how wide. */
+		sample->valid = 0;
+		sample->reason = PARACLOCK_REASON_WIDE;
+		sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
+	}
+}
+
+/*
+ * Look at everything, and if anything is not as remembered take it in. What
+ * cannot be taken in now, because another thread (or the code that this
+ * signal handler interrupted) is at it, is a pending disruption.
+ */
+int paraclock_read_slow(struct paraclock *clk,
+			struct paraclock_sample *ret_sample)
+{
+	struct observation obs;
+	struct remembered now;
+
+	for (unsigned int i = 0; i < BUSY_TRIES; i++) {
+		int ret = paraclock_observe(clk, &obs);
+
+		if (ret)
+			return ret;
+		if (paraclock_recall(clk, &now) &&
+		    paraclock_unchanged(clk, &now, &obs))
+			break;
+		ret = paraclock_notice(clk, &obs, &now);
+		if (ret < 0)
+			return ret;
+		if (ret == 0)
+			break;
+		cpu_relax();
+		now.epoch = LOAD(clk->now.epoch);
+		now.pending = 1;
+	}
+	finish(clk, &now, &obs.sample);
+	*ret_sample = obs.sample;
+	return 0;
+}
+
+/* 0: nothing has changed since it was last taken in; 1: something may have. */
+static int look(const struct paraclock *clk)
+{
+	struct observation obs;
+	struct remembered now;
+	const uint64_t *page;
+	int ret;
+
+	if (!paraclock_recall(clk, &now))
+		return 1;
+	page = now.line.page;
+	if (page && page != clk->nothing && clk->markers_in_memory) {
+		uint64_t differ = now.pending;
+
+		for (unsigned int i = 0; i < PARACLOCK_LINE_WORDS; i++)
+			differ |= __atomic_load_n(&page[i], __ATOMIC_ACQUIRE) ^
+				  now.line.key[i];
+		for (unsigned int i = 0; i < 2; i++)
+			differ |= LOAD(*clk->watch[i]) ^ now.watched[i];
+		return differ != 0;
+	}
+	ret = paraclock_observe(clk, &obs);
+	if (ret)
+		return ret;
+	return !paraclock_unchanged(clk, &now, &obs);
+}
+
+/* Take in what is visible now. */
+int paraclock_look(const struct paraclock *clk)
+{
+	struct paraclock_sample scratch;
+	int ret = look(clk);
+
+	if (ret <= 0)
+		return ret;
+	return paraclock_read_slow((struct paraclock *)(uintptr_t)clk,
+				   &scratch);
+}
+
+int paraclock_read(const struct paraclock *clk,
+		   struct paraclock_sample *ret_sample)
+{
+	if (!clk || !ret_sample)
+		return -EINVAL;
+	if (line_read(clk, ret_sample))
+		return 0;
+	/* Every handle is allocated writable; const is the caller's view. */
+	return paraclock_read_slow((struct paraclock *)(uintptr_t)clk,
+				   ret_sample);
+}
+
+int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
+		      struct paraclock_sample *ret_sample)
+{
+	struct paraclock_sample sample;
+	struct remembered now;
+	int ret;
+
+	if (!clk || !ret_sample)
+		return -EINVAL;
+	if (!clk->be->get_time_at)
+		return -EOPNOTSUPP;
+	if (counter > counter_now(clk->env))
+		return -EINVAL;
+
+	for (unsigned int i = 0; i < READ_AT_TRIES; i++) {
+		ret = paraclock_look(clk);
+		if (ret < 0)
+			return ret;
+		if (!paraclock_recall(clk, &now))
+			continue;
+		ret = clk->be->get_time_at(clk->state, counter, &sample);
+		if (ret)
+			return ret;
+		ret = look(clk);
+		if (ret < 0)
+			return ret;
+		if (ret && !now.pending)
+			continue;
+		finish(clk, &now, &sample);
+		if (sample.valid && counter < now.noticed_tsc) {
+			sample.valid = 0;
+			sample.reason = PARACLOCK_REASON_WINDOW;
+			sample.pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
+			sample.clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
+		}
+		*ret_sample = sample;
+		return 0;
+	}
+	return -EAGAIN;
+}

@@ -11,9 +11,9 @@
 /* Wider than any atomic pair, narrower than a system call's jitter. */
 #define MAX_PAIR_ERROR_NS 1000
 
-#define LEAF_AMD_FEATURES 0x80000001U
-#define FEATURE_RDTSCP (1U << 27) /* EDX */
-#define LEAF_AMD_FEATURES_2 0x80000021U
+#define LEAF_AMD_FEATURES	   0x80000001U
+#define FEATURE_RDTSCP		   (1U << 27) /* EDX */
+#define LEAF_AMD_FEATURES_2	   0x80000021U
 #define FEATURE_LFENCE_SERIALISING (1U << 2) /* EAX */
 
 const struct paraclock_env *paraclock_default_env(void)
@@ -172,6 +172,7 @@ static int open_one(struct paraclock **ret_clk,
 		paraclock_close(clk);
 		return ret;
 	}
+	TEXT(opts->detail, opts->detail_size, "");
 	*ret_clk = clk;
 	return 0;
 }

@@ -24,6 +24,9 @@ struct remembered {
 	uint64_t epoch;
 	uint64_t qualifiers; /* sample bytes 40 to 47, as one word */
 	uint64_t flags;	     /* sample bytes 48 to 55 */
+	/* 1: the counter is the fenced one, and of line only base, mask and
+	 * mult_lo count. */
+	uint64_t plain;
 	struct paraclock_line line;
 	uint64_t watched[2];
 	struct paraclock_marker seen[MARKERS_MAX];

@@ -37,13 +37,14 @@ static bool is_rebase(const struct paraclock_line *from,
 {
 	u128 old_rate = (u128)from->mult_hi << 64 | from->mult_lo;
 	u128 new_rate = (u128)to->mult_hi << 64 | to->mult_lo;
-	u128 change = old_rate > new_rate ? old_rate - new_rate
-					  : new_rate - old_rate;
+	u128 change =
+		old_rate > new_rate ? old_rate - new_rate : new_rate - old_rate;
 	/* A page without a reference point is compared where it was read. */
 	uint64_t at = to->base_tsc ? to->base_tsc : counter;
 	s128 jump;
 
-	if (!from->usable || !to->usable || !(to->flags & PARACLOCK_LINE_REBASE))
+	if (!from->usable || !to->usable ||
+	    !(to->flags & PARACLOCK_LINE_REBASE))
 		return false;
 	if (to->base_tsc < from->base_tsc || at < from->base_tsc)
 		return true;
@@ -121,6 +122,9 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 	memcpy(next->watched, obs->watched, sizeof(next->watched));
 	next->primed = 1;
 	next->line = obs->line;
+	next->plain = clk->how == COUNTER_FENCED &&
+		      !(obs->line.mult_hi | obs->line.frac | obs->line.guard |
+			obs->line.error_mult);
 	/* Where the hot read may not answer, it is given a page that never
 	 * has the key. */
 	if (!obs->line.page || !obs->line.usable || next->pending ||
@@ -148,8 +152,8 @@ static int notice_owned(struct paraclock *clk, struct observation *obs,
 		/* A process that forked while this was written: what it knew
 		 * is lost, so whatever it measured is void. */
 		memset(next, 0, sizeof(*next));
-		next->epoch = __atomic_load_n(&clk->now.epoch,
-					      __ATOMIC_RELAXED) + 1;
+		next->epoch =
+			__atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED) + 1;
 	} else if (paraclock_unchanged(clk, next, obs)) {
 		return 0;
 	}

@@ -4,10 +4,10 @@
 
 #include "hypervisor.h"
 
-#define LEAF_FEATURES 1U
+#define LEAF_FEATURES	   1U
 #define FEATURE_HYPERVISOR (1U << 31) /* ECX */
-#define LEAF_FIRST 0x40000000U
-#define LEAF_STEP 0x100U
+#define LEAF_FIRST	   0x40000000U
+#define LEAF_STEP	   0x100U
 /* Linux scans as far; each further leaf is an exit to the hypervisor. */
 #define BASES 256U
 

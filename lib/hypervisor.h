@@ -6,7 +6,7 @@
 #include <paraclock/backend.h>
 
 /* EBX, ECX, EDX of a hypervisor's first leaf, 12 characters. */
-#define PARACLOCK_SIGNATURE_KVM "KVMKVMKVM\0\0\0"
+#define PARACLOCK_SIGNATURE_KVM	   "KVMKVMKVM\0\0\0"
 #define PARACLOCK_SIGNATURE_HYPERV "Microsoft Hv"
 
 /*

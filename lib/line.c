@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* How long a line may be used. */
 
-#include "fixed.h"
 #include "line.h"
+#include "fixed.h"
 
 /* Far beyond any line; keeps sums of ticks from wrapping. */
 #define LINE_TICKS_MAX (1ULL << 62)

@@ -22,9 +22,9 @@
  * preempted deserves about 100 us (2^18 ticks of a 2.6 GHz counter). The caps
  * are for a counter that stands still; a try at a file is three system calls.
  */
-#define TRY_TICKS (1U << 18)
+#define TRY_TICKS    (1U << 18)
 #define TRIES_MEMORY (1U << 16)
-#define TRIES_FILE (1U << 8)
+#define TRIES_FILE   (1U << 8)
 
 #define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 

@@ -19,11 +19,11 @@ enum page_sequence {
 
 /* What the reader of one kind of page must know. */
 struct page_shape {
-	const char *name;	/* for env->map_page */
-	uint8_t seq_offset;	/* bytes */
-	uint8_t size;		/* bytes to copy, a multiple of 8 */
-	uint8_t min_size;	/* a page shorter than this is malformed */
-	uint8_t sequence;	/* enum page_sequence */
+	const char *name;   /* for env->map_page */
+	uint8_t seq_offset; /* bytes */
+	uint8_t size;	    /* bytes to copy, a multiple of 8 */
+	uint8_t min_size;   /* a page shorter than this is malformed */
+	uint8_t sequence;   /* enum page_sequence */
 };
 
 struct page {

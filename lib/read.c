@@ -8,8 +8,11 @@
 #include "counter.h"
 #include "fixed.h"
 
-#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define LOAD(x)	    __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define DIFFER(live, known) \
+	UNLIKELY(__atomic_load_n(&(live), __ATOMIC_ACQUIRE) != LOAD(known))
 
 /* How often a read waits for another thread that is taking in a change:
  * that takes less than a microsecond, unless it is preempted. */
@@ -21,6 +24,25 @@
 /* Bytes 40 to 55 of a sample travel as two words. */
 _Static_assert(offsetof(struct paraclock_sample, valid) == 40, "one word");
 _Static_assert(offsetof(struct paraclock_sample, flags) == 48, "one word");
+
+/* A line with rounding, an error that grows, or a slow counter: all of
+ * backend.h's formula. false: too close to a whole ns to say. */
+static inline bool full_line(const struct remembered *now, uint64_t ticks,
+			     uint64_t *ns, uint64_t *error_ns)
+{
+	u128 error = (u128)ticks * LOAD(now->line.error_mult) + UINT64_MAX;
+	uint64_t error_guard = LOAD(now->line.error_guard);
+	uint64_t guard = LOAD(now->line.guard);
+	u128 grown;
+
+	ticks &= LOAD(now->line.mask);
+	grown = (u128)ticks * LOAD(now->line.mult_lo) + LOAD(now->line.frac);
+	*ns += ticks * LOAD(now->line.mult_hi) + (uint64_t)(grown >> 64);
+	*error_ns += (uint64_t)(error >> 64);
+	/* Within guard of a whole ns, on either side; never for guard 0. */
+	return LIKELY((uint64_t)grown + guard >= 2 * guard) &&
+	       LIKELY((uint64_t)error + error_guard >= 2 * error_guard);
+}
 
 /*
  * The hot read. true: *ret_sample is written, and it is what get_time() would
@@ -38,74 +60,52 @@ _Static_assert(offsetof(struct paraclock_sample, flags) == 48, "one word");
  * earlier. A migration cannot hide there: it leaves the guest at an
  * instruction boundary, and whatever had run ahead of that is run again.
  */
-static inline bool line_read(const struct paraclock *clk,
-			     struct paraclock_sample *ret_sample)
+static inline __attribute__((always_inline)) bool
+line_read(const struct paraclock *clk, uint32_t gen, uint64_t tsc, bool plain,
+	  struct paraclock_sample *ret_sample)
 {
 	const struct remembered *now = &clk->now;
-	struct {
-		int64_t host_ns;
-		uint64_t clock_error_ns, disruption, qualifiers, flags;
-	} out;
-	uint64_t tsc, ticks, differ, guard, error_guard;
+	uint64_t ticks, ns, error_ns, epoch, qualifiers, flags;
 	const uint64_t *page;
-	u128 ns, error;
-	uint32_t gen;
-
-	/* Pairs with the release store in publish(). */
-	gen = __atomic_load_n(&clk->gen, __ATOMIC_ACQUIRE);
-	if (clk->how == COUNTER_FENCED)
-		tsc = counter_fenced();
-	else if (clk->how == COUNTER_RDTSCP)
-		tsc = counter_rdtscp();
-	else
-		tsc = clk->env->counter(clk->env->ctx);
 
 	page = LOAD(now->line.page);
 	/* Pairs with the host's barrier after it made the sequence odd (or 0):
-	 * unchanged here, the page had not begun to change. */
-	differ = __atomic_load_n(&page[0], __ATOMIC_ACQUIRE) ^
-		 LOAD(now->line.key[0]);
-	differ |= LOAD(page[1]) ^ LOAD(now->line.key[1]);
-	differ |= LOAD(page[2]) ^ LOAD(now->line.key[2]);
-	differ |= LOAD(page[3]) ^ LOAD(now->line.key[3]);
-	differ |= LOAD(*clk->watch[0]) ^ LOAD(now->watched[0]);
-	differ |= LOAD(*clk->watch[1]) ^ LOAD(now->watched[1]);
+	 * unchanged here, the page had not begun to change. One branch each,
+	 * so that no register is held for long. */
+	if (DIFFER(page[0], now->line.key[0]) ||
+	    DIFFER(page[1], now->line.key[1]) ||
+	    DIFFER(page[2], now->line.key[2]) ||
+	    DIFFER(page[3], now->line.key[3]) ||
+	    DIFFER(*clk->watch[0], now->watched[0]) ||
+	    DIFFER(*clk->watch[1], now->watched[1]))
+		return false;
 
-	ticks = tsc - LOAD(now->line.base_tsc);
 	/* A counter before the base is a very large number of ticks. */
+	ticks = tsc - LOAD(now->line.base_tsc);
 	if (UNLIKELY(ticks > LOAD(now->line.max_ticks)))
 		return false;
-	error = (u128)ticks * LOAD(now->line.error_mult) + UINT64_MAX;
-	ticks &= LOAD(now->line.mask);
-	ns = (u128)ticks * LOAD(now->line.mult_lo) + LOAD(now->line.frac);
-	guard = LOAD(now->line.guard);
-	error_guard = LOAD(now->line.error_guard);
-	/* Within guard of a whole ns, on either side; never for guard 0. */
-	if (UNLIKELY((uint64_t)ns + guard < 2 * guard) ||
-	    UNLIKELY((uint64_t)error + error_guard < 2 * error_guard))
+	error_ns = LOAD(now->line.error_ns);
+	ns = (uint64_t)LOAD(now->line.base_ns);
+	if (plain)
+		ns += mul_high(ticks & LOAD(now->line.mask),
+			       LOAD(now->line.mult_lo));
+	else if (!full_line(now, ticks, &ns, &error_ns))
 		return false;
-
-	out.host_ns = (int64_t)((uint64_t)LOAD(now->line.base_ns) +
-				ticks * LOAD(now->line.mult_hi) +
-				(uint64_t)(ns >> 64));
-	out.clock_error_ns =
-		LOAD(now->line.error_ns) + (uint64_t)(error >> 64);
-	out.disruption = LOAD(now->epoch);
-	out.qualifiers = LOAD(now->qualifiers);
-	out.flags = LOAD(now->flags);
+	epoch = LOAD(now->epoch);
+	qualifiers = LOAD(now->qualifiers);
+	flags = LOAD(now->flags);
 	/* Pairs with the release fence in publish(). */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	differ |= gen ^ LOAD(clk->gen);
-	if (UNLIKELY(differ | (gen & 1)))
+	if (UNLIKELY(gen & 1) || UNLIKELY(LOAD(clk->gen) != gen))
 		return false;
 
-	ret_sample->host_ns = out.host_ns;
+	ret_sample->host_ns = (int64_t)ns;
 	ret_sample->host_tsc = tsc;
 	ret_sample->pair_error_ns = 0;
-	ret_sample->clock_error_ns = out.clock_error_ns;
-	ret_sample->disruption = out.disruption;
-	memcpy(&ret_sample->valid, &out.qualifiers, 8);
-	memcpy(&ret_sample->flags, &out.flags, 8);
+	ret_sample->clock_error_ns = error_ns;
+	ret_sample->disruption = epoch;
+	memcpy(&ret_sample->valid, &qualifiers, sizeof(qualifiers));
+	memcpy(&ret_sample->flags, &flags, sizeof(flags));
 	memset(&ret_sample->reserved[4], 0, 8);
 	return true;
 }
@@ -202,12 +202,38 @@ int paraclock_look(const struct paraclock *clk)
 				   &scratch);
 }
 
+/* What paraclock_read() does for the lines and counters that need more
+ * registers: apart, so that it saves none for the ones that do not. */
+static __attribute__((noinline)) int
+read_full(const struct paraclock *clk, uint32_t gen,
+	  struct paraclock_sample *ret_sample)
+{
+	uint64_t tsc;
+
+	if (clk->how == COUNTER_FENCED)
+		tsc = counter_fenced();
+	else if (clk->how == COUNTER_RDTSCP)
+		tsc = counter_rdtscp();
+	else
+		tsc = clk->env->counter(clk->env->ctx);
+	if (line_read(clk, gen, tsc, false, ret_sample))
+		return 0;
+	return paraclock_read_slow((struct paraclock *)(uintptr_t)clk,
+				   ret_sample);
+}
+
 int paraclock_read(const struct paraclock *clk,
 		   struct paraclock_sample *ret_sample)
 {
+	uint32_t gen;
+
 	if (!clk || !ret_sample)
 		return -EINVAL;
-	if (line_read(clk, ret_sample))
+	/* Pairs with the release store in publish(). */
+	gen = __atomic_load_n(&clk->gen, __ATOMIC_ACQUIRE);
+	if (UNLIKELY(!LOAD(clk->now.plain)))
+		return read_full(clk, gen, ret_sample);
+	if (line_read(clk, gen, counter_fenced(), true, ret_sample))
 		return 0;
 	/* Every handle is allocated writable; const is the caller's view. */
 	return paraclock_read_slow((struct paraclock *)(uintptr_t)clk,

@@ -15,8 +15,8 @@ void paraclock_text_join(char *buf, size_t size, const char *const *parts);
 /* Decimal; returns a pointer into buf. */
 const char *paraclock_text_number(char buf[TEXT_NUMBER], uint64_t value);
 
-#define TEXT(buf, size, ...)                                                   \
-	paraclock_text_join(buf, size,                                         \
+#define TEXT(buf, size, ...)           \
+	paraclock_text_join(buf, size, \
 			    (const char *const[]){ __VA_ARGS__, NULL })
 
 #endif

@@ -17,7 +17,7 @@
 #define QUALITY 250
 
 #define MSR_REFERENCE_TSC 0x40000021U
-#define MSR_ENABLE 1ULL
+#define MSR_ENABLE	  1ULL
 /* Bits 11:1 are to be preserved, see [1]. */
 #define MSR_PRESERVE 0xffeULL
 

@@ -20,8 +20,8 @@
  */
 #define QUALITY 300
 
-#define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01U
-#define MSR_ENABLE 1U
+#define MSR_KVM_SYSTEM_TIME_NEW	       0x4b564d01U
+#define MSR_ENABLE		       1U
 #define KVM_FEATURE_CLOCKSOURCE_STABLE (1U << 24)
 
 struct kvmclock {
@@ -108,8 +108,8 @@ static int kvmclock_open(const struct paraclock_env *env,
 	if (!kc)
 		return -ENOMEM;
 	memset(kc, 0, sizeof(*kc));
-	kc->limits.max_age_ns = opts->max_age_ns ? opts->max_age_ns
-						 : UINT64_MAX;
+	kc->limits.max_age_ns =
+		opts->max_age_ns ? opts->max_age_ns : UINT64_MAX;
 	kc->limits.stable_mask = PVCLOCK_TSC_STABLE;
 	ret = paraclock_page_open(&kc->page, env, &pvclock_shape, opts);
 	if (ret) {

@@ -52,8 +52,7 @@ static int tsc_open(const struct paraclock_env *env,
 	tsc->env = env;
 	/* Rounded up: it only measures widths. */
 	tsc->mult = ((uint64_t)NSEC_PER_SEC << 32) / machine.counter_hz + 1;
-	memcpy(tsc->clocksource, machine.clocksource,
-	       sizeof(tsc->clocksource));
+	memcpy(tsc->clocksource, machine.clocksource, sizeof(tsc->clocksource));
 	/* A kernel that does not trust the counter has seen it go wrong. */
 	if (!machine.invariant ||
 	    (machine.counter == PARACLOCK_COUNTER_X86_TSC &&

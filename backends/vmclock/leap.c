@@ -63,8 +63,8 @@ static int64_t leap_second_at(const struct leap_state *leap, int64_t ref_sec)
 	int64_t end;
 
 	if (leap->timescale == PARACLOCK_TIMESCALE_TAI)
-		offset = leap->tai_known ? leap->tai_offset_sec
-					 : TAI_OFFSET_MAX;
+		offset =
+			leap->tai_known ? leap->tai_offset_sec : TAI_OFFSET_MAX;
 	end = leap_month_end(ref_sec - offset);
 	if (leap->timescale == PARACLOCK_TIMESCALE_TAI && leap->tai_known)
 		end += offset;

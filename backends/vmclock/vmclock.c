@@ -114,8 +114,7 @@ static int vmclock_get_line(void *state, struct paraclock_sample *ret_sample,
 		return ret;
 	memset(ret_line, 0, sizeof(*ret_line));
 	if (live && vm->page.map.size >= sizeof(vc))
-		ret_line->page =
-			(const void *)(live + VMCLOCK_LINE_OFFSET);
+		ret_line->page = (const void *)(live + VMCLOCK_LINE_OFFSET);
 	vmclock_line(&vc, &vm->limits, ret_sample, ret_line);
 	return 0;
 }
@@ -162,10 +161,10 @@ static int vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
 	/* head's upper half is size. */
 	if (flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
 	    head >> 32 >= sizeof(struct vmclock_page))
-		(void)paraclock_page_word(
-			&vm->page,
-			offsetof(struct vmclock_page, vm_generation_counter),
-			&marker.generation);
+		(void)paraclock_page_word(&vm->page,
+					  offsetof(struct vmclock_page,
+						   vm_generation_counter),
+					  &marker.generation);
 	*ret_marker = marker;
 	return 0;
 }

@@ -93,10 +93,10 @@ enum vmclock_status {
 	VMCLOCK_STATUS_FREERUNNING = 3,
 };
 
-#define VMCLOCK_FLAG_TAI_OFFSET_VALID (1U << 0)
-#define VMCLOCK_FLAG_PERIOD_MAXERROR_VALID (1U << 4)
-#define VMCLOCK_FLAG_TIME_MAXERROR_VALID (1U << 6)
-#define VMCLOCK_FLAG_TIME_MONOTONIC (1U << 7)
+#define VMCLOCK_FLAG_TAI_OFFSET_VALID	    (1U << 0)
+#define VMCLOCK_FLAG_PERIOD_MAXERROR_VALID  (1U << 4)
+#define VMCLOCK_FLAG_TIME_MAXERROR_VALID    (1U << 6)
+#define VMCLOCK_FLAG_TIME_MONOTONIC	    (1U << 7)
 #define VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT (1U << 8)
 
 /* Where the words begin that a line watches: seq_count, the marker, the flags,
@@ -126,6 +126,5 @@ void vmclock_line(const struct vmclock_page *vc,
 		  const struct vmclock_limits *limits,
 		  const struct paraclock_sample *sample,
 		  struct paraclock_line *ret_line);
-
 
 #endif

@@ -13,7 +13,7 @@
 
 /* A page without error terms is believed for an hour, one with them until
  * its bound passes a second: a dead publisher must not be valid for ever. */
-#define AGE_MAX_NS (3600ULL * NSEC_PER_SEC)
+#define AGE_MAX_NS   (3600ULL * NSEC_PER_SEC)
 #define ERROR_MAX_NS ((uint64_t)NSEC_PER_SEC)
 
 /* Seconds that fit an int64_t of ns, with room for a leap second. */
@@ -32,9 +32,9 @@ const struct page_shape vmclock_shape = {
 	.sequence = PAGE_ODD,
 };
 
-#define HAS(vc, field)                                                         \
-	((vc)->size >= offsetof(struct vmclock_page, field) +                  \
-			       sizeof((vc)->field))
+#define HAS(vc, field) \
+	((vc)->size >= \
+	 offsetof(struct vmclock_page, field) + sizeof((vc)->field))
 
 const char *vmclock_decode(const struct page_copy *copy,
 			   struct vmclock_page *ret_vc)
@@ -248,8 +248,8 @@ int vmclock_convert(const struct vmclock_page *vc,
 static void limit_error(const struct vmclock_page *vc,
 			struct paraclock_line *line)
 {
-	u128 rate = (u128)vc->counter_period_maxerror_rate_frac_sec *
-		    NSEC_PER_SEC;
+	u128 rate =
+		(u128)vc->counter_period_maxerror_rate_frac_sec * NSEC_PER_SEC;
 	u128 mult = shift_right(rate, vc->counter_period_shift);
 	uint64_t room, ticks;
 
@@ -303,6 +303,6 @@ void vmclock_line(const struct vmclock_page *vc,
 	if (!max_age_ns)
 		max_age_ns = UINT64_MAX;
 	horizon_ns = leap_horizon_sec(&leap, (int64_t)sec) * NSEC_PER_SEC;
-	paraclock_line_limit(ret_line, max_age_ns < horizon_ns ? max_age_ns
-							       : horizon_ns);
+	paraclock_line_limit(ret_line,
+			     max_age_ns < horizon_ns ? max_age_ns : horizon_ns);
 }

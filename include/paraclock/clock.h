@@ -238,10 +238,9 @@ PARACLOCK_API int paraclock_open(struct paraclock **ret_clk,
  * Threads: any thread. Not async-signal-safe.
  * @since 0.1
  */
-PARACLOCK_API int
-paraclock_open_backend(struct paraclock **ret_clk,
-		       const struct paraclock_backend *be,
-		       const struct paraclock_options *opts);
+PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
+					 const struct paraclock_backend *be,
+					 const struct paraclock_options *opts);
 
 /**
  * Read the host clock now.

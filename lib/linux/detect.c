@@ -23,10 +23,10 @@
 #include "text.h"
 
 #define ACPI_DEVICES "/sys/bus/acpi/devices"
-#define FDT_FILE "/sys/firmware/fdt"
+#define FDT_FILE     "/sys/firmware/fdt"
 /* Linux takes no larger one. */
 #define FDT_MAX (2U << 20)
-#define CLOCKSOURCE                                                            \
+#define CLOCKSOURCE \
 	"/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
 /* Long enough for 3 ppm when both ends are known to 30 ns. */
@@ -268,8 +268,7 @@ void detect_machine(const struct paraclock_env *env,
 
 	ask_cpu(env, &machine);
 	read_clocksource(machine.clocksource, sizeof(machine.clocksource));
-	machine.vmclock =
-		(uint8_t)detect_device("AMZNC10C", "amazon,vmclock");
+	machine.vmclock = (uint8_t)detect_device("AMZNC10C", "amazon,vmclock");
 	machine.vmgenid =
 		(uint8_t)detect_device("VMGENCTR", "microsoft,vmgenid");
 	if (!machine.counter_hz &&

@@ -19,7 +19,7 @@
 #include "text.h"
 #include "vvar.h"
 
-#define DEVICE_PAGE 4096U
+#define DEVICE_PAGE	4096U
 #define VMCLOCK_DEVICES 8
 
 /* mapping.cookie: ours to unmap (the kernel's own pages are not). */
@@ -47,10 +47,9 @@ static int fail(struct paraclock_mapping *map, const char *path, int error)
 	int ret = error_of_open(error);
 
 	TEXT(map->why, sizeof(map->why), path, ": ", strerror(error),
-	     ret == -EACCES
-		     ? "; ask for read access to it (a group, by a udev "
-		       "rule), or run as root; see paraclock-vmclock(7)"
-		     : "");
+	     ret == -EACCES ? "; ask for read access to it (a group, by a udev "
+			      "rule), or run as root; see paraclock-vmclock(7)"
+			    : "");
 	return ret;
 }
 

@@ -212,13 +212,14 @@ int vvar_find(enum vvar_page page, const void **ret_page, const char **ret_why)
 		return ret;
 	ret = vvar_probe((const void *)(uintptr_t)address, 32);
 	if (ret == -EFAULT) {
-		*ret_why = page == VVAR_PVCLOCK
-				   ? "the kernel never enabled its kvm-clock "
-				     "clocksource since boot, or this is no KVM "
-				     "guest"
-				   : "the kernel never enabled its Hyper-V "
-				     "clocksource since boot, or this is no "
-				     "Hyper-V guest";
+		*ret_why =
+			page == VVAR_PVCLOCK
+				? "the kernel never enabled its kvm-clock "
+				  "clocksource since boot, or this is no KVM "
+				  "guest"
+				: "the kernel never enabled its Hyper-V "
+				  "clocksource since boot, or this is no "
+				  "Hyper-V guest";
 		return -ENODEV;
 	}
 	if (ret) {

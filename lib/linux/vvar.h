@@ -46,8 +46,7 @@ int vvar_choose(const struct vvar_map *map, enum vvar_page page,
 		uint32_t kernel, uint64_t *ret_address, const char **ret_why);
 
 /* The above for this process, and proof that a load does not fault. */
-int vvar_find(enum vvar_page page, const void **ret_page,
-	      const char **ret_why);
+int vvar_find(enum vvar_page page, const void **ret_page, const char **ret_why);
 
 /* May n bytes be loaded? Asks the kernel; no signal. -EFAULT: no. */
 int vvar_probe(const void *page, size_t n);

@@ -154,6 +154,11 @@ static int open_one(struct paraclock **ret_clk,
 		return ret;
 	}
 	open_marker_sources(clk);
+	/* A disruption just before is one that no marker will show again. Where
+	 * it cannot be settled now, it is not waited for: that may take 300 s,
+	 * and most opens do not follow a disruption. */
+	if (be->settle)
+		(void)be->settle(clk->state, 1);
 	ret = paraclock_read_slow(clk, &sample);
 	if (!ret && !scale_is_wanted(opts, &sample)) {
 		TEXT(opts->detail, opts->detail_size, be->name, " gives ",

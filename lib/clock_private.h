@@ -28,6 +28,7 @@ struct remembered {
 	 * mult_lo count. */
 	uint64_t plain;
 	struct paraclock_line line;
+	struct paraclock_line last; /* the last one that was usable */
 	uint64_t watched[2];
 	struct paraclock_marker seen[MARKERS_MAX];
 	uint64_t noticed_tsc; /* counter when the epoch last advanced */
@@ -96,6 +97,7 @@ int paraclock_notice(struct paraclock *clk, struct observation *obs,
 /* read.c: the walk of every read that the line cannot answer. */
 int paraclock_read_slow(struct paraclock *clk,
 			struct paraclock_sample *ret_sample);
+/* Take in what is visible now; -EAGAIN: somebody else is at it. */
 int paraclock_look(const struct paraclock *clk);
 
 #endif

@@ -122,6 +122,8 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 	memcpy(next->watched, obs->watched, sizeof(next->watched));
 	next->primed = 1;
 	next->line = obs->line;
+	if (obs->line.usable)
+		next->last = obs->line;
 	next->plain = clk->how == COUNTER_FENCED &&
 		      !(obs->line.mult_hi | obs->line.frac | obs->line.guard |
 			obs->line.error_mult);
@@ -142,7 +144,6 @@ static int notice_owned(struct paraclock *clk, struct observation *obs,
 {
 	bool whole = paraclock_recall(clk, next);
 	bool moved, was_pending;
-	struct paraclock_line old;
 	int ret;
 
 	ret = paraclock_observe(clk, obs);
@@ -160,15 +161,15 @@ static int notice_owned(struct paraclock *clk, struct observation *obs,
 
 	was_pending = next->pending;
 	moved = next->primed && marker_moved(clk, next, obs);
-	old = next->line;
 	if ((moved || was_pending) && clk->be->settle) {
 		ret = settle(clk, next, obs, moved);
 		if (ret)
 			return ret;
 	}
 	/* What a page says after a disruption is no second one. */
-	if (moved || (next->primed && !was_pending &&
-		      is_rebase(&old, &obs->line, obs->sample.host_tsc))) {
+	if (moved ||
+	    (next->primed && !was_pending &&
+	     is_rebase(&next->last, &obs->line, obs->sample.host_tsc))) {
 		next->epoch++;
 		next->noticed_tsc = counter_now(clk->env);
 	}

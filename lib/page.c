@@ -74,6 +74,21 @@ void paraclock_page_close(struct page *page)
 		env->unmap_page(env->ctx, &page->map);
 }
 
+void paraclock_page_check_counter(const struct page *page,
+				  struct paraclock_sample *sample)
+{
+	uint8_t ours = page->env->counter_id;
+
+	if (ours == sample->counter || ours == PARACLOCK_COUNTER_ANY ||
+	    sample->reason == PARACLOCK_REASON_SEQUENCE)
+		return;
+	sample->host_ns = 0;
+	sample->pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
+	sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
+	sample->valid = 0;
+	sample->reason = PARACLOCK_REASON_COUNTER;
+}
+
 void paraclock_page_explain(struct page *page, int error, char *buf,
 			    size_t size)
 {

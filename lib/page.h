@@ -52,6 +52,10 @@ void paraclock_page_explain(struct page *page, int error, char *buf,
 /* One 64-bit word of the page, by itself. */
 int paraclock_page_word(struct page *page, size_t offset, uint64_t *ret_word);
 
+/* A page that counts with the TSC, where that is not the counter. */
+void paraclock_page_check_counter(const struct page *page,
+				  struct paraclock_sample *sample);
+
 /* Remember which field is wrong; any thread. */
 static inline int paraclock_page_malformed(struct page *page, const char *field)
 {

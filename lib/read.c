@@ -131,30 +131,39 @@ static void finish(const struct paraclock *clk, const struct remembered *now,
 }
 
 /*
- * Look at everything, and if anything is not as remembered take it in. What
- * cannot be taken in now, because another thread (or the code that this
- * signal handler interrupted) is at it, is a pending disruption.
+ * Look at everything, and if anything is not as remembered take it in.
+ * 1: it cannot be taken in now, because another thread (or the code that this
+ * signal handler interrupted) is at it.
  */
+static int take_in(struct paraclock *clk, struct observation *obs,
+		   struct remembered *now)
+{
+	int ret = 1;
+
+	for (unsigned int i = 0; ret > 0 && i < BUSY_TRIES; i++) {
+		ret = paraclock_observe(clk, obs);
+		if (ret)
+			return ret;
+		if (paraclock_recall(clk, now) &&
+		    paraclock_unchanged(clk, now, obs))
+			return 0;
+		ret = paraclock_notice(clk, obs, now);
+		cpu_relax();
+	}
+	return ret;
+}
+
 int paraclock_read_slow(struct paraclock *clk,
 			struct paraclock_sample *ret_sample)
 {
 	struct observation obs;
 	struct remembered now;
+	int ret = take_in(clk, &obs, &now);
 
-	for (unsigned int i = 0; i < BUSY_TRIES; i++) {
-		int ret = paraclock_observe(clk, &obs);
-
-		if (ret)
-			return ret;
-		if (paraclock_recall(clk, &now) &&
-		    paraclock_unchanged(clk, &now, &obs))
-			break;
-		ret = paraclock_notice(clk, &obs, &now);
-		if (ret < 0)
-			return ret;
-		if (ret == 0)
-			break;
-		cpu_relax();
+	if (ret < 0)
+		return ret;
+	if (ret > 0) {
+		/* Whatever the change is, it is pending. */
 		now.epoch = LOAD(clk->now.epoch);
 		now.pending = 1;
 	}
@@ -190,16 +199,17 @@ static int look(const struct paraclock *clk)
 	return !paraclock_unchanged(clk, &now, &obs);
 }
 
-/* Take in what is visible now. */
 int paraclock_look(const struct paraclock *clk)
 {
-	struct paraclock_sample scratch;
+	struct observation obs;
+	struct remembered now;
 	int ret = look(clk);
 
 	if (ret <= 0)
 		return ret;
-	return paraclock_read_slow((struct paraclock *)(uintptr_t)clk,
-				   &scratch);
+	/* Every handle is allocated writable; const is the caller's view. */
+	ret = take_in((struct paraclock *)(uintptr_t)clk, &obs, &now);
+	return ret > 0 ? -EAGAIN : ret;
 }
 
 /* What paraclock_read() does for the lines and counters that need more
@@ -235,7 +245,6 @@ int paraclock_read(const struct paraclock *clk,
 		return read_full(clk, gen, ret_sample);
 	if (line_read(clk, gen, counter_fenced(), true, ret_sample))
 		return 0;
-	/* Every handle is allocated writable; const is the caller's view. */
 	return paraclock_read_slow((struct paraclock *)(uintptr_t)clk,
 				   ret_sample);
 }

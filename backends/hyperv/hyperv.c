@@ -23,7 +23,7 @@
 
 struct hyperv {
 	struct page page;
-	int wrote_msr;
+	uint8_t wrote_msr;
 };
 
 /* In ring 0 the page is wherever the guest tells the hypervisor. */
@@ -108,7 +108,11 @@ static int convert(struct hyperv *hv, const struct hyperv_page *page,
 	const char *bad = NULL;
 	int ret = hyperv_convert(page, counter, ret_sample, &bad);
 
-	return bad ? paraclock_page_malformed(&hv->page, bad) : ret;
+	if (bad)
+		return paraclock_page_malformed(&hv->page, bad);
+	if (!ret)
+		paraclock_page_check_counter(&hv->page, ret_sample);
+	return ret;
 }
 
 static int hyperv_get_line(void *state, struct paraclock_sample *ret_sample,

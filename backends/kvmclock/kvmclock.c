@@ -28,7 +28,8 @@ struct kvmclock {
 	struct page page;
 	struct pvclock_limits limits;
 	uint32_t stale_version; /* settle(): not this one */
-	int wrote_msr;
+	uint8_t live;		/* this machine's page, not an image */
+	uint8_t wrote_msr;
 };
 
 /* KVM without this feature bit gives the stable flag no meaning, see [2]. */
@@ -116,7 +117,8 @@ static int kvmclock_open(const struct paraclock_env *env,
 		env->free(env->ctx, kc);
 		return ret;
 	}
-	ret = opts->device ? 0 : check_live(kc, opts);
+	kc->live = !opts->device;
+	ret = kc->live ? check_live(kc, opts) : 0;
 	if (ret) {
 		kvmclock_close(kc);
 		return ret;
@@ -131,7 +133,11 @@ static int convert(struct kvmclock *kc, const struct pvclock *pv,
 	const char *bad = NULL;
 	int ret = pvclock_convert(pv, &kc->limits, counter, ret_sample, &bad);
 
-	return bad ? paraclock_page_malformed(&kc->page, bad) : ret;
+	if (bad)
+		return paraclock_page_malformed(&kc->page, bad);
+	if (!ret)
+		paraclock_page_check_counter(&kc->page, ret_sample);
+	return ret;
 }
 
 static int kvmclock_get_line(void *state, struct paraclock_sample *ret_sample,
@@ -183,6 +189,8 @@ static int kvmclock_settle(void *state, int noticed)
 	uint64_t word;
 	uint32_t version;
 
+	if (!kc->live)
+		return 0;
 	if (paraclock_page_word(&kc->page, 0, &word))
 		return -EAGAIN;
 	version = (uint32_t)word;

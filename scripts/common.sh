@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# What scripts/run and scripts/test share: finding and installing what they
+# need, and building as the right user. Sourced, not run.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$top"
+
+say() { printf '%s\n' "$*"; }
+die() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+
+# Through sudo the tree still belongs to whoever called it: only packages are
+# installed as root, and what is built is theirs.
+as_owner() {
+  if [ "$(id -u)" = 0 ] && [ -n "${SUDO_UID:-}" ] && [ "$SUDO_UID" != 0 ] &&
+    [ "$(stat -c %u .)" = "$SUDO_UID" ]; then
+    setpriv --reuid "$SUDO_UID" --regid "${SUDO_GID:-$SUDO_UID}" \
+      --clear-groups -- "$@"
+  else
+    "$@"
+  fi
+}
+
+# Is a thing here? cmd:NAME a program, pc:NAME a pkg-config file, header:NAME
+# a header of the compiler's (for what has no pkg-config file), file:PATH.
+is_here() {
+  case $1 in
+  cmd:*) command -v "${1#cmd:}" >/dev/null 2>&1 ;;
+  pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
+  header:*)
+    printf '#include <%s>\n' "${1#header:}" |
+      "${CC:-gcc}" -E -x c - >/dev/null 2>&1
+    ;;
+  file:*) compgen -G "${1#file:}" >/dev/null ;;
+  esac
+}
+
+# need THING PACKAGE ...: note the packages whose thing is not here.
+missing=()
+need() {
+  while [ $# -gt 1 ]; do
+    is_here "$1" || missing+=("$2")
+    shift 2
+  done
+}
+
+# Debian's package lists are fetched only if they lack what is asked for.
+apt_install() {
+  local sudo=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 ||
+      die "not root and no sudo; as root: apt-get install $*"
+    sudo=(sudo)
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  "${sudo[@]}" apt-get install -y -q --no-install-recommends "$@" ||
+    { "${sudo[@]}" apt-get update -q &&
+      "${sudo[@]}" apt-get install -y -q --no-install-recommends "$@"; }
+}
+
+install_missing() {
+  [ ${#missing[@]} -gt 0 ] || return 0
+  # The libraries are looked for with the tools: one run for all.
+  local list
+  list=$(printf '%s\n' "${missing[@]}" | sort -u | tr '\n' ' ')
+  if ! command -v apt-get >/dev/null 2>&1; then
+    die "please install, by the names that Debian gives them: $list"
+  fi
+  say "installing: $list"
+  # shellcheck disable=SC2086
+  apt_install $list || die "could not install: $list"
+  missing=()
+}
+
+need_to_build() {
+  need cmd:gcc gcc cmd:make make cmd:cmake cmake cmd:pkg-config pkg-config \
+    header:stdio.h libc6-dev header:libfdt.h libfdt-dev \
+    pc:jansson libjansson-dev pc:ncurses libncurses-dev
+  case $(uname -m) in
+  x86_64) need pc:libcpuid libcpuid-dev ;;
+  esac
+}
+
+# configure_and_build DIR CMAKE-ARGUMENT ...
+configure_and_build() {
+  local dir=$1
+  shift
+  as_owner cmake -B "$dir" "$@" >/dev/null &&
+    as_owner cmake --build "$dir" -j "$(nproc)" --
+}

@@ -224,7 +224,7 @@ static const struct paraclock_backend *find_backend(const char *name)
 {
 	for (const struct paraclock_backend *const *be = paraclock_backends;
 	     *be; be++) {
-		if (strcmp((*be)->name, name) == 0)
+		if (paraclock_text_equal((*be)->name, name))
 			return *be;
 	}
 	return NULL;

@@ -14,14 +14,11 @@ void paraclock_text_join(char *buf, size_t size, const char *const *parts)
 	buf[used] = '\0';
 }
 
-const char *paraclock_text_number(char buf[TEXT_NUMBER], uint64_t value)
+bool paraclock_text_equal(const char *a, const char *b)
 {
-	char *at = buf + TEXT_NUMBER - 1;
-
-	*at = '\0';
-	do {
-		*--at = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	return at;
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
 }

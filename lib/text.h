@@ -3,17 +3,14 @@
 #ifndef TEXT_H
 #define TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-
-/* Bytes that text_number() may need. */
-#define TEXT_NUMBER 21
 
 /* Join strings up to a NULL; cut to fit, NUL at the end. buf may be NULL. */
 void paraclock_text_join(char *buf, size_t size, const char *const *parts);
 
-/* Decimal; returns a pointer into buf. */
-const char *paraclock_text_number(char buf[TEXT_NUMBER], uint64_t value);
+/* strcmp() == 0, which ring 0 need not have. */
+bool paraclock_text_equal(const char *a, const char *b);
 
 #define TEXT(buf, size, ...)           \
 	paraclock_text_join(buf, size, \

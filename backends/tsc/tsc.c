@@ -56,7 +56,7 @@ static int tsc_open(const struct paraclock_env *env,
 	/* A kernel that does not trust the counter has seen it go wrong. */
 	if (!machine.invariant ||
 	    (machine.counter == PARACLOCK_COUNTER_X86_TSC &&
-	     strcmp(machine.clocksource, "tsc") != 0))
+	     !paraclock_text_equal(machine.clocksource, "tsc")))
 		tsc->reason = PARACLOCK_REASON_UNSTABLE;
 	*ret_state = tsc;
 	return 0;

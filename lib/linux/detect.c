@@ -245,12 +245,13 @@ static void pair_with_raw(const struct paraclock_env *env, uint64_t *ret_tsc,
 
 static uint64_t measured_hz(const struct paraclock_env *env)
 {
-	const struct timespec wait = { .tv_nsec = MEASURE_NS };
+	struct timespec wait = { .tv_nsec = MEASURE_NS };
 	uint64_t tsc[2] = { 0, 0 };
 	int64_t ns[2] = { 0, 0 };
 
 	pair_with_raw(env, &tsc[0], &ns[0]);
-	nanosleep(&wait, NULL);
+	while (nanosleep(&wait, &wait) && errno == EINTR)
+		;
 	pair_with_raw(env, &tsc[1], &ns[1]);
 	if (ns[1] <= ns[0] || tsc[1] <= tsc[0])
 		return 0;

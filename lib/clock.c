@@ -11,11 +11,6 @@
 /* Wider than any atomic pair, narrower than a system call's jitter. */
 #define MAX_PAIR_ERROR_NS 1000
 
-#define LEAF_AMD_FEATURES	   0x80000001U
-#define FEATURE_RDTSCP		   (1U << 27) /* EDX */
-#define LEAF_AMD_FEATURES_2	   0x80000021U
-#define FEATURE_LFENCE_SERIALISING (1U << 2) /* EAX */
-
 const struct paraclock_env *paraclock_default_env(void)
 {
 	return paraclock_builtin_env;
@@ -24,32 +19,6 @@ const struct paraclock_env *paraclock_default_env(void)
 const char *paraclock_backend_name(const struct paraclock *clk)
 {
 	return clk ? clk->be->name : NULL;
-}
-
-/*
- * lfence waits for earlier loads on every Intel CPU, and on an AMD one where
- * it is dispatch serialising, which newer ones say in CPUID; on the others
- * rdtscp is sure to, and a few ns slower.
- */
-static uint32_t choose_counter(const struct paraclock_env *env)
-{
-	uint32_t regs[4];
-
-	if (env->counter)
-		return COUNTER_ENV;
-	if (!env->cpuid || env->cpuid(env->ctx, 0, 0, regs) ||
-	    (regs[2] != 0x444d4163 /* AuthenticAMD */ &&
-	     regs[2] != 0x656e6975 /* HygonGenuine */))
-		return COUNTER_FENCED;
-	if (!env->cpuid(env->ctx, 0x80000000U, 0, regs) &&
-	    regs[0] >= LEAF_AMD_FEATURES_2 &&
-	    !env->cpuid(env->ctx, LEAF_AMD_FEATURES_2, 0, regs) &&
-	    regs[0] & FEATURE_LFENCE_SERIALISING)
-		return COUNTER_FENCED;
-	if (!env->cpuid(env->ctx, LEAF_AMD_FEATURES, 0, regs) &&
-	    regs[3] & FEATURE_RDTSCP)
-		return COUNTER_RDTSCP;
-	return COUNTER_FENCED;
 }
 
 static void add_marker_source(struct paraclock *clk,
@@ -109,7 +78,7 @@ static struct paraclock *new_clock(const struct paraclock_env *env,
 	memset(clk->nothing, 0xff, sizeof(clk->nothing));
 	clk->env = env;
 	clk->be = be;
-	clk->how = choose_counter(env);
+	clk->how = paraclock_counter_choose(env);
 	clk->marker_class = be->marker_class;
 	clk->now.epoch = 1;
 	clk->now.line.page = clk->nothing;
@@ -165,7 +134,8 @@ static int open_one(struct paraclock **ret_clk,
 		     paraclock_timescale_name(sample.timescale),
 		     " time, which is not what was asked for");
 		ret = -ENODEV;
-	} else if (need_valid && (ret || !sample.valid)) {
+	} else if ((need_valid && (ret || !sample.valid)) ||
+		   (ret && opts->timescales)) {
 		paraclock_explain(clk, ret, &sample, opts->detail,
 				  opts->detail_size);
 		ret = ret ? ret : -ENODEV;

@@ -7,6 +7,8 @@
 
 #include <paraclock/backend.h>
 
+#include "counter.h"
+
 /* vmclock today; the rest is for the backends of others. */
 #define MARKERS_MAX 4
 
@@ -45,7 +47,7 @@ struct paraclock {
 	 * stores; readers check gen before and after.
 	 */
 	uint32_t gen;
-	uint32_t how; /* enum counter_how; constant */
+	enum counter_how how; /* constant */
 	struct remembered now;
 	const uint64_t *watch[2]; /* constant; never NULL */
 

@@ -80,10 +80,16 @@ static inline void cpu_relax(void)
 #error "paraclock knows no counter of this architecture"
 #endif
 
-/* For everything but the hot read, which has its choice at hand. */
-static inline uint64_t counter_now(const struct paraclock_env *env)
+/* For env, what to use; a few CPUIDs, so once for each handle. */
+enum counter_how paraclock_counter_choose(const struct paraclock_env *env);
+
+static inline uint64_t counter_read(const struct paraclock_env *env,
+				    enum counter_how how)
 {
-	return env->counter ? env->counter(env->ctx) : counter_fenced();
+	if (how == COUNTER_FENCED)
+		return counter_fenced();
+	return how == COUNTER_RDTSCP ? counter_rdtscp()
+				     : env->counter(env->ctx);
 }
 
 #endif

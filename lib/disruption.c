@@ -7,7 +7,6 @@
 #include <paraclock/disruption.h>
 
 #include "clock_private.h"
-#include "counter.h"
 #include "fixed.h"
 
 /* Two lines that differ by more at the new one's base are a jump, ns. */
@@ -171,7 +170,7 @@ static int notice_owned(struct paraclock *clk, struct observation *obs,
 	    (next->primed && !was_pending &&
 	     is_rebase(&next->last, &obs->line, obs->sample.host_tsc))) {
 		next->epoch++;
-		next->noticed_tsc = counter_now(clk->env);
+		next->noticed_tsc = counter_read(clk->env, clk->how);
 	}
 	remember(clk, next, obs);
 	paraclock_publish(clk, next);

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "counter.h"
 #include "page.h"
 #include "text.h"
 
@@ -44,6 +43,7 @@ int paraclock_page_open(struct page *page, const struct paraclock_env *env,
 	memset(page, 0, sizeof(*page));
 	page->env = env;
 	page->shape = shape;
+	page->how = paraclock_counter_choose(env);
 	page->map.fd = -1;
 	if (!env->map_page) {
 		TEXT(opts->detail, opts->detail_size,
@@ -74,15 +74,14 @@ void paraclock_page_close(struct page *page)
 		env->unmap_page(env->ctx, &page->map);
 }
 
-void paraclock_page_check_counter(const struct page *page,
-				  struct paraclock_sample *sample)
+bool paraclock_page_is_tsc_ours(const struct page *page)
 {
-	uint8_t ours = page->env->counter_id;
+	return page->env->counter_id == PARACLOCK_COUNTER_X86_TSC ||
+	       page->env->counter_id == PARACLOCK_COUNTER_ANY;
+}
 
-	if (ours == sample->counter || ours == PARACLOCK_COUNTER_ANY ||
-	    sample->reason == PARACLOCK_REASON_SEQUENCE)
-		return;
-	sample->host_ns = 0;
+void paraclock_page_foreign(struct paraclock_sample *sample)
+{
 	sample->pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
 	sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
 	sample->valid = 0;
@@ -172,7 +171,7 @@ static int try_copy(const struct page *page, struct page_copy *copy)
 	ret = page->map.addr ? copy_memory(page, copy) : copy_file(page, copy);
 	if (ret)
 		return ret;
-	copy->ticks = counter_now(page->env);
+	copy->ticks = counter_read(page->env, page->how);
 	/* Pairs with the writer's barrier after it made the sequence odd (or
 	 * 0): any word of its update read above shows here. That the counter
 	 * may have been read a few ns late does no harm: see line_read(). */
@@ -185,7 +184,7 @@ static int try_copy(const struct page *page, struct page_copy *copy)
 
 int paraclock_page_read(struct page *page, struct page_copy *ret_copy)
 {
-	const uint64_t start = counter_now(page->env);
+	const uint64_t start = counter_read(page->env, page->how);
 	const unsigned int tries = page->map.addr ? TRIES_MEMORY : TRIES_FILE;
 	int ret = -EAGAIN;
 
@@ -194,7 +193,7 @@ int paraclock_page_read(struct page *page, struct page_copy *ret_copy)
 		if (ret != -EAGAIN)
 			break;
 		cpu_relax();
-		if (counter_now(page->env) - start > TRY_TICKS)
+		if (counter_read(page->env, page->how) - start > TRY_TICKS)
 			break;
 	}
 	if (ret == -EPROTO || (!ret && ret_copy->size < page->shape->min_size))

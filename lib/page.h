@@ -8,6 +8,8 @@
 
 #include <paraclock/backend.h>
 
+#include "counter.h"
+
 /* The longest structure on any page, bytes; a multiple of 8. */
 #define PAGE_COPY_MAX 112
 
@@ -29,6 +31,7 @@ struct page_shape {
 struct page {
 	const struct paraclock_env *env;
 	const struct page_shape *shape;
+	enum counter_how how;
 	struct paraclock_mapping map;
 	/* The field that the last malformed copy had wrong; for explain. */
 	const char *bad_field;
@@ -52,9 +55,10 @@ void paraclock_page_explain(struct page *page, int error, char *buf,
 /* One 64-bit word of the page, by itself. */
 int paraclock_page_word(struct page *page, size_t offset, uint64_t *ret_word);
 
-/* A page that counts with the TSC, where that is not the counter. */
-void paraclock_page_check_counter(const struct page *page,
-				  struct paraclock_sample *sample);
+/* A page that counts with the TSC: is that the env's counter? */
+bool paraclock_page_is_tsc_ours(const struct page *page);
+/* Make a sample of one where it is not. */
+void paraclock_page_foreign(struct paraclock_sample *sample);
 
 /* Remember which field is wrong; any thread. */
 static inline int paraclock_page_malformed(struct page *page, const char *field)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "clock_private.h"
-#include "counter.h"
 #include "fixed.h"
 
 #define LOAD(x)	    __atomic_load_n(&(x), __ATOMIC_RELAXED)
@@ -218,14 +217,8 @@ static __attribute__((noinline)) int
 read_full(const struct paraclock *clk, uint32_t gen,
 	  struct paraclock_sample *ret_sample)
 {
-	uint64_t tsc;
+	uint64_t tsc = counter_read(clk->env, clk->how);
 
-	if (clk->how == COUNTER_FENCED)
-		tsc = counter_fenced();
-	else if (clk->how == COUNTER_RDTSCP)
-		tsc = counter_rdtscp();
-	else
-		tsc = clk->env->counter(clk->env->ctx);
 	if (line_read(clk, gen, tsc, false, ret_sample))
 		return 0;
 	return paraclock_read_slow((struct paraclock *)(uintptr_t)clk,
@@ -260,7 +253,7 @@ int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
 		return -EINVAL;
 	if (!clk->be->get_time_at)
 		return -EOPNOTSUPP;
-	if (counter > counter_now(clk->env))
+	if (counter > counter_read(clk->env, clk->how))
 		return -EINVAL;
 
 	for (unsigned int i = 0; i < READ_AT_TRIES; i++) {

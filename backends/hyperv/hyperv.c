@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "counter.h"
 #include "hyperv_page.h"
 #include "text.h"
 
@@ -92,7 +91,7 @@ static int read_page(struct hyperv *hv, struct hyperv_page *ret_page,
 
 	if (ret == -EAGAIN && paraclock_page_busy(&hyperv_shape, copy.seq)) {
 		memset(ret_page, 0, sizeof(*ret_page));
-		*ret_ticks = counter_now(hv->page.env);
+		*ret_ticks = counter_read(hv->page.env, hv->page.how);
 		return 0;
 	}
 	if (ret)
@@ -110,8 +109,12 @@ static int convert(struct hyperv *hv, const struct hyperv_page *page,
 
 	if (bad)
 		return paraclock_page_malformed(&hv->page, bad);
-	if (!ret)
-		paraclock_page_check_counter(&hv->page, ret_sample);
+	/* The page has no reference point whose time it could show. */
+	if (!ret && !ret_sample->reason &&
+	    !paraclock_page_is_tsc_ours(&hv->page)) {
+		paraclock_page_foreign(ret_sample);
+		ret_sample->host_ns = 0;
+	}
 	return ret;
 }
 

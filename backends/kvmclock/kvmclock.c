@@ -130,13 +130,20 @@ static int kvmclock_open(const struct paraclock_env *env,
 static int convert(struct kvmclock *kc, const struct pvclock *pv,
 		   uint64_t counter, struct paraclock_sample *ret_sample)
 {
+	bool ours = paraclock_page_is_tsc_ours(&kc->page);
 	const char *bad = NULL;
-	int ret = pvclock_convert(pv, &kc->limits, counter, ret_sample, &bad);
+	int ret;
 
+	/* Of a foreign counter only the reference point means anything. */
+	ret = pvclock_convert(pv, &kc->limits,
+			      ours ? counter : pv->tsc_timestamp, ret_sample,
+			      &bad);
 	if (bad)
 		return paraclock_page_malformed(&kc->page, bad);
-	if (!ret)
-		paraclock_page_check_counter(&kc->page, ret_sample);
+	if (!ret && !ours) {
+		paraclock_page_foreign(ret_sample);
+		ret_sample->host_tsc = counter;
+	}
 	return ret;
 }
 

@@ -21,6 +21,7 @@
 struct tsc {
 	const struct paraclock_env *env;
 	uint64_t mult; /* 2^-32 ns per tick */
+	enum counter_how how;
 	uint8_t reason;
 	char clocksource[32];
 };
@@ -50,6 +51,7 @@ static int tsc_open(const struct paraclock_env *env,
 		return -ENOMEM;
 	memset(tsc, 0, sizeof(*tsc));
 	tsc->env = env;
+	tsc->how = paraclock_counter_choose(env);
 	/* Rounded up: it only measures widths. */
 	tsc->mult = ((uint64_t)NSEC_PER_SEC << 32) / machine.counter_hz + 1;
 	memcpy(tsc->clocksource, machine.clocksource, sizeof(tsc->clocksource));
@@ -85,10 +87,10 @@ static int tsc_get_time(void *state, struct paraclock_sample *ret_sample)
 	};
 
 	for (unsigned int i = 0; i < SANDWICHES; i++) {
-		uint64_t before = counter_now(env);
+		uint64_t before = counter_read(env, tsc->how);
 		int64_t ns;
 		int ret = env->read_clock(env->ctx, CLOCK_REALTIME, &ns);
-		uint64_t after = counter_now(env);
+		uint64_t after = counter_read(env, tsc->how);
 
 		if (ret)
 			return ret;

@@ -200,8 +200,8 @@ struct paraclock_backend {
 	/**
 	 * A marker of another source changed (@p noticed is 1: just now; 0: at
 	 * some time before). 0: what the page says now is known to be from
-	 * after it; -EAGAIN: not known yet. NULL: always known. Calls never
-	 * overlap.
+	 * after it; -EAGAIN: not known yet. NULL: always known. Asked once at
+	 * open as well, as if one had just changed. Calls never overlap.
 	 */
 	int (*settle)(void *state, int noticed);
 	/** More on an error or reason, as paraclock_explain(); may be NULL. */

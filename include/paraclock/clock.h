@@ -165,7 +165,10 @@ struct paraclock_options {
 	size_t size;
 	/** Name of a backend ("kvmclock", "vmclock", ...); NULL: the best. */
 	const char *backend;
-	/** Acceptable timescales, a mask of 1 << enum value; 0: any. */
+	/**
+	 * Acceptable timescales, a mask of 1 << enum value; 0: any. Judged by
+	 * the first read, which then must not fail.
+	 */
 	uint32_t timescales;
 	/** A file descriptor of the caller's KVM VM, kvm-host only; else 0. */
 	int vm_fd;
@@ -179,8 +182,9 @@ struct paraclock_options {
 	const char *device;
 	/**
 	 * A page whose reference point is older than this is not valid, ns;
-	 * 0: the backend's own limit. The Hyper-V page has no reference point
-	 * and therefore no age.
+	 * 0: the backend's own limit, which for a vmclock is one of error if
+	 * the page has error terms, else of an hour. The Hyper-V page has no
+	 * reference point and therefore no age.
 	 */
 	uint64_t max_age_ns;
 	/** A pair wider than this is not valid, ns; 0: 1000. */
@@ -199,7 +203,9 @@ struct paraclock_options {
  * With a name, it opens that one, valid or not. Every source of disruption
  * markers that is present is opened with it.
  *
- * Not for real-time code: reads /proc and /sys, allocates once.
+ * Not for real-time code: reads /proc and /sys, allocates, and (kvmclock) may
+ * move the calling thread to CPU 0 for an instant; see
+ * paraclock-kvmclock(7).
  *
  * @param[out] ret_clk The clock. Close it with paraclock_close().
  * @param opts Options, or NULL for the best source of this machine.
@@ -210,10 +216,10 @@ struct paraclock_options {
  *         that is valid. options.detail says why and what to do.
  * @retval -EACCES It is here and may not be used, or the CPU counter is
  *         forbidden to this thread (PR_SET_TSC). detail names the remedy.
- * @retval -EPROTO The page is malformed; detail names the field. The host's
+ * @retval -EPROTO What should be the page is none. The host's or the kernel's
  *         fault: report it there.
- * @retval -EAGAIN The page stayed mid-update. Try again.
- * @retval -ERANGE The time on the page does not fit. Report it as -EPROTO.
+ * @return With a backend's name and timescales, also what the first read
+ *         returned; without timescales that is for the next read to report.
  * @retval -EOPNOTSUPP This env or backend cannot give time.
  * @retval -ENOMEM No memory, or no file descriptor left.
  *
@@ -248,9 +254,14 @@ PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
  * Returns 0 also when the sample is not valid: look at sample.valid before
  * correlating with it. An error means that there is no answer at all.
  *
- * In the steady state this is one ordered counter read: no system call, no
- * lock, no allocation, no store to shared memory. The counter is read after
- * every load and store that the calling thread made before.
+ * From a mapped page, in the steady state this is one ordered counter read: no
+ * system call, no lock, no allocation, no store to shared memory. A page in a
+ * regular file costs three calls of pread(2), and tsc a few clock readings.
+ * The counter is read after every load that the calling thread made before.
+ *
+ * When the host's page or marker has changed, one read takes that in (the
+ * others say DISRUPTED for less than a microsecond, unless it is preempted);
+ * it may call getpid(2), and kvmclock sched_setaffinity(2).
  *
  * After a fork() the child may go on reading the parent's clock.
  *
@@ -285,6 +296,7 @@ PARACLOCK_API int paraclock_read(const struct paraclock *clk,
  * @retval 0 There is an answer; look at its @c valid.
  * @retval -EINVAL @p counter is later than now, or a NULL argument.
  * @retval -EOPNOTSUPP This source can only say what time it is now.
+ * @retval -EAGAIN Another thread is taking in a change. Try again.
  * @return Else as paraclock_read().
  *
  * Threads: any thread, any object; async-signal-safe.

@@ -49,6 +49,7 @@ PARACLOCK_API uint64_t paraclock_token(const struct paraclock *clk);
  * @retval 1 Yes: recalibrate, and take a new token.
  * @retval 0 No.
  * @retval -EINVAL @p clk is NULL.
+ * @retval -EAGAIN Another thread is taking in a change: treat it as 1.
  * @return Any other error of paraclock_read(): it cannot be known now. Treat
  * it as 1.
  *

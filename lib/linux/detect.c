@@ -229,12 +229,12 @@ static void pair_with_raw(const struct paraclock_env *env, uint64_t *ret_tsc,
 	uint64_t width = UINT64_MAX;
 
 	for (unsigned int i = 0; i < 8; i++) {
-		uint64_t before = counter_now(env);
+		uint64_t before = counter_fenced();
 		int64_t ns = 0;
 		uint64_t after;
 
 		(void)env->read_clock(env->ctx, CLOCK_MONOTONIC_RAW, &ns);
-		after = counter_now(env);
+		after = counter_fenced();
 		if (after - before >= width)
 			continue;
 		width = after - before;

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+/* paraclock bench: the command. */
+
+#include <argp.h>
+#include <err.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "tools.h"
+
+#define DEFAULT_NS (2 * NSEC_PER_SEC)
+#define MIN_NS	   (NSEC_PER_SEC / 10)
+#define MAX_NS	   (3600 * NSEC_PER_SEC)
+
+/* One thread's share of the time; the rest is two threads'. */
+#define SHARE_OF_ONE 0.6
+
+struct arguments {
+	int64_t ns;
+	bool json;
+};
+
+static const char doc[] =
+	"Measure what one read of a host clock costs on this machine, beside "
+	"the bare counter and clock_gettime(CLOCK_MONOTONIC)."
+	"\v"
+	"Examples:\n"
+	"  paraclock bench                 a table, after about 2 s\n"
+	"  paraclock bench --seconds 20    steadier, on a busy machine\n"
+	"  paraclock bench --json | jq '.subjects[] | {name, median_ns}'\n"
+	"  taskset -c 1 paraclock bench    one CPU only; no second thread\n"
+	"\n"
+	"\"bare\" is the counter after a fence (x86: lfence; rdtsc), "
+	"\"vdso\" is clock_gettime(CLOCK_MONOTONIC). kvmclock is read from "
+	"this machine's own page if it has one; the other pages are images in "
+	"memory, which cost the same. Every read also checks a vmclock's "
+	"disruption marker.\n"
+	"\n"
+	"Short blocks of each are measured in turn, so that whatever else the "
+	"machine does hits all of them; the medians are over blocks. \"ok\" "
+	"and \"OVER\" hold a figure against the project's limits for it: "
+	"/ vdso and - bare at most, throughput / bare's at least. A clock "
+	"that was not valid all the time gets no figures.\n"
+	"\n"
+	"Exit status: 0 it was measured, whatever the figures are; 1 something "
+	"could not be, or a way of counting failed its control; 2 usage.";
+
+static const struct argp_option options[] = {
+	{ "seconds", 's', "S", 0, "How long to measure, about (2)", 0 },
+	{ "json", 'j', NULL, 0, "One JSON object, on one line", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		args_init(state);
+		return 0;
+	case 's':
+		if (parse_seconds(arg, &arguments->ns) ||
+		    arguments->ns < MIN_NS || arguments->ns > MAX_NS)
+			return args_error(state,
+					  "--seconds %s: not a number from "
+					  "0.1 to 3600",
+					  arg);
+		return 0;
+	case 'j':
+		arguments->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		return args_error(state, "%s: bench takes no arguments", arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int fail(const char *what, int error)
+{
+	warnx("%s: %s", what, strerror(-error));
+	return STATUS_FAILED;
+}
+
+/* Before anything is measured; errors are printed. */
+static int prepare(struct bench *bench)
+{
+	int ret;
+
+	bench->machine.size = sizeof(bench->machine);
+	ret = paraclock_describe_machine(NULL, &bench->machine);
+	if (ret)
+		return fail("this machine", ret);
+	bench->cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	ret = pages_init(bench->machine.counter_hz);
+	if (ret)
+		return fail("the counter's frequency", ret);
+	subjects_open(bench);
+	return STATUS_OK;
+}
+
+static int measure(struct bench *bench)
+{
+	int ret = measure_time(bench, bench->seconds * SHARE_OF_ONE);
+
+	if (!ret)
+		ret = measure_threads(bench,
+				      bench->seconds * (1 - SHARE_OF_ONE));
+	if (ret)
+		return fail("measuring", ret);
+	measure_allocations(bench);
+	measure_syscalls(bench);
+	return STATUS_OK;
+}
+
+/* Timings decide nothing here: a busy machine is no failure. */
+static int judge(const struct bench *bench)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < bench->count; i++) {
+		const struct subject *subject = &bench->subject[i];
+
+		if (!is_measured(subject) && !subject->absent)
+			return STATUS_FAILED;
+		any = any || (subject->clk && is_measured(subject));
+	}
+	if (!any || is_broken(&bench->syscalls) ||
+	    is_broken(&bench->allocations))
+		return STATUS_FAILED;
+	return STATUS_OK;
+}
+
+static int run(struct bench *bench, bool json)
+{
+	int ret = prepare(bench);
+
+	if (ret == STATUS_OK)
+		ret = measure(bench);
+	if (ret != STATUS_OK)
+		return ret;
+	/* Without these two there is nothing to hold figures against. */
+	if (!is_measured(bench->bare) || !is_measured(bench->vdso)) {
+		warnx("no figures of the bare counter or of clock_gettime()");
+		return STATUS_FAILED;
+	}
+	/* The program says why, when it ends. */
+	if (json ? report_json(bench) : report_table(bench))
+		return STATUS_FAILED;
+	return judge(bench);
+}
+
+int cmd_bench(int argc, char **argv)
+{
+	static const struct argp argp = { .options = options,
+					  .parser = parse,
+					  .doc = doc };
+	struct arguments arguments = { .ns = DEFAULT_NS };
+	struct bench bench = { 0 };
+	int ret = args_parse(&argp, argc, argv, &arguments);
+
+	if (ret)
+		return ret;
+	bench.seconds = (double)arguments.ns / NSEC_PER_SEC;
+	ret = run(&bench, arguments.json);
+	subjects_close(&bench);
+	return ret;
+}

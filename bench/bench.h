@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* What one read costs, beside the bare counter and the vDSO. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <paraclock/paraclock.h>
+
+/* A sanitizer's runtime stands between us and clock_gettime(). */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BENCH_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+	__has_feature(memory_sanitizer)
+#define BENCH_SANITIZED 1
+#endif
+#endif
+#ifndef BENCH_SANITIZED
+#define BENCH_SANITIZED 0
+#endif
+
+#define SUBJECTS_MAX 6
+
+/* The budget of one read; 0: none is stated. */
+struct limits {
+	double over_vdso;     /* median / vdso's */
+	double minus_bare_ns; /* median - bare's */
+	double scaling;	      /* two-thread scaling / bare's */
+};
+
+/* Over blocks; low and high: 10th and 90th percentile. */
+struct spread {
+	double median;
+	double low;
+	double high;
+};
+
+/* One thing that is measured: a few instructions, or reads of a clock. */
+struct subject {
+	const char *name;
+	const char *page; /* where its page is; NULL: it has none */
+	/* n reads; 0, or all errors of them ORed. */
+	int (*run)(const struct paraclock *clk, uint64_t n);
+	struct paraclock *clk; /* NULL: no clock */
+	struct limits limits;
+	uint8_t marker_class; /* enum paraclock_marker_class */
+	bool absent;	      /* not in this build: no failure */
+	char why[256];	      /* why there are no figures; empty: there are */
+
+	double guess_ns;    /* one read, roughly: sizes the blocks */
+	struct spread ns;   /* one read */
+	double scaling;	    /* two threads' throughput / one's; 0: none */
+	double syscalls;    /* per read; < 0: not measured */
+	double allocations; /* likewise, calls of the allocator */
+};
+
+/* A way to count, and whether its control shows that it counts. */
+struct method {
+	uint64_t expected; /* what the control must count */
+	uint64_t counted;
+	bool used; /* else why says why not */
+	char why[128];
+};
+
+struct bench {
+	struct paraclock_machine machine;
+	long cpus;
+	double seconds;
+	struct subject subject[SUBJECTS_MAX];
+	unsigned int count;
+	struct subject *bare; /* lfence; rdtsc - or isb; mrs */
+	struct subject *vdso; /* clock_gettime(CLOCK_MONOTONIC) */
+	uint64_t rounds;
+	uint64_t thread_rounds; /* 0: threads_why says why */
+	int thread_cpu[2];	/* -1: not pinned */
+	char threads_why[128];
+	struct method syscalls;
+	struct method allocations;
+};
+
+static inline bool is_measured(const struct subject *subject)
+{
+	return !subject->why[0];
+}
+
+static inline bool is_broken(const struct method *method)
+{
+	return method->used && method->counted != method->expected;
+}
+
+/* alloc_count.c: calls of malloc() and its kin so far; false: not counted in
+ * this build. */
+bool alloc_count(uint64_t *ret_calls);
+
+/* pages.c: worlds with memory for pages, at this machine's rate. */
+int pages_init(uint64_t counter_hz);
+const struct paraclock_env *pages_images(void);
+/* The machine's own kvmclock; the rest as above. */
+const struct paraclock_env *pages_real_kvmclock(void);
+
+/* subjects.c */
+uint64_t read_bare(void);
+void subjects_open(struct bench *bench);
+void subjects_close(struct bench *bench);
+/* Read once; false: from now on it has no figures, and why is set. */
+bool subject_check(struct subject *subject, int failed);
+void measure_allocations(struct bench *bench);
+
+/* timing.c */
+uint64_t raw_ns(void);
+struct spread spread_of(double *value, uint64_t n);
+/* Reads in a block of so many ns. */
+uint64_t block_size(const struct subject *subject, uint64_t block_ns);
+int measure_time(struct bench *bench, double seconds);
+
+/* threads.c: 0, also if it is skipped. */
+int measure_threads(struct bench *bench, double seconds);
+
+/* syscalls.c */
+void measure_syscalls(struct bench *bench);
+
+/* report_table.c, report_json.c. Judgements: 1 within its limit, 0 not, -1 no
+ * limit. */
+int judge_time(const struct bench *bench, const struct subject *subject);
+int judge_scaling(const struct bench *bench, const struct subject *subject);
+int report_table(const struct bench *bench);
+int report_json(const struct bench *bench);
+
+#endif

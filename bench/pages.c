@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Worlds whose pages are memory of this process, filled as a host would.
+ *
+ * A page in memory costs what a host's costs: both are read by plain loads
+ * that hit the first-level cache until somebody writes.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench.h"
+
+#define PAGE_SIZE    4096
+#define NSEC_PER_SEC 1000000000ULL
+
+__extension__ typedef unsigned __int128 u128;
+
+enum page_kind {
+	PAGE_PVCLOCK,
+	PAGE_HYPERV,
+	PAGE_VMCLOCK,
+	PAGE_KINDS,
+};
+
+static const char *const names[PAGE_KINDS] = { "pvclock", "hyperv", "vmclock" };
+
+/* As the env: one of each will do, so the functions need no context and the
+ * default env's get theirs. */
+static _Alignas(PAGE_SIZE) uint8_t pages[PAGE_KINDS][PAGE_SIZE];
+static struct paraclock_env images, real_kvmclock;
+
+/* Little-endian machines only, as are these pages. */
+static void put(uint8_t *page, size_t offset, uint64_t value, size_t bytes)
+{
+	memcpy(page + offset, &value, bytes);
+}
+
+/* asm/pvclock-abi.h: ns = ((ticks << shift) * mul) >> 32, mul in its upper
+ * half, so that it is as exact as can be. */
+static void fill_pvclock(uint8_t *page, uint64_t hz, uint64_t ticks)
+{
+	u128 mul = ((u128)NSEC_PER_SEC << 32) / hz;
+	int shift = 0;
+
+	for (; mul >> 32; shift++)
+		mul = ((u128)NSEC_PER_SEC << (31 - shift)) / hz;
+	for (; !(mul >> 31); shift--)
+		mul = ((u128)NSEC_PER_SEC << (33 - shift)) / hz;
+	put(page, 0, 2, 4); /* version: even */
+	put(page, 8, ticks, 8);
+	put(page, 16, NSEC_PER_SEC, 8); /* system_time: any */
+	put(page, 24, (uint64_t)mul, 4);
+	put(page, 28, (uint64_t)(int64_t)shift, 1);
+	put(page, 29, 1, 1); /* flags: TSC_STABLE */
+}
+
+/* TLFS: 100 ns = (ticks * scale) >> 64, and an offset: 0. */
+static void fill_hyperv(uint8_t *page, uint64_t hz)
+{
+	u128 scale = ((u128)(NSEC_PER_SEC / 100) << 64) / hz;
+
+	put(page, 0, 1, 4); /* sequence: in use */
+	put(page, 8, (uint64_t)scale, 8);
+}
+
+/*
+ * vmclock-abi.h. The rate of the error is about 1 ppm of the period: this
+ * page's bound passes 1 s, and the page its use, after 11 days.
+ */
+static void fill_vmclock(uint8_t *page, uint64_t hz, uint64_t ticks)
+{
+	unsigned int shift = 0;
+	struct timespec now;
+	uint64_t period;
+
+	/* The largest that leaves the period below 1 in 2^-64 units. */
+	while (shift < 63 && 2ULL << shift < hz)
+		shift++;
+	period = (uint64_t)(((u128)1 << (64 + shift)) / hz);
+	clock_gettime(CLOCK_TAI, &now);
+	put(page, 0, 0x4b4c4356U, 4);
+	put(page, 4, PAGE_SIZE, 4);
+	put(page, 8, 1, 2); /* version */
+#if defined(__aarch64__)
+	put(page, 10, 0, 1); /* counter: ARM_VCNT */
+#else
+	put(page, 10, 1, 1); /* counter: X86_TSC */
+#endif
+	put(page, 11, 1, 1);	/* time type: TAI */
+	put(page, 12, 2, 4);	/* seq_count: even */
+	put(page, 16, 1, 8);	/* disruption_marker */
+	put(page, 24, 0x51, 8); /* TAI offset, both error terms */
+	put(page, 34, 2, 1);	/* status: SYNCHRONIZED */
+	put(page, 36, 37, 2);	/* TAI - UTC, s */
+	put(page, 39, shift, 1);
+	put(page, 40, ticks, 8);
+	put(page, 48, period, 8);
+	put(page, 64, period >> 20, 8);
+	put(page, 72, (uint64_t)now.tv_sec, 8);
+	put(page, 80, (uint64_t)now.tv_nsec * (UINT64_MAX / NSEC_PER_SEC), 8);
+	put(page, 96, 1000, 8); /* maxerror at the reference point, ns */
+}
+
+static int map_image(void *ctx, const char *name, const char *path,
+		     struct paraclock_mapping *ret_map)
+{
+	(void)ctx;
+	for (unsigned int i = 0; i < PAGE_KINDS && !path; i++) {
+		if (strcmp(name, names[i]) != 0)
+			continue;
+		*ret_map = (struct paraclock_mapping){
+			.addr = pages[i],
+			.size = PAGE_SIZE,
+			.fd = -1,
+		};
+		return 0;
+	}
+	strcpy(ret_map->why, "no such page in memory");
+	return -ENODEV;
+}
+
+static int map_real_kvmclock(void *ctx, const char *name, const char *path,
+			     struct paraclock_mapping *ret_map)
+{
+	if (strcmp(name, names[PAGE_PVCLOCK]) == 0)
+		return paraclock_default_env()->map_page(ctx, name, path,
+							 ret_map);
+	return map_image(ctx, name, path, ret_map);
+}
+
+static void unmap(void *ctx, struct paraclock_mapping *map)
+{
+	for (unsigned int i = 0; i < PAGE_KINDS; i++) {
+		if (map->addr == pages[i])
+			return;
+	}
+	paraclock_default_env()->unmap_page(ctx, map);
+}
+
+int pages_init(uint64_t counter_hz)
+{
+	uint64_t ticks;
+
+	if (!paraclock_default_env())
+		return -ENODEV;
+	/* Slower, a tick is no longer a fraction of Hyper-V's 100 ns; faster,
+	 * there is none. */
+	if (counter_hz <= NSEC_PER_SEC / 100 || counter_hz >> 40)
+		return -ERANGE;
+	/* A second ago: no CPU's counter may be before it. */
+	ticks = read_bare() - counter_hz;
+	fill_pvclock(pages[PAGE_PVCLOCK], counter_hz, ticks);
+	fill_hyperv(pages[PAGE_HYPERV], counter_hz);
+	fill_vmclock(pages[PAGE_VMCLOCK], counter_hz, ticks);
+	images = *paraclock_default_env();
+	images.map_page = map_image;
+	images.unmap_page = unmap;
+	real_kvmclock = images;
+	real_kvmclock.map_page = map_real_kvmclock;
+	return 0;
+}
+
+const struct paraclock_env *pages_images(void)
+{
+	return &images;
+}
+
+const struct paraclock_env *pages_real_kvmclock(void)
+{
+	return &real_kvmclock;
+}

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+# paraclock bench: its entry point is cmd_bench(), declared in tools/tools.h.
+# alloc_count.c replaces malloc() and its kin in whatever it is linked into.
+list(APPEND PARACLOCK_BENCH_SOURCES
+  ${PROJECT_SOURCE_DIR}/bench/alloc_count.c
+  ${PROJECT_SOURCE_DIR}/bench/bench.c
+  ${PROJECT_SOURCE_DIR}/bench/report_json.c
+  ${PROJECT_SOURCE_DIR}/bench/pages.c
+  ${PROJECT_SOURCE_DIR}/bench/subjects.c
+  ${PROJECT_SOURCE_DIR}/bench/syscalls.c
+  ${PROJECT_SOURCE_DIR}/bench/report_table.c
+  ${PROJECT_SOURCE_DIR}/bench/threads.c
+  ${PROJECT_SOURCE_DIR}/bench/timing.c)

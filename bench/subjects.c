@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+/* What is measured: counters, the vDSO, and clocks on their pages. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench.h"
+
+/* Enough for one call in a hundred thousand to show. */
+#define COUNTED_READS 100000
+
+/* Uses a value, so that nothing that makes it is left out. */
+#define KEEP(value) __asm__ __volatile__("" : : "r"(value) : "memory")
+
+/*
+ * The loops are alike, so that what each adds to the call is the same. None
+ * looks at sample.valid: that load would be waited for by the next read's
+ * fence. Validity is checked between blocks instead, see subject_check().
+ */
+
+#if defined(__x86_64__)
+static int run_rdtsc(const struct paraclock *clk, uint64_t n)
+{
+	(void)clk;
+	for (uint64_t i = 0; i < n; i++) {
+		uint32_t low, high;
+
+		__asm__ __volatile__("rdtsc" : "=a"(low), "=d"(high));
+		KEEP((uint64_t)high << 32 | low);
+	}
+	return 0;
+}
+#endif
+
+static inline __attribute__((always_inline)) uint64_t bare(void)
+{
+#if defined(__x86_64__)
+	uint32_t low, high;
+
+	__asm__ __volatile__("lfence\n\trdtsc"
+			     : "=a"(low), "=d"(high)
+			     :
+			     : "memory");
+	return (uint64_t)high << 32 | low;
+#elif defined(__aarch64__)
+	uint64_t ticks;
+
+	__asm__ __volatile__("isb\n\tmrs %0, cntvct_el0"
+			     : "=r"(ticks)
+			     :
+			     : "memory");
+	return ticks;
+#else
+#error "the counter of this architecture is not known"
+#endif
+}
+
+uint64_t read_bare(void)
+{
+	return bare();
+}
+
+static int run_bare(const struct paraclock *clk, uint64_t n)
+{
+	(void)clk;
+	for (uint64_t i = 0; i < n; i++)
+		KEEP(bare());
+	return 0;
+}
+
+static int run_vdso(const struct paraclock *clk, uint64_t n)
+{
+	struct timespec now;
+	int failed = 0;
+
+	(void)clk;
+	for (uint64_t i = 0; i < n; i++) {
+		failed |= clock_gettime(CLOCK_MONOTONIC, &now);
+		KEEP(&now);
+	}
+	return failed;
+}
+
+static int run_clock(const struct paraclock *clk, uint64_t n)
+{
+	struct paraclock_sample sample;
+	int failed = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		failed |= paraclock_read(clk, &sample);
+		KEEP(&sample);
+	}
+	return failed;
+}
+
+static struct subject *add(struct bench *bench, const char *name,
+			   int (*run)(const struct paraclock *clk, uint64_t n))
+{
+	struct subject *subject = &bench->subject[bench->count++];
+
+	memset(subject, 0, sizeof(*subject));
+	subject->name = name;
+	subject->run = run;
+	subject->syscalls = -1;
+	subject->allocations = -1;
+	return subject;
+}
+
+static int open_clock(struct subject *subject, const struct paraclock_env *env)
+{
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = subject->name,
+		.env = env,
+		.detail = subject->why,
+		.detail_size = sizeof(subject->why),
+	};
+	int ret = paraclock_open(&subject->clk, &opts);
+
+	/* By name, with options that are right: this build is without it. */
+	subject->absent = ret == -EINVAL;
+	if (ret && !subject->why[0])
+		snprintf(subject->why, sizeof(subject->why),
+			 "cannot be opened: %s", paraclock_error_name(ret));
+	return ret;
+}
+
+bool subject_check(struct subject *subject, int failed)
+{
+	struct paraclock_sample sample;
+	int ret;
+
+	if (!subject->clk) {
+		if (failed)
+			strcpy(subject->why, "the call failed");
+		return !failed;
+	}
+	ret = paraclock_read(subject->clk, &sample);
+	if (ret || !sample.valid) {
+		strcpy(subject->why, "not valid: ");
+		paraclock_explain(subject->clk, ret, &sample, subject->why + 11,
+				  sizeof(subject->why) - 11);
+		return false;
+	}
+	if (failed)
+		strcpy(subject->why, "a read failed while it was measured");
+	subject->marker_class = sample.marker_class;
+	return !failed;
+}
+
+static void add_clock(struct bench *bench, const char *name,
+		      struct limits limits, bool may_be_real)
+{
+	struct subject *subject = add(bench, name, run_clock);
+
+	subject->limits = limits;
+	subject->page = "real page";
+	if (!may_be_real || open_clock(subject, pages_real_kvmclock())) {
+		subject->page = "page in memory";
+		if (open_clock(subject, pages_images()))
+			return;
+	}
+	subject_check(subject, 0);
+}
+
+void subjects_open(struct bench *bench)
+{
+	const struct limits limits = { 0.95, 6, 0.97 };
+#if defined(__x86_64__)
+	const struct limits of_kvmclock = { 0.90, 5, 0.97 };
+
+	add(bench, "rdtsc", run_rdtsc);
+#endif
+	bench->bare = add(bench, "bare", run_bare);
+	bench->vdso = add(bench, "vdso", run_vdso);
+	/* The first two are pages of x86's counter. */
+#if defined(__x86_64__)
+	add_clock(bench, "kvmclock", of_kvmclock, true);
+	add_clock(bench, "hyperv", limits, false);
+#endif
+	add_clock(bench, "vmclock", limits, false);
+}
+
+void subjects_close(struct bench *bench)
+{
+	for (unsigned int i = 0; i < bench->count; i++)
+		paraclock_close(bench->subject[i].clk);
+}
+
+/* One malloc() and one free() each, called from within the library: what is
+ * counted here would be counted in a read. */
+static uint64_t allocation_control(uint64_t n)
+{
+	const struct paraclock_env *env = paraclock_default_env();
+	uint64_t before, after;
+
+	alloc_count(&before);
+	for (uint64_t i = 0; i < n; i++)
+		env->free(env->ctx, env->alloc(env->ctx, 64));
+	alloc_count(&after);
+	return after - before;
+}
+
+void measure_allocations(struct bench *bench)
+{
+	struct method *method = &bench->allocations;
+	uint64_t before, after;
+
+	if (!alloc_count(&before)) {
+		strcpy(method->why, "this build does not count them (a "
+				    "sanitizer, or not glibc)");
+		return;
+	}
+	method->used = true;
+	method->expected = 2 * (uint64_t)COUNTED_READS;
+	method->counted = allocation_control(COUNTED_READS);
+	if (is_broken(method))
+		return;
+	for (unsigned int i = 0; i < bench->count; i++) {
+		struct subject *subject = &bench->subject[i];
+		int failed;
+
+		if (!is_measured(subject))
+			continue;
+		alloc_count(&before);
+		failed = subject->run(subject->clk, COUNTED_READS);
+		alloc_count(&after);
+		if (subject_check(subject, failed))
+			subject->allocations =
+				(double)(after - before) / COUNTED_READS;
+	}
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/* One thread: short blocks of each subject in turn, many times. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "bench.h"
+
+/* Shorter than the distance of two timer interrupts, so that most blocks see
+ * none; 500 times longer than the two clock reads around them. */
+#define BLOCK_NS 50000
+
+/* Percentiles of fewer mean little. */
+#define ROUNDS_MIN 50
+#define ROUNDS_MAX 1000000
+
+#define GUESS_READS 1000
+#define GUESS_TRIES 20
+
+/*
+ * CLOCK_MONOTONIC_RAW, not the counter: its rate is one that the kernel
+ * vouches for, while counter_hz may be measured to some ppm or unknown; unlike
+ * CLOCK_MONOTONIC it is not slewed. One of it falls into each block: 0.01 ns
+ * a read, even where it is a real system call 0.1 ns, for all subjects alike.
+ */
+uint64_t raw_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct spread spread_of(double *value, uint64_t n)
+{
+	qsort(value, n, sizeof(*value), compare);
+	return (struct spread){
+		.median = value[n / 2],
+		.low = value[n / 10],
+		.high = value[n - 1 - n / 10],
+	};
+}
+
+uint64_t block_size(const struct subject *subject, uint64_t block_ns)
+{
+	double reads = (double)block_ns / subject->guess_ns;
+
+	return reads > 1 ? (uint64_t)reads : 1;
+}
+
+/* The fastest of a few: an interrupted one would make short blocks. */
+static void guess(struct subject *subject)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (unsigned int i = 0; i < GUESS_TRIES; i++) {
+		uint64_t begin = raw_ns(), took;
+		int failed = subject->run(subject->clk, GUESS_READS);
+
+		took = raw_ns() - begin;
+		if (!subject_check(subject, failed))
+			return;
+		if (took < best)
+			best = took;
+	}
+	subject->guess_ns = (double)(best ? best : 1) / GUESS_READS;
+}
+
+/* In another order each time, so that none always follows the same one. */
+static void one_round(struct bench *bench, uint64_t round, uint64_t most,
+		      double *value)
+{
+	for (unsigned int i = 0; i < bench->count; i++) {
+		unsigned int which = (unsigned int)((i + round) % bench->count);
+		struct subject *subject = &bench->subject[which];
+		uint64_t n, begin, took;
+		int failed;
+
+		if (!is_measured(subject))
+			continue;
+		n = block_size(subject, BLOCK_NS);
+		begin = raw_ns();
+		failed = subject->run(subject->clk, n);
+		took = raw_ns() - begin;
+		if (subject_check(subject, failed))
+			value[which * most + round] = (double)took / (double)n;
+	}
+}
+
+int measure_time(struct bench *bench, double seconds)
+{
+	uint64_t most, end, round;
+	double *value;
+
+	for (unsigned int i = 0; i < bench->count; i++) {
+		if (is_measured(&bench->subject[i]))
+			guess(&bench->subject[i]);
+	}
+	most = (uint64_t)(seconds * 1e9 / BLOCK_NS) + ROUNDS_MIN;
+	if (most > ROUNDS_MAX)
+		most = ROUNDS_MAX;
+	value = malloc(SUBJECTS_MAX * most * sizeof(*value));
+	if (!value)
+		return -ENOMEM;
+	end = raw_ns() + (uint64_t)(seconds * 1e9);
+	for (round = 0; round < most && (round < ROUNDS_MIN || raw_ns() < end);
+	     round++)
+		one_round(bench, round, most, value);
+	bench->rounds = round;
+	for (unsigned int i = 0; i < bench->count; i++) {
+		if (is_measured(&bench->subject[i]))
+			bench->subject[i].ns =
+				spread_of(value + i * most, round);
+	}
+	free(value);
+	return 0;
+}

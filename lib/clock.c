@@ -90,6 +90,32 @@ static struct paraclock *new_clock(const struct paraclock_env *env,
 	return clk;
 }
 
+/*
+ * What later looks are compared with: the markers, and then the page. A
+ * disruption just before this is one that no marker will show again, so it is
+ * settled as if one had changed; but where that cannot be done now, it is not
+ * waited for: it may take 300 s, and most opens do not follow a disruption.
+ */
+static void prime(struct paraclock *clk)
+{
+	struct remembered first = clk->now;
+
+	first.primed =
+		!paraclock_look_at_markers(clk, first.seen, first.watched);
+	paraclock_publish(clk, &first);
+	if (clk->be->settle)
+		(void)clk->be->settle(clk->state, 1);
+}
+
+/* A failure that nobody has put into words yet. */
+static int fail(const struct paraclock_options *opts, int error)
+{
+	if (opts->detail && !opts->detail[0])
+		(void)paraclock_explain(NULL, error, NULL, opts->detail,
+					opts->detail_size);
+	return error;
+}
+
 static bool scale_is_wanted(const struct paraclock_options *opts,
 			    const struct paraclock_sample *sample)
 {
@@ -114,20 +140,17 @@ static int open_one(struct paraclock **ret_clk,
 		     " is a source of markers only");
 		return -EOPNOTSUPP;
 	}
+	TEXT(opts->detail, opts->detail_size, "");
 	clk = new_clock(env, be, opts);
 	if (!clk)
-		return -ENOMEM;
+		return fail(opts, -ENOMEM);
 	ret = be->open(env, opts, &clk->state);
 	if (ret) {
 		env->free(env->ctx, clk);
-		return ret;
+		return fail(opts, ret);
 	}
 	open_marker_sources(clk);
-	/* A disruption just before is one that no marker will show again. Where
-	 * it cannot be settled now, it is not waited for: that may take 300 s,
-	 * and most opens do not follow a disruption. */
-	if (be->settle)
-		(void)be->settle(clk->state, 1);
+	prime(clk);
 	ret = paraclock_read_slow(clk, &sample);
 	if (!ret && !scale_is_wanted(opts, &sample)) {
 		TEXT(opts->detail, opts->detail_size, be->name, " gives ",
@@ -166,6 +189,8 @@ static int complete(struct paraclock_options *full,
 		       opts->size < sizeof(*full) ? opts->size : sizeof(*full));
 	}
 	full->size = sizeof(*full);
+	if (!full->detail_size)
+		full->detail = NULL;
 	TEXT(full->detail, full->detail_size, "");
 	if (!full->env)
 		full->env = paraclock_builtin_env;
@@ -224,7 +249,7 @@ static int open_best(struct paraclock **ret_clk,
 		     const struct paraclock_options *opts)
 {
 	const struct paraclock_backend *be = NULL;
-	char first[256] = "no backend in this build chooses itself";
+	char first[256] = "this build has no backend that chooses itself";
 	bool tried = false;
 
 	if (opts->device) {
@@ -247,7 +272,7 @@ static int open_best(struct paraclock **ret_clk,
 		tried = true;
 	}
 	TEXT(opts->detail, opts->detail_size,
-	     "no valid host clock here; first of the reasons: ", first);
+	     "no valid host clock here: ", first);
 	return -ENODEV;
 }
 

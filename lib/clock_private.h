@@ -85,6 +85,9 @@ extern const struct paraclock_backend *const paraclock_backends[];
 extern const struct paraclock_env *const paraclock_builtin_env;
 
 /* observe.c */
+int paraclock_look_at_markers(const struct paraclock *clk,
+			      struct paraclock_marker ret_marker[MARKERS_MAX],
+			      uint64_t ret_watched[2]);
 int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs);
 bool paraclock_recall(const struct paraclock *clk, struct remembered *ret_now);
 bool paraclock_unchanged(const struct paraclock *clk,

@@ -141,25 +141,25 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 static int notice_owned(struct paraclock *clk, struct observation *obs,
 			struct remembered *next)
 {
-	bool whole = paraclock_recall(clk, next);
+	bool lost = !paraclock_recall(clk, next);
 	bool moved, was_pending;
 	int ret;
 
 	ret = paraclock_observe(clk, obs);
 	if (ret)
 		return ret;
-	if (!whole) {
+	if (lost) {
 		/* A process that forked while this was written: what it knew
-		 * is lost, so whatever it measured is void. */
+		 * is lost, so there may have been any disruption. */
 		memset(next, 0, sizeof(*next));
 		next->epoch =
-			__atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED) + 1;
+			__atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED);
 	} else if (paraclock_unchanged(clk, next, obs)) {
 		return 0;
 	}
 
 	was_pending = next->pending;
-	moved = next->primed && marker_moved(clk, next, obs);
+	moved = lost || (next->primed && marker_moved(clk, next, obs));
 	if ((moved || was_pending) && clk->be->settle) {
 		ret = settle(clk, next, obs, moved);
 		if (ret)

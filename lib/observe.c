@@ -13,9 +13,9 @@
 
 typedef uint64_t __attribute__((may_alias)) word;
 
-static int look_at_markers(const struct paraclock *clk,
-			   struct paraclock_marker *ret_marker,
-			   uint64_t ret_watched[2])
+int paraclock_look_at_markers(const struct paraclock *clk,
+			      struct paraclock_marker ret_marker[MARKERS_MAX],
+			      uint64_t ret_watched[2])
 {
 	for (unsigned int i = 0; i < 2; i++)
 		ret_watched[i] =
@@ -50,7 +50,8 @@ int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
 
 	memset(ret_obs, 0, sizeof(*ret_obs));
 	for (unsigned int i = 0; i < OBSERVE_TRIES; i++) {
-		ret = look_at_markers(clk, ret_obs->marker, ret_obs->watched);
+		ret = paraclock_look_at_markers(clk, ret_obs->marker,
+						ret_obs->watched);
 		if (ret)
 			return ret;
 		if (clk->be->get_line)
@@ -60,7 +61,7 @@ int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
 			ret = clk->be->get_time(clk->state, &ret_obs->sample);
 		if (ret)
 			return ret;
-		ret = look_at_markers(clk, after, watched);
+		ret = paraclock_look_at_markers(clk, after, watched);
 		if (ret)
 			return ret;
 		if (same_markers(clk, ret_obs->marker, after) &&

@@ -109,19 +109,27 @@ line_read(const struct paraclock *clk, uint32_t gen, uint64_t tsc, bool plain,
 	return true;
 }
 
+/* Of several reasons the first in the order of enum paraclock_reason's text. */
+static bool comes_after_disrupted(unsigned int reason)
+{
+	return reason == PARACLOCK_REASON_OK ||
+	       reason == PARACLOCK_REASON_WINDOW ||
+	       reason == PARACLOCK_REASON_WIDE ||
+	       reason == PARACLOCK_REASON_IMPLAUSIBLE;
+}
+
 static void finish(const struct paraclock *clk, const struct remembered *now,
 		   struct paraclock_sample *sample)
 {
 	sample->disruption = now->epoch;
 	sample->marker_class = clk->marker_class;
-	if (!sample->valid)
-		return;
-	if (now->pending) {
+	if (now->pending && comes_after_disrupted(sample->reason)) {
 		sample->valid = 0;
 		sample->reason = PARACLOCK_REASON_DISRUPTED;
 		sample->pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
 		sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
-	} else if (sample->pair_error_ns > clk->max_pair_error_ns) {
+	} else if (sample->valid &&
+		   sample->pair_error_ns > clk->max_pair_error_ns) {
 		/* Its pair_error_ns stays: it says how wide. */
 		sample->valid = 0;
 		sample->reason = PARACLOCK_REASON_WIDE;

@@ -16,8 +16,8 @@
 #define AGE_MAX_NS   (3600ULL * NSEC_PER_SEC)
 #define ERROR_MAX_NS ((uint64_t)NSEC_PER_SEC)
 
-/* Seconds that fit an int64_t of ns, with room for a leap second. */
-#define SEC_MAX (INT64_MAX / NSEC_PER_SEC - 1)
+/* Seconds of which, less a leap second, some part fits an int64_t of ns. */
+#define SEC_MAX (INT64_MAX / NSEC_PER_SEC + 1)
 
 /* A line's rounding is below 2^-64 ns a tick, and below 10^9 of them for the
  * exact formula's own at 2^-64 s. 2^46 ticks are four hours at 5 GHz. */
@@ -52,6 +52,8 @@ const char *vmclock_decode(const struct page_copy *copy,
 		return "time_type is above 2";
 	if (vc.size > copy->size)
 		vc.size = (uint32_t)copy->size;
+	/* Half a field is none: past pad all lies in words of 8 bytes. */
+	vc.size &= ~7U;
 	memset((char *)&vc + vc.size, 0, sizeof(vc) - vc.size);
 	*ret_vc = vc;
 	return NULL;
@@ -208,7 +210,8 @@ int vmclock_convert(const struct vmclock_page *vc,
 		*ret_bad = "counter_period_shift is above 127";
 		return -EPROTO;
 	}
-	if (time_at(vc, 0, &ref_sec, &ref_nsec))
+	if (time_at(vc, 0, &ref_sec, &ref_nsec) ||
+	    ref_sec * NSEC_PER_SEC + ref_nsec > INT64_MAX)
 		return -ERANGE;
 	sec = ref_sec;
 	nsec = ref_nsec;
@@ -229,6 +232,9 @@ int vmclock_convert(const struct vmclock_page *vc,
 			leap = leap_of(vc);
 		}
 	}
+	/* No wrap: 2^64 ns are twice as many seconds. */
+	if (sec * NSEC_PER_SEC + nsec > INT64_MAX)
+		return -ERANGE;
 	sample.host_ns = (int64_t)(sec * NSEC_PER_SEC + nsec);
 	sample.leap = leap_for_sample(&leap);
 	if (leap.tai_known) {

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+/* paraclock(1): which subcommand. */
+
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools.h"
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+	{ "status", cmd_status }, { "read", cmd_read },
+	{ "decode", cmd_decode }, { "watch", cmd_watch },
+#ifdef PARACLOCK_HAS_BENCH
+	{ "bench", cmd_bench },
+#endif
+};
+
+static const char doc[] =
+	"The clocks that a hypervisor gives this machine: which are here, "
+	"what they say, and whether that may be used.\n"
+	"\n"
+	"Commands:\n"
+	"  status   which clocks are here, and why the others are not\n"
+	"           (this is what 'paraclock' alone does)\n"
+	"  read     read a clock, once or periodically\n"
+	"  decode   say what a saved page means at a counter value\n"
+	"  watch    follow a clock: validity, rate, disruptions\n"
+#ifdef PARACLOCK_HAS_BENCH
+	"  bench    measure what a read costs\n"
+#endif
+	"\n"
+	"'paraclock COMMAND --help' explains each.\n"
+	"\v"
+	"Exit status:\n"
+	"  0  every reading was valid\n"
+	"  1  it could not be done; stderr says why, and what to do\n"
+	"  2  usage\n"
+	"  3  it was read, and at least one reading was not valid\n"
+	"\n"
+	"Examples:\n"
+	"  paraclock\n"
+	"  paraclock read -n 10 -i 0.1\n"
+	"  paraclock read --json | jq .host_ns";
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case ARGP_KEY_INIT:
+		args_init(state);
+		return 0;
+	case ARGP_KEY_ARG:
+		return args_error(state, "%s: not expected here", arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void print_version(FILE *stream, struct argp_state *state)
+{
+	(void)state;
+	fprintf(stream, "paraclock %s\n", paraclock_version());
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	char name[32];
+	int ret;
+
+	snprintf(name, sizeof(name), "paraclock %s", command->name);
+	argv[0] = name;
+	/* What getopt and err.h begin their lines with. */
+	program_invocation_short_name = name;
+	ret = command->run(argc, argv);
+	/* name does not outlive this, and output_close() may complain. */
+	program_invocation_short_name = (char *)(uintptr_t) "paraclock";
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse,
+		.args_doc = "[COMMAND [OPTION...]]",
+		.doc = doc,
+	};
+	char self[] = "paraclock", fallback[] = "status";
+	char *no_arguments[] = { fallback, NULL };
+	const struct command *command;
+	int ret;
+
+	atexit(output_close);
+	/* A closed pipe is an error of write, which ends things in order. */
+	signal(SIGPIPE, SIG_IGN);
+	argp_err_exit_status = STATUS_USAGE;
+	argp_program_version_hook = print_version;
+	program_invocation_short_name = (char *)(uintptr_t) "paraclock";
+
+	if (argc > 1 && argv[1][0] != '-') {
+		command = find_command(argv[1]);
+		if (command)
+			return run(command, argc - 1, argv + 1);
+		warnx("%s: no such command; see 'paraclock --help'", argv[1]);
+		return STATUS_USAGE;
+	}
+	/* The one option of status: 'paraclock' alone is that. */
+	if (argc > 1 && strcmp(argv[1], "--json") == 0)
+		return run(find_command(fallback), argc, argv);
+	if (argc > 0)
+		argv[0] = self;
+	ret = args_parse(&argp, argc, argv, NULL);
+	if (ret)
+		return ret;
+	return run(find_command(fallback), 1, no_arguments);
+}

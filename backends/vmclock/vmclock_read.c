@@ -52,8 +52,11 @@ const char *vmclock_decode(const struct page_copy *copy,
 		return "time_type is above 2";
 	if (vc.size > copy->size)
 		vc.size = (uint32_t)copy->size;
-	/* Half a field is none: past pad all lies in words of 8 bytes. */
-	vc.size &= ~7U;
+	/* Half a field is none. From counter_value on all have 8 bytes. */
+	if (vc.size > offsetof(struct vmclock_page, counter_value))
+		vc.size &= ~7U;
+	else if (vc.size == offsetof(struct vmclock_page, tai_offset_sec) + 1)
+		vc.size--;
 	memset((char *)&vc + vc.size, 0, sizeof(vc) - vc.size);
 	*ret_vc = vc;
 	return NULL;

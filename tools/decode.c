@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+/* paraclock decode: what a page image says at a counter value. */
+
+#include <err.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "tools.h"
+
+struct decoding {
+	const char *kind;
+	const char *backend;
+	const char *page;
+	uint64_t counter;
+	bool has_counter;
+	bool json;
+};
+
+static const char doc[] =
+	"Say what a page of a hypervisor's clock means at a counter value: a "
+	"page from a crash dump, from another machine, or of your own making. "
+	"KIND is pvclock (of KVM and Xen), hyperv (the reference TSC page) or "
+	"vmclock.\n"
+	"\v"
+	"FILE is a regular file or a device. Nothing of this machine goes into "
+	"the answer: neither its counter nor its own markers. The counter that "
+	"a vmclock page declares counts as ours, and its disruption marker is "
+	"printed where a reading has its epoch.\n"
+	"\n"
+	"Exit status: 0 the pair is valid; 3 it is not; 1 the page is "
+	"malformed (stderr names the field) or cannot be read; 2 usage.\n"
+	"\n"
+	"Examples:\n"
+	"  paraclock decode pvclock --page page.bin --counter 123456789\n"
+	"  paraclock decode vmclock --page /dev/vmclock0 --counter "
+	"0x1d2e3f4a5b\n"
+	"  dd if=dump bs=4096 skip=$PFN count=1 of=page.bin\n"
+	"  paraclock decode hyperv --page page.bin --counter $TSC --json";
+
+static const struct argp_option options[] = {
+	{ "page", 'p', "FILE", 0, "The page", 0 },
+	{ "counter", 'c', "N", 0, "Value of the counter, decimal or 0x...", 0 },
+	{ "json", 'j', NULL, 0, "One JSON object, as of 'paraclock read'", 0 },
+	{ 0 },
+};
+
+static error_t set_kind(struct decoding *decoding, const char *kind,
+			const struct argp_state *state)
+{
+	if (decoding->kind)
+		return args_error(state, "%s: not expected here", kind);
+	if (strcmp(kind, "pvclock") == 0)
+		decoding->backend = "kvmclock";
+	else if (strcmp(kind, "hyperv") == 0 || strcmp(kind, "vmclock") == 0)
+		decoding->backend = kind;
+	else
+		return args_error(state, "%s: not pvclock, hyperv or vmclock",
+				  kind);
+	decoding->kind = kind;
+	return 0;
+}
+
+static error_t check_whole(const struct decoding *decoding,
+			   const struct argp_state *state)
+{
+	if (!decoding->kind)
+		return args_error(state, "which kind of page? name pvclock, "
+					 "hyperv or vmclock");
+	if (!decoding->page)
+		return args_error(state, "which page? name it with --page");
+	if (!decoding->has_counter)
+		return args_error(state, "at which counter value? give it with "
+					 "--counter");
+	return 0;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct decoding *decoding = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		args_init(state);
+		return 0;
+	case 'p':
+		decoding->page = arg;
+		return 0;
+	case 'c':
+		if (parse_u64(arg, &decoding->counter))
+			return args_error(state,
+					  "--counter %s: not a number of 64 "
+					  "bits, decimal or 0x...",
+					  arg);
+		decoding->has_counter = true;
+		return 0;
+	case 'j':
+		decoding->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		return set_kind(decoding, arg, state);
+	case ARGP_KEY_END:
+		return check_whole(decoding, state);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* --- an outside world in which it is always N o'clock --------------------- */
+
+struct world {
+	const struct paraclock_env *real;
+	uint64_t counter;
+};
+
+static uint64_t world_counter(void *ctx)
+{
+	const struct world *world = ctx;
+
+	return world->counter;
+}
+
+/* Without a path it is this machine's own page, whose time and markers say
+ * nothing about an image. */
+static int world_map_page(void *ctx, const char *name, const char *path,
+			  struct paraclock_mapping *ret_map)
+{
+	const struct world *world = ctx;
+
+	if (path)
+		return world->real->map_page(world->real->ctx, name, path,
+					     ret_map);
+	snprintf(ret_map->why, sizeof(ret_map->why),
+		 "this machine's own pages are none of an image's business");
+	return -ENODEV;
+}
+
+static void world_unmap_page(void *ctx, struct paraclock_mapping *map)
+{
+	const struct world *world = ctx;
+
+	world->real->unmap_page(world->real->ctx, map);
+}
+
+static int64_t world_pread(void *ctx, int fd, void *buf, size_t n,
+			   uint64_t offset)
+{
+	const struct world *world = ctx;
+
+	return world->real->pread(world->real->ctx, fd, buf, n, offset);
+}
+
+static void *world_alloc(void *ctx, size_t size)
+{
+	const struct world *world = ctx;
+
+	return world->real->alloc(world->real->ctx, size);
+}
+
+static void world_free(void *ctx, void *ptr)
+{
+	const struct world *world = ctx;
+
+	world->real->free(world->real->ctx, ptr);
+}
+
+/* No other member: decoding needs nothing more of this machine, not even the
+ * right to read its counter. */
+static struct paraclock_env make_env(struct world *world)
+{
+	return (struct paraclock_env){
+		.size = sizeof(struct paraclock_env),
+		.ctx = world,
+		.counter_id = PARACLOCK_COUNTER_ANY,
+		.counter = world_counter,
+		.map_page = world_map_page,
+		.unmap_page = world_unmap_page,
+		.pread = world_pread,
+		.alloc = world_alloc,
+		.free = world_free,
+	};
+}
+
+static int print_human(const struct decoding *decoding,
+		       const struct paraclock *clk,
+		       const struct paraclock_sample *sample)
+{
+	char text[512];
+
+	printf("%-14s %s\n", "backend", decoding->backend);
+	printf("%-14s %s\n", "state", sample_state(sample));
+	printf("%-14s %" PRId64 "\n", "host_ns", sample->host_ns);
+	sample_format_time(sample, 9, text, sizeof(text));
+	printf("%-14s %s\n", "time", text);
+	printf("%-14s %s\n", "timescale",
+	       paraclock_timescale_name(sample->timescale));
+	printf("%-14s %" PRIu64 " (%s)\n", "counter", sample->host_tsc,
+	       paraclock_counter_name(sample->counter));
+	format_error_ns(sample->clock_error_ns, text, sizeof(text));
+	printf("%-14s %s\n", "clock_error_ns", text);
+	printf("%-14s %" PRIu64 "\n", "disruption", sample->disruption);
+	printf("%-14s %s\n", "leap", paraclock_leap_name(sample->leap));
+	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
+		printf("%-14s %d\n", "tai_offset_sec", sample->tai_offset_sec);
+	if (output_flush())
+		return -EIO;
+	if (!sample->valid) {
+		paraclock_explain(clk, 0, sample, text, sizeof(text));
+		warnx("%s: not valid: %s", decoding->page, text);
+	}
+	return 0;
+}
+
+/* The epoch of a handle says nothing of a page: put the page's own marker in
+ * its place. */
+static void take_marker(const struct paraclock *clk,
+			struct paraclock_sample *sample)
+{
+	struct paraclock_marker marker;
+
+	sample->disruption = 0;
+	sample->marker_class = PARACLOCK_MARKER_NONE;
+	if (paraclock_marker(clk, &marker))
+		return;
+	sample->disruption = marker.disruption;
+	sample->marker_class = PARACLOCK_MARKER_AUTHORITATIVE;
+}
+
+static int decode(const struct decoding *decoding, const struct paraclock *clk)
+{
+	struct paraclock_sample sample;
+	char text[512];
+	int ret = paraclock_read_at(clk, decoding->counter, &sample);
+
+	if (ret) {
+		paraclock_explain(clk, ret, NULL, text, sizeof(text));
+		warnx("%s: %s", decoding->page, text);
+		return STATUS_FAILED;
+	}
+	take_marker(clk, &sample);
+	if (decoding->json)
+		ret = sample_print_json(decoding->backend, &sample);
+	else
+		ret = print_human(decoding, clk, &sample);
+	if (ret)
+		return STATUS_FAILED;
+	return sample.valid ? STATUS_OK : STATUS_NOT_VALID;
+}
+
+static int open_page(const struct decoding *decoding,
+		     const struct paraclock_env *env,
+		     struct paraclock **ret_clk)
+{
+	char detail[512] = "";
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = decoding->backend,
+		.device = decoding->page,
+		.env = env,
+		.detail = detail,
+		.detail_size = sizeof(detail),
+	};
+	int ret = paraclock_open(ret_clk, &opts);
+
+	if (!ret)
+		return STATUS_OK;
+	if (!detail[0])
+		paraclock_explain(NULL, ret, NULL, detail, sizeof(detail));
+	warnx("%s", detail);
+	return STATUS_FAILED;
+}
+
+int cmd_decode(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.args_doc = "KIND --page FILE --counter N",
+		.doc = doc,
+	};
+	struct decoding decoding = { 0 };
+	struct paraclock_env env;
+	struct world world;
+	struct paraclock *clk;
+	int ret = args_parse(&argp, argc, argv, &decoding);
+
+	if (ret)
+		return ret;
+	world = (struct world){ paraclock_default_env(), decoding.counter };
+	env = make_env(&world);
+	ret = open_page(&decoding, &env, &clk);
+	if (ret)
+		return ret;
+	ret = decode(&decoding, clk);
+	paraclock_close(clk);
+	return ret;
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "json.h"
+#include "tools.h"
+
+/* A path need not be UTF-8, and JSON must. */
+static char *encode_bytes(const char *text)
+{
+	char *ascii = strdup(text);
+	char *encoded = NULL;
+	json_t *string;
+
+	if (!ascii)
+		return NULL;
+	for (char *c = ascii; *c; c++) {
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	}
+	string = json_string(ascii);
+	if (string)
+		encoded = json_dumps(string, JSON_ENCODE_ANY);
+	json_decref(string);
+	free(ascii);
+	return encoded;
+}
+
+static char *encode(const char *text)
+{
+	json_t *string = json_string(text);
+	char *encoded;
+
+	if (!string)
+		return encode_bytes(text);
+	encoded = json_dumps(string, JSON_ENCODE_ANY);
+	json_decref(string);
+	return encoded;
+}
+
+static void print_text(const char *text)
+{
+	char *encoded = text ? encode(text) : NULL;
+
+	fputs(encoded ? encoded : "null", stdout);
+	free(encoded);
+}
+
+static void begin_value(struct json *json, const char *key)
+{
+	if (json->needs_comma)
+		putchar(',');
+	json->needs_comma = true;
+	if (!key)
+		return;
+	print_text(key);
+	putchar(':');
+}
+
+void json_begin(struct json *json, const char *key, char bracket)
+{
+	begin_value(json, key);
+	putchar(bracket);
+	json->needs_comma = false;
+}
+
+void json_end(struct json *json, char bracket)
+{
+	putchar(bracket);
+	json->needs_comma = true;
+}
+
+int json_finish(struct json *json)
+{
+	json->needs_comma = false;
+	putchar('\n');
+	return output_flush();
+}
+
+void json_put_null(struct json *json, const char *key)
+{
+	begin_value(json, key);
+	fputs("null", stdout);
+}
+
+void json_put_bool(struct json *json, const char *key, bool value)
+{
+	begin_value(json, key);
+	fputs(value ? "true" : "false", stdout);
+}
+
+void json_put_s64(struct json *json, const char *key, int64_t value)
+{
+	begin_value(json, key);
+	printf("%" PRId64, value);
+}
+
+void json_put_u64(struct json *json, const char *key, uint64_t value)
+{
+	begin_value(json, key);
+	printf("%" PRIu64, value);
+}
+
+void json_put_text(struct json *json, const char *key, const char *value)
+{
+	begin_value(json, key);
+	print_text(value);
+}

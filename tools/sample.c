@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/* One answer of a clock, for programs and for people. */
+
+#include <inttypes.h>
+#include <time.h>
+
+#include "json.h"
+#include "tools.h"
+
+static void json_error_ns(struct json *json, const char *key, uint64_t error_ns)
+{
+	if (error_ns == PARACLOCK_ERROR_UNKNOWN)
+		json_put_null(json, key);
+	else
+		json_put_u64(json, key, error_ns);
+}
+
+int sample_print_json(const char *backend,
+		      const struct paraclock_sample *sample)
+{
+	struct json json = { 0 };
+
+	json_begin(&json, NULL, '{');
+	json_put_text(&json, "backend", backend);
+	json_put_s64(&json, "host_ns", sample->host_ns);
+	json_put_u64(&json, "host_tsc", sample->host_tsc);
+	json_put_bool(&json, "valid", sample->valid);
+	json_put_text(&json, "reason", sample_state(sample));
+	json_put_text(&json, "timescale",
+		      paraclock_timescale_name(sample->timescale));
+	json_put_text(&json, "counter",
+		      paraclock_counter_name(sample->counter));
+	json_error_ns(&json, "pair_error_ns", sample->pair_error_ns);
+	json_error_ns(&json, "clock_error_ns", sample->clock_error_ns);
+	json_put_u64(&json, "disruption", sample->disruption);
+	json_put_text(&json, "marker_class",
+		      paraclock_marker_class_name(sample->marker_class));
+	if (sample->leap == PARACLOCK_LEAP_UNKNOWN)
+		json_put_null(&json, "leap");
+	else
+		json_put_text(&json, "leap", paraclock_leap_name(sample->leap));
+	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
+		json_put_s64(&json, "tai_offset_sec", sample->tai_offset_sec);
+	else
+		json_put_null(&json, "tai_offset_sec");
+	json_end(&json, '}');
+	return json_finish(&json);
+}
+
+const char *sample_state(const struct paraclock_sample *sample)
+{
+	return paraclock_reason_name(sample->valid
+					     ? (unsigned int)PARACLOCK_REASON_OK
+					     : sample->reason);
+}
+
+static bool is_date(const struct paraclock_sample *sample)
+{
+	return sample->timescale == PARACLOCK_TIMESCALE_UTC ||
+	       sample->timescale == PARACLOCK_TIMESCALE_TAI ||
+	       sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
+}
+
+static void format_seconds(int64_t ns, char *buf, size_t size)
+{
+	/* Negated as unsigned: the least int64_t has no positive. */
+	uint64_t whole = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
+
+	snprintf(buf, size, "%s%" PRIu64 ".%09" PRIu64 " s", ns < 0 ? "-" : "",
+		 whole / NSEC_PER_SEC, whole % NSEC_PER_SEC);
+}
+
+void sample_format_time(const struct paraclock_sample *sample,
+			unsigned int decimals, char *buf, size_t size)
+{
+	int64_t nsec = sample->host_ns % NSEC_PER_SEC;
+	time_t sec = sample->host_ns / NSEC_PER_SEC;
+	struct tm tm;
+	size_t used;
+
+	if (nsec < 0) {
+		nsec += NSEC_PER_SEC;
+		sec--;
+	}
+	if (!is_date(sample) || !gmtime_r(&sec, &tm)) {
+		format_seconds(sample->host_ns, buf, size);
+		return;
+	}
+	/* POSIX numbers an inserted second as the one before it. */
+	if (sample->leap == PARACLOCK_LEAP_POS &&
+	    sample->timescale == PARACLOCK_TIMESCALE_UTC && tm.tm_sec == 59)
+		tm.tm_sec = 60;
+	used = strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm);
+	if (decimals)
+		snprintf(buf + used, size - used, ".%09" PRId64, nsec);
+}
+
+void format_error_ns(uint64_t error_ns, char *buf, size_t size)
+{
+	if (error_ns == PARACLOCK_ERROR_UNKNOWN)
+		snprintf(buf, size, "unknown");
+	else
+		snprintf(buf, size, "%" PRIu64, error_ns);
+}

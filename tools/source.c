@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+/* Which clock: -b and -d, and opening it. */
+
+#include <err.h>
+#include <errno.h>
+#include <string.h>
+
+#include "tools.h"
+
+static const struct argp_option options[] = {
+	{ "backend", 'b', "BACKEND", 0,
+	  "Read this source, valid or not; without it, the best one that is "
+	  "valid",
+	  0 },
+	{ "device", 'd', "DEVICE", 0,
+	  "Device node of BACKEND, or a file that holds its page", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct source *source = state->input;
+
+	switch (key) {
+	case 'b':
+		source->backend = arg;
+		return 0;
+	case 'd':
+		source->device = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (source->device && !source->backend)
+			return args_error(state,
+					  "-d %s: whose device? name "
+					  "its backend with -b",
+					  source->device);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp source_argp = { .options = options, .parser = parse };
+
+static int has_name(void *arg, const struct paraclock_listing *listing)
+{
+	return strcmp(arg, listing->name) == 0;
+}
+
+int source_open(const struct source *source, struct paraclock **ret_clk)
+{
+	char detail[512] = "";
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = source->backend,
+		.device = source->device,
+		.detail = detail,
+		.detail_size = sizeof(detail),
+	};
+	int ret = paraclock_open(ret_clk, &opts);
+
+	if (!ret)
+		return STATUS_OK;
+	if (!detail[0])
+		paraclock_explain(NULL, ret, NULL, detail, sizeof(detail));
+	if (ret != -EINVAL || !source->backend) {
+		warnx("%s%s%s", source->backend ? source->backend : "",
+		      source->backend ? ": " : "", detail);
+		return STATUS_FAILED;
+	}
+	if (paraclock_list(NULL, has_name, (void *)(uintptr_t)source->backend))
+		warnx("%s", detail);
+	else
+		warnx("-b %s: no such backend in this build; 'paraclock "
+		      "status' lists them",
+		      source->backend);
+	return STATUS_USAGE;
+}

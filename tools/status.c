@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+/* paraclock status: which clocks are here, and why the others are not. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "json.h"
+#include "tools.h"
+
+#define RESET  "\033[0m"
+#define BOLD   "\033[1m"
+#define DIM    "\033[2m"
+#define GREEN  "\033[32m"
+#define YELLOW "\033[33m"
+
+/* Where the sentence about a backend begins. */
+#define INDENT 4U
+
+struct status_view {
+	struct paraclock_machine machine;
+	char chosen[32]; /* empty: none */
+	char why[512];	 /* none is chosen, if so */
+	unsigned int answers;
+	bool colour;
+	unsigned int width;
+	struct json json;
+};
+
+static const char doc[] =
+	"Say which clocks of the hypervisor are here, which one is chosen when "
+	"none is named, and of each other one why not and what to do.\n"
+	"\v"
+	"Marks: * chosen, + here and valid, ! here but not valid, - not here. "
+	"A LOCAL source only repeats what this kernel's own clock says; it is "
+	"read when named, and never chosen.\n"
+	"\n"
+	"Exit status: 0 the chosen source is valid; 3 some answer, and none "
+	"that may be chosen is valid; 1 none answers; 2 usage.\n"
+	"\n"
+	"Examples:\n"
+	"  paraclock status\n"
+	"  paraclock status --json | jq -r .chosen\n"
+	"  paraclock status --json | jq '.backends[] | select(.valid) | .name'";
+
+static const struct argp_option options[] = {
+	{ "json", 'j', NULL, 0, "One JSON object on one line", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	bool *json = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		args_init(state);
+		return 0;
+	case 'j':
+		*json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		return args_error(state, "%s: not expected here", arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void choose(struct status_view *view)
+{
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.detail = view->why,
+		.detail_size = sizeof(view->why),
+	};
+	struct paraclock *clk;
+
+	if (paraclock_open(&clk, &opts))
+		return;
+	snprintf(view->chosen, sizeof(view->chosen), "%s",
+		 paraclock_backend_name(clk));
+	paraclock_close(clk);
+}
+
+/* --- JSON ----------------------------------------------------------------- */
+
+static const char *text_or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static int json_backend(void *arg, const struct paraclock_listing *listing)
+{
+	struct status_view *view = arg;
+	const struct paraclock_sample *sample = &listing->sample;
+	struct json *json = &view->json;
+	bool here = !listing->error;
+
+	view->answers += here;
+	json_begin(json, NULL, '{');
+	json_put_text(json, "name", listing->name);
+	json_put_bool(json, "available", here);
+	json_put_bool(json, "valid", here && sample->valid);
+	json_put_text(json, "reason", here ? sample_state(sample) : NULL);
+	json_put_text(json, "timescale",
+		      here ? paraclock_timescale_name(sample->timescale)
+			   : NULL);
+	json_put_text(json, "marker_class",
+		      paraclock_marker_class_name(sample->marker_class));
+	json_put_bool(json, "local", listing->local);
+	json_put_s64(json, "quality", listing->quality);
+	json_put_text(json, "detail", listing->detail);
+	json_end(json, '}');
+	return 0;
+}
+
+static int print_json(struct status_view *view)
+{
+	const struct paraclock_machine *machine = &view->machine;
+	struct json *json = &view->json;
+
+	json_begin(json, NULL, '{');
+	json_put_text(json, "hypervisor", text_or_null(machine->hypervisor));
+	json_begin(json, "counter", '{');
+	json_put_text(json, "id", paraclock_counter_name(machine->counter));
+	if (machine->counter_hz)
+		json_put_u64(json, "hz", machine->counter_hz);
+	else
+		json_put_null(json, "hz");
+	json_put_bool(json, "invariant", machine->invariant);
+	json_end(json, '}');
+	json_put_text(json, "clocksource", text_or_null(machine->clocksource));
+	json_put_text(json, "chosen", text_or_null(view->chosen));
+	json_begin(json, "backends", '[');
+	paraclock_list(NULL, json_backend, view);
+	json_end(json, ']');
+	json_end(json, '}');
+	return json_finish(json);
+}
+
+/* --- for people ----------------------------------------------------------- */
+
+static const char *colour(const struct status_view *view, const char *code)
+{
+	return view->colour ? code : "";
+}
+
+static void print_firmware(const char *name, unsigned int where)
+{
+	static const char *const says[] = {
+		[PARACLOCK_FIRMWARE_NONE] = "not announced by firmware",
+		[PARACLOCK_FIRMWARE_ACPI] = "announced by ACPI",
+		[PARACLOCK_FIRMWARE_DEVICE_TREE] =
+			"announced by the device tree",
+	};
+
+	printf("%-12s %s\n", name,
+	       where < sizeof(says) / sizeof(says[0]) ? says[where] : "?");
+}
+
+static void print_machine(const struct paraclock_machine *machine)
+{
+	printf("%-12s %s\n", "hypervisor",
+	       machine->hypervisor[0] ? machine->hypervisor : "none seen");
+	printf("%-12s %s, ", "counter",
+	       paraclock_counter_name(machine->counter));
+	if (machine->counter_hz)
+		printf("%" PRIu64 ".%06" PRIu64 " MHz%s, ",
+		       machine->counter_hz / 1000000,
+		       machine->counter_hz % 1000000,
+		       machine->measured ? " (measured)" : "");
+	else
+		printf("frequency unknown, ");
+	puts(machine->invariant ? "invariant" : "not invariant");
+	printf("%-12s %s\n", "clocksource",
+	       machine->clocksource[0] ? machine->clocksource : "unknown");
+	print_firmware("vmclock", machine->vmclock);
+	print_firmware("vmgenid", machine->vmgenid);
+}
+
+/* What stands in a backend's row. */
+struct row {
+	char mark;
+	const char *code; /* of its colour */
+	char state[48];
+};
+
+static struct row make_row(const struct status_view *view,
+			   const struct paraclock_listing *listing)
+{
+	const struct paraclock_sample *sample = &listing->sample;
+	struct row row = { '-', DIM, "absent" };
+
+	if (listing->error == -EACCES) {
+		snprintf(row.state, sizeof(row.state), "no access");
+	} else if (listing->error && listing->error != -ENODEV) {
+		snprintf(row.state, sizeof(row.state), "failed: %s",
+			 paraclock_error_name(listing->error));
+	} else if (!listing->error && !listing->gives_time) {
+		row = (struct row){ '+', GREEN, "markers only" };
+	} else if (!listing->error && !sample->valid) {
+		row = (struct row){ '!', YELLOW, "" };
+		snprintf(row.state, sizeof(row.state), "not valid: %s",
+			 sample_state(sample));
+	} else if (!listing->error) {
+		row = (struct row){ '+', GREEN, "valid" };
+		if (strcmp(view->chosen, listing->name) == 0)
+			row = (struct row){ '*', GREEN, "valid, chosen" };
+		else if (listing->local)
+			snprintf(row.state, sizeof(row.state), "valid, LOCAL");
+	}
+	return row;
+}
+
+static int print_backend(void *arg, const struct paraclock_listing *listing)
+{
+	struct status_view *view = arg;
+	const struct paraclock_sample *sample = &listing->sample;
+	struct row row = make_row(view, listing);
+	bool here = !listing->error;
+
+	view->answers += here;
+	printf("%s%c %-12s %-22s %-18s %s%s\n", colour(view, row.code),
+	       row.mark, listing->name, row.state,
+	       here ? paraclock_timescale_name(sample->timescale) : "-",
+	       here ? paraclock_marker_class_name(sample->marker_class) : "-",
+	       colour(view, RESET));
+	if (!here || !sample->valid)
+		print_wrapped(listing->detail, INDENT, view->width);
+	else if (listing->local)
+		print_wrapped("repeats this kernel's own clock: read when "
+			      "named, never chosen",
+			      INDENT, view->width);
+	return 0;
+}
+
+static int print_table(struct status_view *view)
+{
+	print_machine(&view->machine);
+	printf("\n%s  %-12s %-22s %-18s %s%s\n", colour(view, BOLD), "BACKEND",
+	       "STATE", "TIMESCALE", "MARKERS", colour(view, RESET));
+	paraclock_list(NULL, print_backend, view);
+	putchar('\n');
+	if (!view->chosen[0]) {
+		print_wrapped(view->why, 0, view->width);
+		putchar('\n');
+	}
+	print_wrapped("* chosen   + valid   ! here, not valid   - not here", 0,
+		      view->width);
+	return output_flush();
+}
+
+int cmd_status(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = doc,
+	};
+	struct status_view view = { .machine.size = sizeof(view.machine) };
+	bool json = false;
+	int ret = args_parse(&argp, argc, argv, &json);
+
+	if (ret)
+		return ret;
+	/* What cannot be had stays empty, which is printed as unknown. */
+	(void)paraclock_describe_machine(NULL, &view.machine);
+	choose(&view);
+	view.colour = output_has_colour();
+	view.width = output_width();
+	if (json ? print_json(&view) : print_table(&view))
+		return STATUS_FAILED;
+	if (view.chosen[0])
+		return STATUS_OK;
+	return view.answers ? STATUS_NOT_VALID : STATUS_FAILED;
+}

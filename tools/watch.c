@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+/* paraclock watch: follow a clock, on a screen or in lines. */
+
+#include <err.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "screen.h"
+#include "tools.h"
+#include "track.h"
+
+/* Faster than this nobody looks, and a screen does nothing but redraw. */
+#define INTERVAL_MIN_NS (NSEC_PER_SEC / 100)
+#define INTERVAL_NS	(NSEC_PER_SEC / 2)
+
+#define RECENT_NS (10 * NSEC_PER_SEC)
+
+struct watch {
+	struct source source;
+	uint64_t count; /* 0: for ever */
+	int64_t interval_ns;
+	struct screen *screen; /* NULL: plain lines */
+	struct track track;
+};
+
+static volatile sig_atomic_t stop;
+
+static const char doc[] =
+	"Follow a clock: is it valid, how fast does it run, was this machine "
+	"disrupted? On a terminal this is one screen that refreshes until q or "
+	"Ctrl-C; elsewhere one line per refresh, until SIGINT or SIGTERM.\n"
+	"\v"
+	"The rate is that of the host clock against CLOCK_MONOTONIC_RAW of "
+	"this kernel, in ppm with its bound, since the start (or the last "
+	"disruption, for that ends what was measured before) and over the last "
+	"10 s. A gap is the host's time between two readings: more than the "
+	"interval means that this machine, or this process, did not run. "
+	"What is not known is printed as 'unknown'.\n"
+	"\n"
+	"Exit status: 0 every reading was valid; 3 at least one was not; 1 it "
+	"could not be read; 2 usage.\n"
+	"\n"
+	"Examples:\n"
+	"  paraclock watch\n"
+	"  paraclock watch -b kvmclock -i 0.1\n"
+	"  paraclock watch -n 600 -i 1 > watch.log\n"
+	"  paraclock watch | grep --line-buffered valid=false";
+
+static const struct argp_option options[] = {
+	{ "count", 'n', "N", 0, "Stop after N refreshes", 0 },
+	{ "interval", 'i', "SECONDS", 0,
+	  "From one refresh to the next, at least 0.01 (default 0.5)", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct watch *watch = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		args_init(state);
+		state->child_inputs[0] = &watch->source;
+		return 0;
+	case 'n':
+		return parse_count(state, arg, &watch->count);
+	case 'i':
+		if (parse_seconds(arg, &watch->interval_ns) ||
+		    watch->interval_ns < INTERVAL_MIN_NS)
+			return args_error(state,
+					  "-i %s: not a time in seconds, of "
+					  "0.01 or more",
+					  arg);
+		return 0;
+	case ARGP_KEY_ARG:
+		return args_error(state, "%s: not expected here", arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* --- plain lines ---------------------------------------------------------- */
+
+static void print_rate(const char *name, struct track_rate rate)
+{
+	if (rate.span_sec > 0)
+		printf(" %s=%+.4f %s_bound=%.4f", name, rate.ppm, name,
+		       rate.bound_ppm);
+	else
+		printf(" %s=unknown %s_bound=unknown", name, name);
+}
+
+static void print_time(void)
+{
+	time_t now = time(NULL);
+	char text[32];
+	struct tm tm;
+
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+	printf("time=%s", text);
+}
+
+static void print_sample(const struct paraclock_sample *sample)
+{
+	char pair[24], bound[24];
+
+	format_error_ns(sample->pair_error_ns, pair, sizeof(pair));
+	format_error_ns(sample->clock_error_ns, bound, sizeof(bound));
+	printf(" valid=%s reason=%s host_ns=%" PRId64 " host_tsc=%" PRIu64
+	       " timescale=%s pair_error_ns=%s clock_error_ns=%s "
+	       "disruption=%" PRIu64 " marker_class=%s",
+	       sample->valid ? "true" : "false", sample_state(sample),
+	       sample->host_ns, sample->host_tsc,
+	       paraclock_timescale_name(sample->timescale), pair, bound,
+	       sample->disruption,
+	       paraclock_marker_class_name(sample->marker_class));
+}
+
+static void print_marker(const struct paraclock *clk)
+{
+	struct paraclock_marker marker;
+
+	if (paraclock_marker(clk, &marker))
+		printf(" marker=unknown generation=unknown");
+	else
+		printf(" marker=0x%" PRIx64 " generation=0x%" PRIx64,
+		       marker.disruption, marker.generation);
+}
+
+static int print_line(const struct track *track)
+{
+	char times[64];
+
+	print_time();
+	printf(" backend=%s", paraclock_backend_name(track->clk));
+	if (track->error)
+		printf(" valid=false error=%s",
+		       paraclock_error_name(track->error));
+	else
+		print_sample(&track->sample);
+	print_marker(track->clk);
+	print_rate("rate_ppm", track_rate(track, 0));
+	print_rate("rate_10s_ppm", track_rate(track, RECENT_NS));
+	format_times(track, times, sizeof(times));
+	printf(" disruptions=%" PRIu64 " disrupted_at=%s worst_gap_sec=%.6f "
+	       "readings=%" PRIu64 " not_valid=%" PRIu64 "\n",
+	       track->disruptions, times[0] ? times : "never",
+	       (double)track->worst_gap_ns / 1e9, track->readings,
+	       track->not_valid);
+	return output_flush();
+}
+
+/* --- waiting -------------------------------------------------------------- */
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	stop = 1;
+}
+
+/*
+ * Not restarted, so that a write to a full pipe ends. On a screen the terminal
+ * must be put right whatever comes; in lines a second signal is a plain one.
+ */
+static void catch_signals(const struct watch *watch, sigset_t *ret_set)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action = { .sa_handler = on_signal };
+
+	if (!watch->screen)
+		action.sa_flags = (int)SA_RESETHAND;
+	sigemptyset(&action.sa_mask);
+	sigemptyset(ret_set);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct sigaction old;
+
+		sigaction(signals[i], NULL, &old);
+		/* nohup(1) and a shell's background jobs ignore some. */
+		if (old.sa_handler == SIG_IGN)
+			continue;
+		sigaction(signals[i], &action, NULL);
+		sigaddset(ret_set, signals[i]);
+	}
+}
+
+static int64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+/* ppoll() opens the mask and waits at once: no signal falls in between. */
+static int poll_until(const struct watch *watch, int64_t deadline_ns,
+		      const sigset_t *signals, struct pollfd *keys)
+{
+	int64_t left_ns = deadline_ns - monotonic_ns();
+	struct timespec left = { 0 };
+	sigset_t outside;
+	int ret = -1;
+
+	if (left_ns > 0) {
+		left.tv_sec = left_ns / NSEC_PER_SEC;
+		left.tv_nsec = left_ns % NSEC_PER_SEC;
+	}
+	sigprocmask(SIG_BLOCK, signals, &outside);
+	if (!stop)
+		ret = ppoll(keys, watch->screen ? 1 : 0, &left, &outside);
+	sigprocmask(SIG_SETMASK, &outside, NULL);
+	return ret;
+}
+
+/* false: it is time to go. */
+static bool wait_until(const struct watch *watch, int64_t deadline_ns,
+		       const sigset_t *signals)
+{
+	struct pollfd keys = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	while (!stop) {
+		int ret = poll_until(watch, deadline_ns, signals, &keys);
+
+		/* Also when interrupted: it may have been a resize. */
+		if (watch->screen && screen_keys(&watch->track))
+			return false;
+		if (ret == 0)
+			return true;
+		if (ret > 0 && keys.revents & (POLLHUP | POLLERR | POLLNVAL))
+			return false;
+	}
+	return false;
+}
+
+/* --- the loop ------------------------------------------------------------- */
+
+static int show(const struct watch *watch)
+{
+	if (!watch->screen)
+		return print_line(&watch->track);
+	screen_show(&watch->track);
+	return 0;
+}
+
+static int run(struct watch *watch, const sigset_t *signals)
+{
+	struct track *track = &watch->track;
+	int64_t deadline_ns = monotonic_ns();
+
+	while (!stop) {
+		int64_t now_ns;
+
+		track_refresh(track);
+		if (show(watch))
+			return stop ? STATUS_OK : STATUS_FAILED;
+		/* The one error that cannot pass. */
+		if (track->error == -ENODEV)
+			return STATUS_FAILED;
+		if (track->readings == watch->count)
+			break;
+		/* After a stop of this process, go on from here. */
+		deadline_ns += watch->interval_ns;
+		now_ns = monotonic_ns();
+		if (deadline_ns < now_ns)
+			deadline_ns = now_ns;
+		if (!wait_until(watch, deadline_ns, signals))
+			break;
+	}
+	return track->not_valid ? STATUS_NOT_VALID : STATUS_OK;
+}
+
+static void complain(const struct track *track)
+{
+	char text[512];
+
+	if (!track->error)
+		return;
+	paraclock_explain(track->clk, track->error, NULL, text, sizeof(text));
+	warnx("%s: %s", paraclock_backend_name(track->clk), text);
+}
+
+static int watch_clock(struct watch *watch, struct paraclock *clk)
+{
+	sigset_t signals;
+	int ret;
+
+	watch->track = (struct track){ .clk = clk };
+	watch->screen = screen_open();
+	catch_signals(watch, &signals);
+	ret = run(watch, &signals);
+	screen_close(watch->screen);
+	if (ret == STATUS_FAILED)
+		complain(&watch->track);
+	return ret;
+}
+
+int cmd_watch(int argc, char **argv)
+{
+	static const struct argp_child children[] = {
+		{ .argp = &source_argp },
+		{ 0 },
+	};
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = doc,
+		.children = children,
+	};
+	struct watch watch = { .interval_ns = INTERVAL_NS };
+	struct paraclock *clk;
+	int ret = args_parse(&argp, argc, argv, &watch);
+
+	if (ret)
+		return ret;
+	ret = source_open(&watch.source, &clk);
+	if (ret)
+		return ret;
+	ret = watch_clock(&watch, clk);
+	paraclock_close(clk);
+	return ret;
+}

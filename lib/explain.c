@@ -78,6 +78,14 @@ int paraclock_explain(const struct paraclock *clk, int error,
 	TEXT(buf, size, "");
 	if (clk && clk->be->explain)
 		clk->be->explain(clk->state, error, sample, buf, size);
+	/* An error may as well come from where the markers are. */
+	for (unsigned int i = 0; clk && error && i < clk->n_markers; i++) {
+		const struct marker_source *source = &clk->marker[i];
+
+		if (!buf[0] && source->be->explain)
+			source->be->explain(source->state, error, sample, buf,
+					    size);
+	}
 	if (buf[0])
 		return 0;
 	if (error)

@@ -282,6 +282,7 @@ int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
 		if (sample.valid && counter < now.noticed_tsc) {
 			sample.valid = 0;
 			sample.reason = PARACLOCK_REASON_WINDOW;
+			sample.host_ns = now.last.base_ns;
 			sample.pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
 			sample.clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
 		}

@@ -34,7 +34,10 @@
 
 int detect_in_fdt(const void *fdt, size_t size, const char *compatible)
 {
-	if (fdt_check_full(fdt, size))
+	/* libfdt 1.6 reads past the end of a cut tree of an older version;
+	 * what Linux shows is version 17. */
+	if (size < FDT_V17_SIZE || fdt_version(fdt) < 16 ||
+	    fdt_check_full(fdt, size))
 		return 0;
 	return fdt_node_offset_by_compatible(fdt, -1, compatible) >= 0;
 }

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Print the skipped tests of a JUnit file of ctest's, each with its reason:
-the last line that the test printed."""
+"""What a JUnit file of ctest's says: a line with the numbers of tests, of
+failures and of skips, then a line for each skipped test with its reason, which
+is the last line that it printed."""
 import sys
 import xml.etree.ElementTree as tree
 
-for case in tree.parse(sys.argv[1]).iter("testcase"):
+suite = tree.parse(sys.argv[1]).getroot()
+print(suite.get("tests"), suite.get("failures"), suite.get("skipped"))
+for case in suite.iter("testcase"):
     if case.find("skipped") is None:
         continue
     output = (case.findtext("system-out") or "").strip().splitlines()

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Pages that are files: read anew each time, and never followed off their
+ * end. And what is no page at all.
+ */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "counter.h"
+#include "fake.h"
+#include "vmclock/vmclock_page.h"
+
+static char directory[] = "/tmp/test_image.XXXXXX";
+static char path[64];
+
+static void put_file(const void *page, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	assert_int_equal(pwrite(fd, page, size, 0), size);
+	assert_int_equal(close(fd), 0);
+}
+
+/* This machine's counter, and a page that has just been published. */
+static void good_vmclock(struct vmclock_page *vc, uint32_t seq)
+{
+	*vc = (struct vmclock_page){
+		.magic = VMCLOCK_MAGIC,
+		.size = sizeof(*vc),
+		.version = 1,
+		.counter_id = COUNTER_NATIVE == PARACLOCK_COUNTER_X86_TSC,
+		.time_type = VMCLOCK_TIME_TAI,
+		.seq_count = seq,
+		.clock_status = VMCLOCK_STATUS_SYNCHRONIZED,
+		.counter_value = counter_fenced(),
+		.counter_period_frac_sec = 1ULL << 33,
+		.time_sec = 1700000000,
+	};
+}
+
+static double now_sec(void)
+{
+	struct timespec now;
+
+	assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void expect_read(const struct paraclock *clk, int want, uint8_t reason)
+{
+	struct paraclock_sample got, clean;
+	double start = now_sec();
+
+	memset(&got, 0xa5, sizeof(got));
+	memset(&clean, 0xa5, sizeof(clean));
+	assert_int_equal(paraclock_read(clk, &got), want);
+	/* Bounded by some 100 us; a busy machine may add to that. */
+	assert_true(now_sec() - start < 1);
+	if (want)
+		assert_memory_equal(&got, &clean, sizeof(clean));
+	else
+		assert_int_equal(got.reason, reason);
+}
+
+static int open_device(struct paraclock **ret_clk, const char *backend,
+		       const char *device, char detail[256])
+{
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = backend,
+		.device = device,
+		.detail = detail,
+		.detail_size = 256,
+	};
+	double start = now_sec();
+	int ret = paraclock_open(ret_clk, &opts);
+
+	assert_true(now_sec() - start < 1);
+	return ret;
+}
+
+struct cut {
+	size_t size;
+	int ret;
+	uint8_t reason;
+};
+
+static void check_shrinking(void **state)
+{
+	static const struct cut cuts[] = {
+		{ 112, 0, PARACLOCK_REASON_OK },
+		{ 88, 0, PARACLOCK_REASON_OK },
+		{ 87, 0, PARACLOCK_REASON_STATUS },
+		{ 33, 0, PARACLOCK_REASON_STATUS },
+		{ 31, -EPROTO, 0 },
+		{ 15, -EPROTO, 0 },
+		{ 8, -EPROTO, 0 },
+		{ 0, -EPROTO, 0 },
+		/* It is renewed, and good again. */
+		{ 112, 0, PARACLOCK_REASON_OK },
+	};
+	struct vmclock_page vc;
+	struct paraclock *clk;
+	char detail[256];
+
+	(void)state;
+	good_vmclock(&vc, 2);
+	put_file(&vc, sizeof(vc));
+	assert_int_equal(open_device(&clk, "vmclock", path, detail), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+		put_file(&vc, cuts[i].size);
+		expect_read(clk, cuts[i].ret, cuts[i].reason);
+	}
+	paraclock_close(clk);
+}
+
+static void check_odd(void **state)
+{
+	struct vmclock_page vc;
+	struct paraclock *clk;
+	char detail[256];
+
+	(void)state;
+	good_vmclock(&vc, 3);
+	put_file(&vc, sizeof(vc));
+	assert_int_equal(open_device(&clk, "vmclock", path, detail), 0);
+	expect_read(clk, -EAGAIN, 0);
+	vc.seq_count = 4;
+	put_file(&vc, sizeof(vc));
+	expect_read(clk, 0, PARACLOCK_REASON_OK);
+	vc.seq_count = 5;
+	put_file(&vc, sizeof(vc));
+	expect_read(clk, -EAGAIN, 0);
+	paraclock_close(clk);
+}
+
+struct device_case {
+	const char *name;
+	const char *backend, *device;
+	int open_ret, read_ret;
+	uint8_t reason;
+};
+
+static struct device_case device_cases[] = {
+	/* clang-format off */
+	{ "zeros are no pvclock page", "kvmclock", "/dev/zero",
+	  0, -EPROTO, 0 },
+	{ "zeros are a Hyper-V page that is off", "hyperv", "/dev/zero",
+	  0, 0, PARACLOCK_REASON_SEQUENCE },
+	{ "zeros are no vmclock page", "vmclock", "/dev/zero",
+	  0, -EPROTO, 0 },
+	{ "nothing is no pvclock page", "kvmclock", "/dev/null",
+	  -ENODEV, 0, 0 },
+	{ "nothing is no Hyper-V page", "hyperv", "/dev/null",
+	  -ENODEV, 0, 0 },
+	{ "nothing is no vmclock page", "vmclock", "/dev/null",
+	  -ENODEV, 0, 0 },
+	{ "a directory", "vmclock", ".", -ENODEV, 0, 0 },
+	{ "a FIFO that nobody writes to", "vmclock", "fifo",
+	  -ENODEV, 0, 0 },
+	{ "a FIFO for a pvclock page", "kvmclock", "fifo", -ENODEV, 0, 0 },
+	{ "a file that is not there", "vmclock", "absent", -ENODEV, 0, 0 },
+	{ "an empty file", "vmclock", "empty", 0, -EPROTO, 0 },
+	{ "an empty file for a pvclock page", "kvmclock", "empty",
+	  0, -EPROTO, 0 },
+	{ "an empty file for a Hyper-V page", "hyperv", "empty",
+	  0, -EPROTO, 0 },
+	/* clang-format on */
+};
+
+static void check_device(void **state)
+{
+	const struct device_case *c = *state;
+	struct paraclock *clk = NULL;
+	char detail[256], device[96];
+
+	snprintf(device, sizeof(device), "%s%s%s",
+		 c->device[0] == '/' ? "" : directory,
+		 c->device[0] == '/' ? "" : "/", c->device);
+	assert_int_equal(open_device(&clk, c->backend, device, detail),
+			 c->open_ret);
+	if (c->open_ret) {
+		assert_null(clk);
+		assert_non_null(strstr(detail, device));
+		return;
+	}
+	expect_read(clk, c->read_ret, c->reason);
+	paraclock_close(clk);
+}
+
+static int make_directory(void **state)
+{
+	char name[64];
+	int fd;
+
+	(void)state;
+	if (!mkdtemp(directory))
+		return -1;
+	snprintf(path, sizeof(path), "%s/page", directory);
+	snprintf(name, sizeof(name), "%s/fifo", directory);
+	if (mkfifo(name, 0600))
+		return -1;
+	snprintf(name, sizeof(name), "%s/empty", directory);
+	fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_directory(void **state)
+{
+	static const char *const names[] = { "page", "fifo", "empty", "." };
+	char name[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(name, sizeof(name), "%s/%s", directory, names[i]);
+		(void)unlink(name);
+	}
+	return rmdir(directory);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[2 + ARRAY_LEN(device_cases)] = {
+		{ .name = "an image that shrinks is malformed, then good again",
+		  .test_func = check_shrinking },
+		{ .name = "an image that stays odd is not waited for",
+		  .test_func = check_odd },
+	};
+
+	/* A hang is a failure, too. */
+	alarm(60);
+	for (size_t i = 0; i < ARRAY_LEN(device_cases); i++) {
+		tests[2 + i].name = device_cases[i].name;
+		tests[2 + i].test_func = check_device;
+		tests[2 + i].initial_state = &device_cases[i];
+	}
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# usage: check_headers.sh
+# Each public header compiles alone, as C11 and as C++17, with any compiler
+# that is here.
+set -eu
+
+include=$(cd "$(dirname "$0")/../include" && pwd)
+warnings="-Wall -Wextra -Wpedantic -Werror"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tried=0
+failed=0
+
+# compile COMPILER STANDARD SUFFIX
+compile() {
+	command -v "$1" >/dev/null || {
+		echo "$1 is not here; not tried"
+		return 0
+	}
+	for header in "$include"/paraclock/*.h; do
+		name=paraclock/$(basename "$header")
+		# Twice: the guard is part of it.
+		printf '#include <%s>\n#include <%s>\n' "$name" "$name" \
+			>"$work/alone.$3"
+		# shellcheck disable=SC2086
+		"$1" "-std=$2" $warnings -I"$include" -fsyntax-only \
+			"$work/alone.$3" || {
+			echo "$name does not compile alone: $1 -std=$2"
+			failed=1
+		}
+		tried=$((tried + 1))
+	done
+}
+
+compile gcc c11 c
+compile clang c11 c
+compile g++ c++17 cc
+compile clang++ c++17 cc
+[ $tried -gt 0 ] || {
+	echo "skipped: no compiler (gcc, clang, g++ or clang++)"
+	exit 77
+}
+[ $failed = 0 ] && echo "$tried compilations"
+exit $failed

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# usage: check_install.sh BUILD_DIRECTORY
+# What is installed can be used: from C and C++, by find_package, by
+# pkg-config, and linked statically.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+build=${1:?usage: check_install.sh BUILD_DIRECTORY}
+warnings="-Wall -Wextra -Wpedantic -Werror"
+
+for tool in cmake pkg-config cc c++; do
+	command -v $tool >/dev/null || {
+		echo "skipped: no $tool"
+		exit 77
+	}
+done
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+
+say() {
+	echo "--- $*"
+}
+
+say "install"
+cmake --install "$build" --prefix "$prefix" >"$work/install.log" || {
+	cat "$work/install.log"
+	exit 1
+}
+pc=$(find "$prefix" -name paraclock.pc)
+[ -n "$pc" ] || {
+	echo "paraclock.pc is not installed"
+	exit 1
+}
+libdir=$(dirname "$(dirname "$pc")")
+# The prefix may be given at install time, which the file does not follow.
+PKG_CONFIG_PATH=$(dirname "$pc")
+export PKG_CONFIG_PATH LD_LIBRARY_PATH=$libdir
+pkg() {
+	pkg-config --define-variable=prefix="$prefix" "$@" paraclock
+}
+
+say "find_package"
+cmake -S "$here/consumer" -B "$work/consumer" \
+	-DCMAKE_PREFIX_PATH="$prefix" >"$work/configure.log" 2>&1 || {
+	cat "$work/configure.log"
+	exit 1
+}
+cmake --build "$work/consumer" >"$work/build.log" 2>&1 || {
+	cat "$work/build.log"
+	exit 1
+}
+"$work/consumer/consumer"
+"$work/consumer/consumer++"
+
+# shellcheck disable=SC2086,SC2046
+by_pkg_config() {
+	say "pkg-config, C"
+	cc -std=c11 $warnings $(pkg --cflags) "$here/consumer/consumer.c" \
+		-o "$work/c" $(pkg --libs)
+	"$work/c"
+	say "pkg-config, C++"
+	c++ -std=c++17 $warnings $(pkg --cflags) "$here/consumer/consumer.cc" \
+		-o "$work/cc" $(pkg --libs)
+	"$work/cc"
+	say "pkg-config --static"
+	# The library of that name that is an archive, with what it needs.
+	cc -std=c11 $warnings $(pkg --cflags) "$here/consumer/consumer.c" \
+		-o "$work/static" \
+		$(pkg --libs --static | sed 's/-lparaclock/-l:libparaclock.a/')
+	env -u LD_LIBRARY_PATH "$work/static"
+}
+by_pkg_config
+
+version=$(pkg --modversion)
+[ "$("$work/c" version)" = "$version" ] || {
+	echo "paraclock.pc says $version, the library another version"
+	exit 1
+}
+say "all of them build and run, version $version"

@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# usage: check_symbols.sh LIBRARY
+# The shared library exports what tests/symbols.txt lists, no more, no less.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+lib=${1:?usage: check_symbols.sh LIBRARY}
+
+command -v nm >/dev/null || {
+	echo "skipped: no nm (binutils)"
+	exit 77
+}
+
+# Names with their version nodes; the node itself is an absolute symbol.
+exported=$(nm -D --defined-only "$lib" |
+	awk '$2 != "A" { print $3 }' | LC_ALL=C sort)
+if diff -u --label tests/symbols.txt "$here/symbols.txt" \
+	--label "$lib" <(printf '%s\n' "$exported"); then
+	echo "$(wc -l <"$here/symbols.txt") symbols, as listed"
+else
+	echo "A symbol that is gone or changed breaks programs; a new one goes" \
+		"into lib/libparaclock.map and tests/symbols.txt"
+	exit 1
+fi

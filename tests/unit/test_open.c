@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: MIT
+/* Opening and choosing, and every way to be refused. */
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fake.h"
+
+static struct fake fake;
+
+/* What ret_clk held before; a failed open leaves it. */
+#define UNTOUCHED ((struct paraclock *)(uintptr_t)0x5a5a5a50)
+
+static void all_absent(struct fake *f)
+{
+	f->pvclock_error = -ENODEV;
+}
+
+static void all_forbidden(struct fake *f)
+{
+	f->pvclock_error = -EACCES;
+	f->hyperv_error = -EACCES;
+	f->vmclock_error = -EACCES;
+}
+
+static void kvmclock_only(struct fake *f)
+{
+	(void)f;
+}
+
+static void all_good(struct fake *f)
+{
+	fake_set_hyperv(f, 1, 0);
+	fake_set_vmclock(f, 2, 1, 1000, 1700000000);
+	f->hyperv_error = 0;
+	f->vmclock_error = 0;
+}
+
+static void marker_and_kvmclock(struct fake *f)
+{
+	fake_set_vmclock_marker(f, 1);
+	f->vmclock_error = 0;
+}
+
+static void unstable_and_hyperv(struct fake *f)
+{
+	f->pvclock[29] = 0;
+	fake_set_hyperv(f, 1, 0);
+	f->hyperv_error = 0;
+}
+
+static void all_unfit(struct fake *f)
+{
+	marker_and_kvmclock(f);
+	f->pvclock[29] = 0;
+}
+
+static void not_a_pvclock(struct fake *f)
+{
+	f->pvclock[30] = 1;
+}
+
+static void no_pages_at_all(struct fake *f)
+{
+	f->env.map_page = NULL;
+}
+
+static void old_env(struct fake *f)
+{
+	f->env.size--;
+}
+
+static void no_alloc(struct fake *f)
+{
+	f->env.alloc = NULL;
+}
+
+static void no_free(struct fake *f)
+{
+	f->env.free = NULL;
+}
+
+static int forbidden_counter(void *ctx)
+{
+	(void)ctx;
+	return -EACCES;
+}
+
+static void no_counter(struct fake *f)
+{
+	f->env.check_counter = forbidden_counter;
+}
+
+static void stable_by_mistake(struct fake *f)
+{
+	f->machine.invariant = 0;
+}
+
+static void no_frequency(struct fake *f)
+{
+	f->machine.counter_hz = 0;
+}
+
+#define MONOTONIC (1U << PARACLOCK_TIMESCALE_MONOTONIC)
+#define UTC	  (1U << PARACLOCK_TIMESCALE_UTC)
+#define TAI	  (1U << PARACLOCK_TIMESCALE_TAI)
+#define SMEARED	  (1U << PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED)
+
+struct open_case {
+	const char *name;
+	void (*world)(struct fake *f);
+	const char *backend;
+	const char *device;
+	uint32_t timescales;
+	int ret;
+	const char *want; /* The chosen one's name, or part of the detail. */
+};
+
+static struct open_case cases[] = {
+	/* clang-format off */
+	{ "with no page at all there is no clock", all_absent,
+	  NULL, NULL, 0, -ENODEV, "no valid host clock here" },
+	{ "the best source's reason is the one that is told", all_absent,
+	  NULL, NULL, 0, -ENODEV, "vmclock: /dev/vmclock0" },
+	{ "a page that is absent is ENODEV by name", all_absent,
+	  "kvmclock", NULL, 0, -ENODEV, "no such page" },
+	{ "a page that may not be used is EACCES by name", all_forbidden,
+	  "kvmclock", NULL, 0, -EACCES, "no such page" },
+	{ "EACCES from Hyper-V's page is handed through", all_forbidden,
+	  "hyperv", NULL, 0, -EACCES, "no such page" },
+	{ "EACCES from vmclock's page is handed through", all_forbidden,
+	  "vmclock", NULL, 0, -EACCES, "no such page" },
+	{ "where all is forbidden nothing is chosen", all_forbidden,
+	  NULL, NULL, 0, -ENODEV, "here: vmclock: " },
+	{ "a page of something else is malformed", not_a_pvclock,
+	  "kvmclock", NULL, 0, -EPROTO, "something else" },
+	{ "an env without pages cannot give time", no_pages_at_all,
+	  "kvmclock", NULL, 0, -EOPNOTSUPP, "cannot map" },
+	{ "a backend that does not exist is EINVAL", kvmclock_only,
+	  "sundial", NULL, 0, -EINVAL, "sundial: no such backend" },
+	{ "an empty name is no name", kvmclock_only,
+	  "", NULL, 0, -EINVAL, "no such backend" },
+	{ "a device without a backend is EINVAL", kvmclock_only,
+	  NULL, "/dev/vmclock0", 0, -EINVAL, "device" },
+	{ "an env of the wrong size is EINVAL", old_env,
+	  NULL, NULL, 0, -EINVAL, "env is incomplete" },
+	{ "an env without alloc is EINVAL", no_alloc,
+	  NULL, NULL, 0, -EINVAL, "env is incomplete" },
+	{ "an env without free is EINVAL", no_free,
+	  NULL, NULL, 0, -EINVAL, "env is incomplete" },
+	{ "a counter that is forbidden is EACCES", no_counter,
+	  NULL, NULL, 0, -EACCES, "PR_TSC_ENABLE" },
+	{ "a counter that is forbidden is EACCES by name too", no_counter,
+	  "kvmclock", NULL, 0, -EACCES, "PR_TSC_ENABLE" },
+	{ "kvmclock alone is chosen", kvmclock_only,
+	  NULL, NULL, 0, 0, "kvmclock" },
+	{ "vmclock is the best of all", all_good,
+	  NULL, NULL, 0, 0, "vmclock" },
+	{ "MONOTONIC alone rules vmclock out", all_good,
+	  NULL, NULL, MONOTONIC, 0, "kvmclock" },
+	{ "TAI alone takes vmclock", all_good,
+	  NULL, NULL, TAI, 0, "vmclock" },
+	{ "either of two scales will do", all_good,
+	  NULL, NULL, MONOTONIC | TAI, 0, "vmclock" },
+	{ "a scale that nobody gives is not had", all_good,
+	  NULL, NULL, UTC, -ENODEV, "vmclock gives tai time" },
+	{ "a scale is asked of a named source too", all_good,
+	  "hyperv", NULL, TAI, -ENODEV, "hyperv gives monotonic time" },
+	{ "a vmclock without time gives way", marker_and_kvmclock,
+	  NULL, NULL, 0, 0, "kvmclock" },
+	{ "a vmclock without time opens by name", marker_and_kvmclock,
+	  "vmclock", NULL, 0, 0, "vmclock" },
+	{ "an unstable kvmclock gives way", unstable_and_hyperv,
+	  NULL, NULL, 0, 0, "hyperv" },
+	{ "an unstable kvmclock opens by name", unstable_and_hyperv,
+	  "kvmclock", NULL, 0, 0, "kvmclock" },
+	{ "sources that are all unfit are none", all_unfit,
+	  NULL, NULL, 0, -ENODEV, "vmclock: the host vouches for no time" },
+	{ "the LOCAL source is not chosen for want of others", all_absent,
+	  NULL, NULL, 0, -ENODEV, "" },
+	{ "the LOCAL source is not chosen for its scale", all_absent,
+	  NULL, NULL, SMEARED, -ENODEV, "" },
+	{ "the LOCAL source opens by name", all_absent,
+	  "tsc", NULL, 0, 0, "tsc" },
+	{ "the LOCAL source opens where it is not stable",
+	  stable_by_mistake, "tsc", NULL, 0, 0, "tsc" },
+	{ "the LOCAL source has no device", kvmclock_only,
+	  "tsc", "/dev/null", 0, -EINVAL, "no device" },
+	{ "the LOCAL source needs a frequency", no_frequency,
+	  "tsc", NULL, 0, -ENODEV, "frequency" },
+	/* clang-format on */
+};
+
+static void check_open(void **state)
+{
+	const struct open_case *c = *state;
+	char detail[512] = "what was here before";
+	struct paraclock *clk = UNTOUCHED;
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = c->backend,
+		.device = c->device,
+		.timescales = c->timescales,
+		.env = &fake.env,
+		.detail = detail,
+		.detail_size = sizeof(detail),
+	};
+
+	fake_init(&fake);
+	c->world(&fake);
+	assert_int_equal(paraclock_open(&clk, &opts), c->ret);
+	if (c->ret) {
+		assert_ptr_equal(clk, UNTOUCHED);
+		assert_string_not_equal(detail, "");
+		if (!strstr(detail, c->want))
+			fail_msg("'%s' is not in '%s'", c->want, detail);
+	} else {
+		assert_string_equal(detail, "");
+		assert_string_equal(paraclock_backend_name(clk), c->want);
+		paraclock_close(clk);
+	}
+	assert_int_equal(fake.allocs, fake.frees);
+}
+
+/* --- options -------------------------------------------------------------- */
+
+static void options_of_an_older_caller_will_do(void **state)
+{
+	static const size_t sizes[] = {
+		offsetof(struct paraclock_options, env),
+		offsetof(struct paraclock_options, device),
+		offsetof(struct paraclock_options, max_age_ns),
+		offsetof(struct paraclock_options, detail),
+		offsetof(struct paraclock_options, detail_size),
+		sizeof(struct paraclock_options),
+		sizeof(struct paraclock_options) + 64,
+	};
+	char detail[8] = "before";
+	union {
+		struct paraclock_options opts;
+		unsigned char bytes[sizeof(struct paraclock_options) + 64];
+	} u;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct paraclock_options known = {
+			.backend = "sundial",
+			.env = &fake.env,
+			.detail = detail,
+			.detail_size = sizeof(detail),
+		};
+		struct paraclock *clk = UNTOUCHED;
+
+		fake_init(&fake);
+		memset(&u, 0xa5, sizeof(u));
+		known.size = sizes[i];
+		memcpy(&u, &known,
+		       sizes[i] < sizeof(known) ? sizes[i] : sizeof(known));
+		assert_int_equal(paraclock_open(&clk, &u.opts), -EINVAL);
+		assert_ptr_equal(clk, UNTOUCHED);
+		assert_string_equal(detail, sizes[i] < sizeof(known)
+						    ? "before"
+						    : "sundial");
+	}
+}
+
+static void options_too_short_to_mean_anything_are_refused(void **state)
+{
+	char detail[8] = "before";
+	struct paraclock_options opts = {
+		.env = &fake.env,
+		.detail = detail,
+		.detail_size = sizeof(detail),
+	};
+
+	(void)state;
+	fake_init(&fake);
+	for (opts.size = 0; opts.size < offsetof(struct paraclock_options, env);
+	     opts.size++) {
+		struct paraclock *clk = UNTOUCHED;
+
+		assert_int_equal(paraclock_open(&clk, &opts), -EINVAL);
+		assert_ptr_equal(clk, UNTOUCHED);
+		assert_string_equal(detail, "before");
+	}
+}
+
+static void the_detail_is_cut_to_its_size(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 2, 5, 40, 255, 256, 257 };
+	char whole[512] = "";
+	char cut[512];
+	struct paraclock *clk = UNTOUCHED;
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.env = &fake.env,
+		.detail = whole,
+		.detail_size = sizeof(whole),
+	};
+
+	(void)state;
+	fake_init(&fake);
+	fake.pvclock_error = -ENODEV;
+	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		size_t size = sizes[i];
+
+		memset(cut, 'x', sizeof(cut));
+		opts.detail = cut;
+		opts.detail_size = size;
+		assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
+		assert_int_equal(cut[size], 'x');
+		if (!size)
+			continue;
+		assert_true(strlen(cut) < size);
+		if (size <= 40)
+			assert_memory_equal(cut, whole, size - 1);
+	}
+	assert_ptr_equal(clk, UNTOUCHED);
+}
+
+/* The buffer may be of no size, and what is at it then not text: here it is
+ * the last byte before memory that faults. */
+static void a_detail_of_no_size_is_not_looked_at(void **state)
+{
+	const size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct paraclock *clk = UNTOUCHED;
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.env = &fake.env,
+		.detail = pages + size - 1,
+	};
+
+	(void)state;
+	assert_ptr_not_equal((void *)pages, MAP_FAILED);
+	assert_int_equal(mprotect(pages + size, size, PROT_NONE), 0);
+	*opts.detail = 'x';
+	fake_init(&fake);
+	fake.pvclock_error = -ENODEV;
+	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
+	assert_ptr_equal(clk, UNTOUCHED);
+	assert_int_equal(*opts.detail, 'x');
+	/* An older caller has no member that could say how long it is. */
+	opts.size = offsetof(struct paraclock_options, detail_size);
+	opts.detail_size = 2;
+	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
+	assert_int_equal(*opts.detail, 'x');
+	munmap(pages, 2 * size);
+}
+
+/* --- memory --------------------------------------------------------------- */
+
+static unsigned int tries, fail_at;
+
+static void *failing_alloc(void *ctx, size_t size)
+{
+	if (++tries == fail_at)
+		return NULL;
+	((struct fake *)ctx)->allocs++;
+	return malloc(size);
+}
+
+/* Markers are no condition, but what is missing must be said. */
+static void check_poorer_clock(struct paraclock *clk)
+{
+	struct paraclock_sample sample;
+
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	/* The last of all is the marker source's. */
+	if (tries == fail_at)
+		assert_int_equal(sample.marker_class,
+				 PARACLOCK_MARKER_HEURISTIC);
+}
+
+static void check_no_memory_at(const char *backend)
+{
+	char detail[256] = "";
+	struct paraclock *clk = UNTOUCHED;
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = backend,
+		.env = &fake.env,
+		.detail = detail,
+		.detail_size = sizeof(detail),
+	};
+	int ret;
+
+	fake_init(&fake);
+	marker_and_kvmclock(&fake);
+	fake.env.alloc = failing_alloc;
+	tries = 0;
+	ret = paraclock_open(&clk, &opts);
+	if (ret) {
+		assert_int_equal(ret, -ENOMEM);
+		assert_ptr_equal(clk, UNTOUCHED);
+		assert_string_not_equal(detail, "");
+	} else {
+		check_poorer_clock(clk);
+		paraclock_close(clk);
+	}
+	assert_int_equal(fake.allocs, fake.frees);
+}
+
+static void no_memory_leaks_none(void **state)
+{
+	static const char *const names[] = {
+		NULL, "kvmclock", "hyperv", "vmclock", "tsc",
+	};
+
+	(void)state;
+	for (size_t i = 1; i < ARRAY_LEN(names); i++) {
+		for (fail_at = 1; fail_at < 3; fail_at++) {
+			if (fail_at == 2 && strcmp(names[i], "hyperv") == 0)
+				continue;
+			check_no_memory_at(names[i]);
+			assert_true(tries >= fail_at);
+		}
+	}
+	for (fail_at = 1; fail_at < 16; fail_at++)
+		check_no_memory_at(NULL);
+	fail_at = 0;
+}
+
+/* --- arguments ------------------------------------------------------------ */
+
+static void null_arguments_are_einval(void **state)
+{
+	const struct paraclock_backend none = { .size = sizeof(none) };
+	struct paraclock_sample sample;
+	struct paraclock_marker marker;
+	struct paraclock *clk;
+	char buf[8] = "before";
+
+	(void)state;
+	fake_init(&fake);
+	clk = fake_open(&fake, NULL);
+	assert_int_equal(paraclock_open(NULL, NULL), -EINVAL);
+	assert_int_equal(paraclock_open_backend(NULL, &none, NULL), -EINVAL);
+	assert_int_equal(paraclock_read(NULL, &sample), -EINVAL);
+	assert_int_equal(paraclock_read(clk, NULL), -EINVAL);
+	assert_int_equal(paraclock_read_at(NULL, 1, &sample), -EINVAL);
+	assert_int_equal(paraclock_read_at(clk, 1, NULL), -EINVAL);
+	assert_int_equal(paraclock_explain(clk, 0, NULL, NULL, 8), -EINVAL);
+	assert_int_equal(paraclock_explain(clk, 0, NULL, buf, 0), -EINVAL);
+	assert_string_equal(buf, "before");
+	assert_null(paraclock_backend_name(NULL));
+	assert_int_equal(paraclock_list(&fake.env, NULL, NULL), -EINVAL);
+	assert_int_equal(paraclock_describe_machine(&fake.env, NULL), -EINVAL);
+	assert_int_equal(paraclock_token(NULL), 0);
+	assert_int_equal(paraclock_disrupted(NULL, 1), -EINVAL);
+	assert_int_equal(paraclock_marker(NULL, &marker), -EINVAL);
+	assert_int_equal(paraclock_marker(clk, NULL), -EINVAL);
+	paraclock_close(clk);
+	paraclock_close(NULL);
+}
+
+static void a_null_backend_is_einval(void **state)
+{
+	struct paraclock *clk = UNTOUCHED;
+
+	(void)state;
+	assert_int_equal(paraclock_open_backend(&clk, NULL, NULL), -EINVAL);
+	assert_ptr_equal(clk, UNTOUCHED);
+}
+
+#define TEST(name, f)                     \
+	{                                 \
+		name, f, NULL, NULL, NULL \
+	}
+
+static const struct CMUnitTest others[] = {
+	TEST("options of an older caller will do",
+	     options_of_an_older_caller_will_do),
+	TEST("options too short to mean anything are refused",
+	     options_too_short_to_mean_anything_are_refused),
+	TEST("the detail is cut to its size", the_detail_is_cut_to_its_size),
+	TEST("a detail of no size is not looked at",
+	     a_detail_of_no_size_is_not_looked_at),
+	TEST("no memory leaks none", no_memory_leaks_none),
+	TEST("NULL arguments are EINVAL", null_arguments_are_einval),
+	TEST("a NULL backend is EINVAL", a_null_backend_is_einval),
+};
+
+int main(void)
+{
+	struct CMUnitTest tests[ARRAY_LEN(cases) + ARRAY_LEN(others)];
+
+	memset(tests, 0, sizeof(tests));
+	memcpy(tests, others, sizeof(others));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct CMUnitTest *test = &tests[ARRAY_LEN(others) + i];
+
+		test->name = cases[i].name;
+		test->test_func = check_open;
+		test->initial_state = &cases[i];
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

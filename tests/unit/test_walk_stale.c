@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Markers, and the page that outlives its host: KVM rewrites a vCPU's page
+ * when that vCPU next runs, and the one that user space sees is vCPU 0's.
+ */
+
+#include "fake.h"
+
+static struct fake fake;
+
+#define SECOND 1000000000
+#define NOW    1000000000
+#define NOW_NS (NOW - 1000 + 5000)
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_init(&fake);
+	return 0;
+}
+
+static struct paraclock *open_with_markers(const char *backend)
+{
+	if (strcmp(backend, "vmclock") == 0)
+		fake_set_vmclock(&fake, 2, 1, 1000, 1700000000);
+	else
+		fake_set_vmclock_marker(&fake, 1);
+	fake.vmclock_error = 0;
+	return fake_open(&fake, backend);
+}
+
+static struct paraclock_sample read_valid(const struct paraclock *clk)
+{
+	struct paraclock_sample sample;
+
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.reason, PARACLOCK_REASON_OK);
+	assert_int_equal(sample.valid, 1);
+	assert_int_equal(sample.disruption, paraclock_token(clk));
+	assert_int_equal(sample.marker_class, PARACLOCK_MARKER_AUTHORITATIVE);
+	return sample;
+}
+
+static uint64_t read_disrupted(const struct paraclock *clk)
+{
+	struct paraclock_sample sample;
+
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.reason, PARACLOCK_REASON_DISRUPTED);
+	assert_int_equal(sample.valid, 0);
+	assert_int_equal(sample.pair_error_ns, PARACLOCK_ERROR_UNKNOWN);
+	assert_int_equal(sample.disruption, paraclock_token(clk));
+	return sample.disruption;
+}
+
+static void set_marker(uint64_t marker)
+{
+	put64(fake.vmclock, 16, marker);
+}
+
+/* --- a page with time and markers ----------------------------------------- */
+
+static void a_marker_of_the_same_page_is_seen_by_that_very_read(void **state)
+{
+	struct paraclock *clk = open_with_markers("vmclock");
+	struct paraclock_sample before = read_valid(clk), after;
+
+	(void)state;
+	fake_set_vmclock(&fake, 4, 2, 1000, 1700000005);
+	after = read_valid(clk);
+	assert_int_equal(after.disruption, before.disruption + 1);
+	assert_int_equal(after.host_ns, before.host_ns + 5LL * SECOND);
+	assert_int_equal(paraclock_disrupted(clk, before.disruption), 1);
+	assert_int_equal(paraclock_disrupted(clk, after.disruption), 0);
+	/* What is past does not make later reads unfit. */
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(read_valid(clk).disruption, after.disruption);
+	paraclock_close(clk);
+}
+
+static void an_update_with_the_same_marker_is_no_disruption(void **state)
+{
+	struct paraclock *clk = open_with_markers("vmclock");
+	struct paraclock_sample before = read_valid(clk), after;
+
+	(void)state;
+	/* The host says itself what is a disruption: this step is none. */
+	fake_set_vmclock(&fake, 4, 1, 1000, 1700000005);
+	after = read_valid(clk);
+	assert_int_equal(after.disruption, before.disruption);
+	assert_int_equal(after.host_ns, before.host_ns + 5LL * SECOND);
+	paraclock_close(clk);
+}
+
+static void a_generation_counts_where_it_is_given(void **state)
+{
+	struct paraclock *clk = open_with_markers("vmclock");
+	uint64_t token = read_valid(clk).disruption;
+	struct paraclock_marker marker;
+
+	(void)state;
+	put64(fake.vmclock, 104, 77);
+	assert_int_equal(read_valid(clk).disruption, token);
+	assert_int_equal(paraclock_marker(clk, &marker), 0);
+	assert_int_equal(marker.generation, 0);
+	put64(fake.vmclock, 24, 0x101);
+	token = read_valid(clk).disruption;
+	assert_int_equal(read_valid(clk).disruption, token);
+	put64(fake.vmclock, 104, 78);
+	assert_int_equal(read_valid(clk).disruption, token + 1);
+	assert_int_equal(paraclock_marker(clk, &marker), 0);
+	assert_int_equal(marker.disruption, 1);
+	assert_int_equal(marker.generation, 78);
+	paraclock_close(clk);
+}
+
+static void a_generation_counts_for_the_time_of_another_source(void **state)
+{
+	struct paraclock *clk;
+	uint64_t token;
+
+	(void)state;
+	put64(fake.vmclock, 24, 0x100);
+	put64(fake.vmclock, 104, 77);
+	clk = open_with_markers("kvmclock");
+	token = read_valid(clk).disruption;
+	put64(fake.vmclock, 104, 78);
+	assert_int_equal(read_disrupted(clk), token + 1);
+	paraclock_close(clk);
+}
+
+static void without_a_marker_source_there_is_no_marker(void **state)
+{
+	struct paraclock *clk = fake_open(&fake, "kvmclock");
+	struct paraclock_marker marker = { 1, 2 };
+	struct paraclock_sample sample;
+
+	(void)state;
+	assert_int_equal(paraclock_marker(clk, &marker), -EOPNOTSUPP);
+	assert_int_equal(marker.disruption, 1);
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.marker_class, PARACLOCK_MARKER_HEURISTIC);
+	paraclock_close(clk);
+}
+
+/* --- the page that outlives its host -------------------------------------- */
+
+static void a_stale_page_is_not_valid_until_its_version_moves(void **state)
+{
+	struct paraclock *clk = open_with_markers("kvmclock");
+	uint64_t token = read_valid(clk).disruption;
+
+	(void)state;
+	set_marker(2);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(read_disrupted(clk), token + 1);
+	assert_int_equal(fake.visits, 0);
+	/* An odd version is not yet the new one. */
+	fake_set_pvclock(&fake, 4, 1000, 5000 + 5LL * SECOND);
+	assert_int_equal(read_valid(clk).disruption, token + 1);
+	assert_int_equal(read_valid(clk).host_ns, NOW_NS + 5LL * SECOND);
+	paraclock_close(clk);
+}
+
+/* The update that was under way may be the old host's. */
+static void an_update_under_way_is_not_yet_the_new_page(void **state)
+{
+	struct paraclock *clk = open_with_markers("kvmclock");
+	struct paraclock_sample sample;
+
+	(void)state;
+	put32(fake.pvclock, 0, 3);
+	set_marker(2);
+	fake.counter_step = 100;
+	assert_int_equal(paraclock_read(clk, &sample), -EAGAIN);
+	put32(fake.pvclock, 0, 4);
+	read_disrupted(clk);
+	fake_set_pvclock(&fake, 6, 1000, 5000 + 5LL * SECOND);
+	read_valid(clk);
+	paraclock_close(clk);
+}
+
+static void a_thread_on_cpu_0_need_not_wait(void **state)
+{
+	struct paraclock *clk = open_with_markers("kvmclock");
+	uint64_t token = read_valid(clk).disruption;
+
+	(void)state;
+	set_marker(2);
+	read_disrupted(clk);
+	fake_set_pvclock(&fake, 2, 1000, 5000 + 5LL * SECOND);
+	fake.cpu = 0;
+	assert_int_equal(read_valid(clk).disruption, token + 1);
+	/* Once is enough. */
+	fake.cpu = 1;
+	assert_int_equal(read_valid(clk).host_ns, NOW_NS + 5LL * SECOND);
+	paraclock_close(clk);
+}
+
+static void run_vcpu_0(struct fake *f)
+{
+	fake_set_pvclock(f, 4, 1000, 5000 + 5LL * SECOND);
+}
+
+static void a_visit_to_cpu_0_makes_that_very_read_valid(void **state)
+{
+	struct paraclock *clk = open_with_markers("kvmclock");
+	uint64_t token = read_valid(clk).disruption;
+	struct paraclock_sample sample;
+	unsigned int visits = fake.visits;
+
+	(void)state;
+	fake.affinity_error = 0;
+	fake.on_visit = run_vcpu_0;
+	set_marker(2);
+	sample = read_valid(clk);
+	assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
+	assert_int_equal(sample.disruption, token + 1);
+	assert_int_equal(fake.visits, visits + 1);
+	read_valid(clk);
+	assert_int_equal(fake.visits, visits + 1);
+	paraclock_close(clk);
+}
+
+static void a_second_disruption_starts_the_wait_again(void **state)
+{
+	struct paraclock *clk = open_with_markers("kvmclock");
+	uint64_t token = read_valid(clk).disruption;
+
+	(void)state;
+	set_marker(2);
+	read_disrupted(clk);
+	/* vCPU 0 ran, and then the machine was moved once more. */
+	fake_set_pvclock(&fake, 4, 1000, 5000 + 5LL * SECOND);
+	set_marker(3);
+	assert_int_equal(read_disrupted(clk), token + 2);
+	fake_set_pvclock(&fake, 6, 1000, 5000 + 9LL * SECOND);
+	assert_int_equal(read_valid(clk).disruption, token + 2);
+	paraclock_close(clk);
+}
+
+static void read_at_waits_for_the_page_too(void **state)
+{
+	struct paraclock *clk = open_with_markers("kvmclock");
+	struct paraclock_sample sample;
+
+	(void)state;
+	set_marker(2);
+	assert_int_equal(paraclock_read_at(clk, NOW, &sample), 0);
+	assert_int_equal(sample.valid, 0);
+	assert_int_equal(sample.reason, PARACLOCK_REASON_DISRUPTED);
+	paraclock_close(clk);
+}
+
+/* Opened after the jump and before vCPU 0 ran: no marker ever moved. */
+static void a_clock_opened_on_a_stale_page_goes_and_looks(void **state)
+{
+	struct paraclock_sample sample;
+	struct paraclock *clk;
+
+	(void)state;
+	fake.affinity_error = 0;
+	fake.on_visit = run_vcpu_0;
+	clk = open_with_markers("kvmclock");
+	sample = read_valid(clk);
+	assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
+	paraclock_close(clk);
+}
+
+#define TEST(name, f)                      \
+	{                                  \
+		name, f, setup, NULL, NULL \
+	}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST("a marker of the same page is seen by that very read",
+		     a_marker_of_the_same_page_is_seen_by_that_very_read),
+		TEST("an update with the same marker is no disruption",
+		     an_update_with_the_same_marker_is_no_disruption),
+		TEST("a generation counts where it is given",
+		     a_generation_counts_where_it_is_given),
+		TEST("a generation counts for the time of another source",
+		     a_generation_counts_for_the_time_of_another_source),
+		TEST("without a marker source there is no marker",
+		     without_a_marker_source_there_is_no_marker),
+		TEST("a stale page is not valid until its version moves",
+		     a_stale_page_is_not_valid_until_its_version_moves),
+		TEST("an update under way is not yet the new page",
+		     an_update_under_way_is_not_yet_the_new_page),
+		TEST("a thread on CPU 0 need not wait",
+		     a_thread_on_cpu_0_need_not_wait),
+		TEST("a visit to CPU 0 makes that very read valid",
+		     a_visit_to_cpu_0_makes_that_very_read_valid),
+		TEST("a second disruption starts the wait again",
+		     a_second_disruption_starts_the_wait_again),
+		TEST("read_at() waits for the page too",
+		     read_at_waits_for_the_page_too),
+		TEST("a clock opened on a stale page goes and looks",
+		     a_clock_opened_on_a_stale_page_goes_and_looks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 list(APPEND PARACLOCK_TABLES paraclock_backend_hyperv)
 list(APPEND PARACLOCK_BACKEND_SOURCES
   backends/hyperv/hyperv.c

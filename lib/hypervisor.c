@@ -37,9 +37,14 @@ int paraclock_hypervisor_find(const struct paraclock_env *env,
 {
 	char found[13];
 	uint32_t regs[4];
+	int ret;
 
-	if (!env->cpuid || env->cpuid(env->ctx, LEAF_FEATURES, 0, regs) ||
-	    !(regs[2] & FEATURE_HYPERVISOR))
+	if (!env->cpuid)
+		return -EOPNOTSUPP;
+	ret = env->cpuid(env->ctx, LEAF_FEATURES, 0, regs);
+	if (ret)
+		return ret;
+	if (!(regs[2] & FEATURE_HYPERVISOR))
 		return -ENODEV;
 	for (unsigned int n = 0; n < BASES; n++) {
 		if (paraclock_hypervisor_at(env, n, found))

@@ -11,7 +11,8 @@
 
 /*
  * Where a hypervisor's leaves begin: 0x40000000 + n * 0x100. QEMU puts KVM's
- * at 0x40000100 when it shows Hyper-V's as well. -ENODEV: nowhere.
+ * at 0x40000100 when it shows Hyper-V's as well. -ENODEV: nowhere; else CPUID
+ * cannot be asked.
  */
 int paraclock_hypervisor_find(const struct paraclock_env *env,
 			      const char *signature, uint32_t *ret_base);

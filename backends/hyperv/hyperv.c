@@ -2,13 +2,15 @@
 /*
  * hyperv: the reference TSC page, as the kernel shows it to every process.
  *
- * Reference: [1] Hyper-V TLFS, "Timers", HV_X64_MSR_REFERENCE_TSC.
+ * References: Hyper-V TLFS, [1] "Timers", HV_X64_MSR_REFERENCE_TSC; [2]
+ * "Feature Discovery", HV_PARTITION_PRIVILEGE_MASK.
  */
 
 #include <errno.h>
 #include <string.h>
 
 #include "hyperv_page.h"
+#include "hypervisor.h"
 #include "text.h"
 
 /* Below kvmclock: its unit is 100 ns, and it stops while the partition is
@@ -17,6 +19,8 @@
 
 #define MSR_REFERENCE_TSC 0x40000021U
 #define MSR_ENABLE	  1ULL
+/* EAX of leaf base + 3: what this partition may use, see [2]. */
+#define ACCESS_REFERENCE_TSC (1U << 9)
 /* Bits 11:1 are to be preserved, see [1]. */
 #define MSR_PRESERVE 0xffeULL
 
@@ -59,6 +63,26 @@ static void hyperv_close(void *state)
 	env->free(env->ctx, hv);
 }
 
+/* Where CPUID knows better than the kernel why there is no page. */
+static void explain_absence(const struct paraclock_env *env,
+			    const struct paraclock_options *opts)
+{
+	uint32_t base, regs[4];
+	int ret = paraclock_hypervisor_find(env, PARACLOCK_SIGNATURE_HYPERV,
+					    &base);
+
+	if (ret == -ENODEV)
+		TEXT(opts->detail, opts->detail_size,
+		     "this is no Hyper-V guest: CPUID shows no Hyper-V "
+		     "signature");
+	else if (!ret && !env->cpuid(env->ctx, base + 3, 0, regs) &&
+		 !(regs[0] & ACCESS_REFERENCE_TSC))
+		TEXT(opts->detail, opts->detail_size,
+		     "the hypervisor gives this partition no reference TSC "
+		     "page (AccessPartitionReferenceTsc is clear); ask for it "
+		     "(QEMU: -cpu ...,hv-time)");
+}
+
 static int hyperv_open(const struct paraclock_env *env,
 		       const struct paraclock_options *opts, void **ret_state)
 {
@@ -70,6 +94,8 @@ static int hyperv_open(const struct paraclock_env *env,
 	memset(hv, 0, sizeof(*hv));
 	ret = paraclock_page_open(&hv->page, env, &hyperv_shape, opts);
 	if (ret) {
+		if (ret == -ENODEV && !opts->device)
+			explain_absence(env, opts);
 		env->free(env->ctx, hv);
 		return ret;
 	}

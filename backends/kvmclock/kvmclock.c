@@ -22,6 +22,7 @@
 
 #define MSR_KVM_SYSTEM_TIME_NEW	       0x4b564d01U
 #define MSR_ENABLE		       1U
+#define KVM_FEATURE_CLOCKSOURCE	       (1U << 0 | 1U << 3) /* old MSRs, new MSRs */
 #define KVM_FEATURE_CLOCKSOURCE_STABLE (1U << 24)
 
 struct kvmclock {
@@ -32,16 +33,45 @@ struct kvmclock {
 	uint8_t wrote_msr;
 };
 
+static int kvm_features(const struct paraclock_env *env, uint32_t *ret_eax)
+{
+	uint32_t base, regs[4];
+	int ret =
+		paraclock_hypervisor_find(env, PARACLOCK_SIGNATURE_KVM, &base);
+
+	if (!ret)
+		ret = env->cpuid(env->ctx, base + 1, 0, regs);
+	if (!ret)
+		*ret_eax = regs[0];
+	return ret;
+}
+
 /* KVM without this feature bit gives the stable flag no meaning, see [2]. */
 static uint8_t stable_mask(const struct paraclock_env *env)
 {
-	uint32_t base, regs[4];
+	uint32_t features;
 
-	if (paraclock_hypervisor_find(env, PARACLOCK_SIGNATURE_KVM, &base) ||
-	    env->cpuid(env->ctx, base + 1, 0, regs))
+	if (kvm_features(env, &features))
 		return PVCLOCK_TSC_STABLE;
-	return regs[0] & KVM_FEATURE_CLOCKSOURCE_STABLE ? PVCLOCK_TSC_STABLE
-							: 0;
+	return features & KVM_FEATURE_CLOCKSOURCE_STABLE ? PVCLOCK_TSC_STABLE
+							 : 0;
+}
+
+/* Where CPUID knows better than the kernel why there is no page. */
+static void explain_absence(const struct paraclock_env *env,
+			    const struct paraclock_options *opts)
+{
+	uint32_t features;
+	int ret = kvm_features(env, &features);
+
+	if (ret == -ENODEV)
+		TEXT(opts->detail, opts->detail_size,
+		     "this is no KVM guest: CPUID shows no KVM signature");
+	else if (!ret && !(features & KVM_FEATURE_CLOCKSOURCE))
+		TEXT(opts->detail, opts->detail_size,
+		     "the host offers this guest no kvmclock; ask for it "
+		     "(QEMU: "
+		     "-cpu ...,kvmclock=on)");
 }
 
 static int read_page(struct kvmclock *kc, struct pvclock *ret_pv,
@@ -114,6 +144,8 @@ static int kvmclock_open(const struct paraclock_env *env,
 	kc->limits.stable_mask = PVCLOCK_TSC_STABLE;
 	ret = paraclock_page_open(&kc->page, env, &pvclock_shape, opts);
 	if (ret) {
+		if (ret == -ENODEV && !opts->device)
+			explain_absence(env, opts);
 		env->free(env->ctx, kc);
 		return ret;
 	}

@@ -34,6 +34,7 @@ struct remembered {
 	uint64_t watched[2];
 	struct paraclock_marker seen[MARKERS_MAX];
 	uint64_t noticed_tsc; /* counter when the epoch last advanced */
+	uint64_t line_tsc;    /* counter at which line was first seen */
 	uint64_t pending;     /* 1: the page may still be the old one */
 	uint64_t primed;      /* 1: there is something to compare with */
 };

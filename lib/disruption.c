@@ -89,21 +89,24 @@ static bool marker_moved(const struct paraclock *clk,
  * from after it? If it is, it must be read again: obs may be from before.
  */
 static int settle(const struct paraclock *clk, struct remembered *next,
-		  struct observation *obs, bool moved)
+		  struct observation *obs, bool *moved)
 {
+	bool noticed = *moved;
 	int ret;
 
 	for (unsigned int i = 0; i < NOTICE_TRIES; i++) {
-		next->pending = clk->be->settle(clk->state, moved) != 0;
+		next->pending = clk->be->settle(clk->state, noticed) != 0;
 		if (next->pending)
 			return 0;
 		memcpy(next->seen, obs->marker, sizeof(next->seen));
 		ret = paraclock_observe(clk, obs);
 		if (ret)
 			return ret;
-		moved = marker_moved(clk, next, obs);
-		if (!moved)
+		/* Another disruption, while the first was taken in. */
+		noticed = marker_moved(clk, next, obs);
+		if (!noticed)
 			return 0;
+		*moved = true;
 	}
 	next->pending = 1;
 	return 0;
@@ -120,6 +123,9 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 	memcpy(next->seen, obs->marker, sizeof(next->seen));
 	memcpy(next->watched, obs->watched, sizeof(next->watched));
 	next->primed = 1;
+	if (memcmp(next->line.key, obs->line.key, sizeof(obs->line.key)) != 0 ||
+	    next->line.usable != obs->line.usable)
+		next->line_tsc = obs->sample.host_tsc;
 	next->line = obs->line;
 	if (obs->line.usable)
 		next->last = obs->line;
@@ -161,7 +167,7 @@ static int notice_owned(struct paraclock *clk, struct observation *obs,
 	was_pending = next->pending;
 	moved = lost || (next->primed && marker_moved(clk, next, obs));
 	if ((moved || was_pending) && clk->be->settle) {
-		ret = settle(clk, next, obs, moved);
+		ret = settle(clk, next, obs, &moved);
 		if (ret)
 			return ret;
 	}

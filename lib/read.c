@@ -250,6 +250,15 @@ int paraclock_read(const struct paraclock *clk,
 				   ret_sample);
 }
 
+/* From before the last disruption; or, on a page that has no reference point
+ * to say so itself, from before what it says now was first seen there. */
+static bool is_before_memory(const struct remembered *now, uint64_t counter)
+{
+	return counter < now->noticed_tsc ||
+	       (now->line.usable && !now->line.base_tsc &&
+		counter < now->line_tsc);
+}
+
 int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
 		      struct paraclock_sample *ret_sample)
 {
@@ -268,18 +277,18 @@ int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
 		ret = paraclock_look(clk);
 		if (ret < 0)
 			return ret;
-		if (!paraclock_recall(clk, &now))
-			continue;
 		ret = clk->be->get_time_at(clk->state, counter, &sample);
 		if (ret)
 			return ret;
 		ret = look(clk);
 		if (ret < 0)
 			return ret;
-		if (ret && !now.pending)
+		/* Last of all: a disruption that another thread took in since
+		 * the page was read must show. */
+		if (!paraclock_recall(clk, &now) || (ret && !now.pending))
 			continue;
 		finish(clk, &now, &sample);
-		if (sample.valid && counter < now.noticed_tsc) {
+		if (sample.valid && is_before_memory(&now, counter)) {
 			sample.valid = 0;
 			sample.reason = PARACLOCK_REASON_WINDOW;
 			sample.host_ns = now.last.base_ns;

@@ -9,7 +9,7 @@
 
 #include "counter.h"
 
-/* vmclock today; the rest is for the backends of others. */
+/* One of them is compiled in; the rest is for the backends of others. */
 #define MARKERS_MAX 4
 
 /* One open source of markers. */

@@ -11,8 +11,8 @@
 /* Linux scans as far; each further leaf is an exit to the hypervisor. */
 #define BASES 256U
 
-int paraclock_hypervisor_at(const struct paraclock_env *env, unsigned int n,
-			    char ret_signature[13])
+static int signature_at(const struct paraclock_env *env, unsigned int n,
+			char ret_signature[13])
 {
 	uint32_t base = LEAF_FIRST + n * LEAF_STEP;
 	uint32_t regs[4];
@@ -47,7 +47,7 @@ int paraclock_hypervisor_find(const struct paraclock_env *env,
 	if (!(regs[2] & FEATURE_HYPERVISOR))
 		return -ENODEV;
 	for (unsigned int n = 0; n < BASES; n++) {
-		if (paraclock_hypervisor_at(env, n, found))
+		if (signature_at(env, n, found))
 			continue;
 		if (memcmp(found, signature, 12) == 0) {
 			*ret_base = LEAF_FIRST + n * LEAF_STEP;

@@ -5,20 +5,13 @@
 
 #include <paraclock/backend.h>
 
-/* EBX, ECX, EDX of a hypervisor's first leaf, 12 characters. */
-#define PARACLOCK_SIGNATURE_KVM	   "KVMKVMKVM\0\0\0"
-#define PARACLOCK_SIGNATURE_HYPERV "Microsoft Hv"
-
 /*
- * Where a hypervisor's leaves begin: 0x40000000 + n * 0x100. QEMU puts KVM's
- * at 0x40000100 when it shows Hyper-V's as well. -ENODEV: nowhere; else CPUID
- * cannot be asked.
+ * Where the leaves of a hypervisor begin that says who it is with these 12
+ * characters (EBX, ECX, EDX of the first one): 0x40000000 + n * 0x100, for
+ * one may show another's before its own. -ENODEV: nowhere; else CPUID cannot
+ * be asked.
  */
 int paraclock_hypervisor_find(const struct paraclock_env *env,
 			      const char *signature, uint32_t *ret_base);
-
-/* The same for the n-th hypervisor; its signature with a NUL at the end. */
-int paraclock_hypervisor_at(const struct paraclock_env *env, unsigned int n,
-			    char ret_signature[13]);
 
 #endif

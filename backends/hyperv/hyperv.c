@@ -17,6 +17,8 @@
  * saved or paused. See kvmclock.c. */
 #define QUALITY 250
 
+/* In CPUID, see [2]. */
+#define SIGNATURE	  "Microsoft Hv"
 #define MSR_REFERENCE_TSC 0x40000021U
 #define MSR_ENABLE	  1ULL
 /* EAX of leaf base + 3: what this partition may use, see [2]. */
@@ -68,8 +70,7 @@ static void explain_absence(const struct paraclock_env *env,
 			    const struct paraclock_options *opts)
 {
 	uint32_t base, regs[4];
-	int ret = paraclock_hypervisor_find(env, PARACLOCK_SIGNATURE_HYPERV,
-					    &base);
+	int ret = paraclock_hypervisor_find(env, SIGNATURE, &base);
 
 	if (ret == -ENODEV)
 		TEXT(opts->detail, opts->detail_size,

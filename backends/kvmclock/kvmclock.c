@@ -20,6 +20,8 @@
  */
 #define QUALITY 300
 
+/* In CPUID, see [2]. */
+#define SIGNATURE		       "KVMKVMKVM\0\0\0"
 #define MSR_KVM_SYSTEM_TIME_NEW	       0x4b564d01U
 #define MSR_ENABLE		       1U
 #define KVM_FEATURE_CLOCKSOURCE	       (1U << 0 | 1U << 3) /* old MSRs, new MSRs */
@@ -36,8 +38,7 @@ struct kvmclock {
 static int kvm_features(const struct paraclock_env *env, uint32_t *ret_eax)
 {
 	uint32_t base, regs[4];
-	int ret =
-		paraclock_hypervisor_find(env, PARACLOCK_SIGNATURE_KVM, &base);
+	int ret = paraclock_hypervisor_find(env, SIGNATURE, &base);
 
 	if (!ret)
 		ret = env->cpuid(env->ctx, base + 1, 0, regs);

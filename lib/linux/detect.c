@@ -196,7 +196,7 @@ static void ask_cpu(const struct paraclock_env *env,
 	ask_libcpuid(machine);
 	/* libcpuid looks at the first hypervisor only; QEMU with Hyper-V's
 	 * enlightenments is KVM all the same. */
-	if (!paraclock_hypervisor_find(env, PARACLOCK_SIGNATURE_KVM, &base))
+	if (!paraclock_hypervisor_find(env, "KVMKVMKVM\0\0\0", &base))
 		TEXT(machine->hypervisor, sizeof(machine->hypervisor), "kvm");
 	machine->counter_hz = stated_hz(env);
 }

@@ -47,7 +47,7 @@ static bool is_rebase(const struct paraclock_line *from,
 		return false;
 	if (to->base_tsc < from->base_tsc || at < from->base_tsc)
 		return true;
-	/* No overflow: mult_hi of a usable line has 32 bits (page.c). */
+	/* No overflow: mult_hi of a usable line has 32 bits (line.c). */
 	if (change * REBASE_RATE > old_rate)
 		return true;
 	jump = line_ns(to, at) - line_ns(from, at);

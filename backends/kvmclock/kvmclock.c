@@ -21,10 +21,11 @@
 #define QUALITY 300
 
 /* In CPUID, see [2]. */
-#define SIGNATURE		       "KVMKVMKVM\0\0\0"
-#define MSR_KVM_SYSTEM_TIME_NEW	       0x4b564d01U
-#define MSR_ENABLE		       1U
-#define KVM_FEATURE_CLOCKSOURCE	       (1U << 0 | 1U << 3) /* old MSRs, new MSRs */
+#define SIGNATURE		"KVMKVMKVM\0\0\0"
+#define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01U
+#define MSR_ENABLE		1U
+/* By the old MSRs, or by the new ones. */
+#define KVM_FEATURE_CLOCKSOURCE	       (1U << 0 | 1U << 3)
 #define KVM_FEATURE_CLOCKSOURCE_STABLE (1U << 24)
 
 struct kvmclock {

@@ -118,7 +118,8 @@ PARACLOCK_API const struct paraclock_env *paraclock_default_env(void);
  * base_tsc <= counter <= base_tsc + max_ticks:
  *
  *   host_ns = base_ns + floor((ticks * mult + frac) / 2^64)
- *   clock_error_ns = error_ns + ceil(ticks * error_mult / 2^64)
+ *   clock_error_ns = error_ns +
+ *                    ceil((counter - base_tsc) * error_mult / 2^64)
  *
  * with ticks = (counter - base_tsc) & mask. Where mult or error_mult is
  * rounded, @c guard and @c error_guard bound what that can add up to, in
@@ -133,9 +134,9 @@ struct paraclock_line {
 	uint64_t key[PARACLOCK_LINE_WORDS];
 	/** Counter at the reference point, ticks. */
 	uint64_t base_tsc;
-	/** Ticks bits that count. */
+	/** The bits of ticks that count. */
 	uint64_t mask;
-	/** ns per tick, whole part. */
+	/** ns per tick, whole part; below 2^32. */
 	uint64_t mult_hi;
 	/** ns per tick, fraction, 2^-64 ns. */
 	uint64_t mult_lo;
@@ -198,10 +199,10 @@ struct paraclock_backend {
 	 */
 	int (*watch_marker)(void *state, const uint64_t *ret_words[2]);
 	/**
-	 * A marker of another source changed (@p noticed is 1: just now; 0: at
-	 * some time before). 0: what the page says now is known to be from
-	 * after it; -EAGAIN: not known yet. NULL: always known. Asked once at
-	 * open as well, as if one had just changed. Calls never overlap.
+	 * A marker changed (@p noticed is 1: just now; 0: at some time
+	 * before). 0: what the page says now is known to be from after it;
+	 * -EAGAIN: not known yet. NULL: always known. Asked once at open as
+	 * well, as if one had just changed. Calls never overlap.
 	 */
 	int (*settle)(void *state, int noticed);
 	/** More on an error or reason, as paraclock_explain(); may be NULL. */

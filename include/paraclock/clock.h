@@ -3,7 +3,8 @@
  * @file clock.h
  * Open a host clock, read it, and ask why it cannot be trusted.
  *
- * Every function returns 0 or a negative errno value and leaves errno alone.
+ * A function that can fail returns 0 or a negative errno value, unless it says
+ * otherwise; all leave errno alone.
  * Every output (ret_x) is written only on success. Unless a function says
  * otherwise, a NULL argument is -EINVAL.
  */
@@ -71,7 +72,10 @@ enum paraclock_reason {
 	PARACLOCK_REASON_STATUS = 4,
 	/** The page counts with a counter that is not this machine's. */
 	PARACLOCK_REASON_COUNTER = 5,
-	/** The counter is outside of the page's window, or the page too old. */
+	/**
+	 * The counter is outside of the page's window or from before the last
+	 * disruption, the page too old, or a leap second ambiguous.
+	 */
 	PARACLOCK_REASON_WINDOW = 6,
 	/** The pair is wider than the caller's max_pair_error_ns. */
 	PARACLOCK_REASON_WIDE = 7,
@@ -126,12 +130,13 @@ struct paraclock_sample {
 	uint64_t host_tsc;
 	/**
 	 * host_ns is the host clock's reading at host_tsc to within this, ns;
-	 * 0: captured atomically; PARACLOCK_ERROR_UNKNOWN if not valid.
+	 * 0: captured atomically; PARACLOCK_ERROR_UNKNOWN if not valid,
+	 * except with WIDE.
 	 */
 	uint64_t pair_error_ns;
 	/**
 	 * The host clock is within this of its timescale, ns: the host's own
-	 * bound; PARACLOCK_ERROR_UNKNOWN: none known.
+	 * bound; PARACLOCK_ERROR_UNKNOWN: none known, or not valid.
 	 */
 	uint64_t clock_error_ns;
 	/**
@@ -170,7 +175,8 @@ struct paraclock_options {
 	 * the first read, which then must not fail.
 	 */
 	uint32_t timescales;
-	/** A file descriptor of the caller's KVM VM, kvm-host only; else 0. */
+	/** A file descriptor of the caller's KVM VM; no backend of this release
+	 * uses it: 0. */
 	int vm_fd;
 	/** The outside world; NULL: this machine's. Must outlive the clock. */
 	const struct paraclock_env *env;
@@ -182,9 +188,9 @@ struct paraclock_options {
 	const char *device;
 	/**
 	 * A page whose reference point is older than this is not valid, ns;
-	 * 0: the backend's own limit, which for a vmclock is one of error if
-	 * the page has error terms, else of an hour. The Hyper-V page has no
-	 * reference point and therefore no age.
+	 * 0: the backend's own limit: for a vmclock with error terms until its
+	 * bound passes 1 s, without them an hour; for kvmclock none. The
+	 * Hyper-V page has no reference point and therefore no age.
 	 */
 	uint64_t max_age_ns;
 	/** A pair wider than this is not valid, ns; 0: 1000. */
@@ -212,16 +218,17 @@ struct paraclock_options {
  *
  * @retval 0 Success.
  * @retval -EINVAL A bad option, or no such backend in this build. Mend it.
- * @retval -ENODEV The source is not here, or with no name given none is here
- *         that is valid. options.detail says why and what to do.
+ * @retval -ENODEV The source is not here or gives another timescale, or with
+ *         no name given none is here that is valid. options.detail says why
+ *         and what to do.
  * @retval -EACCES It is here and may not be used, or the CPU counter is
  *         forbidden to this thread (PR_SET_TSC). detail names the remedy.
  * @retval -EPROTO What should be the page is none. The host's or the kernel's
  *         fault: report it there.
- * @return With a backend's name and timescales, also what the first read
- *         returned; without timescales that is for the next read to report.
  * @retval -EOPNOTSUPP This env or backend cannot give time.
  * @retval -ENOMEM No memory, or no file descriptor left.
+ * @return With a backend's name and timescales, also what the first read
+ *         returned; without timescales that is for the next read to report.
  *
  * Threads: any thread. Not async-signal-safe.
  * Ownership: the caller owns *ret_clk; @p opts may go when this returns, but
@@ -256,12 +263,14 @@ PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
  *
  * From a mapped page, in the steady state this is one ordered counter read: no
  * system call, no lock, no allocation, no store to shared memory. A page in a
- * regular file costs three calls of pread(2), and tsc a few clock readings.
+ * regular file costs three calls of pread(2) (a vmclock's up to eleven), and
+ * tsc a few clock readings.
  * The counter is read after every load that the calling thread made before.
  *
  * When the host's page or marker has changed, one read takes that in (the
  * others say DISRUPTED for less than a microsecond, unless it is preempted);
- * it may call getpid(2), and kvmclock sched_setaffinity(2).
+ * it may call getpid(2), and kvmclock sched_getaffinity(2) and
+ * sched_setaffinity(2).
  *
  * After a fork() the child may go on reading the parent's clock.
  *
@@ -269,8 +278,10 @@ PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
  * @param[out] ret_sample The answer.
  *
  * @retval 0 There is an answer.
- * @retval -EAGAIN The page stayed mid-update for about 100 us. Try again.
- * @retval -EPROTO The page is malformed; paraclock_explain() names the field.
+ * @retval -EAGAIN The page stayed mid-update for about 100 us, or kept
+ *         changing. Try again.
+ * @retval -EPROTO The page, or that of a source of markers, is malformed;
+ *         paraclock_explain() names the field.
  * @retval -ERANGE The result does not fit into 64 bits of ns.
  * @retval -EINVAL NULL argument.
  * @retval -ENODEV The source has gone. Close the clock.
@@ -286,8 +297,11 @@ PARACLOCK_API int paraclock_read(const struct paraclock *clk,
 /**
  * What the host clock said at a counter value taken earlier.
  *
- * For traces and for decoding pages. A value from before the last disruption
- * that the handle noticed is not valid (WINDOW): the page no longer knows it.
+ * For traces and for decoding pages. A value from before the moment at which
+ * the handle last noticed a disruption is not valid (WINDOW, with the page's
+ * reference time): the page no longer knows it. On the Hyper-V page, which has
+ * no reference point, neither is one from before the handle first saw what the
+ * page says now.
  *
  * @param clk The clock.
  * @param counter The counter value, ticks.
@@ -363,7 +377,7 @@ struct paraclock_listing {
 	uint8_t gives_time;
 	/** 1: it is a LOCAL source. */
 	uint8_t local;
-	/** The first read; zeroed if @c error is not 0. */
+	/** What was read; zeroed if @c error is not 0. */
 	struct paraclock_sample sample;
 	/** A sentence: what it is or why not, and what to do; never NULL. */
 	const char *detail;
@@ -382,7 +396,7 @@ typedef int paraclock_list_fn(void *arg,
 /**
  * Try each backend of this build: is it there, and if not, why?
  *
- * Opens, reads once and closes each, in order of quality.
+ * Opens, reads and closes each, in order of quality.
  *
  * @param env The outside world; NULL: this machine's.
  * @param fn Called once for each backend.
@@ -442,6 +456,7 @@ struct paraclock_machine {
  * @retval -EINVAL NULL, or a size that is too small.
  * @retval -EOPNOTSUPP The env does not say.
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
+ * @return Any other error of the env's.
  *
  * Threads: any thread. Not async-signal-safe.
  * @since 0.1

@@ -26,8 +26,10 @@ struct paraclock_marker {
 /**
  * The clock's epoch now.
  *
- * Looks at the markers first, so what is visible now is counted. Equal to
- * sample.disruption of a read made now. Never 0, so 0 can mean "no token yet".
+ * Looks at the markers and the page first, so what is visible now is counted;
+ * but if they cannot be looked at, or another thread is taking in a change,
+ * this is the epoch as it was. Equal to sample.disruption of a read made now.
+ * Never 0, so 0 can mean "no token yet".
  *
  * @param clk The clock.
  * @return The epoch; 0 if @p clk is NULL.
@@ -49,7 +51,8 @@ PARACLOCK_API uint64_t paraclock_token(const struct paraclock *clk);
  * @retval 1 Yes: recalibrate, and take a new token.
  * @retval 0 No.
  * @retval -EINVAL @p clk is NULL.
- * @retval -EAGAIN Another thread is taking in a change: treat it as 1.
+ * @retval -EAGAIN Another thread is taking in a change, or as
+ *         paraclock_read(): treat it as 1.
  * @return Any other error of paraclock_read(): it cannot be known now. Treat
  * it as 1.
  *

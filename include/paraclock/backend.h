@@ -11,6 +11,7 @@
 #define PARACLOCK_BACKEND_H
 
 #include <paraclock/clock.h>
+#include <paraclock/crosststamp.h>
 #include <paraclock/disruption.h>
 
 #ifdef __cplusplus
@@ -34,13 +35,24 @@ struct paraclock_mapping {
 };
 
 /**
+ * What the library knows of an env's local clocks: the counter's rate, offsets
+ * between clocks, how often they were set. Zeroed before first use; the rest
+ * is the library's. May be shared by threads, not by processes.
+ */
+struct paraclock_local {
+	/** The library's own. */
+	uint64_t opaque[64];
+};
+
+/**
  * The outside world.
  *
  * Each function gets @c ctx first, returns 0 or a negative errno and writes
  * its outputs only on success. A NULL member means "cannot be had here"; what
  * needs it then fails with -EOPNOTSUPP or -ENODEV. Everything that a read
- * calls (counter, pread, read_clock, run_on_cpu, process_id) must be
- * async-signal-safe if paraclock_read() is to be.
+ * calls (counter, pread, ioctl, read_clock, run_on_cpu, process_id) must be
+ * async-signal-safe if paraclock_read() is to be; so must clocksource for
+ * paraclock_snapshot().
  */
 struct paraclock_env {
 	/** sizeof(struct paraclock_env). */
@@ -79,7 +91,8 @@ struct paraclock_env {
 			   const char *compatible);
 	/** See paraclock_describe_machine(). */
 	int (*describe)(void *ctx, struct paraclock_machine *ret_machine);
-	/** A clock of the local kernel, ns; @p clock_id as clock_gettime(2). */
+	/** A clock of the local kernel, ns; @p clock_id as clock_gettime(2),
+	 * those of devices included. */
 	int (*read_clock)(void *ctx, int clock_id, int64_t *ret_ns);
 	/**
 	 * 0: the calling thread runs on that CPU, or (with @p go) ran there
@@ -92,6 +105,40 @@ struct paraclock_env {
 	void *(*alloc)(void *ctx, size_t size);
 	/** Give back what alloc gave. */
 	void (*free)(void *ctx, void *ptr);
+	/**
+	 * What the library knows of the local clocks; NULL: nothing is kept
+	 * between calls. A copy of an env that reads other clocks needs one of
+	 * its own: with another's it is refused.
+	 */
+	struct paraclock_local *local;
+	/** The kernel's clocksource, NUL-terminated, and what it is to the
+	 * counter: enum paraclock_clocksource_kind. */
+	int (*clocksource)(void *ctx, char ret_name[32], uint8_t *ret_kind);
+	/** The first @p size - 1 bytes of a small text file, without the
+	 * newline at its end; its length. */
+	int (*read_text)(void *ctx, const char *path, char *buf, size_t size);
+	/** Open a device, read-write where that is allowed. -ENODEV, -EACCES,
+	 * -ENOMEM. */
+	int (*open_device)(void *ctx, const char *path, int *ret_fd);
+	/** ioctl(2) on a device: what it returns, or the negative errno, any.
+	 */
+	int (*ioctl)(void *ctx, int fd, unsigned long request, void *arg);
+	/** Close what open_device, ioctl or watch_clock opened. */
+	void (*close_device)(void *ctx, int fd);
+	/**
+	 * A hypercall, in ring 0. On x86 @p number is RAX and @p args RBX,
+	 * RCX, RDX and RSI, and ret_regs[0] gets RAX; on arm64 it is an SMCCC
+	 * call by the machine's conduit: @p number is W0, @p args X1 to X4, and
+	 * @p ret_regs gets X0 to X3.
+	 */
+	int (*hypercall)(void *ctx, uint64_t number, const uint64_t args[4],
+			 uint64_t ret_regs[4]);
+	/**
+	 * Was CLOCK_REALTIME set? With @p *fd -1 start to watch: *fd becomes a
+	 * descriptor that polls readable after a set, and every second. Else
+	 * 1: it was since the last call; 0: not.
+	 */
+	int (*watch_clock)(void *ctx, int *fd);
 };
 
 /**

@@ -48,6 +48,8 @@ enum paraclock_counter {
 	PARACLOCK_COUNTER_X86_TSC = 1,
 	/** arm64 virtual counter, CNTVCT_EL0. */
 	PARACLOCK_COUNTER_ARM_VCNT = 2,
+	/** From here to 254: counters of the caller's, for couplings. */
+	PARACLOCK_COUNTER_USER = 128,
 	/**
 	 * In an env only: whatever counter a page declares is this env's. For
 	 * decoding the pages of other machines; never in a sample.
@@ -175,8 +177,8 @@ struct paraclock_options {
 	 * the first read, which then must not fail.
 	 */
 	uint32_t timescales;
-	/** A file descriptor of the caller's KVM VM; no backend of this release
-	 * uses it: 0. */
+	/** A file descriptor of the caller's KVM VM, for kvm-host; 0: none. It
+	 * stays the caller's, and must outlive the clock. */
 	int vm_fd;
 	/** The outside world; NULL: this machine's. Must outlive the clock. */
 	const struct paraclock_env *env;

@@ -10,6 +10,7 @@
 
 #include <paraclock/backend.h>
 #include <paraclock/clock.h>
+#include <paraclock/crosststamp.h>
 #include <paraclock/disruption.h>
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "counter.h"
 #include "detect.h"
+#include "device.h"
 #include "fixed.h"
 #include "text.h"
 #include "vvar.h"
@@ -26,21 +27,6 @@
 #define IS_MAPPED 1U
 
 extern const struct paraclock_env paraclock_env_linux;
-
-static int error_of_open(int error)
-{
-	switch (error) {
-	case EACCES:
-	case EPERM:
-		return -EACCES;
-	case ENOMEM:
-	case EMFILE:
-	case ENFILE:
-		return -ENOMEM;
-	default:
-		return -ENODEV;
-	}
-}
 
 static int fail(struct paraclock_mapping *map, const char *path, int error)
 {
@@ -298,6 +284,10 @@ static void linux_free(void *ctx, void *ptr)
 	free(ptr);
 }
 
+/* What this process knows of its kernel's clocks: one kernel, so one memory,
+ * however many envs are copied from this one. */
+static struct paraclock_local local;
+
 const struct paraclock_env paraclock_env_linux = {
 	.size = sizeof(struct paraclock_env),
 	.counter_id = COUNTER_NATIVE,
@@ -313,4 +303,11 @@ const struct paraclock_env paraclock_env_linux = {
 	.process_id = linux_process_id,
 	.alloc = linux_alloc,
 	.free = linux_free,
+	.local = &local,
+	.clocksource = linux_clocksource,
+	.read_text = linux_read_text,
+	.open_device = linux_open_device,
+	.ioctl = linux_ioctl,
+	.close_device = linux_close_device,
+	.watch_clock = linux_watch_clock,
 };

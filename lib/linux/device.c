@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <paraclock/crosststamp.h>
+
+#include "device.h"
+
+#define CLOCKSOURCE \
+	"/sys/devices/system/clocksource/clocksource0/current_clocksource"
+
+/* How often a watch wakes its owner to look at the clocksource, which has no
+ * event of its own. */
+#define WATCH_SEC 1
+
+int error_of_open(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return -EACCES;
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+		return -ENOMEM;
+	default:
+		return -ENODEV;
+	}
+}
+
+/*
+ * System calls, where libc's wrappers are cancellation points: a thread that
+ * is cancelled while it takes in a change would leave that to nobody.
+ */
+static int open_file(const char *path, int flags)
+{
+	return (int)syscall(SYS_openat, AT_FDCWD, path,
+			    flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+}
+
+static ssize_t read_fd(int fd, void *buf, size_t size)
+{
+	ssize_t got;
+
+	do
+		got = syscall(SYS_read, fd, buf, size);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+int linux_read_text(void *ctx, const char *path, char *buf, size_t size)
+{
+	int saved = errno;
+	int ret, fd;
+	ssize_t got;
+
+	(void)ctx;
+	fd = open_file(path, O_RDONLY);
+	if (fd < 0) {
+		ret = error_of_open(errno);
+	} else {
+		/* One read: sysfs gives a whole attribute at once. */
+		got = read_fd(fd, buf, size - 1);
+		ret = got < 0 ? -ENODEV : (int)got;
+		(void)syscall(SYS_close, fd);
+	}
+	if (ret > 0 && buf[ret - 1] == '\n')
+		ret--;
+	if (ret >= 0)
+		buf[ret] = '\0';
+	errno = saved;
+	return ret;
+}
+
+int linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
+{
+	static const struct {
+		const char *name;
+		uint8_t kind;
+	} known[] = {
+		/* Linux names, each clocksource's .name. What is not here is
+		 * no function of the counter. */
+		{ "tsc", PARACLOCK_CLOCKSOURCE_COUNTER },
+		{ "tsc-early", PARACLOCK_CLOCKSOURCE_COUNTER },
+		{ "arch_sys_counter", PARACLOCK_CLOCKSOURCE_COUNTER },
+		{ "kvm-clock", PARACLOCK_CLOCKSOURCE_IMAGE },
+		{ "hyperv_clocksource_tsc_page", PARACLOCK_CLOCKSOURCE_IMAGE },
+	};
+	char name[32];
+	int ret = linux_read_text(ctx, CLOCKSOURCE, name, sizeof(name));
+
+	if (ret < 0)
+		return ret;
+	*ret_kind = PARACLOCK_CLOCKSOURCE_OTHER;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(known[i].name, name) == 0)
+			*ret_kind = known[i].kind;
+	}
+	memset(ret_name, 0, sizeof(name));
+	memcpy(ret_name, name, (size_t)ret);
+	return 0;
+}
+
+int linux_open_device(void *ctx, const char *path, int *ret_fd)
+{
+	int saved = errno;
+	int ret = 0;
+	int fd;
+
+	(void)ctx;
+	fd = open_file(path, O_RDWR);
+	if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
+		fd = open_file(path, O_RDONLY);
+	if (fd < 0)
+		ret = error_of_open(errno);
+	else
+		*ret_fd = fd;
+	errno = saved;
+	return ret;
+}
+
+int linux_ioctl(void *ctx, int fd, unsigned long request, void *arg)
+{
+	int saved = errno;
+	int ret = ioctl(fd, request, arg);
+
+	(void)ctx;
+	if (ret < 0)
+		ret = -errno;
+	errno = saved;
+	return ret;
+}
+
+void linux_close_device(void *ctx, int fd)
+{
+	int saved = errno;
+
+	(void)ctx;
+	close(fd);
+	errno = saved;
+}
+
+static int arm(int fd)
+{
+	struct itimerspec when = { .it_interval.tv_sec = WATCH_SEC };
+
+	if (clock_gettime(CLOCK_REALTIME, &when.it_value))
+		return -EOPNOTSUPP;
+	when.it_value.tv_sec += WATCH_SEC;
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
+			       &when, NULL)
+		       ? -EOPNOTSUPP
+		       : 0;
+}
+
+static int start_watch(int *fd)
+{
+	int new = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	int ret;
+
+	if (new < 0)
+		return errno == EMFILE || errno == ENFILE || errno == ENOMEM
+			       ? -ENOMEM
+			       : -EOPNOTSUPP;
+	ret = arm(new);
+	if (ret)
+		close(new);
+	else
+		*fd = new;
+	return ret;
+}
+
+int linux_watch_clock(void *ctx, int *fd)
+{
+	int saved = errno;
+	uint64_t expired;
+	int ret = 0;
+
+	(void)ctx;
+	if (*fd < 0)
+		ret = start_watch(fd);
+	else if (read_fd(*fd, &expired, sizeof(expired)) < 0 &&
+		 errno == ECANCELED)
+		/* Armed anew at once: a periodic one may lie years ahead on a
+		 * clock that was set back. */
+		ret = arm(*fd) ? -EOPNOTSUPP : 1;
+	errno = saved;
+	return ret;
+}

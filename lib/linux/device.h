@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Devices, small files, and the clock's watch: members of the Linux env. */
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* As the members of struct paraclock_env. */
+int linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind);
+int linux_read_text(void *ctx, const char *path, char *buf, size_t size);
+int linux_open_device(void *ctx, const char *path, int *ret_fd);
+int linux_ioctl(void *ctx, int fd, unsigned long request, void *arg);
+void linux_close_device(void *ctx, int fd);
+int linux_watch_clock(void *ctx, int *fd);
+
+/* For an open(2) that failed: -ENODEV, -EACCES or -ENOMEM. */
+int error_of_open(int error);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Between two points, without a division of 128 bits. */
+#ifndef INTERPOLATE_H
+#define INTERPOLATE_H
+
+#include <stdint.h>
+
+/* floor((high * 2^64 + low) / divisor); high < divisor, so that it fits. */
+uint64_t divide_128(uint64_t high, uint64_t low, uint64_t divisor);
+
+/* part / whole in 2^-64, rounded down; part < whole. */
+static inline uint64_t fraction(uint64_t part, uint64_t whole)
+{
+	return divide_128(part, 0, whole);
+}
+
+/* from + (to - from) * f / 2^64, rounded to the nearest: within one of the
+ * exact value. to >= from, or at most 2^63 below it. */
+int64_t interpolate(int64_t from, int64_t to, uint64_t f);
+
+#endif

@@ -41,7 +41,9 @@ int64_t interpolate(int64_t from, int64_t to, uint64_t f)
 	/* As unsigned: the difference of two int64_t may need 64 bits. */
 	way = to >= from ? (uint64_t)to - (uint64_t)from
 			 : (uint64_t)from - (uint64_t)to;
-	part = (uint64_t)(((u128)way * f + ((u128)1 << 63)) >> 64);
+	/* Half a unit of f makes up for what fraction() rounds down. At most
+	 * 2^128 - 2^64: it fits. */
+	part = (uint64_t)(((u128)way * f + way / 2 + ((u128)1 << 63)) >> 64);
 	return (int64_t)(to >= from ? (uint64_t)from + part
 				    : (uint64_t)from - part);
 }

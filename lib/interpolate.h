@@ -14,8 +14,8 @@ static inline uint64_t fraction(uint64_t part, uint64_t whole)
 	return divide_128(part, 0, whole);
 }
 
-/* from + (to - from) * f / 2^64, rounded to the nearest: within one of the
- * exact value. to >= from, or at most 2^63 below it. */
+/* from + (to - from) * part / whole with f = fraction(part, whole): within one
+ * of the exact value, whatever the two ends are. */
 int64_t interpolate(int64_t from, int64_t to, uint64_t f);
 
 #endif

@@ -235,7 +235,7 @@ struct paraclock_history;
  *        oldest goes first.
  *
  * @retval 0 Success.
- * @retval -EINVAL NULL, or a number out of range.
+ * @retval -EINVAL NULL, a number out of range, or an incomplete env.
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
  * @retval -ENOMEM No memory.
  *
@@ -268,16 +268,18 @@ PARACLOCK_API void paraclock_history_free(struct paraclock_history *hist);
  * and next to nothing while NTP is not changing the rate.
  *
  * A snapshot whose counter is below the newest one's although its
- * CLOCK_MONOTONIC_RAW is later, or whose clocksource_changed_seq is another
- * one, makes all older ones void: they are dropped.
+ * CLOCK_MONOTONIC_RAW is later, or the other way round, or whose
+ * clocksource_changed_seq is another one, makes all older ones void: they are
+ * dropped. The snapshots must be of an env whose @c local remembers, the one
+ * that is later correlated with; without, a jump of the counter may go unseen.
  *
  * @param hist The history.
  * @param snap The snapshot; copied.
  *
  * @retval 0 Added.
  * @retval -EINVAL NULL, a size that is too small, or not later than the newest.
- * @retval -ENODEV The snapshot is not valid for correlation, or of another
- *         counter than the ones before.
+ * @retval -ENODEV The snapshot is not valid for correlation, does not know
+ *         MONOTONIC_RAW, or is of another counter than the ones before.
  *
  * Threads: one writer, any number of readers. Not async-signal-safe.
  * @since 0.1
@@ -298,9 +300,10 @@ PARACLOCK_API int paraclock_history_add(struct paraclock_history *hist,
 /**
  * How a device's counter and the system's are coupled:
  *
- *   to = floor(from * mult / 2^shift) + offset   (modulo 2^64)
+ *   to = floor(from * mult / 2^shift) + offset
  *
  * where, by PARACLOCK_COUPLING_TO_DEVICE, from is the one and to the other.
+ * The sum is modulo 2^64; the product must fit into 64 bits.
  * Example: a guest's TSC as KVM makes it, mult / 2^shift being its ratio.
  */
 struct paraclock_coupling {
@@ -336,7 +339,8 @@ struct paraclock_coupling {
  * @param[out] ret_system The system's counter, its ticks.
  *
  * @retval 0 Success.
- * @retval -EINVAL NULL, a size that is too small, or a shift above 63.
+ * @retval -EINVAL NULL, a size that is too small, a shift above 63, or a flag
+ *         that this version does not know.
  * @retval -ENODEV Not coupled: not FIXED, or mult is 0.
  * @retval -ERANGE No value of 64 bits belongs to @p device.
  *
@@ -370,20 +374,27 @@ paraclock_coupling_to_device(const struct paraclock_coupling *coupling,
  * VMM.
  *
  * KVM tells the offset of a vCPU (KVM_VCPU_TSC_OFFSET), but not the ratio of
- * a guest whose TSC it scales: that is the caller's to give.
+ * a guest whose TSC it scales: that is the caller's to give. It holds until the
+ * guest or the VMM sets that vCPU's TSC; ask again after a restore.
  *
- * @param[out] ret_coupling The coupling.
+ * KVM makes the call wait while another thread runs the vCPU: call it from the
+ * thread that does, or while the guest is stopped. Without a ratio it may take
+ * 10 ms, as paraclock_describe_machine().
+ *
+ * @param[out] ret_coupling The coupling, its @c size included.
  * @param env The outside world, NULL: this machine's; it makes the ioctls.
  * @param vcpu_fd A vCPU of the guest's.
  * @param ratio Guest ticks per host tick in 2^-frac_bits; 0: it is not scaled.
  * @param frac_bits 0 to 63: 48 on Intel, 32 on AMD.
  *
  * @retval 0 Success.
- * @retval -EINVAL NULL, or too many fraction bits.
+ * @retval -EINVAL NULL, too many fraction bits, or an env that is too small.
  * @retval -ENODEV @p vcpu_fd is no vCPU; or @p ratio is 0 and the guest's TSC
- *         runs at another frequency than the host's: not coupled as told.
+ *         runs at another frequency than the host's, or that cannot be known:
+ *         give the ratio. Or @p env is NULL and this build has none of its own.
  * @retval -EOPNOTSUPP This kernel does not tell the offset, or the env makes no
- *         ioctls.
+ *         ioctls, or its counter is no TSC.
+ * @return Any other error of the env's.
  *
  * Threads: any thread. Not async-signal-safe.
  * Source: Linux Documentation/virt/kvm/devices/vcpu.rst, KVM_VCPU_TSC_CTRL.

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+/* Measuring what a snapshot relies on: the counter's rate, and offsets. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "interpolate.h"
+#include "local.h"
+
+/* A first rate is measured over this, ns: to 0.2 %, which brings readings
+ * that are 200 ns apart together within half a ns. */
+#define CALIBRATE_NS 20000
+/* Or over so many readings of a clock that hardly moves. */
+#define CALIBRATE_READINGS 4096
+
+/* Of so many sandwiches one has no interrupt in it. */
+#define TRIES 8
+
+/* Offsets of TAI that somebody may mean; it is 37 s in 2026. */
+#define TAI_MAX_SEC 1000
+
+/* What tells the clocks of one env from another's. The built-in functions look
+ * at no ctx: a copy of that env with another ctx still reads these clocks. */
+static void world_of(const struct paraclock_env *env, uint64_t ret_world[4])
+{
+	const struct paraclock_env *own = paraclock_default_env();
+	bool is_own = own && env->read_clock == own->read_clock &&
+		      env->clocksource == own->clocksource && !env->counter;
+
+	ret_world[0] = is_own ? 0 : (uint64_t)(uintptr_t)env->ctx;
+	ret_world[1] = (uint64_t)(uintptr_t)env->counter;
+	ret_world[2] = (uint64_t)(uintptr_t)env->read_clock;
+	ret_world[3] = (uint64_t)(uintptr_t)env->clocksource;
+}
+
+bool local_is_of(const struct local_state *state,
+		 const struct paraclock_env *env)
+{
+	uint64_t world[4];
+
+	world_of(env, world);
+	return !state->ready || memcmp(world, state->world, sizeof(world)) == 0;
+}
+
+/* One clock and the counter: the narrowest of some sandwiches. */
+struct point {
+	uint64_t tsc; /* in the middle */
+	uint64_t width;
+	int64_t ns;
+};
+
+static int read_point(const struct paraclock_env *env, enum counter_how how,
+		      enum paraclock_clock clock, struct point *ret_point)
+{
+	struct round round = { .n = 1, .clock = { (uint8_t)clock } };
+	struct point best = { .width = UINT64_MAX };
+
+	for (unsigned int i = 0; i < TRIES; i++) {
+		int ret = round_read(env, how, &round);
+		uint64_t width = round.tsc[1] - round.tsc[0];
+
+		if (ret && ret != -EAGAIN)
+			return ret;
+		if (ret || width >= best.width)
+			continue;
+		best.tsc = round.tsc[0] + width / 2;
+		best.width = width;
+		best.ns = round.ns[0];
+	}
+	if (best.width == UINT64_MAX)
+		return -EAGAIN;
+	*ret_point = best;
+	return 0;
+}
+
+/* ns in ticks, as a rate in 2^-MULT_BITS; false: it does not fit. */
+static bool rate_of(uint64_t ns, uint64_t ticks, uint64_t *ret_rate)
+{
+	/* 2^15 ns a tick: such a slow one is no counter. */
+	if (!ticks || ns >> (63 - MULT_BITS) >= ticks)
+		return false;
+	*ret_rate = divide_128(ns >> (64 - MULT_BITS), ns << MULT_BITS, ticks);
+	return true;
+}
+
+static bool set_rate(struct local_state *state, uint64_t ns, uint64_t ticks,
+		     uint64_t error_ns)
+{
+	struct local_state next = *state;
+
+	if (!rate_of(ns, ticks, &next.mult) || !next.mult ||
+	    !rate_of(error_ns, ticks, &next.mult_error))
+		return false;
+	next.mult_error++;
+	next.baseline = ticks;
+	*state = next;
+	return true;
+}
+
+/* ns per tick, from two points. */
+static int measure_rate(struct local_state *state, const struct point *from,
+			const struct point *to)
+{
+	uint64_t ticks = to->tsc - from->tsc;
+	uint64_t ns = (uint64_t)to->ns - (uint64_t)from->ns;
+	uint64_t error;
+
+	/* One that stands still or goes back. */
+	if (to->ns <= from->ns || is_before(to->tsc, from->tsc) ||
+	    !set_rate(state, ns, ticks, 0))
+		return -EOPNOTSUPP;
+	/* Half of each width, and 1 of rounding at each end. */
+	error = local_ns(state, from->width / 2 + to->width / 2) + 2;
+	return set_rate(state, ns, ticks, error) ? 0 : -EOPNOTSUPP;
+}
+
+void local_improve_rate(struct local_state *state, const struct round *round,
+			const struct estimate *raw)
+{
+	uint64_t ticks = round->at - state->fit_tsc;
+	uint64_t ns = (uint64_t)raw->ns - (uint64_t)state->fit_raw.ns;
+
+	if (ticks / 2 > state->baseline && raw->ns > state->fit_raw.ns)
+		(void)set_rate(state, ns, ticks,
+			       raw->error_ns + state->fit_raw.error_ns);
+}
+
+static int calibrate_rate(const struct paraclock_env *env,
+			  struct local_state *state)
+{
+	const enum paraclock_clock raw = PARACLOCK_CLOCK_MONOTONIC_RAW;
+	struct point from, to;
+	int ret;
+
+	ret = read_point(env, (enum counter_how)state->how, raw, &from);
+	for (unsigned int i = 0; !ret && i < CALIBRATE_READINGS / TRIES; i++) {
+		ret = read_point(env, (enum counter_how)state->how, raw, &to);
+		/* As unsigned: either may be anything. */
+		if (!ret && to.ns > from.ns &&
+		    (uint64_t)to.ns - (uint64_t)from.ns >= CALIBRATE_NS)
+			break;
+	}
+	if (!ret)
+		ret = measure_rate(state, &from, &to);
+	if (ret)
+		return ret;
+	state->narrow = from.width < to.width ? from.width : to.width;
+	state->fit_tsc = to.tsc;
+	state->fit_raw.ns = to.ns;
+	state->fit_raw.error_ns = local_ns(state, to.width / 2) + 1;
+	return 0;
+}
+
+/*
+ * BOOTTIME differs from MONOTONIC by the time spent suspended, which no machine
+ * spends in 100 ns: as good as equal is equal. Else the offset has the error
+ * of its measurement.
+ */
+int local_measure_boot(const struct paraclock_env *env,
+		       const struct local_state *state,
+		       struct estimate *ret_boot)
+{
+	enum counter_how how = (enum counter_how)state->how;
+	struct point mono, boot;
+	int64_t since, offset, error;
+	int ret;
+
+	ret = read_point(env, how, PARACLOCK_CLOCK_MONOTONIC, &mono);
+	if (!ret)
+		ret = read_point(env, how, PARACLOCK_CLOCK_BOOTTIME, &boot);
+	if (ret)
+		return ret;
+	since = (int64_t)local_ns(state, boot.tsc - mono.tsc);
+	if (__builtin_sub_overflow(boot.ns, mono.ns, &offset) ||
+	    __builtin_sub_overflow(offset, since, &offset))
+		return -ERANGE;
+	error = 2 + (int64_t)local_ns(state, boot.width / 2 + mono.width / 2);
+	if (offset >= -error && offset <= error)
+		offset = error = 0;
+	*ret_boot = (struct estimate){ offset, (uint64_t)error };
+	return 0;
+}
+
+/* TAI - REALTIME, a whole number of seconds. */
+static int measure_tai(const struct paraclock_env *env,
+		       struct local_state *state)
+{
+	const int64_t sec = NSEC_PER_SEC;
+	enum counter_how how = (enum counter_how)state->how;
+	struct point real, tai;
+	int64_t offset;
+	int ret;
+
+	ret = read_point(env, how, PARACLOCK_CLOCK_REALTIME, &real);
+	if (!ret)
+		ret = read_point(env, how, PARACLOCK_CLOCK_TAI, &tai);
+	if (ret)
+		return ret;
+	if (__builtin_sub_overflow(tai.ns, real.ns, &offset) ||
+	    offset > TAI_MAX_SEC * sec || offset < -TAI_MAX_SEC * sec)
+		return -EAGAIN;
+	offset -= (int64_t)local_ns(state, tai.tsc - real.tsc);
+	/* To the nearest, also below 0. */
+	state->tai_sec =
+		(offset + TAI_MAX_SEC * sec + sec / 2) / sec - TAI_MAX_SEC;
+	return 0;
+}
+
+static int measure_real(const struct paraclock_env *env,
+			struct local_state *state)
+{
+	struct estimate real, mono;
+	struct round round;
+	int64_t offset, error;
+	int ret;
+
+	ret = measure_tai(env, state);
+	round_plan(&round, 2);
+	if (!ret)
+		ret = round_read(env, (enum counter_how)state->how, &round);
+	if (ret)
+		return ret;
+	round_scale(&round, state);
+	if (!round_estimate(&round, state, PARACLOCK_CLOCK_REALTIME, &real) ||
+	    !round_estimate(&round, state, PARACLOCK_CLOCK_MONOTONIC, &mono))
+		return -EAGAIN;
+	error = (int64_t)(real.error_ns + mono.error_ns);
+	if (__builtin_sub_overflow(real.ns, mono.ns, &offset) ||
+	    __builtin_sub_overflow(offset, error, &state->real_low) ||
+	    __builtin_add_overflow(offset, error, &state->real_high))
+		return -ERANGE;
+	return 0;
+}
+
+bool local_agree(const struct estimate *a, const struct estimate *b)
+{
+	s128 off = (s128)a->ns - b->ns;
+	s128 error = (s128)a->error_ns + b->error_ns;
+
+	return off <= error && -off <= error;
+}
+
+int local_measure_offsets(const struct paraclock_env *env,
+			  struct local_state *state)
+{
+	struct local_state next = *state;
+	int ret = -EAGAIN;
+
+	for (unsigned int i = 0; ret == -EAGAIN && i < TRIES; i++)
+		ret = measure_real(env, &next);
+	if (!ret)
+		ret = local_measure_boot(env, &next, &next.boot);
+	if (ret)
+		return ret;
+	if (local_agree(&next.boot, &state->boot))
+		next.boot = state->boot;
+	/* A glitch may have looked like a set: are they others indeed? */
+	if (next.tai_sec != state->tai_sec ||
+	    next.real_low > state->real_high ||
+	    next.real_high < state->real_low || next.boot.ns != state->boot.ns)
+		next.set_seq++;
+	*state = next;
+	return 0;
+}
+
+static void read_clocksource(const struct paraclock_env *env,
+			     struct local_state *state)
+{
+	uint8_t kind = PARACLOCK_CLOCKSOURCE_UNKNOWN;
+
+	memset(state->clocksource, 0, sizeof(state->clocksource));
+	if (env->clocksource &&
+	    env->clocksource(env->ctx, state->clocksource, &kind))
+		kind = PARACLOCK_CLOCKSOURCE_UNKNOWN;
+	/* Whatever an env wrote, it ends. */
+	state->clocksource[sizeof(state->clocksource) - 1] = '\0';
+	state->kind = kind;
+}
+
+int local_calibrate(const struct paraclock_env *env, struct local_state *state)
+{
+	struct local_state next = *state;
+	int ret;
+
+	next.how = paraclock_counter_choose(env);
+	world_of(env, next.world);
+	read_clocksource(env, &next);
+	ret = calibrate_rate(env, &next);
+	if (!ret)
+		ret = local_measure_offsets(env, &next);
+	if (ret)
+		return ret;
+	/* The first time there is nothing to differ from. */
+	if (!state->ready)
+		next.set_seq = state->set_seq;
+	next.ready = 1;
+	*state = next;
+	return 0;
+}

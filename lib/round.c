@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/* One look at the local clocks: each between two readings of the counter. */
+
+#include <errno.h>
+
+#include "local.h"
+
+/* Sums are in 2^-8 ns, relative to a clock's first reading. */
+#define SUB_BITS 8
+/* A clock that moves by more (3 days) in one round was set. */
+#define SPAN_MAX (INT64_C(1) << 48)
+
+const int local_clock_id[PARACLOCK_CLOCKS] = {
+	[PARACLOCK_CLOCK_REALTIME] = 0,	     /* CLOCK_REALTIME */
+	[PARACLOCK_CLOCK_MONOTONIC] = 1,     /* CLOCK_MONOTONIC */
+	[PARACLOCK_CLOCK_MONOTONIC_RAW] = 4, /* CLOCK_MONOTONIC_RAW */
+	[PARACLOCK_CLOCK_BOOTTIME] = 7,	     /* CLOCK_BOOTTIME */
+	[PARACLOCK_CLOCK_TAI] = 11,	     /* CLOCK_TAI */
+};
+
+void round_plan(struct round *round, unsigned int sandwiches)
+{
+	/* CLOCK_TAI is the second look at CLOCK_REALTIME: they are whole
+	 * seconds apart. */
+	static const uint8_t first[] = {
+		PARACLOCK_CLOCK_REALTIME,
+		PARACLOCK_CLOCK_MONOTONIC,
+		PARACLOCK_CLOCK_MONOTONIC_RAW,
+		PARACLOCK_CLOCK_TAI,
+	};
+
+	round->n = sandwiches + 2;
+	for (unsigned int i = 0; i < round->n; i++)
+		round->clock[i] = i < sizeof(first) ? first[i] : first[0];
+}
+
+int round_read(const struct paraclock_env *env, enum counter_how how,
+	       struct round *round)
+{
+	bool back = false;
+
+	round->tsc[0] = counter_read(env, how);
+	for (unsigned int i = 0; i < round->n; i++) {
+		int ret = env->read_clock(env->ctx,
+					  local_clock_id[round->clock[i]],
+					  &round->ns[i]);
+
+		if (ret)
+			return ret;
+		round->tsc[i + 1] = counter_read(env, how);
+	}
+	/* Another CPU's, or that of another machine; apart, so that it costs
+	 * nothing between the readings. */
+	for (unsigned int i = 0; i < round->n; i++)
+		back |= is_before(round->tsc[i + 1], round->tsc[i]);
+	round->at = round->tsc[round->n / 2];
+	return back ? -EAGAIN : 0;
+}
+
+/* Bounds of a clock at round->at, in 2^-SUB_BITS ns from its first reading. */
+struct bounds {
+	int64_t low, high;
+};
+
+static int64_t sub_ns(const struct local_state *state, uint64_t ticks)
+{
+	u128 ns = (u128)ticks * state->mult >> (MULT_BITS - SUB_BITS);
+
+	return ns > (u128)INT64_MAX / 8 ? INT64_MAX / 8 : (int64_t)ns;
+}
+
+void round_scale(struct round *round, const struct local_state *state)
+{
+	const unsigned int middle = round->n / 2;
+
+	for (unsigned int i = 0; i < middle; i++)
+		round->until[i] = sub_ns(state, round->at - round->tsc[i]);
+	for (unsigned int i = middle; i <= round->n; i++)
+		round->until[i] = -sub_ns(state, round->tsc[i] - round->at);
+}
+
+/*
+ * The clock showed ns, rounded down to a whole one, at some counter value
+ * between the two around it. false: too far from the first one.
+ */
+static bool reading_bounds(const struct round *round, unsigned int i,
+			   int64_t base, struct bounds *ret_bounds)
+{
+	int64_t ns;
+
+	if (__builtin_sub_overflow(round->ns[i], base, &ns) || ns > SPAN_MAX ||
+	    ns < -SPAN_MAX)
+		return false;
+	ns *= 1 << SUB_BITS;
+	ret_bounds->low = ns + round->until[i + 1];
+	ret_bounds->high = ns + (1 << SUB_BITS) + round->until[i];
+	return true;
+}
+
+/* Of which clock is a reading, and at what distance? */
+static bool is_reading_of(const struct round *round, unsigned int i,
+			  enum paraclock_clock clock)
+{
+	return round->clock[i] == clock ||
+	       (clock == PARACLOCK_CLOCK_REALTIME &&
+		round->clock[i] == PARACLOCK_CLOCK_TAI);
+}
+
+/*
+ * Certain is what all readings have in common. The best guess in it is the
+ * mean of the narrow ones' middles: a counter that moves in steps of 10 ns (26
+ * ticks on AMD) puts each middle up to half a step off, and evenly so.
+ */
+static bool combine(const struct bounds *bounds, unsigned int n,
+		    struct bounds *ret_common, int64_t *ret_best)
+{
+	int64_t narrow = INT64_MAX, sum = 0, used = 0, best;
+	struct bounds common = { .low = INT64_MIN, .high = INT64_MAX };
+
+	for (unsigned int i = 0; i < n; i++) {
+		int64_t width = bounds[i].high - bounds[i].low;
+
+		common.low =
+			bounds[i].low > common.low ? bounds[i].low : common.low;
+		common.high = bounds[i].high < common.high ? bounds[i].high
+							   : common.high;
+		narrow = width < narrow ? width : narrow;
+	}
+	if (common.low > common.high)
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		if (bounds[i].high - bounds[i].low > narrow + narrow / 2)
+			continue;
+		sum += bounds[i].low / 2 + bounds[i].high / 2;
+		used++;
+	}
+	best = sum / used;
+	best = best < common.low ? common.low : best;
+	*ret_best = best > common.high ? common.high : best;
+	*ret_common = common;
+	return true;
+}
+
+bool round_estimate(const struct round *round, const struct local_state *state,
+		    enum paraclock_clock clock, struct estimate *ret_value)
+{
+	struct bounds bounds[ROUND_MAX], common;
+	unsigned int n = 0;
+	int64_t base = 0, best, below, above;
+
+	for (unsigned int i = 0; i < round->n; i++) {
+		int64_t from;
+
+		if (!is_reading_of(round, i, clock))
+			continue;
+		if (!n)
+			base = round->ns[i];
+		from = base;
+		if (round->clock[i] != clock &&
+		    __builtin_add_overflow(
+			    base, state->tai_sec * (int64_t)NSEC_PER_SEC,
+			    &from))
+			return false;
+		if (!reading_bounds(round, i, from, &bounds[n++]))
+			return false;
+	}
+	if (!n || !combine(bounds, n, &common, &best))
+		return false;
+	/* What the kernel says is rounded down too. */
+	if (__builtin_add_overflow(base, best >> SUB_BITS, &ret_value->ns))
+		return false;
+	above = common.high - best;
+	below = best - common.low;
+	/* One for each rounding: to the result, and of the rate. */
+	ret_value->error_ns =
+		2 + (uint64_t)((above > below ? above : below) >> SUB_BITS);
+	return true;
+}

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: MIT
+/* Snapshots: rounds that agree with what is remembered, or change it. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "interpolate.h"
+#include "local.h"
+#include "seqword.h"
+
+#define WORDS (sizeof(struct local_state) / sizeof(uint64_t))
+
+/* A machine that is set or moved in each of so many rounds is not one to take
+ * a snapshot of. Also how long another thread is waited for: it may be
+ * calibrating, which takes 50 us. */
+#define SNAPSHOT_TRIES 1024
+
+/* Rounds until one is narrow; each costs 200 ns. */
+#define NARROW_TRIES 4
+
+/* CPUs whose counters differ by this much are still used by Linux, ns. */
+#define SKEW_NS 100
+
+/* So often what can be learnt from a round is learnt before it is used. */
+#define BETTER_TRIES 4
+
+/* How often BOOTTIME's offset is measured anew, ns. */
+#define BOOT_NS NSEC_PER_SEC
+
+enum verdict {
+	FITS,
+	BETTER,		/* it fits, and more can be learnt from it */
+	WAS_SET,	/* CLOCK_REALTIME or its distance to TAI is another */
+	SOURCE_CHANGED, /* RAW no longer fits the counter */
+};
+
+/* What a round says. */
+struct values {
+	struct estimate real, mono, raw;
+};
+
+int local_env(const struct paraclock_env **env)
+{
+	if (!*env)
+		*env = paraclock_default_env();
+	if (!*env)
+		return -ENODEV;
+	if ((*env)->size < sizeof(**env))
+		return -EINVAL;
+	return (*env)->read_clock ? 0 : -EOPNOTSUPP;
+}
+
+static uint64_t width(const struct round *round)
+{
+	return round->tsc[round->n] - round->tsc[0];
+}
+
+/* The first was not narrow: the narrowest of a few more. */
+static __attribute__((noinline)) int read_again(const struct paraclock_env *env,
+						const struct local_state *state,
+						bool found,
+						struct round *ret_round)
+{
+	struct round round = *ret_round;
+
+	for (unsigned int i = 1; i < NARROW_TRIES; i++) {
+		int ret = round_read(env, (enum counter_how)state->how, &round);
+
+		if (ret && ret != -EAGAIN)
+			return ret;
+		if (ret || (found && width(&round) >= width(ret_round)))
+			continue;
+		*ret_round = round;
+		found = true;
+		if (width(&round) <= 2 * state->narrow * round.n)
+			break;
+	}
+	return found ? 0 : -EAGAIN;
+}
+
+static int read_narrow(const struct paraclock_env *env,
+		       const struct local_state *state, struct round *ret_round)
+{
+	int ret = round_read(env, (enum counter_how)state->how, ret_round);
+
+	if (ret && ret != -EAGAIN)
+		return ret;
+	if (ret || width(ret_round) > 2 * state->narrow * ret_round->n)
+		return read_again(env, state, !ret, ret_round);
+	return 0;
+}
+
+/* RAW must be where the line from fit_tsc says, within what all ends of that
+ * are known to. */
+static bool raw_fits(const struct local_state *state, const struct round *round,
+		     const struct estimate *raw)
+{
+	uint64_t ticks = round->at - state->fit_tsc;
+	u128 drift = (u128)ticks * state->mult_error >> MULT_BITS;
+	s128 off = (s128)raw->ns - state->fit_raw.ns - local_ns(state, ticks);
+	s128 slack =
+		(s128)drift + raw->error_ns + state->fit_raw.error_ns + SKEW_NS;
+
+	return !is_before(round->at, state->fit_tsc) && off <= slack &&
+	       off >= -slack;
+}
+
+static bool real_fits(const struct local_state *state,
+		      const struct values *values)
+{
+	s128 offset = (s128)values->real.ns - values->mono.ns;
+	s128 error = (s128)values->real.error_ns + values->mono.error_ns;
+
+	return offset + error >= state->real_low &&
+	       offset - error <= state->real_high;
+}
+
+static bool is_better(const struct local_state *state,
+		      const struct round *round)
+{
+	uint64_t each = width(round) / round->n;
+
+	return (round->at - state->fit_tsc) / 2 > state->baseline ||
+	       each > 2 * state->narrow || each < state->narrow / 2;
+}
+
+static enum verdict judge(const struct local_state *state,
+			  const struct round *round, struct values *ret_values)
+{
+	if (!round_estimate(round, state, PARACLOCK_CLOCK_MONOTONIC_RAW,
+			    &ret_values->raw) ||
+	    !round_estimate(round, state, PARACLOCK_CLOCK_MONOTONIC,
+			    &ret_values->mono))
+		return SOURCE_CHANGED;
+	if ((state->kind == PARACLOCK_CLOCKSOURCE_COUNTER ||
+	     state->kind == PARACLOCK_CLOCKSOURCE_IMAGE) &&
+	    !raw_fits(state, round, &ret_values->raw))
+		return SOURCE_CHANGED;
+	if (!round_estimate(round, state, PARACLOCK_CLOCK_REALTIME,
+			    &ret_values->real) ||
+	    !real_fits(state, ret_values))
+		return WAS_SET;
+	return is_better(state, round) ? BETTER : FITS;
+}
+
+/* Has the clocksource another name? A slow one is wide, as is a bad moment. */
+static bool has_other_source(const struct paraclock_env *env,
+			     const struct local_state *state)
+{
+	char name[sizeof(state->clocksource)] = "";
+	uint8_t kind;
+
+	return env->clocksource && !env->clocksource(env->ctx, name, &kind) &&
+	       memcmp(name, state->clocksource, sizeof(name)) != 0;
+}
+
+static int change_source(const struct paraclock_env *env,
+			 struct local_state *state)
+{
+	bool first = !state->ready;
+	int ret = local_calibrate(env, state);
+
+	if (!ret && !first)
+		state->source_seq++;
+	return ret;
+}
+
+static int learn(const struct paraclock_env *env, struct local_state *state,
+		 const struct round *round, const struct values *values)
+{
+	uint64_t each = width(round) / round->n;
+
+	if (each > 2 * state->narrow && has_other_source(env, state))
+		return change_source(env, state);
+	if (each > 2 * state->narrow || each < state->narrow / 2)
+		state->narrow = each;
+	local_improve_rate(state, round, &values->raw);
+	return 0;
+}
+
+/* Is BOOTTIME where it was? Looked at once in a while only: nothing moves it
+ * that does not move REALTIME - MONOTONIC or RAW as well. */
+static int check_boot(const struct paraclock_env *env, struct local *local,
+		      const struct local_state *state,
+		      const struct round *round, struct estimate *ret_boot)
+{
+	uint64_t checked = __atomic_load_n(&local->boot_tsc, __ATOMIC_RELAXED);
+	struct estimate boot;
+	int ret;
+
+	*ret_boot = state->boot;
+	if (!is_before(round->at, checked) &&
+	    local_ns(state, round->at - checked) <= BOOT_NS)
+		return 0;
+	ret = local_measure_boot(env, state, &boot);
+	if (ret)
+		return ret;
+	if (!local_agree(&boot, &state->boot))
+		*ret_boot = boot;
+	else
+		__atomic_store_n(&local->boot_tsc, round->at, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static void fill(const struct paraclock_env *env,
+		 const struct local_state *state, const struct round *round,
+		 const struct values *values, struct paraclock_snapshot *snap)
+{
+	const int64_t tai_ns = state->tai_sec * (int64_t)NSEC_PER_SEC;
+	uint64_t mono_error = values->mono.error_ns + state->boot.error_ns;
+
+	*snap = (struct paraclock_snapshot){
+		.size = sizeof(*snap),
+		.sandwiches = snap->sandwiches,
+		.counter_id = env->counter_id,
+	};
+	snap->counter = round->at;
+	snap->clocksource_kind = (uint8_t)state->kind;
+	snap->valid_for_correlation =
+		state->kind == PARACLOCK_CLOCKSOURCE_COUNTER ||
+		state->kind == PARACLOCK_CLOCKSOURCE_IMAGE;
+	snap->known = 1 << PARACLOCK_CLOCK_REALTIME |
+		      1 << PARACLOCK_CLOCK_MONOTONIC |
+		      1 << PARACLOCK_CLOCK_MONOTONIC_RAW;
+	snap->ns[PARACLOCK_CLOCK_REALTIME] = values->real.ns;
+	snap->ns[PARACLOCK_CLOCK_MONOTONIC] = values->mono.ns;
+	snap->ns[PARACLOCK_CLOCK_MONOTONIC_RAW] = values->raw.ns;
+	if (!__builtin_add_overflow(values->mono.ns, state->boot.ns,
+				    &snap->ns[PARACLOCK_CLOCK_BOOTTIME]))
+		snap->known |= 1 << PARACLOCK_CLOCK_BOOTTIME;
+	/* The kernel says 0 until somebody has told it. */
+	if (state->tai_sec &&
+	    !__builtin_add_overflow(values->real.ns, tai_ns,
+				    &snap->ns[PARACLOCK_CLOCK_TAI])) {
+		snap->known |= 1 << PARACLOCK_CLOCK_TAI;
+		snap->tai_offset_sec = (int16_t)state->tai_sec;
+	}
+	snap->uncertainty_ns = values->real.error_ns;
+	if (snap->uncertainty_ns < mono_error)
+		snap->uncertainty_ns = mono_error;
+	if (snap->uncertainty_ns < values->raw.error_ns)
+		snap->uncertainty_ns = values->raw.error_ns;
+	snap->clock_was_set_seq = (uint32_t)state->set_seq;
+	snap->clocksource_changed_seq = (uint32_t)state->source_seq;
+	memcpy(snap->clocksource, state->clocksource,
+	       sizeof(snap->clocksource));
+}
+
+/*
+ * With the flag held. lost: whoever wrote the state forked in the middle of
+ * that, so what it knew is not to be had; but both seqs count on.
+ */
+static int change(const struct paraclock_env *env, struct local_state *state,
+		  const struct round *round, enum verdict verdict,
+		  const struct values *values)
+{
+	switch (verdict) {
+	case SOURCE_CHANGED:
+		return change_source(env, state);
+	case WAS_SET:
+		return local_measure_offsets(env, state);
+	case BETTER:
+		return learn(env, state, round, values);
+	default:
+		return 0;
+	}
+}
+
+/* Take the flag and see to it; 0: look again. */
+static int take_in(const struct paraclock_env *env, struct local *local,
+		   uint32_t gen, const struct round *round,
+		   enum verdict verdict, const struct values *values)
+{
+	struct local_state next;
+	int ret = 0;
+
+	if (!flag_take(&local->owner, env)) {
+		cpu_relax();
+		return 0;
+	}
+	/* gen as it was: nobody has taken it in meanwhile. */
+	if (__atomic_load_n(&local->gen, __ATOMIC_RELAXED) == gen) {
+		memcpy(&next, &local->now, sizeof(next));
+		if (gen & 1) {
+			/* Its writer forked and this is the child: what it
+			 * knew is lost, but the seqs go on. */
+			next.set_seq++;
+			verdict = SOURCE_CHANGED;
+		}
+		ret = change(env, &next, round, verdict, values);
+		if (!ret)
+			seqwords_publish(&local->gen, &local->now, &next,
+					 WORDS);
+	}
+	flag_give(&local->owner);
+	return ret == -EAGAIN ? 0 : ret;
+}
+
+/* Read and judge; *ret_boot is what BOOTTIME is by now. */
+static int look(const struct paraclock_env *env, struct local *local,
+		struct local_state *state, struct round *round,
+		struct values *ret_values)
+{
+	struct estimate boot;
+	enum verdict verdict;
+	int ret;
+
+	if (!local_is_of(state, env))
+		return -EINVAL;
+	ret = read_narrow(env, state, round);
+	if (ret)
+		return ret;
+	round_scale(round, state);
+	verdict = judge(state, round, ret_values);
+	if (verdict != FITS && verdict != BETTER)
+		return (int)verdict;
+	ret = check_boot(env, local, state, round, &boot);
+	if (ret)
+		return ret;
+	return boot.ns == state->boot.ns ? (int)verdict : (int)WAS_SET;
+}
+
+/* 1: ret_snap is filled; 0: to be tried again. */
+static int try_snapshot(const struct paraclock_env *env, struct local *local,
+			struct round *round, bool last,
+			struct paraclock_snapshot *ret_snap)
+{
+	uint32_t gen = __atomic_load_n(&local->gen, __ATOMIC_ACQUIRE);
+	struct local_state state;
+	struct values values;
+	int ret = SOURCE_CHANGED;
+
+	if (seqwords_copy(&local->gen, &state, &local->now, WORDS) &&
+	    state.ready) {
+		ret = look(env, local, &state, round, &values);
+		if (ret < 0)
+			return ret == -EAGAIN ? 0 : ret;
+		if (ret == FITS || (ret == BETTER && last)) {
+			fill(env, &state, round, &values, ret_snap);
+			return 1;
+		}
+	} else if (env->check_counter && env->check_counter(env->ctx)) {
+		return -EACCES;
+	}
+	return take_in(env, local, gen, round, (enum verdict)ret, &values);
+}
+
+int local_snapshot(const struct paraclock_env *env, struct local *local,
+		   struct paraclock_snapshot *ret_snap)
+{
+	const unsigned int sandwiches = ret_snap->sandwiches;
+	struct round round;
+	int ret = 0;
+
+	round_plan(&round, sandwiches ? sandwiches : 2);
+	for (unsigned int i = 0; !ret && i < SNAPSHOT_TRIES; i++)
+		ret = try_snapshot(env, local, &round, i >= BETTER_TRIES,
+				   ret_snap);
+	return ret > 0 ? 0 : ret ? ret : -EAGAIN;
+}
+
+/* An env without a memory: this call's own. Apart, so that the others need
+ * not clear one. */
+static __attribute__((noinline)) int
+snapshot_once(const struct paraclock_env *env,
+	      struct paraclock_snapshot *ret_snap)
+{
+	struct local once = { 0 };
+
+	return local_snapshot(env, &once, ret_snap);
+}
+
+int paraclock_snapshot(const struct paraclock_env *env,
+		       struct paraclock_snapshot *ret_snap)
+{
+	int ret;
+
+	if (!ret_snap || ret_snap->size < sizeof(*ret_snap) ||
+	    ret_snap->sandwiches > PARACLOCK_SANDWICHES_MAX)
+		return -EINVAL;
+	ret = local_env(&env);
+	if (ret)
+		return ret;
+	if (!env->local)
+		return snapshot_once(env, ret_snap);
+	return local_snapshot(env, (struct local *)env->local, ret_snap);
+}

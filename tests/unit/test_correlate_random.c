@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/* Cross timestamps of 100 000 random timelines and machines. */
+
+#include "fake_clocks.h"
+
+static struct fake_clocks clocks;
+static struct fake_device device;
+
+static struct paraclock_history *hist;
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_clocks_init(&clocks);
+	fake_device_init(&device, &clocks);
+	return paraclock_history_new(&hist, &clocks.world.env, 8);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	paraclock_history_free(hist);
+	return clocks.world.allocs != clocks.world.frees;
+}
+
+static struct paraclock_snapshot remember(void)
+{
+	struct paraclock_snapshot snap = { .size = sizeof(snap) };
+
+	assert_int_equal(paraclock_snapshot(&clocks.world.env, &snap), 0);
+	assert_int_equal(paraclock_history_add(hist, &snap), 0);
+	fake_clocks_pass(&clocks, 2600000);
+	return snap;
+}
+
+static int correlate(const struct paraclock_coupling *coupling,
+		     struct paraclock_crosststamp *ret_xt)
+{
+	return paraclock_correlate(&clocks.world.env, fake_device_time, &device,
+				   coupling, hist, ret_xt);
+}
+
+static struct paraclock_crosststamp check_given(void)
+{
+	struct paraclock_crosststamp xt = { .size = sizeof(xt) };
+
+	assert_int_equal(correlate(NULL, &xt), 0);
+	assert_int_equal(xt.sample.host_ns, device.ns);
+	if (xt.sample.valid)
+		assert_int_equal(xt.sample.host_tsc, xt.counter);
+	return xt;
+}
+
+static void check_truth(const struct paraclock_crosststamp *xt)
+{
+	fake_check_truth(&clocks, xt->known, xt->ns, xt->counter,
+			 xt->uncertainty_ns);
+}
+
+#define CASES 100000
+
+__extension__ typedef __int128 wide;
+
+static uint64_t seed = 88172645463325252U;
+
+static uint64_t random_below(uint64_t limit)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed % limit;
+}
+
+/* The exact value lies within one ns of what was given: in rationals,
+ * |(given - from) * total - (to - from) * part| <= total. */
+static bool is_within_one(int64_t given, int64_t from, int64_t to,
+			  uint64_t part, uint64_t total)
+{
+	wide off = ((wide)given - from) * (wide)total -
+		   ((wide)to - from) * (wide)part;
+
+	return off <= (wide)total && -off <= (wide)total;
+}
+
+static struct paraclock_snapshot random_entry(uint64_t counter)
+{
+	struct paraclock_snapshot snap = {
+		.size = sizeof(snap),
+		.counter_id = PARACLOCK_COUNTER_X86_TSC,
+		.clocksource_kind = PARACLOCK_CLOCKSOURCE_COUNTER,
+		.valid_for_correlation = 1,
+		.known = 0x1f,
+		.counter = counter,
+		.tai_offset_sec = 37,
+	};
+
+	for (unsigned int i = 0; i < PARACLOCK_CLOCKS; i++)
+		snap.ns[i] = (int64_t)random_below(UINT64_C(1) << 61);
+	return snap;
+}
+
+/* Two entries of any rates: what lies between is on the line of both. */
+static void random_timelines_are_exact_to_one_ns(void **state)
+{
+	(void)state;
+	(void)remember();
+	for (unsigned int i = 0; i < CASES; i++) {
+		uint64_t total = 1 + random_below(clocks.world.counter / 4);
+		struct paraclock_snapshot from, to;
+		struct paraclock_crosststamp xt;
+
+		if (i % 2)
+			total = 1 + random_below(1 + total % 10007);
+		from = random_entry(clocks.world.counter - total - 1000);
+		to = random_entry(from.counter + total);
+		for (unsigned int c = 0; c < PARACLOCK_CLOCKS; c++) {
+			from.ns[c] /= 2;
+			if (to.ns[c] < from.ns[c])
+				to.ns[c] += from.ns[c];
+		}
+		teardown(NULL);
+		assert_int_equal(
+			paraclock_history_new(&hist, &clocks.world.env, 2), 0);
+		assert_int_equal(paraclock_history_add(hist, &from), 0);
+		assert_int_equal(paraclock_history_add(hist, &to), 0);
+		device.counter = from.counter + random_below(total + 1);
+		xt = check_given();
+		for (unsigned int c = 0; c < PARACLOCK_CLOCKS; c++)
+			assert_true(is_within_one(
+				xt.ns[c], from.ns[c], to.ns[c],
+				device.counter - from.counter, total));
+	}
+}
+
+/* Machines of any frequency, any offset, any position in the window. */
+static void random_machines_keep_within_their_uncertainty(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < CASES; i++) {
+		uint64_t khz = 20000 + random_below(5000000);
+		struct paraclock_crosststamp xt;
+
+		if (i % 64 == 0) {
+			memset(&clocks.local, 0, sizeof(clocks.local));
+			clocks.origin = random_below(UINT64_MAX);
+			clocks.world.counter =
+				clocks.origin + random_below(1000000000);
+			clocks.raw.num = 999000 + random_below(2000);
+			clocks.mono.num =
+				clocks.raw.num - 500 + random_below(1000);
+			clocks.raw.den = clocks.mono.den = khz;
+			clocks.world.counter_step = 1 + random_below(100);
+			clocks.read_ticks = 1 + random_below(300);
+			clocks.real_minus_mono =
+				(int64_t)random_below(UINT64_C(1) << 61);
+			clocks.boot_minus_mono = (int64_t)random_below(2) *
+						 (int64_t)random_below(1 << 30);
+		}
+		xt = check_given();
+		check_truth(&xt);
+		fake_clocks_pass(&clocks, random_below(1000000));
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(random_timelines_are_exact_to_one_ns),
+		TEST(random_machines_keep_within_their_uncertainty),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Correlation against the truth. KVM_GET_CLOCK gives CLOCK_REALTIME and the
+ * TSC at one instant, out of the kernel's own timekeeper; what the library
+ * says that CLOCK_REALTIME was at that TSC should be the same.
+ *
+ * usage: correlation_truth [--bound]
+ * --bound: judge only that the library is never further off than it says, not
+ * the targets; for builds that are not optimised.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <paraclock/paraclock.h>
+
+#include "vm.h"
+
+#define ROUNDS 20000
+/* A machine that is busy elsewhere may miss the targets; three times in a row
+ * it is the library. What must hold always is checked in each. */
+#define TRIES 3
+
+/* The targets: this many of ROUNDS within so many ns. */
+#define CLOSE_NS    5
+#define CLOSE_COUNT (ROUNDS / 100 * 99)
+#define NEAR_NS	    10
+#define NEAR_COUNT  (ROUNDS / 1000 * 999)
+
+/* Rounds without an answer (the clock was set, or the machine moved) that are
+ * made again before this is given up. */
+#define RETRIES (ROUNDS / 100)
+
+/* One way to correlate. */
+struct method {
+	const char *name;
+	int (*measure)(void *arg, struct paraclock_crosststamp *ret_xt);
+	void *arg;
+};
+
+struct result {
+	int64_t off_ns[ROUNDS]; /* positive: the library is ahead */
+	uint64_t uncertainty_ns[ROUNDS];
+	unsigned int beyond; /* further off than uncertainty_ns */
+	unsigned int close, near;
+};
+
+static struct vm vm;
+
+static int get_time(void *ctx, struct paraclock_sample *ret_sample)
+{
+	struct kvm_clock_data clock;
+	int ret = vm_get_clock(ctx, &clock);
+
+	if (ret)
+		return ret;
+	ret_sample->host_ns = (int64_t)clock.realtime;
+	ret_sample->host_tsc = clock.host_tsc;
+	ret_sample->counter = PARACLOCK_COUNTER_X86_TSC;
+	ret_sample->timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
+	ret_sample->valid = 1;
+	return 0;
+}
+
+static int correlate(void *arg, struct paraclock_crosststamp *ret_xt)
+{
+	return paraclock_correlate(NULL, get_time, arg, NULL, NULL, ret_xt);
+}
+
+static int crosststamp(void *arg, struct paraclock_crosststamp *ret_xt)
+{
+	return paraclock_crosststamp(arg, NULL, ret_xt);
+}
+
+/* What both must be, whatever the machine does. */
+static const char *why_wrong(const struct paraclock_crosststamp *xt)
+{
+	const uint8_t wanted = 1U << PARACLOCK_CLOCK_REALTIME |
+			       1U << PARACLOCK_CLOCK_MONOTONIC |
+			       1U << PARACLOCK_CLOCK_MONOTONIC_RAW;
+
+	if (!xt->sample.valid || xt->sample.pair_error_ns)
+		return "KVM's pair is not valid, or not exact";
+	if (!xt->realtime_valid || (xt->known & wanted) != wanted)
+		return "a clock is not known";
+	if (xt->counter != xt->sample.host_tsc)
+		return "the counter is another one than KVM's";
+	if (xt->interpolated_from_history)
+		return "no history was given";
+	return NULL;
+}
+
+static int measure(const struct method *method, struct result *ret_result)
+{
+	unsigned int retries = 0;
+
+	for (unsigned int i = 0; i < ROUNDS;) {
+		struct paraclock_crosststamp xt = { .size = sizeof(xt) };
+		int ret = method->measure(method->arg, &xt);
+		const char *why = ret ? NULL : why_wrong(&xt);
+
+		if (why) {
+			printf("%s: round %u: %s\n", method->name, i, why);
+			return -EPROTO;
+		}
+		if (ret && retries++ >= RETRIES) {
+			printf("%s: round %u: %s\n", method->name, i,
+			       paraclock_error_name(ret));
+			return ret;
+		}
+		if (ret)
+			continue;
+		ret_result->off_ns[i] =
+			xt.ns[PARACLOCK_CLOCK_REALTIME] - xt.sample.host_ns;
+		ret_result->uncertainty_ns[i] = xt.uncertainty_ns;
+		i++;
+	}
+	if (retries)
+		printf("%s: %u rounds were made again\n", method->name,
+		       retries);
+	return 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void judge(struct result *result)
+{
+	result->beyond = result->close = result->near = 0;
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		uint64_t off = (uint64_t)llabs(result->off_ns[i]);
+
+		result->close += off <= CLOSE_NS;
+		result->near += off <= NEAR_NS;
+		if (off <= result->uncertainty_ns[i])
+			continue;
+		if (!result->beyond++)
+			printf("round %u is off by %" PRId64
+			       " ns and says to within %" PRIu64 " ns\n",
+			       i, result->off_ns[i], result->uncertainty_ns[i]);
+	}
+	qsort(result->off_ns, ROUNDS, sizeof(result->off_ns[0]), by_value);
+	qsort(result->uncertainty_ns, ROUNDS, sizeof(uint64_t), by_size);
+}
+
+static void print(const char *name, const struct result *result)
+{
+	static const struct {
+		const char *name;
+		unsigned int index;
+	} percentiles[] = {
+		{ "p0.1", ROUNDS / 1000 },
+		{ "p1", ROUNDS / 100 },
+		{ "p50", ROUNDS / 2 },
+		{ "p99", ROUNDS - ROUNDS / 100 },
+		{ "p99.9", ROUNDS - ROUNDS / 1000 },
+	};
+
+	printf("%-12s", name);
+	for (size_t i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]);
+	     i++)
+		printf(" %s %" PRId64, percentiles[i].name,
+		       result->off_ns[percentiles[i].index]);
+	printf(" worst %" PRId64 " %" PRId64 " ns; within %d ns %.3f %%, "
+	       "within %d ns %.3f %%; says to within %" PRIu64
+	       " ns (median), wrongly %u times\n",
+	       result->off_ns[0], result->off_ns[ROUNDS - 1], CLOSE_NS,
+	       100.0 * result->close / ROUNDS, NEAR_NS,
+	       100.0 * result->near / ROUNDS,
+	       result->uncertainty_ns[ROUNDS / 2], result->beyond);
+}
+
+/* 0: the bound held in each try and, if they matter, the targets are met in
+ * one. */
+static int check(const struct method *method, bool targets)
+{
+	static struct result result;
+
+	for (unsigned int i = 0; i < TRIES; i++) {
+		bool met;
+
+		if (measure(method, &result))
+			return 1;
+		judge(&result);
+		met = result.close >= CLOSE_COUNT && result.near >= NEAR_COUNT;
+		print(method->name, &result);
+		printf("%-12s 99 %% within %d ns and 99.9 %% within %d ns: "
+		       "%s\n",
+		       "", CLOSE_NS, NEAR_NS, met ? "met" : "missed");
+		if (result.beyond)
+			return 1;
+		if (met || !targets)
+			return 0;
+	}
+	return 1;
+}
+
+static const char *why_not_here(void)
+{
+	struct kvm_clock_data clock;
+	const char *why = vm_why_not_tsc();
+
+	if (why)
+		return why;
+	why = vm_make(&vm);
+	if (why)
+		return why;
+	why = vm_run(&vm);
+	if (!why && vm_get_clock(&vm, &clock))
+		why = "KVM_GET_CLOCK gives no pair";
+	if (why)
+		vm_free(&vm);
+	return why;
+}
+
+int main(int argc, char **argv)
+{
+	bool targets = argc < 2 || strcmp(argv[1], "--bound") != 0;
+	char detail[256] = "";
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = "kvm-host",
+		.detail = detail,
+		.detail_size = sizeof(detail),
+	};
+	const char *why = why_not_here();
+	struct paraclock *clk;
+	int bad;
+
+	if (why) {
+		printf("skipped: %s\n", why);
+		return SKIP;
+	}
+	bad = paraclock_open(&clk, &opts);
+	if (bad) {
+		printf("kvm-host does not open: %s\n", detail);
+	} else {
+		const struct method methods[] = {
+			{ "correlate", correlate, &vm },
+			{ "crosststamp", crosststamp, clk },
+		};
+
+		bad = check(&methods[0], targets);
+		bad |= check(&methods[1], targets);
+		paraclock_close(clk);
+	}
+	vm_free(&vm);
+	return bad ? 1 : 0;
+}

@@ -21,10 +21,11 @@
 #define BENCH_SANITIZED 0
 #endif
 
-#define SUBJECTS_MAX 6
+#define SUBJECTS_MAX 7
 
 /* The budget of one read; 0: none is stated. */
 struct limits {
+	double over_bare;     /* median / bare's */
 	double over_vdso;     /* median / vdso's */
 	double minus_bare_ns; /* median - bare's */
 	double scaling;	      /* two-thread scaling / bare's */

@@ -116,9 +116,12 @@ static void one_read(struct writer *json, const struct bench *bench,
 	number(json, "over_bare", ns->median / bare, known);
 	number(json, "minus_bare_ns", ns->median - bare, known);
 	number(json, "over_vdso", ns->median / vdso, known);
-	number(json, "limit_over_vdso", limits->over_vdso, subject->page);
+	number(json, "limit_over_bare", limits->over_bare,
+	       limits->over_bare > 0);
+	number(json, "limit_over_vdso", limits->over_vdso,
+	       limits->over_vdso > 0);
 	number(json, "limit_minus_bare_ns", limits->minus_bare_ns,
-	       subject->page);
+	       limits->minus_bare_ns > 0);
 	judgement(json, "within_limit", judge_time(bench, subject));
 }
 
@@ -142,7 +145,7 @@ static void subject_object(struct writer *json, const struct bench *bench,
 	number(json, "two_thread_scaling_over_bare",
 	       subject->scaling / bench->bare->scaling, scales);
 	number(json, "limit_two_thread_scaling_over_bare",
-	       subject->limits.scaling, subject->page);
+	       subject->limits.scaling, subject->limits.scaling > 0);
 	judgement(json, "two_thread_within_limit",
 		  judge_scaling(bench, subject));
 	number(json, "syscalls_per_read", subject->syscalls,

@@ -15,7 +15,12 @@ int judge_time(const struct bench *bench, const struct subject *subject)
 {
 	const struct limits *limits = &subject->limits;
 
-	if (BENCH_SANITIZED || !is_measured(subject) || limits->over_vdso <= 0)
+	if (BENCH_SANITIZED || !is_measured(subject))
+		return -1;
+	if (limits->over_bare > 0)
+		return subject->ns.median <=
+		       limits->over_bare * bench->bare->ns.median;
+	if (limits->over_vdso <= 0)
 		return -1;
 	return subject->ns.median <=
 		       limits->over_vdso * bench->vdso->ns.median &&
@@ -60,7 +65,10 @@ static void print_time(const struct bench *bench, const struct subject *subject)
 	printf("%8.2f  %6.2f ..%7.2f %8.3f %+8.2f %8.3f", ns->median, ns->low,
 	       ns->high, ns->median / bare, ns->median - bare,
 	       ns->median / vdso);
-	if (judgement >= 0)
+	if (limits->over_bare > 0 && judgement >= 0)
+		printf("  %-4s %.0f x bare", mark(judgement),
+		       limits->over_bare);
+	else if (judgement >= 0)
 		printf("  %-4s %.2f, %+.0f", mark(judgement), limits->over_vdso,
 		       limits->minus_bare_ns);
 	printf("\n");

@@ -11,6 +11,9 @@
 /* Enough for one call in a hundred thousand to show. */
 #define COUNTED_READS 100000
 
+/* What is done less and less often is done no more. */
+#define WARM_UP_NS 200000000
+
 /* Uses a value, so that nothing that makes it is left out. */
 #define KEEP(value) __asm__ __volatile__("" : : "r"(value) : "memory")
 
@@ -95,6 +98,18 @@ static int run_clock(const struct paraclock *clk, uint64_t n)
 	return failed;
 }
 
+static int run_cross(const struct paraclock *clk, uint64_t n)
+{
+	struct paraclock_crosststamp xt = { .size = sizeof(xt) };
+	int failed = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		failed |= paraclock_crosststamp(clk, NULL, &xt);
+		KEEP(&xt);
+	}
+	return failed;
+}
+
 static struct subject *add(struct bench *bench, const char *name,
 			   int (*run)(const struct paraclock *clk, uint64_t n))
 {
@@ -108,11 +123,12 @@ static struct subject *add(struct bench *bench, const char *name,
 	return subject;
 }
 
-static int open_clock(struct subject *subject, const struct paraclock_env *env)
+static int open_clock(struct subject *subject, const char *backend,
+		      const struct paraclock_env *env)
 {
 	struct paraclock_options opts = {
 		.size = sizeof(opts),
-		.backend = subject->name,
+		.backend = backend,
 		.env = env,
 		.detail = subject->why,
 		.detail_size = sizeof(subject->why),
@@ -150,26 +166,55 @@ bool subject_check(struct subject *subject, int failed)
 	return !failed;
 }
 
-static void add_clock(struct bench *bench, const char *name,
-		      struct limits limits, bool may_be_real)
+static void open_subject(struct subject *subject, const char *backend,
+			 struct limits limits, bool may_be_real)
 {
-	struct subject *subject = add(bench, name, run_clock);
-
 	subject->limits = limits;
 	subject->page = "real page";
-	if (!may_be_real || open_clock(subject, pages_real_kvmclock())) {
+	if (!may_be_real ||
+	    open_clock(subject, backend, pages_real_kvmclock())) {
 		subject->page = "page in memory";
-		if (open_clock(subject, pages_images()))
+		if (open_clock(subject, backend, pages_images()))
 			return;
 	}
 	subject_check(subject, 0);
 }
 
+static void add_clock(struct bench *bench, const char *name,
+		      struct limits limits, bool may_be_real)
+{
+	open_subject(add(bench, name, run_clock), name, limits, may_be_real);
+}
+
+/* Where the kernel's clocks cannot be correlated, there is no figure. */
+static void add_cross(struct bench *bench, const char *backend)
+{
+	const struct limits limits = { .over_bare = 40 };
+	struct subject *subject = add(bench, "cross", run_cross);
+	int ret;
+
+	open_subject(subject, backend, limits, true);
+	if (!is_measured(subject))
+		return;
+	/* Long enough for the rate of the counter to be known: it is measured
+	 * anew each time that it could be known twice as well. */
+	for (uint64_t end = raw_ns() + WARM_UP_NS; raw_ns() < end;) {
+		ret = run_cross(subject->clk, 1000);
+		if (ret) {
+			snprintf(subject->why, sizeof(subject->why),
+				 "the local clocks cannot be correlated: %s",
+				 paraclock_error_name(ret));
+			subject->absent = true;
+			return;
+		}
+	}
+}
+
 void subjects_open(struct bench *bench)
 {
-	const struct limits limits = { 0.95, 6, 0.97 };
+	const struct limits limits = { 0, 0.95, 6, 0.97 };
 #if defined(__x86_64__)
-	const struct limits of_kvmclock = { 0.90, 5, 0.97 };
+	const struct limits of_kvmclock = { 0, 0.90, 5, 0.97 };
 
 	add(bench, "rdtsc", run_rdtsc);
 #endif
@@ -181,6 +226,11 @@ void subjects_open(struct bench *bench)
 	add_clock(bench, "hyperv", limits, false);
 #endif
 	add_clock(bench, "vmclock", limits, false);
+#if defined(__x86_64__)
+	add_cross(bench, "kvmclock");
+#else
+	add_cross(bench, "vmclock");
+#endif
 }
 
 void subjects_close(struct bench *bench)

@@ -11,6 +11,10 @@
 /* Wider than any atomic pair, narrower than a system call's jitter. */
 #define MAX_PAIR_ERROR_NS 1000
 
+/* Options of any version are shorter; more is a size that nobody set, and
+ * not to be followed through memory. */
+#define OPTIONS_SIZE_MAX 4096
+
 const struct paraclock_env *paraclock_default_env(void)
 {
 	return paraclock_builtin_env;
@@ -44,13 +48,16 @@ static void add_marker_source(struct paraclock *clk,
 }
 
 /* A source of markers that is absent or broken is no reason not to open. */
-static void open_marker_sources(struct paraclock *clk)
+static void open_marker_sources(struct paraclock *clk, const char *device)
 {
 	struct paraclock_options none = { .size = sizeof(none) };
 
 	clk->markers_in_memory = true;
 	if (clk->be->get_marker)
 		add_marker_source(clk, clk->be, clk->state);
+	/* What may be another machine's page; see backend.h. */
+	if (device && clk->be->takes_image)
+		return;
 	for (const struct paraclock_backend *const *be = paraclock_backends;
 	     *be && clk->n_markers < MARKERS_MAX; be++) {
 		struct paraclock_marker marker;
@@ -95,6 +102,7 @@ static struct paraclock *new_clock(const struct paraclock_env *env,
  * disruption just before this is one that no marker will show again, so it is
  * settled as if one had changed; but where that cannot be done now, it is not
  * waited for: it may take 300 s, and most opens do not follow a disruption.
+ * Until it can, the markers are not said to vouch for the page.
  */
 static void prime(struct paraclock *clk)
 {
@@ -102,9 +110,9 @@ static void prime(struct paraclock *clk)
 
 	first.primed =
 		!paraclock_look_at_markers(clk, first.seen, first.watched);
-	paraclock_publish(clk, &first);
 	if (clk->be->settle)
-		(void)clk->be->settle(clk->state, 1);
+		first.unsettled = clk->be->settle(clk->state, 1) != 0;
+	paraclock_publish(clk, &first);
 }
 
 /* A failure that nobody has put into words yet. */
@@ -149,7 +157,7 @@ static int open_one(struct paraclock **ret_clk,
 		env->free(env->ctx, clk);
 		return fail(opts, ret);
 	}
-	open_marker_sources(clk);
+	open_marker_sources(clk, opts->device);
 	prime(clk);
 	ret = paraclock_read_slow(clk, &sample);
 	if (!ret && !scale_is_wanted(opts, &sample)) {
@@ -175,6 +183,55 @@ static int open_one(struct paraclock **ret_clk,
 	return 0;
 }
 
+/* Half a member is none: options end where one of them begins. */
+static bool ends_at_a_member(size_t size)
+{
+	static const uint8_t ends[] = {
+		offsetof(struct paraclock_options, env),
+		offsetof(struct paraclock_options, device),
+		offsetof(struct paraclock_options, max_age_ns),
+		offsetof(struct paraclock_options, max_pair_error_ns),
+		offsetof(struct paraclock_options, detail),
+		offsetof(struct paraclock_options, detail_size),
+	};
+
+	for (size_t i = 0; i < sizeof(ends); i++) {
+		if (size == ends[i])
+			return true;
+	}
+	return size >= sizeof(struct paraclock_options);
+}
+
+/* Does a newer caller ask for what this library does not know? */
+static bool asks_for_more(const struct paraclock_options *opts)
+{
+	const unsigned char *bytes = (const void *)opts;
+
+	for (size_t i = sizeof(*opts); i < opts->size; i++) {
+		if (bytes[i])
+			return true;
+	}
+	return false;
+}
+
+static int copy_options(struct paraclock_options *full,
+			const struct paraclock_options *opts)
+{
+	if (opts->size > OPTIONS_SIZE_MAX || !ends_at_a_member(opts->size))
+		return -EINVAL;
+	memcpy(full, opts,
+	       opts->size < sizeof(*full) ? opts->size : sizeof(*full));
+	if (!full->detail_size)
+		full->detail = NULL;
+	TEXT(full->detail, full->detail_size, "");
+	if (!asks_for_more(opts))
+		return 0;
+	TEXT(full->detail, full->detail_size,
+	     "options ask for something that this version does not know: "
+	     "bytes beyond its members are not 0");
+	return -EINVAL;
+}
+
 /* The options with every default in its place; checks what can be checked. */
 static int complete(struct paraclock_options *full,
 		    const struct paraclock_options *opts)
@@ -183,15 +240,12 @@ static int complete(struct paraclock_options *full,
 
 	memset(full, 0, sizeof(*full));
 	if (opts) {
-		if (opts->size < offsetof(struct paraclock_options, env))
-			return -EINVAL;
-		memcpy(full, opts,
-		       opts->size < sizeof(*full) ? opts->size : sizeof(*full));
+		int ret = copy_options(full, opts);
+
+		if (ret)
+			return ret;
 	}
 	full->size = sizeof(*full);
-	if (!full->detail_size)
-		full->detail = NULL;
-	TEXT(full->detail, full->detail_size, "");
 	if (!full->env)
 		full->env = paraclock_builtin_env;
 	env = full->env;

@@ -36,6 +36,8 @@ struct remembered {
 	uint64_t noticed_tsc; /* counter when the epoch last advanced */
 	uint64_t line_tsc;    /* counter at which line was first seen */
 	uint64_t pending;     /* 1: the page may still be the old one */
+	uint64_t implausible; /* 1: a second clock contradicts this one */
+	uint64_t unsettled;   /* 1: it may be from before the open; settle() */
 	uint64_t primed;      /* 1: there is something to compare with */
 };
 _Static_assert(sizeof(struct remembered) % sizeof(uint64_t) == 0,
@@ -64,7 +66,7 @@ struct paraclock {
 	const struct paraclock_backend *be;
 	void *state;
 	uint64_t max_pair_error_ns;
-	uint8_t marker_class;
+	uint8_t marker_class; /* of its sources; see paraclock_marker_class() */
 	uint8_t n_markers;
 	bool markers_in_memory; /* watch[] shows every marker source */
 	struct marker_source marker[MARKERS_MAX];
@@ -85,6 +87,16 @@ extern const struct paraclock_backend *const paraclock_backends[];
 /* This machine's env; NULL in ring 0; generated. */
 extern const struct paraclock_env *const paraclock_builtin_env;
 
+/* What equality of epochs promises now: while the page may be from before a
+ * disruption just before the open, no marker vouches for it. */
+static inline uint8_t paraclock_marker_class(const struct paraclock *clk,
+					     const struct remembered *now)
+{
+	return now->unsettled && clk->marker_class > PARACLOCK_MARKER_HEURISTIC
+		       ? PARACLOCK_MARKER_HEURISTIC
+		       : clk->marker_class;
+}
+
 /* observe.c */
 int paraclock_look_at_markers(const struct paraclock *clk,
 			      struct paraclock_marker ret_marker[MARKERS_MAX],
@@ -99,6 +111,11 @@ void paraclock_publish(struct paraclock *clk, const struct remembered *next);
 /* disruption.c: take in what obs shows; 1: somebody else is at it. */
 int paraclock_notice(struct paraclock *clk, struct observation *obs,
 		     struct remembered *ret_now);
+
+/* A second clock contradicts this one, or no longer; -EAGAIN: somebody else is
+ * changing what is remembered. */
+int paraclock_set_implausible(struct paraclock *clk, bool implausible);
+bool paraclock_is_implausible(const struct paraclock *clk);
 
 /* read.c: the walk of every read that the line cannot answer. */
 int paraclock_read_slow(struct paraclock *clk,

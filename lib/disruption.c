@@ -14,6 +14,10 @@
 /* Or if their rates differ by more than one part in this. */
 #define REBASE_RATE 1000000
 
+/* How long another thread is waited for: it takes in a change in less than a
+ * microsecond, unless it is preempted. */
+#define SET_TRIES 4096
+
 /* How often a machine may be disrupted while one disruption is taken in. */
 #define NOTICE_TRIES 3
 
@@ -85,8 +89,9 @@ static bool marker_moved(const struct paraclock *clk,
 }
 
 /*
- * After another source's marker moved, is the time source's page known to be
- * from after it? If it is, it must be read again: obs may be from before.
+ * After another source's marker moved, or an open, is the time source's page
+ * known to be from after it? If it is, it must be read again: obs may be from
+ * before. A page that may be from before an open is no reason to wait.
  */
 static int settle(const struct paraclock *clk, struct remembered *next,
 		  struct observation *obs, bool *moved)
@@ -94,10 +99,12 @@ static int settle(const struct paraclock *clk, struct remembered *next,
 	bool noticed = *moved;
 	int ret;
 
+	next->pending |= noticed;
 	for (unsigned int i = 0; i < NOTICE_TRIES; i++) {
-		next->pending = clk->be->settle(clk->state, noticed) != 0;
-		if (next->pending)
+		if (clk->be->settle(clk->state, noticed))
 			return 0;
+		next->pending = 0;
+		next->unsettled = 0;
 		memcpy(next->seen, obs->marker, sizeof(next->seen));
 		ret = paraclock_observe(clk, obs);
 		if (ret)
@@ -106,9 +113,12 @@ static int settle(const struct paraclock *clk, struct remembered *next,
 		noticed = marker_moved(clk, next, obs);
 		if (!noticed)
 			return 0;
+		next->pending = 1;
 		*moved = true;
 	}
-	next->pending = 1;
+	/* The source must hear of the last one, too: what it counted as new
+	 * after the one before may be old after this. */
+	(void)clk->be->settle(clk->state, 1);
 	return 0;
 }
 
@@ -117,7 +127,7 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 {
 	struct paraclock_sample sample = obs->sample;
 
-	sample.marker_class = clk->marker_class;
+	sample.marker_class = paraclock_marker_class(clk, next);
 	memcpy(&next->qualifiers, &sample.valid, sizeof(next->qualifiers));
 	memcpy(&next->flags, &sample.flags, sizeof(next->flags));
 	memcpy(next->seen, obs->marker, sizeof(next->seen));
@@ -135,7 +145,7 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 	/* Where the hot read may not answer, it is given a page that never
 	 * has the key. */
 	if (!obs->line.page || !obs->line.usable || next->pending ||
-	    !clk->markers_in_memory || !sample.valid ||
+	    next->implausible || !clk->markers_in_memory || !sample.valid ||
 	    sample.pair_error_ns > 0) {
 		next->line.page = clk->nothing;
 		next->line.max_ticks = 0;
@@ -166,7 +176,7 @@ static int notice_owned(struct paraclock *clk, struct observation *obs,
 
 	was_pending = next->pending;
 	moved = lost || (next->primed && marker_moved(clk, next, obs));
-	if ((moved || was_pending) && clk->be->settle) {
+	if ((moved || was_pending || next->unsettled) && clk->be->settle) {
 		ret = settle(clk, next, obs, &moved);
 		if (ret)
 			return ret;
@@ -193,6 +203,39 @@ int paraclock_notice(struct paraclock *clk, struct observation *obs,
 	ret = notice_owned(clk, obs, ret_now);
 	give(clk);
 	return ret;
+}
+
+int paraclock_set_implausible(struct paraclock *clk, bool implausible)
+{
+	struct remembered next;
+	bool taken = false;
+	int ret = -EAGAIN;
+
+	for (unsigned int i = 0; !taken && i < SET_TRIES; i++) {
+		taken = take(clk);
+		cpu_relax();
+	}
+	if (!taken)
+		return -EAGAIN;
+	/* What a fork has lost, the next read mends. */
+	if (paraclock_recall(clk, &next)) {
+		next.implausible = implausible;
+		/* The hot read stays out until a slow one has been here. */
+		next.line.page = clk->nothing;
+		next.line.max_ticks = 0;
+		/* And this makes that one take in what there is. */
+		if (!implausible)
+			next.line.usable = !next.line.usable;
+		paraclock_publish(clk, &next);
+		ret = 0;
+	}
+	give(clk);
+	return ret;
+}
+
+bool paraclock_is_implausible(const struct paraclock *clk)
+{
+	return __atomic_load_n(&clk->now.implausible, __ATOMIC_RELAXED);
 }
 
 uint64_t paraclock_token(const struct paraclock *clk)

@@ -12,11 +12,15 @@ static const char *explain_error(int error)
 	case -EACCES:
 		return "the source is here, but this process may not use it";
 	case -EAGAIN:
-		return "the page stayed in the middle of an update; try again";
+		return "the page stayed in the middle of an update, or kept "
+		       "changing; try again";
 	case -EINVAL:
-		return "a bad argument, or a counter value later than now";
+		return "a bad argument, or a counter value that lies later "
+		       "than now or before the window and the history";
 	case -ENODEV:
-		return "the source is not here, or has gone";
+		return "the source is not here, or has gone; or its counter "
+		       "cannot be correlated with this kernel's clocks, whose "
+		       "clocksource is no image of it";
 	case -ENOMEM:
 		return "no memory, or no file descriptor is left";
 	case -EOPNOTSUPP:

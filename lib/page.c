@@ -22,6 +22,7 @@
  * are for a counter that stands still; a try at a file is three system calls.
  */
 #define TRY_TICKS    (1U << 18)
+#define TRIES_A_SEC  10000
 #define TRIES_MEMORY (1U << 16)
 #define TRIES_FILE   (1U << 8)
 
@@ -182,9 +183,27 @@ static int try_copy(const struct page *page, struct page_copy *copy)
 	return again == copy->seq ? 0 : -EAGAIN;
 }
 
+/* For how long to try, ticks. */
+static uint64_t try_ticks(const struct page *page)
+{
+#if defined(__aarch64__)
+	/* Counters from 1 MHz to 1 GHz; firmware may have left the rate 0. */
+	if (page->how != COUNTER_ENV) {
+		uint64_t hz;
+
+		__asm__("mrs %0, cntfrq_el0" : "=r"(hz));
+		if (hz)
+			return hz / TRIES_A_SEC;
+	}
+#endif
+	(void)page;
+	return TRY_TICKS;
+}
+
 int paraclock_page_read(struct page *page, struct page_copy *ret_copy)
 {
 	const uint64_t start = counter_read(page->env, page->how);
+	const uint64_t limit = try_ticks(page);
 	const unsigned int tries = page->map.addr ? TRIES_MEMORY : TRIES_FILE;
 	int ret = -EAGAIN;
 
@@ -193,7 +212,7 @@ int paraclock_page_read(struct page *page, struct page_copy *ret_copy)
 		if (ret != -EAGAIN)
 			break;
 		cpu_relax();
-		if (counter_read(page->env, page->how) - start > TRY_TICKS)
+		if (counter_read(page->env, page->how) - start > limit)
 			break;
 	}
 	if (ret == -EPROTO || (!ret && ret_copy->size < page->shape->min_size))

@@ -122,7 +122,7 @@ static void finish(const struct paraclock *clk, const struct remembered *now,
 		   struct paraclock_sample *sample)
 {
 	sample->disruption = now->epoch;
-	sample->marker_class = clk->marker_class;
+	sample->marker_class = paraclock_marker_class(clk, now);
 	if (now->pending && comes_after_disrupted(sample->reason)) {
 		sample->valid = 0;
 		sample->reason = PARACLOCK_REASON_DISRUPTED;
@@ -133,6 +133,11 @@ static void finish(const struct paraclock *clk, const struct remembered *now,
 		/* Its pair_error_ns stays: it says how wide. */
 		sample->valid = 0;
 		sample->reason = PARACLOCK_REASON_WIDE;
+		sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
+	} else if (sample->valid && now->implausible) {
+		sample->valid = 0;
+		sample->reason = PARACLOCK_REASON_IMPLAUSIBLE;
+		sample->pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
 		sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
 	}
 }
@@ -172,6 +177,8 @@ int paraclock_read_slow(struct paraclock *clk,
 	if (ret > 0) {
 		/* Whatever the change is, it is pending. */
 		now.epoch = LOAD(clk->now.epoch);
+		now.unsettled = LOAD(clk->now.unsettled);
+		now.implausible = LOAD(clk->now.implausible);
 		now.pending = 1;
 	}
 	finish(clk, &now, &obs.sample);
@@ -179,27 +186,39 @@ int paraclock_read_slow(struct paraclock *clk,
 	return 0;
 }
 
+/* Does memory show that nothing has changed? false: it cannot be seen there. */
+static bool is_as_remembered(const struct paraclock *clk)
+{
+	const struct remembered *now = &clk->now;
+	/* Pairs with the release store in publish(). */
+	uint32_t gen = __atomic_load_n(&clk->gen, __ATOMIC_ACQUIRE);
+	const uint64_t *page = LOAD(now->line.page);
+	uint64_t differ = LOAD(now->pending) | (gen & 1);
+
+	if (!page || page == clk->nothing)
+		return false;
+	for (unsigned int i = 0; i < PARACLOCK_LINE_WORDS; i++)
+		differ |= __atomic_load_n(&page[i], __ATOMIC_ACQUIRE) ^
+			  LOAD(now->line.key[i]);
+	for (unsigned int i = 0; i < 2; i++)
+		differ |= __atomic_load_n(clk->watch[i], __ATOMIC_ACQUIRE) ^
+			  LOAD(now->watched[i]);
+	/* Pairs with the release fence in publish(). */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return !differ && LOAD(clk->gen) == gen;
+}
+
 /* 0: nothing has changed since it was last taken in; 1: something may have. */
 static int look(const struct paraclock *clk)
 {
 	struct observation obs;
 	struct remembered now;
-	const uint64_t *page;
 	int ret;
 
+	if (clk->markers_in_memory && is_as_remembered(clk))
+		return 0;
 	if (!paraclock_recall(clk, &now))
 		return 1;
-	page = now.line.page;
-	if (page && page != clk->nothing && clk->markers_in_memory) {
-		uint64_t differ = now.pending;
-
-		for (unsigned int i = 0; i < PARACLOCK_LINE_WORDS; i++)
-			differ |= __atomic_load_n(&page[i], __ATOMIC_ACQUIRE) ^
-				  now.line.key[i];
-		for (unsigned int i = 0; i < 2; i++)
-			differ |= LOAD(*clk->watch[i]) ^ now.watched[i];
-		return differ != 0;
-	}
 	ret = paraclock_observe(clk, &obs);
 	if (ret)
 		return ret;
@@ -287,6 +306,10 @@ int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
 		 * the page was read must show. */
 		if (!paraclock_recall(clk, &now) || (ret && !now.pending))
 			continue;
+		/* Again: a restore that was taken in since may have turned the
+		 * counter back, and then this value is none of the past. */
+		if (counter > counter_read(clk->env, clk->how))
+			return -EINVAL;
 		finish(clk, &now, &sample);
 		if (sample.valid && is_before_memory(&now, counter)) {
 			sample.valid = 0;

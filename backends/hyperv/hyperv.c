@@ -204,6 +204,7 @@ const struct paraclock_backend paraclock_backend_hyperv = {
 	.quality = QUALITY,
 	/* A jump of the parameters shows, a move that leaves none does not. */
 	.marker_class = PARACLOCK_MARKER_HEURISTIC,
+	.takes_image = 1,
 	.open = hyperv_open,
 	.get_time = hyperv_get_time,
 	.get_time_at = hyperv_get_time_at,

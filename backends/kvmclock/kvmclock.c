@@ -272,6 +272,7 @@ const struct paraclock_backend paraclock_backend_kvmclock = {
 	.quality = QUALITY,
 	/* A jump of the tuple shows, a move that leaves none does not. */
 	.marker_class = PARACLOCK_MARKER_HEURISTIC,
+	.takes_image = 1,
 	.open = kvmclock_open,
 	.get_time = kvmclock_get_time,
 	.get_time_at = kvmclock_get_time_at,

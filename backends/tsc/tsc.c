@@ -22,9 +22,31 @@ struct tsc {
 	const struct paraclock_env *env;
 	uint64_t mult; /* 2^-32 ns per tick */
 	enum counter_how how;
+	uint8_t counter; /* enum paraclock_counter */
 	uint8_t reason;
 	char clocksource[32];
 };
+
+/* An env that takes any page's counter for its own does not say which one it
+ * reads itself. */
+static uint8_t counter_of(const struct paraclock_env *env)
+{
+	return env->counter_id == PARACLOCK_COUNTER_ANY ? PARACLOCK_COUNTER_NONE
+							: env->counter_id;
+}
+
+static uint8_t judge(const struct tsc *tsc,
+		     const struct paraclock_machine *machine)
+{
+	if (tsc->counter == PARACLOCK_COUNTER_NONE)
+		return PARACLOCK_REASON_COUNTER;
+	/* A kernel that does not trust the counter has seen it go wrong. */
+	if (!machine->invariant ||
+	    (machine->counter == PARACLOCK_COUNTER_X86_TSC &&
+	     !paraclock_text_equal(machine->clocksource, "tsc")))
+		return PARACLOCK_REASON_UNSTABLE;
+	return PARACLOCK_REASON_OK;
+}
 
 static int tsc_open(const struct paraclock_env *env,
 		    const struct paraclock_options *opts, void **ret_state)
@@ -55,11 +77,8 @@ static int tsc_open(const struct paraclock_env *env,
 	/* Rounded up: it only measures widths. */
 	tsc->mult = ((uint64_t)NSEC_PER_SEC << 32) / machine.counter_hz + 1;
 	memcpy(tsc->clocksource, machine.clocksource, sizeof(tsc->clocksource));
-	/* A kernel that does not trust the counter has seen it go wrong. */
-	if (!machine.invariant ||
-	    (machine.counter == PARACLOCK_COUNTER_X86_TSC &&
-	     !paraclock_text_equal(machine.clocksource, "tsc")))
-		tsc->reason = PARACLOCK_REASON_UNSTABLE;
+	tsc->counter = counter_of(env);
+	tsc->reason = judge(tsc, &machine);
 	*ret_state = tsc;
 	return 0;
 }
@@ -71,17 +90,28 @@ static void tsc_close(void *state)
 	tsc->env->free(tsc->env->ctx, tsc);
 }
 
+/* The clock was read somewhere between the ends. */
+static uint64_t half_width_ns(const struct tsc *tsc, uint64_t width)
+{
+	u128 ns = ((u128)(width - width / 2) * tsc->mult) >> 32;
+
+	/* 1: rounding. */
+	return ns < PARACLOCK_ERROR_UNKNOWN ? (uint64_t)ns + 1
+					    : PARACLOCK_ERROR_UNKNOWN;
+}
+
 static int tsc_get_time(void *state, struct paraclock_sample *ret_sample)
 {
 	struct tsc *tsc = state;
 	const struct paraclock_env *env = tsc->env;
 	uint64_t width = UINT64_MAX;
 	struct paraclock_sample sample = {
+		.pair_error_ns = PARACLOCK_ERROR_UNKNOWN,
 		.clock_error_ns = PARACLOCK_ERROR_UNKNOWN,
 		.valid = !tsc->reason,
 		.reason = tsc->reason,
 		.timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED,
-		.counter = env->counter_id,
+		.counter = tsc->counter,
 		.leap = PARACLOCK_LEAP_UNKNOWN,
 		.flags = PARACLOCK_FLAG_LOCAL,
 	};
@@ -94,17 +124,17 @@ static int tsc_get_time(void *state, struct paraclock_sample *ret_sample)
 
 		if (ret)
 			return ret;
-		if (after - before >= width)
+		/* Before it began: the ends are not those of one counter. */
+		if (after < before || after - before >= width)
 			continue;
 		width = after - before;
 		sample.host_ns = ns;
 		sample.host_tsc = before + width / 2;
 	}
-	/* The clock was read somewhere between the ends; 1: rounding. */
-	sample.pair_error_ns =
-		(uint64_t)(((u128)(width - width / 2) * tsc->mult) >> 32) + 1;
-	if (!sample.valid)
-		sample.pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
+	if (width == UINT64_MAX)
+		return -EAGAIN;
+	if (sample.valid)
+		sample.pair_error_ns = half_width_ns(tsc, width);
 	*ret_sample = sample;
 	return 0;
 }
@@ -115,7 +145,14 @@ static void tsc_explain(void *state, int error,
 {
 	struct tsc *tsc = state;
 
-	if (!error && sample && sample->reason == PARACLOCK_REASON_UNSTABLE)
+	if (error == -EAGAIN)
+		TEXT(buf, size,
+		     "the counter ran backwards around each reading of the "
+		     "clock: the counters of the CPUs do not agree");
+	else if (!error && sample && sample->reason == PARACLOCK_REASON_COUNTER)
+		TEXT(buf, size, "this env does not say which counter it reads");
+	else if (!error && sample &&
+		 sample->reason == PARACLOCK_REASON_UNSTABLE)
 		TEXT(buf, size,
 		     "the counter is not known to run at one rate on every "
 		     "CPU: it is not invariant, or the kernel's clocksource (",

@@ -77,21 +77,61 @@ static bool is_first_of_month(int64_t sec)
 	return leap_month_end(sec - 1) == sec;
 }
 
+/* The UTC second that one of the page's scale is, at the least and at the
+ * most: TAI without the offset does not say. */
+static int64_t least_utc(const struct leap_state *leap, int64_t sec)
+{
+	if (leap->timescale == PARACLOCK_TIMESCALE_UTC)
+		return sec;
+	return sec - (leap->tai_known ? leap->tai_offset_sec : TAI_OFFSET_MAX);
+}
+
+static int64_t most_utc(const struct leap_state *leap, int64_t sec)
+{
+	if (leap->timescale == PARACLOCK_TIMESCALE_UTC)
+		return sec;
+	return sec - (leap->tai_known ? leap->tai_offset_sec : TAI_OFFSET_MIN);
+}
+
+/* A second was inserted or removed before the month that after_sec is in; from
+ * the end of that on it was not the last month's. */
+static void expire(struct leap_state *leap, int64_t after_sec, int64_t sec)
+{
+	if (most_utc(leap, sec) < leap_month_end(least_utc(leap, after_sec)))
+		return;
+	if (least_utc(leap, sec) < leap_month_end(most_utc(leap, after_sec)))
+		leap->leap = PARACLOCK_LEAP_UNKNOWN;
+	else
+		leap->leap = PARACLOCK_LEAP_NONE;
+}
+
 /*
  * The page was written inside an inserted second. Whoever numbers it as the
  * second before goes on right after it; whoever numbers it as the one after
- * has that number twice.
+ * has that number twice. Its TAI offset may be the one from before the second
+ * or the one that holds after it: on UTC nothing tells, on TAI the number does.
  */
 static bool leave_inserted(struct leap_state *leap, int64_t ref_sec,
 			   int64_t sec)
 {
+	bool utc = leap->timescale == PARACLOCK_TIMESCALE_UTC;
+
 	if (sec == ref_sec)
 		return true;
-	if (leap->timescale == PARACLOCK_TIMESCALE_UTC &&
-	    is_first_of_month(ref_sec))
+	if (utc && is_first_of_month(ref_sec))
 		return false;
 	leap->leap = PARACLOCK_LEAP_POST_POS;
+	if (utc || is_first_of_month(least_utc(leap, ref_sec)))
+		leap->tai_known = false;
+	/* That many seconds on it is the next month, whatever the offset. */
+	expire(leap, ref_sec + TAI_OFFSET_MAX, sec);
 	return true;
+}
+
+static bool is_past(const struct leap_state *leap)
+{
+	return leap->leap == PARACLOCK_LEAP_POST_POS ||
+	       leap->leap == PARACLOCK_LEAP_POST_NEG;
 }
 
 bool leap_apply(struct leap_state *leap, int64_t ref_sec, int64_t *sec)
@@ -104,6 +144,8 @@ bool leap_apply(struct leap_state *leap, int64_t ref_sec, int64_t *sec)
 		return true;
 	if (leap->leap == PARACLOCK_LEAP_POS)
 		return leave_inserted(leap, ref_sec, *sec);
+	if (is_past(leap) && *sec != ref_sec)
+		expire(leap, ref_sec, *sec);
 	if (!is_announced(leap))
 		return true;
 	at = leap_second_at(leap, ref_sec);
@@ -121,6 +163,9 @@ bool leap_apply(struct leap_state *leap, int64_t ref_sec, int64_t *sec)
 	leap->tai_offset_sec = (int16_t)(leap->tai_offset_sec + step);
 	if (utc)
 		*sec -= step;
+	/* 1: after the inserted second. */
+	if (is_past(leap))
+		expire(leap, at + 1, *sec);
 	return true;
 }
 
@@ -132,10 +177,13 @@ uint64_t leap_horizon_sec(const struct leap_state *leap, int64_t ref_sec)
 		return HORIZON_MAX_SEC;
 	if (leap->leap == PARACLOCK_LEAP_POS)
 		return 0;
-	if (!is_announced(leap))
+	if (!is_announced(leap) && !is_past(leap))
 		return HORIZON_MAX_SEC;
+	at = is_past(leap) ? leap_month_end(least_utc(leap, ref_sec)) +
+				     ref_sec - most_utc(leap, ref_sec)
+			   : leap_second_at(leap, ref_sec);
 	/* 1: the reference may be anywhere in its second. */
-	at = leap_second_at(leap, ref_sec) - 1;
+	at--;
 	return at > ref_sec ? (uint64_t)(at - ref_sec) : 0;
 }
 

@@ -209,6 +209,7 @@ const struct paraclock_backend paraclock_backend_vmclock = {
 	.name = "vmclock",
 	.quality = QUALITY,
 	.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
+	.takes_image = 1,
 	.open = vmclock_open,
 	.get_time = vmclock_get_time,
 	.get_time_at = vmclock_get_time_at,

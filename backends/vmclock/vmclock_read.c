@@ -12,7 +12,8 @@
 #define SHIFT_MAX 127
 
 /* A page without error terms is believed for an hour, one with them until
- * its bound passes a second: a dead publisher must not be valid for ever. */
+ * its bound passes a second, and also no longer than an hour if that does not
+ * grow: a dead publisher must not be valid for ever. */
 #define AGE_MAX_NS   (3600ULL * NSEC_PER_SEC)
 #define ERROR_MAX_NS ((uint64_t)NSEC_PER_SEC)
 
@@ -94,6 +95,12 @@ static int has_error_terms(const struct vmclock_page *vc)
 	return HAS(vc, time_maxerror_nanosec) && (vc->flags & both) == both;
 }
 
+/* Does the page grow less certain by itself? */
+static int has_growing_error(const struct vmclock_page *vc)
+{
+	return has_error_terms(vc) && vc->counter_period_maxerror_rate_frac_sec;
+}
+
 /* time_maxerror + ceil(ticks * rate * 10^9 / 2^(64 + shift)), saturating at
  * "no bound". */
 static uint64_t error_at(const struct vmclock_page *vc, uint64_t ticks)
@@ -124,10 +131,13 @@ static int is_too_old(const struct vmclock_page *vc,
 	uint64_t max_ns = limits->max_age_ns;
 	u128 took, age_ns;
 
-	if (!max_ns && has_error_terms(vc))
-		return error_ns > ERROR_MAX_NS;
-	if (!max_ns)
+	if (!max_ns) {
+		if (has_error_terms(vc) && error_ns > ERROR_MAX_NS)
+			return 1;
+		if (has_growing_error(vc))
+			return 0;
 		max_ns = AGE_MAX_NS;
+	}
 	took = duration(vc, ticks);
 	age_ns = (took >> 64) * NSEC_PER_SEC +
 		 mul_high((uint64_t)took, NSEC_PER_SEC);
@@ -307,10 +317,8 @@ void vmclock_line(const struct vmclock_page *vc,
 	ret_line->max_ticks = LINE_TICKS;
 	if (has_error_terms(vc))
 		limit_error(vc, ret_line);
-	else if (!max_age_ns)
-		max_age_ns = AGE_MAX_NS;
 	if (!max_age_ns)
-		max_age_ns = UINT64_MAX;
+		max_age_ns = has_growing_error(vc) ? UINT64_MAX : AGE_MAX_NS;
 	horizon_ns = leap_horizon_sec(&leap, (int64_t)sec) * NSEC_PER_SEC;
 	paraclock_line_limit(ret_line,
 			     max_age_ns < horizon_ns ? max_age_ns : horizon_ns);

@@ -92,7 +92,7 @@ struct paraclock_env {
 	/** See paraclock_describe_machine(). */
 	int (*describe)(void *ctx, struct paraclock_machine *ret_machine);
 	/** A clock of the local kernel, ns; @p clock_id as clock_gettime(2),
-	 * those of devices included. */
+	 * those of devices included: what these say is handed through. */
 	int (*read_clock)(void *ctx, int clock_id, int64_t *ret_ns);
 	/**
 	 * 0: the calling thread runs on that CPU, or (with @p go) ran there
@@ -219,6 +219,11 @@ struct paraclock_backend {
 	 * marker nor its line has jumped. */
 	uint8_t marker_class;
 	/**
+	 * 1: options.device may be the image of a page, of any machine; then
+	 * this machine's other markers say nothing about it and stay out.
+	 */
+	uint8_t takes_image;
+	/**
 	 * Open the source; errors as paraclock_open(). On failure write a
 	 * sentence to @p opts's detail, if it has one.
 	 */
@@ -249,7 +254,8 @@ struct paraclock_backend {
 	 * A marker changed (@p noticed is 1: just now; 0: at some time
 	 * before). 0: what the page says now is known to be from after it;
 	 * -EAGAIN: not known yet. NULL: always known. Asked once at open as
-	 * well, as if one had just changed. Calls never overlap.
+	 * well, as if one had just changed, and again with 0 by later reads if
+	 * it was not known then. Calls never overlap.
 	 */
 	int (*settle)(void *state, int noticed);
 	/** More on an error or reason, as paraclock_explain(); may be NULL. */

@@ -81,7 +81,7 @@ enum paraclock_reason {
 	PARACLOCK_REASON_WINDOW = 6,
 	/** The pair is wider than the caller's max_pair_error_ns. */
 	PARACLOCK_REASON_WIDE = 7,
-	/** A disruption is being taken in; the page may still be the old one. */
+	/** A disruption is being taken in; the page may be the old one. */
 	PARACLOCK_REASON_DISRUPTED = 8,
 	/** A second clock contradicts this one. */
 	PARACLOCK_REASON_IMPLAUSIBLE = 9,
@@ -106,9 +106,10 @@ enum paraclock_leap {
 	PARACLOCK_LEAP_PRE_NEG = 2,
 	/** Now inside the inserted second, 23:59:60. */
 	PARACLOCK_LEAP_POS = 3,
-	/** The last UTC month ended with a positive leap second. */
+	/** The last UTC month ended with a positive leap second; from the end
+	 * of this month on, NONE. */
 	PARACLOCK_LEAP_POST_POS = 4,
-	/** The last UTC month ended with a negative leap second. */
+	/** As POST_POS, with a negative leap second. */
 	PARACLOCK_LEAP_POST_NEG = 5,
 	/** The source does not say. */
 	PARACLOCK_LEAP_UNKNOWN = 255,
@@ -168,7 +169,11 @@ struct paraclock_sample {
 
 /** How to open a clock. Zero every member that is not used. */
 struct paraclock_options {
-	/** sizeof(struct paraclock_options). */
+	/**
+	 * sizeof(struct paraclock_options). Smaller, of an older caller, it
+	 * must end where a member does; larger, of a newer one, the bytes that
+	 * this library does not know must be zero.
+	 */
 	size_t size;
 	/** Name of a backend ("kvmclock", "vmclock", ...); NULL: the best. */
 	const char *backend;
@@ -185,14 +190,16 @@ struct paraclock_options {
 	/**
 	 * Device node, or a regular file that holds a page image (which is
 	 * then read by pread(2), never mapped); NULL: where this machine has
-	 * it. Needs @c backend.
+	 * it. Needs @c backend. A page there may be another machine's, so it
+	 * is opened with no markers but its own.
 	 */
 	const char *device;
 	/**
 	 * A page whose reference point is older than this is not valid, ns;
 	 * 0: the backend's own limit: for a vmclock with error terms until its
-	 * bound passes 1 s, without them an hour; for kvmclock none. The
-	 * Hyper-V page has no reference point and therefore no age.
+	 * bound passes 1 s, without them or if the bound does not grow an hour;
+	 * for kvmclock none. The Hyper-V page has no reference point and
+	 * therefore no age.
 	 */
 	uint64_t max_age_ns;
 	/** A pair wider than this is not valid, ns; 0: 1000. */
@@ -209,11 +216,12 @@ struct paraclock_options {
  * Without a backend's name this takes the source of the highest quality whose
  * first read is valid and whose timescale is acceptable, never a LOCAL one.
  * With a name, it opens that one, valid or not. Every source of disruption
- * markers that is present is opened with it.
+ * markers that is present is opened with it, unless a device is named.
  *
  * Not for real-time code: reads /proc and /sys, allocates, and (kvmclock) may
  * move the calling thread to CPU 0 for an instant; see
- * paraclock-kvmclock(7).
+ * paraclock-kvmclock(7). Where it cannot, samples say marker_class HEURISTIC
+ * at most, until the page is known to be newer than the open.
  *
  * @param[out] ret_clk The clock. Close it with paraclock_close().
  * @param opts Options, or NULL for the best source of this machine.
@@ -265,28 +273,39 @@ PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
  *
  * From a mapped page, in the steady state this is one ordered counter read: no
  * system call, no lock, no allocation, no store to shared memory. A page in a
- * regular file costs three calls of pread(2) (a vmclock's up to eleven), and
- * tsc a few clock readings.
+ * regular file costs three calls of pread(2) (a vmclock's up to eleven), tsc a
+ * few clock readings, kvm-host an ioctl(2), and phc and kvm-pairing, under
+ * Linux, up to some tens of system calls.
  * The counter is read after every load that the calling thread made before.
  *
  * When the host's page or marker has changed, one read takes that in (the
  * others say DISRUPTED for less than a microsecond, unless it is preempted);
- * it may call getpid(2), and kvmclock sched_getaffinity(2) and
- * sched_setaffinity(2).
+ * it may call getpid(2), and kvmclock sched_getscheduler(2),
+ * sched_getaffinity(2) and sched_setaffinity(2).
  *
- * After a fork() the child may go on reading the parent's clock.
+ * It must be let return: left by longjmp(3) out of a signal handler, by a C++
+ * exception or by asynchronous cancellation while it takes in a change, it
+ * leaves that change to nobody, and the reads of this process stay DISRUPTED.
+ * It is no cancellation point, so a deferred pthread_cancel(3) does no harm.
+ *
+ * After a fork() the child may go on reading the parent's clock, except
+ * kvm-host, which is bound to the process that opened it.
  *
  * @param clk The clock.
  * @param[out] ret_sample The answer.
  *
  * @retval 0 There is an answer.
  * @retval -EAGAIN The page stayed mid-update for about 100 us, or kept
- *         changing. Try again.
+ *         changing; or (tsc) the counter ran backwards. Try again.
  * @retval -EPROTO The page, or that of a source of markers, is malformed;
  *         paraclock_explain() names the field.
  * @retval -ERANGE The result does not fit into 64 bits of ns.
- * @retval -EINVAL NULL argument.
+ * @retval -EINVAL NULL argument; or a hypercall refused its argument.
  * @retval -ENODEV The source has gone. Close the clock.
+ * @retval -EOPNOTSUPP The host gives no pair at all; paraclock_explain() says
+ *         why.
+ * @retval -EACCES The host refuses the hypercall: it is for ring 0 only.
+ * @retval -ETIMEDOUT A device did not answer. Try again later.
  *
  * Threads: any thread, any object; async-signal-safe.
  * Source: design of the kernels' seqcount readers; the page's own protocol is
@@ -305,12 +324,20 @@ PARACLOCK_API int paraclock_read(const struct paraclock *clk,
  * no reference point, neither is one from before the handle first saw what the
  * page says now.
  *
+ * A restore may turn the counter back. A value from before it is then later
+ * than now, and refused; but once the counter has passed it again, it cannot be
+ * told from one taken since. Keep the token (paraclock_token()) with each value
+ * and use the answer only if its @c disruption is the same.
+ *
+ * Must be let return, as paraclock_read().
+ *
  * @param clk The clock.
  * @param counter The counter value, ticks.
  * @param[out] ret_sample The answer; its host_tsc is @p counter.
  *
  * @retval 0 There is an answer; look at its @c valid.
- * @retval -EINVAL @p counter is later than now, or a NULL argument.
+ * @retval -EINVAL @p counter is later than now, or a NULL argument. If it was
+ *         taken from this counter, a restore has turned that back: drop it.
  * @retval -EOPNOTSUPP This source can only say what time it is now.
  * @retval -EAGAIN Another thread is taking in a change. Try again.
  * @return Else as paraclock_read().

@@ -2,6 +2,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -31,6 +33,9 @@
 
 /* Long enough for 3 ppm when both ends are known to 30 ns. */
 #define MEASURE_NS 10000000
+
+/* How often to let another thread run that is at libcpuid. */
+#define SILENCE_TRIES 1000
 
 int detect_in_fdt(const void *fdt, size_t size, const char *compatible)
 {
@@ -151,21 +156,44 @@ static void be_quiet(const char *message)
 	(void)message;
 }
 
+/*
+ * A library prints nothing, and neither may what it calls. Once for the
+ * process and for good: libcpuid keeps the function in a plain variable, and
+ * to put the old one back would be a race with whoever else is at it.
+ */
+static void silence_libcpuid(void)
+{
+	static int state; /* 0: as it was; 1: being set; 2: set */
+	int was = 0;
+
+	if (__atomic_compare_exchange_n(&state, &was, 1, false,
+					__ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
+		(void)cpuid_set_warn_function(be_quiet);
+		__atomic_store_n(&state, 2, __ATOMIC_RELEASE);
+		return;
+	}
+	/* Another thread has one store to make. Bounded: in a child that was
+	 * forked just then, there is no such thread. */
+	for (unsigned int i = 0; i < SILENCE_TRIES; i++) {
+		if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == 2)
+			return;
+		sched_yield();
+	}
+}
+
 /* Vendor and invariance, as libcpuid sees them. */
 static void ask_libcpuid(struct paraclock_machine *machine)
 {
-	/* A library prints nothing, and neither may what it calls. */
-	libcpuid_warn_fn_t warn = cpuid_set_warn_function(be_quiet);
 	struct cpu_raw_data_t raw;
 	struct cpu_id_t id;
 
+	silence_libcpuid();
 	if (cpuid_present() && !cpuid_get_raw_data(&raw) &&
 	    !cpu_identify(&raw, &id)) {
 		machine->invariant = id.flags[CPU_FEATURE_CONSTANT_TSC] != 0;
 		TEXT(machine->hypervisor, sizeof(machine->hypervisor),
 		     vendor_name(cpuid_get_hypervisor(&raw, &id)));
 	}
-	cpuid_set_warn_function(warn);
 }
 
 /* CPUID 0x15: Hz = ECX * EBX / EAX; 0x40000010: kHz, a convention of VMware

@@ -165,8 +165,10 @@ static int64_t linux_pread(void *ctx, int fd, void *buf, size_t n,
 	ssize_t got;
 
 	(void)ctx;
+	/* Not pread(), which is a cancellation point: a thread that is
+	 * cancelled while it takes in a change would leave that to nobody. */
 	do
-		got = pread(fd, buf, n, (off_t)offset);
+		got = syscall(SYS_pread64, fd, buf, n, (off_t)offset);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		got = -ENODEV;
@@ -223,7 +225,7 @@ static int linux_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 {
 	int saved = errno;
 	struct timespec now;
-	int ret = clock_gettime(clock_id, &now) ? -EOPNOTSUPP : 0;
+	int ret = clock_gettime(clock_id, &now) ? -errno : 0;
 
 	(void)ctx;
 	if (!ret)
@@ -232,22 +234,37 @@ static int linux_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 	return ret;
 }
 
+/* A thread that has deadlines is not moved: it might wait on that CPU for
+ * whatever runs there. Unknown is not moved either. */
+static bool may_be_moved(void)
+{
+	long policy = syscall(SYS_sched_getscheduler, 0);
+
+	if (policy < 0)
+		return false;
+	policy &= ~(long)SCHED_RESET_ON_FORK;
+	return policy != SCHED_FIFO && policy != SCHED_RR &&
+	       policy != SCHED_DEADLINE;
+}
+
 static int visit(unsigned int cpu)
 {
 	/* 8192 CPUs, Linux's own limit on x86. */
 	unsigned long was[128], there[128] = { 0 };
 	const unsigned int bits = 8 * sizeof(there[0]);
-	long size = syscall(SYS_sched_getaffinity, 0, sizeof(was), was);
-	int ret = -EAGAIN;
+	long size;
 
+	if (!may_be_moved())
+		return -EAGAIN;
+	size = syscall(SYS_sched_getaffinity, 0, sizeof(was), was);
 	if (size <= 0 || cpu / bits >= (size_t)size / sizeof(there[0]))
 		return -EAGAIN;
 	there[cpu / bits] = 1UL << cpu % bits;
 	/* Returns on that CPU. */
-	if (!syscall(SYS_sched_setaffinity, 0, size, there))
-		ret = 0;
+	if (syscall(SYS_sched_setaffinity, 0, size, there))
+		return -EAGAIN;
 	(void)syscall(SYS_sched_setaffinity, 0, size, was);
-	return ret;
+	return 0;
 }
 
 static int linux_run_on_cpu(void *ctx, unsigned int cpu, int go)

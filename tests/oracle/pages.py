@@ -201,15 +201,42 @@ class Leap:
             end = month_end(ref - TAI_MAX)
         return end - (LEAPS[self.indicator] == "pre-neg")
 
+    def offsets(self):
+        """The least and the most that the page's scale is ahead of UTC."""
+        if self.scale == "utc":
+            return 0, 0
+        return (TAI_MIN, TAI_MAX) if self.tai is None else (self.tai, self.tai)
+
+    def forget(self, since, sec):
+        """A leap second is news in the month that begins with it, which
+        second since is in; where the offset decides, nothing is said."""
+        least, most = self.offsets()
+        if month_of(sec - most) > month_of(since - least):
+            self.indicator = LEAPS.index("none")
+        elif month_of(sec - least) > month_of(since - most):
+            self.indicator = 255
+
+    def leave_inserted(self, ref, sec):
+        """From a page that was written in the inserted second itself."""
+        utc = ref - self.offsets()[0]
+        first = month_end(utc - 1) == utc
+        if self.scale == "utc" and first:
+            return None
+        # An offset by which TAI has begun the month is the one from before.
+        if self.scale == "utc" or first:
+            self.tai = None
+        self.indicator = LEAPS.index("post-pos")
+        self.forget(ref + TAI_MAX, sec)
+        return sec
+
     def move(self, ref, sec):
         """From second ref to sec, counted without leaps: the real second, or
         None where it cannot be known."""
         name = self.name()
         if name == "pos" and sec != ref:
-            first = month_end(ref - 1) == ref
-            if self.scale == "utc" and first:
-                return None
-            self.indicator = LEAPS.index("post-pos")
+            return self.leave_inserted(ref, sec)
+        if name in ("post-pos", "post-neg") and sec != ref:
+            self.forget(ref, sec)
         if name not in ("pre-pos", "pre-neg"):
             return sec
         at = self.first_renumbered(ref)
@@ -222,7 +249,10 @@ class Leap:
         self.indicator = LEAPS.index(after)
         if self.tai is not None:
             self.tai += step
-        return sec - step if self.scale == "utc" else sec
+        moved = sec - step if self.scale == "utc" else sec
+        if after != "pos":
+            self.forget(at + 1, moved)
+        return moved
 
 
 def vmclock_error(field, ticks):
@@ -234,8 +264,12 @@ def vmclock_error(field, ticks):
     return field["maxerror"] + grown
 
 
-def too_old(error, age_ns):
-    return age_ns > HOUR_NS if error is None else error > NSEC
+def too_old(field, error, age_ns):
+    """A bound that does not grow says nothing about a publisher's death."""
+    if error is not None and error > NSEC:
+        return True
+    return age_ns > HOUR_NS and not (error is not None and
+                                     field["maxerror_rate"])
 
 
 def vmclock(page, counter):
@@ -258,7 +292,7 @@ def vmclock(page, counter):
         return answer(ref, "window", leap)
     took = ticks * field["period"] // 2**field["shift"]
     error = vmclock_error(field, ticks)
-    if too_old(error, took * NSEC // 2**64):
+    if too_old(field, error, took * NSEC // 2**64):
         return answer(ref, "window", leap)
     linear = ref + took
     moved = leap.move(ref >> 64, linear >> 64)
@@ -335,10 +369,10 @@ def random_rate(rnd, field):
         field["shift"] = rnd.choice([0, 1, 63, 64, 65, 126, 127,
                                      rnd.randrange(128)])
         field["period"] = any_u64(rnd) or 1
-    # Of 1 ppm to 1000 ppm of the period, none, or anything.
+    # Of 1 ppb to 1000 ppm of the period, none, or anything.
     field["maxerror_rate"] = rnd.choice([
         0, field["period"] // 10**rnd.randint(3, 6),
-        field["period"] // 10**rnd.randint(3, 6), any_u64(rnd)])
+        field["period"] // 10**rnd.randint(3, 9), any_u64(rnd)])
     field["maxerror"] = rnd.choice([0, rnd.getrandbits(20), rnd.getrandbits(29),
                                     NSEC - 1, NSEC, NSEC + 1, any_u64(rnd)])
 
@@ -368,7 +402,8 @@ def vmclock_counter(rnd, field):
         return base - rnd.randint(1, base) if base else 0
     ns = rnd.choice([0, rnd.getrandbits(30), rnd.randint(0, 130 * NSEC),
                      rnd.randint(0, 130) * NSEC, HOUR_NS - rnd.getrandbits(34),
-                     HOUR_NS + rnd.getrandbits(34), rnd.getrandbits(50)])
+                     HOUR_NS + rnd.getrandbits(34), rnd.getrandbits(50),
+                     rnd.randrange(75 * 86400) * NSEC])
     period = max(field["period"], 1)
     ticks = ns * 2**(64 + field["shift"]) // (period * NSEC)
     return min(U64, base + ticks + rnd.randint(0, 3))

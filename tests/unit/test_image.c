@@ -5,6 +5,7 @@
  */
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -140,6 +141,122 @@ static void check_odd(void **state)
 	paraclock_close(clk);
 }
 
+/* --- a thread that is cancelled in the middle ----------------------------- */
+
+static unsigned int cancels;
+
+/* The last thing that a read asks before it takes in a change. */
+static uint32_t cancelled_process_id(void *ctx)
+{
+	(void)ctx;
+	if (cancels++ == 0)
+		pthread_cancel(pthread_self());
+	return 1;
+}
+
+/* It would go at the first cancellation point, and there is none. */
+static void *read_once(void *arg)
+{
+	struct paraclock_sample sample;
+	int ret = paraclock_read(arg, &sample);
+
+	/* Not the end that it asked for: it upsets the sanitizers. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	return ret == 0 && sample.valid ? arg : NULL;
+}
+
+static void check_cancel(void **state)
+{
+	struct paraclock_env env = *paraclock_default_env();
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = "vmclock",
+		.device = path,
+		.env = &env,
+	};
+	struct vmclock_page vc;
+	struct paraclock *clk;
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	good_vmclock(&vc, 2);
+	put_file(&vc, sizeof(vc));
+	env.process_id = cancelled_process_id;
+	cancels = 1;
+	assert_int_equal(paraclock_open(&clk, &opts), 0);
+	vc.seq_count = 4;
+	vc.disruption_marker++;
+	put_file(&vc, sizeof(vc));
+	cancels = 0;
+	assert_int_equal(pthread_create(&thread, NULL, read_once, clk), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_true(cancels > 0);
+	assert_ptr_equal(result, clk);
+	vc.seq_count = 6;
+	vc.disruption_marker++;
+	put_file(&vc, sizeof(vc));
+	expect_read(clk, 0, PARACLOCK_REASON_OK);
+	assert_int_equal(paraclock_token(clk), 3);
+	paraclock_close(clk);
+}
+
+/* --- a page in memory that stays odd -------------------------------------- */
+
+static _Alignas(4096) struct vmclock_page odd_page;
+
+static int map_odd_page(void *ctx, const char *name, const char *device,
+			struct paraclock_mapping *ret_map)
+{
+	(void)ctx;
+	(void)name;
+	(void)device;
+	*ret_map = (struct paraclock_mapping){
+		.addr = &odd_page,
+		.size = sizeof(odd_page),
+		.fd = -1,
+	};
+	return 0;
+}
+
+static void unmap_nothing(void *ctx, struct paraclock_mapping *map)
+{
+	(void)ctx;
+	(void)map;
+}
+
+/* About 100 us, whatever the rate of the counter; 1 ms is ten times that. */
+static void check_odd_memory(void **state)
+{
+	struct paraclock_env env = *paraclock_default_env();
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = "vmclock",
+		.device = "odd",
+		.env = &env,
+	};
+	struct paraclock_sample sample;
+	struct paraclock *clk;
+	double best = 1;
+
+	(void)state;
+	good_vmclock(&odd_page, 3);
+	env.map_page = map_odd_page;
+	env.unmap_page = unmap_nothing;
+	assert_int_equal(paraclock_open(&clk, &opts), 0);
+	for (unsigned int i = 0; i < 20; i++) {
+		double start = now_sec(), took;
+
+		assert_int_equal(paraclock_read(clk, &sample), -EAGAIN);
+		took = now_sec() - start;
+		best = took < best ? took : best;
+	}
+	paraclock_close(clk);
+	print_message("given up after %.0f us\n", best * 1e6);
+	assert_true(best > 20e-6);
+	assert_true(best < 1e-3);
+}
+
 struct device_case {
 	const char *name;
 	const char *backend, *device;
@@ -226,19 +343,26 @@ static int remove_directory(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[2 + ARRAY_LEN(device_cases)] = {
+	enum {
+		OTHERS = 4
+	};
+	struct CMUnitTest tests[OTHERS + ARRAY_LEN(device_cases)] = {
 		{ .name = "an image that shrinks is malformed, then good again",
 		  .test_func = check_shrinking },
 		{ .name = "an image that stays odd is not waited for",
 		  .test_func = check_odd },
+		{ .name = "a read that takes in a change is not cancelled",
+		  .test_func = check_cancel },
+		{ .name = "a page that stays odd is waited for some 100 us",
+		  .test_func = check_odd_memory },
 	};
 
 	/* A hang is a failure, too. */
 	alarm(60);
 	for (size_t i = 0; i < ARRAY_LEN(device_cases); i++) {
-		tests[2 + i].name = device_cases[i].name;
-		tests[2 + i].test_func = check_device;
-		tests[2 + i].initial_state = &device_cases[i];
+		tests[OTHERS + i].name = device_cases[i].name;
+		tests[OTHERS + i].test_func = check_device;
+		tests[OTHERS + i].initial_state = &device_cases[i];
 	}
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -17,6 +17,7 @@
 #define POS	 PARACLOCK_LEAP_POS
 #define POST_POS PARACLOCK_LEAP_POST_POS
 #define POST_NEG PARACLOCK_LEAP_POST_NEG
+#define UNKNOWN	 PARACLOCK_LEAP_UNKNOWN
 
 /* 2026-08-01 00:00:00 UTC: every second below is counted from here. */
 #define END 1785542400LL
@@ -49,6 +50,10 @@ static struct leap_case cases[] = {
 	  PRE_POS, UTC, 37, -10, 1, true, 0, POST_POS, 38 },
 	{ "UTC, days after it",
 	  PRE_POS, UTC, 37, -10, 9 * DAY, true, 9 * DAY - 1, POST_POS, 38 },
+	{ "UTC, the last second of the month after it",
+	  PRE_POS, UTC, 37, -10, 31 * DAY, true, 31 * DAY - 1, POST_POS, 38 },
+	{ "UTC, the month after that one knows of no leap",
+	  PRE_POS, UTC, 37, -10, 31 * DAY + 1, true, 31 * DAY, NONE, 38 },
 	{ "UTC, from the last second of the month into the inserted one",
 	  PRE_POS, UTC, 37, -1, 0, true, -1, POS, 38 },
 	{ "UTC, the reference second itself is the last",
@@ -69,6 +74,11 @@ static struct leap_case cases[] = {
 	  PRE_NEG, UTC, 37, -10, 0, true, 1, POST_NEG, 36 },
 	{ "UTC, days after a removed second",
 	  PRE_NEG, UTC, 37, -10, 9 * DAY, true, 9 * DAY + 1, POST_NEG, 36 },
+	{ "UTC, the last second of the month after a removed one",
+	  PRE_NEG, UTC, 37, -10, 31 * DAY - 2, true, 31 * DAY - 1, POST_NEG,
+	  36 },
+	{ "UTC, the month after that one knows of no removed second",
+	  PRE_NEG, UTC, 37, -10, 31 * DAY - 1, true, 31 * DAY, NONE, 36 },
 
 	/* TAI counts on; what changes is the offset, and what is said. */
 	{ "TAI, the second before an inserted one",
@@ -85,6 +95,18 @@ static struct leap_case cases[] = {
 	  PRE_NEG, TAI, 37, -10, 36, true, 36, POST_NEG, 36 },
 	{ "TAI, days after a removed second",
 	  PRE_NEG, TAI, 37, -10, 9 * DAY, true, 9 * DAY, POST_NEG, 36 },
+	{ "TAI, the last second of the month after an inserted one",
+	  PRE_POS, TAI, 37, -10, 31 * DAY + 37, true, 31 * DAY + 37, POST_POS,
+	  38 },
+	{ "TAI, the month after that one knows of no leap",
+	  PRE_POS, TAI, 37, -10, 31 * DAY + 38, true, 31 * DAY + 38, NONE,
+	  38 },
+	{ "TAI, the last second of the month after a removed one",
+	  PRE_NEG, TAI, 37, -10, 31 * DAY + 35, true, 31 * DAY + 35, POST_NEG,
+	  36 },
+	{ "TAI, the month after that one knows of no removed second",
+	  PRE_NEG, TAI, 37, -10, 31 * DAY + 36, true, 31 * DAY + 36, NONE,
+	  36 },
 	{ "TAI without its offset, well before the month's end",
 	  PRE_POS, TAI, NO_TAI, -1000, -10, true, -10, PRE_POS, NO_TAI },
 	{ "TAI without its offset, when it may have come",
@@ -95,8 +117,14 @@ static struct leap_case cases[] = {
 	/* A page that was written inside an inserted second. */
 	{ "inside an inserted second that has the number before",
 	  POS, UTC, 38, -1, -1, true, -1, POS, 38 },
-	{ "after an inserted second that has the number before",
-	  POS, UTC, 38, -1, 0, true, 0, POST_POS, 38 },
+	{ "after an inserted second that has the number before, whose offset "
+	  "may be either",
+	  POS, UTC, 38, -1, 0, true, 0, POST_POS, NO_TAI },
+	{ "the month after an inserted second has an end, too",
+	  POS, UTC, 38, -1, 31 * DAY, true, 31 * DAY, NONE, NO_TAI },
+	{ "and a last second",
+	  POS, UTC, 38, -1, 31 * DAY - 1, true, 31 * DAY - 1, POST_POS,
+	  NO_TAI },
 	{ "inside an inserted second that has the number after",
 	  POS, UTC, 38, 0, 0, true, 0, POS, 38 },
 	{ "after an inserted second that has the number after",
@@ -105,15 +133,50 @@ static struct leap_case cases[] = {
 	  POS, TAI, 38, 37, 37, true, 37, POS, 38 },
 	{ "TAI after an inserted second",
 	  POS, TAI, 38, 37, 38, true, 38, POST_POS, 38 },
+	{ "TAI after an inserted second, with the offset from before it",
+	  POS, TAI, 37, 37, 38, true, 38, POST_POS, NO_TAI },
+	{ "TAI inside an inserted second, with the offset from before it",
+	  POS, TAI, 37, 37, 37, true, 37, POS, 37 },
+	{ "TAI after an inserted second, a month later",
+	  POS, TAI, 38, 37, 31 * DAY + 38, true, 31 * DAY + 38, NONE, 38 },
+	{ "TAI without its offset after an inserted second",
+	  POS, TAI, NO_TAI, 37, 38, true, 38, POST_POS, NO_TAI },
+	{ "TAI without its offset, until the next month may have ended",
+	  POS, TAI, NO_TAI, 37, 31 * DAY + 9, true, 31 * DAY + 9, POST_POS,
+	  NO_TAI },
 	{ "TAI after an inserted second, first of a month by its number",
 	  POS, TAI, 38, 0, 1, true, 1, POST_POS, 38 },
 
 	/* Nothing announced, nothing changed. */
 	{ "no leap announced", NONE, UTC, 37, -10, 10, true, 10, NONE, 37 },
+
+	/* What the last month ended with is not what this one ends with. */
+	{ "after an inserted second, up to the month's end",
+	  POST_POS, UTC, 37, -10, -1, true, -1, POST_POS, 37 },
 	{ "after an inserted second, over a month's end",
-	  POST_POS, UTC, 37, -10, 10, true, 10, POST_POS, 37 },
+	  POST_POS, UTC, 37, -10, 0, true, 0, NONE, 37 },
+	{ "after an inserted second, in the month that begins",
+	  POST_POS, UTC, 37, 0, 31 * DAY - 1, true, 31 * DAY - 1, POST_POS,
+	  37 },
+	{ "after a removed second, up to the month's end on TAI",
+	  POST_NEG, TAI, 37, -10, 36, true, 36, POST_NEG, 37 },
 	{ "after a removed second, over a month's end",
-	  POST_NEG, TAI, 37, -10, 99, true, 99, POST_NEG, 37 },
+	  POST_NEG, TAI, 37, -10, 37, true, 37, NONE, 37 },
+	{ "on TAI without the offset, while the month has surely not ended",
+	  POST_NEG, TAI, NO_TAI, -10, 9, true, 9, POST_NEG, NO_TAI },
+	{ "on TAI without the offset, when it may have",
+	  POST_NEG, TAI, NO_TAI, -10, 10, true, 10, UNKNOWN, NO_TAI },
+	{ "on TAI without the offset, still so",
+	  POST_NEG, TAI, NO_TAI, -10, 99, true, 99, UNKNOWN, NO_TAI },
+	{ "on TAI without the offset, when it surely has",
+	  POST_POS, TAI, NO_TAI, -10, 100, true, 100, NONE, NO_TAI },
+	{ "on TAI without the offset, at the reference point itself",
+	  POST_POS, TAI, NO_TAI, 50, 50, true, 50, POST_POS, NO_TAI },
+	{ "on TAI without the offset, when it is not known which month it was",
+	  POST_POS, TAI, NO_TAI, 50, 51, true, 51, UNKNOWN, NO_TAI },
+	{ "on TAI without the offset, for as long as that is not known",
+	  POST_POS, TAI, NO_TAI, 50, 31 * DAY, true, 31 * DAY, UNKNOWN,
+	  NO_TAI },
 	{ "an indicator that nobody knows",
 	  6, UTC, 37, -10, 10, true, 10, 6, 37 },
 	{ "the last indicator that nobody knows",
@@ -150,7 +213,7 @@ static void check_apply(void **state)
 	}
 	assert_int_equal(sec, END + c->want_sec);
 	assert_int_equal(leap.leap, c->want_leap);
-	assert_int_equal(leap.tai_known, c->tai != NO_TAI);
+	assert_int_equal(leap.tai_known, c->want_tai != NO_TAI);
 	if (leap.tai_known)
 		assert_int_equal(leap.tai_offset_sec, c->want_tai);
 }
@@ -191,12 +254,12 @@ static void check_page(void **state)
 	assert_int_equal(got.host_ns,
 			 (END + c->want_sec) * 1000000000 + 500000000);
 	assert_int_equal(got.leap, c->scale == MONO || c->want_leap > POST_NEG
-					   ? PARACLOCK_LEAP_UNKNOWN
+					   ? UNKNOWN
 					   : c->want_leap);
 	assert_int_equal(got.flags & PARACLOCK_FLAG_TAI_OFFSET,
-			 c->tai != NO_TAI ? PARACLOCK_FLAG_TAI_OFFSET : 0);
-	if (c->tai != NO_TAI)
-		assert_int_equal(got.tai_offset_sec, c->want_tai);
+			 c->want_tai != NO_TAI ? PARACLOCK_FLAG_TAI_OFFSET : 0);
+	assert_int_equal(got.tai_offset_sec,
+			 c->want_tai != NO_TAI ? c->want_tai : 0);
 }
 
 /* date -u -d '...' +%s */

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Opening and choosing, and every way to be refused. */
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "fake.h"
 
 static struct fake fake;
@@ -140,6 +137,8 @@ static struct open_case cases[] = {
 	  "sundial", NULL, 0, -EINVAL, "sundial: no such backend" },
 	{ "an empty name is no name", kvmclock_only,
 	  "", NULL, 0, -EINVAL, "no such backend" },
+	{ "a device with a backend opens", kvmclock_only,
+	  "kvmclock", "page", 0, 0, "kvmclock" },
 	{ "a device without a backend is EINVAL", kvmclock_only,
 	  NULL, "/dev/vmclock0", 0, -EINVAL, "device" },
 	{ "an env of the wrong size is EINVAL", old_env,
@@ -222,134 +221,6 @@ static void check_open(void **state)
 	assert_int_equal(fake.allocs, fake.frees);
 }
 
-/* --- options -------------------------------------------------------------- */
-
-static void options_of_an_older_caller_will_do(void **state)
-{
-	static const size_t sizes[] = {
-		offsetof(struct paraclock_options, env),
-		offsetof(struct paraclock_options, device),
-		offsetof(struct paraclock_options, max_age_ns),
-		offsetof(struct paraclock_options, detail),
-		offsetof(struct paraclock_options, detail_size),
-		sizeof(struct paraclock_options),
-		sizeof(struct paraclock_options) + 64,
-	};
-	char detail[8] = "before";
-	union {
-		struct paraclock_options opts;
-		unsigned char bytes[sizeof(struct paraclock_options) + 64];
-	} u;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		struct paraclock_options known = {
-			.backend = "sundial",
-			.env = &fake.env,
-			.detail = detail,
-			.detail_size = sizeof(detail),
-		};
-		struct paraclock *clk = UNTOUCHED;
-
-		fake_init(&fake);
-		memset(&u, 0xa5, sizeof(u));
-		known.size = sizes[i];
-		memcpy(&u, &known,
-		       sizes[i] < sizeof(known) ? sizes[i] : sizeof(known));
-		assert_int_equal(paraclock_open(&clk, &u.opts), -EINVAL);
-		assert_ptr_equal(clk, UNTOUCHED);
-		assert_string_equal(detail, sizes[i] < sizeof(known)
-						    ? "before"
-						    : "sundial");
-	}
-}
-
-static void options_too_short_to_mean_anything_are_refused(void **state)
-{
-	char detail[8] = "before";
-	struct paraclock_options opts = {
-		.env = &fake.env,
-		.detail = detail,
-		.detail_size = sizeof(detail),
-	};
-
-	(void)state;
-	fake_init(&fake);
-	for (opts.size = 0; opts.size < offsetof(struct paraclock_options, env);
-	     opts.size++) {
-		struct paraclock *clk = UNTOUCHED;
-
-		assert_int_equal(paraclock_open(&clk, &opts), -EINVAL);
-		assert_ptr_equal(clk, UNTOUCHED);
-		assert_string_equal(detail, "before");
-	}
-}
-
-static void the_detail_is_cut_to_its_size(void **state)
-{
-	static const size_t sizes[] = { 0, 1, 2, 5, 40, 255, 256, 257 };
-	char whole[512] = "";
-	char cut[512];
-	struct paraclock *clk = UNTOUCHED;
-	struct paraclock_options opts = {
-		.size = sizeof(opts),
-		.env = &fake.env,
-		.detail = whole,
-		.detail_size = sizeof(whole),
-	};
-
-	(void)state;
-	fake_init(&fake);
-	fake.pvclock_error = -ENODEV;
-	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
-	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		size_t size = sizes[i];
-
-		memset(cut, 'x', sizeof(cut));
-		opts.detail = cut;
-		opts.detail_size = size;
-		assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
-		assert_int_equal(cut[size], 'x');
-		if (!size)
-			continue;
-		assert_true(strlen(cut) < size);
-		if (size <= 40)
-			assert_memory_equal(cut, whole, size - 1);
-	}
-	assert_ptr_equal(clk, UNTOUCHED);
-}
-
-/* The buffer may be of no size, and what is at it then not text: here it is
- * the last byte before memory that faults. */
-static void a_detail_of_no_size_is_not_looked_at(void **state)
-{
-	const size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	char *pages = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct paraclock *clk = UNTOUCHED;
-	struct paraclock_options opts = {
-		.size = sizeof(opts),
-		.env = &fake.env,
-		.detail = pages + size - 1,
-	};
-
-	(void)state;
-	assert_ptr_not_equal((void *)pages, MAP_FAILED);
-	assert_int_equal(mprotect(pages + size, size, PROT_NONE), 0);
-	*opts.detail = 'x';
-	fake_init(&fake);
-	fake.pvclock_error = -ENODEV;
-	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
-	assert_ptr_equal(clk, UNTOUCHED);
-	assert_int_equal(*opts.detail, 'x');
-	/* An older caller has no member that could say how long it is. */
-	opts.size = offsetof(struct paraclock_options, detail_size);
-	opts.detail_size = 2;
-	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
-	assert_int_equal(*opts.detail, 'x');
-	munmap(pages, 2 * size);
-}
-
 /* --- memory --------------------------------------------------------------- */
 
 static unsigned int tries, fail_at;
@@ -423,6 +294,49 @@ static void no_memory_leaks_none(void **state)
 	fail_at = 0;
 }
 
+/* --- devices -------------------------------------------------------------- */
+
+static uint8_t class_of(const char *backend, const char *device)
+{
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = backend,
+		.device = device,
+		.env = &fake.env,
+	};
+	struct paraclock_sample sample;
+	struct paraclock_marker marker;
+	struct paraclock *clk;
+
+	assert_int_equal(paraclock_open(&clk, &opts), 0);
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	assert_int_equal(paraclock_marker(clk, &marker),
+			 sample.marker_class == PARACLOCK_MARKER_AUTHORITATIVE
+				 ? 0
+				 : -EOPNOTSUPP);
+	paraclock_close(clk);
+	return sample.marker_class;
+}
+
+/* An image may be another machine's: this one's markers do not speak of it. */
+static void a_device_has_no_markers_but_its_own(void **state)
+{
+	(void)state;
+	fake_init(&fake);
+	all_good(&fake);
+	fake.affinity_error = 0;
+	assert_int_equal(class_of("kvmclock", NULL),
+			 PARACLOCK_MARKER_AUTHORITATIVE);
+	assert_int_equal(class_of("kvmclock", "page"),
+			 PARACLOCK_MARKER_HEURISTIC);
+	assert_int_equal(class_of("hyperv", "page"),
+			 PARACLOCK_MARKER_HEURISTIC);
+	assert_int_equal(class_of("vmclock", "page"),
+			 PARACLOCK_MARKER_AUTHORITATIVE);
+	assert_int_equal(fake.allocs, fake.frees);
+}
+
 /* --- arguments ------------------------------------------------------------ */
 
 static void null_arguments_are_einval(void **state)
@@ -471,14 +385,9 @@ static void a_null_backend_is_einval(void **state)
 	}
 
 static const struct CMUnitTest others[] = {
-	TEST("options of an older caller will do",
-	     options_of_an_older_caller_will_do),
-	TEST("options too short to mean anything are refused",
-	     options_too_short_to_mean_anything_are_refused),
-	TEST("the detail is cut to its size", the_detail_is_cut_to_its_size),
-	TEST("a detail of no size is not looked at",
-	     a_detail_of_no_size_is_not_looked_at),
 	TEST("no memory leaks none", no_memory_leaks_none),
+	TEST("a device has no markers but its own",
+	     a_device_has_no_markers_but_its_own),
 	TEST("NULL arguments are EINVAL", null_arguments_are_einval),
 	TEST("a NULL backend is EINVAL", a_null_backend_is_einval),
 };

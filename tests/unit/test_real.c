@@ -329,7 +329,8 @@ static void a_signal_handler_may_interrupt_a_change(void **state)
 	}
 	stop_alarms(timer);
 	assert_int_equal(handler.wrong, 0);
-	assert_true(handler.valid > 100);
+	/* A sanitizer makes most of them fall into a change. */
+	assert_true(handler.valid > 10);
 	assert_int_equal(paraclock_token(clk), marker);
 	paraclock_close(clk);
 }

@@ -224,9 +224,10 @@ static struct vmclock_case cases[] = {
 	  .patch = { SET(flags, VMCLOCK_FLAG_TIME_MAXERROR_VALID) },
 	  .ticks = 7201, .reason = WINDOW, .host_ns = AT(0) },
 	{ .name = "a month with error terms that stay small",
-	  .patch = { SET(flags, BOTH), SET(time_maxerror_nanosec, 77) },
+	  .patch = { SET(flags, BOTH), SET(time_maxerror_nanosec, 77),
+		     SET(counter_period_maxerror_rate_frac_sec, 1) },
 	  .ticks = 2 * 86400 * 30, .host_ns = AT(2 * 86400 * 30),
-	  .error_ns = ERROR(77) },
+	  .error_ns = ERROR(78) },
 
 	{ .name = "a maximal error is what the page says at first",
 	  .patch = { SET(flags, BOTH), SET(time_maxerror_nanosec, 100),
@@ -306,14 +307,15 @@ static struct vmclock_case cases[] = {
 	  .ret = -ERANGE },
 	{ .name = "ticks that take longer than any time",
 	  .patch = { SET(flags, BOTH), SET(counter_value, 0),
+		     SET(counter_period_maxerror_rate_frac_sec, 1),
 		     SET(counter_period_frac_sec, UINT64_MAX) },
 	  .ticks = UINT64_MAX - BASE, .ret = -ERANGE },
 	/* Year 2262, ten days before the end: March loses a second. */
 	{ .name = "a leap that moves the result past the end",
-	  .patch = { SET(flags, BOTH), SET(time_type, 0),
-		     SET(leap_indicator, 2), SET(time_frac_sec, 15ULL << 60),
+	  .patch = { SET(time_type, 0), SET(leap_indicator, 2),
+		     SET(time_frac_sec, 15ULL << 60),
 		     SET(time_sec, INT64_MAX / SEC - 1000000) },
-	  .ticks = 1999998, .ret = -ERANGE },
+	  .ticks = 1999998, .max_age_ns = UINT64_MAX, .ret = -ERANGE },
 	/* clang-format on */
 };
 

@@ -69,6 +69,50 @@ static void a_past_value_is_never_read_off_the_next_hosts_page(void **state)
 	assert_true(raced > 1);
 }
 
+/* Restored where the counter starts again; another thread sees it first. */
+static void restore_and_let_another_thread_see_it(void)
+{
+	struct paraclock_sample sample;
+
+	w.fake.counter = 500000;
+	put64(w.fake.vmclock, 16, 8);
+	fake_set_hyperv(&w.fake, 6, 50000000);
+	assert_int_equal(paraclock_read(w.clk, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	assert_int_equal(sample.disruption, 2);
+}
+
+static void a_value_that_the_counter_has_yet_to_reach_has_no_time(void **state)
+{
+	unsigned int raced = 0, refused = 0;
+
+	(void)state;
+	for (unsigned int at = 1; at < 12; at++) {
+		struct paraclock_sample sample = { 0 };
+		uint64_t then;
+		int ret;
+
+		start("hyperv");
+		then = w.fake.counter;
+		w.fake.counter += 1000000;
+		w.hook = restore_and_let_another_thread_see_it;
+		w.countdown = at;
+		ret = paraclock_read_at(w.clk, then, &sample);
+		raced += w.countdown == 0;
+		refused += ret == -EINVAL;
+		if (!ret && sample.valid) {
+			/* An answer of the time before: and it says so. */
+			assert_int_equal(sample.disruption, 1);
+			assert_in_range(sample.host_ns, then - 100, then);
+		}
+		if (ret)
+			assert_int_equal(sample.host_tsc, 0);
+		paraclock_close(w.clk);
+	}
+	assert_true(raced > 2);
+	assert_true(refused > 1);
+}
+
 /* The thread has come to CPU 0 by itself; and there the next move finds it. */
 static int move_again(void *ctx, unsigned int cpu, int go)
 {
@@ -97,6 +141,47 @@ static void a_second_disruption_while_one_is_settled_is_counted(void **state)
 	assert_int_equal(paraclock_read(w.clk, &sample), 0);
 	assert_int_equal(sample.disruption, token + 1);
 	assert_int_equal(paraclock_disrupted(w.clk, token), 1);
+	paraclock_close(w.clk);
+}
+
+static unsigned int moves;
+
+/* Moved at each visit; the last but one host renews its page before. */
+static int move_at_each_visit(void *ctx, unsigned int cpu, int go)
+{
+	struct fake *fake = ctx;
+
+	(void)cpu;
+	(void)go;
+	if (++moves > 3)
+		return -EAGAIN;
+	if (moves == 3)
+		fake_set_pvclock(fake, 4, 1000, 5000 + 5000000000);
+	put64(fake->vmclock, 16, 8 + moves);
+	return 0;
+}
+
+static void the_last_of_many_disruptions_is_settled_too(void **state)
+{
+	struct paraclock_sample sample;
+	uint64_t token;
+
+	(void)state;
+	start("kvmclock");
+	moves = 0;
+	w.fake.env.run_on_cpu = move_at_each_visit;
+	put64(w.fake.vmclock, 16, 8);
+	for (unsigned int i = 0; i < 3; i++) {
+		/* Version 4 is from before the last move. */
+		assert_int_equal(paraclock_read(w.clk, &sample), 0);
+		assert_int_equal(sample.valid, 0);
+		assert_int_equal(sample.reason, PARACLOCK_REASON_DISRUPTED);
+	}
+	token = sample.disruption;
+	fake_set_pvclock(&w.fake, 6, 1000, 5000 + 9000000000);
+	assert_int_equal(paraclock_read(w.clk, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	assert_int_equal(sample.disruption, token);
 	paraclock_close(w.clk);
 }
 
@@ -134,7 +219,10 @@ int main(void)
 		cmocka_unit_test(
 			a_past_value_is_never_read_off_the_next_hosts_page),
 		cmocka_unit_test(
+			a_value_that_the_counter_has_yet_to_reach_has_no_time),
+		cmocka_unit_test(
 			a_second_disruption_while_one_is_settled_is_counted),
+		cmocka_unit_test(the_last_of_many_disruptions_is_settled_too),
 		cmocka_unit_test(
 			no_value_is_read_off_parameters_that_came_later),
 	};

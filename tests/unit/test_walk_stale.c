@@ -29,6 +29,19 @@ static struct paraclock *open_with_markers(const char *backend)
 	return fake_open(&fake, backend);
 }
 
+/* As by a thread that CPU 0 is open to at first, and later not. */
+static struct paraclock *open_settled(void)
+{
+	int error = fake.affinity_error;
+	struct paraclock *clk;
+
+	fake.affinity_error = 0;
+	clk = open_with_markers("kvmclock");
+	fake.affinity_error = error;
+	fake.visits = 0;
+	return clk;
+}
+
 static struct paraclock_sample read_valid(const struct paraclock *clk)
 {
 	struct paraclock_sample sample;
@@ -122,7 +135,7 @@ static void a_generation_counts_for_the_time_of_another_source(void **state)
 	(void)state;
 	put64(fake.vmclock, 24, 0x100);
 	put64(fake.vmclock, 104, 77);
-	clk = open_with_markers("kvmclock");
+	clk = open_settled();
 	token = read_valid(clk).disruption;
 	put64(fake.vmclock, 104, 78);
 	assert_int_equal(read_disrupted(clk), token + 1);
@@ -147,7 +160,7 @@ static void without_a_marker_source_there_is_no_marker(void **state)
 
 static void a_stale_page_is_not_valid_until_its_version_moves(void **state)
 {
-	struct paraclock *clk = open_with_markers("kvmclock");
+	struct paraclock *clk = open_settled();
 	uint64_t token = read_valid(clk).disruption;
 
 	(void)state;
@@ -165,7 +178,7 @@ static void a_stale_page_is_not_valid_until_its_version_moves(void **state)
 /* The update that was under way may be the old host's. */
 static void an_update_under_way_is_not_yet_the_new_page(void **state)
 {
-	struct paraclock *clk = open_with_markers("kvmclock");
+	struct paraclock *clk = open_settled();
 	struct paraclock_sample sample;
 
 	(void)state;
@@ -182,7 +195,7 @@ static void an_update_under_way_is_not_yet_the_new_page(void **state)
 
 static void a_thread_on_cpu_0_need_not_wait(void **state)
 {
-	struct paraclock *clk = open_with_markers("kvmclock");
+	struct paraclock *clk = open_settled();
 	uint64_t token = read_valid(clk).disruption;
 
 	(void)state;
@@ -204,10 +217,9 @@ static void run_vcpu_0(struct fake *f)
 
 static void a_visit_to_cpu_0_makes_that_very_read_valid(void **state)
 {
-	struct paraclock *clk = open_with_markers("kvmclock");
+	struct paraclock *clk = open_settled();
 	uint64_t token = read_valid(clk).disruption;
 	struct paraclock_sample sample;
-	unsigned int visits = fake.visits;
 
 	(void)state;
 	fake.affinity_error = 0;
@@ -216,15 +228,15 @@ static void a_visit_to_cpu_0_makes_that_very_read_valid(void **state)
 	sample = read_valid(clk);
 	assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
 	assert_int_equal(sample.disruption, token + 1);
-	assert_int_equal(fake.visits, visits + 1);
+	assert_int_equal(fake.visits, 1);
 	read_valid(clk);
-	assert_int_equal(fake.visits, visits + 1);
+	assert_int_equal(fake.visits, 1);
 	paraclock_close(clk);
 }
 
 static void a_second_disruption_starts_the_wait_again(void **state)
 {
-	struct paraclock *clk = open_with_markers("kvmclock");
+	struct paraclock *clk = open_settled();
 	uint64_t token = read_valid(clk).disruption;
 
 	(void)state;
@@ -241,7 +253,7 @@ static void a_second_disruption_starts_the_wait_again(void **state)
 
 static void read_at_waits_for_the_page_too(void **state)
 {
-	struct paraclock *clk = open_with_markers("kvmclock");
+	struct paraclock *clk = open_settled();
 	struct paraclock_sample sample;
 
 	(void)state;
@@ -263,6 +275,95 @@ static void a_clock_opened_on_a_stale_page_goes_and_looks(void **state)
 	fake.on_visit = run_vcpu_0;
 	clk = open_with_markers("kvmclock");
 	sample = read_valid(clk);
+	assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
+	paraclock_close(clk);
+}
+
+static struct paraclock_sample read_class(const struct paraclock *clk,
+					  uint8_t marker_class)
+{
+	struct paraclock_sample sample, at;
+
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	assert_int_equal(sample.marker_class, marker_class);
+	assert_int_equal(paraclock_read_at(clk, NOW, &at), 0);
+	assert_memory_equal(&at, &sample, sizeof(sample));
+	return sample;
+}
+
+/* The same, by a thread that cannot go: no marker vouches for what it reads. */
+static void a_page_that_no_marker_vouches_for_is_heuristic(void **state)
+{
+	struct paraclock *clk = open_with_markers("kvmclock");
+	uint64_t token = paraclock_token(clk);
+	struct paraclock_sample sample;
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		read_class(clk, PARACLOCK_MARKER_HEURISTIC);
+	assert_int_equal(fake.visits, 0);
+	/* vCPU 0 runs: it was stale, and now it is not. */
+	run_vcpu_0(&fake);
+	for (unsigned int i = 0; i < 3; i++) {
+		sample = read_class(clk, PARACLOCK_MARKER_AUTHORITATIVE);
+		assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
+		assert_int_equal(sample.disruption, token + 1);
+	}
+	paraclock_close(clk);
+}
+
+static void once_settled_it_is_for_good(void **state)
+{
+	struct paraclock *clk = open_with_markers("kvmclock");
+
+	(void)state;
+	read_class(clk, PARACLOCK_MARKER_HEURISTIC);
+	fake_set_pvclock(&fake, 4, 1000, 5000);
+	read_class(clk, PARACLOCK_MARKER_AUTHORITATIVE);
+	fake_set_pvclock(&fake, 6, 1000, 5000);
+	read_class(clk, PARACLOCK_MARKER_AUTHORITATIVE);
+	set_marker(2);
+	read_disrupted(clk);
+	fake_set_pvclock(&fake, 8, 1000, 5000);
+	read_class(clk, PARACLOCK_MARKER_AUTHORITATIVE);
+	paraclock_close(clk);
+}
+
+static void a_disruption_settles_what_the_open_could_not(void **state)
+{
+	struct paraclock *clk = open_with_markers("kvmclock");
+
+	(void)state;
+	read_class(clk, PARACLOCK_MARKER_HEURISTIC);
+	fake.affinity_error = 0;
+	fake.on_visit = run_vcpu_0;
+	set_marker(2);
+	read_class(clk, PARACLOCK_MARKER_AUTHORITATIVE);
+	paraclock_close(clk);
+}
+
+/* This thread comes to CPU 0, where its page is renewed, just after it has
+ * looked at the old one. */
+static int come_to_cpu_0(void *ctx, unsigned int cpu, int go)
+{
+	assert_int_equal(cpu, 0);
+	assert_int_equal(go, 0);
+	run_vcpu_0(ctx);
+	return 0;
+}
+
+static void the_stale_page_is_not_what_is_vouched_for(void **state)
+{
+	struct paraclock *clk = open_with_markers("kvmclock");
+	struct paraclock_sample sample;
+
+	(void)state;
+	read_class(clk, PARACLOCK_MARKER_HEURISTIC);
+	fake.env.run_on_cpu = come_to_cpu_0;
+	/* The host sets GUEST_STOPPED, and nothing else. */
+	fake.pvclock[29] = 3;
+	sample = read_class(clk, PARACLOCK_MARKER_AUTHORITATIVE);
 	assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
 	paraclock_close(clk);
 }
@@ -299,6 +400,14 @@ int main(void)
 		     read_at_waits_for_the_page_too),
 		TEST("a clock opened on a stale page goes and looks",
 		     a_clock_opened_on_a_stale_page_goes_and_looks),
+		TEST("a page that no marker vouches for is HEURISTIC",
+		     a_page_that_no_marker_vouches_for_is_heuristic),
+		TEST("once settled, it is for good",
+		     once_settled_it_is_for_good),
+		TEST("a disruption settles what the open could not",
+		     a_disruption_settles_what_the_open_could_not),
+		TEST("the stale page is not what is vouched for",
+		     the_stale_page_is_not_what_is_vouched_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

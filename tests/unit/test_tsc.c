@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+/* The LOCAL source: which sandwich it takes, and what it says of it. */
+
+#include "fake.h"
+
+static struct fake fake;
+
+#define NS 1700000000000000000LL
+
+/* What the counter says, in turn; the last for ever. */
+static struct {
+	const uint64_t *tsc;
+	unsigned int n, at;
+} script;
+
+static void start(const uint64_t *tsc, unsigned int n)
+{
+	script.tsc = tsc;
+	script.n = n;
+	script.at = 0;
+}
+
+static uint64_t scripted_counter(void *ctx)
+{
+	unsigned int at = script.at;
+
+	(void)ctx;
+	if (script.at < script.n - 1)
+		script.at++;
+	return script.tsc[at];
+}
+
+/* The clock goes on by a second at each reading, to tell them apart. */
+static int scripted_clock(void *ctx, int clock_id, int64_t *ret_ns)
+{
+	struct fake *f = ctx;
+
+	(void)clock_id;
+	*ret_ns = f->realtime_ns;
+	f->realtime_ns += 1000000000;
+	return 0;
+}
+
+/* The counter: before the line is found to be of no use, and then before and
+ * after each of four readings of the clock. */
+struct sandwich_case {
+	const char *name;
+	uint64_t tsc[9];
+	uint64_t hz;
+	int ret;
+	uint8_t reason;
+	/* The rest only if ret is 0. */
+	uint64_t host_tsc, error_ns;
+	unsigned int second; /* Which reading. */
+};
+
+#define GHZ 1000000000ULL
+#define TOP (UINT64_MAX - 1000)
+
+enum {
+	OK = PARACLOCK_REASON_OK,
+	WIDE = PARACLOCK_REASON_WIDE,
+};
+
+static struct sandwich_case cases[] = {
+	/* clang-format off */
+	{ "the narrowest is taken",
+	  { 0, 1000, 1400, 2000, 2300, 3000, 3100, 4000, 4200 }, GHZ,
+	  0, OK, 3050, 51, 2 },
+	{ "an odd width is rounded up",
+	  { 0, 1000, 1401, 2000, 2401, 3000, 3401, 4000, 4401 }, GHZ,
+	  0, OK, 1200, 202, 0 },
+	{ "one that ends before it begins is none",
+	  { 0, 2000, 1000, 2000, 2300, 3000, 2999, 4000, 3000 }, GHZ,
+	  0, OK, 2150, 151, 1 },
+	{ "one that is all that there is may be wide",
+	  { 0, 1000, 9000, 9000, 8999, 9000, 8000, 9000, 0 }, GHZ,
+	  0, WIDE, 5000, 4001, 0 },
+	{ "four that end before they begin are no answer",
+	  { 0, 2000, 1999, 3000, 2000, 4000, 3999, 5000, 1 }, GHZ,
+	  -EAGAIN, 0, 0, 0, 0 },
+	{ "four that begin at the counter's end and end after it",
+	  { 0, TOP, 5, TOP, 6, TOP, 7, TOP, 8 }, GHZ, -EAGAIN, 0, 0, 0, 0 },
+	/* At 1 Hz a tick is a second: 2^63 of them are more than fit. */
+	{ "a width beyond 64 bits of ns is as wide as can be",
+	  { 0, 0, TOP, 1, TOP - 1, 2, TOP - 2, 3, TOP - 4 }, 1,
+	  0, WIDE, TOP / 2, PARACLOCK_ERROR_UNKNOWN, 3 },
+	/* clang-format on */
+};
+
+static void check_sandwich(void **state)
+{
+	const struct sandwich_case *c = *state;
+	static const uint64_t still[] = { 0, 100 };
+	struct paraclock_sample sample, before;
+	struct paraclock *clk;
+
+	fake_init(&fake);
+	fake.machine.counter_hz = c->hz;
+	fake.env.counter = scripted_counter;
+	fake.env.read_clock = scripted_clock;
+	start(still, ARRAY_LEN(still));
+	clk = fake_open(&fake, "tsc");
+	start(c->tsc, ARRAY_LEN(c->tsc));
+	fake.realtime_ns = NS;
+	memset(&sample, 0x5a, sizeof(sample));
+	before = sample;
+	assert_int_equal(paraclock_read(clk, &sample), c->ret);
+	if (c->ret) {
+		assert_memory_equal(&sample, &before, sizeof(sample));
+		paraclock_close(clk);
+		return;
+	}
+	assert_int_equal(sample.reason, c->reason);
+	assert_int_equal(sample.valid, !c->reason);
+	assert_int_equal(sample.host_tsc, c->host_tsc);
+	assert_int_equal(sample.pair_error_ns, c->error_ns);
+	assert_int_equal(sample.host_ns, NS + c->second * 1000000000LL);
+	assert_int_equal(sample.counter, PARACLOCK_COUNTER_X86_TSC);
+	paraclock_close(clk);
+}
+
+/* An env for the pages of other machines does not name its own counter. */
+static void a_counter_without_a_name_is_none(void **state)
+{
+	struct paraclock_sample sample;
+	struct paraclock *clk;
+	char text[128];
+
+	(void)state;
+	fake_init(&fake);
+	fake.env.counter_id = PARACLOCK_COUNTER_ANY;
+	clk = fake_open(&fake, "tsc");
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.counter, PARACLOCK_COUNTER_NONE);
+	assert_int_equal(sample.valid, 0);
+	assert_int_equal(sample.reason, PARACLOCK_REASON_COUNTER);
+	assert_int_equal(sample.pair_error_ns, PARACLOCK_ERROR_UNKNOWN);
+	assert_int_equal(paraclock_explain(clk, 0, &sample, text, sizeof(text)),
+			 0);
+	assert_non_null(strstr(text, "which counter"));
+	paraclock_close(clk);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[1 + ARRAY_LEN(cases)] = {
+		{ .name = "a counter without a name is none",
+		  .test_func = a_counter_without_a_name_is_none },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		tests[1 + i].name = cases[i].name;
+		tests[1 + i].test_func = check_sandwich;
+		tests[1 + i].initial_state = &cases[i];
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

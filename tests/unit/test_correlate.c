@@ -72,6 +72,11 @@ static void check_truth(const struct paraclock_crosststamp *xt)
 			 xt->uncertainty_ns);
 }
 
+static void set_realtime(struct fake_clocks *c)
+{
+	c->real_minus_mono += 1000000000;
+}
+
 static void a_value_inside_the_window_is_interpolated(void **state)
 {
 	struct paraclock_crosststamp xt;
@@ -102,6 +107,17 @@ static void a_value_later_than_now_is_refused(void **state)
 	(void)remember();
 	device.counter = clocks.world.counter + 100000000;
 	check_refused(NULL, -EINVAL);
+}
+
+/* A bad value is one whatever else happens. */
+static void a_value_later_than_now_is_not_tried_again(void **state)
+{
+	(void)state;
+	device.act = set_realtime;
+	device.acts = 4;
+	device.counter = clocks.world.counter + 100000000;
+	check_refused(NULL, -EINVAL);
+	assert_int_equal(device.calls, 1);
 }
 
 static void an_earlier_value_needs_a_history(void **state)
@@ -186,11 +202,6 @@ static void a_step_since_the_newest_entry_takes_realtime_only(void **state)
 	assert_int_equal(xt.clock_was_set_seq, newest.clock_was_set_seq + 1);
 }
 
-static void set_realtime(struct fake_clocks *c)
-{
-	c->real_minus_mono += 1000000000;
-}
-
 static void a_set_in_the_window_is_tried_again(void **state)
 {
 	struct paraclock_crosststamp xt;
@@ -254,6 +265,31 @@ static void become_hpet(struct fake_clocks *c)
 	c->read_ticks = 4000;
 }
 
+static void a_jump_in_the_window_takes_the_history_too(void **state)
+{
+	struct paraclock_snapshot newest;
+
+	(void)state;
+	(void)remember();
+	newest = remember();
+	device.act = jump;
+	device.acts = 1;
+	device.counter = newest.counter - 1000;
+	check_refused(NULL, -EINVAL);
+}
+
+static void a_history_needs_a_memory_of_the_clocks(void **state)
+{
+	struct paraclock_snapshot newest;
+
+	(void)state;
+	(void)remember();
+	newest = remember();
+	device.counter = newest.counter - 1000;
+	clocks.world.env.local = NULL;
+	check_refused(NULL, -EINVAL);
+}
+
 static void a_clocksource_of_hpet_is_enodev(void **state)
 {
 	struct paraclock_crosststamp xt = { .size = sizeof(xt) }, was = xt;
@@ -309,6 +345,9 @@ static void another_counter_is_enodev(void **state)
 	device.counter_id = PARACLOCK_COUNTER_NONE;
 	check_refused(NULL, -ENODEV);
 	device.counter_id = DEVICE_COUNTER;
+	check_refused(NULL, -ENODEV);
+	clocks.world.env.counter_id = PARACLOCK_COUNTER_NONE;
+	device.counter_id = PARACLOCK_COUNTER_NONE;
 	check_refused(NULL, -ENODEV);
 }
 
@@ -431,6 +470,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_value_inside_the_window_is_interpolated),
 		TEST(a_value_later_than_now_is_refused),
+		TEST(a_value_later_than_now_is_not_tried_again),
 		TEST(an_earlier_value_needs_a_history),
 		TEST(a_history_gives_the_clocks_before_the_window),
 		TEST(a_step_between_two_entries_takes_realtime_only),
@@ -439,6 +479,8 @@ int main(void)
 		TEST(a_set_in_each_window_is_estale),
 		TEST(a_counter_that_jumps_in_the_window_is_refused),
 		TEST(a_history_from_before_a_jump_is_refused),
+		TEST(a_jump_in_the_window_takes_the_history_too),
+		TEST(a_history_needs_a_memory_of_the_clocks),
 		TEST(a_clocksource_of_hpet_is_enodev),
 		TEST(an_unknown_clocksource_is_enodev),
 		TEST(a_change_to_hpet_in_the_window_is_enodev),

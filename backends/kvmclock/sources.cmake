@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 list(APPEND PARACLOCK_TABLES
   paraclock_backend_kvmclock
+  paraclock_backend_kvm_pairing
   paraclock_backend_kvm_host)
 list(APPEND PARACLOCK_BACKEND_SOURCES
+  backends/kvmclock/kvm_call.c
   backends/kvmclock/kvm_host.c
+  backends/kvmclock/kvm_pairing.c
   backends/kvmclock/kvm_vm.c
   backends/kvmclock/kvmclock.c
   backends/kvmclock/pvclock_read.c)

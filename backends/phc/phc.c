@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+/*
+ * phc: PTP hardware clocks that are no hardware: the host's clock, as a
+ * paravirtual driver shows it.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "phc_scale.h"
+#include "text.h"
+
+/*
+ * Below kvm-pairing (200), and so below every page: a pair costs system calls
+ * and, on all but a few drivers, is as wide as an exit to the hypervisor. Not
+ * below 0: it is the host's clock, not this kernel's, and where no page is
+ * and the pair is narrow enough it is what there is.
+ */
+#define QUALITY 150
+
+struct phc {
+	struct ptp ptp;
+	struct phc_kind kind;
+	uint64_t scale; /* phc_measure()'s memory */
+};
+
+static bool is_wanted(const char *name)
+{
+	struct phc_kind kind;
+
+	phc_kind_of(name, &kind);
+	return kind.paravirtual;
+}
+
+static int phc_open(const struct paraclock_env *env,
+		    const struct paraclock_options *opts, void **ret_state)
+{
+	struct phc *phc = env->alloc(env->ctx, sizeof(*phc));
+	int ret;
+
+	if (!phc)
+		return -ENOMEM;
+	memset(phc, 0, sizeof(*phc));
+	ret = paraclock_ptp_open(&phc->ptp, env, opts, is_wanted);
+	if (ret) {
+		if (ret == -ENODEV && !opts->device && opts->detail &&
+		    !opts->detail[0])
+			TEXT(opts->detail, opts->detail_size,
+			     "no PTP clock of a paravirtual driver among "
+			     "/sys/class/ptp/ptp0 to ptp31; load the one for "
+			     "this hypervisor (hv_utils, ptp_vmclock, "
+			     "virtio_rtc)");
+		env->free(env->ctx, phc);
+		return ret;
+	}
+	phc_kind_of(phc->ptp.name, &phc->kind);
+	*ret_state = phc;
+	return 0;
+}
+
+static void phc_close(void *state)
+{
+	struct phc *phc = state;
+	const struct paraclock_env *env = phc->ptp.env;
+
+	paraclock_ptp_close(&phc->ptp);
+	env->free(env->ctx, phc);
+}
+
+static int phc_get_time(void *state, struct paraclock_sample *ret_sample)
+{
+	struct phc *phc = state;
+	uint8_t timescale = phc->kind.timescale;
+	struct ptp_pair pair;
+	int ret = paraclock_ptp_read(&phc->ptp, &pair);
+
+	if (ret)
+		return ret;
+	if (phc->kind.measured)
+		timescale = phc_measure(&phc->scale, &pair);
+	paraclock_ptp_sample(&phc->ptp, &pair, timescale, ret_sample);
+	return 0;
+}
+
+/* The device is asked anew by each read. But what was learnt of it was the
+ * host's doing, and this may be another. */
+static int phc_settle(void *state, int noticed)
+{
+	struct phc *phc = state;
+
+	if (noticed) {
+		paraclock_ptp_forget(&phc->ptp);
+		__atomic_store_n(&phc->scale, 0, __ATOMIC_RELAXED);
+	}
+	return 0;
+}
+
+static void phc_explain(void *state, int error,
+			const struct paraclock_sample *sample, char *buf,
+			size_t size)
+{
+	struct phc *phc = state;
+
+	if (!error && sample && sample->valid &&
+	    sample->timescale == PARACLOCK_TIMESCALE_UNKNOWN)
+		TEXT(buf, size, phc->ptp.path,
+		     phc->kind.measured
+			     ? ": its timescale is not known: it is neither "
+			       "close to CLOCK_REALTIME nor ahead by the "
+			       "kernel's TAI offset; set the local clock and "
+			       "the TAI offset (chrony, ntpd), or use vmclock"
+			     : ": its driver is not one whose timescale is "
+			       "known");
+	else
+		paraclock_ptp_explain(&phc->ptp, error, sample, buf, size);
+}
+
+const struct paraclock_backend paraclock_backend_phc = {
+	.size = sizeof(struct paraclock_backend),
+	.name = "phc",
+	.quality = QUALITY,
+	.open = phc_open,
+	.get_time = phc_get_time,
+	.settle = phc_settle,
+	.explain = phc_explain,
+	.close = phc_close,
+};

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* On which timescale a PTP clock of a paravirtual driver counts. */
+#ifndef PHC_SCALE_H
+#define PHC_SCALE_H
+
+#include <stdbool.h>
+
+#include "ptp.h"
+
+/* What a device's name says of it. */
+struct phc_kind {
+	bool paravirtual; /* to be taken without being named */
+	bool measured;	  /* it varies with the kernel: measure it */
+	uint8_t timescale;
+};
+
+void phc_kind_of(const char *name, struct phc_kind *ret_kind);
+
+/*
+ * The timescale of a device where it is measured: UTC, TAI or UNKNOWN. memory
+ * is 0 at first, and then this function's own; threads may share it.
+ */
+uint8_t phc_measure(uint64_t *memory, const struct ptp_pair *pair);
+
+#endif

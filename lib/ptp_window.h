@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* One measurement of a PTP hardware clock: between ptp_read.c, which makes it,
+ * and ptp_pair.c, which makes a pair of it. */
+#ifndef PTP_WINDOW_H
+#define PTP_WINDOW_H
+
+#include "ptp.h"
+
+/* The longest series of readings. */
+#define PTP_READINGS_MAX 4
+
+enum ptp_way {
+	PTP_WAY_PRECISE,
+	PTP_WAY_EXTENDED_RAW,
+	PTP_WAY_EXTENDED_REALTIME,
+	PTP_WAY_SANDWICH,
+	PTP_WAYS,
+};
+
+/* A time of the device's, and of a clock before and after it: ns, or ticks
+ * in a sandwich. */
+struct ptp_reading {
+	int64_t before;
+	int64_t host;
+	int64_t after;
+};
+
+/* Everything of one measurement. */
+struct ptp_window {
+	struct paraclock_snapshot begin;
+	struct paraclock_snapshot end;
+	enum ptp_way way;
+	unsigned int n;
+	struct ptp_reading reading[PTP_READINGS_MAX];
+};
+
+/* -EAGAIN: a clock stepped, try again; -EPROTO: not what was asked for. */
+int paraclock_ptp_evaluate(const struct ptp_window *w,
+			   struct ptp_pair *ret_pair);
+
+#endif

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/* kvm-pairing in ring 0: pairs, and what is none. */
+
+#include "fake_pairing.h"
+
+static struct paraclock *open_good(void)
+{
+	struct paraclock *clk = NULL;
+
+	assert_int_equal(open_pairing(&clk, NULL, NULL, 0), 0);
+	return clk;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	host_init();
+	return 0;
+}
+
+static void check_foreign(struct paraclock *clk)
+{
+	struct paraclock_sample sample;
+	char text[256];
+
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.valid, 0);
+	assert_int_equal(sample.reason, PARACLOCK_REASON_COUNTER);
+	assert_int_equal(sample.host_ns, HOST_NS);
+	assert_int_equal(sample.pair_error_ns, PARACLOCK_ERROR_UNKNOWN);
+	assert_int_equal(paraclock_explain(clk, 0, &sample, text, sizeof(text)),
+			 0);
+	assert_non_null(strstr(text, "in step"));
+}
+
+/* Twice wrong and then right is right; three times is not our counter. */
+static void check_off(struct paraclock *clk, int64_t off)
+{
+	struct paraclock_sample sample;
+
+	host.tsc_off = off;
+	host.off_times = 2;
+	host.calls = 0;
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	assert_int_equal(host.calls, 3);
+	host.off_times = 3;
+	check_foreign(clk);
+	assert_int_equal(host.calls, 6);
+}
+
+static void a_counter_from_outside_of_the_call_is_not_ours(void **state)
+{
+	static const int64_t offs[] = { -40, 3001, INT64_MIN, 1000000000 };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_LEN(offs); i++) {
+		struct paraclock *clk;
+
+		host_init();
+		if (i % 2)
+			ENV.counter_id = PARACLOCK_COUNTER_ARM_VCNT;
+		clk = open_good();
+		check_off(clk, offs[i / 2]);
+		paraclock_close(clk);
+	}
+}
+
+static void the_ends_of_the_call_are_within_it(void **state)
+{
+	static const int64_t offs[] = { -39, 0, 3000 };
+	struct paraclock *clk = open_good();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(offs); i++) {
+		struct paraclock_sample sample;
+
+		host.tsc_off = offs[i];
+		host.off_times = 1;
+		host.calls = 0;
+		assert_int_equal(paraclock_read(clk, &sample), 0);
+		assert_int_equal(sample.valid, 1);
+		assert_int_equal(host.calls, 1);
+	}
+	paraclock_close(clk);
+}
+
+static void a_host_may_fail_and_come_back(void **state)
+{
+	struct paraclock_sample sample, before;
+	struct paraclock *clk = open_good();
+	char text[256];
+
+	(void)state;
+	host.code = (uint64_t)-95;
+	memset(&sample, 0xa5, sizeof(sample));
+	before = sample;
+	assert_int_equal(paraclock_read(clk, &sample), -EOPNOTSUPP);
+	assert_memory_equal(&sample, &before, sizeof(sample));
+	assert_int_equal(paraclock_explain(clk, -EOPNOTSUPP, NULL, text,
+					   sizeof(text)),
+			 0);
+	assert_non_null(strstr(text, "the host gives no pair"));
+	host.code = 0;
+	check_pair(clk, HOST_NS);
+	paraclock_close(clk);
+}
+
+/* Each call under way has a result of its own; the 65th has none. */
+static void reads_within_reads_do_not_mix(void **state)
+{
+	struct paraclock *clk = open_good();
+	struct paraclock_sample sample;
+
+	(void)state;
+	host.nested = clk;
+	host.depths = 63;
+	/* Each nested call is one within another, so its time is in it. */
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	assert_int_equal(host.busy, 0);
+	host.depths = 64;
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(host.busy, 1);
+	host.nested = NULL;
+	check_pair(clk, HOST_NS);
+	paraclock_close(clk);
+}
+
+static void in_ring_0_a_device_is_a_ptp_clock(void **state)
+{
+	struct paraclock *clk = UNTOUCHED;
+	char detail[256];
+
+	(void)state;
+	assert_int_equal(open_pairing(&clk, "/dev/ptp0", detail,
+				      sizeof(detail)),
+			 -EOPNOTSUPP);
+	assert_ptr_equal(clk, UNTOUCHED);
+	assert_non_null(strstr(detail, "PTP clocks"));
+	assert_int_equal(host.calls, 0);
+}
+
+#define TEST(name, f)                      \
+	{                                  \
+		name, f, setup, NULL, NULL \
+	}
+
+static const struct CMUnitTest tests[] = {
+	TEST("a counter from outside of the call is not ours",
+	     a_counter_from_outside_of_the_call_is_not_ours),
+	TEST("the ends of the call are within it",
+	     the_ends_of_the_call_are_within_it),
+	TEST("a host may fail and come back", a_host_may_fail_and_come_back),
+	TEST("reads within reads do not mix", reads_within_reads_do_not_mix),
+	TEST("in ring 0 a device is a PTP clock",
+	     in_ring_0_a_device_is_a_ptp_clock),
+};
+
+int main(void)
+{
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -5,7 +5,9 @@ JSON keys, exit codes. Usage: check_cli.py PARACLOCK"""
 import json
 import os
 import pathlib
+import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -21,7 +23,18 @@ BACKEND_KEYS = ["name", "available", "valid", "reason", "timescale",
                 "marker_class", "local", "quality", "detail"]
 READ_KEYS = ["backend", "host_ns", "host_tsc", "valid", "reason", "timescale",
              "counter", "pair_error_ns", "clock_error_ns", "disruption",
-             "marker_class", "leap", "tai_offset_sec"]
+             "marker_class", "leap", "tai_offset_sec", "local"]
+CROSS_KEYS = READ_KEYS + [
+    "realtime_ns", "monotonic_ns", "monotonic_raw_ns", "boottime_ns",
+    "uncertainty_ns", "clocksource", "tai_ns", "offset_ns", "rate_ppm",
+    "rate_ppm_bound", "clock_was_set_seq", "clocksource_changed_seq"]
+CLOCKS = {"realtime_ns": time.CLOCK_REALTIME,
+          "monotonic_ns": time.CLOCK_MONOTONIC,
+          "monotonic_raw_ns": time.CLOCK_MONOTONIC_RAW,
+          "boottime_ns": time.CLOCK_BOOTTIME}
+CLOCKSOURCE = ("/sys/devices/system/clocksource/clocksource0/"
+               "current_clocksource")
+SEC = 10**9
 
 
 def run(*args, env=None, **more):
@@ -47,10 +60,37 @@ def pvclock(version=2, tsc=1000, ns=5000, mul=1 << 31, shift=1, flags=1):
     return struct.pack("<IIQQIbBxx", version, 0, tsc, ns, mul, shift, flags)
 
 
-def vmclock(size=4096, status_=2, marker=0xfedcba9876543210, counter=1):
+UTC, TAI, MONOTONIC = range(3)
+
+
+def vmclock(size=4096, status_=2, marker=0xfedcba9876543210, counter=1,
+            time_type=TAI, flags=1, at=(1000, 1700000000 * SEC), seq=4,
+            hz=None, leap=0):
+    """The page says that its clock was at[1] ns at counter value at[0]."""
+    period = (2**93 // hz) if hz else 9903520314283042199
     return struct.pack("<IIHBBIQQ2xBBhBBQQQQQQQQQ", 0x4b4c4356, size, 1,
-                       counter, 1, 4, marker, 1, status_, 0, 37, 0, 29, 1000,
-                       9903520314283042199, 0, 0, 1700000000, 0, 0, 0, 0)
+                       counter, time_type, seq, marker, flags, status_, 0, 37,
+                       leap, 29, at[0], period, 0, 0, at[1] // SEC,
+                       at[1] % SEC * 2**64 // SEC, 0, 0, 0)
+
+
+def on_terminal(*args, env=None):
+    """What a terminal of 24 lines would show."""
+    master, slave = pty.openpty()
+    with subprocess.Popen([TOOL, *args], stdout=slave, stderr=slave,
+                          stdin=subprocess.DEVNULL,
+                          env={**os.environ, "TERM": "xterm",
+                               **(env or {})}) as tool:
+        os.close(slave)
+        shown = b""
+        while select.select([master], [], [], 60)[0]:
+            try:
+                shown += os.read(master, 65536)
+            except OSError:  # The other end is closed.
+                break
+        tool.wait(timeout=60)
+    os.close(master)
+    return shown.decode().replace("\r\n", "\n")
 
 
 class Page:
@@ -83,6 +123,16 @@ class Status(unittest.TestCase):
         local = [b["name"] for b in got["backends"] if b["local"]]
         self.assertIn("tsc", local)
         self.assertNotIn(got["chosen"], local)
+        if got["chosen"]:
+            read = objects(run("read", "--json"))[0]
+            self.assertFalse(read["local"])
+
+    def test_every_source_of_the_build_is_listed(self):
+        names = [b["name"] for b in status()["backends"]]
+        self.assertEqual(len(names), len(set(names)))
+        for name in ("kvmclock", "kvm-pairing", "kvm-host", "hyperv",
+                     "vmclock", "phc", "tsc"):
+            self.assertIn(name, names)
 
     def test_an_absent_source_has_a_reason_to_show(self):
         for backend in status()["backends"]:
@@ -104,9 +154,38 @@ class Read(unittest.TestCase):
             self.assertEqual(line["timescale"], "utc-maybe-smeared")
             self.assertIsNone(line["clock_error_ns"])
             self.assertIsNone(line["leap"])
+            self.assertTrue(line["local"])
             self.assertLess(abs(line["host_ns"] / 1e9 - time.time()), 5)
         valid = all(line["valid"] for line in got)
         self.assertEqual(result.returncode, 0 if valid else 3)
+
+    def test_a_local_source_says_so_in_each_line(self):
+        for name in ("tsc", "kvm-host"):
+            if not available(name):
+                continue
+            result = run("read", "-b", name, "-n", "2", "-i", "0")
+            lines = result.stdout.splitlines()
+            self.assertEqual(len(lines), 2)
+            for line in lines:
+                self.assertTrue(line.endswith("LOCAL"), line)
+            self.assertTrue(
+                objects(run("read", "-b", name, "--json"))[0]["local"])
+
+    def test_a_hosts_clock_is_not_local(self):
+        page = Page(vmclock(counter=255).ljust(4096, b"\0"))
+        got = objects(run("read", "-b", "vmclock", "-d", page.path, "--json"))
+        self.assertFalse(got[0]["local"])
+        result = run("read", "-b", "vmclock", "-d", page.path)
+        self.assertNotIn("LOCAL", result.stdout)
+
+    def test_a_terminal_gets_a_header_and_one_remark(self):
+        shown = on_terminal("read", "-b", "tsc", "-n", "50", "-i", "0")
+        self.assertEqual(shown.count("HOST_NS"), 3)
+        self.assertEqual(shown.count("LOCAL:"), 1)
+        self.assertEqual(shown.count("  LOCAL\n"), 50)
+        self.assertIn("\x1b", shown)
+        shown = on_terminal("read", "-b", "tsc", env={"NO_COLOR": "1"})
+        self.assertNotIn("\x1b", shown)
 
     def test_kvmclock_keeps_the_rate_of_the_raw_clock(self):
         if not available("kvmclock"):
@@ -173,6 +252,245 @@ class Read(unittest.TestCase):
         self.assertEqual(got["marker_class"], "authoritative")
 
 
+def hide_clocksource(name, *args):
+    """Run the tool where the kernel's clocksource seems to be another one;
+    None if a mount of one's own cannot be had."""
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(name + "\n")
+        file.flush()
+        command = ["unshare", "-m", "sh", "-c",
+                   'mount --bind "$0" "$1" || exit 99; shift; exec "$@"',
+                   file.name, CLOCKSOURCE, TOOL, *args]
+        try:
+            result = subprocess.run(command, capture_output=True, text=True,
+                                    timeout=60, check=False)
+        except FileNotFoundError:
+            return None
+    seems = result.returncode != 99 and "unshare" not in result.stderr
+    return result if seems else None
+
+
+class Cross(unittest.TestCase):
+    def setUp(self):
+        if not os.path.exists(CLOCKSOURCE):
+            self.skipTest("no clocksource in sysfs")
+        source = pathlib.Path(CLOCKSOURCE).read_text().strip()
+        if source not in ("tsc", "kvm-clock", "arch_sys_counter",
+                          "hyperv_clocksource_tsc_page"):
+            self.skipTest("the kernel's clocksource is " + source)
+        self.local = objects(run("read", "-b", "tsc", "--json"))[0]
+        if not self.local["valid"]:
+            self.skipTest("tsc is not valid here: " + self.local["reason"])
+
+    def page(self, ahead_ns, **more):
+        """A vmclock whose time is CLOCK_REALTIME's and ahead_ns."""
+        at = (self.local["host_tsc"], self.local["host_ns"] + ahead_ns)
+        counter = {"arm-vcnt": 0, "x86-tsc": 1}[self.local["counter"]]
+        return Page(vmclock(at=at, counter=counter,
+                            hz=status()["counter"]["hz"],
+                            **more).ljust(4096, b"\0"))
+
+    def cross(self, page, *args):
+        return run("cross", "-b", "vmclock", "-d", page.path, "--json", *args)
+
+    def test_the_object_of_read_and_the_local_clocks(self):
+        before = {k: time.clock_gettime_ns(c) for k, c in CLOCKS.items()}
+        result = run("cross", "-b", "tsc", "-n", "3", "-i", "0.01", "--json")
+        after = {k: time.clock_gettime_ns(c) for k, c in CLOCKS.items()}
+        got = objects(result)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(len(got), 3)
+        for line in got:
+            self.assertEqual(list(line), CROSS_KEYS)
+            self.assertTrue(line["valid"] and line["local"])
+            self.assertGreater(line["uncertainty_ns"], 0)
+            self.assertEqual(line["clocksource"], status()["clocksource"])
+            for key in CLOCKS:
+                if key != "realtime_ns":  # It may be set meanwhile.
+                    self.assertGreater(line[key], before[key], key)
+                    self.assertLess(line[key], after[key], key)
+            self.assertLess(
+                abs(line["offset_ns"]),
+                line["uncertainty_ns"] + line["pair_error_ns"] + 1)
+            self.assertEqual(line["offset_ns"],
+                             line["host_ns"] - line["realtime_ns"])
+            if line["tai_ns"] is not None:
+                self.assertEqual((line["tai_ns"] - line["realtime_ns"]) % SEC,
+                                 0)
+
+    def test_the_rate_is_known_from_the_second_line_on(self):
+        got = objects(run("cross", "-b", "tsc", "-n", "3", "-i", "0.05",
+                          "--json"))
+        self.assertIsNone(got[0]["rate_ppm"])
+        self.assertIsNone(got[0]["rate_ppm_bound"])
+        for line in got[1:]:
+            host = line["host_ns"] - got[0]["host_ns"]
+            raw = line["monotonic_raw_ns"] - got[0]["monotonic_raw_ns"]
+            self.assertAlmostEqual(line["rate_ppm"],
+                                   (host - raw) / raw * 1e6, 3)
+            self.assertGreater(line["rate_ppm_bound"], 0)
+
+    def test_kvmclock_runs_at_a_constant_rate(self):
+        if not available("kvmclock"):
+            self.skipTest("no kvmclock page here")
+        result = run("cross", "-b", "kvmclock", "-n", "100", "-i", "0.01",
+                     "--json")
+        got = objects(result)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(len(got), 100)
+        for line in got:
+            self.assertTrue(line["valid"])
+            self.assertFalse(line["local"])
+            self.assertGreater(line["uncertainty_ns"], 0)
+            # Since the start of the host: no offset to a date.
+            self.assertIsNone(line["offset_ns"])
+        if len({line["disruption"] for line in got}) > 1:
+            self.skipTest("the machine was disrupted meanwhile")
+        raw = [line["monotonic_raw_ns"] - got[0]["monotonic_raw_ns"]
+               for line in got]
+        ahead = [line["host_ns"] - got[0]["host_ns"] - r
+                 for line, r in zip(got, raw)]
+        mean_raw, mean_ahead = sum(raw) / 100, sum(ahead) / 100
+        rate = (sum((r - mean_raw) * (a - mean_ahead)
+                    for r, a in zip(raw, ahead)) /
+                sum((r - mean_raw)**2 for r in raw))
+        widest = max(line["uncertainty_ns"] for line in got)
+        for r, a in zip(raw, ahead):
+            self.assertLessEqual(
+                abs(a - mean_ahead - rate * (r - mean_raw)), max(60, widest))
+
+    def test_the_offset_of_utc_and_tai_to_the_local_clock(self):
+        # To within 50 ms: the page's rate is right to some ppm only.
+        for what, ahead_sec, more, want_sec in (
+                ("UTC", 5, {"time_type": UTC}, 5),
+                ("UTC behind", -5, {"time_type": UTC}, -5),
+                ("TAI with its offset", 37, {"time_type": TAI}, 0),
+                ("monotonic", 0, {"time_type": MONOTONIC}, None)):
+            page = self.page(ahead_sec * SEC, **more)
+            result = self.cross(page)
+            got = objects(result)[0]
+            self.assertEqual(result.returncode, 0, (what, result.stderr))
+            self.assertTrue(got["valid"], what)
+            if want_sec is None:
+                self.assertIsNone(got["offset_ns"], what)
+            else:
+                self.assertLess(abs(got["offset_ns"] - want_sec * SEC),
+                                SEC // 20, what)
+            self.assertIsNotNone(got["realtime_ns"], what)
+
+    def test_tai_without_an_offset_is_held_against_the_kernels(self):
+        got = objects(self.cross(self.page(37 * SEC, flags=0)))[0]
+        self.assertIsNone(got["tai_offset_sec"])
+        if got["tai_ns"] is None:
+            self.assertIsNone(got["offset_ns"])
+        else:
+            self.assertEqual(got["offset_ns"], got["host_ns"] - got["tai_ns"])
+
+    def test_inside_a_leap_second_no_offset_is_made_up(self):
+        # It is one second long, and begins with the page's reference point.
+        page = self.page(-(self.local["host_ns"] % SEC), time_type=UTC, leap=3)
+        got = objects(self.cross(page))[0]
+        if not got["valid"]:
+            self.skipTest("a second was over before the page was read")
+        self.assertEqual(got["leap"], "pos")
+        self.assertIsNotNone(got["realtime_ns"])
+        self.assertIsNone(got["offset_ns"])
+
+    def test_not_valid_has_no_local_clocks_and_is_exit_3(self):
+        result = self.cross(self.page(0, status_=0))
+        got = objects(result)[0]
+        self.assertEqual(result.returncode, 3)
+        self.assertEqual(list(got), CROSS_KEYS)
+        self.assertEqual(got["reason"], "status")
+        for key in (*CLOCKS, "uncertainty_ns", "tai_ns", "offset_ns",
+                    "rate_ppm", "rate_ppm_bound"):
+            self.assertIsNone(got[key], key)
+
+    def test_after_a_disruption_the_series_goes_on_with_a_new_rate(self):
+        page = self.page(0, time_type=UTC)
+        with subprocess.Popen([TOOL, "cross", "-b", "vmclock", "-d", page.path,
+                               "-n", "20", "-i", "0.02", "--json"], text=True,
+                              stdout=subprocess.PIPE) as tool:
+            lines = [tool.stdout.readline(), tool.stdout.readline()]
+            for offset, value in ((12, b"\5"), (16, b"\xff"), (12, b"\6")):
+                os.pwrite(page.file.fileno(), value, offset)
+            lines += tool.stdout
+        got = [json.loads(line) for line in lines]
+        self.assertEqual(tool.returncode, 0)
+        self.assertEqual(len(got), 20)
+        self.assertEqual({line["disruption"] for line in got}, {1, 2})
+        epoch = None
+        for line in got:
+            self.assertTrue(line["valid"])
+            self.assertEqual(line["rate_ppm"] is None,
+                             line["disruption"] != epoch)
+            epoch = line["disruption"]
+
+    def test_a_page_that_stays_mid_update_is_exit_1_and_one_line(self):
+        page = self.page(0, seq=5)
+        start = time.monotonic()
+        result = self.cross(page)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        self.assertLess(time.monotonic() - start, 10)
+
+    def test_another_clocksource_is_exit_1_and_named(self):
+        result = hide_clocksource("hpet", "cross", "-b", "tsc")
+        if result is None:
+            self.skipTest("no mounts of one's own here")
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        self.assertIn("hpet", result.stderr)
+
+    def test_a_table_into_a_pipe_has_lines_only(self):
+        result = run("cross", "-b", "tsc", "-n", "2", "-i", "0")
+        lines = result.stdout.splitlines()
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(len(lines), 2, result.stdout)
+        for line in lines:
+            self.assertTrue(line.startswith("ok "), line)
+            self.assertTrue(line.endswith("LOCAL"), line)
+        self.assertNotIn("\x1b", result.stdout)
+
+    def test_columns_stand_under_the_header(self):
+        shown = on_terminal("cross", "-b", "tsc", "-n", "3", "-i", "0.01",
+                            env={"NO_COLOR": "1"}).splitlines()
+        header = [i for i, line in enumerate(shown) if "HOST_NS" in line]
+        self.assertEqual(len(header), 1)
+        names = shown[header[0]].split()
+        self.assertEqual(names[0], "STATE")
+        for row in shown[header[0] + 1:]:
+            self.assertEqual(len(row.split()), len(names) + 1, row)
+            for name in ("HOST_NS", "OFFSET_NS", "UNCERT_NS", "EPOCH"):
+                end = shown[header[0]].index(name) + len(name)
+                self.assertRegex(row[end - 1:end + 1], r"^[-0-9](\s|$)", row)
+
+    def test_what_the_user_got_wrong_is_exit_2(self):
+        for args in (("-n", "0"), ("-i", "x"), ("-d", "/dev/null"), ("x",),
+                     ("-b", "sundial")):
+            result = run("cross", *args)
+            self.assertEqual(result.returncode, 2, args)
+            self.assertEqual(result.stdout, "", args)
+            self.assertEqual(len(result.stderr.splitlines()), 1, args)
+
+    def test_a_closed_pipe_is_no_endless_loop(self):
+        reader = subprocess.Popen([TOOL, "cross", "-b", "tsc", "-n", "1000000",
+                                   "-i", "0"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL)
+        reader.stdout.readline()
+        reader.stdout.close()
+        self.assertNotEqual(reader.wait(timeout=20), 0)
+
+    def test_a_full_disk_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([TOOL, "cross", "-b", "tsc", "--json"],
+                                    stdout=full, stderr=subprocess.PIPE,
+                                    timeout=20, check=False)
+        self.assertEqual(result.returncode, 1)
+
+
 class Decode(unittest.TestCase):
     def decode(self, kind, data, counter):
         page = Page(data)
@@ -184,6 +502,7 @@ class Decode(unittest.TestCase):
         self.assertEqual(list(got), READ_KEYS)
         self.assertEqual((got["backend"], got["host_ns"], got["host_tsc"]),
                          ("kvmclock", 7000, 3000))
+        self.assertFalse(got["local"])
         self.assertEqual(got["disruption"], 0)
         self.assertTrue(got["valid"])
 
@@ -245,10 +564,20 @@ class Watch(unittest.TestCase):
 
 class Help(unittest.TestCase):
     def test_every_subcommand_teaches(self):
-        for name in ("status", "read", "decode", "watch", "bench"):
+        for name in ("status", "read", "cross", "decode", "watch", "bench"):
             result = run(name, "--help")
             self.assertEqual(result.returncode, 0, name)
             self.assertRegex(result.stdout.lower(), "example")
+            self.assertEqual(run("help", name).stdout, result.stdout)
+
+    def test_help_alone_lists_and_does_not_guess(self):
+        result = run("help")
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(result.stdout, run("--help").stdout)
+        for args in (("help", "no-such"), ("help", "read", "more")):
+            result = run(*args)
+            self.assertEqual(result.returncode, 2, args)
+            self.assertEqual(result.stdout, "", args)
 
     def test_the_version_is_the_projects(self):
         source = pathlib.Path(__file__).parent.parent / "CMakeLists.txt"

@@ -105,6 +105,12 @@ void json_put_u64(struct json *json, const char *key, uint64_t value)
 	printf("%" PRIu64, value);
 }
 
+void json_put_double(struct json *json, const char *key, double value)
+{
+	begin_value(json, key);
+	printf("%.6f", value);
+}
+
 void json_put_text(struct json *json, const char *key, const char *value)
 {
 	begin_value(json, key);

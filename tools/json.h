@@ -25,6 +25,8 @@ void json_put_null(struct json *json, const char *key);
 void json_put_bool(struct json *json, const char *key, bool value);
 void json_put_s64(struct json *json, const char *key, int64_t value);
 void json_put_u64(struct json *json, const char *key, uint64_t value);
+/* A fraction, to the 6th place; finite. */
+void json_put_double(struct json *json, const char *key, double value);
 /* NULL and text that cannot be had are null. */
 void json_put_text(struct json *json, const char *key, const char *value);
 

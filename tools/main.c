@@ -16,7 +16,8 @@ struct command {
 
 static const struct command commands[] = {
 	{ "status", cmd_status }, { "read", cmd_read },
-	{ "decode", cmd_decode }, { "watch", cmd_watch },
+	{ "cross", cmd_cross },	  { "decode", cmd_decode },
+	{ "watch", cmd_watch },
 #ifdef PARACLOCK_HAS_BENCH
 	{ "bench", cmd_bench },
 #endif
@@ -31,13 +32,15 @@ static const char doc[] =
 	"           (this is what 'paraclock' alone does, or\n"
 	"           with nothing but --json)\n"
 	"  read     read a clock, once or periodically\n"
+	"  cross    read a clock together with this machine's own clocks\n"
 	"  decode   say what a saved page means at a counter value\n"
 	"  watch    follow a clock: validity, rate, disruptions\n"
 #ifdef PARACLOCK_HAS_BENCH
 	"  bench    measure what a read costs\n"
 #endif
 	"\n"
-	"'paraclock COMMAND --help' explains each.\n"
+	"'paraclock COMMAND --help' or 'paraclock help COMMAND' explains "
+	"each.\n"
 	"\v"
 	"Exit status:\n"
 	"  0  every reading was valid\n"
@@ -48,7 +51,8 @@ static const char doc[] =
 	"Examples:\n"
 	"  paraclock\n"
 	"  paraclock read -n 10 -i 0.1\n"
-	"  paraclock read --json | jq .host_ns";
+	"  paraclock read --json | jq .host_ns\n"
+	"  paraclock cross -n 100 --json > cross.json";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -93,13 +97,38 @@ static int run(const struct command *command, int argc, char **argv)
 	return ret;
 }
 
+static const struct argp argp = {
+	.parser = parse,
+	.args_doc = "[COMMAND [OPTION...]]",
+	.doc = doc,
+};
+
+static int complain(const char *name)
+{
+	warnx("%s: no such command; see 'paraclock --help'", name);
+	return STATUS_USAGE;
+}
+
+/* 'paraclock help COMMAND' is 'paraclock COMMAND --help'. */
+static int cmd_help(int argc, char **argv)
+{
+	char self[] = "paraclock", option[] = "--help";
+	char *arguments[] = { self, option, NULL };
+	const struct command *command;
+
+	if (argc > 2) {
+		warnx("%s: not expected here; see 'paraclock --help'", argv[2]);
+		return STATUS_USAGE;
+	}
+	/* Prints it, and exits. */
+	if (argc < 2 || argv[1][0] == '-')
+		return args_parse(&argp, 2, arguments, NULL);
+	command = find_command(argv[1]);
+	return command ? run(command, 2, arguments) : complain(argv[1]);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.parser = parse,
-		.args_doc = "[COMMAND [OPTION...]]",
-		.doc = doc,
-	};
 	char self[] = "paraclock", fallback[] = "status";
 	char *no_arguments[] = { fallback, NULL };
 	const struct command *command;
@@ -112,12 +141,12 @@ int main(int argc, char **argv)
 	argp_program_version_hook = print_version;
 	program_invocation_short_name = (char *)(uintptr_t) "paraclock";
 
+	if (argc > 1 && strcmp(argv[1], "help") == 0)
+		return cmd_help(argc - 1, argv + 1);
 	if (argc > 1 && argv[1][0] != '-') {
 		command = find_command(argv[1]);
-		if (command)
-			return run(command, argc - 1, argv + 1);
-		warnx("%s: no such command; see 'paraclock --help'", argv[1]);
-		return STATUS_USAGE;
+		return command ? run(command, argc - 1, argv + 1)
+			       : complain(argv[1]);
 	}
 	/* The one option of status: 'paraclock' alone is that. */
 	if (argc > 1 && strcmp(argv[1], "--json") == 0)

@@ -11,7 +11,8 @@
 
 #include "tools.h"
 
-#define WIDTH_DEFAULT 80U
+#define WIDTH_DEFAULT  80U
+#define HEIGHT_DEFAULT 24U
 /* Narrower than this nothing is readable: let the terminal wrap. */
 #define WIDTH_MIN 40U
 
@@ -58,6 +59,11 @@ bool output_has_colour(void)
 	       term[0] && strcmp(term, "dumb") != 0;
 }
 
+const char *output_style(const char *style)
+{
+	return output_has_colour() ? style : "";
+}
+
 unsigned int output_width(void)
 {
 	struct winsize size;
@@ -65,6 +71,17 @@ unsigned int output_width(void)
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
 		return WIDTH_DEFAULT;
 	return size.ws_col > WIDTH_MIN ? size.ws_col : WIDTH_MIN;
+}
+
+unsigned int output_height(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO))
+		return 0;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row)
+		return HEIGHT_DEFAULT;
+	return size.ws_row;
 }
 
 size_t wrap_length(const char *text, size_t width)

@@ -15,34 +15,40 @@ static void json_error_ns(struct json *json, const char *key, uint64_t error_ns)
 		json_put_u64(json, key, error_ns);
 }
 
+void sample_put_json(struct json *json, const char *backend,
+		     const struct paraclock_sample *sample)
+{
+	json_put_text(json, "backend", backend);
+	json_put_s64(json, "host_ns", sample->host_ns);
+	json_put_u64(json, "host_tsc", sample->host_tsc);
+	json_put_bool(json, "valid", sample->valid);
+	json_put_text(json, "reason", sample_state(sample));
+	json_put_text(json, "timescale",
+		      paraclock_timescale_name(sample->timescale));
+	json_put_text(json, "counter", paraclock_counter_name(sample->counter));
+	json_error_ns(json, "pair_error_ns", sample->pair_error_ns);
+	json_error_ns(json, "clock_error_ns", sample->clock_error_ns);
+	json_put_u64(json, "disruption", sample->disruption);
+	json_put_text(json, "marker_class",
+		      paraclock_marker_class_name(sample->marker_class));
+	if (sample->leap == PARACLOCK_LEAP_UNKNOWN)
+		json_put_null(json, "leap");
+	else
+		json_put_text(json, "leap", paraclock_leap_name(sample->leap));
+	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
+		json_put_s64(json, "tai_offset_sec", sample->tai_offset_sec);
+	else
+		json_put_null(json, "tai_offset_sec");
+	json_put_bool(json, "local", sample->flags & PARACLOCK_FLAG_LOCAL);
+}
+
 int sample_print_json(const char *backend,
 		      const struct paraclock_sample *sample)
 {
 	struct json json = { 0 };
 
 	json_begin(&json, NULL, '{');
-	json_put_text(&json, "backend", backend);
-	json_put_s64(&json, "host_ns", sample->host_ns);
-	json_put_u64(&json, "host_tsc", sample->host_tsc);
-	json_put_bool(&json, "valid", sample->valid);
-	json_put_text(&json, "reason", sample_state(sample));
-	json_put_text(&json, "timescale",
-		      paraclock_timescale_name(sample->timescale));
-	json_put_text(&json, "counter",
-		      paraclock_counter_name(sample->counter));
-	json_error_ns(&json, "pair_error_ns", sample->pair_error_ns);
-	json_error_ns(&json, "clock_error_ns", sample->clock_error_ns);
-	json_put_u64(&json, "disruption", sample->disruption);
-	json_put_text(&json, "marker_class",
-		      paraclock_marker_class_name(sample->marker_class));
-	if (sample->leap == PARACLOCK_LEAP_UNKNOWN)
-		json_put_null(&json, "leap");
-	else
-		json_put_text(&json, "leap", paraclock_leap_name(sample->leap));
-	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
-		json_put_s64(&json, "tai_offset_sec", sample->tai_offset_sec);
-	else
-		json_put_null(&json, "tai_offset_sec");
+	sample_put_json(&json, backend, sample);
 	json_end(&json, '}');
 	return json_finish(&json);
 }
@@ -52,6 +58,27 @@ const char *sample_state(const struct paraclock_sample *sample)
 	return paraclock_reason_name(sample->valid
 					     ? (unsigned int)PARACLOCK_REASON_OK
 					     : sample->reason);
+}
+
+void sample_print_state(const struct paraclock_sample *sample)
+{
+	printf("%s%-11s%s",
+	       output_style(sample->valid ? STYLE_GREEN : STYLE_YELLOW),
+	       sample_state(sample), output_style(STYLE_RESET));
+}
+
+void sample_end_line(const struct paraclock_sample *sample)
+{
+	puts(sample->flags & PARACLOCK_FLAG_LOCAL ? "  LOCAL" : "");
+}
+
+int64_t difference_ns(int64_t a, int64_t b)
+{
+	int64_t diff;
+
+	if (__builtin_sub_overflow(a, b, &diff))
+		return a > b ? INT64_MAX : INT64_MIN;
+	return diff;
 }
 
 static bool is_date(const struct paraclock_sample *sample)

@@ -8,12 +8,6 @@
 #include "json.h"
 #include "tools.h"
 
-#define RESET  "\033[0m"
-#define BOLD   "\033[1m"
-#define DIM    "\033[2m"
-#define GREEN  "\033[32m"
-#define YELLOW "\033[33m"
-
 /* Where the sentence about a backend begins. */
 #define INDENT 4U
 
@@ -22,7 +16,6 @@ struct status_view {
 	char chosen[32]; /* empty: none */
 	char why[512];	 /* none is chosen, if so */
 	unsigned int answers;
-	bool colour;
 	unsigned int width;
 	struct json json;
 };
@@ -140,11 +133,6 @@ static int print_json(struct status_view *view)
 
 /* --- for people ----------------------------------------------------------- */
 
-static const char *colour(const struct status_view *view, const char *code)
-{
-	return view->colour ? code : "";
-}
-
 static void print_firmware(const char *name, unsigned int where)
 {
 	static const char *const says[] = {
@@ -181,7 +169,7 @@ static void print_machine(const struct paraclock_machine *machine)
 /* What stands in a backend's row. */
 struct row {
 	char mark;
-	const char *code; /* of its colour */
+	const char *style;
 	char state[48];
 };
 
@@ -189,7 +177,7 @@ static struct row make_row(const struct status_view *view,
 			   const struct paraclock_listing *listing)
 {
 	const struct paraclock_sample *sample = &listing->sample;
-	struct row row = { '-', DIM, "absent" };
+	struct row row = { '-', STYLE_DIM, "absent" };
 
 	if (listing->error == -EACCES) {
 		snprintf(row.state, sizeof(row.state), "no access");
@@ -197,15 +185,15 @@ static struct row make_row(const struct status_view *view,
 		snprintf(row.state, sizeof(row.state), "failed: %s",
 			 paraclock_error_name(listing->error));
 	} else if (!listing->error && !listing->gives_time) {
-		row = (struct row){ '+', GREEN, "markers only" };
+		row = (struct row){ '+', STYLE_GREEN, "markers only" };
 	} else if (!listing->error && !sample->valid) {
-		row = (struct row){ '!', YELLOW, "" };
+		row = (struct row){ '!', STYLE_YELLOW, "" };
 		snprintf(row.state, sizeof(row.state), "not valid: %s",
 			 sample_state(sample));
 	} else if (!listing->error) {
-		row = (struct row){ '+', GREEN, "valid" };
+		row = (struct row){ '+', STYLE_GREEN, "valid" };
 		if (strcmp(view->chosen, listing->name) == 0)
-			row = (struct row){ '*', GREEN, "valid, chosen" };
+			row = (struct row){ '*', STYLE_GREEN, "valid, chosen" };
 		else if (listing->local)
 			snprintf(row.state, sizeof(row.state), "valid, LOCAL");
 	}
@@ -220,11 +208,11 @@ static int print_backend(void *arg, const struct paraclock_listing *listing)
 	bool here = !listing->error;
 
 	view->answers += here;
-	printf("%s%c %-12s %-22s %-18s %s%s\n", colour(view, row.code),
+	printf("%s%c %-12s %-22s %-18s %s%s\n", output_style(row.style),
 	       row.mark, listing->name, row.state,
 	       here ? paraclock_timescale_name(sample->timescale) : "-",
 	       here ? paraclock_marker_class_name(sample->marker_class) : "-",
-	       colour(view, RESET));
+	       output_style(STYLE_RESET));
 	if (!here || !sample->valid)
 		print_wrapped(listing->detail, INDENT, view->width);
 	else if (listing->local)
@@ -237,8 +225,9 @@ static int print_backend(void *arg, const struct paraclock_listing *listing)
 static int print_table(struct status_view *view)
 {
 	print_machine(&view->machine);
-	printf("\n%s  %-12s %-22s %-18s %s%s\n", colour(view, BOLD), "BACKEND",
-	       "STATE", "TIMESCALE", "MARKERS", colour(view, RESET));
+	printf("\n%s  %-12s %-22s %-18s %s%s\n", output_style(STYLE_BOLD),
+	       "BACKEND", "STATE", "TIMESCALE", "MARKERS",
+	       output_style(STYLE_RESET));
 	paraclock_list(NULL, print_backend, view);
 	putchar('\n');
 	if (!view->chosen[0]) {
@@ -266,7 +255,6 @@ int cmd_status(int argc, char **argv)
 	/* What cannot be had stays empty, which is printed as unknown. */
 	(void)paraclock_describe_machine(NULL, &view.machine);
 	choose(&view);
-	view.colour = output_has_colour();
 	view.width = output_width();
 	if (json ? print_json(&view) : print_table(&view))
 		return STATUS_FAILED;

@@ -23,6 +23,7 @@ enum status {
 
 /* The subcommands. argv[0] is "paraclock NAME"; each returns enum status. */
 int cmd_bench(int argc, char **argv);
+int cmd_cross(int argc, char **argv);
 int cmd_decode(int argc, char **argv);
 int cmd_read(int argc, char **argv);
 int cmd_status(int argc, char **argv);
@@ -57,13 +58,59 @@ extern const struct argp source_argp;
 /* STATUS_OK and *ret_clk is open; else it has complained. */
 int source_open(const struct source *source, struct paraclock **ret_clk);
 
+/* --- series.c: readings, one after the other ------------------------------ */
+
+/* Zero what is not set. */
+struct series {
+	struct source source;
+	uint64_t count;
+	int64_t interval_ns;
+	bool json;
+	/* The table's, without a newline; on a terminal only. */
+	void (*print_header)(void);
+	/* The series' own: rows printed, and per header (0: no header). */
+	uint64_t rows;
+	unsigned int page;
+	/* What was explained last; it is explained when it changes. */
+	unsigned int explained;
+};
+/* -n, -i and -j of a command whose input is a series, with source_argp as its
+ * first child. */
+error_t series_parse(int key, char *arg, struct argp_state *state);
+
+/* Makes and prints one reading: enum status. @p series as it was handed to
+ * series_run(). */
+typedef int series_read_fn(struct series *series, const struct paraclock *clk);
+/* Open the clock and make the readings; a failure ends it. */
+int series_run(struct series *series, series_read_fn *read_once);
+/* Before a row of the table: what to know of its source, once, and the header
+ * where it is due. @p remark may be NULL. */
+void series_begin_row(struct series *series,
+		      const struct paraclock_sample *sample,
+		      const char *remark);
+/* After it, on stderr, for stdout has one line for each reading: why it is
+ * not valid, when that has changed. */
+void series_end_row(struct series *series, const struct paraclock *clk,
+		    const struct paraclock_sample *sample);
+
 /* --- sample.c: one answer ------------------------------------------------- */
+
+struct json;
 
 /* A line of JSON; *backend as paraclock_backend_name(). */
 int sample_print_json(const char *backend,
 		      const struct paraclock_sample *sample);
+/* The members of that. */
+void sample_put_json(struct json *json, const char *backend,
+		     const struct paraclock_sample *sample);
 /* "ok", or the reason why not. */
 const char *sample_state(const struct paraclock_sample *sample);
+/* The state, padded for a table and coloured. */
+void sample_print_state(const struct paraclock_sample *sample);
+/* What ends a line for people: LOCAL, if it is, and the newline. */
+void sample_end_line(const struct paraclock_sample *sample);
+/* a - b, of any two values; a page's need not be near to each other. */
+int64_t difference_ns(int64_t a, int64_t b);
 /* Date or seconds, without the timescale; @p decimals: 0 or 9, of a date. */
 void sample_format_time(const struct paraclock_sample *sample,
 			unsigned int decimals, char *buf, size_t size);
@@ -78,7 +125,16 @@ int output_flush(void);
 void output_close(void);
 /* Is stdout a terminal that may be coloured? */
 bool output_has_colour(void);
+#define STYLE_RESET  "\033[0m"
+#define STYLE_BOLD   "\033[1m"
+#define STYLE_DIM    "\033[2m"
+#define STYLE_GREEN  "\033[32m"
+#define STYLE_YELLOW "\033[33m"
+/* @p style, or nothing where there is no colour. */
+const char *output_style(const char *style);
 unsigned int output_width(void);
+/* Lines of the terminal; 0: stdout is none. */
+unsigned int output_height(void);
 /* Bytes of @p text that fit a line of @p width, broken at a space. */
 size_t wrap_length(const char *text, size_t width);
 /* Words in lines of the terminal's width. */

@@ -15,16 +15,6 @@ static int64_t now_ns(clockid_t clock)
 	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
 }
 
-/* Of any two values; a page's need not be near to each other. */
-static int64_t difference(int64_t a, int64_t b)
-{
-	int64_t diff;
-
-	if (__builtin_sub_overflow(a, b, &diff))
-		return a > b ? INT64_MAX : INT64_MIN;
-	return diff;
-}
-
 static void count_disruptions(struct track *track, uint64_t epoch)
 {
 	uint64_t count = epoch - track->epoch;
@@ -62,7 +52,7 @@ static void take_gap(struct track *track, const struct track_point *point)
 	int64_t gap_ns = 0;
 
 	if (track->has_last)
-		gap_ns = difference(point->host_ns, track->last.host_ns);
+		gap_ns = difference_ns(point->host_ns, track->last.host_ns);
 	if (gap_ns > track->worst_gap_ns)
 		track->worst_gap_ns = gap_ns;
 	track->last = *point;
@@ -129,8 +119,8 @@ struct track_rate track_rate(const struct track *track, int64_t window_ns)
 	if (raw_ns <= 0)
 		return rate;
 	rate.span_sec = (double)raw_ns / 1e9;
-	rate.ppm = (double)difference(difference(to->host_ns, from->host_ns),
-				      raw_ns) /
+	rate.ppm = (double)difference_ns(
+			   difference_ns(to->host_ns, from->host_ns), raw_ns) /
 		   (double)raw_ns * 1e6;
 	rate.bound_ppm = (double)(to->width_ns + from->width_ns) / 2 /
 			 (double)raw_ns * 1e6;

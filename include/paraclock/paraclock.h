@@ -12,5 +12,6 @@
 #include <paraclock/clock.h>
 #include <paraclock/crosststamp.h>
 #include <paraclock/disruption.h>
+#include <paraclock/timescale.h>
 
 #endif

@@ -3,8 +3,8 @@
 """Write the seeds of the fuzz targets: make_corpus.py [DIRECTORY].
 
 The layouts are those of fuzz_page.h (struct fuzz_input, then two states of a
-page), fuzz_maps.c (sizes of pieces, a release, the text) and flattened device
-trees.
+page), fuzz_maps.c (sizes of pieces, a release, the text), flattened device
+trees, and fuzz_leap_list.c (struct head, then a list or a table).
 """
 
 import os
@@ -208,13 +208,57 @@ def fdt_seeds():
     }
 
 
+def leap_list_seeds():
+    ntp = 2208988800
+    leap = 1483228800
+    end = 1782604800
+    dates = f"#$ {end - 10**7 + ntp}\n#@ {end + ntp}\n"
+    first = "2272060800 10 # 1 Jan 1972\n"
+    three = (f"{1435708800 + ntp} 36 # 1 Jul 2015\n{leap + ntp} 37\n"
+             f"{1767225600 + ntp} 36\n")
+
+    def head(tai_ns, smear=1, kind=0, state=0):
+        return struct.pack("<qBBB5x", tai_ns, smear, state, kind)
+
+    def text(body, *args):
+        return head(*args) + body.encode()
+
+    def table(entries, tai_ns, smear, expires=end, count=None):
+        return head(tai_ns, smear, 1, 3) + \
+            struct.pack("<qqI12x", expires, 0, count or len(entries)) + \
+            b"".join(struct.pack("<qh6x", *entry) for entry in entries)
+
+    sec = 10**9
+    entries = [(1435708800, 36), (leap, 37), (1767225600, 36)]
+    return {
+        "one": text(dates + first + "#h 1 2 3 4 5\n", sec),
+        "no-hash": text(dates + three, (leap + 36) * sec),
+        "sls": text(dates + three, (leap - 500) * sec, 2),
+        "negative": text(dates + three, (1767225600 + 40) * sec, 2),
+        "crlf": text((dates + first).replace("\n", "\r\n"), 10**17),
+        "no-expiry": text(first, 0),
+        "jump": text(dates + first + "2287785600 12\n", 0),
+        "day": text(dates + first + "2287785601 11\n", 0),
+        "digits": text("#@ " + "9" * 30 + "\n", 0),
+        "table": table(entries, (leap + 36) * sec + 5, 1),
+        "table-sls": table(entries, (leap + 30) * sec, 2),
+        "table-negative": table(entries, (1767225600 + 20) * sec, 1),
+        "table-for-ever": table(entries, 9199999999 * sec, 1, 2**63 - 1),
+        "table-never": table(entries, leap * sec, 0, -2**63),
+        "table-wild": table([(2**63 - 1, -2**15), (-2**63, 2**15 - 1)],
+                            2**63 - 1, 2),
+        "table-count": table(entries, leap * sec, 1, end, 2**32 - 1),
+    }
+
+
 def main():
     top = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "corpus")
     for target, seeds in (("fuzz_pvclock", pvclock_seeds()),
                           ("fuzz_hyperv", hyperv_seeds()),
                           ("fuzz_vmclock", vmclock_seeds()),
                           ("fuzz_maps", maps_seeds()),
-                          ("fuzz_fdt", fdt_seeds())):
+                          ("fuzz_fdt", fdt_seeds()),
+                          ("fuzz_leap_list", leap_list_seeds())):
         directory = os.path.join(top, target)
         os.makedirs(directory, exist_ok=True)
         for name, data in seeds.items():

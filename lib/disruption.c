@@ -8,6 +8,7 @@
 
 #include "clock_private.h"
 #include "fixed.h"
+#include "seqword.h"
 
 /* Two lines that differ by more at the new one's base are a jump, ns. */
 #define REBASE_NS 1000
@@ -56,28 +57,6 @@ static bool is_rebase(const struct paraclock_line *from,
 		return true;
 	jump = line_ns(to, at) - line_ns(from, at);
 	return jump > REBASE_NS || jump < -REBASE_NS;
-}
-
-/* The try-flag. A taker in another process is one that this process, forked
- * while it was taken, has inherited: nobody here will ever let go of it. */
-static bool take(struct paraclock *clk)
-{
-	const struct paraclock_env *env = clk->env;
-	uint32_t self = env->process_id ? env->process_id(env->ctx) : 1;
-	uint32_t owner = 0;
-
-	/* Acquire pairs with give()'s release: what the last one wrote. */
-	if (__atomic_compare_exchange_n(&clk->owner, &owner, self, false,
-					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-		return true;
-	return owner != self &&
-	       __atomic_compare_exchange_n(&clk->owner, &owner, self, false,
-					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-
-static void give(struct paraclock *clk)
-{
-	__atomic_store_n(&clk->owner, 0, __ATOMIC_RELEASE);
 }
 
 static bool marker_moved(const struct paraclock *clk,
@@ -198,10 +177,10 @@ int paraclock_notice(struct paraclock *clk, struct observation *obs,
 {
 	int ret;
 
-	if (!take(clk))
+	if (!flag_take(&clk->owner, clk->env))
 		return 1;
 	ret = notice_owned(clk, obs, ret_now);
-	give(clk);
+	flag_give(&clk->owner);
 	return ret;
 }
 
@@ -212,7 +191,7 @@ int paraclock_set_implausible(struct paraclock *clk, bool implausible)
 	int ret = -EAGAIN;
 
 	for (unsigned int i = 0; !taken && i < SET_TRIES; i++) {
-		taken = take(clk);
+		taken = flag_take(&clk->owner, clk->env);
 		cpu_relax();
 	}
 	if (!taken)
@@ -229,7 +208,7 @@ int paraclock_set_implausible(struct paraclock *clk, bool implausible)
 		paraclock_publish(clk, &next);
 		ret = 0;
 	}
-	give(clk);
+	flag_give(&clk->owner);
 	return ret;
 }
 

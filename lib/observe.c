@@ -5,13 +5,12 @@
 #include <string.h>
 
 #include "clock_private.h"
+#include "seqword.h"
 
 /* A disruption per try is not a machine that anybody can read on. */
 #define OBSERVE_TRIES 8
 
 #define REMEMBERED_WORDS (sizeof(struct remembered) / sizeof(uint64_t))
-
-typedef uint64_t __attribute__((may_alias)) word;
 
 int paraclock_look_at_markers(const struct paraclock *clk,
 			      struct paraclock_marker ret_marker[MARKERS_MAX],
@@ -75,35 +74,13 @@ int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
 /* false: it is being written; bounded, for the writer may be stopped. */
 bool paraclock_recall(const struct paraclock *clk, struct remembered *ret_now)
 {
-	const word *from = (const word *)&clk->now;
-	word *to = (word *)ret_now;
-	/* Pairs with the release in publish(). */
-	uint32_t gen = __atomic_load_n(&clk->gen, __ATOMIC_ACQUIRE);
-
-	if (gen & 1)
-		return false;
-	for (size_t i = 0; i < REMEMBERED_WORDS; i++)
-		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
-	/* Pairs with the release fence in publish(): words, then gen. */
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&clk->gen, __ATOMIC_RELAXED) == gen;
+	return seqwords_copy(&clk->gen, ret_now, &clk->now, REMEMBERED_WORDS);
 }
 
 /* The caller holds owner. */
 void paraclock_publish(struct paraclock *clk, const struct remembered *next)
 {
-	const word *from = (const word *)next;
-	word *to = (word *)&clk->now;
-	uint32_t gen = __atomic_load_n(&clk->gen, __ATOMIC_RELAXED) | 1;
-
-	__atomic_store_n(&clk->gen, gen, __ATOMIC_RELAXED);
-	/* Pairs with the acquire fences of recall() and line_read(): who
-	 * sees a new word sees gen odd or later. */
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	for (size_t i = 0; i < REMEMBERED_WORDS; i++)
-		__atomic_store_n(&to[i], from[i], __ATOMIC_RELAXED);
-	/* Pairs with their acquire loads: who sees gen even sees the words. */
-	__atomic_store_n(&clk->gen, gen + 1, __ATOMIC_RELEASE);
+	seqwords_publish(&clk->gen, &clk->now, next, REMEMBERED_WORDS);
 }
 
 bool paraclock_unchanged(const struct paraclock *clk,

@@ -62,11 +62,12 @@ struct bounds {
 	int64_t low, high;
 };
 
+/* Bounded to 6 days, so that no sum of ROUND_MAX overflows. */
 static int64_t sub_ns(const struct local_state *state, uint64_t ticks)
 {
 	u128 ns = (u128)ticks * state->mult >> (MULT_BITS - SUB_BITS);
 
-	return ns > (u128)INT64_MAX / 8 ? INT64_MAX / 8 : (int64_t)ns;
+	return ns > (u128)INT64_MAX / 64 ? INT64_MAX / 64 : (int64_t)ns;
 }
 
 void round_scale(struct round *round, const struct local_state *state)
@@ -134,7 +135,8 @@ static bool combine(const struct bounds *bounds, unsigned int n,
 		sum += bounds[i].low / 2 + bounds[i].high / 2;
 		used++;
 	}
-	best = sum / used;
+	/* A division costs as much as a clock reading's half. */
+	best = used == 1 ? sum : used == 2 ? sum / 2 : sum / used;
 	best = best < common.low ? common.low : best;
 	*ret_best = best > common.high ? common.high : best;
 	*ret_common = common;

@@ -118,10 +118,10 @@ static bool real_fits(const struct local_state *state,
 static bool is_better(const struct local_state *state,
 		      const struct round *round)
 {
-	uint64_t each = width(round) / round->n;
+	uint64_t narrow = state->narrow * round->n;
 
 	return (round->at - state->fit_tsc) / 2 > state->baseline ||
-	       each > 2 * state->narrow || each < state->narrow / 2;
+	       width(round) > 2 * narrow || width(round) < narrow / 2;
 }
 
 static enum verdict judge(const struct local_state *state,
@@ -168,12 +168,12 @@ static int change_source(const struct paraclock_env *env,
 static int learn(const struct paraclock_env *env, struct local_state *state,
 		 const struct round *round, const struct values *values)
 {
-	uint64_t each = width(round) / round->n;
+	uint64_t narrow = state->narrow * round->n;
 
-	if (each > 2 * state->narrow && has_other_source(env, state))
+	if (width(round) > 2 * narrow && has_other_source(env, state))
 		return change_source(env, state);
-	if (each > 2 * state->narrow || each < state->narrow / 2)
-		state->narrow = each;
+	if (width(round) > 2 * narrow || width(round) < narrow / 2)
+		state->narrow = width(round) / round->n;
 	local_improve_rate(state, round, &values->raw);
 	return 0;
 }

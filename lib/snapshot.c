@@ -10,10 +10,12 @@
 
 #define WORDS (sizeof(struct local_state) / sizeof(uint64_t))
 
-/* A machine that is set or moved in each of so many rounds is not one to take
- * a snapshot of. Also how long another thread is waited for: it may be
- * calibrating, which takes 50 us. */
+/* Rounds to wait for another thread, which may be calibrating: that takes 50
+ * us, a round 0.2 us. */
 #define SNAPSHOT_TRIES 1024
+/* Taking in a change counts as so many: a machine that is set or moved eight
+ * times meanwhile is not one to take a snapshot of. */
+#define CHANGE_TRIES (SNAPSHOT_TRIES / 8)
 
 /* Rounds until one is narrow; each costs 200 ns. */
 #define NARROW_TRIES 4
@@ -21,11 +23,15 @@
 /* CPUs whose counters differ by this much are still used by Linux, ns. */
 #define SKEW_NS 100
 
-/* So often what can be learnt from a round is learnt before it is used. */
-#define BETTER_TRIES 4
-
 /* How often BOOTTIME's offset is measured anew, ns. */
 #define BOOT_NS NSEC_PER_SEC
+
+/* What try_snapshot() says if it is no error. */
+enum outcome {
+	AGAIN,	 /* somebody else is at it */
+	CHANGED, /* something was taken in: look again */
+	DONE,
+};
 
 enum verdict {
 	FITS,
@@ -266,17 +272,17 @@ static int change(const struct paraclock_env *env, struct local_state *state,
 	}
 }
 
-/* Take the flag and see to it; 0: look again. */
+/* Take the flag and see to it: enum outcome, or an error. */
 static int take_in(const struct paraclock_env *env, struct local *local,
 		   uint32_t gen, const struct round *round,
 		   enum verdict verdict, const struct values *values)
 {
 	struct local_state next;
-	int ret = 0;
+	int ret = AGAIN;
 
 	if (!flag_take(&local->owner, env)) {
 		cpu_relax();
-		return 0;
+		return AGAIN;
 	}
 	/* gen as it was: nobody has taken it in meanwhile. */
 	if (__atomic_load_n(&local->gen, __ATOMIC_RELAXED) == gen) {
@@ -291,9 +297,11 @@ static int take_in(const struct paraclock_env *env, struct local *local,
 		if (!ret)
 			seqwords_publish(&local->gen, &local->now, &next,
 					 WORDS);
+		if (!ret || ret == -EAGAIN)
+			ret = CHANGED;
 	}
 	flag_give(&local->owner);
-	return ret == -EAGAIN ? 0 : ret;
+	return ret;
 }
 
 /* Read and judge; *ret_boot is what BOOTTIME is by now. */
@@ -320,7 +328,7 @@ static int look(const struct paraclock_env *env, struct local *local,
 	return boot.ns == state->boot.ns ? (int)verdict : (int)WAS_SET;
 }
 
-/* 1: ret_snap is filled; 0: to be tried again. */
+/* enum outcome, or an error; with @p last, what could be learnt is left. */
 static int try_snapshot(const struct paraclock_env *env, struct local *local,
 			struct round *round, bool last,
 			struct paraclock_snapshot *ret_snap)
@@ -334,10 +342,10 @@ static int try_snapshot(const struct paraclock_env *env, struct local *local,
 	    state.ready) {
 		ret = look(env, local, &state, round, &values);
 		if (ret < 0)
-			return ret == -EAGAIN ? 0 : ret;
+			return ret == -EAGAIN ? (int)AGAIN : ret;
 		if (ret == FITS || (ret == BETTER && last)) {
 			fill(env, &state, round, &values, ret_snap);
-			return 1;
+			return DONE;
 		}
 	} else if (env->check_counter && env->check_counter(env->ctx)) {
 		return -EACCES;
@@ -350,13 +358,17 @@ int local_snapshot(const struct paraclock_env *env, struct local *local,
 {
 	const unsigned int sandwiches = ret_snap->sandwiches;
 	struct round round;
-	int ret = 0;
 
 	round_plan(&round, sandwiches ? sandwiches : 2);
-	for (unsigned int i = 0; !ret && i < SNAPSHOT_TRIES; i++)
-		ret = try_snapshot(env, local, &round, i >= BETTER_TRIES,
-				   ret_snap);
-	return ret > 0 ? 0 : ret ? ret : -EAGAIN;
+	for (unsigned int i = 0; i < SNAPSHOT_TRIES;) {
+		int ret = try_snapshot(env, local, &round,
+				       i >= SNAPSHOT_TRIES / 2, ret_snap);
+
+		if (ret < 0 || ret == DONE)
+			return ret < 0 ? ret : 0;
+		i += ret == CHANGED ? CHANGE_TRIES : 1;
+	}
+	return -EAGAIN;
 }
 
 /* An env without a memory: this call's own. Apart, so that the others need

@@ -251,6 +251,26 @@ def leap_list_seeds():
     }
 
 
+def clocks_seeds():
+    """kind, counter, ns, and then what the world says, byte by byte."""
+    def world(kind, counter, ns, body):
+        return struct.pack("<BQq", kind, counter, ns) + body
+
+    calm = b"\x80" * 4000
+    return {
+        "phc": world(0, 10**9, 10**18, calm),
+        "pairing": world(4, 10**9, 10**18, calm),
+        "hypercall": world(1, 10**9, 10**18, calm),
+        "smccc": world(3, 10**9, 10**18, calm),
+        "jumps": world(0, 2**64 - 1000, 2**63 - 10**6,
+                       (b"\x80" * 300 + b"\x01" + b"\x11" * 8) * 10),
+        "sets": world(0, 1, -2**63, (b"\xff" * 200 + b"\x09" +
+                                     b"\x22" * 8) * 10),
+        "slow": world(0, 1, 0, (b"\xff" * 20 + b"\x11\xff\xff\xff") * 100),
+        "errors": world(0, 1, 0, (b"\xff" * 300 + b"\x21") * 10),
+    }
+
+
 def main():
     top = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "corpus")
     for target, seeds in (("fuzz_pvclock", pvclock_seeds()),
@@ -258,7 +278,8 @@ def main():
                           ("fuzz_vmclock", vmclock_seeds()),
                           ("fuzz_maps", maps_seeds()),
                           ("fuzz_fdt", fdt_seeds()),
-                          ("fuzz_leap_list", leap_list_seeds())):
+                          ("fuzz_leap_list", leap_list_seeds()),
+                          ("fuzz_clocks", clocks_seeds())):
         directory = os.path.join(top, target)
         os.makedirs(directory, exist_ok=True)
         for name, data in seeds.items():

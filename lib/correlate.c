@@ -149,13 +149,12 @@ static int try_correlate(const struct question *q,
 	return sample->valid ? interpolate_to(q, &window, counter, xt) : 0;
 }
 
-static int correlate(struct question *q, struct paraclock_crosststamp *ret_xt)
+static int correlate_in(const struct question *q,
+			struct paraclock_crosststamp *ret_xt)
 {
 	struct paraclock_crosststamp xt = { .size = sizeof(xt) };
-	struct local once = { 0 };
 	int ret = 1;
 
-	q->local = q->env->local ? (struct local *)q->env->local : &once;
 	for (unsigned int i = 0; ret == 1 && i <= SET_RETRIES; i++) {
 		xt.sandwiches = ret_xt->sandwiches;
 		ret = try_correlate(q, &xt);
@@ -164,6 +163,24 @@ static int correlate(struct question *q, struct paraclock_crosststamp *ret_xt)
 		return ret == 1 ? -ESTALE : ret;
 	*ret_xt = xt;
 	return 0;
+}
+
+/* An env without a memory: this call's own, so that what changes in between
+ * shows. Apart, so that the others need not clear one. */
+static __attribute__((noinline)) int
+correlate_once(const struct question *q, struct paraclock_crosststamp *ret_xt)
+{
+	struct question own = *q;
+	struct local once = { 0 };
+
+	own.local = &once;
+	return correlate_in(&own, ret_xt);
+}
+
+static int correlate(const struct question *q,
+		     struct paraclock_crosststamp *ret_xt)
+{
+	return q->local ? correlate_in(q, ret_xt) : correlate_once(q, ret_xt);
 }
 
 static bool is_usable(const struct paraclock_crosststamp *xt)
@@ -192,6 +209,7 @@ int paraclock_correlate(const struct paraclock_env *env,
 	if (ret)
 		return ret;
 	q.env = env;
+	q.local = (struct local *)env->local;
 	return correlate(&q, ret_xt);
 }
 
@@ -219,6 +237,7 @@ int paraclock_crosststamp(const struct paraclock *clk,
 	ret = local_env(&q.env);
 	if (ret)
 		return ret;
+	q.local = (struct local *)q.env->local;
 	xt.sandwiches = ret_xt->sandwiches;
 	token = paraclock_token(clk);
 	ret = correlate(&q, &xt);

@@ -135,8 +135,9 @@ static bool combine(const struct bounds *bounds, unsigned int n,
 		sum += bounds[i].low / 2 + bounds[i].high / 2;
 		used++;
 	}
-	/* A division costs as much as a clock reading's half. */
-	best = used == 1 ? sum : used == 2 ? sum / 2 : sum / used;
+	/* The narrowest itself is always used. A division costs as much as
+	 * half a clock reading. */
+	best = used < 2 ? sum : used == 2 ? sum / 2 : sum / used;
 	best = best < common.low ? common.low : best;
 	*ret_best = best > common.high ? common.high : best;
 	*ret_common = common;

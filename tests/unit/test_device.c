@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/* The Linux env's files, devices and watch, on this machine. */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "fake.h"
+
+/* ioctl(2) of a terminal, which /dev/null is not. */
+#define TERMINAL_IOCTL 0x5401UL
+
+static const struct paraclock_env *env;
+
+static int open_descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void text_comes_without_its_newline(void **state)
+{
+	char path[] = "/tmp/paraclock-text-XXXXXX", buf[16];
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "tsc\n", 4), 4);
+	memset(buf, 'x', sizeof(buf));
+	assert_int_equal(env->read_text(env->ctx, path, buf, sizeof(buf)), 3);
+	assert_string_equal(buf, "tsc");
+	/* Cut to fit, and it ends. */
+	assert_int_equal(env->read_text(env->ctx, path, buf, 3), 2);
+	assert_string_equal(buf, "ts");
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(env->read_text(env->ctx, path, buf, sizeof(buf)), 0);
+	assert_string_equal(buf, "");
+	close(fd);
+	unlink(path);
+}
+
+static void a_file_that_is_not_there_is_an_error(void **state)
+{
+	char buf[4] = "abc";
+	int fd = -7;
+
+	(void)state;
+	errno = 12345;
+	assert_int_equal(env->read_text(env->ctx, "/nonexistent", buf, 4),
+			 -ENODEV);
+	assert_string_equal(buf, "abc");
+	assert_int_equal(env->open_device(env->ctx, "/nonexistent", &fd),
+			 -ENODEV);
+	assert_int_equal(fd, -7);
+	assert_int_equal(errno, 12345);
+}
+
+static void a_device_answers_by_errno(void **state)
+{
+	int before = open_descriptors();
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(env->open_device(env->ctx, "/dev/null", &fd), 0);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
+	errno = 12345;
+	assert_int_equal(env->ioctl(env->ctx, fd, TERMINAL_IOCTL, NULL),
+			 -ENOTTY);
+	assert_int_equal(errno, 12345);
+	env->close_device(env->ctx, fd);
+	assert_int_equal(open_descriptors(), before);
+}
+
+static void what_cannot_be_written_is_opened_to_read(void **state)
+{
+	int fd = -1;
+
+	(void)state;
+	/* A file that nobody may write, root included. */
+	assert_int_equal(env->open_device(env->ctx, "/proc/self/stat", &fd), 0);
+	env->close_device(env->ctx, fd);
+}
+
+static void the_clocksource_has_a_name(void **state)
+{
+	char name[32];
+	uint8_t kind = 99;
+	int ret;
+
+	(void)state;
+	memset(name, 'x', sizeof(name));
+	ret = env->clocksource(env->ctx, name, &kind);
+	if (ret == -ENODEV) {
+		print_message("skipped: no clocksource in sysfs\n");
+		skip();
+	}
+	assert_int_equal(ret, 0);
+	assert_true(strlen(name) > 0 && strlen(name) < sizeof(name));
+	assert_in_range(kind, PARACLOCK_CLOCKSOURCE_COUNTER,
+			PARACLOCK_CLOCKSOURCE_OTHER);
+	if (strcmp(name, "tsc") == 0)
+		assert_int_equal(kind, PARACLOCK_CLOCKSOURCE_COUNTER);
+	/* All of it is written: names are compared whole. */
+	for (size_t i = strlen(name); i < sizeof(name); i++)
+		assert_int_equal(name[i], '\0');
+}
+
+static void a_clock_that_is_not_there_is_an_error(void **state)
+{
+	int64_t ns = 4711;
+
+	(void)state;
+	assert_int_equal(env->read_clock(env->ctx, 4242, &ns), -EINVAL);
+	assert_int_equal(ns, 4711);
+}
+
+/* Nobody sets the clock of the machine that tests run on. */
+static void a_watch_wakes_once_a_second_and_says_nothing(void **state)
+{
+	int before = open_descriptors();
+	struct paraclock_watch *watch = NULL;
+	struct pollfd poll_fd = { .events = POLLIN };
+
+	(void)state;
+	assert_int_equal(paraclock_watch_open(&watch, NULL), 0);
+	poll_fd.fd = paraclock_watch_fd(watch);
+	assert_true(poll_fd.fd >= 0);
+	assert_int_equal(paraclock_watch_update(watch), 0);
+	assert_int_equal(poll(&poll_fd, 1, 60000), 1);
+	assert_int_equal(paraclock_watch_update(watch), 0);
+	/* What it was woken for is taken away. */
+	assert_int_equal(poll(&poll_fd, 1, 0), 0);
+	paraclock_watch_close(watch);
+	assert_int_equal(open_descriptors(), before);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	env = paraclock_default_env();
+	return env ? 0 : -1;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_comes_without_its_newline),
+		cmocka_unit_test(a_file_that_is_not_there_is_an_error),
+		cmocka_unit_test(a_device_answers_by_errno),
+		cmocka_unit_test(what_cannot_be_written_is_opened_to_read),
+		cmocka_unit_test(the_clocksource_has_a_name),
+		cmocka_unit_test(a_clock_that_is_not_there_is_an_error),
+		cmocka_unit_test(a_watch_wakes_once_a_second_and_says_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}

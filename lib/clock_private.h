@@ -101,6 +101,9 @@ static inline uint8_t paraclock_marker_class(const struct paraclock *clk,
 int paraclock_look_at_markers(const struct paraclock *clk,
 			      struct paraclock_marker ret_marker[MARKERS_MAX],
 			      uint64_t ret_watched[2]);
+/* 1: a marker is not as remembered; 0: all are. */
+int paraclock_markers_moved(const struct paraclock *clk,
+			    const struct remembered *now);
 int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs);
 bool paraclock_recall(const struct paraclock *clk, struct remembered *ret_now);
 bool paraclock_unchanged(const struct paraclock *clk,

@@ -133,6 +133,8 @@ static int try_correlate(const struct question *q,
 	sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
 	sample->leap = PARACLOCK_LEAP_UNKNOWN;
 	ret = q->get_time(q->ctx, sample);
+	if (ret > 0)
+		return -EINVAL;
 	if (!ret && sample->valid)
 		ret = to_local(q, sample, &counter);
 	if (!ret)

@@ -146,7 +146,11 @@ static int notice_owned(struct paraclock *clk, struct observation *obs,
 	if (lost) {
 		/* A process that forked while this was written: what it knew
 		 * is lost, so there may have been any disruption. */
+		uint64_t implausible = __atomic_load_n(&clk->now.implausible,
+						       __ATOMIC_RELAXED);
+
 		memset(next, 0, sizeof(*next));
+		next->implausible = implausible;
 		next->epoch =
 			__atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED);
 	} else if (paraclock_unchanged(clk, next, obs)) {

@@ -14,6 +14,7 @@
 #include <paraclock/backend.h>
 
 #include "clock_private.h"
+#include "fixed.h"
 #include "history.h"
 #include "interpolate.h"
 #include "local.h"
@@ -22,6 +23,9 @@
 /* Enough for a reader that is preempted once; with the 17 looks that a search
  * of the largest ring takes, below 10 us. */
 #define TRIES 16
+
+/* Two snapshots of one call are closer than this, unless a device is slow. */
+#define ONE_CALL_NS 10000
 
 #define MASK(clock) (1U << (clock))
 #define ALL_CLOCKS  (MASK(PARACLOCK_CLOCKS) - 1)
@@ -249,6 +253,20 @@ static bool one_line(const struct paraclock_snapshot *a,
 	       a->known & b->known & MASK(PARACLOCK_CLOCK_MONOTONIC_RAW);
 }
 
+/* Did BOOTTIME gain on MONOTONIC in between? Then it was not on a line: the
+ * machine slept somewhere there. */
+static bool has_slept(const struct paraclock_snapshot *a,
+		      const struct paraclock_snapshot *b)
+{
+	s128 gain = ((s128)b->ns[PARACLOCK_CLOCK_BOOTTIME] -
+		     b->ns[PARACLOCK_CLOCK_MONOTONIC]) -
+		    ((s128)a->ns[PARACLOCK_CLOCK_BOOTTIME] -
+		     a->ns[PARACLOCK_CLOCK_MONOTONIC]);
+	s128 error = (s128)a->uncertainty_ns + b->uncertainty_ns;
+
+	return gain > error || -gain > error;
+}
+
 /* The clocks that a line from one to the other says something about. A clock
  * that was set has no line, and its value is not made up. */
 static uint8_t known_between(const struct paraclock_snapshot *a,
@@ -260,13 +278,19 @@ static uint8_t known_between(const struct paraclock_snapshot *a,
 		known &= ~SET_CLOCKS;
 	if (a->tai_offset_sec != b->tai_offset_sec)
 		known &= ~MASK(PARACLOCK_CLOCK_TAI);
+	if (has_slept(a, b))
+		known &= ~MASK(PARACLOCK_CLOCK_BOOTTIME);
 	return (uint8_t)known;
 }
 
 /*
- * Between the ends the clocks' rates may change by up to 0.1 % (what NTP may
- * slew), and back: a clock can then be off the line by a quarter of that of the
- * time between the ends, in the middle. One more for rounding.
+ * Between the ends the clocks' rates may change by up to 10 % (what chrony
+ * slews by, with the kernel's tick), and back: a clock can then be off the
+ * line by a quarter of that of the time between the ends, in the middle. That
+ * covers a counter that jumped by less than its rate is known to as well.
+ * Within one call, by 0.1 % (what the kernel itself slews by): a change of more
+ * comes once a second at most, and bends 10 us by 250 ns. One more for
+ * rounding.
  */
 static uint64_t uncertainty(const struct paraclock_snapshot *a,
 			    const struct paraclock_snapshot *b)
@@ -279,7 +303,8 @@ static uint64_t uncertainty(const struct paraclock_snapshot *a,
 	uint64_t ends = a->uncertainty_ns > b->uncertainty_ns
 				? a->uncertainty_ns
 				: b->uncertainty_ns;
-	uint64_t slew = between / 4000 + (between % 4000 != 0) + 1;
+	uint64_t part = between <= ONE_CALL_NS ? 4000 : 40;
+	uint64_t slew = between / part + (between % part != 0) + 1;
 
 	return ends > UINT64_MAX - slew ? UINT64_MAX : ends + slew;
 }

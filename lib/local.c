@@ -93,6 +93,12 @@ static bool set_rate(struct local_state *state, uint64_t ns, uint64_t ticks,
 		return false;
 	next.mult_error++;
 	next.baseline = ticks;
+	/* Of two numbers, the bits that one has more are at least so many. */
+	next.rate_shift = 0;
+	if (next.mult_error < next.mult)
+		next.rate_shift = (uint64_t)(__builtin_clzll(next.mult_error) -
+					     __builtin_clzll(next.mult));
+	next.rate_shift -= next.rate_shift > 0;
 	*state = next;
 	return true;
 }
@@ -119,10 +125,14 @@ void local_improve_rate(struct local_state *state, const struct round *round,
 {
 	uint64_t ticks = round->at - state->fit_tsc;
 	uint64_t ns = (uint64_t)raw->ns - (uint64_t)state->fit_raw.ns;
+	struct local_state next = *state;
 
-	if (ticks / 2 > state->baseline && raw->ns > state->fit_raw.ns)
-		(void)set_rate(state, ns, ticks,
-			       raw->error_ns + state->fit_raw.error_ns);
+	/* A wide round makes it no better, however late it comes. */
+	if (ticks / 2 > state->baseline && raw->ns > state->fit_raw.ns &&
+	    set_rate(&next, ns, ticks,
+		     raw->error_ns + state->fit_raw.error_ns) &&
+	    next.mult_error < state->mult_error)
+		*state = next;
 }
 
 static int calibrate_rate(const struct paraclock_env *env,
@@ -145,6 +155,8 @@ static int calibrate_rate(const struct paraclock_env *env,
 	if (ret)
 		return ret;
 	state->narrow = from.width < to.width ? from.width : to.width;
+	/* A slow counter need not move at all in between. */
+	state->narrow += !state->narrow;
 	state->fit_tsc = to.tsc;
 	state->fit_raw.ns = to.ns;
 	state->fit_raw.error_ns = local_ns(state, to.width / 2) + 1;
@@ -160,21 +172,27 @@ int local_measure_boot(const struct paraclock_env *env,
 		       const struct local_state *state,
 		       struct estimate *ret_boot)
 {
-	enum counter_how how = (enum counter_how)state->how;
-	struct point mono, boot;
-	int64_t since, offset, error;
+	struct round round = {
+		.n = 3,
+		.clock = { PARACLOCK_CLOCK_MONOTONIC, PARACLOCK_CLOCK_BOOTTIME,
+			   PARACLOCK_CLOCK_MONOTONIC },
+	};
+	struct estimate mono, boot;
+	int64_t offset, error;
 	int ret;
 
-	ret = read_point(env, how, PARACLOCK_CLOCK_MONOTONIC, &mono);
-	if (!ret)
-		ret = read_point(env, how, PARACLOCK_CLOCK_BOOTTIME, &boot);
+	if (state->missing >> PARACLOCK_CLOCK_BOOTTIME & 1)
+		return -EOPNOTSUPP;
+	ret = round_read_narrow(env, state, TRIES, &round);
 	if (ret)
-		return ret;
-	since = (int64_t)local_ns(state, boot.tsc - mono.tsc);
-	if (__builtin_sub_overflow(boot.ns, mono.ns, &offset) ||
-	    __builtin_sub_overflow(offset, since, &offset))
+		return ret == -EAGAIN ? ret : -EOPNOTSUPP;
+	round_scale(&round, state);
+	if (!round_estimate(&round, state, PARACLOCK_CLOCK_MONOTONIC, &mono) ||
+	    !round_estimate(&round, state, PARACLOCK_CLOCK_BOOTTIME, &boot))
+		return -EAGAIN;
+	error = (int64_t)(mono.error_ns + boot.error_ns);
+	if (__builtin_sub_overflow(boot.ns, mono.ns, &offset))
 		return -ERANGE;
-	error = 2 + (int64_t)local_ns(state, boot.width / 2 + mono.width / 2);
 	if (offset >= -error && offset <= error)
 		offset = error = 0;
 	*ret_boot = (struct estimate){ offset, (uint64_t)error };
@@ -185,24 +203,34 @@ int local_measure_boot(const struct paraclock_env *env,
 static int measure_tai(const struct paraclock_env *env,
 		       struct local_state *state)
 {
-	const int64_t sec = NSEC_PER_SEC;
+	const int64_t sec = NSEC_PER_SEC, most = TAI_MAX_SEC * sec;
 	enum counter_how how = (enum counter_how)state->how;
 	struct point real, tai;
 	int64_t offset;
 	int ret;
 
 	ret = read_point(env, how, PARACLOCK_CLOCK_REALTIME, &real);
-	if (!ret)
-		ret = read_point(env, how, PARACLOCK_CLOCK_TAI, &tai);
 	if (ret)
 		return ret;
-	if (__builtin_sub_overflow(tai.ns, real.ns, &offset) ||
-	    offset > TAI_MAX_SEC * sec || offset < -TAI_MAX_SEC * sec)
+	ret = read_point(env, how, PARACLOCK_CLOCK_TAI, &tai);
+	if (ret && ret != -EAGAIN) {
+		/* An env that has no such clock. */
+		state->missing |= 1U << PARACLOCK_CLOCK_TAI;
+		state->tai_sec = 0;
+		return 0;
+	}
+	if (ret)
+		return ret;
+	/* Read within half a second of each other, or not at all. */
+	if (is_before(tai.tsc, real.tsc) ||
+	    local_ns(state, tai.tsc - real.tsc) > NSEC_PER_SEC / 4 ||
+	    __builtin_sub_overflow(tai.ns, real.ns, &offset) || offset > most ||
+	    offset < -most)
 		return -EAGAIN;
 	offset -= (int64_t)local_ns(state, tai.tsc - real.tsc);
 	/* To the nearest, also below 0. */
-	state->tai_sec =
-		(offset + TAI_MAX_SEC * sec + sec / 2) / sec - TAI_MAX_SEC;
+	state->tai_sec = (offset + most + sec / 2) / sec - TAI_MAX_SEC;
+	state->missing &= ~(1UL << PARACLOCK_CLOCK_TAI);
 	return 0;
 }
 
@@ -215,9 +243,9 @@ static int measure_real(const struct paraclock_env *env,
 	int ret;
 
 	ret = measure_tai(env, state);
-	round_plan(&round, 2);
+	round_plan(&round, state, 2);
 	if (!ret)
-		ret = round_read(env, (enum counter_how)state->how, &round);
+		ret = round_read_narrow(env, state, TRIES, &round);
 	if (ret)
 		return ret;
 	round_scale(&round, state);
@@ -248,10 +276,17 @@ int local_measure_offsets(const struct paraclock_env *env,
 
 	for (unsigned int i = 0; ret == -EAGAIN && i < TRIES; i++)
 		ret = measure_real(env, &next);
-	if (!ret)
-		ret = local_measure_boot(env, &next, &next.boot);
 	if (ret)
 		return ret;
+	ret = -EAGAIN;
+	for (unsigned int i = 0; ret == -EAGAIN && i < TRIES; i++)
+		ret = local_measure_boot(env, &next, &next.boot);
+	if (ret == -EOPNOTSUPP) {
+		next.missing |= 1U << PARACLOCK_CLOCK_BOOTTIME;
+		next.boot = state->boot;
+	} else if (ret) {
+		return ret;
+	}
 	if (local_agree(&next.boot, &state->boot))
 		next.boot = state->boot;
 	/* A glitch may have looked like a set: are they others indeed? */
@@ -283,9 +318,14 @@ int local_calibrate(const struct paraclock_env *env, struct local_state *state)
 	int ret;
 
 	next.how = paraclock_counter_choose(env);
+	next.missing = 0;
 	world_of(env, next.world);
 	read_clocksource(env, &next);
 	ret = calibrate_rate(env, &next);
+	next.name_tsc = next.fit_tsc;
+	/* Jiffies stand still for longer than anybody would wait for them. */
+	if (ret == -EOPNOTSUPP && next.kind == PARACLOCK_CLOCKSOURCE_OTHER)
+		ret = -ENODEV;
 	if (!ret)
 		ret = local_measure_offsets(env, &next);
 	if (ret)

@@ -34,6 +34,7 @@ struct local_state {
 	uint64_t narrow;     /* ticks of a narrow sandwich */
 	uint64_t mult;	     /* MONOTONIC_RAW ns a tick, 2^-MULT_BITS */
 	uint64_t mult_error; /* what mult may be off, the same */
+	uint64_t rate_shift; /* mult is right to 2^-rate_shift of it */
 	uint64_t baseline;   /* ticks that mult was measured over */
 	/* RAW at a counter value: where the line starts that it must fit. */
 	uint64_t fit_tsc;
@@ -44,7 +45,9 @@ struct local_state {
 	int64_t tai_sec;      /* TAI - REALTIME */
 	uint64_t set_seq;
 	uint64_t source_seq;
-	uint64_t kind; /* enum paraclock_clocksource_kind */
+	uint64_t kind;	   /* enum paraclock_clocksource_kind */
+	uint64_t name_tsc; /* when the name of one of no use was read */
+	uint64_t missing;  /* clocks that the env has not, a mask */
 	char clocksource[32];
 };
 _Static_assert(sizeof(struct local_state) % sizeof(uint64_t) == 0,
@@ -68,12 +71,21 @@ struct round {
 	int64_t ns[ROUND_MAX];
 	uint64_t tsc[ROUND_MAX + 1];
 	uint64_t at; /* the counter value that the clocks are brought to */
-	/* From tsc[i] to at, in 2^-8 ns; by round_scale(). */
+	/* From tsc[i] to at, in 2^-8 ns, by round_scale(); and what that may
+	 * be off, for RAW [0] and for a clock that may be slewed [1]. */
 	int64_t until[ROUND_MAX + 1];
+	int64_t slack[2][ROUND_MAX + 1];
 };
 
 /* As clock_gettime(2) numbers them; by enum paraclock_clock. */
 extern const int local_clock_id[PARACLOCK_CLOCKS];
+
+/* Is the clocksource the counter, or an image of it? */
+static inline bool local_is_coupled(const struct local_state *state)
+{
+	return state->kind == PARACLOCK_CLOCKSOURCE_COUNTER ||
+	       state->kind == PARACLOCK_CLOCKSOURCE_IMAGE;
+}
 
 static inline uint64_t local_ns(const struct local_state *state, uint64_t ticks)
 {
@@ -89,10 +101,26 @@ static inline bool is_before(uint64_t a, uint64_t b)
 /* --- round.c -------------------------------------------------------------- */
 
 /* The order of a snapshot's readings. */
-void round_plan(struct round *round, unsigned int sandwiches);
+void round_plan(struct round *round, const struct local_state *state,
+		unsigned int sandwiches);
+static inline uint64_t round_width(const struct round *round)
+{
+	return round->tsc[round->n] - round->tsc[0];
+}
+/* Wider than its kind usually is? */
+static inline bool round_is_wide(const struct round *round,
+				 const struct local_state *state)
+{
+	return round_width(round) > 2 * state->narrow * round->n;
+}
 /* Read them. -EAGAIN: the counter went back; else as env->read_clock. */
 int round_read(const struct paraclock_env *env, enum counter_how how,
 	       struct round *round);
+/* The first that is not wide, else the narrowest of so many; errors as
+ * round_read(). */
+int round_read_narrow(const struct paraclock_env *env,
+		      const struct local_state *state, unsigned int tries,
+		      struct round *round);
 /* Measure the distances, before the estimates. */
 void round_scale(struct round *round, const struct local_state *state);
 /* Bring a clock to round->at; tai_sec: TAI counts as REALTIME that much later.
@@ -107,6 +135,7 @@ int local_calibrate(const struct paraclock_env *env, struct local_state *state);
 /* What depends on CLOCK_REALTIME and BOOTTIME, the same. */
 int local_measure_offsets(const struct paraclock_env *env,
 			  struct local_state *state);
+/* -EOPNOTSUPP: the env has no BOOTTIME. */
 int local_measure_boot(const struct paraclock_env *env,
 		       const struct local_state *state,
 		       struct estimate *ret_boot);

@@ -41,6 +41,19 @@ static bool same_markers(const struct paraclock *clk,
 	return true;
 }
 
+int paraclock_markers_moved(const struct paraclock *clk,
+			    const struct remembered *now)
+{
+	struct paraclock_marker marker[MARKERS_MAX];
+	uint64_t watched[2];
+	int ret = paraclock_look_at_markers(clk, marker, watched);
+
+	if (ret)
+		return ret;
+	return !same_markers(clk, now->seen, marker) ||
+	       watched[0] != now->watched[0] || watched[1] != now->watched[1];
+}
+
 int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
 {
 	struct paraclock_marker after[MARKERS_MAX];

@@ -169,7 +169,9 @@ int paraclock_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
 	int ret;
 
 	memset(ptp, 0, sizeof(*ptp));
-	ptp->env = env;
+	ptp->own = *env;
+	ptp->own.local = &ptp->local;
+	ptp->env = env->local ? env : &ptp->own;
 	ptp->fd = -1;
 	ptp->how = paraclock_counter_choose(env);
 	ptp->good_ns =

@@ -57,14 +57,20 @@ _Static_assert(sizeof(struct ptp_extended) == 1216, "as the kernel's");
 _Static_assert(offsetof(struct ptp_extended, time) == 16, "as the kernel's");
 
 struct ptp {
+	/* The caller's, with a memory of its own where it has none: without
+	 * one, a clock that is set in the middle of a measurement would not
+	 * show. */
+	struct paraclock_env own;
+	struct paraclock_local local;
 	const struct paraclock_env *env;
 	enum counter_how how;
 	int fd;
 	bool cross; /* PRECISE may work */
 	/* A pair as wide as this need not be made narrower, ns. */
 	uint64_t good_ns;
-	/* Ways that the driver has refused, see ptp.c; relaxed atomics. */
-	uint64_t refused;
+	/* Ways that the driver has refused, see ptp_read.c, and when, by
+	 * CLOCK_MONOTONIC_RAW, ns; relaxed atomics. */
+	uint64_t refused, refused_ns;
 	char name[64]; /* as sysfs says; empty: unknown */
 	char path[64];
 };

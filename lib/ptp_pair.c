@@ -101,9 +101,9 @@ static bool follows(const struct ptp_reading *a, const struct ptp_reading *b,
 {
 	int64_t least = b->before - a->after;
 	int64_t most = b->after - a->before;
-	/* The two clocks may differ in rate, a 1000th and more being none. */
+	/* The two clocks may differ in rate, while one of them is slewed. */
 	int64_t slack =
-		(most >> 10) + 2 * (int64_t)ruler->uncertainty_ns + STEP_NS;
+		most / 10 + 2 * (int64_t)ruler->uncertainty_ns + STEP_NS;
 	int64_t went;
 
 	if (least < -(int64_t)ruler->uncertainty_ns - 1 ||
@@ -194,11 +194,10 @@ static int pair_up(const struct ptp_window *w, const struct ruler *ruler,
 	if (__builtin_sub_overflow(reading->host, middle - there,
 				   &pair.host_ns))
 		return -ERANGE;
-	/* REALTIME may be slewed, by a 1000th at most, and begin to be within
+	/* REALTIME may be slewed, by a tenth at most, and begin to be within
 	 * the window, which bends it by a quarter of that. */
 	if (w->way == PTP_WAY_EXTENDED_REALTIME)
-		pair.error_ns +=
-			((uint64_t)width >> 10) + (ruler->span_ns >> 12) + 1;
+		pair.error_ns += (uint64_t)width / 10 + ruler->span_ns / 40 + 1;
 	compare(w, ticks, &pair);
 	*ret_pair = pair;
 	return 0;

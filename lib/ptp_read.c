@@ -33,6 +33,9 @@
 /* Of sandwiches, each a system call, as long as they are too wide. */
 #define SANDWICHES 4
 
+/* How long a refusal is believed. */
+#define REFUSED_NS NSEC_PER_SEC
+
 static int take_snapshot(const struct ptp *ptp, struct paraclock_snapshot *snap)
 {
 	memset(snap, 0, sizeof(*snap));
@@ -43,9 +46,10 @@ static int take_snapshot(const struct ptp *ptp, struct paraclock_snapshot *snap)
 /* --- what a driver has refused ------------------------------------------- */
 
 /*
- * A refusal may be the driver's for good, or mean that it cannot translate
- * its counter to the clocksource of now (-ENODEV, and from one driver
- * -EOPNOTSUPP); so it holds for this clocksource only.
+ * A refusal may be the driver's for good; or mean that it cannot translate its
+ * counter to the clocksource of now (-ENODEV, and from one driver
+ * -EOPNOTSUPP), or that its host cannot pair at present (-EOPNOTSUPP, too). So
+ * it holds for this clocksource only, and for a second.
  *
  * One word: a mask of 1 << enum ptp_way below the clocksource's kind and count
  * of changes. Threads that set bits at once may lose one: it costs an ioctl.
@@ -56,16 +60,27 @@ static uint64_t refusal_key(const struct ptp_window *w)
 	       w->begin.clocksource_kind;
 }
 
+static uint64_t raw_ns(const struct ptp_window *w)
+{
+	return (uint64_t)w->begin.ns[PARACLOCK_CLOCK_MONOTONIC_RAW];
+}
+
 static uint64_t refusals(const struct ptp *ptp, const struct ptp_window *w)
 {
 	uint64_t word = LOAD(ptp->refused);
 
+	if (raw_ns(w) - LOAD(ptp->refused_ns) > REFUSED_NS)
+		return 0;
 	return word >> 8 == refusal_key(w) ? word & 0xff : 0;
 }
 
 static void refuse(struct ptp *ptp, const struct ptp_window *w, uint64_t mask)
 {
-	STORE(ptp->refused, refusal_key(w) << 8 | refusals(ptp, w) | mask);
+	uint64_t known = refusals(ptp, w);
+
+	if (!known)
+		STORE(ptp->refused_ns, raw_ns(w));
+	STORE(ptp->refused, refusal_key(w) << 8 | known | mask);
 }
 
 void paraclock_ptp_forget(struct ptp *ptp)

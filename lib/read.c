@@ -219,6 +219,10 @@ static int look(const struct paraclock *clk)
 		return 0;
 	if (!paraclock_recall(clk, &now))
 		return 1;
+	/* What has no line shows nothing but its markers: not worth a read of
+	 * the device. */
+	if (!clk->be->get_line && now.primed && !now.pending)
+		return paraclock_markers_moved(clk, &now);
 	ret = paraclock_observe(clk, &obs);
 	if (ret)
 		return ret;

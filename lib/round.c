@@ -18,10 +18,11 @@ const int local_clock_id[PARACLOCK_CLOCKS] = {
 	[PARACLOCK_CLOCK_TAI] = 11,	     /* CLOCK_TAI */
 };
 
-void round_plan(struct round *round, unsigned int sandwiches)
+void round_plan(struct round *round, const struct local_state *state,
+		unsigned int sandwiches)
 {
 	/* CLOCK_TAI is the second look at CLOCK_REALTIME: they are whole
-	 * seconds apart. */
+	 * seconds apart. Those that may be slewed are near the middle. */
 	static const uint8_t first[] = {
 		PARACLOCK_CLOCK_REALTIME,
 		PARACLOCK_CLOCK_MONOTONIC,
@@ -32,6 +33,8 @@ void round_plan(struct round *round, unsigned int sandwiches)
 	round->n = sandwiches + 2;
 	for (unsigned int i = 0; i < round->n; i++)
 		round->clock[i] = i < sizeof(first) ? first[i] : first[0];
+	if (state->missing >> PARACLOCK_CLOCK_TAI & 1 && round->n > 3)
+		round->clock[3] = PARACLOCK_CLOCK_REALTIME;
 }
 
 int round_read(const struct paraclock_env *env, enum counter_how how,
@@ -57,9 +60,47 @@ int round_read(const struct paraclock_env *env, enum counter_how how,
 	return back ? -EAGAIN : 0;
 }
 
-/* Bounds of a clock at round->at, in 2^-SUB_BITS ns from its first reading. */
+/* The first was wide, or none. */
+static __attribute__((noinline)) int read_again(const struct paraclock_env *env,
+						const struct local_state *state,
+						unsigned int tries, bool found,
+						struct round *ret_round)
+{
+	struct round round = *ret_round;
+
+	for (unsigned int i = 1; i < tries; i++) {
+		int ret = round_read(env, (enum counter_how)state->how, &round);
+
+		if (ret && ret != -EAGAIN)
+			return ret;
+		if (ret ||
+		    (found && round_width(&round) >= round_width(ret_round)))
+			continue;
+		*ret_round = round;
+		found = true;
+		if (!round_is_wide(&round, state))
+			break;
+	}
+	return found ? 0 : -EAGAIN;
+}
+
+int round_read_narrow(const struct paraclock_env *env,
+		      const struct local_state *state, unsigned int tries,
+		      struct round *round)
+{
+	int ret = round_read(env, (enum counter_how)state->how, round);
+
+	if (ret && ret != -EAGAIN)
+		return ret;
+	if (ret || round_is_wide(round, state))
+		return read_again(env, state, tries, !ret, round);
+	return 0;
+}
+
+/* A clock at round->at, in 2^-SUB_BITS ns from its first reading: what is
+ * certain, and the best guess by this reading alone. */
 struct bounds {
-	int64_t low, high;
+	int64_t low, high, middle;
 };
 
 /* Bounded to 6 days, so that no sum of ROUND_MAX overflows. */
@@ -74,10 +115,17 @@ void round_scale(struct round *round, const struct local_state *state)
 {
 	const unsigned int middle = round->n / 2;
 
-	for (unsigned int i = 0; i < middle; i++)
-		round->until[i] = sub_ns(state, round->at - round->tsc[i]);
-	for (unsigned int i = middle; i <= round->n; i++)
-		round->until[i] = -sub_ns(state, round->tsc[i] - round->at);
+	for (unsigned int i = 0; i <= round->n; i++) {
+		bool is_later = i >= middle;
+		int64_t ns =
+			sub_ns(state, is_later ? round->tsc[i] - round->at
+					       : round->at - round->tsc[i]);
+
+		round->until[i] = is_later ? -ns : ns;
+		round->slack[0][i] = ns >> state->rate_shift;
+		/* Slewed by up to 0.1 %; see the header for what slews more. */
+		round->slack[1][i] = round->slack[0][i] + (ns >> 10);
+	}
 }
 
 /*
@@ -87,14 +135,18 @@ void round_scale(struct round *round, const struct local_state *state)
 static bool reading_bounds(const struct round *round, unsigned int i,
 			   int64_t base, struct bounds *ret_bounds)
 {
+	const int64_t *slack =
+		round->slack[round->clock[i] != PARACLOCK_CLOCK_MONOTONIC_RAW];
 	int64_t ns;
 
 	if (__builtin_sub_overflow(round->ns[i], base, &ns) || ns > SPAN_MAX ||
 	    ns < -SPAN_MAX)
 		return false;
 	ns *= 1 << SUB_BITS;
-	ret_bounds->low = ns + round->until[i + 1];
-	ret_bounds->high = ns + (1 << SUB_BITS) + round->until[i];
+	ret_bounds->middle = ns + (1 << SUB_BITS) / 2 + round->until[i] / 2 +
+			     round->until[i + 1] / 2;
+	ret_bounds->low = ns + round->until[i + 1] - slack[i + 1];
+	ret_bounds->high = ns + (1 << SUB_BITS) + round->until[i] + slack[i];
 	return true;
 }
 
@@ -132,7 +184,7 @@ static bool combine(const struct bounds *bounds, unsigned int n,
 	for (unsigned int i = 0; i < n; i++) {
 		if (bounds[i].high - bounds[i].low > narrow + narrow / 2)
 			continue;
-		sum += bounds[i].low / 2 + bounds[i].high / 2;
+		sum += bounds[i].middle;
 		used++;
 	}
 	/* The narrowest itself is always used. A division costs as much as

@@ -23,6 +23,9 @@
 /* CPUs whose counters differ by this much are still used by Linux, ns. */
 #define SKEW_NS 100
 
+/* How often a clocksource that is of no use is looked at, ns. */
+#define NAME_NS NSEC_PER_SEC
+
 /* How often BOOTTIME's offset is measured anew, ns. */
 #define BOOT_NS NSEC_PER_SEC
 
@@ -56,46 +59,6 @@ int local_env(const struct paraclock_env **env)
 	return (*env)->read_clock ? 0 : -EOPNOTSUPP;
 }
 
-static uint64_t width(const struct round *round)
-{
-	return round->tsc[round->n] - round->tsc[0];
-}
-
-/* The first was not narrow: the narrowest of a few more. */
-static __attribute__((noinline)) int read_again(const struct paraclock_env *env,
-						const struct local_state *state,
-						bool found,
-						struct round *ret_round)
-{
-	struct round round = *ret_round;
-
-	for (unsigned int i = 1; i < NARROW_TRIES; i++) {
-		int ret = round_read(env, (enum counter_how)state->how, &round);
-
-		if (ret && ret != -EAGAIN)
-			return ret;
-		if (ret || (found && width(&round) >= width(ret_round)))
-			continue;
-		*ret_round = round;
-		found = true;
-		if (width(&round) <= 2 * state->narrow * round.n)
-			break;
-	}
-	return found ? 0 : -EAGAIN;
-}
-
-static int read_narrow(const struct paraclock_env *env,
-		       const struct local_state *state, struct round *ret_round)
-{
-	int ret = round_read(env, (enum counter_how)state->how, ret_round);
-
-	if (ret && ret != -EAGAIN)
-		return ret;
-	if (ret || width(ret_round) > 2 * state->narrow * ret_round->n)
-		return read_again(env, state, !ret, ret_round);
-	return 0;
-}
-
 /* RAW must be where the line from fit_tsc says, within what all ends of that
  * are known to. */
 static bool raw_fits(const struct local_state *state, const struct round *round,
@@ -121,13 +84,27 @@ static bool real_fits(const struct local_state *state,
 	       offset - error <= state->real_high;
 }
 
+/* Is it time to look whether the kernel has got a better clocksource? One
+ * that gets worse shows by its width. */
+static bool is_name_due(const struct local_state *state,
+			const struct round *round)
+{
+	return !local_is_coupled(state) &&
+	       local_ns(state, round->at - state->name_tsc) > NAME_NS;
+}
+
 static bool is_better(const struct local_state *state,
-		      const struct round *round)
+		      const struct round *round, const struct values *values)
 {
 	uint64_t narrow = state->narrow * round->n;
+	uint64_t error = values->real.error_ns + values->mono.error_ns;
 
 	return (round->at - state->fit_tsc) / 2 > state->baseline ||
-	       width(round) > 2 * narrow || width(round) < narrow / 2;
+	       round_is_wide(round, state) || round_width(round) < narrow / 2 ||
+	       /* Measured in a wide round, it may get much narrower. */
+	       (uint64_t)state->real_high - (uint64_t)state->real_low >
+		       8 * error ||
+	       is_name_due(state, round);
 }
 
 static enum verdict judge(const struct local_state *state,
@@ -138,15 +115,14 @@ static enum verdict judge(const struct local_state *state,
 	    !round_estimate(round, state, PARACLOCK_CLOCK_MONOTONIC,
 			    &ret_values->mono))
 		return SOURCE_CHANGED;
-	if ((state->kind == PARACLOCK_CLOCKSOURCE_COUNTER ||
-	     state->kind == PARACLOCK_CLOCKSOURCE_IMAGE) &&
+	if (local_is_coupled(state) &&
 	    !raw_fits(state, round, &ret_values->raw))
 		return SOURCE_CHANGED;
 	if (!round_estimate(round, state, PARACLOCK_CLOCK_REALTIME,
 			    &ret_values->real) ||
 	    !real_fits(state, ret_values))
 		return WAS_SET;
-	return is_better(state, round) ? BETTER : FITS;
+	return is_better(state, round, ret_values) ? BETTER : FITS;
 }
 
 /* Has the clocksource another name? A slow one is wide, as is a bad moment. */
@@ -171,15 +147,32 @@ static int change_source(const struct paraclock_env *env,
 	return ret;
 }
 
+/* REALTIME - MONOTONIC is in what is known of it and in what this says. */
+static void improve_real(struct local_state *state, const struct values *values)
+{
+	int64_t error =
+		(int64_t)(values->real.error_ns + values->mono.error_ns);
+	int64_t offset = values->real.ns - values->mono.ns;
+
+	if (offset - error > state->real_low)
+		state->real_low = offset - error;
+	if (offset + error < state->real_high)
+		state->real_high = offset + error;
+}
+
 static int learn(const struct paraclock_env *env, struct local_state *state,
 		 const struct round *round, const struct values *values)
 {
 	uint64_t narrow = state->narrow * round->n;
 
-	if (width(round) > 2 * narrow && has_other_source(env, state))
+	if ((round_is_wide(round, state) || is_name_due(state, round)) &&
+	    has_other_source(env, state))
 		return change_source(env, state);
-	if (width(round) > 2 * narrow || width(round) < narrow / 2)
-		state->narrow = width(round) / round->n;
+	if (round_is_wide(round, state) || round_width(round) < narrow / 2)
+		state->narrow = round_width(round) / round->n;
+	state->narrow += !state->narrow;
+	state->name_tsc = round->at;
+	improve_real(state, values);
 	local_improve_rate(state, round, &values->raw);
 	return 0;
 }
@@ -200,7 +193,7 @@ static int check_boot(const struct paraclock_env *env, struct local *local,
 		return 0;
 	ret = local_measure_boot(env, state, &boot);
 	if (ret)
-		return ret;
+		return ret == -EOPNOTSUPP ? 0 : ret;
 	if (!local_agree(&boot, &state->boot))
 		*ret_boot = boot;
 	else
@@ -222,16 +215,15 @@ static void fill(const struct paraclock_env *env,
 	};
 	snap->counter = round->at;
 	snap->clocksource_kind = (uint8_t)state->kind;
-	snap->valid_for_correlation =
-		state->kind == PARACLOCK_CLOCKSOURCE_COUNTER ||
-		state->kind == PARACLOCK_CLOCKSOURCE_IMAGE;
+	snap->valid_for_correlation = local_is_coupled(state);
 	snap->known = 1 << PARACLOCK_CLOCK_REALTIME |
 		      1 << PARACLOCK_CLOCK_MONOTONIC |
 		      1 << PARACLOCK_CLOCK_MONOTONIC_RAW;
 	snap->ns[PARACLOCK_CLOCK_REALTIME] = values->real.ns;
 	snap->ns[PARACLOCK_CLOCK_MONOTONIC] = values->mono.ns;
 	snap->ns[PARACLOCK_CLOCK_MONOTONIC_RAW] = values->raw.ns;
-	if (!__builtin_add_overflow(values->mono.ns, state->boot.ns,
+	if (!(state->missing >> PARACLOCK_CLOCK_BOOTTIME & 1) &&
+	    !__builtin_add_overflow(values->mono.ns, state->boot.ns,
 				    &snap->ns[PARACLOCK_CLOCK_BOOTTIME]))
 		snap->known |= 1 << PARACLOCK_CLOCK_BOOTTIME;
 	/* The kernel says 0 until somebody has told it. */
@@ -252,10 +244,7 @@ static void fill(const struct paraclock_env *env,
 	       sizeof(snap->clocksource));
 }
 
-/*
- * With the flag held. lost: whoever wrote the state forked in the middle of
- * that, so what it knew is not to be had; but both seqs count on.
- */
+/* With the flag held. */
 static int change(const struct paraclock_env *env, struct local_state *state,
 		  const struct round *round, enum verdict verdict,
 		  const struct values *values)
@@ -315,7 +304,7 @@ static int look(const struct paraclock_env *env, struct local *local,
 
 	if (!local_is_of(state, env))
 		return -EINVAL;
-	ret = read_narrow(env, state, round);
+	ret = round_read_narrow(env, state, NARROW_TRIES, round);
 	if (ret)
 		return ret;
 	round_scale(round, state);
@@ -340,9 +329,16 @@ static int try_snapshot(const struct paraclock_env *env, struct local *local,
 
 	if (seqwords_copy(&local->gen, &state, &local->now, WORDS) &&
 	    state.ready) {
+		round_plan(round, &state,
+			   ret_snap->sandwiches ? ret_snap->sandwiches : 2);
 		ret = look(env, local, &state, round, &values);
 		if (ret < 0)
 			return ret == -EAGAIN ? (int)AGAIN : ret;
+		/* What cannot be taken in must at least not be the end of the
+		 * clocksource. */
+		if (ret == BETTER && last && round_is_wide(round, &state) &&
+		    has_other_source(env, &state))
+			return AGAIN;
 		if (ret == FITS || (ret == BETTER && last)) {
 			fill(env, &state, round, &values, ret_snap);
 			return DONE;
@@ -356,10 +352,8 @@ static int try_snapshot(const struct paraclock_env *env, struct local *local,
 int local_snapshot(const struct paraclock_env *env, struct local *local,
 		   struct paraclock_snapshot *ret_snap)
 {
-	const unsigned int sandwiches = ret_snap->sandwiches;
 	struct round round;
 
-	round_plan(&round, sandwiches ? sandwiches : 2);
 	for (unsigned int i = 0; i < SNAPSHOT_TRIES;) {
 		int ret = try_snapshot(env, local, &round,
 				       i >= SNAPSHOT_TRIES / 2, ret_snap);

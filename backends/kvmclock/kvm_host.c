@@ -108,7 +108,8 @@ static bool is_ours(const struct kvm_host *kh, uint64_t tsc, uint64_t before,
 	if (kh->env->counter_id != PARACLOCK_COUNTER_X86_TSC &&
 	    kh->env->counter_id != PARACLOCK_COUNTER_ANY)
 		return false;
-	return tsc - before <= after - before;
+	/* A thread that moved to a CPU whose counter is behind has no window. */
+	return after - before <= INT64_MAX && tsc - before <= after - before;
 }
 
 static void not_valid(struct paraclock_sample *sample, uint8_t reason)

@@ -98,19 +98,24 @@ struct paraclock_snapshot {
  *
  * Each clock is read between two readings of the counter, REALTIME as often as
  * @c sandwiches says. Its value at @c counter is the mean of the narrow ones'
- * midpoints; @c uncertainty_ns is how far off the worst clock can be, which is
- * certain as long as the kernel's clocks run at their rate (to 0.1 %) for the
- * 200 ns that this takes. The default of two costs least for an error of
- * CLOCK_REALTIME that stays within 5 ns nearly always, because a counter of
- * some 10 ns granularity (AMD) then averages out; see docs/decisions/0013.
+ * midpoints; @c uncertainty_ns is how far off the worst clock can be. That is
+ * certain while the counters of the CPUs agree and the clocks run at their
+ * rate, to within 0.1 %, which is what the kernel slews by; a daemon that slews
+ * by the kernel's tick (chrony, up to 8 %) may add that part of some 50 ns. The
+ * default of two costs least for an error of CLOCK_REALTIME that stays within
+ * 5 ns nearly always, because a counter of some 10 ns granularity (AMD) then
+ * averages out; see docs/decisions/0013.
  *
  * CLOCK_REALTIME is found to have been set when its distance to MONOTONIC is
  * another one, and the counter to have jumped, or the clocksource to have
  * changed, when MONOTONIC_RAW no longer fits the counter. A step of less than
  * some 100 ns is not seen, unless a watch is open: see paraclock_watch_open().
+ * Nor is a jump of the counter by less than its rate is known to, for the time
+ * since the snapshot before: 0.2 % at first, some ppb after a minute.
  *
  * The first call for an env takes some 50 us and reads the clocksource's name
- * from sysfs; a later one does that only when something does not fit.
+ * from sysfs; a later one does that only when something does not fit, or once
+ * a second while the clocksource is of no use.
  *
  * @param env The outside world, NULL: this machine's. Its @c local remembers;
  *        with local NULL each call is a first one, and both seqs stay 0.
@@ -120,11 +125,16 @@ struct paraclock_snapshot {
  *         value with it.
  * @retval -EINVAL NULL, a size that is too small, too many sandwiches, or an
  *         env whose @c local belongs to another env.
- * @retval -ENODEV @p env is NULL and this build has no env of its own.
- * @retval -EOPNOTSUPP The env reads no clocks.
- * @retval -EACCES The counter is forbidden to this thread (PR_SET_TSC).
+ * @retval -ENODEV @p env is NULL and this build has no env of its own; or the
+ *         kernel's clocksource is so coarse that its clocks stand still.
+ * @retval -EOPNOTSUPP The env reads no REALTIME, MONOTONIC or MONOTONIC_RAW, or
+ *         its counter stands still.
+ * @retval -EACCES The counter is forbidden to this thread (PR_SET_TSC). Only
+ *         an env's first call asks: a thread that forbids it later is killed
+ *         by the counter's instruction.
  * @retval -EAGAIN The clocks kept being set, or another thread is taking in
  *         a change. Try again.
+ * @return Any other error of the env's clocks.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * Source: Linux ktime_get_snapshot(), struct system_time_snapshot.
@@ -263,9 +273,9 @@ PARACLOCK_API void paraclock_history_free(struct paraclock_history *hist);
  * One writer at a time; readers (paraclock_correlate() and
  * paraclock_crosststamp() in any thread) are not held up and take no lock.
  * How often is the caller's choice: between two entries the clocks are
- * interpolated, with an error of up to 1/4 of what NTP's slewing can change in
- * that time (0.1 %) - 250 us for entries one second apart in the worst case,
- * and next to nothing while NTP is not changing the rate.
+ * interpolated, with an error of up to 1/4 of what slewing can change in that
+ * time (10 %, as chrony may slew): 25 ms for entries one second apart, 250 us
+ * for 10 ms. uncertainty_ns says so.
  *
  * A snapshot whose counter is below the newest one's although its
  * CLOCK_MONOTONIC_RAW is later, or the other way round, or whose
@@ -491,7 +501,8 @@ PARACLOCK_API int paraclock_crosststamp(const struct paraclock *clk,
  *
  * @param ctx The caller's own.
  * @param[in,out] ret_sample Zeroed, with clock_error_ns and leap unknown.
- * @return 0, or a negative errno, which paraclock_correlate() then returns.
+ * @return 0, or a negative errno, which paraclock_correlate() then returns;
+ * a positive number is -EINVAL.
  */
 typedef int paraclock_get_time_fn(void *ctx,
 				  struct paraclock_sample *ret_sample);

@@ -146,17 +146,18 @@ void linux_close_device(void *ctx, int fd)
 	errno = saved;
 }
 
+/* -ECANCELED: armed, and the clock was set once more since it was asked. */
 static int arm(int fd)
 {
 	struct itimerspec when = { .it_interval.tv_sec = WATCH_SEC };
 
 	if (clock_gettime(CLOCK_REALTIME, &when.it_value))
-		return -EOPNOTSUPP;
+		return -errno;
 	when.it_value.tv_sec += WATCH_SEC;
-	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
-			       &when, NULL)
-		       ? -EOPNOTSUPP
-		       : 0;
+	if (timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
+			    &when, NULL))
+		return -errno;
+	return 0;
 }
 
 static int start_watch(int *fd)
@@ -169,11 +170,14 @@ static int start_watch(int *fd)
 			       ? -ENOMEM
 			       : -EOPNOTSUPP;
 	ret = arm(new);
+	/* A set of before the watch is not its to tell. */
+	if (ret == -ECANCELED)
+		ret = 0;
 	if (ret)
 		close(new);
 	else
 		*fd = new;
-	return ret;
+	return ret ? -EOPNOTSUPP : 0;
 }
 
 int linux_watch_clock(void *ctx, int *fd)
@@ -183,13 +187,15 @@ int linux_watch_clock(void *ctx, int *fd)
 	int ret = 0;
 
 	(void)ctx;
-	if (*fd < 0)
+	if (*fd < 0) {
 		ret = start_watch(fd);
-	else if (read_fd(*fd, &expired, sizeof(expired)) < 0 &&
-		 errno == ECANCELED)
+	} else if (read_fd(*fd, &expired, sizeof(expired)) < 0 &&
+		   errno == ECANCELED) {
 		/* Armed anew at once: a periodic one may lie years ahead on a
-		 * clock that was set back. */
-		ret = arm(*fd) ? -EOPNOTSUPP : 1;
+		 * clock that was set back. A set in between is this one. */
+		(void)arm(*fd);
+		ret = 1;
+	}
 	errno = saved;
 	return ret;
 }

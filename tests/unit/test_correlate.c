@@ -424,6 +424,8 @@ static void what_the_device_says_is_handed_through(void **state)
 	check_refused(NULL, -ETIMEDOUT);
 	device.error = -EACCES;
 	check_refused(NULL, -EACCES);
+	device.error = 1;
+	check_refused(NULL, -EINVAL);
 }
 
 static void bad_arguments_are_refused(void **state)

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "fake.h"
@@ -139,6 +141,44 @@ static void a_watch_wakes_once_a_second_and_says_nothing(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
+/* libc's, as long as a test wants nothing else. */
+static int settime_error;
+static unsigned int settimes;
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *new_value,
+		    struct itimerspec *old_value)
+{
+	long ret =
+		syscall(SYS_timerfd_settime, fd, flags, new_value, old_value);
+
+	settimes++;
+	if (!settime_error)
+		return (int)ret;
+	errno = settime_error;
+	return -1;
+}
+
+/* The kernel arms it, and says that the clock was set meanwhile. */
+static void a_set_while_it_is_armed_is_no_failure(void **state)
+{
+	int fd = -1;
+
+	(void)state;
+	settime_error = ECANCELED;
+	settimes = 0;
+	assert_int_equal(env->watch_clock(env->ctx, &fd), 0);
+	assert_int_equal(settimes, 1);
+	assert_true(fd >= 0);
+	settime_error = 0;
+	assert_int_equal(env->watch_clock(env->ctx, &fd), 0);
+	env->close_device(env->ctx, fd);
+	settime_error = EINVAL;
+	fd = -1;
+	assert_int_equal(env->watch_clock(env->ctx, &fd), -EOPNOTSUPP);
+	assert_int_equal(fd, -1);
+	settime_error = 0;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -155,6 +195,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_written_is_opened_to_read),
 		cmocka_unit_test(the_clocksource_has_a_name),
 		cmocka_unit_test(a_clock_that_is_not_there_is_an_error),
+		cmocka_unit_test(a_set_while_it_is_armed_is_no_failure),
 		cmocka_unit_test(a_watch_wakes_once_a_second_and_says_nothing),
 	};
 

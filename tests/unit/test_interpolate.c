@@ -186,6 +186,7 @@ static struct paraclock_snapshot snapshot_at(uint64_t counter)
 
 	for (unsigned int i = 0; i < PARACLOCK_CLOCKS; i++)
 		snap.ns[i] = (int64_t)(counter / 3 * (i + 1));
+	snap.ns[BOOT] = snap.ns[MONO] + 4711;
 	return snap;
 }
 
@@ -309,13 +310,32 @@ static void raw_far(struct paraclock_snapshot *a, struct paraclock_snapshot *b)
 	b->ns[RAW] = INT64_MAX;
 }
 
+static void one_call(struct paraclock_snapshot *a, struct paraclock_snapshot *b)
+{
+	b->ns[RAW] = a->ns[RAW] + 10000;
+}
+
+/* By one more than both ends' uncertainties, and not. */
+static void slept(struct paraclock_snapshot *a, struct paraclock_snapshot *b)
+{
+	(void)a;
+	b->ns[BOOT] += 41;
+}
+
+static void hardly_slept(struct paraclock_snapshot *a,
+			 struct paraclock_snapshot *b)
+{
+	(void)a;
+	b->ns[BOOT] -= 40;
+}
+
 static void wrap(struct paraclock_snapshot *a, struct paraclock_snapshot *b)
 {
 	a->counter -= 6000;
 	b->counter -= 6000;
 }
 
-#define ENDS_UNC 24 /* 20, one, and 12000 / 4000 */
+#define ENDS_UNC 321 /* 20, one, and 12000 / 40 */
 
 static struct between betweens[] = {
 	/* clang-format off */
@@ -360,14 +380,19 @@ static struct between betweens[] = {
 	{ "the later first has no end", backwards, 15000, -EINVAL, 0, 0, 0,
 	  0 },
 	{ "the vaguer end counts", first_is_vague, 9000, 0, ALL, 6000, 9000,
-	  504 },
+	  801 },
+	{ "one call bends less", one_call, 3000, 0, ALL, 2000, 3000, 24 },
+	{ "a suspend takes BOOTTIME only", slept, 9000, 0,
+	  ALL & ~(1U << BOOT), 6000, 9000, ENDS_UNC },
+	{ "what may be none is none", hardly_slept, 9000, 0, ALL, 6000, 9000,
+	  ENDS_UNC },
 	{ "no bound stays none", no_bound, 9000, 0, ALL, 6000, 9000,
 	  UINT64_MAX },
 	{ "a part of a step of rate counts as one", raw_step, 3000, 0, ALL,
 	  2000, 3000, 23 },
 	{ "a distance has no sign", raw_back, 3000, 0, ALL, 2000, 3000, 23 },
 	{ "the farthest ends there are", raw_far, 3000, 0, ALL, 2000, INT64_MIN,
-	  21 + UINT64_MAX / 4000 + 1 },
+	  21 + UINT64_MAX / 40 + 1 },
 	{ "a counter that wraps in between", wrap, 3000, 0, ALL, 6000, 9000,
 	  ENDS_UNC },
 	{ "a wrapped counter and a value before it", wrap,
@@ -461,6 +486,9 @@ static void snapshots_are_interpolated(void **state)
 				       : (int64_t)((uint64_t)a.ns[i] +
 						   (random_length() >> 20));
 		}
+		/* No suspend in between; BOOTTIME is known then. */
+		a.ns[BOOT] = a.ns[MONO];
+		b.ns[BOOT] = b.ns[MONO];
 		if (!total)
 			b = a;
 		check_exact(&a, &b, total ? random_word() % total : 0);

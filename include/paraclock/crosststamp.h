@@ -275,7 +275,8 @@ PARACLOCK_API void paraclock_history_free(struct paraclock_history *hist);
  * How often is the caller's choice: between two entries the clocks are
  * interpolated, with an error of up to 1/4 of what slewing can change in that
  * time (10 %, as chrony may slew): 25 ms for entries one second apart, 250 us
- * for 10 ms. uncertainty_ns says so.
+ * for 10 ms. uncertainty_ns says so. A clock that is set and set back between
+ * two entries leaves no trace, unless a watch saw it.
  *
  * A snapshot whose counter is below the newest one's although its
  * CLOCK_MONOTONIC_RAW is later, or the other way round, or whose

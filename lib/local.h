@@ -123,6 +123,13 @@ int round_read_narrow(const struct paraclock_env *env,
 		      struct round *round);
 /* Measure the distances, before the estimates. */
 void round_scale(struct round *round, const struct local_state *state);
+/* Where round_plan() puts the clocks that are read once. */
+#define ROUND_MONOTONIC 1
+#define ROUND_RAW	2
+
+/* Bring one reading to round->at. false: it does not fit. */
+bool round_estimate_one(const struct round *round, unsigned int i,
+			struct estimate *ret_value);
 /* Bring a clock to round->at; tai_sec: TAI counts as REALTIME that much later.
  * false: its readings contradict each other, so it was set in between. */
 bool round_estimate(const struct round *round, const struct local_state *state,

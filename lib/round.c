@@ -196,12 +196,33 @@ static bool combine(const struct bounds *bounds, unsigned int n,
 	return true;
 }
 
+/* What the kernel says is rounded down too; so is the guess. */
+static bool conclude(int64_t base, int64_t best, const struct bounds *certain,
+		     struct estimate *ret_value)
+{
+	int64_t above = certain->high - best, below = best - certain->low;
+
+	/* Rounded up; so are both roundings down to a whole ns within it. */
+	ret_value->error_ns =
+		1 + (uint64_t)((above > below ? above : below) >> SUB_BITS);
+	return !__builtin_add_overflow(base, best >> SUB_BITS, &ret_value->ns);
+}
+
+bool round_estimate_one(const struct round *round, unsigned int i,
+			struct estimate *ret_value)
+{
+	struct bounds bounds;
+
+	return reading_bounds(round, i, round->ns[i], &bounds) &&
+	       conclude(round->ns[i], bounds.middle, &bounds, ret_value);
+}
+
 bool round_estimate(const struct round *round, const struct local_state *state,
 		    enum paraclock_clock clock, struct estimate *ret_value)
 {
 	struct bounds bounds[ROUND_MAX], common;
 	unsigned int n = 0;
-	int64_t base = 0, best, below, above;
+	int64_t base = 0, best;
 
 	for (unsigned int i = 0; i < round->n; i++) {
 		int64_t from;
@@ -221,13 +242,5 @@ bool round_estimate(const struct round *round, const struct local_state *state,
 	}
 	if (!n || !combine(bounds, n, &common, &best))
 		return false;
-	/* What the kernel says is rounded down too. */
-	if (__builtin_add_overflow(base, best >> SUB_BITS, &ret_value->ns))
-		return false;
-	above = common.high - best;
-	below = best - common.low;
-	/* One for each rounding: to the result, and of the rate. */
-	ret_value->error_ns =
-		2 + (uint64_t)((above > below ? above : below) >> SUB_BITS);
-	return true;
+	return conclude(base, best, &common, ret_value);
 }

@@ -110,10 +110,8 @@ static bool is_better(const struct local_state *state,
 static enum verdict judge(const struct local_state *state,
 			  const struct round *round, struct values *ret_values)
 {
-	if (!round_estimate(round, state, PARACLOCK_CLOCK_MONOTONIC_RAW,
-			    &ret_values->raw) ||
-	    !round_estimate(round, state, PARACLOCK_CLOCK_MONOTONIC,
-			    &ret_values->mono))
+	if (!round_estimate_one(round, ROUND_RAW, &ret_values->raw) ||
+	    !round_estimate_one(round, ROUND_MONOTONIC, &ret_values->mono))
 		return SOURCE_CHANGED;
 	if (local_is_coupled(state) &&
 	    !raw_fits(state, round, &ret_values->raw))

@@ -9,4 +9,5 @@ list(APPEND PARACLOCK_BACKEND_SOURCES
   backends/kvmclock/kvm_pairing.c
   backends/kvmclock/kvm_vm.c
   backends/kvmclock/kvmclock.c
-  backends/kvmclock/pvclock_read.c)
+  backends/kvmclock/pvclock_read.c
+  backends/kvmclock/pvclock_write.c)

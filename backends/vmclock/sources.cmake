@@ -3,4 +3,5 @@ list(APPEND PARACLOCK_TABLES paraclock_backend_vmclock)
 list(APPEND PARACLOCK_BACKEND_SOURCES
   backends/vmclock/leap.c
   backends/vmclock/vmclock.c
-  backends/vmclock/vmclock_read.c)
+  backends/vmclock/vmclock_read.c
+  backends/vmclock/vmclock_write.c)

@@ -12,6 +12,7 @@
 #include <paraclock/clock.h>
 #include <paraclock/crosststamp.h>
 #include <paraclock/disruption.h>
+#include <paraclock/host.h>
 #include <paraclock/timescale.h>
 
 #endif

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: MIT
+/* A timeline as a vmclock page. See vmclock_page.h for the source. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "fixed.h"
+#include "leap.h"
+#include "page_writer.h"
+#include "timeline.h"
+#include "vmclock_page.h"
+
+#define KIND 3
+
+#define COUNTER_INVALID	  0xffU
+#define STATUS_UNRELIABLE 4U
+#define SMEAR_MAX	  2U
+#define PERIOD_SHIFT_MAX  127U
+#define VERSION		  1U
+#define FLAG_PERIOD_MAX	  VMCLOCK_FLAG_PERIOD_MAXERROR_VALID
+#define FLAG_TIME_MAX	  VMCLOCK_FLAG_TIME_MAXERROR_VALID
+#define FLAG_PERIOD_EST	  (1U << 3)
+#define FLAG_TIME_EST	  (1U << 5)
+#define FLAG_SOON	  (1U << 1)
+#define FLAG_IMMINENT	  (1U << 2)
+#define FLAG_NOTIFICATION (1U << 9)
+/* They go with the time. */
+#define FLAGS_OF_TIME \
+	(FLAG_PERIOD_MAX | FLAG_TIME_MAX | FLAG_PERIOD_EST | FLAG_TIME_EST)
+
+/* In 2^-64 s: what a timeline may be behind the last one (they are exact, but
+ * not each step on the way here may have been), and a page ahead of it. */
+#define ROUNDED ((s128)TIMELINE_NSEC)
+
+_Static_assert(sizeof(struct page_image) == sizeof(struct vmclock_page),
+	       "an image holds the whole page");
+
+/* For each of our flags, from the lowest: which bit is theirs. */
+#define NO_BIT 32
+static const uint8_t bits[] = { 7, NO_BIT, 0, 6, 4, 5, 3, 8, 9, 1, 2 };
+_Static_assert(1U << 7 == VMCLOCK_FLAG_TIME_MONOTONIC &&
+		       1U << 0 == VMCLOCK_FLAG_TAI_OFFSET_VALID &&
+		       1U << 6 == FLAG_TIME_MAX && 1U << 4 == FLAG_PERIOD_MAX &&
+		       1U << 5 == FLAG_TIME_EST && 1U << 3 == FLAG_PERIOD_EST,
+	       "their bits");
+_Static_assert(1U << 8 == VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
+		       1U << 9 == FLAG_NOTIFICATION && 1U << 1 == FLAG_SOON &&
+		       1U << 2 == FLAG_IMMINENT,
+	       "their bits");
+_Static_assert(sizeof(bits) == 11 && PARACLOCK_TIMELINE_MONOTONIC == 1U << 0 &&
+		       PARACLOCK_TIMELINE_DISRUPTION_IMMINENT == 1U << 10,
+	       "our bits");
+
+static uint64_t flags_of(const struct paraclock_timeline *tl)
+{
+	uint64_t theirs = 0;
+
+	for (unsigned int i = 0; i < sizeof(bits); i++)
+		theirs |= (uint64_t)(tl->flags >> i & 1) << bits[i];
+	/* Without NO_BIT. */
+	return (uint32_t)theirs;
+}
+
+static uint8_t timescale_of(const struct vmclock_page *vc)
+{
+	if (vc->time_type == VMCLOCK_TIME_UTC)
+		return PARACLOCK_TIMESCALE_UTC;
+	return vc->time_type == VMCLOCK_TIME_TAI
+		       ? PARACLOCK_TIMESCALE_TAI
+		       : PARACLOCK_TIMESCALE_MONOTONIC;
+}
+
+/* Counter values from before the reference point are nobody's. */
+static uint64_t ticks_at(const struct vmclock_page *vc, uint64_t counter)
+{
+	return counter > vc->counter_value ? counter - vc->counter_value : 0;
+}
+
+/* No time: nothing was promised. */
+static bool is_timed(const struct vmclock_page *vc)
+{
+	return vc->counter_period_frac_sec &&
+	       vc->counter_period_shift <= PERIOD_SHIFT_MAX;
+}
+
+static int vmclock_reading(const void *image, uint64_t counter, s128 *ret_time)
+{
+	const struct vmclock_page *vc = image;
+	struct leap_state leap = {
+		.leap = vc->leap_indicator,
+		.timescale = timescale_of(vc),
+		.tai_known = vc->flags & VMCLOCK_FLAG_TAI_OFFSET_VALID,
+		.tai_offset_sec = vc->tai_offset_sec,
+	};
+	u128 time = timeline_elapsed(ticks_at(vc, counter),
+				     vc->counter_period_frac_sec,
+				     vc->counter_period_shift);
+	int64_t sec;
+
+	if (!is_timed(vc)) {
+		*ret_time = 0;
+		return 0;
+	}
+	if (vc->time_sec > TIMELINE_SEC_MAX || time >> 64 > TIMELINE_SEC_MAX)
+		return -ERANGE;
+	time += (u128)vc->time_sec << 64 | vc->time_frac_sec;
+	sec = (int64_t)(time >> 64);
+	if (!leap_apply(&leap, (int64_t)vc->time_sec, &sec) || sec < 0)
+		return -ERANGE;
+	*ret_time = (s128)sec << 64 | (uint64_t)time;
+	return 0;
+}
+
+/* The bound that goes with it, 2^-64 s, and what it was rounded by. */
+static u128 bound_at(const struct vmclock_page *vc, uint64_t counter)
+{
+	u128 grown = timeline_elapsed(ticks_at(vc, counter),
+				      vc->counter_period_maxerror_rate_frac_sec,
+				      vc->counter_period_shift);
+	u128 bound = (u128)vc->time_maxerror_nanosec * TIMELINE_NSEC;
+
+	return grown >> 127 ? grown : grown + bound + TIMELINE_NSEC;
+}
+
+static bool keeps_bound(const struct vmclock_page *old,
+			const struct vmclock_page *next, uint64_t counter)
+{
+	const uint64_t both = FLAG_PERIOD_MAX | FLAG_TIME_MAX;
+	s128 was, is;
+
+	/* A disruption voids whatever was known of the counter. */
+	if ((old->flags & both) != both || !is_timed(old) ||
+	    old->disruption_marker != next->disruption_marker ||
+	    vmclock_reading(old, counter, &was) ||
+	    vmclock_reading(next, counter, &is))
+		return true;
+	return (u128)(is > was ? is - was : was - is) <= bound_at(old, counter);
+}
+
+/* Without a wrap: a bound that great is none. */
+static void add(uint64_t *sum, uint64_t by)
+{
+	*sum += by <= UINT64_MAX - *sum ? by : 0;
+}
+
+/* Exact, so it is ahead by what it is lifted; the bound grows with it. */
+static int vmclock_lift(const struct page_lift *lift, void *image)
+{
+	const s128 ahead = lift->was - lift->is;
+	struct vmclock_page *vc = image;
+	uint64_t slower = vc->counter_period_frac_sec >> PAGE_SLOWER_SHIFT;
+	u128 time =
+		((u128)vc->time_sec << 64 | vc->time_frac_sec) + (u128)ahead;
+
+	if (ahead > ROUNDED)
+		return -ESTALE;
+	vc->time_sec = (uint64_t)(time >> 64);
+	vc->time_frac_sec = (uint64_t)time;
+	vc->counter_period_frac_sec -= slower;
+	if (vc->flags & FLAG_TIME_MAX)
+		add(&vc->time_maxerror_nanosec, (uint64_t)(ahead >> 34) + 1);
+	if (vc->flags & FLAG_PERIOD_MAX)
+		add(&vc->counter_period_maxerror_rate_frac_sec, slower);
+	return 0;
+}
+
+/* What does not change the time: the old one with another status or marker. */
+static int without_time(const struct paraclock_timeline *tl, const void *old,
+			void *image)
+{
+	const struct vmclock_page *before = old;
+	struct vmclock_page *after = image;
+	const size_t time = offsetof(struct vmclock_page, counter_value);
+
+	if (!tl) {
+		if (!old)
+			return -EPROTO;
+		*after = *before;
+		after->clock_status = STATUS_UNRELIABLE;
+		return 0;
+	}
+	after->flags &= ~(uint64_t)FLAGS_OF_TIME;
+	if (!old)
+		return 0;
+	after->flags |= before->flags & FLAGS_OF_TIME;
+	after->counter_period_shift = before->counter_period_shift;
+	memcpy((char *)after + time, (const char *)before + time,
+	       offsetof(struct vmclock_page, vm_generation_counter) - time);
+	return 0;
+}
+
+static int vmclock_settle(const struct paraclock_timeline *tl,
+			  const struct page_pair *old, uint64_t counter,
+			  struct page_pair *next)
+{
+	int ret;
+
+	if (tl && paraclock_timeline_has_time(tl))
+		return !old || keeps_bound((const void *)&old->shown,
+					   (const void *)&next->shown, counter)
+			       ? 0
+			       : -ESTALE;
+	ret = without_time(tl, old ? &old->asked : NULL, &next->asked);
+	return ret ? ret
+		   : without_time(tl, old ? &old->shown : NULL, &next->shown);
+}
+
+static bool vmclock_is_usable(const void *image)
+{
+	const struct vmclock_page *vc = image;
+
+	return vc->magic == VMCLOCK_MAGIC;
+}
+
+static int vmclock_check_head(const void *page, const void *image)
+{
+	const struct vmclock_page *live = page;
+	const struct vmclock_page *want = image;
+	uint32_t magic = __atomic_load_n(&live->magic, __ATOMIC_ACQUIRE);
+
+	/* Written last: without it nothing is a constant yet. A freeze needs
+	 * to have something to freeze. */
+	if (!magic)
+		return want->magic ? 0 : -EPROTO;
+	if (magic != VMCLOCK_MAGIC || live->size < sizeof(*live) ||
+	    live->version != VERSION)
+		return -EPROTO;
+	if (want->magic && (live->counter_id != want->counter_id ||
+			    live->time_type != want->time_type))
+		return -EINVAL;
+	return 0;
+}
+
+static void vmclock_write_head(void *page, const void *image)
+{
+	const seqword *want = image;
+	uint32_t *live = page;
+
+	if (__atomic_load_n(&live[0], __ATOMIC_RELAXED) == VMCLOCK_MAGIC)
+		return;
+	__atomic_store_n(&live[1], (uint32_t)(want[0] >> 32), __ATOMIC_RELAXED);
+	__atomic_store_n(&live[2], (uint32_t)want[1], __ATOMIC_RELAXED);
+	/* Pairs with whoever sees the magic, and then looks at the rest. */
+	__atomic_store_n(&live[0], (uint32_t)want[0], __ATOMIC_RELEASE);
+}
+
+static int set_constants(const struct paraclock_timeline *tl,
+			 struct vmclock_page *vc)
+{
+	vc->magic = VMCLOCK_MAGIC;
+	vc->size = PARACLOCK_VMCLOCK_PAGE_SIZE;
+	vc->version = VERSION;
+	if (tl->timescale == PARACLOCK_TIMESCALE_UTC)
+		vc->time_type = VMCLOCK_TIME_UTC;
+	else if (tl->timescale == PARACLOCK_TIMESCALE_TAI)
+		vc->time_type = VMCLOCK_TIME_TAI;
+	else if (tl->timescale == PARACLOCK_TIMESCALE_MONOTONIC)
+		vc->time_type = VMCLOCK_TIME_MONOTONIC;
+	else
+		return -EINVAL;
+	if (tl->counter == PARACLOCK_COUNTER_X86_TSC)
+		vc->counter_id = VMCLOCK_COUNTER_X86_TSC;
+	else if (tl->counter == PARACLOCK_COUNTER_ARM_VCNT)
+		vc->counter_id = VMCLOCK_COUNTER_ARM_VCNT;
+	else if (tl->counter == PARACLOCK_COUNTER_NONE &&
+		 !paraclock_timeline_has_time(tl))
+		vc->counter_id = COUNTER_INVALID;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int set_status(const struct paraclock_timeline *tl,
+		      struct vmclock_page *vc)
+{
+	bool leaps = vc->time_type != VMCLOCK_TIME_MONOTONIC &&
+		     paraclock_timeline_has_time(tl);
+
+	if (tl->smear > SMEAR_MAX)
+		return -EINVAL;
+	if (leaps && tl->leap > PARACLOCK_LEAP_POST_NEG)
+		return -EINVAL;
+	if (tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET) {
+		if (!leap_tai_is_plausible(tl->tai_offset_sec))
+			return -EINVAL;
+		vc->tai_offset_sec = tl->tai_offset_sec;
+	}
+	vc->flags = flags_of(tl);
+	vc->clock_status = tl->status;
+	vc->leap_second_smearing_hint = tl->smear;
+	vc->leap_indicator = leaps ? tl->leap : PARACLOCK_LEAP_NONE;
+	vc->disruption_marker = tl->disruption;
+	if (tl->flags & PARACLOCK_TIMELINE_GENERATION)
+		vc->vm_generation_counter = tl->generation;
+	return 0;
+}
+
+static void set_time(const struct paraclock_timeline *tl,
+		     struct vmclock_page *vc)
+{
+	vc->counter_period_shift = tl->period_shift;
+	vc->counter_value = tl->base_tsc;
+	vc->counter_period_frac_sec = tl->period_frac;
+	vc->time_sec = tl->base_sec;
+	vc->time_frac_sec = tl->base_frac;
+	if (tl->flags & PARACLOCK_TIMELINE_MAXERROR)
+		vc->time_maxerror_nanosec = tl->maxerror_ns;
+	if (tl->flags & PARACLOCK_TIMELINE_MAXERROR_RATE)
+		vc->counter_period_maxerror_rate_frac_sec =
+			tl->maxerror_rate_frac;
+	if (tl->flags & PARACLOCK_TIMELINE_ESTERROR)
+		vc->time_esterror_nanosec = tl->esterror_ns;
+	if (tl->flags & PARACLOCK_TIMELINE_ESTERROR_RATE)
+		vc->counter_period_esterror_rate_frac_sec =
+			tl->esterror_rate_frac;
+}
+
+static int vmclock_make(const struct paraclock_timeline *tl, void *image)
+{
+	int ret = set_constants(tl, image);
+
+	if (!ret)
+		ret = set_status(tl, image);
+	if (!ret && paraclock_timeline_has_time(tl))
+		set_time(tl, image);
+	return ret;
+}
+
+static const struct page_kind vmclock_kind = {
+	.rounded = ROUNDED,
+	.shape = &vmclock_shape,
+	.id = KIND,
+	.first = offsetof(struct vmclock_page, disruption_marker) /
+		 sizeof(uint64_t),
+	.is_usable = vmclock_is_usable,
+	.make = vmclock_make,
+	.settle = vmclock_settle,
+	.reading = vmclock_reading,
+	.lift = vmclock_lift,
+	.check_head = vmclock_check_head,
+	.write_head = vmclock_write_head,
+};
+
+int paraclock_vmclock_write(void *page, struct paraclock_page_writer *writer,
+			    const struct paraclock_env *env,
+			    const struct paraclock_timeline *tl)
+{
+	return paraclock_page_write(&vmclock_kind, page, writer, env, tl);
+}
+
+int paraclock_vmclock_freeze(void *page, struct paraclock_page_writer *writer,
+			     const struct paraclock_env *env)
+{
+	return paraclock_page_freeze(&vmclock_kind, page, writer, env);
+}

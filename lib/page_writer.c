@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Writing a page under its sequence.
+ *
+ * A writer may die at any point: what it says was written (state->current)
+ * changes only between the last word of the body and the sequence that shows
+ * it, so whoever comes next either has the old image whole, or a new one that
+ * was found good.
+ */
+
+#include <errno.h>
+
+#include "page_writer.h"
+#include "timeline.h"
+
+/*
+ * How long after the sequence is seen odd (or 0) the counter is read that the
+ * promise is judged at. A reader's counter is read up to some tens of cycles
+ * after it looked at the sequence for the last time (see line_read() in
+ * read.c), so that much later no reader of the old page is left. The tries are
+ * for a counter that stands still, the ticks for a rate that none has.
+ */
+#define JUDGE_NS	100
+#define JUDGE_TRIES	256
+#define JUDGE_TICKS_MAX (1U << 16)
+
+#define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
+
+/* An update under way. */
+struct update {
+	const struct page_kind *kind;
+	void *page;
+	struct page_writer_state *state;
+	const struct paraclock_env *env;
+	const struct page_pair *old; /* NULL: not known */
+	uint32_t seen;		     /* the page's sequence before */
+};
+
+static uint32_t *sequence_of(const struct update *up)
+{
+	char *page = up->page;
+
+	return (void *)(page + up->kind->shape->seq_offset);
+}
+
+static bool is_busy(const struct update *up)
+{
+	return paraclock_page_busy(up->kind->shape, up->seen);
+}
+
+static unsigned int words(const struct page_kind *kind)
+{
+	return kind->shape->size / sizeof(uint64_t);
+}
+
+/* The store before it is seen by everyone before what comes after happens,
+ * the reading of the counter included. */
+static void full_fence(void)
+{
+#if defined(__aarch64__)
+	/* A dmb orders loads and stores, but not the counter. */
+	__asm__ __volatile__("dsb ish" ::: "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+static uint64_t counter_now(const struct update *up)
+{
+	if (up->env->counter)
+		return up->env->counter(up->env->ctx);
+	return up->state->how == COUNTER_RDTSCP ? counter_rdtscp()
+						: counter_fenced();
+}
+
+/* JUDGE_NS or up to twice that, as a power of 2: if it followed the rate, each
+ * update would take longer when the clock is slow, and add to a lead. */
+static uint64_t margin_of(const struct paraclock_timeline *tl)
+{
+	u128 ns = paraclock_timeline_tick(tl);
+	uint64_t ticks = 1;
+
+	while (ns >> 64 < JUDGE_NS && ticks < JUDGE_TICKS_MAX) {
+		ns <<= 1;
+		ticks <<= 1;
+	}
+	return ticks;
+}
+
+/* A counter value that no reader of the page as it was is past. */
+static uint64_t counter_after_readers(const struct update *up,
+				      const struct paraclock_timeline *tl)
+{
+	uint64_t margin = margin_of(tl);
+	uint64_t start, now;
+
+	full_fence();
+	start = counter_now(up);
+	now = start;
+	for (unsigned int i = 0; now - start < margin && i < JUDGE_TRIES; i++)
+		now = counter_now(up);
+	return now;
+}
+
+/* What another tool, or another handle, has left on the page. */
+static void adopt(struct update *up)
+{
+	struct page_writer_state *state = up->state;
+	const uint64_t *live = up->page;
+	struct page_image *image = &state->pair[0].shown;
+	uint64_t any = 0;
+
+	for (unsigned int i = words(up->kind); i--;) {
+		image->word[i] = LOAD(live[i]);
+		any |= i ? image->word[i] : 0;
+	}
+	state->pair[0].asked = *image;
+	if (!is_busy(up) && up->kind->is_usable(image))
+		__atomic_store_n(&state->current, 1, __ATOMIC_RELEASE);
+	/* Which sequences its readers have seen is not known: begin somewhere
+	 * else than another one would. */
+	if (!state->sequence && any)
+		state->sequence = (uint32_t)counter_now(up);
+}
+
+static int begin(struct update *up)
+{
+	struct page_writer_state *state = up->state;
+	int ret;
+
+	if (!state || !up->page || (uintptr_t)up->page % sizeof(uint64_t))
+		return -EINVAL;
+	ret = paraclock_page_env(&up->env);
+	if (!ret)
+		ret = paraclock_page_enter(state, up->env);
+	if (ret)
+		return ret;
+	if (state->kind && state->kind != up->kind->id) {
+		paraclock_page_leave(state);
+		return -EINVAL;
+	}
+	state->kind = up->kind->id;
+	up->seen = LOAD(*sequence_of(up));
+	if (!state->current)
+		adopt(up);
+	up->old =
+		state->current ? &state->pair[(state->current - 1) & 1] : NULL;
+	return 0;
+}
+
+/* From here on no reader takes what it copies for the page. */
+static void close_page(struct update *up)
+{
+	bool odd = up->kind->shape->sequence == PAGE_ODD;
+
+	if (!is_busy(up))
+		up->state->sequence = up->seen;
+	STORE(*sequence_of(up), odd ? up->seen | 1 : 0);
+	/* Pairs with the acquire fence of readers before they look at the
+	 * sequence again: who saw a word of the new body sees this. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static uint32_t next_sequence(const struct update *up)
+{
+	uint32_t next;
+
+	if (up->kind->shape->sequence == PAGE_ODD)
+		return (up->seen | 1) + 1;
+	next = up->state->sequence + 1;
+	/* From the last number to the first: it skips those that say "off". */
+	return next == 0 || next == UINT32_MAX ? 1 : next;
+}
+
+static void open_page(struct update *up, uint32_t sequence)
+{
+	up->state->sequence = sequence;
+	/* Pairs with the readers' acquire load: who sees it sees the body. */
+	__atomic_store_n(sequence_of(up), sequence, __ATOMIC_RELEASE);
+}
+
+static void write_body(const struct update *up, const struct page_image *image)
+{
+	uint64_t *live = up->page;
+
+	for (unsigned int i = up->kind->first; i < words(up->kind); i++)
+		STORE(live[i], image->word[i]);
+}
+
+/* The new one cannot be written: the page says what it said. */
+static void take_back(struct update *up)
+{
+	if (!is_busy(up)) {
+		/* Not one word has changed, so the same number will do. */
+		open_page(up, up->seen);
+	} else if (up->old && !up->state->off) {
+		/* A dead writer's: what it had replaced. */
+		write_body(up, &up->old->shown);
+		open_page(up, next_sequence(up));
+	}
+}
+
+/* MONOTONIC: no reader sees less than one has seen. */
+static int keep_promise(const struct update *up,
+			const struct paraclock_timeline *tl, uint64_t counter,
+			struct page_pair *next)
+{
+	const struct page_kind *kind = up->kind;
+	struct page_lift lift = { .tl = tl, .counter = counter };
+	s128 asked;
+
+	if (kind->reading(&up->old->asked, counter, &asked) ||
+	    kind->reading(&up->old->shown, counter, &lift.was) ||
+	    kind->reading(&next->asked, counter, &lift.is) ||
+	    asked - lift.is > kind->rounded)
+		return -ESTALE;
+	return lift.is < lift.was ? kind->lift(&lift, &next->shown) : 0;
+}
+
+static int judge(struct update *up, const struct paraclock_timeline *tl,
+		 struct page_pair *next)
+{
+	const struct page_kind *kind = up->kind;
+	bool timed = tl && paraclock_timeline_has_time(tl);
+	bool monotonic = timed && tl->flags & PARACLOCK_TIMELINE_MONOTONIC;
+	uint64_t now;
+	int ret = 0;
+
+	now = monotonic ? counter_after_readers(up, tl) : counter_now(up);
+	if (timed && ((tl->t_end && now > tl->t_end) ||
+		      (kind->has_no_base && now < tl->t_start)))
+		return -ESTALE;
+	next->shown = next->asked;
+	if (kind->settle)
+		ret = kind->settle(tl, up->old, now, next);
+	return !ret && monotonic && up->old ? keep_promise(up, tl, now, next)
+					    : ret;
+}
+
+static void show(struct update *up, struct page_pair *next)
+{
+	struct page_writer_state *state = up->state;
+	const struct page_kind *kind = up->kind;
+	const uint64_t *live = up->page;
+	seqword *last = &next->shown.word[words(kind) - 1];
+	uint32_t other = state->current == 1 ? 2 : 1;
+
+	*last = (*last & ~kind->guest_bits) |
+		(LOAD(live[words(kind) - 1]) & kind->guest_bits);
+	state->pair[other - 1] = *next;
+	write_body(up, &next->shown);
+	if (kind->write_head)
+		kind->write_head(up->page, &next->shown);
+	/* Release: whoever repairs this page sees the pair whole. */
+	__atomic_store_n(&state->current, other, __ATOMIC_RELEASE);
+	STORE(state->off, 0);
+	open_page(up, next_sequence(up));
+}
+
+static int write_page(struct update *up, const struct paraclock_timeline *tl,
+		      struct page_pair *next)
+{
+	int ret = begin(up);
+
+	if (ret)
+		return ret;
+	if (up->kind->check_head)
+		ret = up->kind->check_head(up->page, next);
+	if (ret)
+		goto out_leave;
+	close_page(up);
+	ret = judge(up, tl, next);
+	if (ret)
+		take_back(up);
+	else
+		show(up, next);
+out_leave:
+	paraclock_page_leave(up->state);
+	return ret;
+}
+
+int paraclock_page_write(const struct page_kind *kind, void *page,
+			 struct paraclock_page_writer *writer,
+			 const struct paraclock_env *env,
+			 const struct paraclock_timeline *tl)
+{
+	struct update up = { kind, page, (void *)writer, env, NULL, 0 };
+	struct paraclock_timeline line;
+	struct page_pair next = { 0 };
+	int ret = paraclock_timeline_from_start(tl, &line);
+
+	if (ret)
+		return ret;
+	if (kind->is_tsc) {
+		if (!paraclock_timeline_has_time(&line) ||
+		    line.timescale != PARACLOCK_TIMESCALE_MONOTONIC ||
+		    line.counter != PARACLOCK_COUNTER_X86_TSC)
+			return -EINVAL;
+		/* Moving its base is not to fail for what it cannot say. */
+		line.flags &= PARACLOCK_TIMELINE_MONOTONIC |
+			      PARACLOCK_TIMELINE_STABLE;
+	}
+	ret = kind->make(&line, &next.asked);
+	return ret ? ret : write_page(&up, &line, &next);
+}
+
+int paraclock_page_freeze(const struct page_kind *kind, void *page,
+			  struct paraclock_page_writer *writer,
+			  const struct paraclock_env *env)
+{
+	struct update up = { kind, page, (void *)writer, env, NULL, 0 };
+	struct page_pair next = { 0 };
+	int ret;
+
+	if (kind->shape->sequence == PAGE_ODD)
+		return write_page(&up, NULL, &next);
+	ret = begin(&up);
+	if (ret)
+		return ret;
+	STORE(up.state->off, 1);
+	close_page(&up);
+	paraclock_page_leave(up.state);
+	return 0;
+}

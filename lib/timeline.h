@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Timelines, in 2^-64 s. */
+#ifndef TIMELINE_H
+#define TIMELINE_H
+
+#include <stdbool.h>
+
+#include <paraclock/host.h>
+
+#include "fixed.h"
+
+/* Seconds of which some part fits an int64_t of ns. */
+#define TIMELINE_SEC_MAX (INT64_MAX / NSEC_PER_SEC)
+
+/* A ns in 2^-64 s, rounded up. */
+#define TIMELINE_NSEC 18446744074U
+
+/* Does the status vouch for a time? */
+bool paraclock_timeline_has_time(const struct paraclock_timeline *tl);
+
+/* -EINVAL: a member is out of range. */
+int paraclock_timeline_check(const struct paraclock_timeline *tl);
+
+/* What ticks take, rounded down. */
+static inline u128 timeline_elapsed(uint64_t ticks, uint64_t period_frac,
+				    unsigned int shift)
+{
+	return shift_right((u128)ticks * period_frac, shift);
+}
+
+/* The time at a counter value. -ERANGE: not in 0 to 2^63 ns. */
+int paraclock_timeline_time(const struct paraclock_timeline *tl,
+			    uint64_t counter, u128 *ret_time);
+
+/* *tl, and not before its t_start; checked. */
+int paraclock_timeline_from_start(const struct paraclock_timeline *tl,
+				  struct paraclock_timeline *ret_tl);
+
+/* A tick in 2^-64 ns. */
+u128 paraclock_timeline_tick(const struct paraclock_timeline *tl);
+
+#endif

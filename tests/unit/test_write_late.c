@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/* MONOTONIC, and a writer that is preempted: how far ahead a page may get. */
+
+#include "written.h"
+
+/* Of a counter that ticks each ns. */
+#define MINUTES(n) ((n)*60000000000U)
+
+/* Where it loses the CPU: at that reading of its counter, from 1 on. */
+#define BEFORE 0
+
+static struct {
+	unsigned int readings, at;
+	uint64_t ticks;
+} away;
+
+static uint64_t jumping_counter(void *ctx)
+{
+	struct fake *fake = ctx;
+
+	if (away.at && ++away.readings == away.at)
+		fake->counter += away.ticks;
+	return fake->counter += fake->counter_step;
+}
+
+struct late {
+	const char *name;
+	unsigned int kind;
+	unsigned int at;
+	uint64_t ticks;	  /* for so long */
+	uint64_t counter; /* how long the guest's has run */
+	int64_t lifted;	  /* what host.h allows it then, ns */
+};
+
+static struct late lates[] = {
+	/* clang-format off */
+	{ "pvclock: before it closes the page", 0, BEFORE, 140000, LONG, 3 },
+	{ "pvclock: in it", 0, 1, 140000, LONG, 3 },
+	{ "pvclock: before it writes", 0, 5, 140000, LONG, 3 },
+	{ "hyperv: before it closes the page", 1, BEFORE, 4000000, LONG, 101 },
+	{ "hyperv: in it", 1, 1, 4000000, LONG, 101 },
+	{ "hyperv: before it writes", 1, 5, 4000000, LONG, 101 },
+	{ "hyperv: often, for less", 1, 1, 500000, LONG, 101 },
+	{ "hyperv: with a young counter", 1, 1, 4000000, SHORT, 401 },
+	{ "hyperv: with one of 8 minutes", 1, 1, 4000000, MINUTES(8), 401 },
+	{ "hyperv: with one of 15 minutes", 1, 1, 4000000, MINUTES(15), 301 },
+	{ "hyperv: with one of 22 minutes", 1, 1, 4000000, MINUTES(22), 201 },
+	{ "hyperv: with one of 29 minutes", 1, 1, 4000000, MINUTES(29), 101 },
+	{ "vmclock: before it closes the page", 2, BEFORE, 40000, LONG, 1 },
+	{ "vmclock: in it", 2, 1, 40000, LONG, 1 },
+	{ "vmclock: before it writes", 2, 5, 40000, LONG, 1 },
+	/* clang-format on */
+};
+
+/* Write a timeline of another rate that begins now; is it on the page? */
+static bool change_rate(const struct late *l, uint64_t hz)
+{
+	const struct writer_kind *kind = &kinds[l->kind];
+	const struct paraclock_timeline before = line;
+	int ret;
+
+	assert_int_equal(paraclock_timeline_rebase(&line, host.counter), 0);
+	assert_int_equal(paraclock_timeline_set_hz(&line, hz, 0), 0);
+	away.readings = 0;
+	if (away.ticks && l->at == BEFORE)
+		host.counter += away.ticks;
+	ret = write_line(kind);
+	if (!ret)
+		return true;
+	assert_int_equal(ret, -ESTALE);
+	line = before;
+	return false;
+}
+
+/* What readers make of it, at once and later: never back, never too far. */
+static void check_reading(const struct late *l, int64_t *last)
+{
+	const struct writer_kind *kind = &kinds[l->kind];
+
+	for (uint64_t later = 0; later <= 4000000; later += 4000000) {
+		int64_t ns = read_ns(kind, host.counter + later);
+		int64_t truth;
+
+		assert_int_equal(paraclock_timeline_ns(
+					 &line, host.counter + later, &truth),
+				 0);
+		assert_in_range(ns - truth + kind->below + 1, 0,
+				kind->below + 1 + l->lifted);
+		assert_true(later || ns >= *last);
+		*last = ns;
+	}
+	host.counter += 4000000;
+}
+
+/*
+ * Each time that it is away the timeline has become slower, so that it is
+ * behind the last one when it is written, if only by a little; each time that
+ * it is not, it has become faster, which makes up for nothing. What that adds
+ * up to is refused.
+ */
+static void check_late(void **state)
+{
+	const struct late *l = *state;
+	unsigned int written = 0, refused = 0;
+	int64_t last = 0;
+
+	start(&kinds[l->kind], l->counter);
+	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	host.env.counter = jumping_counter;
+	away.at = l->at;
+	away.ticks = 0;
+	assert_true(change_rate(l, HZ));
+	for (int i = 0; i < 50; i++) {
+		away.ticks = l->ticks;
+		if (change_rate(l, HZ + 10000))
+			written++;
+		else
+			refused++;
+		check_reading(l, &last);
+		away.ticks = 0;
+		/* It is never refused for what was refused before. */
+		assert_true(change_rate(l, HZ - 10000));
+		check_reading(l, &last);
+	}
+	assert_true(written > 0);
+	assert_true(refused > 0);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[ARRAY_LEN(lates)];
+	struct CMUnitTest *test = tests;
+
+	ROWS(lates, check_late);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

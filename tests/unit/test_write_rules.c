@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+/* What writers keep: sequences, constants, and the page when they refuse. */
+
+#include "written.h"
+
+/* --- sequences ------------------------------------------------------------ */
+
+struct sequence_case {
+	const char *name;
+	unsigned int kind;
+	uint32_t before, after;
+};
+
+static struct sequence_case sequences[] = {
+	/* clang-format off */
+	{ "pvclock begins at 2", 0, 0, 2 },
+	{ "pvclock goes on by 2", 0, 4, 6 },
+	{ "pvclock is repaired", 0, 5, 6 },
+	{ "pvclock wraps", 0, 0xfffffffe, 0 },
+	{ "pvclock wraps when it is repaired", 0, 0xffffffff, 0 },
+	{ "vmclock begins at 2", 2, 0, 2 },
+	{ "vmclock is repaired", 2, 7, 8 },
+	{ "vmclock wraps", 2, 0xfffffffe, 0 },
+	{ "hyperv begins at 1", 1, 0, 1 },
+	{ "hyperv goes on by 1", 1, 4, 5 },
+	{ "hyperv skips 0xffffffff and 0", 1, 0xfffffffe, 1 },
+	{ "hyperv: 0xffffffff is none", 1, 0xffffffff, 1 },
+	/* clang-format on */
+};
+
+static void check_sequence(void **state)
+{
+	const struct sequence_case *c = *state;
+	const struct writer_kind *kind = &kinds[c->kind];
+	uint8_t *page;
+
+	start(kind, 1000);
+	page = page_of(&guest, kind);
+	put32(page, kind->seq, c->before);
+	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(sequence_at(&guest, kind), c->after);
+}
+
+static void hyperv_off_goes_on_where_it_was(void **state)
+{
+	(void)state;
+	start(&kinds[1], 1000);
+	for (int i = 0; i < 41; i++)
+		assert_int_equal(write_line(&kinds[1]), 0);
+	assert_int_equal(sequence_at(&guest, &kinds[1]), 41);
+	put32(guest.hyperv, 0, 0);
+	assert_int_equal(write_line(&kinds[1]), 0);
+	assert_int_equal(sequence_at(&guest, &kinds[1]), 42);
+}
+
+/* Neither the handle nor the page knows which sequences there were. */
+static void hyperv_off_and_unknown_begins_anywhere(void **state)
+{
+	(void)state;
+	start(&kinds[1], 123456789);
+	fake_set_hyperv(&guest, 0, 5);
+	assert_int_equal(write_line(&kinds[1]), 0);
+	assert_true(sequence_at(&guest, &kinds[1]) > 123456789);
+}
+
+static void the_guests_own_flag_stays(void **state)
+{
+	(void)state;
+	start(&kinds[0], 1000);
+	assert_int_equal(write_line(&kinds[0]), 0);
+	assert_int_equal(guest.pvclock[29], 1);
+	guest.pvclock[29] = 7;
+	assert_int_equal(write_line(&kinds[0]), 0);
+	assert_int_equal(guest.pvclock[29], 3);
+	guest.pvclock[29] = 0;
+	line.flags = 0;
+	assert_int_equal(write_line(&kinds[0]), 0);
+	assert_int_equal(guest.pvclock[29], 0);
+}
+
+/* --- misuse --------------------------------------------------------------- */
+
+static void what_is_not_a_page_is_refused(void **state)
+{
+	const struct writer_kind *kind = *state;
+	struct paraclock_env small;
+	uint8_t *page;
+
+	start(kind, 1000);
+	page = page_of(&guest, kind);
+	small = host.env;
+	small.size--;
+	assert_int_equal(kind->write(NULL, &writer, &host.env, &line), -EINVAL);
+	assert_int_equal(kind->write(page, NULL, &host.env, &line), -EINVAL);
+	assert_int_equal(kind->write(page, &writer, &host.env, NULL), -EINVAL);
+	assert_int_equal(kind->write(page, &writer, &small, &line), -EINVAL);
+	assert_int_equal(kind->write(page + 4, &writer, &host.env, &line),
+			 -EINVAL);
+	host.process_id++;
+	assert_int_equal(kind->write(page, &writer, &host.env, &line), -EPERM);
+	for (size_t i = 0; i < 4096; i++)
+		assert_int_equal(page[i], 0);
+}
+
+static void a_handle_is_for_one_kind_of_page(void **state)
+{
+	(void)state;
+	start(&kinds[0], 1000);
+	assert_int_equal(write_line(&kinds[0]), 0);
+	assert_int_equal(write_line(&kinds[1]), -EINVAL);
+	assert_int_equal(paraclock_vmclock_freeze(guest.vmclock, &writer,
+						  &host.env),
+			 -EINVAL);
+	/* And a refusal keeps nothing taken. */
+	assert_int_equal(write_line(&kinds[0]), 0);
+}
+
+static void vmclocks_constants_are_constant(void **state)
+{
+	(void)state;
+	start(&kinds[2], 1000);
+	assert_int_equal(write_line(&kinds[2]), 0);
+	line.timescale = PARACLOCK_TIMESCALE_UTC;
+	assert_int_equal(write_line(&kinds[2]), -EINVAL);
+	line.timescale = PARACLOCK_TIMESCALE_TAI;
+	line.counter = PARACLOCK_COUNTER_ARM_VCNT;
+	assert_int_equal(write_line(&kinds[2]), -EINVAL);
+	line.counter = PARACLOCK_COUNTER_X86_TSC;
+	assert_int_equal(write_line(&kinds[2]), 0);
+	assert_int_equal(sequence_at(&guest, &kinds[2]), 4);
+}
+
+static void what_is_no_vmclock_is_left_alone(void **state)
+{
+	static const struct {
+		size_t offset;
+		uint32_t value;
+	} wrong[] = { { 0, 0x12345678 }, { 4, 104 }, { 8, 0x01010002 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		uint8_t before[4096];
+
+		start(&kinds[2], 1000);
+		fake_set_vmclock(&guest, 2, 1, 0, 0);
+		put32(guest.vmclock, wrong[i].offset, wrong[i].value);
+		memcpy(before, guest.vmclock, sizeof(before));
+		assert_int_equal(write_line(&kinds[2]), -EPROTO);
+		assert_memory_equal(guest.vmclock, before, sizeof(before));
+	}
+}
+
+/* --- freezing ------------------------------------------------------------- */
+
+static int freeze(const struct writer_kind *kind)
+{
+	return kind->seq ? paraclock_vmclock_freeze(guest.vmclock, &writer,
+						    &host.env)
+			 : paraclock_hyperv_freeze(guest.hyperv, &writer,
+						   &host.env);
+}
+
+static void a_frozen_page_is_not_valid(void **state)
+{
+	const struct writer_kind *kind = *state;
+	struct paraclock_sample sample;
+	struct paraclock *clk;
+
+	start(kind, LONG);
+	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	assert_int_equal(write_line(kind), 0);
+	guest.counter = LONG + 1000;
+	guest.counter_step = 1 << 17;
+	clk = fake_open(&guest, kind->backend);
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_true(sample.valid);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(freeze(kind), 0);
+		assert_int_equal(paraclock_read(clk, &sample), 0);
+		assert_int_equal(sample.valid, 0);
+		assert_int_equal(sample.reason,
+				 kind->seq ? PARACLOCK_REASON_STATUS
+					   : PARACLOCK_REASON_SEQUENCE);
+	}
+	/* What the promise forbids does not thaw it. */
+	shift_line(-1000000);
+	assert_int_equal(write_line(kind), -ESTALE);
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.valid, 0);
+	shift_line(2000000);
+	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_true(sample.valid);
+	paraclock_close(clk);
+}
+
+/* A dead writer's 0 is no freeze, whatever there was before. */
+static void a_thawed_page_is_repaired(void **state)
+{
+	(void)state;
+	start(&kinds[1], LONG);
+	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	assert_int_equal(freeze(&kinds[1]), 0);
+	assert_int_equal(write_line(&kinds[1]), 0);
+	put32(guest.hyperv, 0, 0);
+	shift_line(-1000000);
+	assert_int_equal(write_line(&kinds[1]), -ESTALE);
+	(void)read_ns(&kinds[1], LONG + 1000);
+}
+
+static void nothing_to_freeze(void **state)
+{
+	(void)state;
+	start(&kinds[2], LONG);
+	assert_int_equal(freeze(&kinds[2]), -EPROTO);
+	for (size_t i = 0; i < 4096; i++)
+		assert_int_equal(guest.vmclock[i], 0);
+	start(&kinds[1], LONG);
+	assert_int_equal(freeze(&kinds[1]), 0);
+	assert_int_equal(write_line(&kinds[1]), 0);
+	assert_int_equal(sequence_at(&guest, &kinds[1]), 1);
+}
+
+/* --- all of them ---------------------------------------------------------- */
+
+static struct CMUnitTest singles[] = {
+	cmocka_unit_test(hyperv_off_goes_on_where_it_was),
+	cmocka_unit_test(hyperv_off_and_unknown_begins_anywhere),
+	cmocka_unit_test(the_guests_own_flag_stays),
+	cmocka_unit_test(a_handle_is_for_one_kind_of_page),
+	cmocka_unit_test(vmclocks_constants_are_constant),
+	cmocka_unit_test(what_is_no_vmclock_is_left_alone),
+	cmocka_unit_test(a_thawed_page_is_repaired),
+	cmocka_unit_test(nothing_to_freeze),
+	FOR_KIND(a_frozen_page_is_not_valid, 1),
+	FOR_KIND(a_frozen_page_is_not_valid, 2),
+	FOR_KIND(what_is_not_a_page_is_refused, 0),
+	FOR_KIND(what_is_not_a_page_is_refused, 1),
+	FOR_KIND(what_is_not_a_page_is_refused, 2),
+};
+
+int main(void)
+{
+	struct CMUnitTest tests[ARRAY_LEN(singles) + ARRAY_LEN(sequences)];
+	struct CMUnitTest *test = tests;
+
+	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
+		*test++ = singles[i];
+	ROWS(sequences, check_sequence);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

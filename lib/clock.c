@@ -56,7 +56,8 @@ static void open_marker_sources(struct paraclock *clk, const char *device)
 	if (clk->be->get_marker)
 		add_marker_source(clk, clk->be, clk->state);
 	/* What may be another machine's page; see backend.h. */
-	if (device && clk->be->takes_image)
+	clk->takes_other_machines = device && clk->be->takes_image;
+	if (clk->takes_other_machines)
 		return;
 	for (const struct paraclock_backend *const *be = paraclock_backends;
 	     *be && clk->n_markers < MARKERS_MAX; be++) {
@@ -383,6 +384,7 @@ void paraclock_close(struct paraclock *clk)
 	if (!clk)
 		return;
 	env = clk->env;
+	paraclock_event_close(clk);
 	for (unsigned int i = 0; i < clk->n_markers; i++) {
 		if (clk->marker[i].state != clk->state)
 			clk->marker[i].be->close(clk->marker[i].state);

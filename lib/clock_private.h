@@ -8,6 +8,7 @@
 #include <paraclock/backend.h>
 
 #include "counter.h"
+#include "event.h"
 
 /* One of them is compiled in; the rest is for the backends of others. */
 #define MARKERS_MAX 4
@@ -72,6 +73,11 @@ struct paraclock {
 	struct marker_source marker[MARKERS_MAX];
 	/* What a line without a page points to; no key equals it. */
 	uint64_t nothing[PARACLOCK_LINE_WORDS];
+
+	bool takes_other_machines; /* the page may be of another machine */
+	struct event_log log;	   /* by the holder of owner */
+	/* Made by the first paraclock_event_fd(), then constant. */
+	struct event_sources *events;
 };
 
 /* One consistent look at every source of a handle. */
@@ -86,6 +92,12 @@ struct observation {
 extern const struct paraclock_backend *const paraclock_backends[];
 /* This machine's env; NULL in ring 0; generated. */
 extern const struct paraclock_env *const paraclock_builtin_env;
+
+/* Two lines that differ by more at the new one's base are a jump, ns. */
+static inline bool paraclock_is_jump(int64_t gap_ns)
+{
+	return gap_ns > 1000 || gap_ns < -1000;
+}
 
 /* What equality of epochs promises now: while the page may be from before a
  * disruption just before the open, no marker vouches for it. */
@@ -114,6 +126,16 @@ void paraclock_publish(struct paraclock *clk, const struct remembered *next);
 /* disruption.c: take in what obs shows; 1: somebody else is at it. */
 int paraclock_notice(struct paraclock *clk, struct observation *obs,
 		     struct remembered *ret_now);
+/* The machine was restored, says who is not in memory; 1, or an error: it
+ * could not be taken in now. */
+int paraclock_notice_restore(struct paraclock *clk);
+/* Take owner; flag_give() is the way back. false: another thread holds it. */
+bool paraclock_own(struct paraclock *clk);
+/* How far the new line is ahead of the old one, ns, at the later one of their
+ * bases, or if they have none at counter. false: they cannot be compared. */
+bool paraclock_line_gap(const struct paraclock_line *from,
+			const struct paraclock_line *to, uint64_t counter,
+			int64_t *ret_ns);
 
 /* A second clock contradicts this one, or no longer; -EAGAIN: somebody else is
  * changing what is remembered. */

@@ -10,20 +10,20 @@
 #include "fixed.h"
 #include "seqword.h"
 
-/* Two lines that differ by more at the new one's base are a jump, ns. */
-#define REBASE_NS 1000
-/* Or if their rates differ by more than one part in this. */
+/* Two lines are a jump as well if their rates differ by more than one part in
+ * this. */
 #define REBASE_RATE 1000000
 
 /* How long another thread is waited for: it takes in a change in less than a
  * microsecond, unless it is preempted. */
-#define SET_TRIES 4096
+#define OWN_TRIES 4096
 
 /* How often a machine may be disrupted while one disruption is taken in. */
 #define NOTICE_TRIES 3
 
 /* The line's time at a counter value that is not before its base. */
-static s128 line_ns(const struct paraclock_line *line, uint64_t counter)
+static __attribute__((noinline)) s128 line_ns(const struct paraclock_line *line,
+					      uint64_t counter)
 {
 	uint64_t ticks = (counter - line->base_tsc) & line->mask;
 
@@ -31,10 +31,31 @@ static s128 line_ns(const struct paraclock_line *line, uint64_t counter)
 	       (s128)(((u128)ticks * line->mult_lo + line->frac) >> 64);
 }
 
+bool paraclock_line_gap(const struct paraclock_line *from,
+			const struct paraclock_line *to, uint64_t counter,
+			int64_t *ret_ns)
+{
+	/* Never scaled by the age of the old line, nor by that of the new. */
+	uint64_t at =
+		to->base_tsc > from->base_tsc ? to->base_tsc : from->base_tsc;
+	s128 gap;
+
+	if (!from->usable || !to->usable)
+		return false;
+	/* Pages without a reference point are compared where they were read.
+	 * No overflow: mult_hi of a usable line has 32 bits (line.c). */
+	at = at ? at : counter;
+	gap = line_ns(to, at) - line_ns(from, at);
+	if (gap > INT64_MAX || gap < -INT64_MAX)
+		return false;
+	*ret_ns = (int64_t)gap;
+	return true;
+}
+
 /*
  * Is the step from one line to the next more than an update of the same
- * clock? Never scaled by the age of the old line: a host that let its tuple
- * drift for long and then corrects it has disrupted whoever trusted it.
+ * clock? A host that let its tuple drift for long and then corrects it has
+ * disrupted whoever trusted it.
  */
 static bool is_rebase(const struct paraclock_line *from,
 		      const struct paraclock_line *to, uint64_t counter)
@@ -43,20 +64,20 @@ static bool is_rebase(const struct paraclock_line *from,
 	u128 new_rate = (u128)to->mult_hi << 64 | to->mult_lo;
 	u128 change =
 		old_rate > new_rate ? old_rate - new_rate : new_rate - old_rate;
-	/* A page without a reference point is compared where it was read. */
-	uint64_t at = to->base_tsc ? to->base_tsc : counter;
-	s128 jump;
+	int64_t gap;
 
-	if (!from->usable || !to->usable ||
-	    !(to->flags & PARACLOCK_LINE_REBASE))
+	if (!from->usable || !to->usable)
 		return false;
-	if (to->base_tsc < from->base_tsc || at < from->base_tsc)
+	if (to->flags & ~from->flags & PARACLOCK_LINE_STOPPED)
 		return true;
-	/* No overflow: mult_hi of a usable line has 32 bits (line.c). */
+	if (!(to->flags & PARACLOCK_LINE_REBASE))
+		return false;
+	if (to->base_tsc < from->base_tsc)
+		return true;
 	if (change * REBASE_RATE > old_rate)
 		return true;
-	jump = line_ns(to, at) - line_ns(from, at);
-	return jump > REBASE_NS || jump < -REBASE_NS;
+	return !paraclock_line_gap(from, to, counter, &gap) ||
+	       paraclock_is_jump(gap);
 }
 
 static bool marker_moved(const struct paraclock *clk,
@@ -133,11 +154,12 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 
 /* With owner held. obs is looked at anew: the caller's may be older than what
  * another thread has taken in since. */
-static int notice_owned(struct paraclock *clk, struct observation *obs,
-			struct remembered *next)
+static int notice_owned(struct paraclock *clk, enum event_cause cause,
+			struct observation *obs, struct remembered *next)
 {
+	struct remembered was;
 	bool lost = !paraclock_recall(clk, next);
-	bool moved, was_pending;
+	bool moved;
 	int ret;
 
 	ret = paraclock_observe(clk, obs);
@@ -153,24 +175,29 @@ static int notice_owned(struct paraclock *clk, struct observation *obs,
 		next->implausible = implausible;
 		next->epoch =
 			__atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED);
-	} else if (paraclock_unchanged(clk, next, obs)) {
+		cause = cause ? cause : CAUSE_LOST;
+	} else if (!cause && paraclock_unchanged(clk, next, obs)) {
 		return 0;
 	}
 
-	was_pending = next->pending;
-	moved = lost || (next->primed && marker_moved(clk, next, obs));
-	if ((moved || was_pending || next->unsettled) && clk->be->settle) {
+	was = *next;
+	moved = cause || (next->primed && marker_moved(clk, next, obs));
+	if ((moved || was.pending || next->unsettled) && clk->be->settle) {
 		ret = settle(clk, next, obs, &moved);
 		if (ret)
 			return ret;
 	}
 	/* What a page says after a disruption is no second one. */
 	if (moved ||
-	    (next->primed && !was_pending &&
+	    (next->primed && !was.pending &&
 	     is_rebase(&next->last, &obs->line, obs->sample.host_tsc))) {
 		next->epoch++;
 		next->noticed_tsc = counter_read(clk->env, clk->how);
+		paraclock_event_add(clk, cause, &was, next, obs);
+	} else if (was.pending && !next->pending) {
+		paraclock_event_finish(clk, &was, obs);
 	}
+	paraclock_event_looked(clk, obs);
 	remember(clk, next, obs);
 	paraclock_publish(clk, next);
 	return 0;
@@ -183,7 +210,32 @@ int paraclock_notice(struct paraclock *clk, struct observation *obs,
 
 	if (!flag_take(&clk->owner, clk->env))
 		return 1;
-	ret = notice_owned(clk, obs, ret_now);
+	ret = notice_owned(clk, CAUSE_MEMORY, obs, ret_now);
+	flag_give(&clk->owner);
+	return ret;
+}
+
+bool paraclock_own(struct paraclock *clk)
+{
+	bool taken = false;
+
+	for (unsigned int i = 0; !taken && i < OWN_TRIES; i++) {
+		taken = flag_take(&clk->owner, clk->env);
+		cpu_relax();
+	}
+	return taken;
+}
+
+int paraclock_notice_restore(struct paraclock *clk)
+{
+	struct observation obs;
+	struct remembered next;
+	int ret = 0;
+
+	if (!paraclock_own(clk))
+		return 1;
+	if (!paraclock_event_has_restore(clk))
+		ret = notice_owned(clk, CAUSE_RESTORE, &obs, &next);
 	flag_give(&clk->owner);
 	return ret;
 }
@@ -191,14 +243,9 @@ int paraclock_notice(struct paraclock *clk, struct observation *obs,
 int paraclock_set_implausible(struct paraclock *clk, bool implausible)
 {
 	struct remembered next;
-	bool taken = false;
 	int ret = -EAGAIN;
 
-	for (unsigned int i = 0; !taken && i < SET_TRIES; i++) {
-		taken = flag_take(&clk->owner, clk->env);
-		cpu_relax();
-	}
-	if (!taken)
+	if (!paraclock_own(clk))
 		return -EAGAIN;
 	/* What a fork has lost, the next read mends. */
 	if (paraclock_recall(clk, &next)) {

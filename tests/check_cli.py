@@ -28,6 +28,11 @@ CROSS_KEYS = READ_KEYS + [
     "realtime_ns", "monotonic_ns", "monotonic_raw_ns", "boottime_ns",
     "uncertainty_ns", "clocksource", "tai_ns", "offset_ns", "rate_ppm",
     "rate_ppm_bound", "clock_was_set_seq", "clocksource_changed_seq"]
+EVENT_KEYS = ["realtime_ns", "kind", "source", "marker_class", "disruption",
+              "lost", "gap_ns", "timescale", "counter_before",
+              "counter_after", "host_ns_before", "host_ns_after",
+              "marker_before", "generation_before", "marker_after",
+              "generation_after"]
 CLOCKS = {"realtime_ns": time.CLOCK_REALTIME,
           "monotonic_ns": time.CLOCK_MONOTONIC,
           "monotonic_raw_ns": time.CLOCK_MONOTONIC_RAW,
@@ -562,9 +567,88 @@ class Watch(unittest.TestCase):
             watcher.communicate(timeout=20)
 
 
+class Events(unittest.TestCase):
+    """Of an image, so that nobody's clock has to be disturbed."""
+
+    def follow(self, *args, after=0):
+        """What the tool prints while the page's marker moves."""
+        counter = int(status()["counter"]["id"] == "x86-tsc")
+        page = Page(vmclock(marker=7))
+        now = objects(run("read", "-b", "vmclock", "-d", page.path,
+                          "--json"))[0]["host_tsc"]
+        page = Page(vmclock(marker=7, counter=counter,
+                            at=(now, 1700000000 * SEC)))
+        with subprocess.Popen([TOOL, *args, "-b", "vmclock", "-d", page.path],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True) as tool:
+            # Not before it has looked at the first marker.
+            if after:
+                tool.stdout.readline()
+            else:
+                time.sleep(1)
+            os.pwrite(page.file.fileno(), vmclock(
+                marker=8, counter=counter, at=(now, 1700000002 * SEC),
+                seq=6), 0)
+            if after:
+                time.sleep(2.5)
+                tool.send_signal(signal.SIGINT)
+            out, err = tool.communicate(timeout=30)
+        return tool.returncode, out, err
+
+    def test_a_marker_is_an_event_with_its_keys_in_their_order(self):
+        status_, out, err = self.follow("events", "--json", "-n", "1")
+        self.assertEqual((status_, err), (0, ""))
+        got = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual(len(got), 1)
+        got = got[0]
+        self.assertEqual(list(got), EVENT_KEYS)
+        self.assertEqual((got["kind"], got["source"], got["marker_class"]),
+                         ("jumped", "vmclock", "authoritative"))
+        self.assertEqual((got["marker_before"], got["marker_after"]), (7, 8))
+        self.assertEqual((got["disruption"], got["lost"]), (2, False))
+        self.assertLessEqual(abs(got["gap_ns"] - 2 * SEC), 1)
+        self.assertLess(abs(got["realtime_ns"] - time.time_ns()), 60 * SEC)
+
+    def test_a_line_has_the_same(self):
+        status_, out, err = self.follow("events", "-n", "1")
+        self.assertEqual((status_, err), (0, ""))
+        self.assertRegex(out, r"^time=\S+Z kind=jumped source=vmclock "
+                              r"marker_class=authoritative disruption=2 "
+                              r"lost=false gap_ns=\d+ timescale=tai ")
+        self.assertEqual(len(out.splitlines()), 1)
+
+    def test_watch_shows_it_as_it_comes(self):
+        # The next refresh is far off.
+        _, out, err = self.follow("watch", "-i", "50", after=1)
+        self.assertEqual(err, "")
+        self.assertEqual(len(out.splitlines()), 1, out)
+        self.assertIn(" kind=jumped source=vmclock ", out)
+
+    def test_a_signal_ends_it_with_0(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with subprocess.Popen([TOOL, "events", "-b", "tsc"],
+                                  stdout=subprocess.PIPE, text=True) as tool:
+                time.sleep(0.5)
+                tool.send_signal(number)
+                tool.communicate(timeout=20)
+            self.assertEqual(tool.returncode, 0)
+
+    def test_nobody_reading_ends_it(self):
+        with subprocess.Popen([TOOL, "events", "-b", "tsc"],
+                              stdout=subprocess.PIPE) as tool:
+            tool.stdout.close()
+            tool.wait(timeout=20)
+
+    def test_usage(self):
+        for args in (("-n", "0"), ("more",), ("-i", "1"), ("-d", "x")):
+            result = run("events", *args)
+            self.assertEqual((result.returncode, result.stdout), (2, ""), args)
+
+
 class Help(unittest.TestCase):
     def test_every_subcommand_teaches(self):
-        for name in ("status", "read", "cross", "decode", "watch", "bench"):
+        for name in ("status", "read", "cross", "decode", "watch", "events",
+                     "bench"):
             result = run(name, "--help")
             self.assertEqual(result.returncode, 0, name)
             self.assertRegex(result.stdout.lower(), "example")

@@ -17,7 +17,7 @@ struct command {
 static const struct command commands[] = {
 	{ "status", cmd_status }, { "read", cmd_read },
 	{ "cross", cmd_cross },	  { "decode", cmd_decode },
-	{ "watch", cmd_watch },
+	{ "watch", cmd_watch },	  { "events", cmd_events },
 #ifdef PARACLOCK_HAS_BENCH
 	{ "bench", cmd_bench },
 #endif
@@ -35,6 +35,7 @@ static const char doc[] =
 	"  cross    read a clock together with this machine's own clocks\n"
 	"  decode   say what a saved page means at a counter value\n"
 	"  watch    follow a clock: validity, rate, disruptions\n"
+	"  events   print disruptions as they come\n"
 #ifdef PARACLOCK_HAS_BENCH
 	"  bench    measure what a read costs\n"
 #endif

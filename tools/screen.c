@@ -186,6 +186,31 @@ static int put_markers(int y, const struct track *track)
 	return y;
 }
 
+static int put_events(int y, const struct track *track)
+{
+	for (unsigned int i = 0; i < TRACK_EVENTS && i < track->events; i++) {
+		const struct track_event *told =
+			&track->event[(track->events - 1 - i) % TRACK_EVENTS];
+		const struct paraclock_event *event = &told->event;
+		time_t sec = told->realtime_sec;
+		char when[16] = "", gap[32];
+		struct tm tm;
+
+		if (gmtime_r(&sec, &tm))
+			strftime(when, sizeof(when), "%H:%M:%SZ", &tm);
+		event_format_gap(event, gap, sizeof(gap));
+		PUT_ROW(y++, i ? "" : "events",
+			"%s  %s, gap %s, says %s (%s)%s", when,
+			paraclock_event_kind_name(event->kind), gap,
+			event->source,
+			paraclock_marker_class_name(event->marker_class),
+			event->flags & PARACLOCK_EVENT_LOST
+				? "; others were lost"
+				: "");
+	}
+	return y;
+}
+
 void screen_show(const struct track *track)
 {
 	int y = 2;
@@ -203,6 +228,7 @@ void screen_show(const struct track *track)
 	put_rate(y++, "  last 10 s", track_rate(track, RECENT_NS));
 	y++;
 	y = put_markers(y, track);
+	y = put_events(y, track);
 	PUT_ROW(y++, "worst gap", "%.6f s between two readings, host time",
 		(double)track->worst_gap_ns / 1e9);
 	PUT_ROW(y++, "readings", "%" PRIu64 ", %" PRIu64 " not valid",

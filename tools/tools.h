@@ -25,6 +25,7 @@ enum status {
 int cmd_bench(int argc, char **argv);
 int cmd_cross(int argc, char **argv);
 int cmd_decode(int argc, char **argv);
+int cmd_events(int argc, char **argv);
 int cmd_read(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
@@ -116,6 +117,14 @@ void sample_format_time(const struct paraclock_sample *sample,
 			unsigned int decimals, char *buf, size_t size);
 /* An error bound in ns, or "unknown". */
 void format_error_ns(uint64_t error_ns, char *buf, size_t size);
+
+/* --- events.c: one event -------------------------------------------------- */
+
+/* A line of key=value. */
+void event_print(const struct paraclock_event *event);
+/* "+1.500000000 s", or "unknown". */
+void event_format_gap(const struct paraclock_event *event, char *buf,
+		      size_t size);
 
 /* --- output.c: stdout ----------------------------------------------------- */
 

@@ -101,6 +101,20 @@ void track_refresh(struct track *track)
 	take_point(track, &best);
 }
 
+bool track_event(struct track *track, struct paraclock_event *ret_event)
+{
+	struct paraclock_event event = { .size = sizeof(event) };
+
+	if (paraclock_next_event(track->clk, &event))
+		return false;
+	track->event[track->events++ % TRACK_EVENTS] = (struct track_event){
+		.realtime_sec = now_ns(CLOCK_REALTIME) / NSEC_PER_SEC,
+		.event = event,
+	};
+	*ret_event = event;
+	return true;
+}
+
 struct track_rate track_rate(const struct track *track, int64_t window_ns)
 {
 	const struct track_point *from = &track->first, *to = &track->last;

@@ -7,6 +7,8 @@
 
 /* Disruptions whose time is kept. */
 #define TRACK_TIMES 4
+/* Events that are kept. */
+#define TRACK_EVENTS 4U
 /* Points kept for the rate of late, and the least time between two. */
 #define TRACK_POINTS	 64U
 #define TRACK_SPACING_NS (NSEC_PER_SEC / 4)
@@ -18,8 +20,14 @@ struct track_point {
 	int64_t width_ns; /* the moment is known to within half of it */
 };
 
+/* What happened, and when it was told. */
+struct track_event {
+	int64_t realtime_sec;
+	struct paraclock_event event;
+};
+
 struct track {
-	const struct paraclock *clk;
+	struct paraclock *clk;
 	int error;			/* of the last reading */
 	struct paraclock_sample sample; /* if error is 0 */
 	uint64_t readings;
@@ -34,6 +42,8 @@ struct track {
 	unsigned int points;
 	struct track_point first;
 	struct track_point recent[TRACK_POINTS]; /* a ring */
+	unsigned int events;
+	struct track_event event[TRACK_EVENTS]; /* a ring */
 };
 
 /* How fast the host clock runs, less how fast CLOCK_MONOTONIC_RAW does. */
@@ -45,6 +55,8 @@ struct track_rate {
 
 /* Read the clock, and take the reading in. */
 void track_refresh(struct track *track);
+/* The next event: true, and it is kept. */
+bool track_event(struct track *track, struct paraclock_event *ret_event);
 /* Over the last @p window_ns or a little more; 0: over all. */
 struct track_rate track_rate(const struct track *track, int64_t window_ns);
 

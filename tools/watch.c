@@ -24,6 +24,7 @@ struct watch {
 	struct source source;
 	uint64_t count; /* 0: for ever */
 	int64_t interval_ns;
+	int event_fd; /* negative: events are looked for at each refresh */
 	struct screen *screen; /* NULL: plain lines */
 	struct track track;
 };
@@ -33,7 +34,9 @@ static volatile sig_atomic_t stop;
 static const char doc[] =
 	"Follow a clock: is it valid, how fast does it run, was this machine "
 	"disrupted? On a terminal this is one screen that refreshes until q or "
-	"Ctrl-C; elsewhere one line per refresh, until SIGINT or SIGTERM.\n"
+	"Ctrl-C; elsewhere one line per refresh, and one per event as it comes "
+	"(those have kind=, as in 'paraclock events'), until SIGINT or "
+	"SIGTERM.\n"
 	"\v"
 	"The rate is that of the host clock against CLOCK_MONOTONIC_RAW of "
 	"this kernel, in ppm with its bound, since the start (or the last "
@@ -197,8 +200,8 @@ static int64_t monotonic_ns(void)
 }
 
 /* ppoll() opens the mask and waits at once: no signal falls in between. */
-static int poll_until(const struct watch *watch, int64_t deadline_ns,
-		      const sigset_t *signals, struct pollfd *keys)
+static int poll_until(int64_t deadline_ns, const sigset_t *signals,
+		      struct pollfd poller[2])
 {
 	int64_t left_ns = deadline_ns - monotonic_ns();
 	struct timespec left = { 0 };
@@ -211,26 +214,49 @@ static int poll_until(const struct watch *watch, int64_t deadline_ns,
 	}
 	sigprocmask(SIG_BLOCK, signals, &outside);
 	if (!stop)
-		ret = ppoll(keys, watch->screen ? 1 : 0, &left, &outside);
+		ret = ppoll(poller, 2, &left, &outside);
 	sigprocmask(SIG_SETMASK, &outside, NULL);
 	return ret;
 }
 
+/* 0, or -EIO and stderr says why. */
+static int show_events(struct watch *watch)
+{
+	struct paraclock_event event;
+	bool any = false;
+
+	while (track_event(&watch->track, &event)) {
+		any = true;
+		if (!watch->screen)
+			event_print(&event);
+	}
+	if (any && watch->screen)
+		screen_show(&watch->track);
+	return any && !watch->screen ? output_flush() : 0;
+}
+
 /* false: it is time to go. */
-static bool wait_until(const struct watch *watch, int64_t deadline_ns,
+static bool wait_until(struct watch *watch, int64_t deadline_ns,
 		       const sigset_t *signals)
 {
-	struct pollfd keys = { .fd = STDIN_FILENO, .events = POLLIN };
+	/* A negative descriptor is none to poll(2). */
+	struct pollfd poller[2] = {
+		{ .fd = watch->screen ? STDIN_FILENO : -1, .events = POLLIN },
+		{ .fd = watch->event_fd, .events = POLLIN },
+	};
 
 	while (!stop) {
-		int ret = poll_until(watch, deadline_ns, signals, &keys);
+		int ret = poll_until(deadline_ns, signals, poller);
 
 		/* Also when interrupted: it may have been a resize. */
 		if (watch->screen && screen_keys(&watch->track))
 			return false;
 		if (ret == 0)
 			return true;
-		if (ret > 0 && keys.revents & (POLLHUP | POLLERR | POLLNVAL))
+		if (ret > 0 &&
+		    poller[0].revents & (POLLHUP | POLLERR | POLLNVAL))
+			return false;
+		if (ret > 0 && poller[1].revents && show_events(watch))
 			return false;
 	}
 	return false;
@@ -255,7 +281,7 @@ static int run(struct watch *watch, const sigset_t *signals)
 		int64_t now_ns;
 
 		track_refresh(track);
-		if (show(watch))
+		if (show_events(watch) || show(watch))
 			return stop ? STATUS_OK : STATUS_FAILED;
 		/* The one error that cannot pass. */
 		if (track->error == -ENODEV)
@@ -289,6 +315,7 @@ static int watch_clock(struct watch *watch, struct paraclock *clk)
 	int ret;
 
 	watch->track = (struct track){ .clk = clk };
+	watch->event_fd = paraclock_event_fd(clk);
 	watch->screen = screen_open();
 	catch_signals(watch, &signals);
 	ret = run(watch, &signals);

@@ -183,6 +183,34 @@ static int vmclock_watch_marker(void *state, const uint64_t *ret_words[2])
 	return 0;
 }
 
+static int vmclock_has_generation(void *state)
+{
+	struct vmclock *vm = state;
+	uint64_t flags;
+
+	return !paraclock_page_word(&vm->page,
+				    offsetof(struct vmclock_page, flags),
+				    &flags) &&
+	       flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT;
+}
+
+/*
+ * The driver has something to tell while seq_count is not the one of this
+ * descriptor's last read, and a read at the end of the file is none, see [1].
+ * Kernels without that poll, and hosts without notification, never tell.
+ */
+static int vmclock_poll_fd(void *state)
+{
+	struct vmclock *vm = state;
+	const struct paraclock_env *env = vm->page.env;
+	uint64_t word;
+
+	if (vm->page.map.fd < 0 || !env->pread)
+		return -EOPNOTSUPP;
+	(void)env->pread(env->ctx, vm->page.map.fd, &word, sizeof(word), 0);
+	return vm->page.map.fd;
+}
+
 static void vmclock_explain(void *state, int error,
 			    const struct paraclock_sample *sample, char *buf,
 			    size_t size)
@@ -218,4 +246,6 @@ const struct paraclock_backend paraclock_backend_vmclock = {
 	.watch_marker = vmclock_watch_marker,
 	.explain = vmclock_explain,
 	.close = vmclock_close,
+	.has_generation = vmclock_has_generation,
+	.poll_fd = vmclock_poll_fd,
 };

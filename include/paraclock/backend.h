@@ -123,7 +123,7 @@ struct paraclock_env {
 	/** ioctl(2) on a device: what it returns, or the negative errno, any.
 	 */
 	int (*ioctl)(void *ctx, int fd, unsigned long request, void *arg);
-	/** Close what open_device, ioctl or watch_clock opened. */
+	/** Close what open_device, ioctl, watch_x or poll_group opened. */
 	void (*close_device)(void *ctx, int fd);
 	/**
 	 * A hypercall, in ring 0. On x86 @p number is RAX and @p args RBX,
@@ -139,6 +139,19 @@ struct paraclock_env {
 	 * 1: it was since the last call; 0: not.
 	 */
 	int (*watch_clock)(void *ctx, int *fd);
+	/**
+	 * Was this machine restored or cloned? With @p *fd -1 start to watch:
+	 * *fd becomes a descriptor that polls readable when it may have been.
+	 * Else 1: it was since the last call; 0: not, as far as is known.
+	 */
+	int (*watch_generation)(void *ctx, int *fd);
+	/**
+	 * Descriptors that are polled as one. Put @p fd into *group, which is
+	 * made if it is -1, and then polls readable each time that something
+	 * happens to @p fd (not: while it is readable); -EOPNOTSUPP: nothing
+	 * ever does. With @p fd -1: what has happened until now was seen.
+	 */
+	int (*poll_group)(void *ctx, int *group, int fd);
 };
 
 /**
@@ -154,6 +167,11 @@ PARACLOCK_API const struct paraclock_env *paraclock_default_env(void);
 
 /** line.flags: a jump between two lines is a disruption (HEURISTIC). */
 #define PARACLOCK_LINE_REBASE 0x1U
+
+/** line.flags: the page says that the host stopped this machine; when this is
+ * new, it is a disruption (HEURISTIC: it may be withdrawn before it is seen).
+ */
+#define PARACLOCK_LINE_STOPPED 0x2U
 
 /** Words at line.page that identify the state of the page. */
 #define PARACLOCK_LINE_WORDS 4
@@ -264,6 +282,19 @@ struct paraclock_backend {
 			size_t size);
 	/** Close; never NULL. */
 	void (*close)(void *state);
+	/** enum paraclock_event_kind: what this source says with another
+	 * marker; 0: only that. */
+	uint8_t marker_kind;
+	/** 1: marker.generation is one, even if it is 0; 0, or NULL: 0 is
+	 * none. */
+	int (*has_generation)(void *state);
+	/**
+	 * A descriptor to which something happens (POLLIN) when the marker may
+	 * have changed; called before it is polled for the first time, and
+	 * again each time after it was: let it be heard of once more.
+	 * -EOPNOTSUPP, or NULL: none.
+	 */
+	int (*poll_fd)(void *state);
 };
 
 #ifdef __cplusplus

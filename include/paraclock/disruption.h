@@ -85,6 +85,142 @@ PARACLOCK_API int paraclock_disrupted(const struct paraclock *clk,
 PARACLOCK_API int paraclock_marker(const struct paraclock *clk,
 				   struct paraclock_marker *ret_marker);
 
+/** What happened; see paraclock-disruption(7) for who can say which. */
+enum paraclock_event_kind {
+	/** What the host says of the counter changed, or its marker did; more
+	 * is not known. Calibrate anew. */
+	PARACLOCK_EVENT_UPDATED = 1,
+	/** The host says that it stopped this machine for a while. */
+	PARACLOCK_EVENT_PAUSED = 2,
+	/** The host clock jumped against the counter, by gap_ns if that is
+	 * known, or went back to an earlier reference point. */
+	PARACLOCK_EVENT_JUMPED = 3,
+	/** A source says that the machine was moved. None does so in user
+	 * space: there, a migration is UPDATED or JUMPED. */
+	PARACLOCK_EVENT_MIGRATED = 4,
+	/** Restored from a saved state, or a clone of one. */
+	PARACLOCK_EVENT_RESTORED = 5,
+	/** This machine's CLOCK_REALTIME was set: no disruption. */
+	PARACLOCK_EVENT_CLOCK_SET = 6,
+	/** The kernel has another clocksource: no disruption. */
+	PARACLOCK_EVENT_CLOCKSOURCE_CHANGED = 7,
+};
+
+/** event.flags: events before this one were lost. */
+#define PARACLOCK_EVENT_LOST 0x1U
+/** event.flags: host_ns_before is known. */
+#define PARACLOCK_EVENT_BEFORE 0x2U
+/** event.flags: host_ns_after is known. */
+#define PARACLOCK_EVENT_AFTER 0x4U
+/** event.flags: gap_ns is known. */
+#define PARACLOCK_EVENT_GAP 0x8U
+/** event.flags: marker_before and marker_after are known. */
+#define PARACLOCK_EVENT_MARKERS 0x10U
+
+/** Something that happened to this machine or its clocks. */
+struct paraclock_event {
+	/** Set by the caller to sizeof(struct paraclock_event). */
+	size_t size;
+	/** enum paraclock_event_kind. */
+	uint8_t kind;
+	/** enum paraclock_marker_class: AUTHORITATIVE: somebody who knows says
+	 * so; HEURISTIC: it was inferred from a page. */
+	uint8_t marker_class;
+	/** enum paraclock_timescale, of host_ns_before and host_ns_after. */
+	uint8_t timescale;
+	/** enum paraclock_counter. */
+	uint8_t counter;
+	/** PARACLOCK_EVENT_x. */
+	uint32_t flags;
+	/** Who showed it: a backend's name, "vmgenid", "clock" (set) or
+	 * "clocksource". Constant; it belongs to the library or backend. */
+	const char *source;
+	/** Epoch of the handle after it. */
+	uint64_t disruption;
+	/**
+	 * It happened between these two values of the counter, ticks: at the
+	 * first, this handle last took note of things as they were, at the
+	 * second it noticed. The second is the smaller one where the counter
+	 * was turned back.
+	 */
+	uint64_t counter_before;
+	uint64_t counter_after;
+	/** Host clock at these two, ns: by what its page said before, and by
+	 * what it says now. CLOCK_SET: CLOCK_REALTIME, without and with it. */
+	int64_t host_ns_before;
+	int64_t host_ns_after;
+	/**
+	 * How far the host clock is ahead (negative: behind) of what its page
+	 * said before, at one and the same counter value, ns. A pause in which
+	 * the counter stopped is as long as this; one that the counter ran
+	 * through, or jumped over together with the clock, does not show here.
+	 * CLOCK_SET: by how much it was set, to within some 100 ns.
+	 */
+	int64_t gap_ns;
+	/** The host's marker before and after, see paraclock_marker(). */
+	struct paraclock_marker marker_before;
+	struct paraclock_marker marker_after;
+};
+
+/**
+ * A descriptor that tells when to call paraclock_next_event().
+ *
+ * It polls readable when there may be an event, and at least once a second:
+ * a jump of a page's parameters and another clocksource have no notification.
+ * Do nothing with it but poll it. Events that no memory shows (a restore
+ * without a vmclock, the clock being set, another clocksource) are looked for
+ * from the first call on.
+ *
+ * @param clk The clock.
+ * @return The descriptor, the same each time; or a negative errno:
+ * @retval -EINVAL @p clk is NULL.
+ * @retval -EOPNOTSUPP The env cannot watch or poll: call
+ *         paraclock_next_event() at times of your own; it finds what memory
+ *         shows.
+ * @retval -ENOMEM No memory, or no descriptor left.
+ *
+ * Threads: any thread, any object. Not async-signal-safe.
+ * Ownership: @p clk's; closed by paraclock_close(). A forked child shares it
+ * with its parent and each takes from the other: open the clock anew there.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_event_fd(const struct paraclock *clk);
+
+/**
+ * The next event that this handle has noticed, by this call or by any read or
+ * token before; the oldest first. Call it until -EAGAIN. It does not wait.
+ *
+ * A handle keeps the last 8 disruptions that it noticed; if older ones were
+ * lost, the next event has PARACLOCK_EVENT_LOST.
+ *
+ * @param clk The clock.
+ * @param[in,out] ret_ev Its @c size is set by the caller.
+ *
+ * @retval 0 Success.
+ * @retval -EAGAIN None now: poll, then call again. Also while another thread
+ *         takes in a change.
+ * @retval -EINVAL NULL, or a size that is too small.
+ * @return Any other error of paraclock_read(): there is no event, and what
+ * happened to the page cannot be known now; poll, then call again.
+ *
+ * Threads: one at a time for each clock, beside any readers. Not
+ * async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_next_event(struct paraclock *clk,
+				       struct paraclock_event *ret_ev);
+
+/**
+ * The name of a kind, lower case with hyphens: "clock-set".
+ *
+ * @param value enum paraclock_event_kind.
+ * @return A constant string; "unknown" for a value that has no name.
+ *
+ * Threads: any thread; async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API const char *paraclock_event_kind_name(unsigned int value);
+
 #ifdef __cplusplus
 }
 #endif

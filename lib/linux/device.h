@@ -3,6 +3,7 @@
 #ifndef DEVICE_H
 #define DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,12 @@ int linux_open_device(void *ctx, const char *path, int *ret_fd);
 int linux_ioctl(void *ctx, int fd, unsigned long request, void *arg);
 void linux_close_device(void *ctx, int fd);
 int linux_watch_clock(void *ctx, int *fd);
+int linux_watch_generation(void *ctx, int *fd);
+int linux_poll_group(void *ctx, int *group, int fd);
+
+/* Does the kernel's message say that the VM generation ID changed? It is
+ * size bytes, of which nothing is taken for granted. */
+bool uevent_is_generation(const char *message, size_t size);
 
 /* For an open(2) that failed: -ENODEV, -EACCES or -ENOMEM. */
 int error_of_open(int error);

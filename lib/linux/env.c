@@ -56,6 +56,8 @@ static int map_device(int fd, const char *path,
 	ret_map->addr = page;
 	ret_map->size = DEVICE_PAGE;
 	ret_map->cookie = IS_MAPPED;
+	/* Kept, for the device may notify. */
+	ret_map->fd = fd;
 	return 0;
 }
 
@@ -81,6 +83,8 @@ static int map_path(const char *path, struct paraclock_mapping *ret_map)
 		return 0;
 	} else if (S_ISCHR(st.st_mode)) {
 		ret = map_device(fd, path, ret_map);
+		if (!ret)
+			return 0;
 	} else {
 		TEXT(ret_map->why, sizeof(ret_map->why), path,
 		     ": neither a device nor a regular file");
@@ -327,4 +331,6 @@ const struct paraclock_env paraclock_env_linux = {
 	.ioctl = linux_ioctl,
 	.close_device = linux_close_device,
 	.watch_clock = linux_watch_clock,
+	.watch_generation = linux_watch_generation,
+	.poll_group = linux_poll_group,
 };

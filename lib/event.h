@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* What a handle has noticed and nobody has been told of yet. */
+#ifndef EVENT_H
+#define EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <paraclock/disruption.h>
+
+struct observation;
+struct remembered;
+
+/* Disruptions kept; of a machine that is disrupted more often than its owner
+ * looks, the last ones. */
+#define EVENTS_MAX 8U
+
+/* A ring: the holder of the handle's owner flag writes and takes. first is
+ * moved only after the event is whole, see flag_take() on forks. */
+struct event_log {
+	struct paraclock_event event[EVENTS_MAX];
+	uint32_t first; /* the oldest that was not taken */
+	uint32_t end;
+	/* Counter when all was last known to be as before. */
+	uint64_t looked_tsc;
+	uint64_t generations; /* a bit for each marker source that has one */
+	/* 1: the last event's times are still to come, with the page. */
+	uint8_t unfinished;
+};
+
+/* What a change is told by, beside what memory shows. */
+enum event_cause {
+	CAUSE_MEMORY = 0,
+	CAUSE_LOST,    /* what was remembered was lost in a fork */
+	CAUSE_RESTORE, /* the machine's generation, says the env */
+};
+
+struct event_sources;
+
+/* All with owner held. The epoch has advanced; what was remembered before, and
+ * what is remembered now. */
+void paraclock_event_add(struct paraclock *clk, enum event_cause cause,
+			 const struct remembered *was,
+			 const struct remembered *now,
+			 const struct observation *obs);
+/* The page after the last disruption has come. */
+void paraclock_event_finish(struct paraclock *clk, const struct remembered *was,
+			    const struct observation *obs);
+/* Is the restore told of already, or now by an event that nobody took? */
+bool paraclock_event_has_restore(struct paraclock *clk);
+/* All was as it is now when obs was made. */
+void paraclock_event_looked(struct paraclock *clk,
+			    const struct observation *obs);
+
+void paraclock_event_close(struct paraclock *clk);
+
+#endif

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Each kind of disruption at each source, 1000 times: what is promised in
+ * paraclock-disruption(7) is kept, by the very next read or by the next event;
+ * and a million mere updates raise none.
+ */
+
+#include "events.h"
+
+#define TIMES	1000
+#define UPDATES 1000000
+
+/* 1 ns a tick, as fake.c writes it. */
+#define MUL 0x80000000U
+
+static struct world world;
+static struct fake *const fake = &world.fake;
+
+/* The host's clock, as its pages are to say: ns at counter 0, exact. */
+static uint64_t host_ns;
+static uint64_t marker, generation;
+static bool gives_generation;
+
+/* The first reference point; 1000 others fit before it. */
+#define START 3000
+
+/* Pages whose reference point is at a counter value. */
+static void write_pvclock(uint32_t i, uint64_t at)
+{
+	put32(fake->pvclock, 0, 2 * i + 1);
+	fake_set_pvclock(fake, 2 * i + 2, at, at + host_ns);
+}
+
+static void write_hyperv(uint32_t i, uint64_t at)
+{
+	(void)at;
+	put32(fake->hyperv, 0, 0);
+	fake_set_hyperv(fake, i + 1, (int64_t)(host_ns / 100));
+}
+
+static void write_vmclock(uint32_t i, uint64_t at)
+{
+	put32(fake->vmclock, 12, 2 * i + 1);
+	fake_set_vmclock(fake, 2 * i + 2, marker, at, 1700000000);
+	/* host_ns below a second, in 2^-64 s; and the ticks until at. */
+	put64(fake->vmclock, 80, (at + host_ns) * 18446744073U);
+	if (gives_generation)
+		world_set_generation(&world, generation);
+}
+
+/* --- the causes ----------------------------------------------------------- */
+
+typedef void write_fn(uint32_t i, uint64_t at);
+
+static void step_forward(uint32_t i, write_fn *write)
+{
+	host_ns += 5000;
+	write(i, START + i);
+}
+
+static void step_back(uint32_t i, write_fn *write)
+{
+	host_ns -= 5000;
+	write(i, START + i);
+}
+
+static void leave_no_trace(uint32_t i, write_fn *write)
+{
+	write(i, START + i);
+}
+
+static void move_base_back(uint32_t i, write_fn *write)
+{
+	write(i, START - i);
+}
+
+static void change_rate(uint32_t i, write_fn *write)
+{
+	write(i, START + i);
+	put32(fake->pvclock, 0, 2 * i + 1);
+	put32(fake->pvclock, 24, i & 1 ? MUL + 4400 : MUL); /* 2 ppm */
+	put32(fake->pvclock, 0, 2 * i + 2);
+}
+
+static void change_marker(uint32_t i, write_fn *write)
+{
+	(void)i;
+	(void)write;
+	put64(fake->vmclock, 16, ++marker);
+}
+
+static void change_marker_and_time(uint32_t i, write_fn *write)
+{
+	marker++;
+	step_forward(i, write);
+	put64(fake->vmclock, 16, marker);
+}
+
+static void change_generation(uint32_t i, write_fn *write)
+{
+	(void)write;
+	world_set_generation(&world, ++generation);
+	change_marker(i, write);
+}
+
+static void clone_with_the_same_marker(uint32_t i, write_fn *write)
+{
+	(void)i;
+	(void)write;
+	put64(fake->vmclock, 16, marker);
+}
+
+static void tell_generation(uint32_t i, write_fn *write)
+{
+	(void)i;
+	(void)write;
+	world.restored = 1;
+}
+
+static void set_clock(uint32_t i, write_fn *write)
+{
+	(void)i;
+	(void)write;
+	world.real_minus_mono++;
+	world.set = 1;
+}
+
+static void change_source(uint32_t i, write_fn *write)
+{
+	(void)write;
+	strcpy(world.source, i & 1 ? "hpet" : "tsc");
+}
+
+/* --- the matrix ----------------------------------------------------------- */
+
+enum when {
+	BY_THE_READ,  /* the very next one has another epoch */
+	BY_THE_EVENT, /* paraclock_next_event() is the first to know */
+	NOT_COUNTED,  /* an event, and no disruption */
+	NEVER,
+};
+
+struct row {
+	const char *name;
+	const char *backend;
+	write_fn *write;
+	void (*cause)(uint32_t i, write_fn *write);
+	enum when when;
+	uint8_t kind;
+	uint8_t class;
+	const char *source;
+	bool with_vmclock;
+	int64_t gap_ns;
+};
+
+#define HEURISTIC     PARACLOCK_MARKER_HEURISTIC
+#define AUTHORITATIVE PARACLOCK_MARKER_AUTHORITATIVE
+#define KIND(x)	      PARACLOCK_EVENT_##x
+
+/* clang-format off */
+static struct row rows[] = {
+	{ "kvmclock: a step forward", "kvmclock", write_pvclock, step_forward,
+	  BY_THE_READ, KIND(JUMPED), HEURISTIC, "kvmclock", false, 5000 },
+	{ "kvmclock: a step back", "kvmclock", write_pvclock, step_back,
+	  BY_THE_READ, KIND(JUMPED), HEURISTIC, "kvmclock", false, -5000 },
+	{ "kvmclock: a base that moves back", "kvmclock", write_pvclock,
+	  move_base_back, BY_THE_READ, KIND(JUMPED), HEURISTIC, "kvmclock",
+	  false, 0 },
+	{ "kvmclock: another rate", "kvmclock", write_pvclock, change_rate,
+	  BY_THE_READ, KIND(UPDATED), HEURISTIC, "kvmclock", false, 0 },
+	{ "kvmclock: a migration that leaves no trace is not seen",
+	  "kvmclock", write_pvclock, leave_no_trace, NEVER, 0, 0, NULL, false,
+	  0 },
+	{ "hyperv: a step forward", "hyperv", write_hyperv, step_forward,
+	  BY_THE_READ, KIND(JUMPED), HEURISTIC, "hyperv", false, 5000 },
+	{ "hyperv: a step back", "hyperv", write_hyperv, step_back,
+	  BY_THE_READ, KIND(JUMPED), HEURISTIC, "hyperv", false, -5000 },
+	{ "hyperv: a migration that leaves no trace is not seen",
+	  "hyperv", write_hyperv, leave_no_trace, NEVER, 0, 0, NULL, false,
+	  0 },
+	{ "vmclock: a marker, beside kvmclock", "kvmclock", write_pvclock,
+	  change_marker, BY_THE_READ, KIND(UPDATED), AUTHORITATIVE, "vmclock",
+	  true, 0 },
+	{ "vmclock: a marker and a jump, beside kvmclock", "kvmclock",
+	  write_pvclock, change_marker_and_time, BY_THE_READ, KIND(JUMPED),
+	  AUTHORITATIVE, "vmclock", true, 5000 },
+	{ "vmclock: a generation, beside kvmclock", "kvmclock", write_pvclock,
+	  change_generation, BY_THE_READ, KIND(RESTORED), AUTHORITATIVE,
+	  "vmclock", true, 0 },
+	{ "vmclock: a marker", "vmclock", write_vmclock, change_marker,
+	  BY_THE_READ, KIND(UPDATED), AUTHORITATIVE, "vmclock", true, 0 },
+	{ "vmclock: a generation", "vmclock", write_vmclock,
+	  change_generation, BY_THE_READ, KIND(RESTORED), AUTHORITATIVE,
+	  "vmclock", true, 0 },
+	{ "vmclock: a step of the host's clock without a marker is none",
+	  "vmclock", write_vmclock, step_forward, NEVER, 0, 0, NULL, true, 0 },
+	{ "vmclock: a clone that carries the marker is not told apart",
+	  "kvmclock", write_pvclock, clone_with_the_same_marker, NEVER, 0, 0,
+	  NULL, true, 0 },
+	{ "vmgenid: a restore", "kvmclock", write_pvclock, tell_generation,
+	  BY_THE_EVENT, KIND(RESTORED), AUTHORITATIVE, "vmgenid", false, 0 },
+	{ "vmgenid: a restore, beside a vmclock without a generation",
+	  "kvmclock", write_pvclock, tell_generation, BY_THE_EVENT,
+	  KIND(RESTORED), AUTHORITATIVE, "vmgenid", true, 0 },
+	{ "clock: it was set", "kvmclock", write_pvclock, set_clock,
+	  NOT_COUNTED, KIND(CLOCK_SET), AUTHORITATIVE, "clock", false, 1 },
+	{ "clocksource: another one", "kvmclock", write_pvclock,
+	  change_source, NOT_COUNTED, KIND(CLOCKSOURCE_CHANGED),
+	  AUTHORITATIVE, "clocksource", false, 0 },
+};
+/* clang-format on */
+
+static struct paraclock *begin(const char *backend, bool with_vmclock)
+{
+	struct paraclock *clk;
+
+	world_init(&world);
+	host_ns = 100000000;
+	marker = 7;
+	generation = 0;
+	write_pvclock(0, START);
+	write_hyperv(0, 0);
+	write_vmclock(0, START);
+	fake->hyperv_error = 0;
+	fake->vmclock_error = with_vmclock ? 0 : -ENODEV;
+	clk = fake_open(fake, backend);
+	assert_int_equal(paraclock_event_fd(clk), GROUP_FD);
+	no_event(clk);
+	return clk;
+}
+
+static uint64_t read_epoch(const struct paraclock *clk)
+{
+	struct paraclock_sample sample;
+
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	return sample.disruption;
+}
+
+static void check_event(struct paraclock *clk, const struct row *row,
+			uint64_t epoch)
+{
+	struct paraclock_event event = next_event(clk);
+
+	assert_int_equal(event.kind, row->kind);
+	assert_int_equal(event.marker_class, row->class);
+	assert_string_equal(event.source, row->source);
+	assert_int_equal(event.disruption, epoch);
+	assert_int_equal(event.flags & PARACLOCK_EVENT_LOST, 0);
+	/* The scales of vmclock and Hyper-V are rounded. */
+	assert_in_range(event.gap_ns - row->gap_ns + 100, 0, 200);
+}
+
+static void a_disruption(void **state)
+{
+	const struct row *row = *state;
+	struct paraclock *clk;
+	uint64_t epoch;
+
+	gives_generation = row->cause != tell_generation;
+	clk = begin(row->backend, row->with_vmclock);
+	epoch = read_epoch(clk);
+	for (uint32_t i = 1; i <= TIMES; i++) {
+		row->cause(i, row->write);
+		if (row->when == BY_THE_READ)
+			epoch++;
+		assert_int_equal(read_epoch(clk), epoch);
+		if (row->when == BY_THE_EVENT)
+			epoch++;
+		if (row->when != NEVER)
+			check_event(clk, row, epoch);
+		no_event(clk);
+		assert_int_equal(paraclock_token(clk), epoch);
+	}
+	paraclock_close(clk);
+	assert_int_equal(world.opened, world.closed);
+	assert_int_equal(fake->allocs, fake->frees);
+}
+
+/* --- mere updates --------------------------------------------------------- */
+
+struct update_row {
+	const char *name;
+	const char *backend;
+	write_fn *write;
+	bool with_vmclock;
+};
+
+/* Within what an update may be: below 1 us and 1 ppm. */
+static struct update_row updates[] = {
+	{ "kvmclock: 10^6 updates are no event", "kvmclock", write_pvclock,
+	  false },
+	{ "kvmclock with markers: 10^6 updates are no event", "kvmclock",
+	  write_pvclock, true },
+	{ "hyperv: 10^6 updates are no event", "hyperv", write_hyperv, false },
+	{ "vmclock: 10^6 updates are no event", "vmclock", write_vmclock,
+	  true },
+};
+
+static void updates_are_none(void **state)
+{
+	const struct update_row *row = *state;
+	struct paraclock *clk = begin(row->backend, row->with_vmclock);
+	uint64_t epoch = read_epoch(clk);
+	uint32_t random = 1;
+
+	for (uint32_t i = 1; i <= UPDATES; i++) {
+		random = random * 1664525 + 1013904223;
+		host_ns = 100000000 + (random >> 16) % 900;
+		row->write(i, START + i);
+		if (read_epoch(clk) != epoch)
+			fail_msg("update %u is a disruption", i);
+	}
+	no_event(clk);
+	paraclock_close(clk);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[ARRAY_LEN(rows) + ARRAY_LEN(updates)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		tests[n++] = (struct CMUnitTest){ rows[i].name, a_disruption,
+						  NULL, NULL, &rows[i] };
+	for (size_t i = 0; i < ARRAY_LEN(updates); i++)
+		tests[n++] =
+			(struct CMUnitTest){ updates[i].name, updates_are_none,
+					     NULL, NULL, &updates[i] };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

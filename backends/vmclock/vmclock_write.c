@@ -38,6 +38,7 @@ _Static_assert(sizeof(struct page_image) == sizeof(struct vmclock_page),
 /* For each of our flags, from the lowest: which bit is theirs. */
 #define NO_BIT 32
 static const uint8_t bits[] = { 7, NO_BIT, 0, 6, 4, 5, 3, 8, 9, 1, 2 };
+/* NOLINTBEGIN(misc-redundant-expression): that they are the same is meant. */
 _Static_assert(1U << 7 == VMCLOCK_FLAG_TIME_MONOTONIC &&
 		       1U << 0 == VMCLOCK_FLAG_TAI_OFFSET_VALID &&
 		       1U << 6 == FLAG_TIME_MAX && 1U << 4 == FLAG_PERIOD_MAX &&
@@ -50,6 +51,7 @@ _Static_assert(1U << 8 == VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
 _Static_assert(sizeof(bits) == 11 && PARACLOCK_TIMELINE_MONOTONIC == 1U << 0 &&
 		       PARACLOCK_TIMELINE_DISRUPTION_IMMINENT == 1U << 10,
 	       "our bits");
+/* NOLINTEND(misc-redundant-expression) */
 
 static uint64_t flags_of(const struct paraclock_timeline *tl)
 {

@@ -276,8 +276,9 @@ paraclock_page_writer_give(struct paraclock_page_writer *writer,
  *         interrupted. Nothing was changed.
  * @retval -ERANGE Its rate or its time does not fit on the page.
  * @retval -ESTALE Its t_end is over; or MONOTONIC, and it is behind what is
- *         on the page, or what is there says no time that fits. The page says what it said. Make a newer one, or let
- *         the promise go for one update.
+ *         on the page, or what is there says no time that fits. The page says
+ *         what it said. Make a newer one, or let the promise go for one
+ *         update.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * Source: Linux Documentation/virt/kvm/x86/msr.rst, MSR 0x4b564d01.

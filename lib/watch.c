@@ -144,8 +144,11 @@ int paraclock_watch_update(struct paraclock_watch *watch)
 	if (env->clocksource)
 		named = !env->clocksource(env->ctx, name, &kind);
 	ret = update(env, named ? name : NULL, watch->was_set);
-	if (ret >= 0)
-		watch->was_set = false;
+	if (ret < 0)
+		return ret;
+	/* Before the first snapshot there is no seq to count in, but it was. */
+	ret = ret || watch->was_set;
+	watch->was_set = false;
 	return ret;
 }
 

@@ -74,6 +74,19 @@ static void a_watch_sees_what_is_too_small_to_find(void **state)
 	assert_int_equal(clocks.world.allocs, clocks.world.frees);
 }
 
+static void a_set_before_the_first_snapshot_is_told(void **state)
+{
+	struct paraclock_watch *watch = NULL;
+
+	(void)state;
+	assert_int_equal(paraclock_watch_open(&watch, &clocks.world.env), 0);
+	clocks.watch_answer = 1;
+	assert_int_equal(paraclock_watch_update(watch), 1);
+	assert_int_equal(paraclock_watch_update(watch), 0);
+	assert_int_equal(take().clock_was_set_seq, 0);
+	paraclock_watch_close(watch);
+}
+
 static void what_a_watch_saw_is_not_lost(void **state)
 {
 	uint32_t *owner = (uint32_t *)(void *)&clocks.local + 1;
@@ -121,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(refresh_reads_the_name_when_asked),
 		TEST(a_watch_sees_what_is_too_small_to_find),
+		TEST(a_set_before_the_first_snapshot_is_told),
 		TEST(what_a_watch_saw_is_not_lost),
 		TEST(a_watch_that_cannot_be_had_leaves_nothing),
 	};

@@ -20,6 +20,7 @@
 
 #include "counter.h"
 #include "detect.h"
+#include "device.h"
 #include "fixed.h"
 #include "hypervisor.h"
 #include "text.h"
@@ -28,8 +29,6 @@
 #define FDT_FILE     "/sys/firmware/fdt"
 /* Linux takes no larger one. */
 #define FDT_MAX (2U << 20)
-#define CLOCKSOURCE \
-	"/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
 /* Long enough for 3 ppm when both ends are known to 30 ns. */
 #define MEASURE_NS 10000000
@@ -105,14 +104,6 @@ int detect_device(const char *acpi_hid, const char *compatible)
 	if (is_in_device_tree(compatible))
 		return PARACLOCK_FIRMWARE_DEVICE_TREE;
 	return PARACLOCK_FIRMWARE_NONE;
-}
-
-static void read_clocksource(char *buf, size_t size)
-{
-	ssize_t got = read_file(CLOCKSOURCE, buf, size - 1);
-
-	buf[got > 0 ? got : 0] = '\0';
-	buf[strcspn(buf, " \n")] = '\0';
 }
 
 #if defined(__x86_64__)
@@ -297,9 +288,11 @@ void detect_machine(const struct paraclock_env *env,
 		.size = sizeof(machine),
 		.counter = COUNTER_NATIVE,
 	};
+	uint8_t kind;
 
 	ask_cpu(env, &machine);
-	read_clocksource(machine.clocksource, sizeof(machine.clocksource));
+	/* Empty: it is not known. */
+	(void)linux_clocksource(NULL, machine.clocksource, &kind);
 	machine.vmclock = (uint8_t)detect_device("AMZNC10C", "amazon,vmclock");
 	machine.vmgenid =
 		(uint8_t)detect_device("VMGENCTR", "microsoft,vmgenid");

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <paraclock/check.h>
+
 #include "clock_private.h"
 #include "fixed.h"
 #include "interpolate.h"

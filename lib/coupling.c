@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include <paraclock/crosststamp.h>
+#include <paraclock/coupling.h>
 
 #include "fixed.h"
 #include "interpolate.h"

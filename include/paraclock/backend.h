@@ -13,6 +13,7 @@
 #include <paraclock/clock.h>
 #include <paraclock/crosststamp.h>
 #include <paraclock/disruption.h>
+#include <paraclock/machine.h>
 
 #ifdef __cplusplus
 extern "C" {

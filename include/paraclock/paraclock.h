@@ -9,10 +9,13 @@
 #define PARACLOCK_PARACLOCK_H
 
 #include <paraclock/backend.h>
+#include <paraclock/check.h>
 #include <paraclock/clock.h>
+#include <paraclock/coupling.h>
 #include <paraclock/crosststamp.h>
 #include <paraclock/disruption.h>
 #include <paraclock/host.h>
+#include <paraclock/machine.h>
 #include <paraclock/timescale.h>
 
 #endif

@@ -175,17 +175,15 @@ static int learn(const struct paraclock_env *env, struct local_state *state,
 	return 0;
 }
 
-/* Is BOOTTIME where it was? Looked at once in a while only: nothing moves it
- * that does not move REALTIME - MONOTONIC or RAW as well. */
-static int check_boot(const struct paraclock_env *env, struct local *local,
-		      const struct local_state *state,
-		      const struct round *round, struct estimate *ret_boot)
+/* 1: BOOTTIME is no longer where it was. Looked at once in a while only:
+ * nothing moves it that does not move REALTIME - MONOTONIC or RAW as well. */
+static int has_slept(const struct paraclock_env *env, struct local *local,
+		     const struct local_state *state, const struct round *round)
 {
 	uint64_t checked = __atomic_load_n(&local->boot_tsc, __ATOMIC_RELAXED);
 	struct estimate boot;
 	int ret;
 
-	*ret_boot = state->boot;
 	if (!is_before(round->at, checked) &&
 	    local_ns(state, round->at - checked) <= BOOT_NS)
 		return 0;
@@ -193,9 +191,8 @@ static int check_boot(const struct paraclock_env *env, struct local *local,
 	if (ret)
 		return ret == -EOPNOTSUPP ? 0 : ret;
 	if (!local_agree(&boot, &state->boot))
-		*ret_boot = boot;
-	else
-		__atomic_store_n(&local->boot_tsc, round->at, __ATOMIC_RELAXED);
+		return 1;
+	__atomic_store_n(&local->boot_tsc, round->at, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -291,12 +288,11 @@ static int take_in(const struct paraclock_env *env, struct local *local,
 	return ret;
 }
 
-/* Read and judge; *ret_boot is what BOOTTIME is by now. */
+/* Read and judge: enum verdict, or an error. */
 static int look(const struct paraclock_env *env, struct local *local,
 		struct local_state *state, struct round *round,
 		struct values *ret_values)
 {
-	struct estimate boot;
 	enum verdict verdict;
 	int ret;
 
@@ -309,10 +305,10 @@ static int look(const struct paraclock_env *env, struct local *local,
 	verdict = judge(state, round, ret_values);
 	if (verdict != FITS && verdict != BETTER)
 		return (int)verdict;
-	ret = check_boot(env, local, state, round, &boot);
-	if (ret)
+	ret = has_slept(env, local, state, round);
+	if (ret < 0)
 		return ret;
-	return boot.ns == state->boot.ns ? (int)verdict : (int)WAS_SET;
+	return ret ? (int)WAS_SET : (int)verdict;
 }
 
 /* enum outcome, or an error; with @p last, what could be learnt is left. */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,8 +18,6 @@ struct events {
 	bool json;
 	uint64_t told;
 };
-
-static volatile sig_atomic_t stop;
 
 static const char doc[] =
 	"Print what happens to this machine and its clocks, one line each as "
@@ -193,46 +190,15 @@ static int print_json(const struct paraclock_event *event)
 
 /* --- all of them ---------------------------------------------------------- */
 
-static void on_signal(int number)
-{
-	(void)number;
-	stop = 1;
-}
-
-/* A second signal is a plain one: it ends a write that hangs. */
-static void catch_signals(sigset_t *ret_set)
-{
-	static const int signals[] = { SIGINT, SIGTERM };
-	struct sigaction action = { .sa_handler = on_signal,
-				    .sa_flags = (int)SA_RESETHAND };
-
-	sigemptyset(&action.sa_mask);
-	sigemptyset(ret_set);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		struct sigaction old;
-
-		sigaction(signals[i], NULL, &old);
-		if (old.sa_handler == SIG_IGN)
-			continue;
-		sigaction(signals[i], &action, NULL);
-		sigaddset(ret_set, signals[i]);
-	}
-}
-
 /* false: a signal came, or nobody reads what is printed. */
-static bool wait_for_events(int fd, const sigset_t *signals)
+static bool wait_for_events(int fd)
 {
 	struct pollfd poller[] = {
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = STDOUT_FILENO },
 	};
-	sigset_t outside;
 
-	/* ppoll() opens the mask and waits at once. */
-	sigprocmask(SIG_BLOCK, signals, &outside);
-	if (!stop)
-		(void)ppoll(poller, 2, NULL, &outside);
-	sigprocmask(SIG_SETMASK, &outside, NULL);
+	(void)stop_poll(poller, 2, NULL);
 	return !stop && !(poller[1].revents & POLLERR);
 }
 
@@ -261,14 +227,14 @@ static int print_events(struct events *events, struct paraclock *clk)
 static int follow(struct events *events, struct paraclock *clk)
 {
 	int fd = paraclock_event_fd(clk);
-	sigset_t signals;
 	char text[512];
 	int ret = fd;
 
-	catch_signals(&signals);
+	/* A second signal is a plain one: it ends a write that hangs. */
+	stop_on_signals(true);
 	while (ret >= 0) {
 		ret = print_events(events, clk);
-		if (ret > 0 || (!ret && !wait_for_events(fd, &signals)))
+		if (ret > 0 || (!ret && !wait_for_events(fd)))
 			return STATUS_OK;
 	}
 	/* Of a full disk stderr knows already. */

@@ -4,6 +4,8 @@
 #define TOOLS_H
 
 #include <argp.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -125,6 +127,21 @@ void event_print(const struct paraclock_event *event);
 /* "+1.500000000 s", or "unknown". */
 void event_format_gap(const struct paraclock_event *event, char *buf,
 		      size_t size);
+
+/* --- stop.c: signals ------------------------------------------------------ */
+
+/* 1: a signal came that asks to stop. */
+extern volatile sig_atomic_t stop;
+
+/*
+ * Catch them, but for those that are ignored. Calls are not restarted, so that
+ * a write to a full pipe ends; with @p once a second signal is a plain one.
+ */
+void stop_on_signals(bool once);
+/* ppoll(2), opening the mask and waiting at once: no signal falls in between;
+ * -1 as well if one has come before. @p left NULL: for ever. */
+int stop_poll(struct pollfd *poller, unsigned int n,
+	      const struct timespec *left);
 
 /* --- output.c: stdout ----------------------------------------------------- */
 

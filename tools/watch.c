@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,8 +27,6 @@ struct watch {
 	struct screen *screen; /* NULL: plain lines */
 	struct track track;
 };
-
-static volatile sig_atomic_t stop;
 
 static const char doc[] =
 	"Follow a clock: is it valid, how fast does it run, was this machine "
@@ -160,37 +157,6 @@ static int print_line(const struct track *track)
 
 /* --- waiting -------------------------------------------------------------- */
 
-static void on_signal(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
-
-/*
- * Not restarted, so that a write to a full pipe ends. On a screen the terminal
- * must be put right whatever comes; in lines a second signal is a plain one.
- */
-static void catch_signals(const struct watch *watch, sigset_t *ret_set)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	struct sigaction action = { .sa_handler = on_signal };
-
-	if (!watch->screen)
-		action.sa_flags = (int)SA_RESETHAND;
-	sigemptyset(&action.sa_mask);
-	sigemptyset(ret_set);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		struct sigaction old;
-
-		sigaction(signals[i], NULL, &old);
-		/* nohup(1) and a shell's background jobs ignore some. */
-		if (old.sa_handler == SIG_IGN)
-			continue;
-		sigaction(signals[i], &action, NULL);
-		sigaddset(ret_set, signals[i]);
-	}
-}
-
 static int64_t monotonic_ns(void)
 {
 	struct timespec now;
@@ -199,24 +165,16 @@ static int64_t monotonic_ns(void)
 	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
 }
 
-/* ppoll() opens the mask and waits at once: no signal falls in between. */
-static int poll_until(int64_t deadline_ns, const sigset_t *signals,
-		      struct pollfd poller[2])
+static int poll_until(int64_t deadline_ns, struct pollfd poller[2])
 {
 	int64_t left_ns = deadline_ns - monotonic_ns();
 	struct timespec left = { 0 };
-	sigset_t outside;
-	int ret = -1;
 
 	if (left_ns > 0) {
 		left.tv_sec = left_ns / NSEC_PER_SEC;
 		left.tv_nsec = left_ns % NSEC_PER_SEC;
 	}
-	sigprocmask(SIG_BLOCK, signals, &outside);
-	if (!stop)
-		ret = ppoll(poller, 2, &left, &outside);
-	sigprocmask(SIG_SETMASK, &outside, NULL);
-	return ret;
+	return stop_poll(poller, 2, &left);
 }
 
 /* 0, or -EIO and stderr says why. */
@@ -236,8 +194,7 @@ static int show_events(struct watch *watch)
 }
 
 /* false: it is time to go. */
-static bool wait_until(struct watch *watch, int64_t deadline_ns,
-		       const sigset_t *signals)
+static bool wait_until(struct watch *watch, int64_t deadline_ns)
 {
 	/* A negative descriptor is none to poll(2). */
 	struct pollfd poller[2] = {
@@ -246,7 +203,7 @@ static bool wait_until(struct watch *watch, int64_t deadline_ns,
 	};
 
 	while (!stop) {
-		int ret = poll_until(deadline_ns, signals, poller);
+		int ret = poll_until(deadline_ns, poller);
 
 		/* Also when interrupted: it may have been a resize. */
 		if (watch->screen && screen_keys(&watch->track))
@@ -272,7 +229,7 @@ static int show(const struct watch *watch)
 	return 0;
 }
 
-static int run(struct watch *watch, const sigset_t *signals)
+static int run(struct watch *watch)
 {
 	struct track *track = &watch->track;
 	int64_t deadline_ns = monotonic_ns();
@@ -293,7 +250,7 @@ static int run(struct watch *watch, const sigset_t *signals)
 		now_ns = monotonic_ns();
 		if (deadline_ns < now_ns)
 			deadline_ns = now_ns;
-		if (!wait_until(watch, deadline_ns, signals))
+		if (!wait_until(watch, deadline_ns))
 			break;
 	}
 	return track->not_valid ? STATUS_NOT_VALID : STATUS_OK;
@@ -311,14 +268,15 @@ static void complain(const struct track *track)
 
 static int watch_clock(struct watch *watch, struct paraclock *clk)
 {
-	sigset_t signals;
 	int ret;
 
 	watch->track = (struct track){ .clk = clk };
 	watch->event_fd = paraclock_event_fd(clk);
 	watch->screen = screen_open();
-	catch_signals(watch, &signals);
-	ret = run(watch, &signals);
+	/* On a screen the terminal must be put right whatever comes; in lines
+	 * a second signal is a plain one. */
+	stop_on_signals(!watch->screen);
+	ret = run(watch);
 	screen_close(watch->screen);
 	if (ret == STATUS_FAILED)
 		complain(&watch->track);

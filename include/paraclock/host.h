@@ -403,4 +403,6 @@ PARACLOCK_API int paraclock_vmclock_freeze(void *page,
 }
 #endif
 
+#include <paraclock/timekeeper.h>
+
 #endif

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: MIT
+/* A timekeeper that follows a clock. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "interpolate.h"
+#include "timekeeper.h"
+
+#define PPB	     1000000000U
+#define PPB_MAX	     100000000U
+#define SLEW_PPB     500000U
+#define LEASE_NS     (4ULL * NSEC_PER_SEC)
+#define INTERVAL_NS  ((uint64_t)NSEC_PER_SEC)
+#define DURATION_MIN 1000000U
+#define DURATION_MAX (1000000ULL * NSEC_PER_SEC)
+#define FLAGS                                                  \
+	(PARACLOCK_FOLLOW_LOCAL | PARACLOCK_FOLLOW_MONOTONIC | \
+	 PARACLOCK_FOLLOW_RESTART)
+
+/* Rates are in 2^-28 Hz: up to 68 GHz, and of 1 MHz within 2^-48. */
+#define HZ_BITS 28
+
+/* Two rates that differ by more than one part in this (500 ppm) are none: the
+ * clock was set between them. No oscillator and no servo is that far off. */
+#define RATE_PART 2000
+
+/* What struct paraclock_follow keeps from call to call. */
+struct __attribute__((may_alias)) kept {
+	uint64_t primed;     /* 1: epoch, tsc and ns are set */
+	uint64_t restarting; /* 1: it was frozen here, to be unfrozen here */
+	uint64_t epoch;
+	uint64_t tsc; /* from here on a rate is taken */
+	int64_t ns;
+	uint64_t last_hz; /* the last one taken; 0: none */
+	uint64_t hz;	  /* the last one that agreed with the one before */
+};
+_Static_assert(sizeof(struct kept) <=
+		       sizeof(((struct paraclock_follow *)0)->opaque),
+	       "the public struct has room for it");
+
+/* One call. */
+struct call {
+	struct paraclock_timekeeper *timekeeper;
+	const struct paraclock_env *env;
+	struct paraclock_follow follow; /* with its defaults in place */
+	struct kept *kept;
+	struct paraclock_sample sample;
+	struct paraclock_timekeeper_info info;
+};
+
+static uint64_t or_default(uint64_t value, uint64_t other)
+{
+	return value ? value : other;
+}
+
+static bool is_duration(uint64_t ns)
+{
+	return ns >= DURATION_MIN && ns <= DURATION_MAX;
+}
+
+static int complete(struct paraclock_follow *full)
+{
+	full->max_slew_ppb = or_default(full->max_slew_ppb, SLEW_PPB);
+	full->lease_ns = or_default(full->lease_ns, LEASE_NS);
+	full->rate_interval_ns =
+		or_default(full->rate_interval_ns, INTERVAL_NS);
+	full->offset_ns = 0;
+	full->slew_ppb = 0;
+	if (full->flags & ~FLAGS || full->max_slew_ppb > PPB_MAX ||
+	    full->drift_ppb > PPB_MAX || !is_duration(full->lease_ns) ||
+	    !is_duration(full->rate_interval_ns))
+		return -EINVAL;
+	return 0;
+}
+
+/* --- the clock's rate -----------------------------------------------------
+ */
+
+/* 0: none that fits. */
+static uint64_t rate_of(uint64_t ticks, uint64_t ns)
+{
+	u128 scaled = (u128)ticks * NSEC_PER_SEC << HZ_BITS;
+
+	return (uint64_t)(scaled >> 64) < ns
+		       ? divide_128((uint64_t)(scaled >> 64), (uint64_t)scaled,
+				    ns)
+		       : 0;
+}
+
+static bool agree(uint64_t a, uint64_t b)
+{
+	return (a > b ? a - b : b - a) < a / RATE_PART;
+}
+
+static void measure(struct kept *kept, const struct paraclock_sample *sample,
+		    uint64_t interval_ns)
+{
+	bool back =
+		sample->host_tsc <= kept->tsc || sample->host_ns <= kept->ns;
+	uint64_t ns = (uint64_t)sample->host_ns - (uint64_t)kept->ns;
+	uint64_t hz = 0;
+
+	if (kept->primed && !back) {
+		if (ns < interval_ns)
+			return;
+		hz = rate_of(sample->host_tsc - kept->tsc, ns);
+		/* One that does not agree spans a jump, or is the first. */
+		if (hz && agree(hz, kept->last_hz))
+			kept->hz = hz;
+	}
+	kept->last_hz = hz;
+	kept->primed = 1;
+	kept->epoch = sample->disruption;
+	kept->tsc = sample->host_tsc;
+	kept->ns = sample->host_ns;
+}
+
+/* --- from what is shown to what the clock says ----------------------------
+ */
+
+static u128 base_of(const struct paraclock_timeline *tl)
+{
+	return (u128)tl->base_sec << 64 | tl->base_frac;
+}
+
+/* In 0 to 2^63 ns both, so that it fits. */
+static int64_t to_ns(s128 time)
+{
+	u128 size = time < 0 ? -(u128)time : (u128)time;
+	int64_t ns = (int64_t)((uint64_t)(size >> 64) * NSEC_PER_SEC +
+			       mul_high((uint64_t)size, NSEC_PER_SEC));
+
+	return time < 0 ? -ns : ns;
+}
+
+/* Over the lease or slower: it ends where the offset does at the earliest. */
+static int64_t slew_for(const struct paraclock_follow *follow, int64_t ns)
+{
+	u128 scaled = (u128)(uint64_t)(ns < 0 ? -ns : ns) * PPB;
+	uint64_t high = (uint64_t)(scaled >> 64);
+	uint64_t ppb = follow->max_slew_ppb;
+
+	if (high < follow->lease_ns)
+		ppb = divide_128(high, (uint64_t)scaled, follow->lease_ns);
+	if (ppb > follow->max_slew_ppb)
+		ppb = follow->max_slew_ppb;
+	return ns < 0 ? -(int64_t)ppb : (int64_t)ppb;
+}
+
+/* value * ppb / 10^9, rounded down; value * ppb / 10^9 < 2^64. */
+static uint64_t parts(uint64_t value, uint64_t ppb)
+{
+	u128 product = (u128)value * ppb;
+
+	return divide_128((uint64_t)(product >> 64), (uint64_t)product, PPB);
+}
+
+static int speed_up(struct paraclock_timeline *tl, int64_t ppb)
+{
+	uint64_t more =
+		parts(tl->period_frac, (uint64_t)(ppb < 0 ? -ppb : ppb));
+
+	if (ppb < 0) {
+		tl->period_frac -= more;
+		return 0;
+	}
+	if (__builtin_add_overflow(tl->period_frac, more, &more)) {
+		if (!tl->period_shift)
+			return -ERANGE;
+		more = more >> 1 | 1ULL << 63;
+		tl->period_shift--;
+		tl->maxerror_rate_frac = (tl->maxerror_rate_frac + 1) >> 1;
+	}
+	tl->period_frac = more;
+	return 0;
+}
+
+static int aim(struct paraclock_timeline *tl, u128 shown, void *arg)
+{
+	struct paraclock_follow *follow = arg;
+	uint64_t away;
+
+	follow->offset_ns = to_ns((s128)(base_of(tl) - shown));
+	follow->slew_ppb = slew_for(follow, follow->offset_ns);
+	tl->base_sec = (uint64_t)(shown >> 64);
+	tl->base_frac = (uint64_t)shown;
+	/* 1: for what the offset is rounded down by. */
+	away = (uint64_t)(follow->offset_ns < 0 ? -follow->offset_ns
+						: follow->offset_ns) +
+	       1;
+	if (__builtin_add_overflow(tl->maxerror_ns, away, &tl->maxerror_ns))
+		tl->flags &= ~PARACLOCK_TIMELINE_MAXERROR;
+	return speed_up(tl, follow->slew_ppb);
+}
+
+/* --- one call -------------------------------------------------------------
+ */
+
+/* What the clock says, at the rate that it had. */
+static int source_line(const struct call *call, struct paraclock_timeline *tl)
+{
+	const struct paraclock_sample *sample = &call->sample;
+	const struct paraclock_follow *follow = &call->follow;
+	uint64_t ns = (uint64_t)sample->host_ns;
+	int ret;
+
+	if (sample->host_ns < 0)
+		return -ERANGE;
+	*tl = (struct paraclock_timeline){
+		.size = sizeof(*tl),
+		.base_tsc = sample->host_tsc,
+		.base_sec = ns / NSEC_PER_SEC,
+		.flags = PARACLOCK_TIMELINE_STABLE,
+		.tai_offset_sec = sample->tai_offset_sec,
+		.timescale = sample->timescale,
+		.counter = sample->counter,
+		.status = PARACLOCK_STATUS_SYNCHRONIZED,
+		.leap = sample->leap,
+	};
+	/* Rounded up, so that it is the same number of ns. */
+	ns %= NSEC_PER_SEC;
+	if (ns)
+		tl->base_frac = fraction(ns, NSEC_PER_SEC) + 1;
+	if (follow->flags & PARACLOCK_FOLLOW_MONOTONIC)
+		tl->flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	if (sample->flags & PARACLOCK_FLAG_LOCAL)
+		tl->flags |= PARACLOCK_TIMELINE_LOCAL;
+	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
+		tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	ret = paraclock_timeline_set_hz(tl, call->kept->hz, HZ_BITS);
+	if (ret)
+		return ret;
+	tl->t_end =
+		tl->base_tsc + paraclock_timekeeper_ticks(tl, follow->lease_ns);
+	/* No bound at all overflows as well. */
+	if (!follow->drift_ppb ||
+	    __builtin_add_overflow(sample->clock_error_ns, 1,
+				   &tl->maxerror_ns) ||
+	    __builtin_add_overflow(tl->maxerror_ns, sample->pair_error_ns,
+				   &tl->maxerror_ns))
+		return 0;
+	tl->maxerror_rate_frac = parts(tl->period_frac, follow->drift_ppb) + 1;
+	tl->flags |=
+		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
+	return 0;
+}
+
+/* -ESTALE of tl: the promise is kept by an aimed one, so it is late only. */
+static int let_in(const struct call *call, struct paraclock_timeline *tl)
+{
+	int ret = paraclock_timekeeper_reconfigure(call->timekeeper, call->env,
+						   tl);
+
+	if (!ret)
+		ret = paraclock_timekeeper_unfreeze(call->timekeeper,
+						    call->env);
+	return ret;
+}
+
+/* Go on after a freeze: from the clock, or from what was seen if that is
+ * later. */
+static int restart(struct call *call, struct paraclock_timeline *tl)
+{
+	const struct paraclock_timekeeper_info *info = &call->info;
+	u128 seen = (u128)info->seen_sec << 64 | info->seen_frac;
+	int ret = paraclock_timeline_rebase(tl, info->now_tsc);
+
+	if (!ret && call->follow.flags & PARACLOCK_FOLLOW_MONOTONIC &&
+	    base_of(tl) < seen)
+		ret = aim(tl, seen, &call->follow);
+	if (!ret)
+		ret = let_in(call, tl);
+	if (!ret)
+		call->kept->restarting = 0;
+	return ret;
+}
+
+static bool is_step(const struct call *call, int64_t offset_ns)
+{
+	const struct paraclock_follow *follow = &call->follow;
+	uint64_t size = (uint64_t)(offset_ns < 0 ? -offset_ns : offset_ns);
+
+	if (!follow->step_ns || size < follow->step_ns)
+		return false;
+	return offset_ns > 0 || !(follow->flags & PARACLOCK_FOLLOW_MONOTONIC);
+}
+
+static int step(struct call *call, struct paraclock_timeline *tl)
+{
+	int ret = paraclock_timekeeper_freeze(call->timekeeper, call->env);
+
+	if (ret)
+		return ret;
+	/* If this fails, the next call goes on from here. */
+	call->kept->restarting = 1;
+	ret = let_in(call, tl);
+	if (ret)
+		return ret;
+	call->kept->restarting = 0;
+	call->follow.steps++;
+	return 0;
+}
+
+static int go_on(struct call *call)
+{
+	const struct paraclock_timekeeper_info *info = &call->info;
+	struct paraclock_timeline tl;
+	int64_t clock_ns, shown_ns;
+	int ret = source_line(call, &tl);
+
+	if (ret)
+		return ret;
+	if (info->state == PARACLOCK_TIMEKEEPER_FROZEN)
+		return restart(call, &tl);
+	if (info->state == PARACLOCK_TIMEKEEPER_RUNNING &&
+	    !paraclock_timeline_ns(&tl, info->now_tsc, &clock_ns) &&
+	    !paraclock_timeline_ns(&info->timeline, info->now_tsc, &shown_ns)) {
+		call->follow.offset_ns = clock_ns - shown_ns;
+		if (is_step(call, call->follow.offset_ns))
+			return step(call, &tl);
+	}
+	return paraclock_timekeeper_aim(call->timekeeper, call->env, &tl, aim,
+					&call->follow);
+}
+
+static int disrupted(struct call *call)
+{
+	bool goes_on = call->follow.flags & PARACLOCK_FOLLOW_RESTART;
+	int ret = paraclock_timekeeper_freeze(call->timekeeper, call->env);
+
+	if (ret)
+		return ret;
+	memset(call->kept, 0, sizeof(*call->kept));
+	call->kept->restarting = goes_on;
+	return -ESTALE;
+}
+
+static int follow_once(struct call *call, const struct paraclock *clk)
+{
+	const struct paraclock_sample *sample = &call->sample;
+	const struct paraclock_timeline *now = &call->info.timeline;
+	struct kept *kept = call->kept;
+	int ret = paraclock_read(clk, &call->sample);
+
+	if (ret)
+		return ret;
+	if (sample->flags & PARACLOCK_FLAG_LOCAL &&
+	    !(call->follow.flags & PARACLOCK_FOLLOW_LOCAL))
+		return -EOPNOTSUPP;
+	if (kept->primed && kept->epoch != sample->disruption)
+		return disrupted(call);
+	if (!sample->valid || sample->leap == PARACLOCK_LEAP_POS)
+		return -EAGAIN;
+	ret = paraclock_timekeeper_describe(call->timekeeper, call->env,
+					    &call->info);
+	if (ret)
+		return ret;
+	if (now->size && (now->timescale != sample->timescale ||
+			  now->counter != sample->counter))
+		return -EINVAL;
+	measure(kept, sample, call->follow.rate_interval_ns);
+	if (call->info.state == PARACLOCK_TIMEKEEPER_FROZEN &&
+	    !kept->restarting)
+		return -ESTALE;
+	return kept->hz ? go_on(call) : -EAGAIN;
+}
+
+int paraclock_timekeeper_follow(struct paraclock_timekeeper *timekeeper,
+				const struct paraclock_env *env,
+				const struct paraclock *clk,
+				struct paraclock_follow *follow)
+{
+	struct call call = { .timekeeper = timekeeper, .env = env };
+	int ret;
+
+	if (!timekeeper || !clk || !follow || follow->size < sizeof(*follow))
+		return -EINVAL;
+	call.info.size = sizeof(call.info);
+	call.follow = *follow;
+	call.kept = (void *)follow->opaque;
+	ret = complete(&call.follow);
+	if (!ret)
+		ret = follow_once(&call, clk);
+	if (ret)
+		return ret;
+	follow->offset_ns = call.follow.offset_ns;
+	follow->slew_ppb = call.follow.slew_ppb;
+	follow->steps = call.follow.steps;
+	return 0;
+}

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The writer of a timekeeper.
+ *
+ * A publication fills the copy that nobody reads and then moves the sequence
+ * on, once: a writer that dies before that has changed nothing, and after it
+ * everything. So there is never anything to repair.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "counter.h"
+#include "interpolate.h"
+#include "timekeeper_writer.h"
+
+#define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
+
+/* How often a counter is read that may stand still. */
+#define JUDGE_TRIES 256
+
+/* Keeps sums of ticks from wrapping. */
+#define TICKS_MAX ((uint64_t)1 << 62)
+
+#define MIGRATIONS_MAX ((uint64_t)1 << 62)
+
+/* --- publishing -----------------------------------------------------------
+ */
+
+void paraclock_tk_publish(struct tk *tk, const struct tk_slot *slot)
+{
+	uint64_t state = LOAD(tk->state) + 1;
+	uint64_t *to = (void *)&tk->slot[state & 1];
+	const uint64_t *from = (const void *)slot;
+
+	/* Pairs with the readers' acquire fence: who sees a word of what
+	 * follows sees the state that took this copy out of use. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	for (size_t i = 0; i < TK_SLOT_WORDS; i++)
+		STORE(to[i], from[i]);
+	/* Release pairs with their acquire load: who sees it sees the copy. */
+	__atomic_store_n(&tk->state,
+			 slot->migrations << TK_SEQ_BITS |
+				 (state & TK_SEQ_MASK),
+			 __ATOMIC_RELEASE);
+}
+
+uint64_t paraclock_timekeeper_ticks(const struct paraclock_timeline *tl,
+				    uint64_t ns)
+{
+	u128 tick = paraclock_timeline_tick(tl) + 1;
+	uint64_t high = (uint64_t)(tick >> 64);
+	/* No more than 31: a tick takes less than a second. */
+	unsigned int down = high ? 65 - (unsigned int)__builtin_clzll(high) : 0;
+	u128 value = ((u128)ns << 64) >> down;
+	uint64_t divisor = (uint64_t)(tick >> down) + (down != 0);
+	uint64_t ticks = TICKS_MAX;
+
+	if ((uint64_t)(value >> 64) < divisor)
+		ticks = divide_128((uint64_t)(value >> 64), (uint64_t)value,
+				   divisor);
+	return ticks < TICKS_MAX ? ticks : TICKS_MAX;
+}
+
+uint64_t paraclock_tk_after_readers(const struct tk_job *job,
+				    const struct paraclock_timeline *tl)
+{
+	uint64_t margin = paraclock_timekeeper_ticks(tl, TK_JUDGE_NS);
+	uint64_t start, now;
+
+	/* The publication is seen by everyone before the counter is read. */
+#if defined(__aarch64__)
+	/* A dmb orders loads and stores, but not the counter. */
+	__asm__ __volatile__("dsb ish" ::: "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+	start = tk_counter_now(job);
+	now = start;
+	for (unsigned int i = 0; now - start <= margin && i < JUDGE_TRIES; i++)
+		now = tk_counter_now(job);
+	return now;
+}
+
+/* --- what is there --------------------------------------------------------
+ */
+
+int paraclock_tk_begin(struct tk_job *job,
+		       struct paraclock_timekeeper *timekeeper,
+		       const struct paraclock_env *env)
+{
+	struct page_writer_state *owner;
+	int ret;
+
+	if (!timekeeper || (uintptr_t)timekeeper % sizeof(uint64_t))
+		return -EINVAL;
+	ret = paraclock_page_env(&env);
+	if (ret)
+		return ret;
+	job->tk = (void *)timekeeper;
+	job->env = env;
+	owner = (void *)&job->tk->writer;
+	ret = paraclock_page_enter(owner, env);
+	if (ret)
+		return ret;
+	if (LOAD(job->tk->head) != TK_HEAD) {
+		paraclock_page_leave(owner);
+		return -EPERM;
+	}
+	job->how = env->counter ? COUNTER_ENV : (enum counter_how)owner->how;
+	job->slot = job->tk->slot[LOAD(job->tk->state) & 1];
+	/* One that a dead writer had closed: whoever read it has seen no more
+	 * than what was there before. */
+	if (job->slot.mode == TK_CLOSING)
+		job->slot.mode = TK_RUNNING;
+	job->slot.t_end = job->slot.t_lease;
+	return 0;
+}
+
+u128 paraclock_tk_seen_by(const struct tk_slot *slot, uint64_t counter)
+{
+	uint64_t at = counter < slot->t_lease ? counter : slot->t_lease;
+	u128 time;
+
+	if (slot->mode != TK_RUNNING || at < slot->tl[0].base_tsc)
+		return (u128)slot->seen_sec << 64 | slot->seen_frac;
+	if (paraclock_timeline_time(&slot->tl[at >= slot->t_change], at, &time))
+		time = (u128)TIMELINE_SEC_MAX << 64;
+	return time;
+}
+
+/* --- a migration ----------------------------------------------------------
+ */
+
+int paraclock_timekeeper_freeze(struct paraclock_timekeeper *timekeeper,
+				const struct paraclock_env *env)
+{
+	struct tk_slot frozen;
+	struct tk_job job;
+	int ret = paraclock_tk_begin(&job, timekeeper, env);
+
+	if (ret)
+		return ret;
+	if (job.slot.mode == TK_FROZEN)
+		return tk_end(&job, 0);
+	/* If this is as far as it gets: no more than all of the lease. */
+	frozen = job.slot;
+	frozen.mode = TK_FROZEN;
+	tk_set_seen(&frozen, paraclock_tk_seen_by(&job.slot, TK_NEVER));
+	paraclock_tk_publish(job.tk, &frozen);
+	frozen.t_frozen = paraclock_tk_after_readers(&job, &job.slot.tl[0]);
+	tk_set_seen(&frozen, paraclock_tk_seen_by(&job.slot, frozen.t_frozen));
+	paraclock_tk_publish(job.tk, &frozen);
+	return tk_end(&job, 0);
+}
+
+int paraclock_timekeeper_reconfigure(struct paraclock_timekeeper *timekeeper,
+				     const struct paraclock_env *env,
+				     const struct paraclock_timeline *tl)
+{
+	struct paraclock_timeline next;
+	struct tk_job job;
+	int ret = paraclock_tk_prepare(tl, &next);
+
+	if (!ret)
+		ret = paraclock_tk_begin(&job, timekeeper, env);
+	if (ret)
+		return ret;
+	if (job.slot.mode != TK_FROZEN || !tk_has_scale_of(&job.slot, &next))
+		return tk_end(&job, -EINVAL);
+	ret = paraclock_tk_install(&job.slot, 0, &next);
+	if (ret)
+		return tk_end(&job, ret == -ESTALE ? -EINVAL : ret);
+	job.slot.mode = TK_FROZEN;
+	job.slot.t_change = TK_NEVER;
+	memset(&job.slot.tl[1], 0, sizeof(job.slot.tl[1]));
+	job.slot.migrations++;
+	paraclock_tk_publish(job.tk, &job.slot);
+	return tk_end(&job, 0);
+}
+
+static int unfreeze(struct tk_job *job)
+{
+	struct tk_slot *slot = &job->slot;
+	uint64_t now = tk_counter_now(job);
+	unsigned int i = now >= slot->t_change;
+	struct paraclock_timeline tl = slot->tl[i];
+	uint64_t begins = now > tl.base_tsc ? now : tl.base_tsc;
+	int ret;
+
+	if (!tl.size) {
+		slot->mode = TK_EMPTY;
+		return 0;
+	}
+	if (now > slot->t_lease)
+		return -ESTALE;
+	ret = paraclock_tk_keep_promise(
+		&tl, begins, (u128)slot->seen_sec << 64 | slot->seen_frac);
+	if (ret)
+		return ret;
+	/* It may have been lifted by some of a ns. */
+	slot->tl[i] = tl;
+	slot->line[i].base_sec = tl.base_sec;
+	slot->line[i].base_frac = tl.base_frac;
+	slot->mode = TK_RUNNING;
+	slot->t_frozen = 0;
+	return 0;
+}
+
+int paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *timekeeper,
+				  const struct paraclock_env *env)
+{
+	struct tk_job job;
+	int ret = paraclock_tk_begin(&job, timekeeper, env);
+
+	if (ret)
+		return ret;
+	if (job.slot.mode == TK_FROZEN) {
+		ret = unfreeze(&job);
+		if (!ret)
+			paraclock_tk_publish(job.tk, &job.slot);
+	}
+	return tk_end(&job, ret);
+}
+
+/* --- its owner ------------------------------------------------------------
+ */
+
+static int check_options(const struct paraclock_timekeeper_options *opts)
+{
+	if (!opts)
+		return 0;
+	if (opts->size < sizeof(*opts) ||
+	    opts->flags & ~PARACLOCK_TIMEKEEPER_ORPHAN ||
+	    opts->migrations >= MIGRATIONS_MAX)
+		return -EINVAL;
+	return 0;
+}
+
+static void create(struct tk *tk,
+		   const struct paraclock_timekeeper_options *opts)
+{
+	struct tk_slot empty = {
+		.mode = TK_EMPTY,
+		.t_change = TK_NEVER,
+		.migrations = opts && opts->migrations ? opts->migrations : 1,
+	};
+
+	paraclock_tk_publish(tk, &empty);
+	/* Release pairs with the acquire of readers: the rest is made. */
+	__atomic_store_n(&tk->head, TK_HEAD, __ATOMIC_RELEASE);
+}
+
+/* What it says is in ticks of a counter that is not here. */
+static int orphan(struct paraclock_timekeeper *timekeeper,
+		  const struct paraclock_env *env)
+{
+	struct tk_job job;
+	int ret = paraclock_tk_begin(&job, timekeeper, env);
+
+	if (ret)
+		return ret;
+	if (job.slot.mode == TK_RUNNING) {
+		tk_set_seen(&job.slot,
+			    paraclock_tk_seen_by(&job.slot, TK_NEVER));
+		job.slot.mode = TK_FROZEN;
+	}
+	/* Not to be unfrozen as it is. */
+	job.slot.t_lease = 0;
+	job.slot.t_end = 0;
+	job.slot.t_change = TK_NEVER;
+	job.slot.migrations++;
+	paraclock_tk_publish(job.tk, &job.slot);
+	return tk_end(&job, 0);
+}
+
+int paraclock_timekeeper_take(struct paraclock_timekeeper *timekeeper,
+			      const struct paraclock_env *env,
+			      const struct paraclock_timekeeper_options *opts)
+{
+	bool other = opts && opts->flags & PARACLOCK_TIMEKEEPER_ORPHAN;
+	struct tk *tk = (void *)timekeeper;
+	struct page_writer_state *owner;
+	uint64_t head;
+	int ret;
+
+	if (!tk || (uintptr_t)tk % sizeof(uint64_t) || check_options(opts))
+		return -EINVAL;
+	head = LOAD(tk->head);
+	if (head && head != TK_HEAD)
+		return -EPROTO;
+	owner = (void *)&tk->writer;
+	if (other)
+		STORE(owner->owner, 0);
+	ret = paraclock_page_writer_take(&tk->writer, env);
+	if (ret)
+		return ret;
+	STORE(tk->how, owner->how);
+	if (!LOAD(tk->head))
+		create(tk, opts);
+	else if (other)
+		ret = orphan(timekeeper, env);
+	return ret;
+}
+
+int paraclock_timekeeper_give(struct paraclock_timekeeper *timekeeper,
+			      const struct paraclock_env *env)
+{
+	struct tk *tk = (void *)timekeeper;
+
+	if (!tk || (uintptr_t)tk % sizeof(uint64_t))
+		return -EINVAL;
+	return paraclock_page_writer_give(&tk->writer, env);
+}

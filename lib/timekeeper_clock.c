@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+/* What a timekeeper is doing, and a timekeeper as a clock. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock_private.h"
+#include "text.h"
+#include "timekeeper.h"
+
+#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+
+/* As often as a read tries. */
+#define TRIES (1U << 16)
+
+static int copy_slot(const struct tk *tk, struct tk_slot *ret_slot,
+		     uint64_t *ret_state)
+{
+	uint64_t *to = (void *)ret_slot;
+
+	for (unsigned int tries = 0; tries < TRIES; tries++) {
+		/* Pairs as in look(), timekeeper_read.c. */
+		uint64_t state = __atomic_load_n(&tk->state, __ATOMIC_ACQUIRE);
+		const uint64_t *from = (const void *)&tk->slot[state & 1];
+
+		for (size_t i = 0; i < TK_SLOT_WORDS; i++)
+			to[i] = LOAD(from[i]);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		*ret_state = state;
+		if (LOAD(tk->state) == state)
+			return 0;
+		cpu_relax();
+	}
+	return -EAGAIN;
+}
+
+static uint8_t state_of(const struct tk_slot *slot, uint64_t now)
+{
+	if (slot->mode == TK_FROZEN)
+		return PARACLOCK_TIMEKEEPER_FROZEN;
+	if (slot->mode != TK_RUNNING && slot->mode != TK_CLOSING)
+		return PARACLOCK_TIMEKEEPER_EMPTY;
+	return now > slot->t_end ? PARACLOCK_TIMEKEEPER_EXPIRED
+				 : PARACLOCK_TIMEKEEPER_RUNNING;
+}
+
+int paraclock_timekeeper_describe(const struct paraclock_timekeeper *timekeeper,
+				  const struct paraclock_env *env,
+				  struct paraclock_timekeeper_info *ret_info)
+{
+	const struct tk *tk = (const void *)timekeeper;
+	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
+	struct tk_slot slot;
+	uint64_t state;
+	bool changed;
+	int ret;
+
+	if (!timekeeper || (uintptr_t)timekeeper % sizeof(uint64_t) ||
+	    !ret_info || ret_info->size < sizeof(info) ||
+	    (env && env->size < sizeof(*env)))
+		return -EINVAL;
+	ret = tk_check(tk);
+	if (!ret)
+		ret = copy_slot(tk, &slot, &state);
+	if (ret)
+		return ret;
+	info.now_tsc = tk_counter(tk, env);
+	info.migrations = slot.migrations;
+	info.updates = state & TK_SEQ_MASK;
+	info.t_end = slot.t_lease;
+	info.state = state_of(&slot, info.now_tsc);
+	if (slot.mode == TK_FROZEN) {
+		info.t_frozen = slot.t_frozen;
+		info.seen_sec = slot.seen_sec;
+		info.seen_frac = slot.seen_frac;
+	}
+	changed = info.now_tsc >= slot.t_change;
+	info.t_change = changed ? TK_NEVER : slot.t_change;
+	info.timeline = slot.tl[changed];
+	if (!changed && slot.t_change != TK_NEVER)
+		info.next = slot.tl[1];
+	*ret_info = info;
+	return 0;
+}
+
+/* --- as a clock -----------------------------------------------------------
+ */
+
+struct source {
+	const struct paraclock_env *env;
+	const struct tk *tk;
+	uint64_t settled; /* migrations when it was last known to be new */
+};
+
+static int source_open(const struct paraclock_env *env,
+		       const struct paraclock_options *opts, void **ret_state)
+{
+	struct source *source = env->alloc(env->ctx, sizeof(*source));
+
+	if (!source)
+		return -ENOMEM;
+	*source = (struct source){
+		.env = env,
+		.tk = (const void *)opts->device,
+	};
+	*ret_state = source;
+	return 0;
+}
+
+static void source_close(void *state)
+{
+	struct source *source = state;
+
+	source->env->free(source->env->ctx, source);
+}
+
+static int source_get_time(void *state, struct paraclock_sample *ret_sample)
+{
+	struct source *source = state;
+
+	return paraclock_timekeeper_at(source->tk, source->env, NULL,
+				       ret_sample);
+}
+
+static int source_get_time_at(void *state, uint64_t counter,
+			      struct paraclock_sample *ret_sample)
+{
+	struct source *source = state;
+
+	return paraclock_timekeeper_at(source->tk, source->env, &counter,
+				       ret_sample);
+}
+
+static int get_migrations(const struct source *source, uint64_t *ret_count)
+{
+	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
+	int ret = paraclock_timekeeper_describe((const void *)source->tk,
+						source->env, &info);
+
+	if (!ret)
+		*ret_count = info.migrations;
+	return ret;
+}
+
+static int source_get_marker(void *state, struct paraclock_marker *ret_marker)
+{
+	struct paraclock_marker marker = { 0 };
+	int ret = get_migrations(state, &marker.disruption);
+
+	if (!ret)
+		*ret_marker = marker;
+	return ret;
+}
+
+/*
+ * Another marker may be there before the writer has frozen the timekeeper, and
+ * until it is reconfigured it says what held before. What was there when the
+ * clock was opened may be from before, too, and is not waited for.
+ */
+static int source_settle(void *state, int noticed)
+{
+	struct source *source = state;
+	uint64_t count;
+
+	(void)noticed;
+	if (get_migrations(source, &count))
+		return -EAGAIN;
+	if (!source->settled)
+		source->settled = count;
+	if (count == source->settled)
+		return -EAGAIN;
+	source->settled = count;
+	return 0;
+}
+
+static void source_explain(void *state, int error,
+			   const struct paraclock_sample *sample, char *buf,
+			   size_t size)
+{
+	struct source *source = state;
+	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
+
+	(void)sample;
+	if (error != -EAGAIN)
+		return;
+	if (paraclock_timekeeper_describe((const void *)source->tk, source->env,
+					  &info) ||
+	    info.state == PARACLOCK_TIMEKEEPER_EMPTY)
+		TEXT(buf, size, "the timekeeper's writer has not set it yet");
+	else if (info.state == PARACLOCK_TIMEKEEPER_FROZEN)
+		TEXT(buf, size,
+		     "the timekeeper is frozen, as for a migration; ask again "
+		     "later");
+	else if (info.state == PARACLOCK_TIMEKEEPER_EXPIRED)
+		TEXT(buf, size,
+		     "the timekeeper's lease is over: its writer has died, or "
+		     "is late");
+}
+
+/* Its quality is never asked for: it is opened by hand only. What its count
+ * promises is the writer's word, and what that has noticed. */
+static const struct paraclock_backend backend = {
+	.size = sizeof(struct paraclock_backend),
+	.name = "timekeeper",
+	.quality = 0,
+	.marker_class = PARACLOCK_MARKER_HEURISTIC,
+	.open = source_open,
+	.get_time = source_get_time,
+	.get_time_at = source_get_time_at,
+	.get_marker = source_get_marker,
+	.settle = source_settle,
+	.explain = source_explain,
+	.close = source_close,
+};
+
+int paraclock_timekeeper_open(struct paraclock **ret_clk,
+			      const struct paraclock_timekeeper *timekeeper,
+			      const struct paraclock_env *env)
+{
+	/* Handed through as it is, to source_open(). */
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.env = env,
+		.device = (const void *)timekeeper,
+	};
+
+	if (!timekeeper || (uintptr_t)timekeeper % sizeof(uint64_t))
+		return -EINVAL;
+	return paraclock_open_backend(ret_clk, &backend, &opts);
+}

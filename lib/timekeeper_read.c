@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+/* Reading a timekeeper: lock-free, bounded, from read-only memory. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "timekeeper.h"
+
+#define LOAD(x)	    __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define INLINE	    static inline __attribute__((always_inline))
+
+/*
+ * A reader tries again while its writer is at it, which takes less than a
+ * microsecond: for about 100 us, in case that it was preempted. Ticks, and a
+ * cap for a counter that stands still.
+ */
+#define TRY_TICKS (1U << 18)
+#define TRIES	  (1U << 16)
+
+#define SHIFT_MAX 63
+
+/* Tried again: the copy was changed meanwhile, or is about to be. */
+#define AGAIN 1
+
+_Static_assert(offsetof(struct paraclock_sample, valid) == 40, "one word");
+_Static_assert(offsetof(struct paraclock_sample, flags) == 48, "one word");
+
+/* A private copy of what is in force at a counter value. */
+struct view {
+	struct tk_line line;
+	uint64_t tsc, mode, t_end, migrations;
+};
+
+/*
+ * Copy what is in force. That the state is the same after the counter was read
+ * says that this copy was the one to use when it was read; that loads after
+ * the counter may run ahead of it by some ns does no harm, for the writer
+ * waits longer than that before it goes by what readers can have seen.
+ */
+INLINE int look(const struct tk *tk, const struct paraclock_env *env,
+		const uint64_t *counter, struct view *view)
+{
+	/* Pairs with the release store of the writer's publish(). */
+	uint64_t state = __atomic_load_n(&tk->state, __ATOMIC_ACQUIRE);
+	const struct tk_slot *slot = &tk->slot[state & 1];
+	const struct tk_line *line;
+
+	view->tsc = counter ? *counter : tk_counter(tk, env);
+	line = &slot->line[view->tsc >= LOAD(slot->t_change)];
+	/* Not memcpy(): the compiler is free to load twice for that. */
+	view->line.base_tsc = LOAD(line->base_tsc);
+	view->line.base_sec = LOAD(line->base_sec);
+	view->line.base_frac = LOAD(line->base_frac);
+	view->line.period_frac = LOAD(line->period_frac);
+	view->line.shift = LOAD(line->shift);
+	view->line.error_ns = LOAD(line->error_ns);
+	view->line.error_rate_frac = LOAD(line->error_rate_frac);
+	view->line.qualifiers = LOAD(line->qualifiers);
+	view->line.flags = LOAD(line->flags);
+	view->mode = LOAD(slot->mode);
+	view->t_end = LOAD(slot->t_end);
+	view->migrations = LOAD(slot->migrations);
+	/* Pairs with the release fence in publish(): who has seen a word of a
+	 * later publication in this copy sees a later state. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (UNLIKELY(LOAD(tk->state) != state))
+		return AGAIN;
+	if (UNLIKELY(view->mode != TK_RUNNING && view->mode != TK_CLOSING))
+		return -EAGAIN;
+	if (UNLIKELY(view->tsc > view->t_end))
+		return view->mode == TK_CLOSING ? AGAIN : -EAGAIN;
+	return UNLIKELY(view->line.shift > SHIFT_MAX) ? -EPROTO : 0;
+}
+
+INLINE int time_after(const struct tk_line *line, uint64_t ticks,
+		      int64_t *ret_ns)
+{
+	const u128 max = (u128)TIMELINE_SEC_MAX << 64;
+	u128 time = (u128)line->base_sec << 64 | line->base_frac;
+	u128 took = (u128)ticks * line->period_frac >> line->shift;
+
+	if (UNLIKELY(time > max || took > max - time))
+		return -ERANGE;
+	time += took;
+	*ret_ns = (int64_t)((uint64_t)(time >> 64) * NSEC_PER_SEC +
+			    mul_high((uint64_t)time, NSEC_PER_SEC));
+	return 0;
+}
+
+/* error_ns + ceil(ticks * rate * 10^9 / 2^(64 + shift)), and at most 2 more. */
+static uint64_t error_after(const struct tk_line *line, uint64_t ticks)
+{
+	u128 grown = (u128)ticks * line->error_rate_frac >> line->shift;
+	u128 sum = (u128)(uint64_t)(grown >> 64) * NSEC_PER_SEC +
+		   mul_high((uint64_t)grown, NSEC_PER_SEC) + 2;
+
+	sum += line->error_ns;
+	return sum < PARACLOCK_ERROR_UNKNOWN ? (uint64_t)sum
+					     : PARACLOCK_ERROR_UNKNOWN;
+}
+
+INLINE bool is_counter_ours(const struct paraclock_env *env, uint8_t counter)
+{
+	uint8_t ours = env ? env->counter_id : COUNTER_NATIVE;
+
+	return counter == ours || ours == PARACLOCK_COUNTER_ANY;
+}
+
+/* Not fit for correlation; host_ns is the reference time where the formula
+ * says nothing. */
+static __attribute__((noinline)) int
+answer_not_valid(const struct view *view, bool ours,
+		 struct paraclock_sample *ret_sample)
+{
+	const struct tk_line *line = &view->line;
+	bool before = view->tsc < line->base_tsc;
+	struct paraclock_sample sample = {
+		.host_tsc = view->tsc,
+		.pair_error_ns = PARACLOCK_ERROR_UNKNOWN,
+		.clock_error_ns = PARACLOCK_ERROR_UNKNOWN,
+		.disruption = view->migrations,
+	};
+	int ret = time_after(line,
+			     ours && !before ? view->tsc - line->base_tsc : 0,
+			     &sample.host_ns);
+
+	if (ret)
+		return ret;
+	memcpy(&sample.valid, &line->qualifiers, sizeof(line->qualifiers));
+	memcpy(&sample.flags, &line->flags, sizeof(line->flags));
+	sample.valid = 0;
+	if (!ours)
+		sample.reason = PARACLOCK_REASON_COUNTER;
+	else if (sample.reason == PARACLOCK_REASON_OK)
+		sample.reason = PARACLOCK_REASON_WINDOW;
+	*ret_sample = sample;
+	return 0;
+}
+
+/* Straight into the caller's sample, the qualifiers as one word: a copy of it
+ * that was put together by bytes would wait for them. */
+INLINE int answer(const struct view *view, const struct paraclock_env *env,
+		  struct paraclock_sample *ret_sample)
+{
+	const struct tk_line *line = &view->line;
+	uint64_t ticks = view->tsc - line->base_tsc;
+	bool ours = is_counter_ours(env, (uint8_t)(line->qualifiers >> 24));
+	uint64_t error_ns = line->error_ns;
+	int64_t ns;
+
+	/* valid is the first byte of the word, reason the second. */
+	if (UNLIKELY(!ours || view->tsc < line->base_tsc ||
+		     (uint16_t)line->qualifiers != 1)) {
+		/* A copy: else all of the view would be kept in memory. */
+		const struct view other = *view;
+
+		return answer_not_valid(&other, ours, ret_sample);
+	}
+	if (UNLIKELY(time_after(line, ticks, &ns)))
+		return -ERANGE;
+	if (line->error_rate_frac)
+		error_ns = error_after(line, ticks);
+	ret_sample->host_ns = ns;
+	ret_sample->host_tsc = view->tsc;
+	ret_sample->pair_error_ns = 0;
+	ret_sample->clock_error_ns = error_ns;
+	ret_sample->disruption = view->migrations;
+	memcpy(&ret_sample->valid, &line->qualifiers, sizeof(line->qualifiers));
+	memcpy(&ret_sample->flags, &line->flags, sizeof(line->flags));
+	memset(&ret_sample->reserved[4], 0, 8);
+	return 0;
+}
+
+/* May it be tried once more? */
+static __attribute__((noinline)) bool may_wait(const struct tk *tk,
+					       const struct paraclock_env *env,
+					       unsigned int tries,
+					       uint64_t *start)
+{
+	uint64_t now = tk_counter(tk, env);
+
+	if (!tries)
+		*start = now;
+	cpu_relax();
+	return tries < TRIES && now - *start <= TRY_TICKS;
+}
+
+int paraclock_timekeeper_at(const struct tk *tk,
+			    const struct paraclock_env *env,
+			    const uint64_t *counter,
+			    struct paraclock_sample *ret_sample)
+{
+	unsigned int tries = 0;
+	uint64_t start = 0;
+	struct view view;
+	int ret = tk_check(tk);
+
+	if (UNLIKELY(ret))
+		return ret;
+	do {
+		ret = look(tk, env, counter, &view);
+		if (!UNLIKELY(ret))
+			return answer(&view, env, ret_sample);
+	} while (ret == AGAIN && may_wait(tk, env, tries++, &start));
+	return ret == AGAIN ? -EAGAIN : ret;
+}
+
+int paraclock_timekeeper_read(const struct paraclock_timekeeper *timekeeper,
+			      const struct paraclock_env *env,
+			      struct paraclock_sample *ret_sample)
+{
+	if (UNLIKELY(!timekeeper || !ret_sample ||
+		     (uintptr_t)timekeeper % sizeof(uint64_t) ||
+		     (env && env->size < sizeof(*env))))
+		return -EINVAL;
+	return paraclock_timekeeper_at((const void *)timekeeper, env, NULL,
+				       ret_sample);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of a timekeeper's writer share. */
+#ifndef TIMEKEEPER_WRITER_H
+#define TIMEKEEPER_WRITER_H
+
+#include "timekeeper.h"
+
+/*
+ * A reader's counter is read up to some tens of cycles after it looked at the
+ * state for the last time (see look() in timekeeper_read.c): so long after a
+ * publication there is no reader of the one before, ns.
+ */
+#define TK_JUDGE_NS ((uint64_t)100)
+
+/* Who has begun to write. */
+struct tk_job {
+	struct tk *tk;
+	const struct paraclock_env *env;
+	enum counter_how how;
+	struct tk_slot slot; /* what is there; never TK_CLOSING */
+};
+
+static inline uint64_t tk_counter_now(const struct tk_job *job)
+{
+	return counter_read(job->env, job->how);
+}
+
+static inline int tk_end(struct tk_job *job, int ret)
+{
+	paraclock_page_leave((void *)&job->tk->writer);
+	return ret;
+}
+
+static inline bool tk_has_scale_of(const struct tk_slot *slot,
+				   const struct paraclock_timeline *tl)
+{
+	return !slot->tl[0].size || (slot->tl[0].timescale == tl->timescale &&
+				     slot->tl[0].counter == tl->counter);
+}
+
+static inline void tk_set_seen(struct tk_slot *slot, u128 time)
+{
+	slot->seen_sec = (uint64_t)(time >> 64);
+	slot->seen_frac = (uint64_t)time;
+}
+
+/* timekeeper.c */
+
+/* -EPERM, -EBUSY: not ours to change. */
+int paraclock_tk_begin(struct tk_job *job,
+		       struct paraclock_timekeeper *timekeeper,
+		       const struct paraclock_env *env);
+void paraclock_tk_publish(struct tk *tk, const struct tk_slot *slot);
+/* A counter value that no reader of what was there before is past. */
+uint64_t paraclock_tk_after_readers(const struct tk_job *job,
+				    const struct paraclock_timeline *tl);
+/* Nothing later can have been seen by counter value, 2^-64 s. */
+u128 paraclock_tk_seen_by(const struct tk_slot *slot, uint64_t counter);
+
+/* timekeeper_set.c */
+
+/* What does not depend on when; base_tsc is where it begins. */
+int paraclock_tk_prepare(const struct paraclock_timeline *tl,
+			 struct paraclock_timeline *ret_tl);
+/* From counter on, where at least shown must be seen if it is MONOTONIC. */
+int paraclock_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
+			      u128 shown);
+/* Where it begins is known: base_tsc. */
+int paraclock_tk_install(struct tk_slot *slot, unsigned int i,
+			 const struct paraclock_timeline *tl);
+
+#endif

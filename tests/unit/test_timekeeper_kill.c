@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Writers of a timekeeper in shared memory that are killed at any moment, each
+ * followed by the next, and readers in other processes.
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "timekeeper_model.h"
+
+/* More by PARACLOCK_LIVE_KILLS. */
+#define KILLS 1000
+
+struct shared {
+	struct paraclock_timekeeper tk;
+	struct model model;
+	/* Of the reader's process. */
+	struct model_counts n;
+	uint32_t stop;
+	/* Of the writers'. */
+	uint64_t updates, migrations;
+	int error;
+};
+
+struct kill_case {
+	const char *name;
+	uint32_t flags;
+	uint64_t migrate; /* once in so many updates; 0: never */
+};
+
+static struct shared *shared;
+/* As readers have it: at another address, and not to be written. */
+static const struct paraclock_timekeeper *read_only;
+
+static unsigned int kills(void)
+{
+	const char *text = getenv("PARACLOCK_LIVE_KILLS");
+
+	return text ? (unsigned int)strtoul(text, NULL, 0) : KILLS;
+}
+
+static _Noreturn void be_the_writer(const struct kill_case *c)
+{
+	struct model model = shared->model;
+	int ret = paraclock_timekeeper_take(&shared->tk, NULL, NULL);
+
+	model.seed ^= (uint64_t)getpid() << 20 | 1;
+	/* What a writer left frozen is for the next to say anew. */
+	if (!ret && c->migrate)
+		ret = model_migrate(&model, &shared->tk);
+	for (uint64_t i = 1; !ret || ret == -ESTALE; i++) {
+		if (c->migrate && i % c->migrate == 0) {
+			ret = model_migrate(&model, &shared->tk);
+			shared->migrations++;
+		} else {
+			ret = model_update(&model, &shared->tk);
+		}
+		shared->updates++;
+	}
+	shared->error = ret;
+	_exit(1);
+}
+
+static _Noreturn void be_the_reader(void)
+{
+	while (!__atomic_load_n(&shared->stop, __ATOMIC_RELAXED))
+		model_read(&shared->model, &shared->n, read_only);
+	_exit(0);
+}
+
+static void map_both(void)
+{
+	FILE *file = tmpfile();
+	void *writable, *readable;
+
+	assert_non_null(file);
+	assert_int_equal(ftruncate(fileno(file), sizeof(*shared)), 0);
+	writable = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+			MAP_SHARED, fileno(file), 0);
+	readable = mmap(NULL, sizeof(*shared), PROT_READ, MAP_SHARED,
+			fileno(file), 0);
+	assert_ptr_not_equal(writable, MAP_FAILED);
+	assert_ptr_not_equal(readable, MAP_FAILED);
+	fclose(file);
+	shared = writable;
+	read_only = &((const struct shared *)readable)->tk;
+}
+
+static void kill_one(const struct kill_case *c, struct model_counts *n)
+{
+	pid_t writer = fork();
+	uint64_t until;
+
+	assert_true(writer >= 0);
+	if (writer == 0)
+		be_the_writer(c);
+	/* Up to 0.5 ms at 2 ticks a ns: from before it is the writer on. */
+	until = counter_fenced() + model_dice(&shared->model) % 1000000;
+	while (counter_fenced() < until)
+		model_read(&shared->model, n, read_only);
+	assert_int_equal(kill(writer, SIGKILL), 0);
+	assert_int_equal(waitpid(writer, NULL, 0), writer);
+	model_read(&shared->model, n, read_only);
+}
+
+static void next_writer_goes_on(const struct kill_case *c)
+{
+	struct paraclock_sample s;
+	struct model model = shared->model;
+
+	assert_int_equal(paraclock_timekeeper_take(&shared->tk, NULL, NULL), 0);
+	assert_int_equal(c->migrate ? model_migrate(&model, &shared->tk)
+				    : model_update(&model, &shared->tk),
+			 0);
+	assert_int_equal(paraclock_timekeeper_read(read_only, NULL, &s), 0);
+	assert_int_equal(s.valid, 1);
+	assert_int_equal(paraclock_timekeeper_give(&shared->tk, NULL), 0);
+}
+
+static void writers_are_killed(void **state)
+{
+	const struct kill_case *c = *state;
+	struct model_counts here = { 0 };
+	pid_t reader;
+	int status;
+
+	memset(shared, 0, sizeof(*shared));
+	shared->model = (struct model){
+		.first = counter_fenced(),
+		.seed = 88172645463325252U,
+		.flags = c->flags,
+	};
+	next_writer_goes_on(c);
+	reader = fork();
+	assert_true(reader >= 0);
+	if (reader == 0)
+		be_the_reader();
+	for (unsigned int i = 0; i < kills(); i++)
+		kill_one(c, &here);
+	next_writer_goes_on(c);
+	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);
+	assert_int_equal(waitpid(reader, &status, 0), reader);
+	assert_int_equal(status, 0);
+	print_message("%u writers killed: %llu updates, %llu migrations\n",
+		      kills(), (unsigned long long)shared->updates,
+		      (unsigned long long)shared->migrations);
+	model_report("here", &here);
+	model_report("another process", &shared->n);
+	assert_int_equal(shared->error, 0);
+	model_assert(&here);
+	model_assert(&shared->n);
+	assert_true(shared->updates > kills());
+}
+
+static struct kill_case kill_cases[] = {
+	{ "killed in changes, never back", PARACLOCK_TIMELINE_MONOTONIC, 0 },
+	{ "killed in changes and migrations", 0, 3 },
+};
+
+int main(void)
+{
+	struct CMUnitTest tests[ARRAY_LEN(kill_cases)];
+
+	map_both();
+	memset(tests, 0, sizeof(tests));
+	for (size_t i = 0; i < ARRAY_LEN(kill_cases); i++) {
+		tests[i].name = kill_cases[i].name;
+		tests[i].test_func = writers_are_killed;
+		tests[i].initial_state = &kill_cases[i];
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One clock that a writer says in ever different words, so that half of one
+ * update and half of the next is another clock, by far: half a ns a tick, and
+ * up to 20 ppm beside it, now ahead and now behind.
+ */
+#ifndef TIMEKEEPER_MODEL_H
+#define TIMEKEEPER_MODEL_H
+
+#include "counter.h"
+#include "fake.h"
+#include "timekeeper.h"
+
+/* 20 ppm for a quarter of a second: as long as a writer may be preempted. Two
+ * updates that are mixed differ by more than 10 us. */
+#define MODEL_TOLERANCE_NS 5000
+
+/* Its lease, 50 ms at 2 ticks a ns. */
+#define MODEL_LEASE 100000000U
+
+struct model {
+	uint64_t first; /* counter at 5 s */
+	uint64_t seed;
+	uint32_t flags;
+};
+
+static inline uint64_t model_dice(struct model *model)
+{
+	model->seed ^= model->seed << 13;
+	model->seed ^= model->seed >> 7;
+	model->seed ^= model->seed << 17;
+	return model->seed;
+}
+
+static inline int64_t model_ns(const struct model *model, uint64_t counter)
+{
+	return 5000000000LL + (int64_t)((counter - model->first) / 2);
+}
+
+/* A tag in one member, and what follows from it in another. */
+static inline uint64_t model_bound(int16_t tag)
+{
+	return (uint64_t)((int64_t)tag + 40000) * 1000003;
+}
+
+static inline struct paraclock_timeline model_line(struct model *model)
+{
+	struct paraclock_timeline tl = {
+		.size = sizeof(tl),
+		.base_tsc = model->first,
+		.base_sec = 5,
+		.flags = PARACLOCK_TIMELINE_STABLE | model->flags |
+			 PARACLOCK_TIMELINE_TAI_OFFSET |
+			 PARACLOCK_TIMELINE_MAXERROR |
+			 PARACLOCK_TIMELINE_MAXERROR_RATE,
+		.tai_offset_sec = (int16_t)model_dice(model),
+		.timescale = PARACLOCK_TIMESCALE_MONOTONIC,
+		.counter = COUNTER_NATIVE,
+		.status = PARACLOCK_STATUS_SYNCHRONIZED,
+		.t_end = counter_fenced() + MODEL_LEASE,
+	};
+
+	tl.maxerror_ns = model_bound(tl.tai_offset_sec);
+	(void)paraclock_timeline_set_hz(&tl, 2000000000, 0);
+	return tl;
+}
+
+/* From what is shown towards the clock, at a rate up to 20 ppm beside. */
+static inline int model_aim(struct paraclock_timeline *tl, u128 shown,
+			    void *arg)
+{
+	struct model *model = arg;
+	u128 base = (u128)tl->base_sec << 64 | tl->base_frac;
+	uint64_t part = tl->period_frac / 50000;
+
+	part = mul_high(part, model_dice(model));
+	tl->period_frac += shown < base ? part : 0 - part;
+	tl->base_sec = (uint64_t)(shown >> 64);
+	tl->base_frac = (uint64_t)shown;
+	return 0;
+}
+
+static inline int model_update(struct model *model,
+			       struct paraclock_timekeeper *tk)
+{
+	struct paraclock_timeline tl = model_line(model);
+
+	return paraclock_timekeeper_aim(tk, NULL, &tl, model_aim, model);
+}
+
+/* Frozen, and from where it was frozen on. */
+static inline int model_migrate(struct model *model,
+				struct paraclock_timekeeper *tk)
+{
+	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
+	struct paraclock_timeline tl = model_line(model);
+	int ret = paraclock_timekeeper_freeze(tk, NULL);
+
+	if (!ret)
+		ret = paraclock_timekeeper_describe(tk, NULL, &info);
+	if (ret)
+		return ret;
+	if (model->flags & PARACLOCK_TIMELINE_MONOTONIC) {
+		tl.base_tsc = info.t_frozen;
+		tl.base_sec = info.seen_sec;
+		tl.base_frac = info.seen_frac;
+	}
+	ret = paraclock_timekeeper_reconfigure(tk, NULL, &tl);
+	return ret ? ret : paraclock_timekeeper_unfreeze(tk, NULL);
+}
+
+/* What a reader has found. */
+struct model_counts {
+	uint64_t reads, valid, again, torn, wrong, back, other, not_valid;
+	uint64_t slowest; /* ticks */
+	int64_t last_ns;
+	uint64_t last_tsc, last_disruption;
+};
+
+static inline void model_count(const struct model *model,
+			       struct model_counts *n,
+			       const struct paraclock_sample *s)
+{
+	int64_t off = s->host_ns - model_ns(model, s->host_tsc);
+
+	n->torn += s->clock_error_ns != model_bound(s->tai_offset_sec);
+	n->torn += s->disruption < n->last_disruption;
+	n->wrong += off > MODEL_TOLERANCE_NS || off < -MODEL_TOLERANCE_NS;
+	n->back += s->flags & PARACLOCK_FLAG_MONOTONIC &&
+		   s->host_tsc >= n->last_tsc && s->host_ns < n->last_ns;
+	n->last_ns = s->host_ns;
+	n->last_tsc = s->host_tsc;
+	n->last_disruption = s->disruption;
+}
+
+static inline void model_read(const struct model *model, struct model_counts *n,
+			      const struct paraclock_timekeeper *tk)
+{
+	struct paraclock_sample s;
+	uint64_t before = counter_fenced();
+	int ret = paraclock_timekeeper_read(tk, NULL, &s);
+	uint64_t took = counter_fenced() - before;
+
+	if (took > n->slowest)
+		n->slowest = took;
+	n->reads++;
+	n->again += ret == -EAGAIN;
+	n->other += ret && ret != -EAGAIN;
+	n->valid += !ret && s.valid;
+	/* No line begins after the counter that it is read at. */
+	n->not_valid += !ret && !s.valid;
+	if (!ret && s.valid)
+		model_count(model, n, &s);
+}
+
+static inline void model_report(const char *who, const struct model_counts *n)
+{
+	print_message(
+		"%s: %llu reads, %llu valid, %llu EAGAIN, %llu not "
+		"valid, %llu torn, %llu wrong, %llu back; slowest %llu "
+		"ticks\n",
+		who, (unsigned long long)n->reads, (unsigned long long)n->valid,
+		(unsigned long long)n->again, (unsigned long long)n->not_valid,
+		(unsigned long long)n->torn, (unsigned long long)n->wrong,
+		(unsigned long long)n->back, (unsigned long long)n->slowest);
+}
+
+static inline void model_assert(const struct model_counts *n)
+{
+	assert_int_equal(n->torn, 0);
+	assert_int_equal(n->wrong, 0);
+	assert_int_equal(n->back, 0);
+	assert_int_equal(n->other, 0);
+	assert_int_equal(n->not_valid, 0);
+	assert_true(n->valid > 0);
+}
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of timekeepers share: a world of processes and one of them. */
+#ifndef TIMEKEEPERS_H
+#define TIMEKEEPERS_H
+
+#include <stdio.h>
+
+#include "fake.h"
+
+/* A tick is 2^-30 s, so that a second is 2^30 of them and a ns is exact. */
+#define TICKS_SEC ((uint64_t)1 << 30)
+#define NOW	  (100 * TICKS_SEC)
+#define SEC	  1000000000LL
+
+/* Another process than this is dead if it is not said to be alive. */
+struct keeper {
+	struct fake fake;
+	_Alignas(64) struct paraclock_timekeeper tk;
+	uint32_t alive;
+};
+
+/* As /proc has it: process 1 and those that live, started at 100 and 200. */
+static inline int keeper_read_text(void *ctx, const char *path, char *buf,
+				   size_t size)
+{
+	struct keeper *keeper = ctx;
+	unsigned int pid, fields;
+	int used;
+
+	if (sscanf(path, "/proc/%u/stat", &pid) != 1)
+		return -ENODEV;
+	if (pid != 1 && pid != keeper->alive && pid != keeper->fake.process_id)
+		return -ENODEV;
+	used = snprintf(buf, size, "%u (x) S", pid);
+	for (fields = 4; fields < 22; fields++)
+		used += snprintf(buf + used, size - (size_t)used, " 1");
+	used += snprintf(buf + used, size - (size_t)used, " %u",
+			 pid == 1 ? 100U : 200U);
+	return used;
+}
+
+static inline struct paraclock_timeline line_at(uint64_t tsc, uint64_t sec)
+{
+	return (struct paraclock_timeline){
+		.size = sizeof(struct paraclock_timeline),
+		.base_tsc = tsc,
+		.base_sec = sec,
+		.period_frac = (uint64_t)1 << 63,
+		.period_shift = 29,
+		.t_end = tsc + 10 * TICKS_SEC,
+		.flags = PARACLOCK_TIMELINE_STABLE,
+		.timescale = PARACLOCK_TIMESCALE_MONOTONIC,
+		.counter = PARACLOCK_COUNTER_X86_TSC,
+		.status = PARACLOCK_STATUS_SYNCHRONIZED,
+	};
+}
+
+/* Taken, and empty; the counter stands at NOW. */
+static inline void keeper_init(struct keeper *keeper)
+{
+	memset(keeper, 0, sizeof(*keeper));
+	fake_init(&keeper->fake);
+	keeper->fake.counter = NOW;
+	keeper->fake.env.read_text = keeper_read_text;
+	assert_int_equal(paraclock_timekeeper_take(&keeper->tk,
+						   &keeper->fake.env, NULL),
+			 0);
+}
+
+static inline int keeper_set(struct keeper *keeper,
+			     const struct paraclock_timeline *tl, uint64_t at)
+{
+	return paraclock_timekeeper_set(&keeper->tk, &keeper->fake.env, tl, at);
+}
+
+/* What a reader gets when the counter is there. */
+static inline int keeper_read(struct keeper *keeper, uint64_t counter,
+			      struct paraclock_sample *ret_sample)
+{
+	uint64_t was = keeper->fake.counter;
+	int ret;
+
+	keeper->fake.counter = counter;
+	ret = paraclock_timekeeper_read(&keeper->tk, &keeper->fake.env,
+					ret_sample);
+	keeper->fake.counter = was;
+	return ret;
+}
+
+static inline void assert_shows(struct keeper *keeper, uint64_t counter,
+				int64_t ns)
+{
+	struct paraclock_sample sample;
+
+	assert_int_equal(keeper_read(keeper, counter, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	assert_int_equal(sample.reason, 0);
+	assert_int_equal(sample.host_tsc, counter);
+	assert_int_equal(sample.host_ns, ns);
+	assert_int_equal(sample.pair_error_ns, 0);
+}
+
+static inline void assert_refuses(struct keeper *keeper, uint64_t counter,
+				  int error)
+{
+	struct paraclock_sample sample, same;
+
+	memset(&sample, 0x5a, sizeof(sample));
+	same = sample;
+	assert_int_equal(keeper_read(keeper, counter, &sample), error);
+	assert_memory_equal(&sample, &same, sizeof(sample));
+}
+
+static inline void assert_not_valid(struct keeper *keeper, uint64_t counter,
+				    uint8_t reason, int64_t ns)
+{
+	struct paraclock_sample s;
+
+	assert_int_equal(keeper_read(keeper, counter, &s), 0);
+	assert_int_equal(s.valid, 0);
+	assert_int_equal(s.reason, reason);
+	assert_int_equal(s.host_ns, ns);
+	assert_int_equal(s.pair_error_ns, PARACLOCK_ERROR_UNKNOWN);
+	assert_int_equal(s.clock_error_ns, PARACLOCK_ERROR_UNKNOWN);
+}
+
+static inline struct paraclock_timekeeper_info describe(struct keeper *keeper)
+{
+	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
+
+	assert_int_equal(paraclock_timekeeper_describe(
+				 &keeper->tk, &keeper->fake.env, &info),
+			 0);
+	return info;
+}
+
+#define ROWS(cases, fn)                                             \
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)               \
+		tests[n++] = (struct CMUnitTest)                    \
+		{                                                   \
+			.name = (cases)[i].name, .test_func = (fn), \
+			.initial_state = &(cases)[i]                \
+		}
+#define ROW(sentence, fn)                             \
+	tests[n++] = (struct CMUnitTest)              \
+	{                                             \
+		.name = (sentence), .test_func = (fn) \
+	}
+
+#endif

@@ -23,6 +23,7 @@
 #include "device.h"
 #include "fixed.h"
 #include "hypervisor.h"
+#include "interpolate.h"
 #include "text.h"
 
 #define ACPI_DEVICES "/sys/bus/acpi/devices"
@@ -270,6 +271,8 @@ static uint64_t measured_hz(const struct paraclock_env *env)
 	struct timespec wait = { .tv_nsec = MEASURE_NS };
 	uint64_t tsc[2] = { 0, 0 };
 	int64_t ns[2] = { 0, 0 };
+	uint64_t span;
+	u128 product;
 
 	pair_with_raw(env, &tsc[0], &ns[0]);
 	while (nanosleep(&wait, &wait) && errno == EINTR)
@@ -277,8 +280,12 @@ static uint64_t measured_hz(const struct paraclock_env *env)
 	pair_with_raw(env, &tsc[1], &ns[1]);
 	if (ns[1] <= ns[0] || tsc[1] <= tsc[0])
 		return 0;
-	return (uint64_t)((u128)(tsc[1] - tsc[0]) * NSEC_PER_SEC /
-			  (uint64_t)(ns[1] - ns[0]));
+	span = (uint64_t)(ns[1] - ns[0]);
+	product = (u128)(tsc[1] - tsc[0]) * NSEC_PER_SEC;
+	/* A counter of 2^64 Hz or more is none. */
+	if (product >> 64 >= span)
+		return 0;
+	return divide_128((uint64_t)(product >> 64), (uint64_t)product, span);
 }
 
 void detect_machine(const struct paraclock_env *env,

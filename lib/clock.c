@@ -166,6 +166,12 @@ static int open_one(struct paraclock **ret_clk,
 		     paraclock_timescale_name(sample.timescale),
 		     " time, which is not what was asked for");
 		ret = -ENODEV;
+	} else if (!ret && need_valid &&
+		   sample.flags & PARACLOCK_FLAG_UNVOUCHED) {
+		TEXT(opts->detail, opts->detail_size,
+		     "its driver hides whether the host still vouches for its "
+		     "clock; taken by name only");
+		ret = -ENODEV;
 	} else if ((need_valid && (ret || !sample.valid)) ||
 		   (ret && opts->timescales)) {
 		paraclock_explain(clk, ret, &sample, opts->detail,

@@ -212,7 +212,9 @@ int paraclock_page_read(struct page *page, struct page_copy *ret_copy)
 		if (ret != -EAGAIN)
 			break;
 		cpu_relax();
-		if (counter_read(page->env, page->how) - start > limit)
+		/* A thread that was preempted in the first try, a vCPU that was
+		 * stopped in it, has not tried for that long. */
+		if (i && counter_read(page->env, page->how) - start > limit)
 			break;
 	}
 	if (ret == -EPROTO || (!ret && ret_copy->size < page->shape->min_size))

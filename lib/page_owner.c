@@ -8,7 +8,8 @@
  * known by what a recycled process id does not have, and taken for dead only
  * where /proc would show it if it were alive.
  *
- * Reference: [1] Linux Documentation/filesystems/proc.rst, /proc/PID/stat.
+ * References: [1] Linux Documentation/filesystems/proc.rst, /proc/PID/stat;
+ * namespaces(7), "The /proc/pid/ns/ directory".
  */
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 
 /*
  * The word that says who it is: process id, start time in clock ticks (1/100 s;
- * 46 hours until it repeats) and a tag of the PID namespace, 0 if not known.
+ * 46 hours until it repeats) and a tag of the namespaces, 0 if not known.
  * TAKING: it has the page, and does not write yet.
  */
 #define PID_SHIFT   40
@@ -116,17 +117,36 @@ static int look_up(const struct paraclock_env *env, uint32_t pid,
 	return ret_process->start_ticks || ret_process->gone ? 0 : -EIO;
 }
 
+/* The number in "pid:[4026531836]", which no two living namespaces share; 0: a
+ * kernel without such namespaces. */
+static uint64_t namespace_number(const struct paraclock_env *env,
+				 const char *path)
+{
+	char text[32];
+	const char *c = text;
+
+	if (env->read_text(env->ctx, path, text, sizeof(text)) < 0)
+		return 0;
+	while (*c && *c++ != '[')
+		;
+	return number(c);
+}
+
 /*
- * Namespaces differ in when their first process started. Where it cannot be
- * seen, others may be hidden as well: no tag.
+ * Which PID namespace, and which time namespace: that shifts when processes
+ * started. Also when the first process did, for a namespace's number is used
+ * again; where it cannot be seen, others may be hidden as well: no tag.
  */
 static uint64_t namespace_tag(const struct paraclock_env *env)
 {
 	struct process first;
+	uint64_t tag;
 
 	if (look_up(env, 1, &first))
 		return 0;
-	return 1 + first.start_ticks % TAG_PRIME;
+	tag = namespace_number(env, "/proc/self/ns/pid") * 181;
+	tag += namespace_number(env, "/proc/self/ns/time");
+	return 1 + (tag * 181 + first.start_ticks) % TAG_PRIME;
 }
 
 static int identify(const struct paraclock_env *env, uint64_t *ret_self)

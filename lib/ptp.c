@@ -32,12 +32,13 @@ static int read_name(const struct paraclock_env *env, const char *number,
 	return env->read_text(env->ctx, path, buf, size);
 }
 
-/* What follows "/dev/ptp" in a path, if it is a number; else NULL. */
+/* What follows "/dev/ptp" (or, in a link, "ptp") in a path, if it is a number;
+ * else NULL. */
 static const char *device_number(const char *path)
 {
 	const char *number;
 
-	for (const char *c = DEV; *c; c++, path++) {
+	for (const char *c = *path == '/' ? DEV : "ptp"; *c; c++, path++) {
 		if (*c != *path)
 			return NULL;
 	}
@@ -187,7 +188,13 @@ int paraclock_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
 		return ret;
 	if (opts->device) {
 		const char *number = device_number(opts->device);
+		char target[64];
 
+		/* As udev's: ptp_kvm leads to ptp0. */
+		if (!number && env->read_text &&
+		    env->read_text(env->ctx, opts->device, target,
+				   sizeof(target)) > 0)
+			number = device_number(target);
 		if (!number ||
 		    read_name(env, number, ptp->name, sizeof(ptp->name)) < 0)
 			ptp->name[0] = '\0';

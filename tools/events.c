@@ -263,7 +263,7 @@ int cmd_events(int argc, char **argv)
 
 	if (ret)
 		return ret;
-	ret = source_open(&events.source, &clk);
+	ret = source_open_any(&events.source, &clk);
 	if (ret)
 		return ret;
 	ret = follow(&events, clk);

@@ -3,9 +3,13 @@
 
 #include <err.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tools.h"
+
+/* Of a backend. */
+#define NAME_SIZE 32
 
 static const struct argp_option options[] = {
 	{ "backend", 'b', "BACKEND", 0,
@@ -75,4 +79,26 @@ int source_open(const struct source *source, struct paraclock **ret_clk)
 		      "status' lists them",
 		      source->backend);
 	return STATUS_USAGE;
+}
+
+static int answers(void *arg, const struct paraclock_listing *listing)
+{
+	if (listing->error || listing->quality < 0)
+		return 0;
+	snprintf(arg, NAME_SIZE, "%s", listing->name);
+	return 1;
+}
+
+int source_open_any(const struct source *source, struct paraclock **ret_clk)
+{
+	struct source any = *source;
+	char name[NAME_SIZE];
+
+	if (!source->backend) {
+		if (!paraclock_open(ret_clk, NULL))
+			return STATUS_OK;
+		if (paraclock_list(NULL, answers, name) == 1)
+			any.backend = name;
+	}
+	return source_open(&any, ret_clk);
 }

@@ -60,6 +60,9 @@ extern const struct argp source_argp;
 
 /* STATUS_OK and *ret_clk is open; else it has complained. */
 int source_open(const struct source *source, struct paraclock **ret_clk);
+/* For disruptions: if no time is valid here and none was named, the best source
+ * that answers, as a vmclock that has markers only. */
+int source_open_any(const struct source *source, struct paraclock **ret_clk);
 
 /* --- series.c: readings, one after the other ------------------------------ */
 

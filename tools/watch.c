@@ -301,7 +301,7 @@ int cmd_watch(int argc, char **argv)
 
 	if (ret)
 		return ret;
-	ret = source_open(&watch.source, &clk);
+	ret = source_open_any(&watch.source, &clk);
 	if (ret)
 		return ret;
 	ret = watch_clock(&watch, clk);

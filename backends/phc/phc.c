@@ -79,6 +79,9 @@ static int phc_get_time(void *state, struct paraclock_sample *ret_sample)
 	if (phc->kind.measured)
 		timescale = phc_measure(&phc->scale, &pair);
 	paraclock_ptp_sample(&phc->ptp, &pair, timescale, ret_sample);
+	/* Its driver gives the time of a page that was given up, too. */
+	if (phc->kind.measured)
+		ret_sample->flags = PARACLOCK_FLAG_UNVOUCHED;
 	return 0;
 }
 

@@ -65,7 +65,8 @@ static void explain_absence(const struct paraclock_env *env,
 		     where == PARACLOCK_FIRMWARE_ACPI
 			     ? "ACPI announces AMZNC10C"
 			     : "the device tree announces amazon,vmclock",
-		     "; load ptp_vmclock (Linux 6.13 or later)");
+		     "; load ptp_vmclock (Linux 6.13 or later); if it is, the "
+		     "kernel's log says why it refused the page");
 }
 
 static int vmclock_open(const struct paraclock_env *env,

@@ -116,7 +116,8 @@ struct paraclock_env {
 	 * counter: enum paraclock_clocksource_kind. */
 	int (*clocksource)(void *ctx, char ret_name[32], uint8_t *ret_kind);
 	/** The first @p size - 1 bytes of a small text file, without the
-	 * newline at its end; its length. */
+	 * newline at its end; its length. Below /dev and
+	 * /proc/self/ns: where a symbolic link leads. */
 	int (*read_text)(void *ctx, const char *path, char *buf, size_t size);
 	/** Open a device, read-write where that is allowed. -ENODEV, -EACCES,
 	 * -ENOMEM. */

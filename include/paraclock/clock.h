@@ -121,6 +121,10 @@ enum paraclock_leap {
 #define PARACLOCK_FLAG_TAI_OFFSET 0x2U
 /** sample.flags: the host promises that its clock never steps back. */
 #define PARACLOCK_FLAG_MONOTONIC 0x4U
+/** sample.flags: whether the host still stands by this time cannot be seen: a
+ * PTP clock whose driver hides its page's age and status. Such a source is
+ * taken by name only. */
+#define PARACLOCK_FLAG_UNVOUCHED 0x8U
 
 /** No bound is known; in pair_error_ns and clock_error_ns. */
 #define PARACLOCK_ERROR_UNKNOWN UINT64_MAX

@@ -37,14 +37,29 @@
 /* How often to let another thread run that is at libcpuid. */
 #define SILENCE_TRIES 1000
 
+/* Linux makes a device of a node without a status, or with these. */
+static bool is_enabled(const void *fdt, int node)
+{
+	int length;
+	const char *status = fdt_getprop(fdt, node, "status", &length);
+
+	return !status || (length == 5 && !memcmp(status, "okay", 5)) ||
+	       (length == 3 && !memcmp(status, "ok", 3));
+}
+
 int detect_in_fdt(const void *fdt, size_t size, const char *compatible)
 {
+	int node = -1;
+
 	/* libfdt 1.6 reads past the end of a cut tree of an older version;
 	 * what Linux shows is version 17. */
 	if (size < FDT_V17_SIZE || fdt_version(fdt) < 16 ||
 	    fdt_check_full(fdt, size))
 		return 0;
-	return fdt_node_offset_by_compatible(fdt, -1, compatible) >= 0;
+	do
+		node = fdt_node_offset_by_compatible(fdt, node, compatible);
+	while (node >= 0 && !is_enabled(fdt, node));
+	return node >= 0;
 }
 
 static int is_in_acpi(const char *hid)

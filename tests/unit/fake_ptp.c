@@ -198,6 +198,11 @@ static int ptp_read_text(void *ctx, const char *path, char *buf, size_t size)
 	struct fake_phc *phc =
 		find(ctx, path, "/sys/class/ptp/ptp%u/clock_name");
 
+	/* /dev/ptp_link says where it leads, unless that is not to be had. */
+	if (strcmp(path, "/dev/ptp_link") == 0)
+		return ((struct fake_ptp *)ctx)->link_hidden
+			       ? -ENODEV
+			       : snprintf(buf, size, "ptp0");
 	if (!phc || phc->nameless)
 		return -ENODEV;
 	return snprintf(buf, size, "%s", phc->name);

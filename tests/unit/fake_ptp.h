@@ -46,6 +46,7 @@ struct fake_ptp {
 	struct fake_phc phc[FAKE_PHCS];
 	struct fake_ptp_calls calls;
 	unsigned int opens, shuts;
+	bool link_hidden; /* where /dev/ptp_link leads cannot be read */
 	/* Called at the instant of each reading of a device. */
 	void (*on_device)(struct fake_ptp *ptp, struct fake_phc *phc);
 	/* Called with each answer, which it may spoil. */

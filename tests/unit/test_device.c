@@ -45,6 +45,27 @@ static void text_comes_without_its_newline(void **state)
 	unlink(path);
 }
 
+static void below_dev_links_are_read_and_nothing_else(void **state)
+{
+	char path[] = "/dev/../tmp/paraclock-link-XXXXXX", buf[16] = "abc";
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "text", 4), 4);
+	close(fd);
+	assert_int_equal(env->read_text(env->ctx, path, buf, sizeof(buf)),
+			 -ENODEV);
+	assert_string_equal(buf, "abc");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("ptp7", path), 0);
+	assert_int_equal(env->read_text(env->ctx, path, buf, sizeof(buf)), 4);
+	assert_string_equal(buf, "ptp7");
+	assert_int_equal(env->read_text(env->ctx, path, buf, 3), 2);
+	assert_string_equal(buf, "pt");
+	assert_int_equal(unlink(path), 0);
+}
+
 static void a_file_that_is_not_there_is_an_error(void **state)
 {
 	char buf[4] = "abc";
@@ -190,6 +211,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_comes_without_its_newline),
+		cmocka_unit_test(below_dev_links_are_read_and_nothing_else),
 		cmocka_unit_test(a_file_that_is_not_there_is_an_error),
 		cmocka_unit_test(a_device_answers_by_errno),
 		cmocka_unit_test(what_cannot_be_written_is_opened_to_read),

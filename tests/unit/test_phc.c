@@ -288,7 +288,7 @@ static void check_scale(void **state)
 	paraclock_close(clk);
 }
 
-static void a_link_has_no_name_to_know_the_timescale_by(void **state)
+static void without_a_name_the_timescale_is_not_known(void **state)
 {
 	(void)state;
 	fake_ptp_init(&ptp);
@@ -296,6 +296,52 @@ static void a_link_has_no_name_to_know_the_timescale_by(void **state)
 	struct paraclock *clk = open_phc("/dev/ptp0");
 
 	check_now(clk, UNKNOWN);
+	paraclock_close(clk);
+}
+
+static void a_link_has_the_name_of_what_it_leads_to(void **state)
+{
+	(void)state;
+	for (int hidden = 0; hidden < 2; hidden++) {
+		fake_ptp_init(&ptp);
+		fake_ptp_add(&ptp, 0, "Virtio PTP type 1/variant 0", 0);
+		ptp.link_hidden = hidden;
+		struct paraclock *clk = open_phc("/dev/ptp_link");
+
+		check_now(clk, hidden ? UNKNOWN : TAI);
+		paraclock_close(clk);
+	}
+}
+
+/* Its driver goes on with the time of a page that the host has given up. */
+static void a_vmclock_s_is_taken_by_name_only(void **state)
+{
+	char why[256];
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.env = &ptp.clocks.world.env,
+		.detail = why,
+		.detail_size = sizeof(why),
+	};
+	struct paraclock *clk = NULL;
+	struct paraclock_sample sample;
+
+	(void)state;
+	fake_ptp_init(&ptp);
+	fake_ptp_add(&ptp, 0, "vmclock0", 0);
+	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
+	assert_null(clk);
+	clk = open_phc(NULL);
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	assert_int_equal(sample.flags, PARACLOCK_FLAG_UNVOUCHED);
+	paraclock_close(clk);
+	/* Another driver's is taken. */
+	fake_ptp_add(&ptp, 1, "hyperv", 0);
+	ptp.phc[0].name[0] = '\0';
+	assert_int_equal(paraclock_open(&clk, &opts), 0);
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.flags, 0);
 	paraclock_close(clk);
 }
 
@@ -432,8 +478,12 @@ static void each_error_and_reason_has_its_sentence(void **state)
 	}
 
 static const struct CMUnitTest others[] = {
-	TEST("a link has no name to know the timescale by",
-	     a_link_has_no_name_to_know_the_timescale_by),
+	TEST("without a name the timescale is not known",
+	     without_a_name_the_timescale_is_not_known),
+	TEST("a link has the name of what it leads to",
+	     a_link_has_the_name_of_what_it_leads_to),
+	TEST("a vmclock's is taken by name only",
+	     a_vmclock_s_is_taken_by_name_only),
 	TEST("what was measured outlives a set of the clock",
 	     what_was_measured_outlives_a_set_of_the_clock),
 	TEST("what was not known is measured later",

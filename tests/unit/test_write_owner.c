@@ -11,7 +11,7 @@
 
 static struct fake fake;
 static struct paraclock_page_writer writer;
-static const char *first, *other, *self;
+static const char *first, *other, *self, *pid_space, *time_space;
 static int other_error;
 
 static int read_proc(void *ctx, const char *path, char *buf, size_t size)
@@ -25,6 +25,10 @@ static int read_proc(void *ctx, const char *path, char *buf, size_t size)
 		text = other;
 	else if (strcmp(path, "/proc/4711/stat") == 0)
 		text = self;
+	else if (strcmp(path, "/proc/self/ns/pid") == 0)
+		text = pid_space;
+	else if (strcmp(path, "/proc/self/ns/time") == 0)
+		text = time_space;
 	else
 		fail_msg("%s", path);
 	if (!text)
@@ -50,6 +54,8 @@ static int start(void **state)
 	first = STAT("init", "S", "1", "2");
 	other = STAT("other", "R", "1", "1234");
 	self = STAT("self", "R", "1", "5678");
+	pid_space = "pid:[4026531836]";
+	time_space = "time:[4026531834]";
 	other_error = -ENODEV;
 	return 0;
 }
@@ -130,6 +136,37 @@ static void check_death(void **state)
 		assert_int_equal(write_as(OTHER), -EPERM);
 		assert_int_equal(write_as(SELF), 0);
 	}
+}
+
+/* Containers that were started together have first processes that were, too.
+ */
+static void who_is_in_another_namespace_is_never_dead(void **state)
+{
+	static const char *const spaces[][2] = {
+		{ "pid:[4026532200]", "time:[4026531834]" },
+		{ "pid:[4026531835]", "time:[4026531834]" },
+		{ "pid:[4026531837]", "time:[4026531834]" },
+		{ "pid:[4026531836]", "time:[4026532200]" },
+		{ "pid:[4026531836]", "time:[4026531833]" },
+		{ NULL, "time:[4026531834]" },
+		{ "pid:[4026531836]", NULL },
+	};
+
+	(void)state;
+	assert_int_equal(take_as(OTHER), 0);
+	other = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(spaces); i++) {
+		pid_space = spaces[i][0];
+		time_space = spaces[i][1];
+		assert_int_equal(take_as(SELF), -EBUSY);
+	}
+	/* A kernel may have none of them, and then there is one of each. */
+	assert_int_equal(start(NULL), 0);
+	pid_space = NULL;
+	time_space = NULL;
+	assert_int_equal(take_as(OTHER), 0);
+	other = NULL;
+	assert_int_equal(take_as(SELF), 0);
 }
 
 static void it_is_given_back(void **state)
@@ -253,6 +290,8 @@ int main(void)
 		cmocka_unit_test_setup(it_is_given_back, start),
 		cmocka_unit_test_setup(it_is_taken_once, start),
 		cmocka_unit_test_setup(ring_0_has_one_writer, start),
+		cmocka_unit_test_setup(
+			who_is_in_another_namespace_is_never_dead, start),
 		cmocka_unit_test_setup(without_proc_nobody_is_dead, start),
 		cmocka_unit_test_setup(what_cannot_be_taken, start),
 		cmocka_unit_test_setup(a_write_inside_a_write_is_refused,

@@ -13,7 +13,6 @@
 
 #if defined(__x86_64__)
 #define TRAP_FLAG 0x100
-#endif
 
 /* Of the library's many sentences on one page, two. */
 static struct world {
@@ -38,13 +37,13 @@ static uint64_t guest_counter(void *ctx)
 static int read_proc(void *ctx, const char *path, char *buf, size_t size)
 {
 	(void)ctx;
-	(void)size;
 	/* The writer's is 4711; who comes after it, 4712. */
-	if (strcmp(path, "/proc/4711/stat") == 0 && w.dead)
+	if (strstr(path, "/ns/") ||
+	    (strcmp(path, "/proc/4711/stat") == 0 && w.dead))
 		return -ENODEV;
-	return sprintf(buf, "%s",
-		       "1 (x) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"
-		       " 16 1 18 19 20 21");
+	return snprintf(buf, size, "%s",
+			"1 (x) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"
+			" 16 1 18 19 20 21");
 }
 
 /* Two lines that no mixture of is near: 5 s and 50 ppm apart. */
@@ -112,8 +111,6 @@ static void read_once(struct tally *t)
 }
 
 /* --- an instruction at a time --------------------------------------------- */
-
-#if defined(TRAP_FLAG)
 
 /* What outlives a writer that dies: its page and its handle. */
 struct remains {

@@ -17,7 +17,9 @@ die() {
 as_owner() {
   if [ "$(id -u)" = 0 ] && [ -n "${SUDO_UID:-}" ] && [ "$SUDO_UID" != 0 ] &&
     [ "$(stat -c %u .)" = "$SUDO_UID" ]; then
-    setpriv --reuid "$SUDO_UID" --regid "${SUDO_GID:-$SUDO_UID}" \
+    # Their own home, too: what is fetched is kept in its cache.
+    HOME=$(getent passwd "$SUDO_UID" | cut -d : -f 6) \
+      setpriv --reuid "$SUDO_UID" --regid "${SUDO_GID:-$SUDO_UID}" \
       --clear-groups -- "$@"
   else
     "$@"
@@ -72,6 +74,14 @@ install_missing() {
   say "installing: $list"
   # shellcheck disable=SC2086
   apt_install $list || die "could not install: $list"
+  missing=()
+}
+
+# want THING PACKAGE ...: the same, installed at once if it can be. Who needs it
+# looks again, and skips.
+want() {
+  need "$@"
+  (install_missing) || say "going on without: ${missing[*]}"
   missing=()
 }
 

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What the tests themselves say of a run, for scripts/test.
+
+report.py run DIR XML PARTS: from the JUnit file of a ctest run of the build in
+DIR, a line with the numbers of tests, of failures and of skips, then a line for
+all that was skipped, with its reason: tests as a whole, and cases of tests that
+print "skipped: REASON". What became of the real parts that tests are labelled
+with ("real PART") is appended to PARTS.
+
+report.py table DIR PARTS SET: a line for each real part that the build in DIR
+has tests of, or that PARTS names: used, or why not. A part that no test was run
+of was left out by the option SET."""
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as tree
+
+REAL = "real "
+
+
+def real_parts(build):
+    """Each real part, and the names of the tests that are labelled with it."""
+    listing = subprocess.run(
+        ["ctest", "--test-dir", build, "--show-only=json-v1"],
+        check=True, stdout=subprocess.PIPE).stdout
+    parts = {}
+    for test in json.loads(listing)["tests"]:
+        props = {p["name"]: p["value"] for p in test.get("properties", [])}
+        # Only prepares for the others.
+        if "FIXTURES_SETUP" in props:
+            continue
+        for label in props.get("LABELS", []):
+            if label.startswith(REAL):
+                parts.setdefault(label[len(REAL):], []).append(test["name"])
+    return parts
+
+
+def judge(case):
+    """A test's outcome, and what it says it skipped. That it could not be
+    started at all is "notrun" as well, but no skip."""
+    output = (case.findtext("system-out") or "").splitlines()
+    lines = [line.strip() for line in output if line.strip()]
+    skip = case.find("skipped")
+    if skip is not None:
+        if skip.get("message") != "SKIP_RETURN_CODE=77":
+            return "failed", []
+        return "skipped", (lines or ["no reason given"])[-1:]
+    if case.find("failure") is not None:
+        return "failed", []
+    said = [line for line in lines if line.startswith("skipped:")]
+    return "used", list(dict.fromkeys(said))
+
+
+def run(build, xml, parts_file):
+    cases = {case.get("name"): judge(case)
+             for case in tree.parse(xml).getroot().iter("testcase")}
+    outcomes = [outcome for outcome, _ in cases.values()]
+    print(len(cases), outcomes.count("failed"), outcomes.count("skipped"))
+    for name, (_, reasons) in cases.items():
+        for reason in reasons:
+            print(f"{name}: {reason.removeprefix('skipped:').strip()}")
+    with open(parts_file, "a", encoding="utf-8") as parts:
+        for part, names in real_parts(build).items():
+            for name in names:
+                if name in cases:
+                    outcome, reasons = cases[name]
+                    reason = reasons[0] if outcome == "skipped" else name
+                    print(part, outcome, reason, sep="\t", file=parts)
+
+
+def table(build, parts_file, option):
+    parts = {part: {} for part in real_parts(build)}
+    with open(parts_file, encoding="utf-8") as lines:
+        for line in lines:
+            part, outcome, text = line.rstrip("\n").split("\t")
+            parts.setdefault(part, {}).setdefault(outcome, []).append(
+                text.removeprefix("skipped:").strip())
+    width = max(map(len, parts), default=0)
+    for part, outcomes in sorted(parts.items()):
+        said = f"not used: {option} leaves it out"
+        for outcome, word in (("failed", "FAILED"), ("used", "used by"),
+                              ("skipped", "not used:")):
+            if outcome in outcomes:
+                texts = dict.fromkeys(outcomes[outcome])
+                said = f"{word} {', '.join(texts)}"
+                break
+        print(f"{part:{width}}  {said}")
+
+
+if __name__ == "__main__":
+    {"run": run, "table": table}[sys.argv[1]](*sys.argv[2:])

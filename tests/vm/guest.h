@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* What runs in the guest: one program, whose first argument says what. */
+#ifndef PARACLOCK_VM_GUEST_H
+#define PARACLOCK_VM_GUEST_H
+
+#include <stdint.h>
+
+#include <paraclock/paraclock.h>
+
+#define NSEC_PER_SEC 1000000000LL
+
+/* Open a clock by name, or end. */
+struct paraclock *open_clock(const char *backend);
+
+/* Each returns the exit status. */
+int guest_phc(int argc, char **argv);
+int guest_set(int argc, char **argv);
+int guest_tai(int argc, char **argv);
+int guest_clocksource(int argc, char **argv);
+
+#endif

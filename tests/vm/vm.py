@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: MIT
+"""A Linux guest in QEMU (TCG), driven over its serial line and over QMP.
+
+Every wait has a limit, and whoever leaves `with VM(...)` leaves no process."""
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+
+# A whole test, less than ctest gives it: QEMU is then ended by us.
+TEST_SEC = 240
+# Guests boot in 6 s; a machine that is busy needs some times as long.
+BOOT_SEC = 60
+COMMAND_SEC = 30
+QMP_SEC = 30
+
+# The guest's memory, and what of it Linux is told to leave alone: a page for
+# a vmclock of ours, and behind it the mailbox.
+MEMORY = 256 << 20
+RESERVED = 0xfd00000
+PAGE = 4096
+
+# The group that udev/60-paraclock.rules names, in the guest.
+CLOCK_GROUP = 100
+
+
+class Skip(Exception):
+    """A part of the test is not here."""
+
+
+class Failed(Exception):
+    """What was looked at is not as it has to be."""
+
+
+checks = 0
+
+
+def check(sentence, holds, got=""):
+    """One thing that is tested."""
+    global checks
+    if not holds:
+        raise Failed(f"{sentence}: {got}")
+    checks += 1
+    print(f"ok {checks} - {sentence}", flush=True)
+
+
+def wait_for(sentence, look, seconds=10, good=bool):
+    """Look until what is seen is good: that; or the test has failed."""
+    end = time.monotonic() + seconds
+    while not good(got := look()) and time.monotonic() < end:
+        time.sleep(0.1)
+    check(sentence, good(got), got)
+    return got
+
+
+def too_long(*_):
+    raise Failed(f"not done in {TEST_SEC} s")
+
+
+def main(test):
+    """test(image, arguments), as a program that ctest runs."""
+    parser = argparse.ArgumentParser()
+    for name in ("--tool", "--guest", "--publisher"):
+        parser.add_argument(name, required=True)
+    args = parser.parse_args()
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_SEC)
+    try:
+        test(Image(), args)
+    except Skip as why:
+        print(why)
+        return 77
+    except Failed as why:
+        print(f"FAILED {why}")
+        return 1
+    print(f"{checks} checks passed")
+    return 0
+
+
+# --- the image --------------------------------------------------------------
+
+class Image:
+    """What scripts/vm-image fetched."""
+
+    def __init__(self):
+        done = subprocess.run(
+            [os.path.join(TOP, "scripts", "vm-image"), "--cached"],
+            capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise Skip((done.stderr.strip().splitlines() or ["?"])[-1])
+        self.folder = done.stdout.strip()
+        self.root = os.path.join(self.folder, "root")
+        # Beside the machine's own, which lacks just these.
+        places = [os.path.join(self.root, place, "x86_64-linux-gnu")
+                  for place in ("usr/lib", "lib")]
+        self.env = dict(os.environ, LD_LIBRARY_PATH=":".join(places),
+                        QEMU_MODULE_DIR=os.path.join(places[0], "qemu"))
+
+    def program(self, name):
+        for place in ("usr/bin", "bin", "usr/sbin", "sbin"):
+            path = os.path.join(self.root, place, name)
+            if os.access(path, os.X_OK):
+                return path
+        raise Skip(f"{name} is not in {self.root}")
+
+    def libraries(self, program):
+        """What it is linked against: {path in the guest: path here}."""
+        done = subprocess.run(["ldd", program], env=self.env, text=True,
+                              capture_output=True, timeout=60)
+        found = {}
+        for line in done.stdout.splitlines():
+            words = line.split()
+            if "not found" in line:
+                raise Skip(f"{os.path.basename(program)} lacks {words[0]}")
+            if "=>" in words:
+                found["/lib/" + words[0]] = words[words.index("=>") + 1]
+            elif words and words[0].startswith("/lib64/"):
+                found[words[0]] = words[0]
+        return found
+
+    def compile_table(self, source, dest):
+        """An ACPI table from iasl's language."""
+        subprocess.run([self.program("iasl"), "-p", dest, source],
+                       env=self.env, check=True, timeout=60,
+                       stdout=subprocess.DEVNULL)
+        return dest + ".aml"
+
+
+# --- the initramfs ----------------------------------------------------------
+
+def cpio_entry(number, name, mode, data=b""):
+    """One member of a "newc" archive, root's."""
+    name = name.encode() + b"\0"
+    fields = [number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
+    head = b"070701" + b"".join(b"%08x" % field for field in fields) + name
+    return (head + b"\0" * (-len(head) % 4) +
+            data + b"\0" * (-len(data) % 4))
+
+
+def write_initramfs(path, files):
+    """files: {absolute path in the guest: bytes, or a path here}."""
+    folders = {"/dev", "/proc", "/sys", "/tmp", "/run", "/root"}
+    for name in files:
+        while (name := os.path.dirname(name)) != "/":
+            folders.add(name)
+    with open(path, "wb") as out:
+        number = 0
+        for name in sorted(folders):
+            number += 1
+            out.write(cpio_entry(number, name[1:], stat.S_IFDIR | 0o755))
+        for name, data in sorted(files.items()):
+            number += 1
+            if isinstance(data, str):
+                with open(data, "rb") as source:
+                    data = source.read()
+            out.write(cpio_entry(number, name[1:], stat.S_IFREG | 0o755, data))
+        out.write(cpio_entry(0, "TRAILER!!!", 0))
+
+
+def make_initramfs(image, path, programs):
+    """programs: paths here, each put into /bin with its libraries."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    files = {
+        "/init": os.path.join(here, "init.sh"),
+        "/bin/busybox": image.program("busybox"),
+        "/ptp_vmclock.ko": os.path.join(image.folder, "modules",
+                                        "ptp_vmclock.ko"),
+        "/etc/udev/rules.d/60-paraclock.rules":
+            os.path.join(TOP, "udev", "60-paraclock.rules"),
+        "/etc/passwd": b"root::0:0::/root:/bin/sh\n"
+                       b"nobody::65534:65534::/:/bin/sh\n"
+                       b"member::1000:1000::/:/bin/sh\n",
+        "/etc/group": b"root::0:\nclock::%d:member\nmember::1000:\n"
+                      b"nogroup::65534:\n" % CLOCK_GROUP,
+    }
+    for program in programs:
+        files["/bin/" + os.path.basename(program)] = program
+        files.update(image.libraries(program))
+    write_initramfs(path, files)
+
+
+# --- the machine ------------------------------------------------------------
+
+def connect(path, seconds, alive):
+    """A unix socket that somebody else is about to make."""
+    end = time.monotonic() + seconds
+    while True:
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.connect(path)
+            return sock
+        except OSError:
+            sock.close()
+            if not alive() or time.monotonic() > end:
+                raise Failed(f"{path}: QEMU does not open it") from None
+            time.sleep(0.02)
+
+
+class Line:
+    """Lines over a socket, read with a deadline."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.rest = b""
+
+    def send(self, text):
+        self.sock.sendall(text.encode())
+
+    def receive(self, end, what):
+        while b"\n" not in self.rest:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Failed(f"no answer in time: {what}")
+            self.sock.settimeout(left)
+            try:
+                data = self.sock.recv(65536)
+            except socket.timeout:
+                continue
+            if not data:
+                raise Failed(f"who should answer has gone: {what}")
+            self.rest += data
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line.decode(errors="replace").rstrip("\r")
+
+
+class VM:
+    """A guest. arguments: of QEMU's, beyond those that all have."""
+
+    def __init__(self, image, initramfs, arguments=(), kernel=""):
+        self.image = image
+        self.folder = tempfile.mkdtemp(prefix="paraclock-vm-")
+        self.command = [
+            # Whatever ends this process, QEMU ends with it.
+            "setpriv", "--pdeathsig", "KILL",
+            image.program("qemu-system-x86_64"), "-accel", "tcg,thread=multi",
+            "-cpu", "max", "-m", str(MEMORY >> 20), "-nodefaults",
+            "-display", "none", "-no-reboot", "-no-user-config",
+            "-L", os.path.join(image.root, "usr/share/qemu"),
+            "-L", os.path.join(image.root, "usr/share/seabios"),
+            "-kernel", os.path.join(image.folder, "vmlinuz"),
+            "-initrd", initramfs, "-append",
+            f"console=ttyS0 panic=-1 quiet loglevel=4 {kernel}",
+            *arguments]
+        self.console = os.path.join(self.folder, "console")
+        self.process = self.serial = self.qmp = None
+        self.starts = self.asked = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.kill()
+        if kind and issubclass(kind, Failed):
+            print("--- the guest's console:")
+            with open(self.console, errors="replace") as console:
+                print("".join(console.readlines()[-40:]))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def is_alive(self):
+        return self.process and self.process.poll() is None
+
+    def start(self, *more):
+        """A QEMU process; it may be the next one of the same guest."""
+        self.starts += 1
+        where = os.path.join(self.folder, str(self.starts))
+        self.process = subprocess.Popen(
+            self.command + [
+                "-chardev", f"file,id=console,path={self.console},append=on",
+                "-serial", "chardev:console", "-chardev",
+                f"socket,id=line,path={where}.serial,server=on,wait=off",
+                "-serial", "chardev:line",
+                "-qmp", f"unix:{where}.qmp,server=on,wait=off", *more],
+            env=self.image.env, stdin=subprocess.DEVNULL,
+            stdout=sys.stdout, stderr=subprocess.STDOUT)
+        self.qmp = Line(connect(where + ".qmp", QMP_SEC, self.is_alive))
+        self.qmp.receive(time.monotonic() + QMP_SEC, "QMP's greeting")
+        self.execute("qmp_capabilities")
+        self.serial = Line(connect(where + ".serial", QMP_SEC, self.is_alive))
+
+    def boot(self):
+        self.start()
+        end = time.monotonic() + BOOT_SEC
+        while self.serial.receive(end, "the guest boots") != "@@@ ready":
+            pass
+
+    def kill(self):
+        for line in (self.serial, self.qmp):
+            if line:
+                line.sock.close()
+        self.serial = self.qmp = None
+        if self.process:
+            self.process.kill()
+            self.process.wait(QMP_SEC)
+        self.process = None
+
+    # --- QMP
+
+    def execute(self, command, **arguments):
+        self.qmp.send(json.dumps({"execute": command,
+                                  "arguments": arguments}) + "\n")
+        end = time.monotonic() + QMP_SEC
+        while True:
+            answer = json.loads(self.qmp.receive(end, command))
+            if "error" in answer:
+                raise Failed(f"{command}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def wait_for_migration(self):
+        end = time.monotonic() + QMP_SEC
+        while time.monotonic() < end:
+            state = self.execute("query-migrate").get("status")
+            if state == "completed":
+                return
+            if state in ("failed", "cancelled"):
+                break
+            time.sleep(0.02)
+        raise Failed(f"migration: {state}")
+
+    def save(self, capabilities=()):
+        """Stop, write the state to a file, and end this QEMU."""
+        path = os.path.join(self.folder, "state")
+        self.execute("stop")
+        self.set_capabilities(capabilities)
+        # By default a migration is held down to what a network carries.
+        self.execute("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+        self.execute("migrate", uri=f"file:{path}")
+        self.wait_for_migration()
+        self.kill()
+        return path
+
+    def load(self, path, capabilities=()):
+        """Another QEMU goes on from there."""
+        self.start("-incoming", "defer")
+        self.set_capabilities(capabilities)
+        self.execute("migrate-incoming", uri=f"file:{path}")
+        self.wait_for_migration()
+        self.execute("cont")
+        os.remove(path)
+
+    def set_capabilities(self, names):
+        if names:
+            self.execute("migrate-set-capabilities", capabilities=[
+                {"capability": name, "state": True} for name in names])
+
+    # --- the guest's shell
+
+    def run(self, command, timeout=COMMAND_SEC):
+        """A line for the guest's shell: (exit status, what it printed)."""
+        self.begin(command)
+        return self.finish(timeout)
+
+    def begin(self, command):
+        self.asked += 1
+        self.running = command
+        self.serial.send(f"{self.asked} {command}\n")
+
+    def finish(self, timeout=COMMAND_SEC):
+        end = time.monotonic() + timeout
+        lines = []
+        while True:
+            line = self.serial.receive(end, self.running)
+            if line.startswith(f"@@@ {self.asked} "):
+                break
+            lines.append(line)
+        # The shell puts a newline before its own line.
+        if lines and not lines[-1]:
+            lines.pop()
+        return int(line.split()[2]), "\n".join(lines)
+
+    def must(self, command, timeout=COMMAND_SEC):
+        """What it printed; that it succeeds is part of the test."""
+        status, text = self.run(command, timeout)
+        if status:
+            raise Failed(f"{command}: exit status {status}: {text}")
+        return text
+
+    def json(self, command, want=None):
+        """The JSON objects that it prints, one a line."""
+        status, text = self.run(command)
+        if want is not None and status != want:
+            raise Failed(f"{command}: exit status {status}, not {want}: "
+                         f"{text}")
+        return [json.loads(line) for line in text.splitlines()
+                if line.startswith("{")]

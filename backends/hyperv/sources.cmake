@@ -3,4 +3,5 @@ list(APPEND PARACLOCK_TABLES paraclock_backend_hyperv)
 list(APPEND PARACLOCK_BACKEND_SOURCES
   backends/hyperv/hyperv.c
   backends/hyperv/hyperv_read.c
-  backends/hyperv/hyperv_write.c)
+  backends/hyperv/hyperv_write.c
+  backends/hyperv/reenlightenment.c)

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reenlightenment: Hyper-V announces a move, and waits for L1.
+ *
+ * References: Hyper-V TLFS, [1] "Timers"; [2] "Feature Discovery",
+ * HV_PARTITION_PRIVILEGE_MASK; [3] Linux arch/x86/hyperv/hv_init.c.
+ *
+ * The order is that of [3]: the emulation is ended while L2 is blocked, and
+ * only then are frequency and page read, for until then both are the old
+ * host's. See docs/decisions/0019.
+ */
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include <paraclock/backend.h>
+#include <paraclock/disruption.h>
+#include <paraclock/host.h>
+
+#include "fixed.h"
+#include "hypervisor.h"
+
+#define SIGNATURE "Microsoft Hv"
+/* Leaf base + 3, see [2]: AccessFrequencyMsrs and
+ * AccessReenlightenmentControls in EAX, the frequency MSRs in EDX. */
+#define NEED_EAX (1U << 11 | 1U << 13)
+#define NEED_EDX (1U << 8)
+
+#define MSR_FREQUENCY	  0x40000022U /* Hz */
+#define MSR_CONTROL	  0x40000106U
+#define CONTROL_ENABLE	  (1ULL << 16)
+#define CONTROL_TARGET	  32
+#define MSR_EMULATION	  0x40000107U
+#define EMULATION_ENABLE  1ULL
+#define MSR_STATUS	  0x40000108U
+#define STATUS_EMULATING  1ULL
+#define FIRST_FREE_VECTOR 16
+
+/* Moves while one is gone through with. */
+#define ROUNDS 3
+
+/* A page whose rate differs from the frequency by more than one part in this
+ * (500 ppm) is the old host's. Of hosts that are nearer to each other the page
+ * is new when Hyper-V says that its emulation has ended. */
+#define RATE_PART 2000
+
+extern const struct paraclock_backend paraclock_backend_hyperv;
+
+struct __attribute__((may_alias)) kept {
+	uint64_t handled; /* notifications that were run */
+};
+
+static struct kept *kept_of(struct paraclock_reenlightenment *re)
+{
+	return (void *)re->opaque;
+}
+
+static int check(const struct paraclock_reenlightenment *re)
+{
+	return !re || re->size < sizeof(*re) || !re->env ||
+			       re->env->size < sizeof(*re->env)
+		       ? -EINVAL
+		       : 0;
+}
+
+static int get_msr(const struct paraclock_reenlightenment *re, uint32_t msr,
+		   uint64_t *ret_value)
+{
+	return re->env->rdmsr(re->env->ctx, msr, ret_value);
+}
+
+static int set_msr(const struct paraclock_reenlightenment *re, uint32_t msr,
+		   uint64_t value)
+{
+	return re->env->wrmsr(re->env->ctx, msr, value);
+}
+
+static int get_frequency(struct paraclock_reenlightenment *re)
+{
+	uint64_t hz;
+	int ret = get_msr(re, MSR_FREQUENCY, &hz);
+
+	if (ret)
+		return ret;
+	if (!hz)
+		return -EPROTO;
+	__atomic_store_n(&re->hz, hz, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* --- setting it up -------------------------------------------------------- */
+
+static int check_features(const struct paraclock_env *env)
+{
+	uint32_t base, regs[4];
+	int ret;
+
+	if (!env->rdmsr || !env->wrmsr)
+		return -EOPNOTSUPP;
+	ret = paraclock_hypervisor_find(env, SIGNATURE, &base);
+	if (!ret)
+		ret = env->cpuid(env->ctx, base + 3, 0, regs);
+	if (ret)
+		return ret;
+	return (regs[0] & NEED_EAX) == NEED_EAX && regs[3] & NEED_EDX
+		       ? 0
+		       : -EOPNOTSUPP;
+}
+
+int paraclock_reenlightenment_start(struct paraclock_reenlightenment *re)
+{
+	int ret = check(re);
+
+	if (!ret && re->vector < FIRST_FREE_VECTOR)
+		ret = -EINVAL;
+	if (!ret)
+		ret = check_features(re->env);
+	if (!ret)
+		ret = get_frequency(re);
+	if (ret)
+		return ret;
+	if (!re->notifications) {
+		re->notifications = 1;
+		kept_of(re)->handled = 1;
+	}
+	ret = set_msr(re, MSR_CONTROL,
+		      (uint64_t)re->target_vp << CONTROL_TARGET |
+			      CONTROL_ENABLE | re->vector);
+	if (ret)
+		return ret;
+	ret = set_msr(re, MSR_EMULATION, EMULATION_ENABLE);
+	if (ret)
+		(void)set_msr(re, MSR_CONTROL, 0);
+	return ret;
+}
+
+int paraclock_reenlightenment_stop(struct paraclock_reenlightenment *re)
+{
+	uint64_t status;
+	int ret = check(re);
+
+	if (!ret)
+		ret = get_msr(re, MSR_STATUS, &status);
+	if (ret)
+		return ret;
+	if (status & STATUS_EMULATING)
+		return -EBUSY;
+	/* In this order a move in between is still announced. */
+	ret = set_msr(re, MSR_EMULATION, 0);
+	return ret ? ret : set_msr(re, MSR_CONTROL, 0);
+}
+
+/* --- a move --------------------------------------------------------------- */
+
+void paraclock_reenlightenment_notify(struct paraclock_reenlightenment *re)
+{
+	if (re)
+		__atomic_fetch_add(&re->notifications, 1, __ATOMIC_SEQ_CST);
+}
+
+static uint64_t notifications_of(const struct paraclock_reenlightenment *re)
+{
+	return __atomic_load_n(&re->notifications, __ATOMIC_SEQ_CST);
+}
+
+/* L2 is blocked from here on, until the relay has written what it reads. */
+static int accept(struct paraclock_reenlightenment *re, uint64_t status,
+		  uint64_t seen)
+{
+	int ret = re->relay ? paraclock_relay_freeze(re->relay) : 0;
+
+	if (!ret && status & STATUS_EMULATING)
+		ret = set_msr(re, MSR_STATUS,
+			      status & ~(uint64_t)STATUS_EMULATING);
+	if (!ret)
+		ret = get_frequency(re);
+	if (ret)
+		return ret;
+	/* Release pairs with settle(): who sees it sees the frequency. */
+	__atomic_store_n(&kept_of(re)->handled, seen, __ATOMIC_RELEASE);
+	return re->relay ? paraclock_relay_resume(re->relay) : 0;
+}
+
+static int run_once(struct paraclock_reenlightenment *re)
+{
+	uint64_t status;
+	int ret = get_msr(re, MSR_STATUS, &status);
+
+	if (ret)
+		return ret;
+	if (notifications_of(re) == kept_of(re)->handled) {
+		if (!(status & STATUS_EMULATING))
+			return re->relay ? paraclock_relay_update(re->relay)
+					 : 0;
+		/* Its interrupt is late, or lost. */
+		paraclock_reenlightenment_notify(re);
+	}
+	return accept(re, status, notifications_of(re));
+}
+
+int paraclock_reenlightenment_run(struct paraclock_reenlightenment *re)
+{
+	int ret = check(re);
+
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		ret = run_once(re);
+		/* Another one while the first was gone through with. */
+		if (notifications_of(re) == kept_of(re)->handled)
+			return ret;
+		if (ret && ret != -EAGAIN)
+			return ret;
+	}
+	return -EAGAIN;
+}
+
+/* --- the page, with the notifications as its marker ----------------------- */
+
+struct source {
+	const struct paraclock_env *env;
+	struct paraclock_reenlightenment *re;
+	void *page; /* the state of the backend hyperv */
+};
+
+static int source_open(const struct paraclock_env *env,
+		       const struct paraclock_options *opts, void **ret_state)
+{
+	struct paraclock_options page = *opts;
+	struct source *source = env->alloc(env->ctx, sizeof(*source));
+	int ret;
+
+	if (!source)
+		return -ENOMEM;
+	source->env = env;
+	source->re = (void *)(uintptr_t)opts->device;
+	page.device = NULL;
+	ret = paraclock_backend_hyperv.open(env, &page, &source->page);
+	if (ret)
+		env->free(env->ctx, source);
+	else
+		*ret_state = source;
+	return ret;
+}
+
+static void source_close(void *state)
+{
+	struct source *source = state;
+
+	paraclock_backend_hyperv.close(source->page);
+	source->env->free(source->env->ctx, source);
+}
+
+static int source_get_time(void *state, struct paraclock_sample *ret_sample)
+{
+	struct source *source = state;
+
+	return paraclock_backend_hyperv.get_time(source->page, ret_sample);
+}
+
+static int source_get_time_at(void *state, uint64_t counter,
+			      struct paraclock_sample *ret_sample)
+{
+	struct source *source = state;
+
+	return paraclock_backend_hyperv.get_time_at(source->page, counter,
+						    ret_sample);
+}
+
+static int source_get_line(void *state, struct paraclock_sample *ret_sample,
+			   struct paraclock_line *ret_line)
+{
+	struct source *source = state;
+
+	return paraclock_backend_hyperv.get_line(source->page, ret_sample,
+						 ret_line);
+}
+
+static void source_explain(void *state, int error,
+			   const struct paraclock_sample *sample, char *buf,
+			   size_t size)
+{
+	struct source *source = state;
+
+	paraclock_backend_hyperv.explain(source->page, error, sample, buf,
+					 size);
+}
+
+static int source_get_marker(void *state, struct paraclock_marker *ret_marker)
+{
+	struct source *source = state;
+
+	*ret_marker = (struct paraclock_marker){
+		.disruption = notifications_of(source->re),
+	};
+	return 0;
+}
+
+static int source_watch_marker(void *state, const uint64_t *ret_words[2])
+{
+	struct source *source = state;
+
+	ret_words[0] = &source->re->notifications;
+	ret_words[1] = NULL;
+	return 0;
+}
+
+/* ns that the page counts in a second of the host's frequency. */
+static bool has_rate(const struct paraclock_line *line, uint64_t hz)
+{
+	uint64_t ns = hz * line->mult_hi + mul_high(hz, line->mult_lo);
+	uint64_t off =
+		ns > NSEC_PER_SEC ? ns - NSEC_PER_SEC : NSEC_PER_SEC - ns;
+
+	return off < NSEC_PER_SEC / RATE_PART;
+}
+
+/* Until the move was run, the page is the old host's, or will be. */
+static int source_settle(void *state, int noticed)
+{
+	struct source *source = state;
+	struct paraclock_reenlightenment *re = source->re;
+	struct paraclock_sample sample;
+	struct paraclock_line line;
+	/* Pairs with accept(). */
+	uint64_t handled =
+		__atomic_load_n(&kept_of(re)->handled, __ATOMIC_ACQUIRE);
+
+	(void)noticed;
+	if (handled != notifications_of(re) ||
+	    source_get_line(source, &sample, &line) || !line.usable ||
+	    !has_rate(&line, __atomic_load_n(&re->hz, __ATOMIC_RELAXED)))
+		return -EAGAIN;
+	return 0;
+}
+
+/* Its quality is never asked for: it is opened by hand only. */
+static const struct paraclock_backend backend = {
+	.size = sizeof(struct paraclock_backend),
+	.name = "hyperv",
+	.quality = 0,
+	/* The hypervisor announces every move, or it is none of the TSC's. */
+	.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
+	.open = source_open,
+	.get_time = source_get_time,
+	.get_time_at = source_get_time_at,
+	.get_line = source_get_line,
+	.get_marker = source_get_marker,
+	.watch_marker = source_watch_marker,
+	.settle = source_settle,
+	.explain = source_explain,
+	.close = source_close,
+	.marker_kind = PARACLOCK_EVENT_MIGRATED,
+};
+
+int paraclock_reenlightenment_open(struct paraclock **ret_clk,
+				   struct paraclock_reenlightenment *re)
+{
+	/* Handed through as it is, to source_open(). */
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.device = (const void *)re,
+	};
+	int ret = check(re);
+
+	if (ret || !re->hz)
+		return -EINVAL;
+	opts.env = re->env;
+	return paraclock_open_backend(ret_clk, &backend, &opts);
+}

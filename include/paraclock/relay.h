@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file relay.h
+ * Relays: a host clock handed on to the guests of a guest.
+ *
+ * For nested hypervisors. L1 is the machine this runs on, L0 its host, and L2
+ * a guest of L1's. A relay takes what an open clock says, as the page above
+ * says it, and puts it onto the pages and timekeepers below, in ticks of each
+ * guest's own counter. When the clock above is disrupted, it freezes what is
+ * below, and lets it go on only with what is right. See paraclock-relay(7).
+ */
+#ifndef PARACLOCK_RELAY_H
+#define PARACLOCK_RELAY_H
+
+/* host.h includes this file at its end, when what is needed is declared. */
+#include <paraclock/coupling.h>
+#include <paraclock/host.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How a page is written: paraclock_pvclock_write() and its like. */
+typedef int paraclock_outlet_write_fn(void *page,
+				      struct paraclock_page_writer *writer,
+				      const struct paraclock_env *env,
+				      const struct paraclock_timeline *tl);
+
+/** How a page is frozen: paraclock_hyperv_freeze() and its like. */
+typedef int paraclock_outlet_freeze_fn(void *page,
+				       struct paraclock_page_writer *writer,
+				       const struct paraclock_env *env);
+
+/**
+ * Stop a guest's CPUs, or let them run again.
+ *
+ * Called for each outlet that has it, so the calls for a guest with several
+ * outlets nest: let it run when the last of them says so.
+ *
+ * @param arg outlet.arg.
+ * @param stop 1: return when none of its CPUs runs, and keep it so until 0.
+ *
+ * @return 0; or a negative errno: it could not be stopped, or let go. It is
+ * called again by the next update.
+ */
+typedef int paraclock_outlet_pause_fn(void *arg, int stop);
+
+/** outlet.flags: readers below shall never see time step back. */
+#define PARACLOCK_OUTLET_MONOTONIC 0x1U
+/** outlet.flags: @c generation is kept, and told of by the page. */
+#define PARACLOCK_OUTLET_GENERATION 0x2U
+/**
+ * outlet.flags: this guest is being moved, saved or set up: keep it frozen.
+ * Taking the flag away again counts as a disruption of this guest.
+ */
+#define PARACLOCK_OUTLET_HELD 0x4U
+
+/** What becomes of an outlet. */
+enum paraclock_outlet_state {
+	/** Not written yet. Its guest should not run. */
+	PARACLOCK_OUTLET_NEW = 0,
+	/** It says what the clock above says. */
+	PARACLOCK_OUTLET_RUNNING = 1,
+	/** It says nothing: frozen, and its guest paused if it can be. */
+	PARACLOCK_OUTLET_FROZEN = 2,
+	/** It is written, and its guest could not be let go yet. */
+	PARACLOCK_OUTLET_WRITTEN = 3,
+};
+
+/** A page or timekeeper below. Zero every member that is not used. */
+struct paraclock_outlet {
+	/** sizeof(struct paraclock_outlet); the same in all of an array. */
+	size_t size;
+	/** A timekeeper, taken by this process; NULL: a page. */
+	struct paraclock_timekeeper *timekeeper;
+	/** The page, as @c write takes it. */
+	void *page;
+	/** The page's writer; taken by this process. */
+	struct paraclock_page_writer *writer;
+	/** How it is written. */
+	paraclock_outlet_write_fn *write;
+	/** How it is frozen. NULL: it cannot be (pvclock), so it is written
+	 * only while its guest is paused, and @c pause is needed. */
+	paraclock_outlet_freeze_fn *freeze;
+	/** Stops its guest; NULL: there is no need. */
+	paraclock_outlet_pause_fn *pause;
+	/** For @c pause. */
+	void *arg;
+	/**
+	 * The counter below (the device's) by the counter of L1 (the
+	 * system's), as a hypervisor makes it: FIXED and TO_DEVICE. Size 0: it
+	 * is L1's counter. May be changed while the outlet is frozen.
+	 */
+	struct paraclock_coupling coupling;
+	/** What is added to the time above, s, for a guest whose clock begins
+	 * with itself; see paraclock_relay_align(). 0 for UTC and TAI. */
+	int64_t offset_sec;
+	/** The same, fraction, always forward, 2^-64 s. */
+	uint64_t offset_frac;
+	/**
+	 * The marker that the guest sees: timeline.disruption. Given with the
+	 * first write; 1 is added by each disruption. For a guest that comes
+	 * from elsewhere begin with the last one there plus 1.
+	 */
+	uint64_t disruption;
+	/** The generation that the guest sees; as @c disruption, by each
+	 * restore or clone of L1 that the clock's marker shows. */
+	uint64_t generation;
+	/**
+	 * MONOTONIC: readers have seen no later time than this, s. Set when the
+	 * outlet is frozen; for a guest that comes from elsewhere given with
+	 * the first write.
+	 */
+	uint64_t seen_sec;
+	/** The same, fraction, 2^-64 s. */
+	uint64_t seen_frac;
+	/** PARACLOCK_OUTLET_x. */
+	uint32_t flags;
+	/** Set by the library: what went wrong with this one in the last call,
+	 * 0 or a negative errno. */
+	int32_t error;
+	/** Set by the library: enum paraclock_outlet_state. */
+	uint8_t state;
+	/** Zero. */
+	uint8_t reserved[7];
+	/** Set by the library: what was written last, in the guest's ticks. */
+	struct paraclock_timeline timeline;
+	/** The library's own. */
+	uint64_t opaque[4];
+};
+
+/** A clock above, and what is below. Zero every member that is not used. */
+struct paraclock_relay {
+	/** sizeof(struct paraclock_relay). */
+	size_t size;
+	/** The clock above. Its env's counter is L1's. */
+	const struct paraclock *clk;
+	/**
+	 * NULL: the page behind @c clk says how its time goes on. Else this
+	 * timekeeper does, and @c clk is paraclock_timekeeper_open()'s of it:
+	 * for a source that is no page, let a timekeeper follow it.
+	 */
+	const struct paraclock_timekeeper *timekeeper;
+	/** What is below. */
+	struct paraclock_outlet *outlets;
+	/** How many. */
+	size_t n_outlets;
+	/** A page is written anew after so long although nothing has changed,
+	 * ns; 0: 300 s. What rounding its rate adds up to ends there. */
+	uint64_t refresh_ns;
+	/** Timekeepers have a time for so long without an update, ns; 0:
+	 * 4 s. */
+	uint64_t lease_ns;
+	/** Set by the library: disruptions of the clock above so far. */
+	uint64_t disruptions;
+	/** The library's own. */
+	uint64_t opaque[40];
+};
+
+/**
+ * Hand on what the clock above says now.
+ *
+ * Called now and then (each second, and when paraclock_event_fd() of the clock
+ * wakes), and soon again after -EAGAIN, for guests may be paused. Pages are
+ * written when what is above has changed, and when they are older than
+ * refresh_ns; timekeepers each time.
+ *
+ * If the clock above was disrupted, or is not valid, all that is below is
+ * frozen first; and when the clock is valid again, written and let go. A move
+ * that nothing announces is noticed here and not before: until then guests run
+ * on with the old page.
+ *
+ * An outlet that fails is frozen, or stays as it was, and keeps no other from
+ * going on.
+ *
+ * @param[in,out] relay The relay. Outlets may be added or taken away between
+ *        calls; one that was taken away frozen stays so.
+ *
+ * @retval 0 All outlets that are not HELD say what the clock says.
+ * @retval -EINVAL NULL, or a size that is too small; or an outlet that is
+ *         incomplete, or whose page or coupling cannot say this clock's time.
+ * @retval -EAGAIN The clock above is not valid now, and all is frozen; or
+ *         paraclock_relay_freeze() has frozen it; or the clock has no straight
+ *         line now (a leap second), and all is as it was. Call again.
+ * @retval -EOPNOTSUPP The clock gives single samples only. Let a timekeeper
+ *         follow it, and relay that.
+ * @retval -ESTALE MONOTONIC, and what is above is more than 50 us behind what
+ *         readers below have seen: that outlet stays frozen until it is not,
+ *         or the flag is taken away for one call.
+ * @return Else the clock's error, with all frozen, or the first outlet's: see
+ * outlet.error.
+ *
+ * Threads: one at a time for each relay. Async-signal-safe if the env and the
+ * callbacks are.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_relay_update(struct paraclock_relay *relay);
+
+/**
+ * Freeze all that is below: a move is announced.
+ *
+ * Readers of timekeepers get -EAGAIN, those of vmclock and Hyper-V pages no
+ * valid time; guests with a page that cannot say so are paused. It stays like
+ * that until paraclock_relay_resume(), whatever is called in between.
+ *
+ * @param[in,out] relay The relay.
+ *
+ * @retval 0 All is frozen. Tell the host.
+ * @retval -EINVAL As paraclock_relay_update().
+ * @return Else the first outlet's error: that one is not frozen. Call again.
+ *
+ * Threads: as paraclock_relay_update().
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_relay_freeze(struct paraclock_relay *relay);
+
+/**
+ * The move is over: go on as soon as the clock above is known to be new.
+ *
+ * Counts as a disruption, whether or not the clock shows one.
+ *
+ * @param[in,out] relay The relay.
+ * @return As paraclock_relay_update(), which goes on with it after -EAGAIN.
+ *
+ * Threads: as paraclock_relay_update().
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_relay_resume(struct paraclock_relay *relay);
+
+/**
+ * Set an outlet's offset: what it is to show at a value of L1's counter.
+ *
+ * For a new guest, or one that comes from elsewhere: its monotonic clock goes
+ * on from what it was there, plus the time that has passed since.
+ *
+ * @param[in,out] relay The relay.
+ * @param[in,out] outlet NEW or frozen.
+ * @param counter L1's counter, ticks.
+ * @param sec What it is to show there, s;
+ * @param frac and the fraction, 2^-64 s.
+ *
+ * @retval 0 offset_sec and offset_frac are set.
+ * @retval -EINVAL As paraclock_relay_update().
+ * @retval -EBUSY Its readers would see a step. Hold it first.
+ * @return Else as paraclock_relay_update(), with nothing frozen.
+ *
+ * Threads: as paraclock_relay_update().
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_relay_align(struct paraclock_relay *relay,
+					struct paraclock_outlet *outlet,
+					uint64_t counter, uint64_t sec,
+					uint64_t frac);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a clock says, as a timeline.
+ *
+ * Nothing is measured: a page is an affine map of the counter, and that map is
+ * taken, exact in base and rate. Two readings of it would give a rate that is
+ * off by a ns over the time between them.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "interpolate.h"
+#include "relay.h"
+#include "seqword.h"
+#include "timekeeper.h"
+
+/* The clock is not valid: that it says so again is no use. */
+#define NOT_VALID 2
+
+/* A look that another thread's, or the host's, change fell into. */
+#define LOOK_TRIES 4
+
+/* 10^9 with its top bit set: ns to s in divide_128(). */
+#define DIVISOR_UP 34
+#define DIVISOR	   ((uint64_t)NSEC_PER_SEC << DIVISOR_UP)
+
+/* Longer than any counter has run, and half of what a timeline can say, s. */
+#define LIFT_SEC ((uint64_t)1 << 32)
+
+/* A change of the timekeeper above that comes so soon is taken as come. */
+#define SOON_NS 50000
+
+/* --- from a page's line --------------------------------------------------- */
+
+/* value * 2^(up - 34) / 10^9, rounded down; -ERANGE: beyond 2^64. */
+static int scale(u128 value, unsigned int up, uint64_t *ret_scaled)
+{
+	if (value >> (128 - up) || (value << up) >> 64 >= DIVISOR)
+		return -ERANGE;
+	value <<= up;
+	*ret_scaled =
+		divide_128((uint64_t)(value >> 64), (uint64_t)value, DIVISOR);
+	return 0;
+}
+
+/* From 2^-64 ns per tick; every bit of period_frac counts. */
+static int set_period(const struct paraclock_line *line,
+		      struct paraclock_timeline *tl)
+{
+	u128 mult = (u128)line->mult_hi << 64 | line->mult_lo;
+	unsigned int up =
+		line->mult_hi
+			? (unsigned int)__builtin_clzll(line->mult_hi)
+			: 64 + (unsigned int)__builtin_clzll(line->mult_lo | 1);
+
+	if (up <= DIVISOR_UP || up > DIVISOR_UP + 63)
+		return -ERANGE;
+	if (scale(mult, up, &tl->period_frac))
+		(void)scale(mult, --up, &tl->period_frac);
+	tl->period_shift = (uint8_t)(up - DIVISOR_UP);
+	/* 2: it is rounded down, and so is time_at() of the page's reader. */
+	if (line->error_ns < PARACLOCK_ERROR_UNKNOWN - 2 &&
+	    !scale(line->error_mult, up, &tl->maxerror_rate_frac)) {
+		tl->maxerror_rate_frac += line->error_mult != 0;
+		tl->maxerror_ns = line->error_ns + 2;
+		tl->flags |= PARACLOCK_TIMELINE_MAXERROR |
+			     PARACLOCK_TIMELINE_MAXERROR_RATE;
+	}
+	return 0;
+}
+
+static int from_line(const struct observation *obs,
+		     struct paraclock_timeline *tl)
+{
+	const struct paraclock_line *line = &obs->line;
+	uint64_t ticks = obs->sample.host_tsc - line->base_tsc;
+	int64_t sec = line->base_ns / NSEC_PER_SEC;
+	int64_t ns = line->base_ns % NSEC_PER_SEC;
+	u128 base;
+	int ret;
+
+	if (!line->usable || ticks > line->max_ticks ||
+	    obs->sample.leap == PARACLOCK_LEAP_POS)
+		return RELAY_AS_IT_WAS;
+	ret = set_period(line, tl);
+	if (ret)
+		return ret;
+	if (ns < 0) {
+		ns += NSEC_PER_SEC;
+		sec--;
+	}
+	/* Rounded up, so that a whole ns stays the same one. */
+	base = ((u128)(uint64_t)sec << 64) +
+	       divide_128((uint64_t)ns, line->frac, NSEC_PER_SEC) +
+	       ((uint64_t)ns | line->frac ? 1 : 0);
+	tl->base_tsc = line->base_tsc;
+	if (__builtin_add_overflow(line->base_tsc, line->max_ticks, &tl->t_end))
+		tl->t_end = UINT64_MAX;
+	/* A page without a reference point begins before its epoch. */
+	if (sec < 0)
+		base += (u128)LIFT_SEC << 64;
+	relay_set_base(tl, base);
+	ret = paraclock_timeline_rebase(tl, obs->sample.host_tsc);
+	if (sec < 0 && tl->base_sec < LIFT_SEC)
+		return -ERANGE;
+	if (sec < 0)
+		tl->base_sec -= LIFT_SEC;
+	return ret;
+}
+
+/* src is zeroed. */
+static int take_line(const struct observation *obs, struct relay_source *src)
+{
+	const struct paraclock_sample *sample = &obs->sample;
+	struct paraclock_timeline *tl = &src->tl;
+
+	src->line = obs->line;
+	tl->size = sizeof(*tl);
+	tl->flags = PARACLOCK_TIMELINE_STABLE;
+	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
+		tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	tl->tai_offset_sec = sample->tai_offset_sec;
+	tl->timescale = sample->timescale;
+	tl->counter = sample->counter;
+	/* The weaker word: that the clock above is being kept right is not for
+	 * a relay to say. */
+	tl->status = PARACLOCK_STATUS_FREERUNNING;
+	tl->leap = sample->leap;
+	return from_line(obs, tl);
+}
+
+/* --- from a timekeeper ---------------------------------------------------- */
+
+/* A little before its base the error is what it is there. */
+static int begin_at(struct paraclock_timeline *tl, uint64_t counter)
+{
+	u128 time;
+	int ret;
+
+	if (counter >= tl->base_tsc)
+		return paraclock_timeline_rebase(tl, counter);
+	ret = paraclock_timeline_time(tl, counter, &time);
+	if (ret)
+		return ret;
+	tl->base_tsc = counter;
+	relay_set_base(tl, time);
+	return 0;
+}
+
+static int take_timekeeper(const struct paraclock_relay *relay,
+			   const struct observation *obs,
+			   struct relay_source *src)
+{
+	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
+	int ret = paraclock_timekeeper_describe(relay->timekeeper,
+						relay->clk->env, &info);
+
+	if (ret)
+		return ret;
+	if (info.state != PARACLOCK_TIMEKEEPER_RUNNING ||
+	    info.migrations != obs->marker[0].disruption)
+		return -EAGAIN;
+	src->tl = info.timeline;
+	/* Else pages would go on with the old rate until the next call. */
+	if (info.next.size &&
+	    info.t_change - info.now_tsc <
+		    paraclock_timekeeper_ticks(&info.next, SOON_NS))
+		src->tl = info.next;
+	/* Whatever publishes it anew makes it another one. */
+	src->line.base_tsc = info.updates;
+	src->line.base_ns = (int64_t)src->tl.base_tsc;
+	src->tl.flags &= ~(uint32_t)(PARACLOCK_TIMELINE_ESTERROR |
+				     PARACLOCK_TIMELINE_ESTERROR_RATE |
+				     PARACLOCK_TIMELINE_MONOTONIC);
+	src->tl.t_start = 0;
+	src->tl.t_end = info.t_end;
+	return begin_at(&src->tl, obs->sample.host_tsc);
+}
+
+/* --- one look ------------------------------------------------------------- */
+
+/* After a move that only the caller knows of, the clock's source is asked as
+ * if a marker had changed. */
+static int settle(struct paraclock_relay *relay)
+{
+	struct paraclock *clk = (struct paraclock *)(uintptr_t)relay->clk;
+	struct relay_kept *kept = relay_kept(relay);
+	int ret = 0;
+
+	/* One that was set before it was asked would be waited for. */
+	if (!kept->unsettled || !clk->be->settle || relay->timekeeper)
+		return 0;
+	if (!paraclock_own(clk))
+		return -EAGAIN;
+	ret = clk->be->settle(clk->state, !kept->noticed);
+	flag_give(&clk->owner);
+	kept->noticed = 1;
+	kept->unsettled = ret != 0;
+	return ret ? -EAGAIN : 0;
+}
+
+/*
+ * The line is that of the epoch: markers and page were the same before and
+ * after it was taken, and what the handle remembers is this.
+ */
+static int look_once(struct paraclock_relay *relay, struct relay_source *src)
+{
+	const struct paraclock *clk = relay->clk;
+	struct paraclock_sample sample;
+	struct observation obs;
+	struct remembered now;
+	int ret = paraclock_read(clk, &sample);
+
+	if (ret)
+		return ret;
+	src->epoch = sample.disruption;
+	if (!sample.valid)
+		return NOT_VALID;
+	ret = paraclock_observe(clk, &obs);
+	if (ret)
+		return ret;
+	if (!paraclock_recall(clk, &now) || now.epoch != sample.disruption ||
+	    !obs.sample.valid || !paraclock_unchanged(clk, &now, &obs))
+		return -EAGAIN;
+	for (unsigned int i = 0; i < clk->n_markers; i++)
+		src->generations += obs.marker[i].generation;
+	memcpy(src->qualifiers, &obs.sample.valid, sizeof(src->qualifiers));
+	if (relay->timekeeper)
+		return take_timekeeper(relay, &obs, src);
+	return clk->be->get_line ? take_line(&obs, src) : -EOPNOTSUPP;
+}
+
+int paraclock_relay_look(struct paraclock_relay *relay,
+			 struct relay_source *ret_source)
+{
+	int ret;
+
+	for (unsigned int i = 0; i < LOOK_TRIES; i++) {
+		memset(ret_source, 0, sizeof(*ret_source));
+		ret = settle(relay);
+		if (!ret)
+			ret = look_once(relay, ret_source);
+		if (ret != -EAGAIN)
+			break;
+		cpu_relax();
+	}
+	return ret == NOT_VALID ? -EAGAIN : ret;
+}
+
+/* --- in ticks of a guest -------------------------------------------------- */
+
+/* A tick of the device's takes 2^shift / mult as long as one of the system's;
+ * again every bit of period_frac counts. */
+static int couple_rates(const struct paraclock_coupling *coupling,
+			struct paraclock_timeline *tl)
+{
+	unsigned int spare = (unsigned int)__builtin_clzll(tl->period_frac);
+	unsigned int up = (unsigned int)__builtin_clzll(coupling->mult);
+	uint64_t period = tl->period_frac << spare;
+	uint64_t rate = tl->maxerror_rate_frac;
+	uint64_t mult = coupling->mult << up;
+	uint64_t scaled;
+	int shift =
+		tl->period_shift - coupling->shift + 64 + (int)spare - (int)up;
+	u128 grown;
+
+	if (period < mult) {
+		scaled = divide_128(period, 0, mult);
+	} else {
+		scaled = divide_128(period >> 1, period << 63, mult);
+		shift--;
+	}
+	if (shift < 0 || shift > 63)
+		return -ERANGE;
+	/* In the same proportion to a tick as it was. */
+	grown = (u128)rate * scaled;
+	if (grown >> 64 < tl->period_frac)
+		tl->maxerror_rate_frac =
+			divide_128((uint64_t)(grown >> 64), (uint64_t)grown,
+				   tl->period_frac) +
+			(rate != 0);
+	else
+		tl->flags &= ~(uint32_t)PARACLOCK_TIMELINE_MAXERROR_RATE;
+	tl->period_frac = scaled;
+	tl->period_shift = (uint8_t)shift;
+	return 0;
+}
+
+int paraclock_relay_couple(const struct paraclock_coupling *coupling,
+			   struct paraclock_timeline *tl)
+{
+	uint64_t above = tl->base_tsc;
+	uint64_t rest;
+	int ret;
+
+	if (!coupling->size)
+		return 0;
+	if (!(coupling->flags & PARACLOCK_COUPLING_TO_DEVICE) ||
+	    coupling->system_counter != tl->counter)
+		return -EINVAL;
+	ret = paraclock_coupling_to_device(coupling, above, &tl->base_tsc);
+	if (!ret && tl->t_end)
+		ret = paraclock_coupling_to_device(coupling, tl->t_end,
+						   &tl->t_end);
+	if (!ret)
+		ret = couple_rates(coupling, tl);
+	if (ret)
+		return ret;
+	tl->counter = coupling->device_counter;
+	/* The device's value was there that part of its tick ago. */
+	rest = above * coupling->mult & (((uint64_t)1 << coupling->shift) - 1);
+	relay_set_base(tl,
+		       relay_base(tl) - ((u128)rest * tl->period_frac >>
+					 (coupling->shift + tl->period_shift)));
+	return 0;
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What can go wrong with a relay: outlets that fail, a clock that is disrupted
+ * while it is relayed, and a process that dies at any step. Then nobody below
+ * hangs, and nobody reads a time that is valid and wrong.
+ */
+
+#include "relays.h"
+
+#define HZ_ABOVE 2400000000U
+
+static struct above above;
+static struct below below[3];
+static struct paraclock_outlet outlets[3];
+static struct paraclock_relay relay;
+
+static void start(void)
+{
+	above_start(&above, &kinds[0], HZ_ABOVE, 1ULL << 45, 1000);
+	for (size_t i = 0; i < 3; i++) {
+		below_init(&below[i], &outlets[i], &kinds[i], &above.fake.env);
+		couple(&outlets[i], 3ULL << 30, 32, 1000000 * i);
+		outlets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+	}
+	relay = relay_of(&above, outlets, 3);
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+}
+
+static uint64_t counter_at(size_t i)
+{
+	return counter_below(&outlets[i], above.fake.counter);
+}
+
+static void all_right(void)
+{
+	for (size_t i = 0; i < 3; i++) {
+		assert_running(&below[i]);
+		assert_right(&above, &below[i], counter_at(i));
+	}
+}
+
+static void move_above(void)
+{
+	above.fake.counter += 1000000000;
+	add_ns(&above.line, 123456789);
+	above_write(&above);
+}
+
+static void an_unstable_clock_freezes(void **state)
+{
+	(void)state;
+	start();
+	above.line.flags = 0;
+	above_write(&above);
+	assert_int_equal(paraclock_relay_update(&relay), -EAGAIN);
+	for (size_t i = 0; i < 3; i++)
+		assert_frozen(&below[i], counter_at(i));
+	above_end(&above);
+}
+
+/* --- an outlet that fails ------------------------------------------------- */
+
+static void a_page_that_is_anothers(void **state)
+{
+	(void)state;
+	start();
+	assert_int_equal(paraclock_page_writer_give(&below[1].writer,
+						    &above.fake.env),
+			 0);
+	move_above();
+	assert_int_equal(paraclock_relay_update(&relay), -EPERM);
+	assert_int_equal(outlets[1].error, -EPERM);
+	assert_int_equal(outlets[1].disruption, 1);
+	/* It keeps no other from going on. */
+	assert_running(&below[0]);
+	assert_running(&below[2]);
+	assert_right(&above, &below[0], counter_at(0));
+	assert_right(&above, &below[2], counter_at(2));
+	assert_int_equal(paraclock_page_writer_take(&below[1].writer,
+						    &above.fake.env),
+			 0);
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	all_right();
+	assert_int_equal(outlets[1].disruption, 2);
+	above_end(&above);
+}
+
+static void a_guest_that_cannot_be_paused(void **state)
+{
+	(void)state;
+	start();
+	move_above();
+	below[0].pause_error = -ETIMEDOUT;
+	assert_int_equal(paraclock_relay_update(&relay), -ETIMEDOUT);
+	assert_int_equal(outlets[0].error, -ETIMEDOUT);
+	assert_int_equal(outlets[0].state, PARACLOCK_OUTLET_RUNNING);
+	assert_running(&below[1]);
+	below[0].pause_error = 0;
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	all_right();
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(outlets[i].disruption, 2);
+	above_end(&above);
+}
+
+static int stuck_pause(void *arg, int stop)
+{
+	return stop ? below_pause(arg, stop) : -EIO;
+}
+
+static void a_guest_that_cannot_be_let_go(void **state)
+{
+	(void)state;
+	start();
+	move_above();
+	outlets[0].pause = stuck_pause;
+	assert_int_equal(paraclock_relay_update(&relay), -EIO);
+	assert_int_equal(outlets[0].state, PARACLOCK_OUTLET_WRITTEN);
+	assert_int_equal(below[0].paused, 1);
+	/* It is written anew before it is let go, whenever that is. */
+	move_above();
+	outlets[0].pause = below_pause;
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	all_right();
+	above_end(&above);
+}
+
+static void a_coupling_that_is_none(void **state)
+{
+	(void)state;
+	start();
+	outlets[2].coupling.flags = PARACLOCK_COUPLING_FIXED;
+	move_above();
+	assert_int_equal(paraclock_relay_update(&relay), -EINVAL);
+	assert_int_equal(outlets[2].error, -EINVAL);
+	assert_int_equal(outlets[2].state, PARACLOCK_OUTLET_FROZEN);
+	assert_frozen(&below[2], above.fake.counter);
+	assert_running(&below[1]);
+	above_end(&above);
+}
+
+/* --- a disruption while one is relayed ------------------------------------ */
+
+static unsigned int more;
+
+static int pause_and_move(void *arg, int stop)
+{
+	if (stop && more) {
+		more--;
+		move_above();
+	}
+	return below_pause(arg, stop);
+}
+
+static void disrupted_meanwhile(void **state)
+{
+	(void)state;
+	start();
+	outlets[0].pause = pause_and_move;
+	move_above();
+	more = 1;
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	all_right();
+	assert_int_equal(relay.disruptions, 2);
+	above_end(&above);
+}
+
+static int write_and_move(void *page, struct paraclock_page_writer *writer,
+			  const struct paraclock_env *env,
+			  const struct paraclock_timeline *tl)
+{
+	int ret = paraclock_vmclock_write(page, writer, env, tl);
+
+	move_above();
+	return ret;
+}
+
+static void disrupted_all_the_time(void **state)
+{
+	(void)state;
+	start();
+	outlets[2].write = write_and_move;
+	move_above();
+	assert_int_equal(paraclock_relay_update(&relay), -EAGAIN);
+	for (size_t i = 0; i < 3; i++)
+		assert_frozen(&below[i], counter_at(i));
+	outlets[2].write = paraclock_vmclock_write;
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	all_right();
+	above_end(&above);
+}
+
+/* --- a relay that dies ---------------------------------------------------- */
+
+static jmp_buf death;
+static unsigned int steps; /* until then; 0: it lives */
+
+static void step(void)
+{
+	if (steps && !--steps)
+		longjmp(death, 1);
+}
+
+static uint64_t counter_or_death(void *ctx)
+{
+	struct fake *fake = ctx;
+
+	step();
+	fake->counter += fake->counter_step;
+	return fake->counter;
+}
+
+static int pause_or_death(void *arg, int stop)
+{
+	int ret;
+
+	step();
+	ret = below_pause(arg, stop);
+	step();
+	return ret;
+}
+
+/* Whoever reads gets no time, or the right one; and an answer. */
+static void check_left(void)
+{
+	for (size_t i = 0; i < 3; i++) {
+		struct paraclock_sample sample;
+		struct paraclock *clk;
+		int ret;
+		s128 off;
+
+		if (below[i].paused)
+			continue;
+		below[i].fake.counter_step = 1 << 12;
+		below[i].fake.counter = counter_at(i);
+		clk = fake_open(&below[i].fake, kinds[i].backend);
+		ret = paraclock_read(clk, &sample);
+		paraclock_close(clk);
+		if (ret == -EAGAIN)
+			continue;
+		assert_int_equal(ret, 0);
+		if (!sample.valid)
+			continue;
+		off = NS(sample.host_ns) -
+		      truth(&above, &below[i], sample.host_tsc);
+		assert_true(off < NS(410) && off > -NS(60));
+	}
+}
+
+/* Another process, that knows what the first one was told. */
+static void take_over(void)
+{
+	above.fake.process_id++;
+	for (size_t i = 0; i < 3; i++) {
+		struct paraclock_outlet *outlet = &outlets[i];
+
+		outlet->state = PARACLOCK_OUTLET_NEW;
+		outlet->disruption += 2;
+		memset(outlet->opaque, 0, sizeof(outlet->opaque));
+		memset(&below[i].writer, 0, sizeof(below[i].writer));
+		below[i].paused = 0;
+		assert_int_equal(paraclock_page_writer_take(&below[i].writer,
+							    &above.fake.env),
+				 0);
+	}
+	relay = relay_of(&above, outlets, 3);
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	for (size_t i = 0; i < 3; i++)
+		below[i].seen = 0;
+	all_right();
+}
+
+static int nothing(struct paraclock_relay *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+/* What is done before it dies in the second call, and how L1 is then. */
+static struct death_case {
+	const char *name;
+	int (*before)(struct paraclock_relay *relay);
+	int (*call)(struct paraclock_relay *relay);
+	bool moves;   /* in between */
+	bool updates; /* a small one, above */
+} death_cases[] = {
+	{ "who dies in a freeze leaves what is right, or nothing", nothing,
+	  paraclock_relay_freeze, false, false },
+	{ "who dies in a resume leaves what is right, or nothing",
+	  paraclock_relay_freeze, paraclock_relay_resume, true, false },
+	{ "who dies in an update leaves what is right, or nothing", nothing,
+	  paraclock_relay_update, false, true },
+};
+
+static bool dies(const struct death_case *c, unsigned int after)
+{
+	volatile bool died = true;
+
+	start();
+	for (size_t i = 0; i < 3; i++)
+		outlets[i].pause = outlets[i].pause ? pause_or_death : NULL;
+	above.fake.env.counter = counter_or_death;
+	assert_int_equal(c->before(&relay), 0);
+	if (c->moves)
+		move_above();
+	if (c->updates) {
+		above.fake.counter += 1000000;
+		add_ns(&above.line, 40);
+		above_write(&above);
+	}
+	if (!setjmp(death)) {
+		steps = after;
+		assert_int_equal(c->call(&relay), 0);
+		died = false;
+	}
+	steps = 0;
+	check_left();
+	if (died)
+		take_over();
+	/* What it had in hand is lost, with the process. */
+	paraclock_close(above.clk);
+	return died;
+}
+
+static void dies_at_any_step(void **state)
+{
+	unsigned int after = 1;
+
+	while (dies(*state, after))
+		after++;
+	/* It did die, in the middle of each page. */
+	assert_true(after > 6);
+}
+
+int main(void)
+{
+	static struct CMUnitTest tests[20];
+	size_t n = 0;
+
+	ROW("a clock above that is not stable freezes what is below",
+	    an_unstable_clock_freezes);
+	ROW("a page that is another's keeps no other from going on",
+	    a_page_that_is_anothers);
+	ROW("a guest that cannot be paused is tried again",
+	    a_guest_that_cannot_be_paused);
+	ROW("a guest that cannot be let go is written again",
+	    a_guest_that_cannot_be_let_go);
+	ROW("an outlet with a coupling that is none is frozen",
+	    a_coupling_that_is_none);
+	ROW("a disruption while one is relayed", disrupted_meanwhile);
+	ROW("a clock that is disrupted all the time", disrupted_all_the_time);
+	ROWS(death_cases, dies_at_any_step);
+	return _cmocka_run_group_tests("faults", tests, n, NULL, NULL);
+}

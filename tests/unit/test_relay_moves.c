@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The four ways in which a guest of a guest can be moved, with every page above
+ * on every page below and random hosts. L2's clock is L0's, less where L2
+ * began; it goes on through the move, as long as that took.
+ */
+
+#include "relays.h"
+
+#define ROUNDS 150
+
+/* What L0's clock says is counted by a counter of its own, 1 GHz, that no move
+ * touches; L1 and L2 see theirs only. */
+#define TRUE_HZ 1000000000U
+
+/* A machine that gives L2 its time, and its relay. */
+struct host {
+	struct above above;
+	struct paraclock_relay relay;
+	struct paraclock_outlet outlet;
+};
+
+struct pair {
+	struct writer_kind *up, *down;
+};
+
+static struct host here, there;
+static struct below guest;
+
+static uint64_t random_hz(void)
+{
+	return 900000000U + random_word() % 4000000000U;
+}
+
+static uint64_t random_tsc(void)
+{
+	return (1ULL << 40) + (random_word() >> 15);
+}
+
+/* Half to twice L1's rate, as hardware scales it; or not scaled. */
+static void random_coupling(struct paraclock_outlet *outlet)
+{
+	uint64_t mult = (1ULL << 47) + random_word() % (3ULL << 47);
+
+	if (random_word() % 3 == 0)
+		mult = 1ULL << 48;
+	couple(outlet, mult, 48, random_word() >> 16);
+}
+
+static void host_start(struct host *host, const struct pair *pair)
+{
+	memset(host, 0, sizeof(*host));
+	above_start(&host->above, pair->up, random_hz(), random_tsc(),
+		    1000000 + random_word() % 1000000);
+	host->relay = relay_of(&host->above, &host->outlet, 1);
+}
+
+static uint64_t counter_of(const struct host *host)
+{
+	return counter_below(&host->outlet, host->above.fake.counter);
+}
+
+/* L2 runs here, and has for a while. */
+static void set_up(struct pair *pair)
+{
+	host_start(&here, pair);
+	below_init(&guest, &here.outlet, pair->down, &here.above.fake.env);
+	random_coupling(&here.outlet);
+	here.outlet.flags = PARACLOCK_OUTLET_MONOTONIC;
+	here.outlet.disruption = 100;
+	if (pair->up->write != paraclock_vmclock_write)
+		assert_int_equal(paraclock_relay_align(&here.relay,
+						       &here.outlet,
+						       here.above.fake.counter,
+						       random_word() % 1000, 0),
+				 0);
+	assert_int_equal(paraclock_relay_update(&here.relay), 0);
+	here.above.fake.counter += random_word() % (100 * random_hz());
+	assert_int_equal(paraclock_relay_update(&here.relay), 0);
+	assert_running(&guest);
+	assert_right(&here.above, &guest, counter_of(&here));
+}
+
+static void take_away(struct host *host)
+{
+	host->outlet.flags |= PARACLOCK_OUTLET_HELD;
+	assert_int_equal(paraclock_relay_update(&host->relay), 0);
+	assert_frozen(&guest, counter_of(host));
+}
+
+/* --- L2 moves, its L1 does not -------------------------------------------- */
+
+/* Saved, and restored a while later, with another counter. */
+static void back_to_an_unmoved_l1(void **state)
+{
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		set_up(*state);
+		take_away(&here);
+		here.above.fake.counter += random_word() >> 24;
+		random_coupling(&here.outlet);
+		here.outlet.flags = PARACLOCK_OUTLET_MONOTONIC;
+		assert_int_equal(paraclock_relay_update(&here.relay), 0);
+		assert_running(&guest);
+		for (unsigned int k = 0; k < 3; k++) {
+			assert_right(&here.above, &guest, counter_of(&here));
+			here.above.fake.counter += random_word() >> 28;
+		}
+		assert_int_equal(here.outlet.disruption, 101);
+		assert_int_equal(here.relay.disruptions, 0);
+		above_end(&here.above);
+	}
+}
+
+/* --- L2 moves to another L1 ----------------------------------------------- */
+
+/* What the outlet says at a counter value of its own, by its timeline. */
+static u128 outlet_time(const struct paraclock_outlet *outlet, uint64_t counter)
+{
+	const struct paraclock_timeline *tl = &outlet->timeline;
+
+	return time_of(tl) +
+	       ((u128)(counter - tl->base_tsc) * tl->period_frac >>
+		tl->period_shift);
+}
+
+/*
+ * With its memory, the page included, and with what its VMM carries along: its
+ * clock and the time that this took, its marker, what was seen.
+ */
+static void bring(struct host *host, const struct paraclock_outlet *from,
+		  const struct pair *pair, uint64_t took_ns)
+{
+	u128 time = ((u128)from->seen_sec << 64 | from->seen_frac) +
+		    (((u128)took_ns << 64) / NSEC_PER_SEC + 1);
+
+	host->outlet = (struct paraclock_outlet){
+		.size = sizeof(host->outlet),
+		.page = from->page,
+		.writer = from->writer,
+		.write = from->write,
+		.freeze = from->freeze,
+		.pause = from->pause,
+		.arg = from->arg,
+		.flags = PARACLOCK_OUTLET_MONOTONIC,
+		.disruption = from->disruption + 1,
+		.seen_sec = from->seen_sec,
+		.seen_frac = from->seen_frac,
+	};
+	memset(&guest.writer, 0, sizeof(guest.writer));
+	guest.outlet = &host->outlet;
+	guest.paused = 0;
+	assert_int_equal(paraclock_page_writer_take(&guest.writer,
+						    &host->above.fake.env),
+			 0);
+	random_coupling(&host->outlet);
+	if (pair->up->write != paraclock_vmclock_write)
+		assert_int_equal(paraclock_relay_align(&host->relay,
+						       &host->outlet,
+						       host->above.fake.counter,
+						       (uint64_t)(time >> 64),
+						       (uint64_t)time),
+				 0);
+}
+
+static void to_another_l1(void **state)
+{
+	struct pair *pair = *state;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		uint64_t took_ns = random_word() >> 28;
+		int64_t seen;
+
+		set_up(pair);
+		take_away(&here);
+		seen = guest.seen;
+		host_start(&there, pair);
+		/* Time of the day is the same on all hosts. */
+		if (pair->up->write == paraclock_vmclock_write) {
+			there.above.line.base_sec = here.outlet.seen_sec + 1;
+			there.above.line.disruption = 2;
+			above_write(&there.above);
+		}
+		bring(&there, &here.outlet, pair, took_ns);
+		assert_int_equal(paraclock_relay_update(&there.relay), 0);
+		assert_running(&guest);
+		assert_right(&there.above, &guest, counter_of(&there));
+		if (pair->up->write != paraclock_vmclock_write) {
+			/* It took as long as it took, and what was read
+			 * before it was read a little before. */
+			assert_in_range(guest.seen - seen,
+					(int64_t)took_ns - 500,
+					(int64_t)took_ns + 5000);
+		}
+		there.above.fake.counter += random_word() >> 28;
+		assert_right(&there.above, &guest, counter_of(&there));
+		assert_int_equal(there.outlet.disruption, 101);
+		above_end(&here.above);
+		above_end(&there.above);
+	}
+}
+
+/* --- L2 moves to a physical host ------------------------------------------ */
+
+/*
+ * There is no page above: the host's own timekeeper says what time it is, and
+ * the host is L1 in what comes below.
+ */
+static void to_a_physical_host(void **state)
+{
+	static struct paraclock_timekeeper tk;
+	struct pair *pair = *state;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		struct paraclock_timeline line;
+		struct paraclock_sample sample;
+		struct paraclock *clk;
+		uint64_t counter;
+		u128 want;
+
+		set_up(pair);
+		take_away(&here);
+		host_start(&there, pair);
+		line = there.above.line;
+		line.base_sec = here.outlet.seen_sec + 10;
+		line.t_end = UINT64_MAX >> 1;
+		memset(&tk, 0, sizeof(tk));
+		assert_int_equal(paraclock_timekeeper_take(
+					 &tk, &there.above.fake.env, NULL),
+				 0);
+		assert_int_equal(paraclock_timekeeper_set(
+					 &tk, &there.above.fake.env, &line, 0),
+				 0);
+		assert_int_equal(paraclock_timekeeper_open(
+					 &clk, &tk, &there.above.fake.env),
+				 0);
+		there.above.fake.counter += 1000000;
+		there.relay.clk = clk;
+		there.relay.timekeeper = &tk;
+		bring(&there, &here.outlet, pair, 7000000000);
+		assert_int_equal(paraclock_relay_update(&there.relay), 0);
+		assert_running(&guest);
+		there.above.fake.counter += random_word() >> 30;
+		counter = counter_of(&there);
+		assert_int_equal(below_sample(&guest, counter, &sample), 0);
+		assert_int_equal(sample.valid, 1);
+		assert_true(sample.host_ns >= guest.seen);
+		/* By the host's timeline; a tick of L1's is 1.2 ns at most. */
+		want = time_of(&line) +
+		       ((counter_above(&there.outlet, counter) -
+			 ((u128)line.base_tsc << TICK_BITS)) *
+				line.period_frac >>
+			(line.period_shift + TICK_BITS));
+		want += (u128)(uint64_t)there.outlet.offset_sec << 64 |
+			there.outlet.offset_frac;
+		want = (u128)(uint64_t)(want >> 64) * NSEC_PER_SEC +
+		       mul_high((uint64_t)want, NSEC_PER_SEC);
+		assert_in_range(sample.host_ns,
+				(int64_t)want - pair->down->below - 40,
+				(int64_t)want + pair->down->lifted + 2);
+		/* And by what it was to say there when it was let go. */
+		assert_true(outlet_time(&there.outlet, counter) >> 64 ==
+				    (uint64_t)sample.host_ns / NSEC_PER_SEC ||
+			    sample.host_ns % NSEC_PER_SEC > 999999000 ||
+			    sample.host_ns % NSEC_PER_SEC < 1000);
+		paraclock_close(clk);
+		above_end(&here.above);
+		above_end(&there.above);
+	}
+}
+
+/* --- L1 moves with its L2 inside ------------------------------------------ */
+
+enum how {
+	ANNOUNCED,
+	BY_PAGE
+};
+
+/* L1's counter has another rate, and another value; its clock goes on. */
+static void move_l1(struct host *host, uint64_t took_ns)
+{
+	struct above *above = &host->above;
+	struct paraclock_timeline *line = &above->line;
+
+	assert_int_equal(paraclock_timeline_rebase(line, above->fake.counter),
+			 0);
+	add_ns(line, (int64_t)took_ns);
+	above->fake.counter = random_tsc();
+	line->base_tsc = above->fake.counter;
+	assert_int_equal(paraclock_timeline_set_hz(line, random_hz(), 0), 0);
+	line->disruption++;
+	/* Another machine: the page's writer there knows nothing. */
+	memset(&above->writer, 0, sizeof(above->writer));
+	assert_int_equal(paraclock_page_writer_take(&above->writer,
+						    &above->fake.env),
+			 0);
+	if (above->kind->write != paraclock_pvclock_write)
+		memset(page_of(&above->fake, above->kind), 0, 4096);
+	above_write(above);
+}
+
+static void move_with_l2(struct pair *pair, enum how how)
+{
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		set_up(pair);
+		if (how == ANNOUNCED) {
+			assert_int_equal(paraclock_relay_freeze(&here.relay),
+					 0);
+			assert_frozen(&guest, counter_of(&here));
+		} else {
+			/* What its readers made of the old page meanwhile is
+			 * no promise that can be kept. */
+			here.outlet.flags = 0;
+		}
+		move_l1(&here, random_word() >> 28);
+		here.above.fake.counter += 1000;
+		if (how == ANNOUNCED) {
+			assert_frozen(&guest, counter_of(&here));
+			assert_int_equal(paraclock_relay_resume(&here.relay),
+					 0);
+		} else {
+			assert_int_equal(paraclock_relay_update(&here.relay),
+					 0);
+			guest.seen = 0;
+		}
+		assert_running(&guest);
+		for (unsigned int k = 0; k < 3; k++) {
+			assert_right(&here.above, &guest, counter_of(&here));
+			here.above.fake.counter += random_word() >> 28;
+		}
+		/* A move of L1 is one of L2. */
+		assert_int_equal(here.relay.disruptions, 1);
+		assert_int_equal(here.outlet.disruption, 101);
+		if (pair->down->write == paraclock_vmclock_write)
+			assert_int_equal(get64(guest.fake.vmclock, 16), 101);
+		above_end(&here.above);
+	}
+}
+
+static void l1_with_its_l2_announced(void **state)
+{
+	move_with_l2(*state, ANNOUNCED);
+}
+
+static void l1_with_its_l2_by_the_page(void **state)
+{
+	move_with_l2(*state, BY_PAGE);
+}
+
+static struct {
+	const char *name;
+	void (*fn)(void **state);
+} moves[] = {
+	{ "back to an unmoved L1", back_to_an_unmoved_l1 },
+	{ "to another L1", to_another_l1 },
+	{ "to a physical host", to_a_physical_host },
+	{ "L1 moves with its L2 inside, announced", l1_with_its_l2_announced },
+	{ "L1 moves with its L2 inside, seen on the page",
+	  l1_with_its_l2_by_the_page },
+};
+
+int main(void)
+{
+	static struct CMUnitTest tests[64];
+	static struct pair pairs[9];
+	static char names[64][100];
+	size_t n = 0;
+
+	for (size_t i = 0; i < 9 * ARRAY_LEN(moves); i++) {
+		struct pair *pair = &pairs[i % 9];
+
+		pair->up = &kinds[i % 3];
+		pair->down = &kinds[i % 9 / 3];
+		/* A page of the time of the day cannot be told on the others. */
+		if (pair->up == &kinds[2] && pair->down != &kinds[2])
+			continue;
+		(void)snprintf(names[n], sizeof(names[n]), "%s: %s on %s",
+			       moves[i / 9].name, pair->up->name,
+			       pair->down->name);
+		tests[n] = (struct CMUnitTest){
+			.name = names[n],
+			.test_func = moves[i / 9].fn,
+			.initial_state = pair,
+		};
+		n++;
+	}
+	return _cmocka_run_group_tests("moves", tests, n, NULL, NULL);
+}

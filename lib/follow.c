@@ -41,13 +41,18 @@ _Static_assert(sizeof(struct kept) <=
 
 /* One call. */
 struct call {
+	struct kept *kept;
 	struct paraclock_timekeeper *timekeeper;
 	const struct paraclock_env *env;
-	struct paraclock_follow follow; /* with its defaults in place */
-	struct kept *kept;
 	struct paraclock_sample sample;
+	struct paraclock_follow follow; /* with its defaults in place */
 	struct paraclock_timekeeper_info info;
 };
+
+static uint64_t size_of(int64_t ns)
+{
+	return (uint64_t)(ns < 0 ? -ns : ns);
+}
 
 static uint64_t or_default(uint64_t value, uint64_t other)
 {
@@ -77,15 +82,13 @@ static int complete(struct paraclock_follow *full)
 /* --- the clock's rate -----------------------------------------------------
  */
 
-/* 0: none that fits. */
-static uint64_t rate_of(uint64_t ticks, uint64_t ns)
+/* Rounded down; UINT64_MAX: it does not fit. */
+static uint64_t quotient(u128 value, uint64_t divisor)
 {
-	u128 scaled = (u128)ticks * NSEC_PER_SEC << HZ_BITS;
+	uint64_t high = (uint64_t)(value >> 64);
 
-	return (uint64_t)(scaled >> 64) < ns
-		       ? divide_128((uint64_t)(scaled >> 64), (uint64_t)scaled,
-				    ns)
-		       : 0;
+	return high < divisor ? divide_128(high, (uint64_t)value, divisor)
+			      : UINT64_MAX;
 }
 
 static bool agree(uint64_t a, uint64_t b)
@@ -104,9 +107,12 @@ static void measure(struct kept *kept, const struct paraclock_sample *sample,
 	if (kept->primed && !back) {
 		if (ns < interval_ns)
 			return;
-		hz = rate_of(sample->host_tsc - kept->tsc, ns);
+		hz = quotient(
+			(u128)(sample->host_tsc - kept->tsc) * NSEC_PER_SEC
+				<< HZ_BITS,
+			ns);
 		/* One that does not agree spans a jump, or is the first. */
-		if (hz && agree(hz, kept->last_hz))
+		if (hz < UINT64_MAX && agree(hz, kept->last_hz))
 			kept->hz = hz;
 	}
 	kept->last_hz = hz;
@@ -124,42 +130,31 @@ static u128 base_of(const struct paraclock_timeline *tl)
 	return (u128)tl->base_sec << 64 | tl->base_frac;
 }
 
-/* In 0 to 2^63 ns both, so that it fits. */
+/* The difference of two times of up to TIMELINE_SEC_MAX, so that it fits. */
 static int64_t to_ns(s128 time)
 {
-	u128 size = time < 0 ? -(u128)time : (u128)time;
-	int64_t ns = (int64_t)((uint64_t)(size >> 64) * NSEC_PER_SEC +
-			       mul_high((uint64_t)size, NSEC_PER_SEC));
-
-	return time < 0 ? -ns : ns;
+	return (int64_t)((time * NSEC_PER_SEC + ((s128)1 << 63)) >> 64);
 }
 
 /* Over the lease or slower: it ends where the offset does at the earliest. */
 static int64_t slew_for(const struct paraclock_follow *follow, int64_t ns)
 {
-	u128 scaled = (u128)(uint64_t)(ns < 0 ? -ns : ns) * PPB;
-	uint64_t high = (uint64_t)(scaled >> 64);
-	uint64_t ppb = follow->max_slew_ppb;
+	uint64_t ppb = quotient((u128)size_of(ns) * PPB, follow->lease_ns);
 
-	if (high < follow->lease_ns)
-		ppb = divide_128(high, (uint64_t)scaled, follow->lease_ns);
 	if (ppb > follow->max_slew_ppb)
 		ppb = follow->max_slew_ppb;
 	return ns < 0 ? -(int64_t)ppb : (int64_t)ppb;
 }
 
-/* value * ppb / 10^9, rounded down; value * ppb / 10^9 < 2^64. */
+/* value * ppb / 10^9, rounded down; ppb is at most 10^8. */
 static uint64_t parts(uint64_t value, uint64_t ppb)
 {
-	u128 product = (u128)value * ppb;
-
-	return divide_128((uint64_t)(product >> 64), (uint64_t)product, PPB);
+	return quotient((u128)value * ppb, PPB);
 }
 
 static int speed_up(struct paraclock_timeline *tl, int64_t ppb)
 {
-	uint64_t more =
-		parts(tl->period_frac, (uint64_t)(ppb < 0 ? -ppb : ppb));
+	uint64_t more = parts(tl->period_frac, size_of(ppb));
 
 	if (ppb < 0) {
 		tl->period_frac -= more;
@@ -179,17 +174,15 @@ static int speed_up(struct paraclock_timeline *tl, int64_t ppb)
 static int aim(struct paraclock_timeline *tl, u128 shown, void *arg)
 {
 	struct paraclock_follow *follow = arg;
-	uint64_t away;
 
 	follow->offset_ns = to_ns((s128)(base_of(tl) - shown));
 	follow->slew_ppb = slew_for(follow, follow->offset_ns);
 	tl->base_sec = (uint64_t)(shown >> 64);
 	tl->base_frac = (uint64_t)shown;
-	/* 1: for what the offset is rounded down by. */
-	away = (uint64_t)(follow->offset_ns < 0 ? -follow->offset_ns
-						: follow->offset_ns) +
-	       1;
-	if (__builtin_add_overflow(tl->maxerror_ns, away, &tl->maxerror_ns))
+	/* 1: for what the offset is rounded by. */
+	if (__builtin_add_overflow(tl->maxerror_ns,
+				   size_of(follow->offset_ns) + 1,
+				   &tl->maxerror_ns))
 		tl->flags &= ~PARACLOCK_TIMELINE_MAXERROR;
 	return speed_up(tl, follow->slew_ppb);
 }
@@ -279,9 +272,8 @@ static int restart(struct call *call, struct paraclock_timeline *tl)
 static bool is_step(const struct call *call, int64_t offset_ns)
 {
 	const struct paraclock_follow *follow = &call->follow;
-	uint64_t size = (uint64_t)(offset_ns < 0 ? -offset_ns : offset_ns);
 
-	if (!follow->step_ns || size < follow->step_ns)
+	if (!follow->step_ns || size_of(offset_ns) < follow->step_ns)
 		return false;
 	return offset_ns > 0 || !(follow->flags & PARACLOCK_FOLLOW_MONOTONIC);
 }
@@ -302,7 +294,8 @@ static int step(struct call *call, struct paraclock_timeline *tl)
 	return 0;
 }
 
-static int go_on(struct call *call)
+/* Apart: with *call in a register, and not on the stack, it is smaller. */
+static __attribute__((noinline)) int go_on(struct call *call)
 {
 	const struct paraclock_timekeeper_info *info = &call->info;
 	struct paraclock_timeline tl;

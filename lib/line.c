@@ -3,23 +3,32 @@
 
 #include "line.h"
 #include "fixed.h"
+#include "interpolate.h"
 
 /* Far beyond any line; keeps sums of ticks from wrapping. */
 #define LINE_TICKS_MAX (1ULL << 62)
 
-/* Ticks that surely take no more than this many ns; a little less than could
- * be, for a division of 64 bits is all there is in ring 0. */
+/* As many as there are, but for one and some parts in 2^62: a division by 64
+ * bits is all there is in ring 0, so the divisor is brought down to 63, rounded
+ * up. */
 uint64_t paraclock_ticks_within(uint64_t ns, uint64_t mult_hi, uint64_t mult_lo)
 {
-	u128 ticks;
+	u128 mult = (u128)mult_hi << 64 | mult_lo;
+	uint64_t ticks = LINE_TICKS_MAX;
+	unsigned int down = 0;
+	u128 value;
 
 	if (mult_hi >= UINT32_MAX)
 		return 0;
+	/* At most 33: value loses nothing. */
 	if (mult_hi)
-		return ns / (mult_hi + 1);
-	/* 2^64 / (mult_lo >> 20), rounded down: 2^20 ticks per ns. */
-	ticks = ((u128)ns * (UINT64_MAX / ((mult_lo >> 20) + 1))) >> 20;
-	return ticks < LINE_TICKS_MAX ? (uint64_t)ticks : LINE_TICKS_MAX;
+		down = 65 - (unsigned int)__builtin_clzll(mult_hi);
+	mult = (mult + (1ULL << down) - 1) >> down;
+	value = ((u128)ns << 64) >> down;
+	if ((uint64_t)(value >> 64) < (uint64_t)mult)
+		ticks = divide_128((uint64_t)(value >> 64), (uint64_t)value,
+				   (uint64_t)mult);
+	return ticks < LINE_TICKS_MAX ? ticks : LINE_TICKS_MAX;
 }
 
 void paraclock_line_limit(struct paraclock_line *line, uint64_t max_ns)

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "counter.h"
-#include "interpolate.h"
+#include "line.h"
 #include "timekeeper_writer.h"
 
 #define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
@@ -19,9 +19,6 @@
 
 /* How often a counter is read that may stand still. */
 #define JUDGE_TRIES 256
-
-/* Keeps sums of ticks from wrapping. */
-#define TICKS_MAX ((uint64_t)1 << 62)
 
 #define MIGRATIONS_MAX ((uint64_t)1 << 62)
 
@@ -46,30 +43,35 @@ void paraclock_tk_publish(struct tk *tk, const struct tk_slot *slot)
 			 __ATOMIC_RELEASE);
 }
 
+int paraclock_tk_end(struct tk_job *job, int ret)
+{
+	if (!ret)
+		paraclock_tk_publish(job->tk, &job->slot);
+	paraclock_page_leave((void *)&job->tk->writer);
+	return ret;
+}
+
+uint64_t paraclock_tk_counter(const struct tk *tk,
+			      const struct paraclock_env *env)
+{
+	return tk_counter(tk, env);
+}
+
 uint64_t paraclock_timekeeper_ticks(const struct paraclock_timeline *tl,
 				    uint64_t ns)
 {
+	/* 1: it is rounded down. */
 	u128 tick = paraclock_timeline_tick(tl) + 1;
-	uint64_t high = (uint64_t)(tick >> 64);
-	/* No more than 31: a tick takes less than a second. */
-	unsigned int down = high ? 65 - (unsigned int)__builtin_clzll(high) : 0;
-	u128 value = ((u128)ns << 64) >> down;
-	uint64_t divisor = (uint64_t)(tick >> down) + (down != 0);
-	uint64_t ticks = TICKS_MAX;
 
-	if ((uint64_t)(value >> 64) < divisor)
-		ticks = divide_128((uint64_t)(value >> 64), (uint64_t)value,
-				   divisor);
-	return ticks < TICKS_MAX ? ticks : TICKS_MAX;
+	return paraclock_ticks_within(ns, (uint64_t)(tick >> 64),
+				      (uint64_t)tick);
 }
 
-uint64_t paraclock_tk_after_readers(const struct tk_job *job,
-				    const struct paraclock_timeline *tl)
+uint64_t paraclock_tk_after_readers(const struct tk_job *job, uint64_t margin)
 {
-	uint64_t margin = paraclock_timekeeper_ticks(tl, TK_JUDGE_NS);
 	uint64_t start, now;
 
-	/* The publication is seen by everyone before the counter is read. */
+	/* What was changed is seen by everyone before the counter is read. */
 #if defined(__aarch64__)
 	/* A dmb orders loads and stores, but not the counter. */
 	__asm__ __volatile__("dsb ish" ::: "memory");
@@ -93,7 +95,7 @@ int paraclock_tk_begin(struct tk_job *job,
 	struct page_writer_state *owner;
 	int ret;
 
-	if (!timekeeper || (uintptr_t)timekeeper % sizeof(uint64_t))
+	if (!tk_is_aligned(timekeeper))
 		return -EINVAL;
 	ret = paraclock_page_env(&env);
 	if (ret)
@@ -108,12 +110,9 @@ int paraclock_tk_begin(struct tk_job *job,
 		paraclock_page_leave(owner);
 		return -EPERM;
 	}
-	job->how = env->counter ? COUNTER_ENV : (enum counter_how)owner->how;
 	job->slot = job->tk->slot[LOAD(job->tk->state) & 1];
-	/* One that a dead writer had closed: whoever read it has seen no more
-	 * than what was there before. */
-	if (job->slot.mode == TK_CLOSING)
-		job->slot.mode = TK_RUNNING;
+	/* Where a dead writer had cut it: whoever read it has seen no more than
+	 * what was there before. */
 	job->slot.t_end = job->slot.t_lease;
 	return 0;
 }
@@ -136,23 +135,26 @@ u128 paraclock_tk_seen_by(const struct tk_slot *slot, uint64_t counter)
 int paraclock_timekeeper_freeze(struct paraclock_timekeeper *timekeeper,
 				const struct paraclock_env *env)
 {
-	struct tk_slot frozen;
 	struct tk_job job;
+	struct tk_slot was;
 	int ret = paraclock_tk_begin(&job, timekeeper, env);
 
 	if (ret)
 		return ret;
-	if (job.slot.mode == TK_FROZEN)
-		return tk_end(&job, 0);
-	/* If this is as far as it gets: no more than all of the lease. */
-	frozen = job.slot;
-	frozen.mode = TK_FROZEN;
-	tk_set_seen(&frozen, paraclock_tk_seen_by(&job.slot, TK_NEVER));
-	paraclock_tk_publish(job.tk, &frozen);
-	frozen.t_frozen = paraclock_tk_after_readers(&job, &job.slot.tl[0]);
-	tk_set_seen(&frozen, paraclock_tk_seen_by(&job.slot, frozen.t_frozen));
-	paraclock_tk_publish(job.tk, &frozen);
-	return tk_end(&job, 0);
+	was = job.slot;
+	if (was.mode != TK_FROZEN) {
+		/* If this is as far as it gets: no more than all of the lease.
+		 */
+		tk_set_seen(&job.slot, paraclock_tk_seen_by(&was, TK_NEVER));
+		job.slot.mode = TK_FROZEN;
+		paraclock_tk_publish(job.tk, &job.slot);
+		job.slot.t_frozen = paraclock_tk_after_readers(
+			&job,
+			paraclock_timekeeper_ticks(&was.tl[0], TK_JUDGE_NS));
+		tk_set_seen(&job.slot,
+			    paraclock_tk_seen_by(&was, job.slot.t_frozen));
+	}
+	return paraclock_tk_end(&job, 0);
 }
 
 int paraclock_timekeeper_reconfigure(struct paraclock_timekeeper *timekeeper,
@@ -167,45 +169,39 @@ int paraclock_timekeeper_reconfigure(struct paraclock_timekeeper *timekeeper,
 		ret = paraclock_tk_begin(&job, timekeeper, env);
 	if (ret)
 		return ret;
-	if (job.slot.mode != TK_FROZEN || !tk_has_scale_of(&job.slot, &next))
-		return tk_end(&job, -EINVAL);
-	ret = paraclock_tk_install(&job.slot, 0, &next);
-	if (ret)
-		return tk_end(&job, ret == -ESTALE ? -EINVAL : ret);
-	job.slot.mode = TK_FROZEN;
-	job.slot.t_change = TK_NEVER;
-	memset(&job.slot.tl[1], 0, sizeof(job.slot.tl[1]));
-	job.slot.migrations++;
-	paraclock_tk_publish(job.tk, &job.slot);
-	return tk_end(&job, 0);
+	ret = -EINVAL;
+	if (job.slot.mode == TK_FROZEN && tk_has_scale_of(&job.slot, &next)) {
+		job.slot.tl[0] = next;
+		ret = paraclock_tk_install(&job.slot, 0);
+		if (ret == -ESTALE)
+			ret = -EINVAL;
+		job.slot.mode = TK_FROZEN;
+		job.slot.t_change = TK_NEVER;
+		job.slot.migrations++;
+	}
+	return paraclock_tk_end(&job, ret);
 }
 
-static int unfreeze(struct tk_job *job)
+static int unfreeze(struct tk_slot *slot, uint64_t now)
 {
-	struct tk_slot *slot = &job->slot;
-	uint64_t now = tk_counter_now(job);
 	unsigned int i = now >= slot->t_change;
-	struct paraclock_timeline tl = slot->tl[i];
-	uint64_t begins = now > tl.base_tsc ? now : tl.base_tsc;
+	struct paraclock_timeline *tl = &slot->tl[i];
+	uint64_t begins = now > tl->base_tsc ? now : tl->base_tsc;
 	int ret;
 
-	if (!tl.size) {
-		slot->mode = TK_EMPTY;
+	slot->mode = TK_EMPTY;
+	if (!slot->tl[0].size)
 		return 0;
-	}
 	if (now > slot->t_lease)
 		return -ESTALE;
 	ret = paraclock_tk_keep_promise(
-		&tl, begins, (u128)slot->seen_sec << 64 | slot->seen_frac);
-	if (ret)
-		return ret;
+		tl, begins, (u128)slot->seen_sec << 64 | slot->seen_frac);
 	/* It may have been lifted by some of a ns. */
-	slot->tl[i] = tl;
-	slot->line[i].base_sec = tl.base_sec;
-	slot->line[i].base_frac = tl.base_frac;
+	slot->line[i].base_sec = tl->base_sec;
+	slot->line[i].base_frac = tl->base_frac;
 	slot->mode = TK_RUNNING;
 	slot->t_frozen = 0;
-	return 0;
+	return ret;
 }
 
 int paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *timekeeper,
@@ -216,35 +212,20 @@ int paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *timekeeper,
 
 	if (ret)
 		return ret;
-	if (job.slot.mode == TK_FROZEN) {
-		ret = unfreeze(&job);
-		if (!ret)
-			paraclock_tk_publish(job.tk, &job.slot);
-	}
-	return tk_end(&job, ret);
+	if (job.slot.mode == TK_FROZEN)
+		ret = unfreeze(&job.slot, tk_counter_now(&job));
+	return paraclock_tk_end(&job, ret);
 }
 
 /* --- its owner ------------------------------------------------------------
  */
 
-static int check_options(const struct paraclock_timekeeper_options *opts)
-{
-	if (!opts)
-		return 0;
-	if (opts->size < sizeof(*opts) ||
-	    opts->flags & ~PARACLOCK_TIMEKEEPER_ORPHAN ||
-	    opts->migrations >= MIGRATIONS_MAX)
-		return -EINVAL;
-	return 0;
-}
-
-static void create(struct tk *tk,
-		   const struct paraclock_timekeeper_options *opts)
+static void create(struct tk *tk, uint64_t migrations)
 {
 	struct tk_slot empty = {
 		.mode = TK_EMPTY,
 		.t_change = TK_NEVER,
-		.migrations = opts && opts->migrations ? opts->migrations : 1,
+		.migrations = migrations ? migrations : 1,
 	};
 
 	paraclock_tk_publish(tk, &empty);
@@ -271,35 +252,40 @@ static int orphan(struct paraclock_timekeeper *timekeeper,
 	job.slot.t_end = 0;
 	job.slot.t_change = TK_NEVER;
 	job.slot.migrations++;
-	paraclock_tk_publish(job.tk, &job.slot);
-	return tk_end(&job, 0);
+	return paraclock_tk_end(&job, 0);
 }
 
 int paraclock_timekeeper_take(struct paraclock_timekeeper *timekeeper,
 			      const struct paraclock_env *env,
 			      const struct paraclock_timekeeper_options *opts)
 {
-	bool other = opts && opts->flags & PARACLOCK_TIMEKEEPER_ORPHAN;
+	const struct paraclock_timekeeper_options none = {
+		.size = sizeof(none),
+	};
 	struct tk *tk = (void *)timekeeper;
 	struct page_writer_state *owner;
 	uint64_t head;
 	int ret;
 
-	if (!tk || (uintptr_t)tk % sizeof(uint64_t) || check_options(opts))
+	opts = opts ? opts : &none;
+	if (!tk_is_aligned(tk) || opts->size < sizeof(*opts) ||
+	    opts->flags & ~PARACLOCK_TIMEKEEPER_ORPHAN ||
+	    opts->migrations >= MIGRATIONS_MAX)
 		return -EINVAL;
 	head = LOAD(tk->head);
 	if (head && head != TK_HEAD)
 		return -EPROTO;
 	owner = (void *)&tk->writer;
-	if (other)
+	if (opts->flags)
 		STORE(owner->owner, 0);
 	ret = paraclock_page_writer_take(&tk->writer, env);
 	if (ret)
 		return ret;
 	STORE(tk->how, owner->how);
+	/* Again: who had it until now may have made it. */
 	if (!LOAD(tk->head))
-		create(tk, opts);
-	else if (other)
+		create(tk, opts->migrations);
+	else if (opts->flags)
 		ret = orphan(timekeeper, env);
 	return ret;
 }
@@ -309,7 +295,7 @@ int paraclock_timekeeper_give(struct paraclock_timekeeper *timekeeper,
 {
 	struct tk *tk = (void *)timekeeper;
 
-	if (!tk || (uintptr_t)tk % sizeof(uint64_t))
+	if (!tk_is_aligned(tk))
 		return -EINVAL;
 	return paraclock_page_writer_give(&tk->writer, env);
 }

@@ -21,9 +21,8 @@
 /*
  * The word that readers compare before and after: the count of migrations
  * above, the sequence below. In one word, so that there is no order between
- * the two to get wrong. At 2 * 10^6 updates a second (two publications each)
- * the sequence comes round in 76 hours; a reader stopped for exactly that long
- * is not thought of.
+ * the two to get wrong. At 2 * 10^6 updates a second the sequence comes round
+ * in 153 hours; a reader stopped for exactly that long is not thought of.
  */
 #define TK_SEQ_BITS 40
 #define TK_SEQ_MASK (((uint64_t)1 << TK_SEQ_BITS) - 1)
@@ -34,8 +33,6 @@
 enum tk_mode {
 	TK_EMPTY,
 	TK_RUNNING,
-	/* A change is about to be published, and t_end is cut to before it. */
-	TK_CLOSING,
 	TK_FROZEN,
 };
 
@@ -54,16 +51,17 @@ struct tk_line {
 
 /*
  * One of the two copies. Readers use the one that the sequence's lowest bit
- * names, and a writer changes the other one only.
+ * names. A writer changes the other one, and of this one t_end only: below
+ * t_lease while a change is about to be published, to just before it.
  */
 struct __attribute__((may_alias)) tk_slot {
 	uint64_t mode;	     /* enum tk_mode */
 	uint64_t t_change;   /* line[1] from here on; TK_NEVER: no line[1] */
 	uint64_t t_end;	     /* the last counter value with a time */
+	uint64_t t_lease;    /* and when no change is under way */
 	uint64_t migrations; /* all of its bits */
 	struct tk_line line[2];
 	/* The rest is the writer's. */
-	uint64_t t_lease; /* t_end, but for TK_CLOSING */
 	uint64_t t_frozen;
 	/* Before tl[0] began, or it was frozen, nothing later was seen. */
 	uint64_t seen_sec, seen_frac;
@@ -87,7 +85,12 @@ _Static_assert(sizeof(struct paraclock_timeline) == 128,
 
 #define TK_SLOT_WORDS (sizeof(struct tk_slot) / sizeof(uint64_t))
 
-/* A reader's counter; the writer has looked up in CPUID how to read it. */
+static inline bool tk_is_aligned(const void *tk)
+{
+	return tk && (uintptr_t)tk % sizeof(uint64_t) == 0;
+}
+
+/* The writer has looked up in CPUID how to read this CPU's. */
 static inline uint64_t tk_counter(const struct tk *tk,
 				  const struct paraclock_env *env)
 {
@@ -108,6 +111,10 @@ static inline int tk_check(const struct tk *tk)
 		return 0;
 	return head ? -EPROTO : -EAGAIN;
 }
+
+/* timekeeper.c: the same, where it is not to be fast. */
+uint64_t paraclock_tk_counter(const struct tk *tk,
+			      const struct paraclock_env *env);
 
 /* timekeeper.c: ticks that take at most ns; fewer by no more than some parts in
  * 2^62, whatever a tick takes. */

@@ -11,7 +11,7 @@
 #define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 
 /* As often as a read tries. */
-#define TRIES (1U << 16)
+#define TRIES (1U << 12)
 
 static int copy_slot(const struct tk *tk, struct tk_slot *ret_slot,
 		     uint64_t *ret_state)
@@ -38,7 +38,7 @@ static uint8_t state_of(const struct tk_slot *slot, uint64_t now)
 {
 	if (slot->mode == TK_FROZEN)
 		return PARACLOCK_TIMEKEEPER_FROZEN;
-	if (slot->mode != TK_RUNNING && slot->mode != TK_CLOSING)
+	if (slot->mode != TK_RUNNING)
 		return PARACLOCK_TIMEKEEPER_EMPTY;
 	return now > slot->t_end ? PARACLOCK_TIMEKEEPER_EXPIRED
 				 : PARACLOCK_TIMEKEEPER_RUNNING;
@@ -48,15 +48,14 @@ int paraclock_timekeeper_describe(const struct paraclock_timekeeper *timekeeper,
 				  const struct paraclock_env *env,
 				  struct paraclock_timekeeper_info *ret_info)
 {
+	struct paraclock_timekeeper_info *const info = ret_info;
 	const struct tk *tk = (const void *)timekeeper;
-	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
 	struct tk_slot slot;
 	uint64_t state;
 	bool changed;
 	int ret;
 
-	if (!timekeeper || (uintptr_t)timekeeper % sizeof(uint64_t) ||
-	    !ret_info || ret_info->size < sizeof(info) ||
+	if (!tk_is_aligned(timekeeper) || !info || info->size < sizeof(*info) ||
 	    (env && env->size < sizeof(*env)))
 		return -EINVAL;
 	ret = tk_check(tk);
@@ -64,22 +63,26 @@ int paraclock_timekeeper_describe(const struct paraclock_timekeeper *timekeeper,
 		ret = copy_slot(tk, &slot, &state);
 	if (ret)
 		return ret;
-	info.now_tsc = tk_counter(tk, env);
-	info.migrations = slot.migrations;
-	info.updates = state & TK_SEQ_MASK;
-	info.t_end = slot.t_lease;
-	info.state = state_of(&slot, info.now_tsc);
+	*info = (struct paraclock_timekeeper_info){
+		.size = sizeof(*info),
+		.migrations = slot.migrations,
+		.updates = state & TK_SEQ_MASK,
+		.now_tsc = paraclock_tk_counter(tk, env),
+		.t_end = slot.t_lease,
+		.t_change = slot.t_change,
+	};
+	info->state = state_of(&slot, info->now_tsc);
 	if (slot.mode == TK_FROZEN) {
-		info.t_frozen = slot.t_frozen;
-		info.seen_sec = slot.seen_sec;
-		info.seen_frac = slot.seen_frac;
+		info->t_frozen = slot.t_frozen;
+		info->seen_sec = slot.seen_sec;
+		info->seen_frac = slot.seen_frac;
 	}
-	changed = info.now_tsc >= slot.t_change;
-	info.t_change = changed ? TK_NEVER : slot.t_change;
-	info.timeline = slot.tl[changed];
-	if (!changed && slot.t_change != TK_NEVER)
-		info.next = slot.tl[1];
-	*ret_info = info;
+	changed = info->now_tsc >= slot.t_change;
+	info->timeline = slot.tl[changed];
+	if (changed)
+		info->t_change = TK_NEVER;
+	else if (slot.t_change != TK_NEVER)
+		info->next = slot.tl[1];
 	return 0;
 }
 
@@ -131,24 +134,21 @@ static int source_get_time_at(void *state, uint64_t counter,
 				       ret_sample);
 }
 
-static int get_migrations(const struct source *source, uint64_t *ret_count)
+static int describe(const struct source *source,
+		    struct paraclock_timekeeper_info *ret_info)
 {
-	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
-	int ret = paraclock_timekeeper_describe((const void *)source->tk,
-						source->env, &info);
-
-	if (!ret)
-		*ret_count = info.migrations;
-	return ret;
+	ret_info->size = sizeof(*ret_info);
+	return paraclock_timekeeper_describe((const void *)source->tk,
+					     source->env, ret_info);
 }
 
 static int source_get_marker(void *state, struct paraclock_marker *ret_marker)
 {
-	struct paraclock_marker marker = { 0 };
-	int ret = get_migrations(state, &marker.disruption);
+	struct paraclock_timekeeper_info info;
+	int ret = describe(state, &info);
 
 	if (!ret)
-		*ret_marker = marker;
+		*ret_marker = (struct paraclock_marker){ info.migrations, 0 };
 	return ret;
 }
 
@@ -159,33 +159,27 @@ static int source_get_marker(void *state, struct paraclock_marker *ret_marker)
  */
 static int source_settle(void *state, int noticed)
 {
+	struct paraclock_timekeeper_info info;
 	struct source *source = state;
-	uint64_t count;
+	uint64_t before = source->settled;
 
 	(void)noticed;
-	if (get_migrations(source, &count))
+	if (describe(source, &info))
 		return -EAGAIN;
-	if (!source->settled)
-		source->settled = count;
-	if (count == source->settled)
-		return -EAGAIN;
-	source->settled = count;
-	return 0;
+	source->settled = info.migrations;
+	return before && before != info.migrations ? 0 : -EAGAIN;
 }
 
 static void source_explain(void *state, int error,
 			   const struct paraclock_sample *sample, char *buf,
 			   size_t size)
 {
-	struct source *source = state;
-	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
+	struct paraclock_timekeeper_info info;
 
 	(void)sample;
 	if (error != -EAGAIN)
 		return;
-	if (paraclock_timekeeper_describe((const void *)source->tk, source->env,
-					  &info) ||
-	    info.state == PARACLOCK_TIMEKEEPER_EMPTY)
+	if (describe(state, &info) || info.state == PARACLOCK_TIMEKEEPER_EMPTY)
 		TEXT(buf, size, "the timekeeper's writer has not set it yet");
 	else if (info.state == PARACLOCK_TIMEKEEPER_FROZEN)
 		TEXT(buf, size,
@@ -224,7 +218,7 @@ int paraclock_timekeeper_open(struct paraclock **ret_clk,
 		.device = (const void *)timekeeper,
 	};
 
-	if (!timekeeper || (uintptr_t)timekeeper % sizeof(uint64_t))
+	if (!tk_is_aligned(timekeeper))
 		return -EINVAL;
 	return paraclock_open_backend(ret_clk, &backend, &opts);
 }

@@ -13,10 +13,10 @@
 /*
  * A reader tries again while its writer is at it, which takes less than a
  * microsecond: for about 100 us, in case that it was preempted. Ticks, and a
- * cap for a counter that stands still.
+ * cap for a counter that is slow or stands still.
  */
 #define TRY_TICKS (1U << 18)
-#define TRIES	  (1U << 16)
+#define TRIES	  (1U << 12)
 
 #define SHIFT_MAX 63
 
@@ -66,10 +66,10 @@ INLINE int look(const struct tk *tk, const struct paraclock_env *env,
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (UNLIKELY(LOAD(tk->state) != state))
 		return AGAIN;
-	if (UNLIKELY(view->mode != TK_RUNNING && view->mode != TK_CLOSING))
+	if (UNLIKELY(view->mode != TK_RUNNING))
 		return -EAGAIN;
 	if (UNLIKELY(view->tsc > view->t_end))
-		return view->mode == TK_CLOSING ? AGAIN : -EAGAIN;
+		return view->tsc > LOAD(slot->t_lease) ? -EAGAIN : AGAIN;
 	return UNLIKELY(view->line.shift > SHIFT_MAX) ? -EPROTO : 0;
 }
 
@@ -89,13 +89,14 @@ INLINE int time_after(const struct tk_line *line, uint64_t ticks,
 }
 
 /* error_ns + ceil(ticks * rate * 10^9 / 2^(64 + shift)), and at most 2 more. */
-static uint64_t error_after(const struct tk_line *line, uint64_t ticks)
+static uint64_t error_after(const struct tk_line *line, uint64_t ticks,
+			    uint64_t error_ns)
 {
 	u128 grown = (u128)ticks * line->error_rate_frac >> line->shift;
 	u128 sum = (u128)(uint64_t)(grown >> 64) * NSEC_PER_SEC +
 		   mul_high((uint64_t)grown, NSEC_PER_SEC) + 2;
 
-	sum += line->error_ns;
+	sum += error_ns;
 	return sum < PARACLOCK_ERROR_UNKNOWN ? (uint64_t)sum
 					     : PARACLOCK_ERROR_UNKNOWN;
 }
@@ -107,35 +108,17 @@ INLINE bool is_counter_ours(const struct paraclock_env *env, uint8_t counter)
 	return counter == ours || ours == PARACLOCK_COUNTER_ANY;
 }
 
-/* Not fit for correlation; host_ns is the reference time where the formula
- * says nothing. */
-static __attribute__((noinline)) int
-answer_not_valid(const struct view *view, bool ours,
-		 struct paraclock_sample *ret_sample)
+/* Not fit for correlation: why, as qualifiers. */
+static __attribute__((noinline)) uint64_t why_not(const struct tk_line *line,
+						  bool ours)
 {
-	const struct tk_line *line = &view->line;
-	bool before = view->tsc < line->base_tsc;
-	struct paraclock_sample sample = {
-		.host_tsc = view->tsc,
-		.pair_error_ns = PARACLOCK_ERROR_UNKNOWN,
-		.clock_error_ns = PARACLOCK_ERROR_UNKNOWN,
-		.disruption = view->migrations,
-	};
-	int ret = time_after(line,
-			     ours && !before ? view->tsc - line->base_tsc : 0,
-			     &sample.host_ns);
+	uint64_t reason = line->qualifiers >> 8 & 0xff;
 
-	if (ret)
-		return ret;
-	memcpy(&sample.valid, &line->qualifiers, sizeof(line->qualifiers));
-	memcpy(&sample.flags, &line->flags, sizeof(line->flags));
-	sample.valid = 0;
 	if (!ours)
-		sample.reason = PARACLOCK_REASON_COUNTER;
-	else if (sample.reason == PARACLOCK_REASON_OK)
-		sample.reason = PARACLOCK_REASON_WINDOW;
-	*ret_sample = sample;
-	return 0;
+		reason = PARACLOCK_REASON_COUNTER;
+	else if (reason == PARACLOCK_REASON_OK)
+		reason = PARACLOCK_REASON_WINDOW;
+	return (line->qualifiers & ~(uint64_t)0xffff) | reason << 8;
 }
 
 /* Straight into the caller's sample, the qualifiers as one word: a copy of it
@@ -144,29 +127,31 @@ INLINE int answer(const struct view *view, const struct paraclock_env *env,
 		  struct paraclock_sample *ret_sample)
 {
 	const struct tk_line *line = &view->line;
+	uint64_t qualifiers = line->qualifiers;
 	uint64_t ticks = view->tsc - line->base_tsc;
-	bool ours = is_counter_ours(env, (uint8_t)(line->qualifiers >> 24));
-	uint64_t error_ns = line->error_ns;
+	uint64_t pair_error_ns = 0, error_ns = line->error_ns;
+	bool ours = is_counter_ours(env, (uint8_t)(qualifiers >> 24));
+	bool before = view->tsc < line->base_tsc;
 	int64_t ns;
 
 	/* valid is the first byte of the word, reason the second. */
-	if (UNLIKELY(!ours || view->tsc < line->base_tsc ||
-		     (uint16_t)line->qualifiers != 1)) {
-		/* A copy: else all of the view would be kept in memory. */
-		const struct view other = *view;
-
-		return answer_not_valid(&other, ours, ret_sample);
+	if (UNLIKELY(!ours || before || (uint16_t)qualifiers != 1)) {
+		qualifiers = why_not(line, ours);
+		pair_error_ns = error_ns = PARACLOCK_ERROR_UNKNOWN;
+		/* The reference time, where the formula says nothing. */
+		if (!ours || before)
+			ticks = 0;
 	}
 	if (UNLIKELY(time_after(line, ticks, &ns)))
 		return -ERANGE;
 	if (line->error_rate_frac)
-		error_ns = error_after(line, ticks);
+		error_ns = error_after(line, ticks, error_ns);
 	ret_sample->host_ns = ns;
 	ret_sample->host_tsc = view->tsc;
-	ret_sample->pair_error_ns = 0;
+	ret_sample->pair_error_ns = pair_error_ns;
 	ret_sample->clock_error_ns = error_ns;
 	ret_sample->disruption = view->migrations;
-	memcpy(&ret_sample->valid, &line->qualifiers, sizeof(line->qualifiers));
+	memcpy(&ret_sample->valid, &qualifiers, sizeof(qualifiers));
 	memcpy(&ret_sample->flags, &line->flags, sizeof(line->flags));
 	memset(&ret_sample->reserved[4], 0, 8);
 	return 0;
@@ -178,7 +163,7 @@ static __attribute__((noinline)) bool may_wait(const struct tk *tk,
 					       unsigned int tries,
 					       uint64_t *start)
 {
-	uint64_t now = tk_counter(tk, env);
+	uint64_t now = paraclock_tk_counter(tk, env);
 
 	if (!tries)
 		*start = now;
@@ -210,8 +195,7 @@ int paraclock_timekeeper_read(const struct paraclock_timekeeper *timekeeper,
 			      const struct paraclock_env *env,
 			      struct paraclock_sample *ret_sample)
 {
-	if (UNLIKELY(!timekeeper || !ret_sample ||
-		     (uintptr_t)timekeeper % sizeof(uint64_t) ||
+	if (UNLIKELY(!tk_is_aligned(timekeeper) || !ret_sample ||
 		     (env && env->size < sizeof(*env))))
 		return -EINVAL;
 	return paraclock_timekeeper_at((const void *)timekeeper, env, NULL,

@@ -2,12 +2,12 @@
 /*
  * Setting a timekeeper.
  *
- * A change takes two publications. The first cuts t_end to before t_change, and
- * is judged when no reader of what was there before is left: from then on
- * nobody has a time past t_change, however long it takes until the second one
- * says what is to be seen there. Without it a writer that is preempted just
- * before it publishes would have readers follow the old timeline past t_change,
- * and then see the new one behind it.
+ * A change first cuts t_end, in the copy that is read, to before t_change. It
+ * is judged when no reader is left that has seen the t_end of before: from then
+ * on nobody has a time past t_change, however long it takes until the
+ * publication says what is to be seen there. Without that a writer that is
+ * preempted just before it publishes would have readers follow the old timeline
+ * past t_change, and then see the new one behind it.
  */
 
 #include <errno.h>
@@ -15,6 +15,11 @@
 
 #include "calendar.h"
 #include "timekeeper_writer.h"
+
+#define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
+
+/* Where it makes the code smaller: with its argument in a register. */
+#define APART static __attribute__((noinline))
 
 /* How far ahead a change is put that is to be as soon as possible: so that it
  * is published by then, if the writer is not preempted. */
@@ -29,6 +34,8 @@ struct change {
 	uint64_t t_change; /* 0: soon */
 	aim_fn *aim;	   /* NULL: tl says what is to be shown */
 	void *arg;
+	uint64_t lead;	/* ticks of LEAD_NS */
+	uint64_t judge; /* ticks of TK_JUDGE_NS */
 };
 
 /* --- a new timeline -------------------------------------------------------
@@ -49,7 +56,7 @@ static uint8_t leap_of(const struct paraclock_timeline *tl)
  * From there on the number of seconds, the offset or what leap says is another
  * one. To read a straight line across it would be to be wrong by a second.
  */
-static int cut_at_month_end(struct paraclock_timeline *tl)
+APART int cut_at_month_end(struct paraclock_timeline *tl)
 {
 	bool tai = tl->timescale == PARACLOCK_TIMESCALE_TAI;
 	bool known = tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET;
@@ -57,7 +64,8 @@ static int cut_at_month_end(struct paraclock_timeline *tl)
 	int64_t at;
 	uint64_t ticks;
 
-	if (tl->timescale == PARACLOCK_TIMESCALE_MONOTONIC || (tai && !known) ||
+	/* Which it is for TAI without an offset. */
+	if (tl->timescale == PARACLOCK_TIMESCALE_MONOTONIC ||
 	    (!known && leap_of(tl) == PARACLOCK_LEAP_UNKNOWN))
 		return 0;
 	at = tai ? tl->tai_offset_sec : 0;
@@ -111,11 +119,11 @@ int paraclock_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
 	return 0;
 }
 
-int paraclock_tk_install(struct tk_slot *slot, unsigned int i,
-			 const struct paraclock_timeline *tl)
+int paraclock_tk_install(struct tk_slot *slot, unsigned int i)
 {
 	const uint32_t bound =
 		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
+	struct paraclock_timeline *tl = &slot->tl[i];
 	struct tk_line *line = &slot->line[i];
 	struct paraclock_sample sample = {
 		.timescale = tl->timescale,
@@ -125,8 +133,7 @@ int paraclock_tk_install(struct tk_slot *slot, unsigned int i,
 	};
 	int ret;
 
-	slot->tl[i] = *tl;
-	ret = cut_at_month_end(&slot->tl[i]);
+	ret = cut_at_month_end(tl);
 	if (ret)
 		return ret;
 	sample.valid = (tl->flags & PARACLOCK_TIMELINE_STABLE) != 0;
@@ -154,8 +161,8 @@ int paraclock_tk_install(struct tk_slot *slot, unsigned int i,
 	memcpy(&line->qualifiers, &sample.valid, sizeof(line->qualifiers));
 	memcpy(&line->flags, &sample.flags, sizeof(line->flags));
 	slot->mode = TK_RUNNING;
-	slot->t_lease = slot->tl[i].t_end;
-	slot->t_end = slot->t_lease;
+	slot->t_lease = tl->t_end;
+	slot->t_end = tl->t_end;
 	return 0;
 }
 
@@ -170,142 +177,143 @@ static bool is_in_force(const struct tk_slot *slot, uint64_t counter)
 }
 
 /* Nobody reads: it begins at once, or when it says. */
-static int start(const struct tk_job *job, const struct change *change,
-		 uint64_t now, struct tk_slot *next)
+static int start(struct tk_slot *slot, const struct change *change,
+		 uint64_t now)
 {
-	struct paraclock_timeline tl = change->tl;
-	u128 seen = paraclock_tk_seen_by(&job->slot, now);
-	int ret;
+	struct paraclock_timeline *tl = &slot->tl[0];
+	u128 seen = paraclock_tk_seen_by(slot, now);
+	int ret = 0;
 
-	if (now > tl.t_end)
+	*tl = change->tl;
+	if (now > tl->t_end)
 		return -ESTALE;
-	ret = change->t_change > tl.base_tsc
-		      ? paraclock_timeline_rebase(&tl, change->t_change)
-		      : 0;
+	if (change->t_change > tl->base_tsc)
+		ret = paraclock_timeline_rebase(tl, change->t_change);
 	/* Readers come after now, in the order of their counters. */
 	if (!ret)
 		ret = paraclock_tk_keep_promise(
-			&tl, now > tl.base_tsc ? now : tl.base_tsc, seen);
+			tl, now > tl->base_tsc ? now : tl->base_tsc, seen);
 	if (ret == -ESTALE && change->aim) {
-		ret = paraclock_timeline_rebase(&tl, now);
+		ret = paraclock_timeline_rebase(tl, now);
 		if (!ret)
-			ret = change->aim(&tl, seen, change->arg);
+			ret = change->aim(tl, seen, change->arg);
 	}
 	if (ret)
 		return ret;
-	memset(next, 0, sizeof(*next));
-	next->migrations = job->slot.migrations;
-	next->t_change = TK_NEVER;
-	tk_set_seen(next, seen);
-	return paraclock_tk_install(next, 0, &tl);
+	slot->t_change = TK_NEVER;
+	tk_set_seen(slot, seen);
+	return paraclock_tk_install(slot, 0);
 }
 
 /* From t_change on it comes after what is in force at counter value now. */
-static int succeed(const struct tk_job *job, const struct change *change,
-		   uint64_t t_change, uint64_t now, struct tk_slot *next)
+static int succeed(struct tk_slot *slot, const struct change *change,
+		   uint64_t t_change, uint64_t now)
 {
-	const struct tk_slot *old = &job->slot;
-	struct paraclock_timeline tl = change->tl;
-	bool second = now >= old->t_change;
+	struct paraclock_timeline *tl = &slot->tl[1];
 	u128 shown;
 	int ret;
 
-	if (t_change > tl.t_end)
+	if (t_change > change->tl.t_end)
 		return -ESTALE;
 	if (now >= t_change)
 		return LATE;
+	if (now >= slot->t_change) {
+		slot->tl[0] = *tl;
+		slot->line[0] = slot->line[1];
+	}
 	/* The old one is not vouched for beyond its own end. */
-	if (t_change - 1 > old->tl[second].t_end)
+	if (t_change - 1 > slot->tl[0].t_end)
 		return -EINVAL;
-	ret = paraclock_timeline_time(&old->tl[second], t_change, &shown);
+	*tl = change->tl;
+	slot->t_change = t_change;
+	ret = paraclock_timeline_time(&slot->tl[0], t_change, &shown);
 	if (!ret)
-		ret = paraclock_timeline_rebase(&tl, t_change);
+		ret = paraclock_timeline_rebase(tl, t_change);
 	if (ret)
 		return ret;
-	ret = change->aim ? change->aim(&tl, shown, change->arg)
-			  : paraclock_tk_keep_promise(&tl, t_change, shown);
-	if (ret)
-		return ret;
-	*next = *old;
-	next->tl[0] = old->tl[second];
-	next->line[0] = old->line[second];
-	next->t_change = t_change;
-	return paraclock_tk_install(next, 1, &tl);
+	ret = change->aim ? change->aim(tl, shown, change->arg)
+			  : paraclock_tk_keep_promise(tl, t_change, shown);
+	return ret ? ret : paraclock_tk_install(slot, 1);
+}
+
+/* Readers look at it with every read, so that it needs no publication. */
+static void cut(const struct tk_job *job, uint64_t t_end)
+{
+	struct tk *tk = job->tk;
+
+	STORE(tk->slot[tk->state & 1].t_end, t_end);
 }
 
 /* From here on readers have no time at which another than what is there could
  * be seen. */
-static uint64_t close_before(struct tk_job *job, uint64_t t_change)
+static uint64_t close_before(const struct tk_job *job, uint64_t t_change,
+			     uint64_t judge)
 {
-	const struct tk_slot *old = &job->slot;
-	struct tk_slot closing = *old;
+	const struct tk_slot *slot = &job->slot;
 	uint64_t now = tk_counter_now(job);
 
-	if (old->mode != TK_RUNNING)
+	if (slot->mode != TK_RUNNING)
 		return now;
-	closing.mode = TK_CLOSING;
 	/* What is still to come may be replaced. */
-	if (now < old->tl[0].base_tsc && t_change > old->tl[0].base_tsc)
-		t_change = old->tl[0].base_tsc;
-	else if (now < old->t_change && t_change > old->t_change)
-		t_change = old->t_change;
-	if (closing.t_end >= t_change)
-		closing.t_end = t_change - 1;
-	paraclock_tk_publish(job->tk, &closing);
-	return paraclock_tk_after_readers(job, &old->tl[0]);
+	if (now < slot->tl[0].base_tsc && t_change > slot->tl[0].base_tsc)
+		t_change = slot->tl[0].base_tsc;
+	else if (now < slot->t_change && t_change > slot->t_change)
+		t_change = slot->t_change;
+	if (slot->t_lease >= t_change)
+		cut(job, t_change - 1);
+	return paraclock_tk_after_readers(job, judge);
 }
 
-static int change_once(struct tk_job *job, const struct change *change,
-		       uint64_t t_change)
+APART int change_once(struct tk_job *job, const struct change *change,
+		      uint64_t t_change)
 {
-	uint64_t now = close_before(job, t_change);
-	struct tk_slot next;
-	int ret;
+	uint64_t now = close_before(job, t_change, change->judge);
+	int ret = is_in_force(&job->slot, now)
+			  ? succeed(&job->slot, change, t_change, now)
+			  : start(&job->slot, change, now);
 
-	if (is_in_force(&job->slot, now))
-		ret = succeed(job, change, t_change, now, &next);
-	else
-		ret = start(job, change, now, &next);
-	paraclock_tk_publish(job->tk, ret ? &job->slot : &next);
+	/* If it failed, it has no other lease. */
+	if (ret)
+		cut(job, job->slot.t_lease);
 	return ret;
 }
 
 /* As soon as can be, but not before it begins. */
-static uint64_t soon(const struct tk_job *job,
-		     const struct paraclock_timeline *tl)
+static uint64_t soon(const struct tk_job *job, const struct change *change)
 {
 	const struct tk_slot *slot = &job->slot;
 	uint64_t now = tk_counter_now(job);
-	uint64_t at = now + paraclock_timekeeper_ticks(tl, LEAD_NS) + 2;
+	uint64_t at = now + change->lead + 2;
 
 	/* Else who changes it all the time would put it off for ever. */
-	if (at > slot->t_change &&
-	    slot->t_change >
-		    now + paraclock_timekeeper_ticks(tl, 4 * TK_JUDGE_NS))
+	if (at > slot->t_change && slot->t_change > now + 4 * change->judge)
 		at = slot->t_change;
 	if (at > slot->t_lease)
 		at = slot->t_lease + 1;
-	return at > tl->base_tsc ? at : tl->base_tsc;
+	return at > change->tl.base_tsc ? at : change->tl.base_tsc;
 }
 
 static int apply(struct paraclock_timekeeper *timekeeper,
-		 const struct paraclock_env *env, const struct change *change)
+		 const struct paraclock_env *env, struct change *change)
 {
 	struct tk_job job;
 	int ret = paraclock_tk_begin(&job, timekeeper, env);
 
 	if (ret)
 		return ret;
-	if (job.slot.mode == TK_FROZEN)
-		return tk_end(&job, -EAGAIN);
-	if (!tk_has_scale_of(&job.slot, &change->tl))
-		return tk_end(&job, -EINVAL);
+	change->lead = paraclock_timekeeper_ticks(&change->tl, LEAD_NS);
+	/* One division of 128 bits is long enough. */
+	change->judge = change->lead / (LEAD_NS / TK_JUDGE_NS);
 	ret = LATE;
+	if (job.slot.mode == TK_FROZEN)
+		ret = -EAGAIN;
+	else if (!tk_has_scale_of(&job.slot, &change->tl))
+		ret = -EINVAL;
 	for (unsigned int i = 0; ret == LATE && i < LEAD_TRIES; i++)
 		ret = change_once(&job, change,
 				  change->t_change ? change->t_change
-						   : soon(&job, &change->tl));
-	return tk_end(&job, ret == LATE ? -ESTALE : ret);
+						   : soon(&job, change));
+	return paraclock_tk_end(&job, ret == LATE ? -ESTALE : ret);
 }
 
 int paraclock_timekeeper_set(struct paraclock_timekeeper *timekeeper,

@@ -16,19 +16,12 @@
 struct tk_job {
 	struct tk *tk;
 	const struct paraclock_env *env;
-	enum counter_how how;
-	struct tk_slot slot; /* what is there; never TK_CLOSING */
+	struct tk_slot slot; /* what is there, up to its lease */
 };
 
 static inline uint64_t tk_counter_now(const struct tk_job *job)
 {
-	return counter_read(job->env, job->how);
-}
-
-static inline int tk_end(struct tk_job *job, int ret)
-{
-	paraclock_page_leave((void *)&job->tk->writer);
-	return ret;
+	return paraclock_tk_counter(job->tk, job->env);
 }
 
 static inline bool tk_has_scale_of(const struct tk_slot *slot,
@@ -51,9 +44,11 @@ int paraclock_tk_begin(struct tk_job *job,
 		       struct paraclock_timekeeper *timekeeper,
 		       const struct paraclock_env *env);
 void paraclock_tk_publish(struct tk *tk, const struct tk_slot *slot);
-/* A counter value that no reader of what was there before is past. */
-uint64_t paraclock_tk_after_readers(const struct tk_job *job,
-				    const struct paraclock_timeline *tl);
+/* What has become of job.slot is published if ret is 0. Returns ret. */
+int paraclock_tk_end(struct tk_job *job, int ret);
+/* A counter value that no reader of what was there before is past, and more
+ * than margin ticks from now: those of TK_JUDGE_NS. */
+uint64_t paraclock_tk_after_readers(const struct tk_job *job, uint64_t margin);
 /* Nothing later can have been seen by counter value, 2^-64 s. */
 u128 paraclock_tk_seen_by(const struct tk_slot *slot, uint64_t counter);
 
@@ -65,8 +60,7 @@ int paraclock_tk_prepare(const struct paraclock_timeline *tl,
 /* From counter on, where at least shown must be seen if it is MONOTONIC. */
 int paraclock_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
 			      u128 shown);
-/* Where it begins is known: base_tsc. */
-int paraclock_tk_install(struct tk_slot *slot, unsigned int i,
-			 const struct paraclock_timeline *tl);
+/* slot->tl[i] is there, and where it begins is known: base_tsc. */
+int paraclock_tk_install(struct tk_slot *slot, unsigned int i);
 
 #endif

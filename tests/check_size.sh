@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# usage: check_size.sh LIBRARY
+# usage: check_size.sh LIBRARY KIB
 # The shared library stays small and needs few others.
 set -eu
 
-lib=${1:?usage: check_size.sh LIBRARY}
-limit=$((96 * 1024))
+lib=${1:?usage: check_size.sh LIBRARY KIB}
+limit=$((${2:?KIB} * 1024))
 
 for tool in strip size readelf; do
 	command -v $tool >/dev/null || {

@@ -32,6 +32,8 @@ _Static_assert(sizeof(struct pvclock) == 32, "ABI");
 
 /* The records of all vCPUs agree. */
 #define PVCLOCK_TSC_STABLE 0x01U
+/* The host stopped the guest; set by the host, taken back by the guest. */
+#define PVCLOCK_GUEST_STOPPED 0x02U
 /* Flags that any host is known to set. */
 #define PVCLOCK_FLAGS_KNOWN 0x07U
 

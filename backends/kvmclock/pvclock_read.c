@@ -105,6 +105,8 @@ void pvclock_line(const struct pvclock *pv, const struct pvclock_limits *limits,
 
 	memcpy(ret_line->key, pv, sizeof(*pv));
 	ret_line->flags = PARACLOCK_LINE_REBASE;
+	if (pv->flags & PVCLOCK_GUEST_STOPPED)
+		ret_line->flags |= PARACLOCK_LINE_STOPPED;
 	/* Beyond 32 to the right the multiplier would lose bits. */
 	ret_line->usable = sample->valid && shift >= -32;
 	if (!ret_line->usable)

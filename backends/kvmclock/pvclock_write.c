@@ -25,7 +25,7 @@
 #define OLD_NS (1ULL << 31)
 
 /* The flags are the record's second byte from bit 32 of its last word on. */
-#define GUEST_STOPPED (0x02ULL << 40)
+#define FLAGS_SHIFT 40
 
 static unsigned int top_bit(u128 value)
 {
@@ -153,7 +153,7 @@ static const struct page_kind pvclock_kind = {
 	.id = KIND,
 	.first = 1,
 	.is_tsc = true,
-	.guest_bits = GUEST_STOPPED,
+	.guest_bits = (uint64_t)PVCLOCK_GUEST_STOPPED << FLAGS_SHIFT,
 	.is_usable = pvclock_is_usable,
 	.make = pvclock_make,
 	.settle = pvclock_settle,

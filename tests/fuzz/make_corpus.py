@@ -4,7 +4,8 @@
 
 The layouts are those of fuzz_page.h (struct fuzz_input, then two states of a
 page), fuzz_maps.c (sizes of pieces, a release, the text), flattened device
-trees, and fuzz_leap_list.c (struct head, then a list or a table).
+trees, fuzz_leap_list.c (struct head, then a list or a table), and uevents as
+the kernel sends them.
 """
 
 import os
@@ -33,6 +34,7 @@ def pvclock_seeds():
     return {
         "update": header(2000) + good + page(4, 1500, 5381),
         "rebase": header(2000) + good + page(4, 1500, 5000005381),
+        "stopped": header(2000) + good + page(4, 1000, 5000, flags=3),
         "before": header(1) + good + good,
         "odd": header(2000) + page(3, 1000, 5000) + good,
         "unstable": header(2000) + page(2, 1000, 5000, flags=0) + good,
@@ -271,6 +273,29 @@ def clocks_seeds():
     }
 
 
+def uevent_seeds():
+    head = b"change@/devices/LNXSYSTM:00/QEMUVGID:00\0ACTION=change\0"
+    wanted = b"NEW_VMGENID=1"
+    return {
+        "vmgenid": head + wanted + b"\0SEQNUM=2412\0",
+        "last": head + wanted + b"\0",
+        "no-end": head + wanted,
+        "alone": wanted + b"\0",
+        "empty": b"",
+        "one-byte": b"N",
+        "nul": b"\0",
+        "no-nul": head.replace(b"\0", b" ") + wanted,
+        "longer": head + wanted + b"0\0",
+        "prefixed": head + b"X" + wanted + b"\0",
+        "zero": head + b"NEW_VMGENID=0\0",
+        "cut": head + wanted[:-1] + b"\0",
+        "empty-strings": b"\0" * 40 + wanted + b"\0\0",
+        "udev": b"libudev\0\xfe\xed\xca\xfe" + b"\0" * 28 + wanted + b"\0",
+        "huge": head + b"A=" + b"x" * 4000 + b"\0" + wanted + b"\0",
+        "disk": b"add@/devices/virtual/block/loop0\0SUBSYSTEM=block\0",
+    }
+
+
 def main():
     top = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "corpus")
     for target, seeds in (("fuzz_pvclock", pvclock_seeds()),
@@ -279,7 +304,8 @@ def main():
                           ("fuzz_maps", maps_seeds()),
                           ("fuzz_fdt", fdt_seeds()),
                           ("fuzz_leap_list", leap_list_seeds()),
-                          ("fuzz_clocks", clocks_seeds())):
+                          ("fuzz_clocks", clocks_seeds()),
+                          ("fuzz_uevent", uevent_seeds())):
         directory = os.path.join(top, target)
         os.makedirs(directory, exist_ok=True)
         for name, data in seeds.items():

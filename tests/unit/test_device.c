@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fake.h"
@@ -207,11 +208,37 @@ static int setup(void **state)
 	return env ? 0 : -1;
 }
 
+static void a_child_is_another_process(void **state)
+{
+	int status;
+	pid_t child;
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(env->process_id(env->ctx), getpid());
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		/* Its own child, too, before and after it was asked. */
+		bool own = env->process_id(env->ctx) == (uint32_t)getpid() &&
+			   env->process_id(env->ctx) == (uint32_t)getpid();
+
+		child = fork();
+		if (!child)
+			_exit(env->process_id(env->ctx) != (uint32_t)getpid());
+		_exit(!own || waitpid(child, &status, 0) != child || status);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(env->process_id(env->ctx), getpid());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_comes_without_its_newline),
 		cmocka_unit_test(below_dev_links_are_read_and_nothing_else),
+		cmocka_unit_test(a_child_is_another_process),
 		cmocka_unit_test(a_file_that_is_not_there_is_an_error),
 		cmocka_unit_test(a_device_answers_by_errno),
 		cmocka_unit_test(what_cannot_be_written_is_opened_to_read),

@@ -13,6 +13,10 @@
 /* 1 ns a tick, as fake.c writes it. */
 #define MUL 0x80000000U
 
+/* On a pvclock page. */
+#define FLAGS	      29
+#define GUEST_STOPPED 0x02U
+
 static struct world world;
 static struct fake *const fake = &world.fake;
 
@@ -20,6 +24,7 @@ static struct fake *const fake = &world.fake;
 static uint64_t host_ns;
 static uint64_t marker, generation;
 static bool gives_generation;
+static bool stopped; /* What the host has set in the pvclock's flags. */
 
 /* The first reference point; 1000 others fit before it. */
 #define START 3000
@@ -29,6 +34,16 @@ static void write_pvclock(uint32_t i, uint64_t at)
 {
 	put32(fake->pvclock, 0, 2 * i + 1);
 	fake_set_pvclock(fake, 2 * i + 2, at, at + host_ns);
+	/* KVM keeps it until the guest takes it back. */
+	if (stopped)
+		fake->pvclock[FLAGS] |= GUEST_STOPPED;
+}
+
+/* As the guest's kernel does, on its own: the version is not touched. */
+static void take_flag_back(void)
+{
+	stopped = false;
+	fake->pvclock[FLAGS] &= (uint8_t)~GUEST_STOPPED;
 }
 
 static void write_hyperv(uint32_t i, uint64_t at)
@@ -82,6 +97,18 @@ static void change_rate(uint32_t i, write_fn *write)
 	put32(fake->pvclock, 0, 2 * i + 2);
 }
 
+static void be_stopped(uint32_t i, write_fn *write)
+{
+	stopped = true;
+	write(i, START + i);
+}
+
+static void be_stopped_without_the_counter(uint32_t i, write_fn *write)
+{
+	stopped = true;
+	step_forward(i, write);
+}
+
 static void change_marker(uint32_t i, write_fn *write)
 {
 	(void)i;
@@ -94,6 +121,12 @@ static void change_marker_and_time(uint32_t i, write_fn *write)
 	marker++;
 	step_forward(i, write);
 	put64(fake->vmclock, 16, marker);
+}
+
+static void change_marker_and_be_stopped(uint32_t i, write_fn *write)
+{
+	be_stopped(i, write);
+	put64(fake->vmclock, 16, ++marker);
 }
 
 static void change_generation(uint32_t i, write_fn *write)
@@ -168,6 +201,18 @@ static struct row rows[] = {
 	  false, 0 },
 	{ "kvmclock: another rate", "kvmclock", write_pvclock, change_rate,
 	  BY_THE_READ, KIND(UPDATED), HEURISTIC, "kvmclock", false, 0 },
+	{ "kvmclock: the host says that it stopped the machine", "kvmclock",
+	  write_pvclock, be_stopped, BY_THE_READ, KIND(PAUSED), HEURISTIC,
+	  "kvmclock", false, 0 },
+	{ "kvmclock: stopped, and the counter with it", "kvmclock",
+	  write_pvclock, be_stopped_without_the_counter, BY_THE_READ,
+	  KIND(PAUSED), HEURISTIC, "kvmclock", false, 5000 },
+	{ "kvmclock: stopped, beside a vmclock that does not change",
+	  "kvmclock", write_pvclock, be_stopped, BY_THE_READ, KIND(PAUSED),
+	  HEURISTIC, "kvmclock", true, 0 },
+	{ "vmclock: a marker, and kvmclock's flag: the marker's word counts",
+	  "kvmclock", write_pvclock, change_marker_and_be_stopped, BY_THE_READ,
+	  KIND(UPDATED), AUTHORITATIVE, "vmclock", true, 0 },
 	{ "kvmclock: a migration that leaves no trace is not seen",
 	  "kvmclock", write_pvclock, leave_no_trace, NEVER, 0, 0, NULL, false,
 	  0 },
@@ -259,6 +304,7 @@ static void a_disruption(void **state)
 	uint64_t epoch;
 
 	gives_generation = row->cause != tell_generation;
+	stopped = false;
 	clk = begin(row->backend, row->with_vmclock);
 	epoch = read_epoch(clk);
 	for (uint32_t i = 1; i <= TIMES; i++) {
@@ -272,6 +318,10 @@ static void a_disruption(void **state)
 			check_event(clk, row, epoch);
 		no_event(clk);
 		assert_int_equal(paraclock_token(clk), epoch);
+		/* That is the guest's doing, and nothing has happened. */
+		take_flag_back();
+		assert_int_equal(read_epoch(clk), epoch);
+		no_event(clk);
 	}
 	paraclock_close(clk);
 	assert_int_equal(world.opened, world.closed);
@@ -285,26 +335,33 @@ struct update_row {
 	const char *backend;
 	write_fn *write;
 	bool with_vmclock;
+	bool stopped; /* once, before the clock was opened */
 };
 
 /* Within what an update may be: below 1 us and 1 ppm. */
 static struct update_row updates[] = {
 	{ "kvmclock: 10^6 updates are no event", "kvmclock", write_pvclock,
-	  false },
+	  false, false },
 	{ "kvmclock with markers: 10^6 updates are no event", "kvmclock",
-	  write_pvclock, true },
-	{ "hyperv: 10^6 updates are no event", "hyperv", write_hyperv, false },
-	{ "vmclock: 10^6 updates are no event", "vmclock", write_vmclock,
-	  true },
+	  write_pvclock, true, false },
+	{ "kvmclock whose flag nobody takes back: 10^6 updates are no event",
+	  "kvmclock", write_pvclock, false, true },
+	{ "hyperv: 10^6 updates are no event", "hyperv", write_hyperv, false,
+	  false },
+	{ "vmclock: 10^6 updates are no event", "vmclock", write_vmclock, true,
+	  false },
 };
 
 static void updates_are_none(void **state)
 {
 	const struct update_row *row = *state;
-	struct paraclock *clk = begin(row->backend, row->with_vmclock);
-	uint64_t epoch = read_epoch(clk);
+	struct paraclock *clk;
 	uint32_t random = 1;
+	uint64_t epoch;
 
+	stopped = row->stopped;
+	clk = begin(row->backend, row->with_vmclock);
+	epoch = read_epoch(clk);
 	for (uint32_t i = 1; i <= UPDATES; i++) {
 		random = random * 1664525 + 1013904223;
 		host_ns = 100000000 + (random >> 16) % 900;

@@ -47,7 +47,7 @@ static void random_pvclock(struct pvclock *pv, uint64_t now)
 		.system_time = one_in(4) ? INT64_MAX - sized(60) : sized(62),
 		.tsc_to_system_mul = (uint32_t)(any() >> one_in(2) * 31) | 1,
 		.tsc_shift = (int8_t)(any() % 5 - 2),
-		.flags = PVCLOCK_TSC_STABLE,
+		.flags = PVCLOCK_TSC_STABLE | (any() & PVCLOCK_GUEST_STOPPED),
 	};
 	if (one_in(4))
 		pv->tsc_shift = (int8_t)(any() % 127 - 63);
@@ -392,12 +392,16 @@ static void check_ticks_within(void **state)
 		bool part = (uint64_t)low != 0;
 
 		assert_true(whole + part <= ns);
-		/* Nor so few that the line would be of no use. */
-		if (hi < UINT32_MAX && (hi || lo >> 20) && ticks < 1ULL << 62)
-			assert_true(whole + 1 + hi >= ns / 2);
+		/* Nor fewer than there are, but for one and some parts in
+		 * 2^62. */
+		if (hi < UINT32_MAX && ticks < 1ULL << 62)
+			assert_true(whole + 2 * (hi + 1) + (ns >> 60) >= ns);
 	}
-	assert_int_equal(paraclock_ticks_within(1000, 1, 0), 500);
+	assert_int_equal(paraclock_ticks_within(1000, 1, 0), 1000);
+	assert_int_equal(paraclock_ticks_within(1000, 41, UINT64_MAX), 23);
+	assert_int_equal(paraclock_ticks_within(1000, 0, 1ULL << 63), 2000);
 	assert_int_equal(paraclock_ticks_within(0, 0, 1), 0);
+	assert_int_equal(paraclock_ticks_within(1, 0, 0), 1ULL << 62);
 	assert_int_equal(paraclock_ticks_within(UINT64_MAX, UINT64_MAX, 0), 0);
 }
 

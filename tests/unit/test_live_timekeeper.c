@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Two readers and a live writer of a timekeeper, at full speed. */
 
-#include <pthread.h>
-#include <time.h>
-
+#include "live.h"
 #include "timekeeper_model.h"
 
-#define READERS 2
-/* Of each reader; more by PARACLOCK_LIVE_READS. */
+/* Of each reader. */
 #define READS 2000000
 
 struct world {
@@ -19,27 +16,24 @@ struct world {
 static _Alignas(64) struct paraclock_timekeeper tk;
 static struct model model;
 static const struct world *world;
-static bool stop;
+static struct live_span span;
+static double writer_cpu; /* s */
+static bool stop, frozen;
 static uint64_t updates, late, migrations, failed;
 static int last_error;
 
 /* The latest time that any reader has seen. */
 static int64_t seen_ns;
 
-static uint64_t from_environment(const char *name, uint64_t other)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoull(text, NULL, 0) : other;
-}
-
 static void update(void)
 {
 	int ret;
 
-	if (world->migrate && updates % world->migrate == 0) {
+	if (frozen || (world->migrate && updates % world->migrate == 0)) {
 		ret = model_migrate(&model, &tk);
 		migrations++;
+		/* Preempted for the whole lease. */
+		frozen = ret == -ESTALE;
 	} else {
 		ret = model_update(&model, &tk);
 	}
@@ -54,7 +48,7 @@ static void update(void)
 
 static void *write_on(void *arg)
 {
-	uint64_t rate = from_environment("PARACLOCK_LIVE_UPDATES", 0);
+	uint64_t rate = live_setting("PARACLOCK_LIVE_UPDATES", 0);
 	uint64_t step = rate ? 2000000000 / rate : 0;
 	uint64_t next = counter_fenced();
 
@@ -64,6 +58,7 @@ static void *write_on(void *arg)
 		next += step;
 		update();
 	}
+	writer_cpu = live_cpu();
 	return arg;
 }
 
@@ -89,9 +84,8 @@ static void compare(struct reader *reader, int64_t before)
 static void *read_on(void *arg)
 {
 	struct reader *reader = arg;
-	uint64_t reads = from_environment("PARACLOCK_LIVE_READS", READS);
 
-	for (uint64_t i = 0; i < reads; i++) {
+	while (live_goes_on(&span, reader->n.reads)) {
 		uint64_t valid = reader->n.valid;
 		int64_t before = __atomic_load_n(&seen_ns, __ATOMIC_ACQUIRE);
 
@@ -102,14 +96,6 @@ static void *read_on(void *arg)
 	return NULL;
 }
 
-static double seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 static void set_up(void)
 {
 	memset(&tk, 0, sizeof(tk));
@@ -118,41 +104,53 @@ static void set_up(void)
 		.seed = 88172645463325252U,
 		.flags = world->flags,
 	};
-	stop = false;
+	stop = frozen = false;
 	updates = late = migrations = failed = 0;
 	seen_ns = 0;
 	assert_int_equal(paraclock_timekeeper_take(&tk, NULL, NULL), 0);
 	assert_int_equal(model_update(&model, &tk), 0);
 }
 
+static void report(double took)
+{
+	print_message("%s: %llu updates, %.3g a second (of its CPU: %.3g), "
+		      "%llu late, %llu migrations\n",
+		      world->name, (unsigned long long)updates,
+		      (double)updates / took, (double)updates / writer_cpu,
+		      (unsigned long long)late, (unsigned long long)migrations);
+}
+
 static void reads_are_right(void **state)
 {
-	static struct reader readers[READERS];
+	static struct reader readers[LIVE_READERS_MAX];
+	const unsigned int n = live_readers();
 	pthread_t writer;
 	double began;
 
 	world = *state;
 	set_up();
 	memset(readers, 0, sizeof(readers));
-	began = seconds();
+	began = live_now();
 	assert_int_equal(pthread_create(&writer, NULL, write_on, NULL), 0);
-	for (unsigned int i = 0; i < READERS; i++)
+	live_keep_apart(writer, true);
+	span = live_span(READS);
+	for (unsigned int i = 0; i < n; i++) {
 		assert_int_equal(pthread_create(&readers[i].thread, NULL,
 						read_on, &readers[i]),
 				 0);
-	for (unsigned int i = 0; i < READERS; i++)
+		live_keep_apart(readers[i].thread, false);
+	}
+	for (unsigned int i = 0; i < n; i++)
 		pthread_join(readers[i].thread, NULL);
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	pthread_join(writer, NULL);
-	print_message("writer: %llu updates, %.2f million a second, %llu late, "
-		      "%llu migrations\n",
-		      (unsigned long long)updates,
-		      (double)updates / (seconds() - began) / 1e6,
-		      (unsigned long long)late, (unsigned long long)migrations);
-	for (unsigned int i = 0; i < READERS; i++) {
-		model_report("reader", &readers[i].n);
+	report(live_now() - began);
+	for (unsigned int i = 0; i < n; i++)
+		model_report("a reader", &readers[i].n);
+	for (unsigned int i = 0; i < n; i++) {
 		model_assert(&readers[i].n);
 		assert_int_equal(readers[i].behind_other, 0);
+		assert_true(readers[i].n.slowest < LIVE_HUNG_TICKS);
 	}
 	assert_int_equal(last_error, 0);
 	assert_int_equal(failed, 0);

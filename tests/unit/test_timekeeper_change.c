@@ -186,8 +186,8 @@ static void promise_outlives_the_lease(void **state)
 }
 
 /*
- * The writer is preempted between the two publications of a change, until long
- * after t_change: nobody follows the old one past it, or sees the new one
+ * The writer is preempted in the middle of a change, until long after
+ * t_change: nobody follows the old one past it, or sees the new one
  * before it is known to be no step back.
  */
 static struct stall {
@@ -270,6 +270,67 @@ static void late_publication_is_none(void **state)
 	assert_int_equal(followed, 1);
 }
 
+/* As it was when the counter was read for the stall.at-th time. */
+static struct paraclock_timekeeper corpse;
+
+static uint64_t dying_counter(void *ctx)
+{
+	(void)ctx;
+	if (++stall.calls == stall.at)
+		corpse = keeper.tk;
+	return keeper.fake.counter;
+}
+
+/* false: there was no such moment. */
+static bool dies_in_a_change(unsigned int moment, uint64_t t_change)
+{
+	struct paraclock_timeline tl = line_at(NOW, 5);
+
+	keeper_init(&keeper);
+	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+	memset(&stall, 0, sizeof(stall));
+	stall.at = moment;
+	tl.base_sec = 6;
+	keeper.fake.env.counter = dying_counter;
+	assert_int_equal(keeper_set(&keeper, &tl, t_change), 0);
+	keeper_init(&keeper);
+	keeper.tk = corpse;
+	return stall.calls >= moment;
+}
+
+static void dead_writer_leaves_no_step(void **state)
+{
+	const uint64_t at = NOW + TICKS_SEC / 1024;
+	struct paraclock_timeline tl = line_at(NOW, 7);
+	const uint64_t lease = tl.t_end;
+	struct paraclock_sample sample;
+	unsigned int closed = 0, open = 0;
+
+	(void)state;
+	for (unsigned int i = 1; dies_in_a_change(i, at); i++) {
+		assert_shows(&keeper, NOW, 5 * SEC);
+		assert_shows(&keeper, at - 1, 5 * SEC + 976561);
+		if (keeper_read(&keeper, at, &sample)) {
+			closed++;
+			assert_refuses(&keeper, at, -EAGAIN);
+			assert_refuses(&keeper, lease, -EAGAIN);
+		} else {
+			open++;
+			assert_int_equal(sample.host_ns, 5 * SEC + 976562);
+		}
+		assert_refuses(&keeper, lease + 1, -EAGAIN);
+		keeper.fake.process_id++;
+		assert_int_equal(paraclock_timekeeper_take(
+					 &keeper.tk, &keeper.fake.env, NULL),
+				 0);
+		assert_int_equal(keeper_set(&keeper, &tl, at), 0);
+		assert_shows(&keeper, at - 1, 5 * SEC + 976561);
+		assert_shows(&keeper, at, 7 * SEC + 976562);
+	}
+	assert_true(closed > 0);
+	assert_true(open > 0);
+}
+
 /* --- leap seconds ---------------------------------------------------------
  */
 
@@ -336,6 +397,8 @@ int main(void)
 	ROW("as soon as can be is within 20 us", soon_is_within_20_us);
 	ROWS(promise_cases, keeps_the_promise);
 	ROW("the promise outlives the lease", promise_outlives_the_lease);
+	ROW("a writer that dies in a change leaves no step",
+	    dead_writer_leaves_no_step);
 	ROW("what is published late is not published",
 	    late_publication_is_none);
 	ROWS(month_cases, ends_with_the_month);

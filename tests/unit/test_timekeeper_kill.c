@@ -4,9 +4,11 @@
  * followed by the next, and readers in other processes.
  */
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +38,14 @@ static struct shared *shared;
 /* As readers have it: at another address, and not to be written. */
 static const struct paraclock_timekeeper *read_only;
 
+/* Where the writers died. */
+static struct deaths {
+	unsigned int taken;  /* as the writer, */
+	unsigned int inside; /* in a call that changes something, */
+	unsigned int cut;    /* with t_end cut for a change, */
+	unsigned int frozen; /* or frozen. */
+} deaths;
+
 static unsigned int kills(void)
 {
 	const char *text = getenv("PARACLOCK_LIVE_KILLS");
@@ -47,19 +57,21 @@ static _Noreturn void be_the_writer(const struct kill_case *c)
 {
 	struct model model = shared->model;
 	int ret = paraclock_timekeeper_take(&shared->tk, NULL, NULL);
+	/* What a writer left frozen is for the next to say anew. */
+	bool migrate = c->migrate != 0;
 
 	model.seed ^= (uint64_t)getpid() << 20 | 1;
-	/* What a writer left frozen is for the next to say anew. */
-	if (!ret && c->migrate)
-		ret = model_migrate(&model, &shared->tk);
 	for (uint64_t i = 1; !ret || ret == -ESTALE; i++) {
-		if (c->migrate && i % c->migrate == 0) {
+		if (migrate) {
 			ret = model_migrate(&model, &shared->tk);
 			shared->migrations++;
 		} else {
 			ret = model_update(&model, &shared->tk);
 		}
-		shared->updates++;
+		__atomic_fetch_add(&shared->updates, 1, __ATOMIC_RELEASE);
+		/* Preempted for the whole lease: it is still frozen. */
+		migrate =
+			c->migrate && (i % c->migrate == 0 || (migrate && ret));
 	}
 	shared->error = ret;
 	_exit(1);
@@ -67,6 +79,8 @@ static _Noreturn void be_the_writer(const struct kill_case *c)
 
 static _Noreturn void be_the_reader(void)
 {
+	/* Not for ever, if a check fails. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (!__atomic_load_n(&shared->stop, __ATOMIC_RELAXED))
 		model_read(&shared->model, &shared->n, read_only);
 	_exit(0);
@@ -90,20 +104,50 @@ static void map_both(void)
 	read_only = &((const struct shared *)readable)->tk;
 }
 
+static void note_death(pid_t writer)
+{
+	const struct tk *tk = (const void *)&shared->tk;
+	const struct tk_slot *slot = &tk->slot[tk->state & 1];
+	const struct page_writer_state *owner = (const void *)&tk->writer;
+
+	/* Its process id is the first part; else it has not begun yet. */
+	if (owner->owner >> 40 != (uint64_t)writer)
+		return;
+	deaths.taken++;
+	deaths.inside += owner->busy;
+	deaths.cut += slot->mode == TK_RUNNING && slot->t_end < slot->t_lease;
+	deaths.frozen += slot->mode == TK_FROZEN;
+}
+
+static void wait_for_update(pid_t writer, uint64_t before,
+			    struct model_counts *n)
+{
+	while (__atomic_load_n(&shared->updates, __ATOMIC_ACQUIRE) == before) {
+		assert_int_equal(waitpid(writer, NULL, WNOHANG), 0);
+		model_read(&shared->model, n, read_only);
+		sched_yield();
+	}
+}
+
 static void kill_one(const struct kill_case *c, struct model_counts *n)
 {
+	uint64_t before = __atomic_load_n(&shared->updates, __ATOMIC_ACQUIRE);
 	pid_t writer = fork();
 	uint64_t until;
 
 	assert_true(writer >= 0);
 	if (writer == 0)
 		be_the_writer(c);
-	/* Up to 0.5 ms at 2 ticks a ns: from before it is the writer on. */
-	until = counter_fenced() + model_dice(&shared->model) % 1000000;
+	/* Once in a while at any time, else when it is at it. */
+	if (model_dice(&shared->model) % 16)
+		wait_for_update(writer, before, n);
+	/* Up to 0.1 ms at 2 ticks a ns. */
+	until = counter_fenced() + model_dice(&shared->model) % 200000;
 	while (counter_fenced() < until)
 		model_read(&shared->model, n, read_only);
 	assert_int_equal(kill(writer, SIGKILL), 0);
 	assert_int_equal(waitpid(writer, NULL, 0), writer);
+	note_death(writer);
 	model_read(&shared->model, n, read_only);
 }
 
@@ -129,6 +173,7 @@ static void writers_are_killed(void **state)
 	int status;
 
 	memset(shared, 0, sizeof(*shared));
+	deaths = (struct deaths){ 0 };
 	shared->model = (struct model){
 		.first = counter_fenced(),
 		.seed = 88172645463325252U,
@@ -145,9 +190,12 @@ static void writers_are_killed(void **state)
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);
 	assert_int_equal(waitpid(reader, &status, 0), reader);
 	assert_int_equal(status, 0);
-	print_message("%u writers killed: %llu updates, %llu migrations\n",
+	print_message("%u writers killed: %llu updates, %llu migrations; %u "
+		      "as the writer, %u in a change, %u with t_end cut, %u "
+		      "frozen\n",
 		      kills(), (unsigned long long)shared->updates,
-		      (unsigned long long)shared->migrations);
+		      (unsigned long long)shared->migrations, deaths.taken,
+		      deaths.inside, deaths.cut, deaths.frozen);
 	model_report("here", &here);
 	model_report("another process", &shared->n);
 	assert_int_equal(shared->error, 0);

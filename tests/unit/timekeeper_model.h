@@ -88,24 +88,36 @@ static inline int model_update(struct model *model,
 	return paraclock_timekeeper_aim(tk, NULL, &tl, model_aim, model);
 }
 
-/* Frozen, and from where it was frozen on. */
+static inline bool model_is_before(const struct paraclock_timeline *tl,
+				   const struct paraclock_timekeeper_info *info)
+{
+	return tl->base_sec < info->seen_sec ||
+	       (tl->base_sec == info->seen_sec &&
+		tl->base_frac < info->seen_frac);
+}
+
+/* Frozen, and then from what the clock says on, or from what was seen if that is
+ * later: it is earlier, by far, where the lease was over before. */
 static inline int model_migrate(struct model *model,
 				struct paraclock_timekeeper *tk)
 {
 	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
-	struct paraclock_timeline tl = model_line(model);
+	struct paraclock_timeline tl;
 	int ret = paraclock_timekeeper_freeze(tk, NULL);
 
 	if (!ret)
 		ret = paraclock_timekeeper_describe(tk, NULL, &info);
 	if (ret)
 		return ret;
-	if (model->flags & PARACLOCK_TIMELINE_MONOTONIC) {
-		tl.base_tsc = info.t_frozen;
+	tl = model_line(model);
+	ret = paraclock_timeline_rebase(&tl, info.now_tsc);
+	if (model->flags & PARACLOCK_TIMELINE_MONOTONIC &&
+	    model_is_before(&tl, &info)) {
 		tl.base_sec = info.seen_sec;
 		tl.base_frac = info.seen_frac;
 	}
-	ret = paraclock_timekeeper_reconfigure(tk, NULL, &tl);
+	if (!ret)
+		ret = paraclock_timekeeper_reconfigure(tk, NULL, &tl);
 	return ret ? ret : paraclock_timekeeper_unfreeze(tk, NULL);
 }
 

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* How long, and on which CPUs, readers and a live writer are at it. */
+#ifndef LIVE_H
+#define LIVE_H
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define LIVE_READERS_MAX 8
+
+/* A second at 4 GHz, which no preemption takes: a read that does hangs. */
+#define LIVE_HUNG_TICKS (1ULL << 32)
+
+static inline uint64_t live_setting(const char *name, uint64_t other)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 0) : other;
+}
+
+static inline double live_clock(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static inline double live_now(void)
+{
+	return live_clock(CLOCK_MONOTONIC);
+}
+
+/* What this thread has had of a CPU, s: others may be on it as well. */
+static inline double live_cpu(void)
+{
+	return live_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* PARACLOCK_LIVE_READERS: two, if there is no other number. */
+static inline unsigned int live_readers(void)
+{
+	uint64_t n = live_setting("PARACLOCK_LIVE_READERS", 2);
+
+	return n > 0 && n <= LIVE_READERS_MAX ? (unsigned int)n : 2;
+}
+
+/* Of each reader: so many reads, or so many seconds. */
+struct live_span {
+	uint64_t reads;
+	double until; /* 0: until reads are made */
+};
+
+/* PARACLOCK_LIVE_SECONDS, else PARACLOCK_LIVE_READS, else that many. */
+static inline struct live_span live_span(uint64_t reads)
+{
+	uint64_t seconds = live_setting("PARACLOCK_LIVE_SECONDS", 0);
+	struct live_span span = {
+		.reads = live_setting("PARACLOCK_LIVE_READS", reads),
+	};
+
+	if (seconds) {
+		span.reads = UINT64_MAX;
+		span.until = live_now() + (double)seconds;
+	}
+	return span;
+}
+
+static inline bool live_goes_on(const struct live_span *span, uint64_t done)
+{
+	if (span->until > 0 && done % 1024 == 0 && live_now() >= span->until)
+		return false;
+	return done < span->reads;
+}
+
+/* The writer on a CPU of its own: on one with a reader they take turns of
+ * milliseconds, and there is no race at all. */
+static inline void live_keep_apart(pthread_t thread, bool is_writer)
+{
+	cpu_set_t all, some;
+	bool first = true;
+
+	if (pthread_getaffinity_np(pthread_self(), sizeof(all), &all) ||
+	    CPU_COUNT(&all) < 2)
+		return;
+	CPU_ZERO(&some);
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		if (first == is_writer)
+			CPU_SET(cpu, &some);
+		first = false;
+	}
+	(void)pthread_setaffinity_np(thread, sizeof(some), &some);
+}
+
+#endif

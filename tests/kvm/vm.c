@@ -20,7 +20,7 @@
 #define CLOCKSOURCE \
 	"/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
-static const char *because(const char *what)
+const char *vm_because(const char *what)
 {
 	static char why[128];
 
@@ -35,14 +35,14 @@ const char *vm_make(struct vm *ret_vm)
 
 	vm.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm.kvm < 0)
-		return because("/dev/kvm");
+		return vm_because("/dev/kvm");
 	vm.fd = ioctl(vm.kvm, KVM_CREATE_VM, 0);
 	if (vm.fd < 0)
-		why = because("KVM_CREATE_VM");
+		why = vm_because("KVM_CREATE_VM");
 	if (!why)
 		vm.vcpu = ioctl(vm.fd, KVM_CREATE_VCPU, 0);
 	if (!why && vm.vcpu < 0)
-		why = because("KVM_CREATE_VCPU");
+		why = vm_because("KVM_CREATE_VCPU");
 	if (why)
 		vm_free(&vm);
 	else
@@ -59,19 +59,19 @@ static const char *load(struct vm *vm)
 	vm->memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (vm->memory == MAP_FAILED)
-		return because("mmap");
+		return vm_because("mmap");
 	memset(vm->memory, HLT, MEMORY);
 	region.userspace_addr = (uintptr_t)vm->memory;
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
-		return because("KVM_SET_USER_MEMORY_REGION");
+		return vm_because("KVM_SET_USER_MEMORY_REGION");
 	if (ioctl(vm->vcpu, KVM_GET_SREGS, &sregs))
-		return because("KVM_GET_SREGS");
+		return vm_because("KVM_GET_SREGS");
 	/* Real mode, at address 0. */
 	sregs.cs.base = 0;
 	sregs.cs.selector = 0;
 	if (ioctl(vm->vcpu, KVM_SET_SREGS, &sregs))
-		return because("KVM_SET_SREGS");
-	return ioctl(vm->vcpu, KVM_SET_REGS, &regs) ? because("KVM_SET_REGS")
+		return vm_because("KVM_SET_SREGS");
+	return ioctl(vm->vcpu, KVM_SET_REGS, &regs) ? vm_because("KVM_SET_REGS")
 						    : NULL;
 }
 
@@ -89,10 +89,10 @@ const char *vm_run(struct vm *vm)
 	if (why)
 		return why;
 	if (sigaction(SIGALRM, &action, NULL))
-		return because("sigaction");
+		return vm_because("sigaction");
 	alarm(RUN_SEC);
 	if (ioctl(vm->vcpu, KVM_RUN, 0))
-		why = because("KVM_RUN");
+		why = vm_because("KVM_RUN");
 	alarm(0);
 	return why;
 }
@@ -128,7 +128,7 @@ const char *vm_why_not_tsc(void)
 	FILE *file = fopen(CLOCKSOURCE, "re");
 
 	if (!file)
-		return because(CLOCKSOURCE);
+		return vm_because(CLOCKSOURCE);
 	if (!fgets(name, sizeof(name), file))
 		name[0] = '\0';
 	fclose(file);

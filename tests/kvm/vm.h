@@ -28,4 +28,7 @@ void vm_free(struct vm *vm);
 /* Is the kernel's clocksource the TSC? NULL, or a sentence that names it. */
 const char *vm_why_not_tsc(void);
 
+/* "what: " and what errno means; until the next call. */
+const char *vm_because(const char *what);
+
 #endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Moves that Hyper-V announces, in the guest. */
+#ifndef GUEST_MOVE_H
+#define GUEST_MOVE_H
+
+#include "mailbox.h"
+
+/* Ask for announcements, open the page with them and relay it to L2; .clock is
+ * set. */
+int guest_move_start(struct guest_mailbox *mailbox);
+
+/* Go through with a move. */
+int guest_move_run(void);
+
+/* Want to hear no more. */
+int guest_move_stop(void);
+
+#endif

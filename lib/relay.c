@@ -358,8 +358,13 @@ static int check(const struct paraclock_relay *relay)
 static void mark_all(struct paraclock_relay *relay, unsigned int marks)
 {
 	struct paraclock_outlet *outlet = relay->outlets;
+	uint8_t *counted = &relay_kept(relay)->counted;
 
-	relay->disruptions += marks & MARK_DISRUPTED;
+	/* Whoever tells of it second, the clock or the caller, tells of the
+	 * same one. */
+	if (marks & MARK_DISRUPTED & ~*counted)
+		relay->disruptions++;
+	*counted |= marks & MARK_DISRUPTED;
 	for (size_t i = 0; i < relay->n_outlets; i++) {
 		struct outlet_kept *kept = (void *)outlet->opaque;
 
@@ -423,6 +428,7 @@ static int walk(struct paraclock_relay *relay)
 	if (kept->held)
 		return error ? error : -EAGAIN;
 	note_source(relay, &src);
+	kept->counted = 0;
 	(void)for_all(relay, &src, serve);
 	/* While those who cannot be frozen are still paused. */
 	return paraclock_disrupted(relay->clk, src.epoch)

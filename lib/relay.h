@@ -18,6 +18,7 @@ struct __attribute__((may_alias)) relay_kept {
 	uint8_t held;	   /* frozen by who uses it */
 	uint8_t unsettled; /* the page above may be from before a move */
 	uint8_t noticed;   /* and the clock's source has heard of that */
+	uint8_t counted;   /* a disruption that nothing was written after */
 };
 _Static_assert(sizeof(struct relay_kept) <=
 		       sizeof(((struct paraclock_relay *)0)->opaque),

@@ -55,6 +55,23 @@ cmake --build "$work/consumer" >"$work/build.log" 2>&1 || {
 "$work/consumer/consumer"
 "$work/consumer/consumer++"
 
+# The simulated host is not in every build.
+[ ! -e "$prefix/include/paraclock/sim.h" ] ||
+	[ -z "$(find "$prefix" -name 'libparaclock-sim.so')" ] || {
+	say "the examples"
+	{
+		cmake -S "$here/../examples" -B "$work/examples" \
+			-DCMAKE_PREFIX_PATH="$prefix" \
+			-DCMAKE_C_FLAGS="$warnings" &&
+			cmake --build "$work/examples" &&
+			ctest --test-dir "$work/examples" --output-on-failure
+	} >"$work/examples.log" 2>&1 || {
+		cat "$work/examples.log"
+		exit 1
+	}
+	grep "tests passed" "$work/examples.log"
+}
+
 # shellcheck disable=SC2086,SC2046
 by_pkg_config() {
 	say "pkg-config, C"

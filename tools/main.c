@@ -15,9 +15,12 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "status", cmd_status }, { "read", cmd_read },
-	{ "cross", cmd_cross },	  { "decode", cmd_decode },
-	{ "watch", cmd_watch },	  { "events", cmd_events },
+	{ "status", cmd_status },     { "read", cmd_read },
+	{ "cross", cmd_cross },	      { "decode", cmd_decode },
+	{ "watch", cmd_watch },	      { "events", cmd_events },
+#ifdef PARACLOCK_HAS_SIM
+	{ "simulate", cmd_simulate },
+#endif
 #ifdef PARACLOCK_HAS_BENCH
 	{ "bench", cmd_bench },
 #endif
@@ -36,6 +39,9 @@ static const char doc[] =
 	"  decode   say what a saved page means at a counter value\n"
 	"  watch    follow a clock: validity, rate, disruptions\n"
 	"  events   print disruptions as they come\n"
+#ifdef PARACLOCK_HAS_SIM
+	"  simulate play a script of a simulated host\n"
+#endif
 #ifdef PARACLOCK_HAS_BENCH
 	"  bench    measure what a read costs\n"
 #endif

@@ -176,7 +176,8 @@ struct paraclock_relay {
  * @param[in,out] relay The relay. Outlets may be added or taken away between
  *        calls; one that was taken away frozen stays so.
  *
- * @retval 0 All outlets that are not HELD say what the clock says.
+ * @retval 0 All outlets that are not HELD say what the clock says; a timekeeper
+ *         that was not frozen says so within 20 us.
  * @retval -EINVAL NULL, or a size that is too small; or an outlet that is
  *         incomplete, or whose page or coupling cannot say this clock's time.
  * @retval -EAGAIN The clock above is not valid now, and all is frozen; or

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* A script: its statements, as they were read. See paraclock-script(5). */
+#ifndef SCRIPT_H
+#define SCRIPT_H
+
+#include <stdbool.h>
+
+#include <paraclock/sim_script.h>
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Bounds of a script. */
+#define LINE_MAX_BYTES 255
+#define STATEMENTS_MAX 4096
+#define NAMES_MAX      64
+#define NAME_MAX_BYTES 15
+/* A script takes a year of its world's time at most. */
+#define PASSES_MAX_NS (366ULL * 86400 * 1000000000)
+/* Readings of all 'watch', and renewals of pages: what may take long. */
+#define WORK_MAX 10000000U
+/* As sim.h has it. */
+#define PVCLOCK_EVERY_NS 300000000000U
+#define VMCLOCK_EVERY_NS 60000000000U
+
+#define ARGS_MAX 14
+
+/* What a word of a statement may be. */
+enum kind {
+	KIND_NONE, /* the word is all */
+	KIND_NEW_HOST,
+	KIND_NEW_VM,
+	KIND_NEW_STATE,
+	KIND_HOST,
+	KIND_VM,
+	KIND_STATE,
+	KIND_TIME,
+	KIND_SPAN,  /* a time with a sign */
+	KIND_BOUND, /* "<" and a time */
+	KIND_PPB,
+	KIND_GROWTH, /* ppb without a sign */
+	KIND_HZ,
+	KIND_TICKS,
+	KIND_NUMBER,
+	KIND_DATE,
+	KIND_PARTS,
+	KIND_PAGE,
+	KIND_STATUS,
+	KIND_LEAP,
+	KIND_TIMESCALE,
+	KIND_REASON,
+	KIND_ERROR,
+	KIND_BACKEND,
+	KIND_SOURCE,
+	KIND_GUEST_SOURCE,
+	KINDS
+};
+
+/* Which verb; the order of script_verbs[]. */
+enum verb_id {
+	VERB_WORLD,
+	VERB_HOST,
+	VERB_NESTED_HOST,
+	VERB_VM,
+	VERB_RUN,
+	VERB_AT,
+	VERB_STEP,
+	VERB_SLEW,
+	VERB_STATUS,
+	VERB_LEAP,
+	VERB_TAI,
+	VERB_ERRORS,
+	VERB_CLOCKSOURCE,
+	VERB_TSC,
+	VERB_PAUSE,
+	VERB_RESUME,
+	VERB_MIGRATE,
+	VERB_SAVE,
+	VERB_RESTORE,
+	VERB_CLONE,
+	VERB_HALT,
+	VERB_ENTER,
+	VERB_SKEW,
+	VERB_FAULT,
+	VERB_UPDATE,
+	VERB_PUBLISH,
+	VERB_GUEST_STEP,
+	VERB_GUEST_CLOCKSOURCE,
+	VERB_OPEN,
+	VERB_CLOSE,
+	VERB_READ,
+	VERB_EXPECT,
+	VERB_WATCH,
+	VERBS
+};
+
+/* Places of what more than one verb has. */
+enum arg_place {
+	/* migrate, restore, clone and resume: the flags are their last ones */
+	FLAGS_AT = 3,
+	/* host, errors */
+	ERRORS_AT = 1,
+};
+
+struct arg {
+	const char *word; /* what stands before it; NULL: nothing */
+	uint8_t kind;	  /* enum kind */
+};
+
+struct verb {
+	const char *name;
+	/* The first ones, in this order; then the others, in any. */
+	uint8_t required;
+	uint8_t min_others; /* so many of the others, ... */
+	uint8_t max_others; /* ... and no more; 0: any number */
+	struct arg arg[ARGS_MAX];
+	/* What -EINVAL means when it is played. */
+	const char *refused;
+};
+
+struct statement {
+	const struct verb *verb;
+	const char *text; /* in script.text */
+	uint32_t line;
+	uint32_t given; /* 1 << index of arg */
+	int64_t value[ARGS_MAX];
+};
+
+/* A host, a VM or a saved state; and what is known of it while reading. */
+struct name {
+	char text[NAME_MAX_BYTES + 1];
+	uint8_t kind;	/* KIND_HOST, KIND_VM or KIND_STATE */
+	uint8_t index;	/* among those of its kind */
+	uint8_t open;	/* VM: a clock is */
+	uint8_t paused; /* VM */
+	uint8_t of;	/* state: of which VM; host: 1: it is a VM */
+	uint32_t parts;
+	uint32_t vcpus;
+	/* VM: how often there is something to do; every_ns 0: no 'watch'. */
+	uint64_t every_ns;
+	uint64_t pvclock_ns;
+	uint64_t vmclock_ns;
+};
+
+struct paraclock_sim_script {
+	struct statement *statement;
+	unsigned int statements;
+	char *text; /* all statements' */
+	struct name name[NAMES_MAX];
+	unsigned int names;
+};
+
+/* While it is read. */
+struct parser {
+	struct paraclock_sim_script *script;
+	const char *word[LINE_MAX_BYTES / 2 + 2]; /* NULL at the end */
+	uint32_t line;
+	uint64_t passed_ns;
+	uint64_t work;
+	uint8_t count[KINDS]; /* of names, by kind */
+	char *detail;
+	size_t detail_size;
+};
+
+/* -EPROTO, with the line and what is wrong in detail. */
+int script_wrong(struct parser *p, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* script_verbs.c */
+extern const struct verb script_verbs[VERBS];
+const struct verb *script_find_verb(const char *name);
+/* "migrate VM to HOST [downtime TIME] ..." */
+void script_usage(const struct verb *verb, char *buf, size_t size);
+
+/* script_values.c */
+
+/* What a kind is called in a usage. */
+const char *script_kind_name(unsigned int kind);
+/* What its words look like, in a sentence. */
+void script_describe(unsigned int kind, char *buf, size_t size);
+/* One word; false: it is none of this kind. No names. */
+bool script_value(unsigned int kind, const char *word, int64_t *ret_value);
+/* The word for a value of a kind that is a list; NULL: none. */
+const char *script_word(unsigned int kind, int64_t value);
+
+/* script_check.c */
+
+/* A name that is there; NULL. */
+struct name *script_find_name(struct paraclock_sim_script *script,
+			      const char *text);
+struct name *script_name_of(struct paraclock_sim_script *script,
+			    unsigned int kind, int64_t index);
+/* What only the statements before it can tell. */
+int script_check(struct parser *p, const struct statement *s);
+
+/* script_play.c */
+
+/* A VM of the play, and the clock that is open in it. */
+struct play_vm {
+	const char *name;
+	struct paraclock_sim_vm *vm;
+	struct paraclock *clk;
+	uint64_t token;
+	/* 'publish' */
+	struct paraclock_page_writer writer;
+	bool writes;
+	uint8_t timescale;
+	uint32_t timeline_flags;
+	/* 'watch' */
+	const struct statement *watch;
+	int64_t due_ns;
+	struct paraclock_sample last; /* the last valid one */
+	uint64_t readings, valid, wrong;
+};
+
+struct paraclock_sim_play {
+	const struct paraclock_sim_script *script;
+	struct paraclock_sim_play_options opts;
+	struct paraclock_sim *sim;
+	struct paraclock_sim_host *host[NAMES_MAX];
+	struct play_vm vm[NAMES_MAX];
+	struct paraclock_sim_state *state[NAMES_MAX];
+	unsigned int vms, states;
+	const struct statement *now; /* is being played */
+	int64_t time_ns;	     /* since the start, as it was asked for */
+	unsigned int failed;
+	uint64_t frozen; /* live: what the counter says meanwhile; 0: as it is
+			  */
+	char *detail;
+	size_t detail_size;
+	char remark[256]; /* what came of the statement */
+};
+
+#define GIVEN(s, i) ((s)->given >> (i)&1U)
+
+/* Tell what came of s: 0, or what on_event() returned. */
+int play_tell(struct paraclock_sim_play *play, const struct statement *s,
+	      struct paraclock_sim_event *event);
+/* True time since the start, ns. */
+int64_t play_now(const struct paraclock_sim_play *play);
+/* The error ends the play: detail says so, with the statement's line. */
+int play_error(struct paraclock_sim_play *play, int error, const char *what);
+
+/* Let time pass, with what is watched. */
+int play_pass(struct paraclock_sim_play *play, int64_t ns);
+/* And in a live world, without. */
+int play_wait(struct paraclock_sim_play *play, int64_t ns);
+
+/* script_publish.c */
+int play_publish(struct paraclock_sim_play *play, const struct statement *s);
+void play_publish_end(struct play_vm *vm);
+
+/* script_acts.c: all but time and readers. */
+int play_act(struct paraclock_sim_play *play, const struct statement *s);
+
+/* script_read.c */
+int play_reader(struct paraclock_sim_play *play, const struct statement *s);
+/* The watched clock that is due first, and when, ns; NULL: none. */
+struct play_vm *play_next_watch(struct paraclock_sim_play *play);
+int play_watch(struct paraclock_sim_play *play, struct play_vm *vm);
+int play_watch_end(struct paraclock_sim_play *play);
+
+#endif

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+/* What a script lets happen: a statement as a call of sim.h's. */
+
+#include <errno.h>
+
+#include "script.h"
+
+/* A VM's TSC in virtual time, where the script says nothing of it: later than
+ * that of any real machine, so that its page, in a file, is not taken for this
+ * machine's. */
+#define TSC_START (1ULL << 62)
+/* A live world's vmclock is for whoever reads it in another process. */
+#define LIVE_EVERY_NS 100000000
+
+/* What stands in a saved state, in order from FLAGS_AT on. */
+static uint32_t flags_of(const struct statement *s, unsigned int first)
+{
+	static const uint32_t flags[] = {
+		PARACLOCK_SIM_COUNTER_STOPS, PARACLOCK_SIM_CLOCK_STOPS,
+		PARACLOCK_SIM_TELLS_STOP,    PARACLOCK_SIM_SILENT,
+		PARACLOCK_SIM_SCALED,	     PARACLOCK_SIM_ANNOUNCED,
+	};
+	uint32_t all = 0;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(flags); i++) {
+		if (GIVEN(s, first + i))
+			all |= flags[i];
+	}
+	return all;
+}
+
+static struct paraclock_sim_host *host_of(struct paraclock_sim_play *play,
+					  const struct statement *s,
+					  unsigned int i)
+{
+	return GIVEN(s, i) ? play->host[s->value[i]] : NULL;
+}
+
+/* The four of them, as they stand in 'host' and 'errors'. */
+static void set_errors(const struct statement *s,
+		       struct paraclock_sim_host_options *opts)
+{
+	static const uint32_t flags[] = {
+		PARACLOCK_TIMELINE_MAXERROR,
+		PARACLOCK_TIMELINE_MAXERROR_RATE,
+		PARACLOCK_TIMELINE_ESTERROR,
+		PARACLOCK_TIMELINE_ESTERROR_RATE,
+	};
+	uint64_t *value[] = {
+		&opts->maxerror_ns,
+		&opts->maxerror_ppb,
+		&opts->esterror_ns,
+		&opts->esterror_ppb,
+	};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(flags); i++) {
+		if (!GIVEN(s, ERRORS_AT + i))
+			continue;
+		*value[i] = (uint64_t)s->value[ERRORS_AT + i];
+		opts->error_flags |= flags[i];
+	}
+}
+
+static int new_host(struct paraclock_sim_play *play, const struct statement *s)
+{
+	struct paraclock_sim_host_options opts = {
+		.size = sizeof(opts),
+		.tsc_hz = play->opts.counter ? 0 : (uint64_t)s->value[5],
+		.clock_ahead_ns = s->value[6],
+		.clock_ppb = s->value[7],
+	};
+	struct paraclock_sim_host **host = &play->host[s->value[0]];
+	int ret;
+
+	set_errors(s, &opts);
+	ret = paraclock_sim_host_new(host, play->sim, &opts);
+	if (ret)
+		return ret;
+	/* In its options 0 is the default, and no status. */
+	return GIVEN(s, 8)
+		       ? paraclock_sim_status(*host, (unsigned int)s->value[8])
+		       : 0;
+}
+
+static void add_vm(struct paraclock_sim_play *play, int64_t index,
+		   struct paraclock_sim_vm *vm)
+{
+	struct paraclock_sim_script *script =
+		(struct paraclock_sim_script *)(uintptr_t)play->script;
+
+	play->vm[index].vm = vm;
+	play->vm[index].name = script_name_of(script, KIND_VM, index)->text;
+	play->vms++;
+}
+
+static int new_vm(struct paraclock_sim_play *play, const struct statement *s)
+{
+	struct paraclock_sim_host *host = host_of(play, s, 1);
+	bool live = play->opts.counter != NULL;
+	struct paraclock_sim_vm_options opts = {
+		.size = sizeof(opts),
+		.parts = (uint32_t)s->value[2],
+		.vcpus = (uint32_t)s->value[3],
+		.tsc_hz = live ? 0 : (uint64_t)s->value[4],
+		.tsc_start = TSC_START,
+		.timeline_flags =
+			GIVEN(s, 7) ? PARACLOCK_TIMELINE_MONOTONIC : 0,
+		.vmclock_timescale = GIVEN(s, 6) ? (uint8_t)s->value[6]
+						 : PARACLOCK_TIMESCALE_TAI,
+		.pvclock_period_ns = (uint64_t)s->value[8],
+		.vmclock_period_ns = (uint64_t)s->value[9],
+	};
+	struct paraclock_sim_vm *vm;
+	int ret;
+
+	if (GIVEN(s, 10))
+		opts.clocksource = script_word(KIND_GUEST_SOURCE, s->value[10]);
+	if (live && !GIVEN(s, 9))
+		opts.vmclock_period_ns = LIVE_EVERY_NS;
+	/* The counter stands still: the VM's is the same, to the tick. */
+	if (live || GIVEN(s, 5))
+		opts.tsc_start = paraclock_sim_host_counter(host) +
+				 (uint64_t)s->value[5];
+	ret = paraclock_sim_vm_new(&vm, host, &opts);
+	if (ret)
+		return ret;
+	add_vm(play, s->value[0], vm);
+	play->vm[s->value[0]].timeline_flags = opts.timeline_flags;
+	play->vm[s->value[0]].timescale = opts.vmclock_timescale;
+	return 0;
+}
+
+static int migrate(struct paraclock_sim_play *play, const struct statement *s)
+{
+	struct paraclock_sim_vm *vm = play->vm[s->value[0]].vm;
+	uint64_t downtime_ns = (uint64_t)s->value[2];
+	uint32_t flags = flags_of(s, FLAGS_AT);
+	int ret = 0;
+
+	/* It is over: see play_act(). */
+	if (play->opts.counter) {
+		downtime_ns = 0;
+		ret = paraclock_sim_resume(vm,
+					   flags & PARACLOCK_SIM_CLOCK_STOPS);
+	}
+	return ret ? ret
+		   : paraclock_sim_migrate(vm, host_of(play, s, 1), downtime_ns,
+					   flags);
+}
+
+static int save(struct paraclock_sim_play *play, const struct statement *s)
+{
+	int ret = paraclock_sim_save(&play->state[s->value[1]],
+				     play->vm[s->value[0]].vm);
+
+	play->states += !ret;
+	return ret;
+}
+
+static int clone(struct paraclock_sim_play *play, const struct statement *s)
+{
+	struct paraclock_sim_vm *vm;
+	int ret =
+		paraclock_sim_clone(&vm, play->vm[s->value[0]].vm,
+				    host_of(play, s, 2), flags_of(s, FLAGS_AT));
+
+	if (ret)
+		return ret;
+	add_vm(play, s->value[1], vm);
+	play->vm[s->value[1]].timeline_flags =
+		play->vm[s->value[0]].timeline_flags;
+	play->vm[s->value[1]].timescale = play->vm[s->value[0]].timescale;
+	return 0;
+}
+
+static int fault(struct paraclock_sim_vm *vm, const struct statement *s)
+{
+	static const uint8_t faults[] = {
+		PARACLOCK_SIM_FAULT_NONE, PARACLOCK_SIM_FAULT_STALE,
+		PARACLOCK_SIM_FAULT_TORN, PARACLOCK_SIM_FAULT_DIES,
+		PARACLOCK_SIM_FAULT_SLOW,
+	};
+	unsigned int i = 0;
+
+	while (!GIVEN(s, 2 + i))
+		i++;
+	return paraclock_sim_fault(vm, (unsigned int)s->value[1] & 0xff,
+				   (unsigned int)s->value[1] >> 8, faults[i],
+				   (uint64_t)s->value[6]);
+}
+
+static int act_on_host(struct paraclock_sim_play *play,
+		       const struct statement *s)
+{
+	struct paraclock_sim_host_options errors = { .size = sizeof(errors) };
+	struct paraclock_sim_host *host = host_of(play, s, 0);
+	int64_t value = s->value[1];
+
+	switch ((enum verb_id)(s->verb - script_verbs)) {
+	case VERB_STEP:
+		return paraclock_sim_step(host, value);
+	case VERB_SLEW:
+		return paraclock_sim_slew(host, value);
+	case VERB_STATUS:
+		return paraclock_sim_status(host, (unsigned int)value);
+	case VERB_LEAP:
+		return paraclock_sim_leap(host, (unsigned int)value);
+	case VERB_TAI:
+		return paraclock_sim_tai(host, (int)value);
+	case VERB_ERRORS:
+		set_errors(s, &errors);
+		return paraclock_sim_errors(host, &errors);
+	case VERB_CLOCKSOURCE:
+		return paraclock_sim_clocksource(host, (int)value);
+	default:
+		return paraclock_sim_tsc(host, (uint64_t)value, 0,
+					 (uint64_t)s->value[2],
+					 (int)GIVEN(s, 3));
+	}
+}
+
+static int act_on_vm(struct paraclock_sim_play *play, const struct statement *s)
+{
+	struct paraclock_sim_vm *vm = play->vm[s->value[0]].vm;
+	unsigned int value = (unsigned int)s->value[1];
+
+	switch ((enum verb_id)(s->verb - script_verbs)) {
+	case VERB_PAUSE:
+		return paraclock_sim_pause(vm);
+	case VERB_RESUME:
+		return paraclock_sim_resume(vm, flags_of(s, 1));
+	case VERB_MIGRATE:
+		return migrate(play, s);
+	case VERB_RESTORE:
+		return paraclock_sim_restore(vm, play->state[value],
+					     host_of(play, s, 2),
+					     flags_of(s, FLAGS_AT));
+	case VERB_HALT:
+		return paraclock_sim_vcpu_halt(vm, value);
+	case VERB_ENTER:
+		return paraclock_sim_vcpu_run(vm, value);
+	case VERB_SKEW:
+		return paraclock_sim_vcpu_skew(vm, value,
+					       (uint64_t)s->value[2]);
+	case VERB_FAULT:
+		return fault(vm, s);
+	case VERB_UPDATE:
+		return paraclock_sim_update(vm, value & 0xff, value >> 8);
+	case VERB_GUEST_STEP:
+		return paraclock_sim_guest_step(vm, s->value[1]);
+	default:
+		return paraclock_sim_guest_clocksource(
+			vm, script_word(KIND_GUEST_SOURCE, s->value[1]));
+	}
+}
+
+static int act(struct paraclock_sim_play *play, const struct statement *s)
+{
+	switch ((enum verb_id)(s->verb - script_verbs)) {
+	case VERB_HOST:
+		return new_host(play, s);
+	case VERB_NESTED_HOST:
+		return paraclock_sim_host_nested(&play->host[s->value[0]],
+						 play->vm[s->value[1]].vm);
+	case VERB_VM:
+		return new_vm(play, s);
+	case VERB_SAVE:
+		return save(play, s);
+	case VERB_CLONE:
+		return clone(play, s);
+	default:
+		return s->verb->arg[0].kind == KIND_HOST ? act_on_host(play, s)
+							 : act_on_vm(play, s);
+	}
+}
+
+/* In a live world the downtime is waited for here, for paraclock_sim_migrate()
+ * is deaf to signals meanwhile. */
+static int wait_for_move(struct paraclock_sim_play *play,
+			 const struct statement *s)
+{
+	int ret;
+
+	if (s->verb != &script_verbs[VERB_MIGRATE])
+		return 0;
+	ret = paraclock_sim_pause(play->vm[s->value[0]].vm);
+	return ret ? ret : play_wait(play, s->value[2]);
+}
+
+int play_act(struct paraclock_sim_play *play, const struct statement *s)
+{
+	uint64_t counter;
+	int ret;
+
+	if (!play->opts.counter)
+		return act(play, s);
+	ret = wait_for_move(play, s);
+	if (ret)
+		return ret;
+	/* It stands still, so that what is made of several readings of it is
+	 * of one instant. */
+	counter = play->opts.counter(play->opts.arg);
+	__atomic_store_n(&play->frozen, counter, __ATOMIC_RELEASE);
+	ret = act(play, s);
+	__atomic_store_n(&play->frozen, 0, __ATOMIC_RELEASE);
+	return ret;
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+/* What is wrong with a statement by what the ones before it said. */
+
+#include <string.h>
+
+#include "script.h"
+
+/* Often enough for anything, and seldom enough to end. */
+#define PERIOD_MIN_NS 1000000
+#define EVERY_MIN_NS  1000
+
+#define TAI_OFFSET_MAX 255
+
+struct name *script_find_name(struct paraclock_sim_script *script,
+			      const char *text)
+{
+	for (unsigned int i = 0; i < script->names; i++) {
+		if (strcmp(script->name[i].text, text) == 0)
+			return &script->name[i];
+	}
+	return NULL;
+}
+
+struct name *script_name_of(struct paraclock_sim_script *script,
+			    unsigned int kind, int64_t index)
+{
+	for (unsigned int i = 0; i < script->names; i++) {
+		if (script->name[i].kind == kind &&
+		    script->name[i].index == index)
+			return &script->name[i];
+	}
+	return NULL;
+}
+
+static struct name *vm_of(struct parser *p, const struct statement *s)
+{
+	return script_name_of(p->script, KIND_VM, s->value[0]);
+}
+
+/* What a VM does in so much time. */
+static uint64_t work_of(const struct name *vm, uint64_t ns)
+{
+	uint64_t work = vm->every_ns ? ns / vm->every_ns + 1 : 0;
+
+	if (vm->parts & PARACLOCK_SIM_HAS_PVCLOCK)
+		work += vm->vcpus * (ns / vm->pvclock_ns);
+	if (vm->parts &
+	    (PARACLOCK_SIM_HAS_VMCLOCK | PARACLOCK_SIM_HAS_VMCLOCK_MARKERS))
+		work += ns / vm->vmclock_ns;
+	return work;
+}
+
+static int pass(struct parser *p, uint64_t ns)
+{
+	p->passed_ns += ns;
+	if (p->passed_ns > PASSES_MAX_NS)
+		return script_wrong(p, "too late; expected a script of 366 "
+				       "days at most");
+	for (unsigned int i = 0; i < p->script->names; i++) {
+		const struct name *name = &p->script->name[i];
+
+		if (name->kind == KIND_VM)
+			p->work += work_of(name, ns);
+	}
+	if (p->work > WORK_MAX)
+		return script_wrong(p,
+				    "too much to do; expected at most %u "
+				    "renewals of pages and readings of "
+				    "'watch' in all",
+				    WORK_MAX);
+	return 0;
+}
+
+static int check_world(struct parser *p, const struct statement *s)
+{
+	if (p->script->statements)
+		return script_wrong(p, "'world' after another statement; "
+				       "expected it to be the first");
+	if (GIVEN(s, 2) && (!s->value[2] || s->value[2] > TAI_OFFSET_MAX))
+		return script_wrong(p, "no such tai-offset; expected 1 to %d",
+				    TAI_OFFSET_MAX);
+	return 0;
+}
+
+static int check_period(struct parser *p, int64_t ns, int64_t least)
+{
+	if (ns >= least)
+		return 0;
+	return script_wrong(p, "too often; expected every %s or less often",
+			    least == EVERY_MIN_NS ? "1us" : "1ms");
+}
+
+static int check_vm(struct parser *p, const struct statement *s)
+{
+	struct name *vm = vm_of(p, s);
+	int ret = 0;
+
+	vm->parts =
+		GIVEN(s, 2) ? (uint32_t)s->value[2] : PARACLOCK_SIM_HAS_PVCLOCK;
+	vm->vcpus = GIVEN(s, 3) ? (uint32_t)s->value[3] : 1;
+	vm->pvclock_ns = GIVEN(s, 8) ? (uint64_t)s->value[8] : PVCLOCK_EVERY_NS;
+	vm->vmclock_ns = GIVEN(s, 9) ? (uint64_t)s->value[9] : VMCLOCK_EVERY_NS;
+	if (!vm->vcpus || vm->vcpus > PARACLOCK_SIM_VCPUS_MAX)
+		return script_wrong(p,
+				    "no such number of vCPUs; expected 1 to "
+				    "%d",
+				    PARACLOCK_SIM_VCPUS_MAX);
+	ret = check_period(p, (int64_t)vm->pvclock_ns, PERIOD_MIN_NS);
+	return ret ? ret
+		   : check_period(p, (int64_t)vm->vmclock_ns, PERIOD_MIN_NS);
+}
+
+/* What makes a VM another one's like: all but what is done inside. */
+static int check_clone(struct parser *p, const struct statement *s)
+{
+	const struct name *of = vm_of(p, s);
+	struct name *vm = script_name_of(p->script, KIND_VM, s->value[1]);
+
+	vm->parts = of->parts;
+	vm->vcpus = of->vcpus;
+	vm->pvclock_ns = of->pvclock_ns;
+	vm->vmclock_ns = of->vmclock_ns;
+	return 0;
+}
+
+static int check_vcpu(struct parser *p, const struct statement *s, int64_t vcpu)
+{
+	const struct name *vm = vm_of(p, s);
+
+	if (vcpu < vm->vcpus)
+		return 0;
+	return script_wrong(p, "%s has no vCPU %d; expected 0 to %u", vm->text,
+			    (int)vcpu, vm->vcpus - 1);
+}
+
+/* Who writes the VM's pages: the simulation, or 'publish'. */
+static int check_writer(struct parser *p, const struct statement *s,
+			bool publish)
+{
+	const struct name *vm = vm_of(p, s);
+
+	if (publish == !!(vm->parts & PARACLOCK_SIM_HAS_NO_WRITER))
+		return 0;
+	return script_wrong(p, "%s was made with%s no-writer; expected %s",
+			    vm->text, publish ? "out" : "",
+			    publish ? "it to be" : "'publish'");
+}
+
+static int check_publish(struct parser *p, const struct statement *s)
+{
+	int ret = check_writer(p, s, true);
+
+	if (!ret && !(vm_of(p, s)->parts & PARACLOCK_SIM_HAS_VMCLOCK))
+		ret = script_wrong(p, "%s has no vmclock; expected it to have",
+				   vm_of(p, s)->text);
+	return ret ? ret : pass(p, (uint64_t)s->value[1]);
+}
+
+static int check_page(struct parser *p, const struct statement *s)
+{
+	static const uint32_t needs[] = {
+		[PARACLOCK_SIM_PVCLOCK] = PARACLOCK_SIM_HAS_PVCLOCK,
+		[PARACLOCK_SIM_HYPERV] = PARACLOCK_SIM_HAS_HYPERV,
+		[PARACLOCK_SIM_VMCLOCK] = PARACLOCK_SIM_HAS_VMCLOCK |
+					  PARACLOCK_SIM_HAS_VMCLOCK_MARKERS,
+	};
+	const struct name *vm = vm_of(p, s);
+	int ret;
+
+	if (!(vm->parts & needs[s->value[1] & 0xff]))
+		return script_wrong(p,
+				    "%s has no such page; expected one of "
+				    "those it was made with",
+				    vm->text);
+	ret = check_writer(p, s, false);
+	return ret ? ret : check_vcpu(p, s, s->value[1] >> 8);
+}
+
+/* A host that is a VM has its clock from its own host. */
+static int check_physical(struct parser *p, const struct statement *s)
+{
+	const struct name *host =
+		script_name_of(p->script, KIND_HOST, s->value[0]);
+
+	if (!host->of)
+		return 0;
+	return script_wrong(p,
+			    "%s is a VM and its clock is its host's; "
+			    "expected a host that is none",
+			    host->text);
+}
+
+static int check_open(struct parser *p, const struct statement *s)
+{
+	const struct name *vm = vm_of(p, s);
+
+	if (vm->open)
+		return 0;
+	return script_wrong(p,
+			    "no clock is open in %s; expected 'open %s' "
+			    "before this",
+			    vm->text, vm->text);
+}
+
+static int check_watch(struct parser *p, const struct statement *s)
+{
+	int ret = check_open(p, s);
+
+	vm_of(p, s)->every_ns = (uint64_t)s->value[1];
+	return ret ? ret : check_period(p, s->value[1], EVERY_MIN_NS);
+}
+
+static int check_close(struct parser *p, const struct statement *s)
+{
+	int ret = check_open(p, s);
+
+	vm_of(p, s)->open = 0;
+	vm_of(p, s)->every_ns = 0;
+	return ret;
+}
+
+static int check_at(struct parser *p, const struct statement *s)
+{
+	if ((uint64_t)s->value[0] < p->passed_ns)
+		return script_wrong(p, "that is past; expected %lu ns or later",
+				    (unsigned long)p->passed_ns);
+	return pass(p, (uint64_t)s->value[0] - p->passed_ns);
+}
+
+static int check_migrate(struct parser *p, const struct statement *s)
+{
+	const struct name *vm = vm_of(p, s);
+
+	if (vm->paused)
+		return script_wrong(p,
+				    "%s is paused; expected 'resume %s' "
+				    "before this",
+				    vm->text, vm->text);
+	return pass(p, (uint64_t)s->value[2]);
+}
+
+static int check_restore(struct parser *p, const struct statement *s)
+{
+	const struct name *state =
+		script_name_of(p->script, KIND_STATE, s->value[1]);
+	struct name *vm = vm_of(p, s);
+
+	vm->paused = 0;
+	if (state->of == vm->index)
+		return 0;
+	return script_wrong(p,
+			    "%s was saved of another VM; expected one of "
+			    "%s's own",
+			    state->text, vm->text);
+}
+
+static int check_tai(struct parser *p, const struct statement *s)
+{
+	if (s->value[1] > TAI_OFFSET_MAX)
+		return script_wrong(p, "no such TAI offset; expected 0 to %d",
+				    TAI_OFFSET_MAX);
+	return check_physical(p, s);
+}
+
+int script_check(struct parser *p, const struct statement *s)
+{
+	switch ((enum verb_id)(s->verb - script_verbs)) {
+	case VERB_WORLD:
+		return check_world(p, s);
+	case VERB_NESTED_HOST:
+		script_name_of(p->script, KIND_HOST, s->value[0])->of = 1;
+		return 0;
+	case VERB_VM:
+		return check_vm(p, s);
+	case VERB_RUN:
+		return pass(p, (uint64_t)s->value[0]);
+	case VERB_AT:
+		return check_at(p, s);
+	case VERB_PAUSE:
+	case VERB_RESUME:
+		vm_of(p, s)->paused = s->verb == &script_verbs[VERB_PAUSE];
+		return 0;
+	case VERB_MIGRATE:
+		return check_migrate(p, s);
+	case VERB_SAVE:
+		script_name_of(p->script, KIND_STATE, s->value[1])->of =
+			vm_of(p, s)->index;
+		return 0;
+	case VERB_RESTORE:
+		return check_restore(p, s);
+	case VERB_CLONE:
+		return check_clone(p, s);
+	case VERB_STEP:
+	case VERB_SLEW:
+	case VERB_STATUS:
+	case VERB_LEAP:
+	case VERB_ERRORS:
+	case VERB_TSC:
+		return check_physical(p, s);
+	case VERB_TAI:
+		return check_tai(p, s);
+	case VERB_HALT:
+	case VERB_ENTER:
+	case VERB_SKEW:
+		return check_vcpu(p, s, s->value[1]);
+	case VERB_FAULT:
+	case VERB_UPDATE:
+		return check_page(p, s);
+	case VERB_PUBLISH:
+		return check_publish(p, s);
+	case VERB_OPEN:
+		vm_of(p, s)->open = 1;
+		return 0;
+	case VERB_CLOSE:
+		return check_close(p, s);
+	case VERB_READ:
+	case VERB_EXPECT:
+		return check_open(p, s);
+	case VERB_WATCH:
+		return check_watch(p, s);
+	default:
+		return 0;
+	}
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file sim.h
+ * A simulated host: hosts, the VMs on them, and whatever may happen to these.
+ *
+ * For tests of programs that read a host clock. A world has hosts, each with a
+ * TSC and a clock; a host has VMs, each with the pages, MSRs, hypercalls and
+ * devices of a real one; and an env, with which the library itself, unchanged,
+ * runs inside of such a VM:
+ *
+ *   options.env = paraclock_sim_env(vm, PARACLOCK_SIM_USER);
+ *   paraclock_open(&clk, &options);
+ *
+ * Then things happen (a migration, a step of the host's clock, a writer that
+ * dies), and paraclock_sim_truth() says what a reading should have been.
+ *
+ * Time is virtual: it passes by paraclock_sim_run() only, and by what takes
+ * time on a real machine, too (options.clock_ns and exit_ns). The same calls
+ * give the same bytes. Or it is live: the time of a counter that the caller
+ * gives, and threads read while another one lets things happen.
+ *
+ * Link with libparaclock-sim; this header is not part of paraclock.h.
+ */
+#ifndef PARACLOCK_SIM_H
+#define PARACLOCK_SIM_H
+
+#include <paraclock/backend.h>
+#include <paraclock/host.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A world: time, hosts, VMs. Opaque. */
+struct paraclock_sim;
+/** A host in it, or a VM that is one for further VMs. Opaque. */
+struct paraclock_sim_host;
+/** A VM on a host. Opaque. */
+struct paraclock_sim_vm;
+/** What was saved of a VM. Opaque. */
+struct paraclock_sim_state;
+
+/* --- the world ------------------------------------------------------------ */
+
+/** How to make a world. Zero every member that is not used. */
+struct paraclock_sim_options {
+	/** sizeof(struct paraclock_sim_options). */
+	size_t size;
+	/** What paraclock_sim_random() and the markers of vmclock begin with.
+	 */
+	uint64_t seed;
+	/** True TAI at the start, ns, up to 2^62 (2116); 0: 2026-01-15
+	 * 12:00:37 TAI, which is 12:00:00 UTC. */
+	int64_t start_tai_ns;
+	/**
+	 * NULL: time is virtual. Else it is live, and this is the counter that
+	 * it passes by, from its value now on; any thread may call it at any
+	 * time, and it never goes back.
+	 */
+	uint64_t (*counter)(void *arg);
+	/** Handed to it. */
+	void *arg;
+	/** Its frequency, Hz, up to 2^40; needed with it. */
+	uint64_t counter_hz;
+	/** Virtual time that reading a local clock takes, ns; 0: 20. */
+	uint32_t clock_ns;
+	/** Virtual time that a hypercall, an ioctl or a PTP clock takes, ns; 0:
+	 * 1000. The host looks at its clocks in the middle of it. */
+	uint32_t exit_ns;
+	/** TAI - UTC, s, up to 100; 0: 37. */
+	int16_t tai_offset_sec;
+	/** enum paraclock_leap: NONE, or PRE_POS or PRE_NEG for the end of the
+	 * UTC month of the start. Hosts are told as well, until
+	 * paraclock_sim_leap(). */
+	uint8_t leap;
+	/** Zero. */
+	uint8_t reserved[5];
+};
+
+/**
+ * Make a world. It has no hosts yet.
+ *
+ * @param[out] ret_sim Free it with paraclock_sim_free().
+ * @param opts NULL: the defaults, and virtual time.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, a size that is too small, a frequency that is missing
+ *         or too high, a time or an offset out of range, or a leap that is
+ *         none of the three.
+ * @retval -ENOMEM No memory.
+ *
+ * Threads: any thread. Not async-signal-safe.
+ * Ownership: the caller owns *ret_sim.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_new(struct paraclock_sim **ret_sim,
+				    const struct paraclock_sim_options *opts);
+
+/**
+ * Free a world, with its hosts and VMs.
+ *
+ * @param sim The world, or NULL. Every clock that was opened on an env of it is
+ *        closed, and no thread is using it.
+ *
+ * Threads: any thread, one object each. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API void paraclock_sim_free(struct paraclock_sim *sim);
+
+/**
+ * Let virtual time pass, with all that falls into it: pages that are renewed
+ * regularly or show late, a leap second.
+ *
+ * In a live world time passes by itself, @p ns must be 0, and what is due by
+ * now is done: call it often.
+ *
+ * @param sim The world.
+ * @param ns How long, ns; up to 2^62.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, or too long; or live, and @p ns is not 0.
+ * @retval -ERANGE That is more than 2^62 ns (146 years) from the start. No time
+ *         has passed.
+ * @return Else what a page writer returned; time has passed all the same.
+ *
+ * Threads: one at a time for each world, as all that lets something happen.
+ * Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_run(struct paraclock_sim *sim, uint64_t ns);
+
+/**
+ * The true time, which hosts may have wrong.
+ *
+ * @param sim The world.
+ * @param timescale enum paraclock_timescale: MONOTONIC (since the start), TAI
+ *        or UTC.
+ * @param[out] ret_ns ns.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, or another timescale.
+ *
+ * Threads: any thread, any object.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_now(struct paraclock_sim *sim,
+				    unsigned int timescale, int64_t *ret_ns);
+
+/**
+ * A random number: the next one of the seed's.
+ *
+ * @param sim The world.
+ * @param sides Gives 0 to @p sides - 1; 0: any 64 bits.
+ * @return The number; 0 if @p sim is NULL.
+ *
+ * Threads: any thread, any object.
+ * @since 0.1
+ */
+PARACLOCK_API uint64_t paraclock_sim_random(struct paraclock_sim *sim,
+					    uint64_t sides);
+
+/* --- hosts ---------------------------------------------------------------- */
+
+/** How to make a host. Zero every member that is not used. */
+struct paraclock_sim_host_options {
+	/** sizeof(struct paraclock_sim_host_options). */
+	size_t size;
+	/** Frequency of its TSC, in 2^-tsc_hz_bits Hz; 0: 2.6 GHz, or in a live
+	 * world that of the counter. From 2^16 to 2^40 Hz. */
+	uint64_t tsc_hz;
+	/** What its TSC says now, ticks; 0 in a live world: what the counter
+	 * says. */
+	uint64_t tsc_start;
+	/** How far its clock is ahead of true time now, ns. */
+	int64_t clock_ahead_ns;
+	/** How much faster than true time its clock runs, ppb; within 10^8. */
+	int64_t clock_ppb;
+	/** The bound that it publishes, ns; with error_flags. */
+	uint64_t maxerror_ns;
+	/** Growth of that, ppb. */
+	uint64_t maxerror_ppb;
+	/** The estimate that it publishes, ns. */
+	uint64_t esterror_ns;
+	/** Growth of that, ppb. */
+	uint64_t esterror_ppb;
+	/** Which of the four it publishes: PARACLOCK_TIMELINE_MAXERROR,
+	 * MAXERROR_RATE, ESTERROR, ESTERROR_RATE. */
+	uint32_t error_flags;
+	/** 0 to 32. */
+	uint8_t tsc_hz_bits;
+	/** enum paraclock_status; 0: SYNCHRONIZED. */
+	uint8_t status;
+	/** Zero. */
+	uint8_t reserved[2];
+};
+
+/**
+ * Make a host. Its clocksource is its TSC, which is stable.
+ *
+ * @param[out] ret_host It goes with the world.
+ * @param sim The world.
+ * @param opts NULL: the defaults, and a clock that is right.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, a size that is too small, or a value out of range.
+ * @retval -ENOMEM No memory.
+ *
+ * Threads: as paraclock_sim_run().
+ * @since 0.1
+ */
+PARACLOCK_API int
+paraclock_sim_host_new(struct paraclock_sim_host **ret_host,
+		       struct paraclock_sim *sim,
+		       const struct paraclock_sim_host_options *opts);
+
+/**
+ * Make a VM a host: nested virtualisation.
+ *
+ * The new host's TSC is the VM's counter, whatever becomes of that; its clock
+ * is what the VM is told by its own host. A VM on it shows the MONOTONIC time
+ * of this one, not one since its own start, until it is paused or moved. While
+ * this one is paused, none on it runs.
+ *
+ * @param[out] ret_host It goes with the world.
+ * @param vm The VM: L1, for the VMs on the new host are L2.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL.
+ * @retval -ENOMEM No memory.
+ *
+ * Threads: as paraclock_sim_run().
+ * @since 0.1
+ */
+PARACLOCK_API int
+paraclock_sim_host_nested(struct paraclock_sim_host **ret_host,
+			  struct paraclock_sim_vm *vm);
+
+/**
+ * What a host's TSC says now.
+ *
+ * @param host The host.
+ * @return Ticks; 0 if @p host is NULL.
+ *
+ * Threads: any thread, any object.
+ * @since 0.1
+ */
+PARACLOCK_API uint64_t
+paraclock_sim_host_counter(const struct paraclock_sim_host *host);
+
+/**
+ * A backend named "sim" whose time is the truth, for
+ * paraclock_open_backend() with an env of paraclock_sim_env().
+ *
+ * It gives TAI, or the scale that options.timescales asks for alone: UTC, TAI
+ * or MONOTONIC; its marker changes with each migration, restore or clone.
+ *
+ * @return The backend, constant.
+ *
+ * Threads: any thread.
+ * @since 0.1
+ */
+PARACLOCK_API const struct paraclock_backend *paraclock_sim_backend(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#include <paraclock/sim_act.h>
+#include <paraclock/sim_vm.h>
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file sim_vm.h
+ * Simulated VMs: what they are made of, what is seen inside, and the truth.
+ */
+#ifndef PARACLOCK_SIM_VM_H
+#define PARACLOCK_SIM_VM_H
+
+/* sim.h includes this file at its end, when what is needed is declared. */
+#include <paraclock/sim.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- VMs ------------------------------------------------------------------ */
+
+/** vm_options.parts: a pvclock page for each vCPU. */
+#define PARACLOCK_SIM_HAS_PVCLOCK 0x1U
+/** vm_options.parts: Hyper-V's reference TSC page and MSRs. */
+#define PARACLOCK_SIM_HAS_HYPERV 0x2U
+/** vm_options.parts: a vmclock page, /dev/vmclock0. */
+#define PARACLOCK_SIM_HAS_VMCLOCK 0x4U
+/** vm_options.parts: a vmclock that has no time, only markers, as QEMU's. */
+#define PARACLOCK_SIM_HAS_VMCLOCK_MARKERS 0x8U
+/** vm_options.parts: a VM generation id, which tells of restores and clones. */
+#define PARACLOCK_SIM_HAS_GENERATION 0x10U
+/** vm_options.parts: the PTP clock "KVM virtual PTP", and in ring 0 the pairing
+ * hypercall. */
+#define PARACLOCK_SIM_HAS_PAIRING 0x20U
+/** vm_options.parts: the PTP clock "hyperv". */
+#define PARACLOCK_SIM_HAS_PTP_HYPERV 0x40U
+/** vm_options.parts: the PTP clock "vmclock0"; with VMCLOCK. */
+#define PARACLOCK_SIM_HAS_PTP_VMCLOCK 0x80U
+/** vm_options.parts: with HYPERV, the reenlightenment MSRs. */
+#define PARACLOCK_SIM_HAS_REENLIGHTENMENT 0x100U
+/** vm_options.parts: the simulation writes none of the VM's pages; they begin
+ * zeroed, and whoever tests a writer (a relay) writes them. */
+#define PARACLOCK_SIM_HAS_NO_WRITER 0x200U
+
+/** What a VM is told while something happens to it. */
+enum paraclock_sim_notice {
+	/** It will be stopped when the call returns; with ANNOUNCED only. */
+	PARACLOCK_SIM_NOTICE_ANNOUNCED = 1,
+	/** It runs again. */
+	PARACLOCK_SIM_NOTICE_RESUMED = 2,
+	/** The reenlightenment interrupt: it was moved, and its TSC is emulated
+	 * until it acknowledges. */
+	PARACLOCK_SIM_NOTICE_REENLIGHTENMENT = 3,
+};
+
+/**
+ * Called from within the act, by the thread that calls that.
+ *
+ * @param arg The caller's own.
+ * @param vm The VM. It may be read, and its MSRs be written; no further act.
+ * @param notice enum paraclock_sim_notice.
+ */
+typedef void paraclock_sim_notify_fn(void *arg, struct paraclock_sim_vm *vm,
+				     unsigned int notice);
+
+/** vCPUs that a VM can have. */
+#define PARACLOCK_SIM_VCPUS_MAX 64
+
+/** How to make a VM. Zero every member that is not used. */
+struct paraclock_sim_vm_options {
+	/** sizeof(struct paraclock_sim_vm_options). */
+	size_t size;
+	/** PARACLOCK_SIM_HAS_x; 0: PVCLOCK. */
+	uint32_t parts;
+	/** 1 to PARACLOCK_SIM_VCPUS_MAX; 0: 1. */
+	uint32_t vcpus;
+	/** Frequency of its TSC, in 2^-tsc_hz_bits Hz; 0: the host's. Another
+	 * one is made by scaling. */
+	uint64_t tsc_hz;
+	/** What its TSC says now, ticks. */
+	uint64_t tsc_start;
+	/** PARACLOCK_TIMELINE_x that the pages say besides: MONOTONIC,
+	 * NOTIFIES, DISRUPTION_SOON, DISRUPTION_IMMINENT. */
+	uint32_t timeline_flags;
+	/** enum paraclock_timescale of the vmclock: UTC, TAI or MONOTONIC; 0:
+	 * TAI. */
+	uint8_t vmclock_timescale;
+	/** 0 to 32. */
+	uint8_t tsc_hz_bits;
+	/** The vCPU whose pvclock page user space sees; Linux: 0. */
+	uint8_t user_vcpu;
+	/** Zero. */
+	uint8_t reserved;
+	/** The guest kernel's clocksource; NULL: "tsc". */
+	const char *clocksource;
+	/** NULL: nobody is told. */
+	paraclock_sim_notify_fn *notify;
+	/** Handed to it. */
+	void *notify_arg;
+	/** A pvclock page is rewritten so often, ns, up to 2^62; 0: 300 s, as
+	 * KVM's. */
+	uint64_t pvclock_period_ns;
+	/** A vmclock page is renewed so often, ns, up to 2^62; 0: 60 s. */
+	uint64_t vmclock_period_ns;
+};
+
+/**
+ * Make a VM. It runs, and its pages are written.
+ *
+ * Its MONOTONIC time begins with 0 (on a nested host: see
+ * paraclock_sim_host_nested()). Its kernel's clocks are right, and begin now.
+ *
+ * @param[out] ret_vm It goes with the world.
+ * @param host The host.
+ * @param opts NULL: the defaults: one vCPU, a pvclock page.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, a size that is too small, a value out of range, both
+ *         kinds of vmclock, or a part without the one that it needs.
+ * @retval -ENOMEM No memory.
+ * @return Else what a page writer returned.
+ *
+ * Threads: as paraclock_sim_run().
+ * @since 0.1
+ */
+PARACLOCK_API int
+paraclock_sim_vm_new(struct paraclock_sim_vm **ret_vm,
+		     struct paraclock_sim_host *host,
+		     const struct paraclock_sim_vm_options *opts);
+
+/** Where in the VM a caller of the env is. */
+enum paraclock_sim_ring {
+	/** A process under Linux: no MSRs, no hypercalls; the pages that the
+	 * kernel shows. */
+	PARACLOCK_SIM_USER = 0,
+	/** Ring 0: MSRs, hypercalls, the own vCPU's page; no devices. */
+	PARACLOCK_SIM_KERNEL = 1,
+};
+
+/**
+ * The outside world, as seen in a VM.
+ *
+ * Its event descriptors are numbers that nobody can poll: after
+ * paraclock_event_fd() just call paraclock_next_event().
+ *
+ * @param vm The VM.
+ * @param ring enum paraclock_sim_ring.
+ * @return The env, for as long as the world lives; NULL if @p vm is NULL or
+ * @p ring is none.
+ *
+ * Threads: any thread, any object. Its functions: any thread; those that a
+ * read calls take a lock only if they leave the library (a clock, a device).
+ * @since 0.1
+ */
+PARACLOCK_API const struct paraclock_env *
+paraclock_sim_env(struct paraclock_sim_vm *vm, unsigned int ring);
+
+/**
+ * What a vCPU's TSC says now, also while the VM is paused.
+ *
+ * @param vm The VM.
+ * @param vcpu The vCPU, from 0.
+ * @return Ticks; 0 if there is no such vCPU.
+ *
+ * Threads: any thread, any object.
+ * @since 0.1
+ */
+PARACLOCK_API uint64_t paraclock_sim_counter(const struct paraclock_sim_vm *vm,
+					     unsigned int vcpu);
+
+/**
+ * What the host clock said when a VM's TSC had a value: what a perfect reading
+ * there gives, rounded down to a ns.
+ *
+ * For values of the past this is what held then: of a value that came up twice
+ * (a restore), the last time; a value that the TSC jumped over belongs to what
+ * was before the jump. Only the last 65536 changes are known.
+ *
+ * @param vm The VM; the value is of its vCPU 0, if they do not agree.
+ * @param counter Ticks; a later value than now: if nothing happens until then.
+ * @param timescale enum paraclock_timescale: MONOTONIC is what kvmclock and
+ *        Hyper-V count; UTC (or UTC_MAYBE_SMEARED) and TAI are the host's
+ *        clock.
+ * @param[out] ret_ns ns.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, or another timescale.
+ * @retval -ESTALE The value is from before the VM, or of what is forgotten.
+ * @retval -ERANGE Before the epoch, or beyond 2^63 ns.
+ *
+ * Threads: any thread, any object.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_truth(const struct paraclock_sim_vm *vm,
+				      uint64_t counter, unsigned int timescale,
+				      int64_t *ret_ns);
+
+/**
+ * The same as a timeline of the VM's TSC, based at its value now: what a page
+ * should say.
+ *
+ * @param vm The VM.
+ * @param timescale As paraclock_sim_truth().
+ * @param[out] ret_tl The timeline, its @c size included.
+ * @return As paraclock_sim_truth().
+ *
+ * Threads: any thread, any object.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_timeline(const struct paraclock_sim_vm *vm,
+					 unsigned int timescale,
+					 struct paraclock_timeline *ret_tl);
+
+/**
+ * How the TSCs of a VM (device) and of its host (system) are coupled now.
+ *
+ * @param vm The VM.
+ * @param[out] ret_coupling The coupling, its @c size included: that to within
+ *        a tick of either. Not FIXED while the TSC is emulated.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL.
+ *
+ * Threads: any thread, any object.
+ * @since 0.1
+ */
+PARACLOCK_API int
+paraclock_sim_coupling(const struct paraclock_sim_vm *vm,
+		       struct paraclock_coupling *ret_coupling);
+
+/** Kinds of pages. */
+enum paraclock_sim_page_kind {
+	PARACLOCK_SIM_PVCLOCK = 0,
+	PARACLOCK_SIM_HYPERV = 1,
+	PARACLOCK_SIM_VMCLOCK = 2,
+};
+
+/**
+ * A page of a VM's memory, to be shown elsewhere or written by another.
+ *
+ * @param vm The VM.
+ * @param kind enum paraclock_sim_page_kind.
+ * @param vcpu Whose; 0 for other kinds than PVCLOCK.
+ * @param[out] ret_size Its size, bytes; may be NULL.
+ * @return The page, for as long as the world lives; NULL: there is none.
+ *
+ * Threads: any thread, any object.
+ * @since 0.1
+ */
+PARACLOCK_API void *paraclock_sim_page(const struct paraclock_sim_vm *vm,
+				       unsigned int kind, unsigned int vcpu,
+				       size_t *ret_size);
+
+/* --- live threads --------------------------------------------------------- */
+
+/**
+ * The calling thread is code of a VM, on a vCPU, until it leaves.
+ *
+ * A VM's TSC and memory change between two instructions of its code, never
+ * while one runs; so an act that changes the TSC stops the threads that have
+ * entered where they next read it (or waits until they leave). A thread reads
+ * in a live world without entering if no such act happens meanwhile. One that
+ * waits for something else than that must leave before. It may enter in a
+ * world of virtual time as well, while another thread runs that.
+ *
+ * @param vm The VM.
+ * @param vcpu The vCPU.
+ *
+ * @retval 0 Success; enter() has waited while the VM was stopped.
+ * @retval -EINVAL NULL, or no such vCPU; or enter(): it is in already;
+ *         leave(): it is not in.
+ *
+ * Threads: any thread.
+ * @since 0.1
+ * @{
+ */
+PARACLOCK_API int paraclock_sim_enter(struct paraclock_sim_vm *vm,
+				      unsigned int vcpu);
+PARACLOCK_API int paraclock_sim_leave(struct paraclock_sim_vm *vm);
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+/* VMs in VMs, as the simulation itself has them: L1 is a VM on a host, and a
+ * host for L2. What a relay makes of that is in test_nested.c. */
+
+#include "sims.h"
+
+#define ALL_PAGES                                               \
+	(PARACLOCK_SIM_HAS_PVCLOCK | PARACLOCK_SIM_HAS_HYPERV | \
+	 PARACLOCK_SIM_HAS_VMCLOCK)
+
+#define HZ 2600000000LL
+
+static struct paraclock_sim_vm *l1, *l2;
+static struct paraclock_sim_host *inner;
+
+static void nest(void)
+{
+	struct paraclock_sim_vm_options opts = {
+		.size = sizeof(opts),
+		.parts = ALL_PAGES,
+		.tsc_start = 500,
+	};
+
+	l1 = new_vm(ALL_PAGES, 2);
+	run(10 * SEC);
+	assert_int_equal(paraclock_sim_host_nested(&inner, l1), 0);
+	assert_int_equal(paraclock_sim_vm_new(&l2, inner, &opts), 0);
+}
+
+static void assert_all_right(struct paraclock_sim_vm *vm)
+{
+	static const char *const name[] = { "kvmclock", "hyperv", "vmclock" };
+	static const int64_t within[] = { PVCLOCK_NS, HYPERV_NS, VMCLOCK_NS };
+
+	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+		struct paraclock *clk = open_user(vm, name[i]);
+
+		assert_right(vm, clk, within[i]);
+		paraclock_close(clk);
+	}
+}
+
+static void shows_the_time_of_its_host(void **state)
+{
+	(void)state;
+	nest();
+	assert_int_equal(paraclock_sim_host_counter(inner),
+			 paraclock_sim_counter(l1, 0));
+	assert_int_equal(paraclock_sim_counter(l2, 0), 500);
+	assert_int_equal(truth(l2, MONO), 10 * SEC);
+	run(SEC);
+	assert_int_equal(paraclock_sim_counter(l2, 0), 500 + HZ);
+	assert_int_equal(truth(l2, MONO), truth(l1, MONO));
+	assert_int_equal(truth(l2, TAI), truth(l1, TAI));
+	assert_all_right(l2);
+}
+
+static void l1_moves_with_l2_inside(void **state)
+{
+	struct paraclock_marker was, is;
+	struct paraclock *clk;
+	uint64_t before;
+
+	(void)state;
+	nest();
+	clk = open_user(l2, "vmclock");
+	assert_int_equal(paraclock_marker(clk, &was), 0);
+	assert_int_equal(paraclock_sim_migrate(l1, fast, 5 * SEC,
+					       PARACLOCK_SIM_CLOCK_STOPS),
+			 0);
+	assert_int_equal(truth(l1, MONO), 10 * SEC);
+	assert_int_equal(truth(l2, MONO), truth(l1, MONO));
+	before = paraclock_sim_counter(l2, 0);
+	assert_near((int64_t)before, 500 + 5 * HZ, 1);
+	run(SEC);
+	assert_near((int64_t)(paraclock_sim_counter(l2, 0) - before), FAST_HZ,
+		    1);
+	assert_all_right(l1);
+	assert_all_right(l2);
+	/* L0 told L1; whether L2 is told is its relay's business. */
+	assert_int_equal(paraclock_marker(clk, &is), 0);
+	assert_memory_equal(&was, &is, sizeof(is));
+	paraclock_close(clk);
+}
+
+static void l2_moves_to_another_l1(void **state)
+{
+	struct paraclock_sim_vm *other;
+	struct paraclock_sim_host *beside;
+	int64_t mono;
+
+	(void)state;
+	nest();
+	assert_int_equal(paraclock_sim_vm_new(&other, fast, NULL), 0);
+	assert_int_equal(paraclock_sim_host_nested(&beside, other), 0);
+	run(SEC);
+	mono = truth(l2, MONO);
+	assert_int_equal(paraclock_sim_migrate(l2, beside, SEC, 0), 0);
+	assert_near(truth(l2, MONO), mono + SEC, 1);
+	assert_all_right(l2);
+	/* And to a physical host. */
+	assert_int_equal(paraclock_sim_migrate(l2, host, SEC,
+					       PARACLOCK_SIM_CLOCK_STOPS),
+			 0);
+	assert_near(truth(l2, MONO), mono + SEC, 2);
+	run(SEC);
+	assert_all_right(l2);
+}
+
+static void while_l1_is_paused_none_runs(void **state)
+{
+	const uint32_t *page;
+	uint64_t was;
+
+	(void)state;
+	nest();
+	page = paraclock_sim_page(l2, PARACLOCK_SIM_VMCLOCK, 0, NULL);
+	was = page[3];
+	assert_int_equal(paraclock_sim_pause(l1), 0);
+	run(600 * SEC);
+	assert_int_equal(page[3], was);
+	assert_int_equal(
+		paraclock_sim_resume(l1, PARACLOCK_SIM_COUNTER_STOPS |
+						 PARACLOCK_SIM_CLOCK_STOPS),
+		0);
+	assert_int_equal(page[3], was + 2);
+	assert_int_equal(paraclock_sim_counter(l2, 0), 500);
+	assert_int_equal(truth(l2, MONO), 10 * SEC);
+	assert_all_right(l2);
+}
+
+static void deep_and_scaled(void **state)
+{
+	struct paraclock_sim_vm_options opts = { .size = sizeof(opts),
+						 .parts = ALL_PAGES };
+	struct paraclock_sim_vm *vm = NULL;
+	struct paraclock_sim_host *on = host;
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		opts.tsc_hz = 1900000000 + 300000007 * i;
+		if (vm)
+			assert_int_equal(paraclock_sim_host_nested(&on, vm), 0);
+		assert_int_equal(paraclock_sim_vm_new(&vm, on, &opts), 0);
+		run(paraclock_sim_random(sim, 5 * SEC));
+		assert_all_right(vm);
+	}
+	run(200 * SEC);
+	assert_near(true_time(TAI), truth(vm, TAI), 1);
+}
+
+static void a_vm_cannot_go_into_itself(void **state)
+{
+	struct paraclock_sim_host *deeper;
+
+	(void)state;
+	nest();
+	assert_int_equal(paraclock_sim_host_nested(&deeper, l2), 0);
+	assert_int_equal(paraclock_sim_migrate(l1, inner, 0, 0), -EINVAL);
+	assert_int_equal(paraclock_sim_migrate(l1, deeper, 0, 0), -EINVAL);
+	assert_int_equal(paraclock_sim_migrate(l2, deeper, 0, 0), -EINVAL);
+	/* Nor has a VM a clock of its own to set. */
+	assert_int_equal(paraclock_sim_step(inner, SEC), -EINVAL);
+	assert_int_equal(paraclock_sim_tsc(inner, 0, 0, 1, 1), -EINVAL);
+	assert_int_equal(paraclock_sim_host_nested(&deeper, NULL), -EINVAL);
+}
+
+static void what_a_host_lacks_its_vms_lack(void **state)
+{
+	struct paraclock *clk;
+
+	(void)state;
+	nest();
+	clk = open_user(l2, "kvmclock");
+	assert_int_equal(paraclock_sim_clocksource(host, 0), 0);
+	assert_invalid(clk, PARACLOCK_REASON_UNSTABLE);
+	assert_int_equal(paraclock_sim_clocksource(host, 1), 0);
+	assert_right(l2, clk, PVCLOCK_NS);
+	assert_int_equal(paraclock_sim_clocksource(inner, 0), 0);
+	assert_invalid(clk, PARACLOCK_REASON_UNSTABLE);
+	paraclock_close(clk);
+	clk = open_user(l1, "kvmclock");
+	assert_right(l1, clk, PVCLOCK_NS);
+	paraclock_close(clk);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[8];
+	size_t n = 0;
+
+	memset(tests, 0, sizeof(tests));
+	SIM_ROW("L2 shows the time of L1", shows_the_time_of_its_host);
+	SIM_ROW("L1 moves with its L2 inside", l1_moves_with_l2_inside);
+	SIM_ROW("L2 moves to another L1, and to a physical host",
+		l2_moves_to_another_l1);
+	SIM_ROW("while L1 is paused none on it runs",
+		while_l1_is_paused_none_runs);
+	SIM_ROW("four deep, each scaled", deep_and_scaled);
+	SIM_ROW("a VM cannot go into itself", a_vm_cannot_go_into_itself);
+	SIM_ROW("what a host lacks, its VMs lack",
+		what_a_host_lacks_its_vms_lack);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

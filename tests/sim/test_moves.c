@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT
+/* VMs that stop and go on: what becomes of TSC, time, pages and markers. */
+
+#include "sims.h"
+
+#define HZ 2600000000LL
+
+#define COUNTER_STOPS PARACLOCK_SIM_COUNTER_STOPS
+#define CLOCK_STOPS   PARACLOCK_SIM_CLOCK_STOPS
+#define SCALED	      PARACLOCK_SIM_SCALED
+#define SILENT	      PARACLOCK_SIM_SILENT
+#define ANNOUNCED     PARACLOCK_SIM_ANNOUNCED
+
+#define ALL_PAGES                                               \
+	(PARACLOCK_SIM_HAS_PVCLOCK | PARACLOCK_SIM_HAS_HYPERV | \
+	 PARACLOCK_SIM_HAS_VMCLOCK | PARACLOCK_SIM_HAS_GENERATION)
+
+/* A VM that ran for 10 s, and then did not for 5. */
+struct stop_case {
+	const char *name;
+	uint32_t flags;
+	int64_t counter; /* ticks by which it went on meanwhile */
+	int64_t mono;	 /* ns */
+};
+
+#define WENT_ON (5 * HZ)
+
+static struct stop_case stops[] = {
+	/* clang-format off */
+	{ "all runs on", 0, WENT_ON, 5 * SEC },
+	{ "the TSC stops", COUNTER_STOPS, 0, 5 * SEC },
+	{ "time stops", CLOCK_STOPS, WENT_ON, 0 },
+	{ "both stop", COUNTER_STOPS | CLOCK_STOPS, 0, 0 },
+	/* clang-format on */
+};
+
+static void assert_all_right(struct paraclock_sim_vm *vm)
+{
+	static const char *const name[] = { "kvmclock", "hyperv", "vmclock" };
+	static const int64_t within[] = { PVCLOCK_NS, HYPERV_NS, VMCLOCK_NS };
+
+	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+		struct paraclock *clk = open_user(vm, name[i]);
+
+		assert_right(vm, clk, within[i]);
+		paraclock_close(clk);
+	}
+}
+
+static void pause_and_resume(void **state)
+{
+	const struct stop_case *c = *state;
+	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 2);
+	struct paraclock *clk = open_user(vm, "vmclock");
+	uint64_t token = paraclock_token(clk);
+
+	run(10 * SEC);
+	assert_int_equal(paraclock_sim_pause(vm), 0);
+	assert_int_equal(paraclock_sim_pause(vm), 0);
+	run(5 * SEC);
+	assert_int_equal(paraclock_sim_resume(vm, c->flags), 0);
+	assert_int_equal(paraclock_sim_resume(vm, 0), 0);
+	assert_int_equal(paraclock_sim_counter(vm, 0),
+			 1000 + 10 * HZ + c->counter);
+	assert_int_equal(truth(vm, MONO), 10 * SEC + c->mono);
+	assert_int_equal(truth(vm, TAI), START_TAI + 15 * SEC);
+	assert_all_right(vm);
+	/* No host tells of a pause. */
+	assert_right(vm, clk, VMCLOCK_NS);
+	assert_int_equal(paraclock_disrupted(clk, token), 0);
+	paraclock_close(clk);
+}
+
+static void migrate(void **state)
+{
+	const struct stop_case *c = *state;
+	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 2);
+	struct paraclock *clk = open_user(vm, "kvmclock");
+	uint64_t token = paraclock_token(clk);
+	uint64_t before;
+
+	run(10 * SEC);
+	assert_int_equal(paraclock_sim_migrate(vm, fast, 5 * SEC, c->flags), 0);
+	before = paraclock_sim_counter(vm, 0);
+	assert_near((int64_t)before, 1000 + 10 * HZ + c->counter, 1);
+	assert_near(truth(vm, MONO), 10 * SEC + c->mono, 1);
+	assert_near(truth(vm, TAI), START_TAI + 15 * SEC, 1);
+	assert_int_equal(paraclock_disrupted(clk, token), 1);
+	assert_all_right(vm);
+	run(SEC);
+	/* By the new host's rate. */
+	assert_near((int64_t)(paraclock_sim_counter(vm, 0) - before), FAST_HZ,
+		    1);
+	assert_right(vm, clk, PVCLOCK_NS);
+	paraclock_close(clk);
+}
+
+static void scaled(void **state)
+{
+	const struct stop_case *c = *state;
+	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 2);
+	struct paraclock *clk = open_user(vm, "hyperv");
+	struct paraclock_coupling coupling;
+	uint64_t before;
+
+	run(10 * SEC);
+	assert_int_equal(
+		paraclock_sim_migrate(vm, fast, 5 * SEC, c->flags | SCALED), 0);
+	before = paraclock_sim_counter(vm, 0);
+	run(100 * SEC);
+	assert_near((int64_t)(paraclock_sim_counter(vm, 0) - before), 100 * HZ,
+		    3);
+	assert_right(vm, clk, HYPERV_NS);
+	assert_all_right(vm);
+	assert_int_equal(paraclock_sim_coupling(vm, &coupling), 0);
+	/* 2.6 / 3.1 in 2^-48. */
+	assert_near((int64_t)coupling.mult, 236075786918615, 1);
+	paraclock_close(clk);
+}
+
+static void restore(void **state)
+{
+	const struct stop_case *c = *state;
+	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 2);
+	struct paraclock *clk = open_user(vm, "vmclock");
+	struct paraclock_marker was, is;
+	struct paraclock_sim_state *saved;
+
+	run(10 * SEC);
+	assert_int_equal(paraclock_sim_save(&saved, vm), 0);
+	run(5 * SEC);
+	assert_int_equal(paraclock_marker(clk, &was), 0);
+	assert_int_equal(paraclock_sim_restore(vm, saved, fast, c->flags), 0);
+	assert_near((int64_t)paraclock_sim_counter(vm, 0),
+		    1000 + 10 * HZ + c->counter, 1);
+	assert_near(truth(vm, MONO), 10 * SEC + c->mono, 1);
+	assert_int_equal(paraclock_marker(clk, &is), 0);
+	assert_int_not_equal(is.disruption, was.disruption);
+	assert_int_not_equal(is.generation, was.generation);
+	assert_right(vm, clk, VMCLOCK_NS);
+	assert_all_right(vm);
+	/* It may be used again, and its markers are new ones again. */
+	was = is;
+	assert_int_equal(paraclock_sim_restore(vm, saved, NULL, c->flags), 0);
+	assert_int_equal(paraclock_marker(clk, &is), 0);
+	assert_int_not_equal(is.generation, was.generation);
+	assert_all_right(vm);
+	paraclock_sim_state_free(saved);
+	paraclock_close(clk);
+}
+
+static void a_clone_is_another(void **state)
+{
+	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 2), *twin;
+	struct paraclock_marker own, its;
+	struct paraclock *clk, *other;
+
+	(void)state;
+	clk = open_user(vm, "vmclock");
+	run(10 * SEC);
+	assert_int_equal(paraclock_sim_clone(&twin, vm, fast, 0), 0);
+	assert_ptr_not_equal(twin, vm);
+	other = open_user(twin, "vmclock");
+	assert_int_equal(paraclock_marker(clk, &own), 0);
+	assert_int_equal(paraclock_marker(other, &its), 0);
+	assert_int_not_equal(own.disruption, its.disruption);
+	assert_int_not_equal(own.generation, its.generation);
+	run(SEC);
+	assert_int_equal(truth(vm, MONO), 11 * SEC);
+	assert_near(truth(twin, MONO), 11 * SEC, 1);
+	assert_near((int64_t)(paraclock_sim_counter(twin, 0) -
+			      paraclock_sim_counter(vm, 0)),
+		    FAST_HZ - HZ, 1);
+	assert_all_right(vm);
+	assert_all_right(twin);
+	paraclock_close(other);
+	paraclock_close(clk);
+}
+
+static void a_silent_move_shows_no_marker(void **state)
+{
+	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 1);
+	struct paraclock *clk = open_user(vm, "vmclock");
+	struct paraclock_sim_state *saved;
+	struct paraclock_marker was, is;
+
+	(void)state;
+	assert_int_equal(paraclock_marker(clk, &was), 0);
+	assert_int_equal(paraclock_sim_migrate(vm, fast, SEC, SILENT), 0);
+	assert_int_equal(paraclock_marker(clk, &is), 0);
+	assert_memory_equal(&was, &is, sizeof(is));
+	assert_int_equal(paraclock_sim_save(&saved, vm), 0);
+	assert_int_equal(paraclock_sim_restore(vm, saved, NULL, SILENT), 0);
+	paraclock_sim_state_free(saved);
+	assert_int_equal(paraclock_marker(clk, &is), 0);
+	assert_memory_equal(&was, &is, sizeof(is));
+	paraclock_close(clk);
+}
+
+static void a_stop_may_be_told(void **state)
+{
+	struct paraclock_sim_vm *vm = new_vm(PARACLOCK_SIM_HAS_PVCLOCK, 1);
+	const uint8_t *page =
+		paraclock_sim_page(vm, PARACLOCK_SIM_PVCLOCK, 0, NULL);
+
+	(void)state;
+	assert_int_equal(page[29], 1);
+	assert_int_equal(paraclock_sim_pause(vm), 0);
+	run(SEC);
+	assert_int_equal(paraclock_sim_resume(vm, PARACLOCK_SIM_TELLS_STOP), 0);
+	assert_int_equal(page[29], 3);
+	/* It is the guest's to clear. */
+	run(400 * SEC);
+	assert_int_equal(page[29], 3);
+}
+
+static struct {
+	unsigned int n;
+	unsigned int notice[8];
+	int64_t mono[8];
+} told;
+
+static void note(void *arg, struct paraclock_sim_vm *vm, unsigned int notice)
+{
+	assert_ptr_equal(arg, &told);
+	told.mono[told.n] = truth(vm, MONO);
+	told.notice[told.n++] = notice;
+}
+
+static void a_vm_is_told(void **state)
+{
+	struct paraclock_sim_vm_options opts = {
+		.size = sizeof(opts),
+		.notify = note,
+		.notify_arg = &told,
+	};
+	struct paraclock_sim_vm *vm = new_vm_of(&opts);
+
+	(void)state;
+	memset(&told, 0, sizeof(told));
+	run(SEC);
+	assert_int_equal(paraclock_sim_migrate(vm, host, SEC, 0), 0);
+	assert_int_equal(paraclock_sim_migrate(vm, host, SEC, ANNOUNCED), 0);
+	assert_int_equal(paraclock_sim_pause(vm), 0);
+	assert_int_equal(paraclock_sim_resume(vm, 0), 0);
+	assert_int_equal(told.n, 4);
+	assert_int_equal(told.notice[0], PARACLOCK_SIM_NOTICE_RESUMED);
+	assert_int_equal(told.mono[0], 2 * SEC);
+	assert_int_equal(told.notice[1], PARACLOCK_SIM_NOTICE_ANNOUNCED);
+	assert_int_equal(told.mono[1], 2 * SEC);
+	assert_int_equal(told.notice[2], PARACLOCK_SIM_NOTICE_RESUMED);
+	assert_int_equal(told.mono[2], 3 * SEC);
+	assert_int_equal(told.notice[3], PARACLOCK_SIM_NOTICE_RESUMED);
+}
+
+static void events_tell_of_it(void **state)
+{
+	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 1);
+	struct paraclock *clk = open_user(vm, "vmclock");
+	struct paraclock_event event = { .size = sizeof(event) };
+	struct paraclock_sim_state *saved;
+
+	(void)state;
+	assert_true(paraclock_event_fd(clk) >= 0);
+	assert_int_equal(paraclock_next_event(clk, &event), -EAGAIN);
+	assert_int_equal(paraclock_sim_migrate(vm, fast, SEC, 0), 0);
+	assert_int_equal(paraclock_next_event(clk, &event), 0);
+	assert_int_equal(event.marker_class, PARACLOCK_MARKER_AUTHORITATIVE);
+	assert_int_not_equal(event.kind, PARACLOCK_EVENT_RESTORED);
+	assert_int_equal(paraclock_next_event(clk, &event), -EAGAIN);
+	assert_int_equal(paraclock_sim_save(&saved, vm), 0);
+	assert_int_equal(paraclock_sim_restore(vm, saved, NULL, 0), 0);
+	paraclock_sim_state_free(saved);
+	assert_int_equal(paraclock_next_event(clk, &event), 0);
+	assert_int_equal(event.kind, PARACLOCK_EVENT_RESTORED);
+	assert_int_equal(paraclock_next_event(clk, &event), -EAGAIN);
+	assert_int_equal(paraclock_sim_guest_step(vm, 5 * SEC), 0);
+	assert_int_equal(paraclock_next_event(clk, &event), 0);
+	assert_int_equal(event.kind, PARACLOCK_EVENT_CLOCK_SET);
+	assert_near(event.gap_ns, 5 * SEC, 100);
+	assert_int_equal(paraclock_sim_guest_clocksource(vm, "kvm-clock"), 0);
+	assert_int_equal(paraclock_next_event(clk, &event), 0);
+	assert_int_equal(event.kind, PARACLOCK_EVENT_CLOCKSOURCE_CHANGED);
+	assert_int_equal(paraclock_next_event(clk, &event), -EAGAIN);
+	paraclock_close(clk);
+}
+
+static void a_generation_id_alone_tells_of_restores(void **state)
+{
+	struct paraclock_sim_vm *vm = new_vm(
+		PARACLOCK_SIM_HAS_PVCLOCK | PARACLOCK_SIM_HAS_GENERATION, 1);
+	struct paraclock *clk = open_user(vm, "kvmclock");
+	struct paraclock_event event = { .size = sizeof(event) };
+	struct paraclock_sim_vm *twin;
+	struct paraclock_sim_state *saved;
+
+	(void)state;
+	assert_true(paraclock_event_fd(clk) >= 0);
+	assert_int_equal(paraclock_sim_save(&saved, vm), 0);
+	assert_int_equal(paraclock_sim_clone(&twin, vm, NULL, 0), 0);
+	assert_int_equal(paraclock_next_event(clk, &event), -EAGAIN);
+	assert_int_equal(paraclock_sim_restore(vm, saved, NULL, 0), 0);
+	paraclock_sim_state_free(saved);
+	assert_int_equal(paraclock_next_event(clk, &event), 0);
+	assert_int_equal(event.kind, PARACLOCK_EVENT_RESTORED);
+	assert_string_equal(event.source, "vmgenid");
+	paraclock_close(clk);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[4 * ARRAY_LEN(stops) + 8];
+	size_t n = 0;
+
+	memset(tests, 0, sizeof(tests));
+	SIM_ROWS(stops, pause_and_resume);
+	SIM_ROWS(stops, migrate);
+	SIM_ROWS(stops, scaled);
+	SIM_ROWS(stops, restore);
+	SIM_ROW("a clone is another VM", a_clone_is_another);
+	SIM_ROW("a silent move shows no marker", a_silent_move_shows_no_marker);
+	SIM_ROW("a stop may be told on the pvclock page", a_stop_may_be_told);
+	SIM_ROW("a VM is told what happens to it", a_vm_is_told);
+	SIM_ROW("events tell of it", events_tell_of_it);
+	SIM_ROW("a generation id alone tells of restores",
+		a_generation_id_alone_tells_of_restores);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

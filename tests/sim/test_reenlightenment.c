@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+/* Hyper-V moves a VM that has hypervisor work of its own: abi of its MSRs. */
+
+#include "sims.h"
+
+#define REF_COUNT	0x40000020U
+#define REF_TSC		0x40000021U
+#define TSC_FREQUENCY	0x40000022U
+#define APIC_FREQUENCY	0x40000023U
+#define REENLIGHTENMENT 0x40000106U
+#define EMULATION	0x40000107U
+#define STATUS		0x40000108U
+
+#define HZ 2600000000ULL
+
+#define HYPERV (PARACLOCK_SIM_HAS_HYPERV | PARACLOCK_SIM_HAS_REENLIGHTENMENT)
+
+static struct {
+	struct paraclock_sim_vm *vm;
+	const struct paraclock_env *env;
+	unsigned int interrupts;
+	uint64_t at;	   /* the TSC at the interrupt */
+	bool acknowledges; /* from within it */
+} guest;
+
+static uint64_t rdmsr(uint32_t msr)
+{
+	uint64_t value = 0xdead;
+
+	assert_int_equal(guest.env->rdmsr(guest.env->ctx, msr, &value), 0);
+	return value;
+}
+
+static void wrmsr(uint32_t msr, uint64_t value)
+{
+	assert_int_equal(guest.env->wrmsr(guest.env->ctx, msr, value), 0);
+}
+
+static void interrupt(void *arg, struct paraclock_sim_vm *vm,
+		      unsigned int notice)
+{
+	(void)arg;
+	if (notice != PARACLOCK_SIM_NOTICE_REENLIGHTENMENT)
+		return;
+	guest.interrupts++;
+	guest.at = paraclock_sim_counter(vm, 0);
+	assert_int_equal(rdmsr(STATUS), 1);
+	if (guest.acknowledges)
+		wrmsr(STATUS, 0);
+}
+
+static void start(uint32_t parts)
+{
+	struct paraclock_sim_vm_options opts = {
+		.size = sizeof(opts),
+		.parts = parts,
+		.notify = interrupt,
+	};
+
+	memset(&guest, 0, sizeof(guest));
+	guest.vm = new_vm_of(&opts);
+	guest.env = paraclock_sim_env(guest.vm, PARACLOCK_SIM_KERNEL);
+}
+
+static void set_up(void)
+{
+	wrmsr(REENLIGHTENMENT, 1U << 16 | 0xee);
+	wrmsr(EMULATION, 1);
+	assert_int_equal(rdmsr(REENLIGHTENMENT), 1U << 16 | 0xee);
+	assert_int_equal(rdmsr(EMULATION), 1);
+	assert_int_equal(rdmsr(STATUS), 0);
+}
+
+static uint64_t ticks_of(uint64_t ns)
+{
+	uint64_t before = paraclock_sim_counter(guest.vm, 0);
+
+	run(ns);
+	return paraclock_sim_counter(guest.vm, 0) - before;
+}
+
+static void the_old_rate_until_it_acknowledges(void **state)
+{
+	struct paraclock_coupling coupling;
+	struct paraclock *clk;
+	const uint64_t *page;
+	uint64_t scale, before;
+
+	(void)state;
+	start(HYPERV);
+	page = paraclock_sim_page(guest.vm, PARACLOCK_SIM_HYPERV, 0, NULL);
+	clk = open_user(guest.vm, "hyperv");
+	set_up();
+	run(SEC);
+	scale = page[1];
+	assert_int_equal(paraclock_sim_migrate(guest.vm, fast, SEC, 0), 0);
+	assert_int_equal(guest.interrupts, 1);
+	assert_near((int64_t)ticks_of(100 * SEC), 100 * (int64_t)HZ, 3);
+	assert_right(guest.vm, clk, HYPERV_NS);
+	assert_near((int64_t)(page[1] - scale), 0, 1 << 20);
+	assert_int_equal(paraclock_sim_coupling(guest.vm, &coupling), 0);
+	assert_false(coupling.flags & PARACLOCK_COUPLING_FIXED);
+	/* It is told already what it will have. */
+	assert_int_equal(rdmsr(TSC_FREQUENCY), FAST_HZ);
+
+	before = paraclock_sim_counter(guest.vm, 0);
+	wrmsr(STATUS, 0);
+	assert_near((int64_t)(paraclock_sim_counter(guest.vm, 0) - before), 0,
+		    1);
+	assert_int_equal(rdmsr(STATUS), 0);
+	assert_near((int64_t)ticks_of(100 * SEC), 100LL * FAST_HZ, 1);
+	assert_true(page[1] < scale);
+	assert_right(guest.vm, clk, HYPERV_NS);
+	assert_int_equal(paraclock_sim_coupling(guest.vm, &coupling), 0);
+	assert_true(coupling.flags & PARACLOCK_COUPLING_FIXED);
+	paraclock_close(clk);
+}
+
+static void within_the_interrupt(void **state)
+{
+	(void)state;
+	start(HYPERV);
+	set_up();
+	guest.acknowledges = true;
+	assert_int_equal(paraclock_sim_migrate(guest.vm, fast, SEC, 0), 0);
+	assert_int_equal(guest.interrupts, 1);
+	assert_int_equal(rdmsr(STATUS), 0);
+	assert_near((int64_t)ticks_of(SEC), FAST_HZ, 1);
+	/* And back. */
+	assert_int_equal(paraclock_sim_migrate(guest.vm, host, SEC, 0), 0);
+	assert_int_equal(guest.interrupts, 2);
+	assert_near((int64_t)ticks_of(SEC), (int64_t)HZ, 1);
+}
+
+static void moved_again_before_it_did(void **state)
+{
+	struct paraclock_sim_host_options opts = { .size = sizeof(opts),
+						   .tsc_hz = 2000000000 };
+	struct paraclock_sim_host *slow;
+	struct paraclock *clk;
+
+	(void)state;
+	start(HYPERV);
+	set_up();
+	clk = open_user(guest.vm, "hyperv");
+	assert_int_equal(paraclock_sim_host_new(&slow, sim, &opts), 0);
+	assert_int_equal(paraclock_sim_migrate(guest.vm, fast, SEC, 0), 0);
+	assert_int_equal(paraclock_sim_migrate(guest.vm, slow, SEC, 0), 0);
+	assert_int_equal(guest.interrupts, 2);
+	assert_near((int64_t)ticks_of(10 * SEC), 10 * (int64_t)HZ, 1);
+	assert_right(guest.vm, clk, HYPERV_NS);
+	wrmsr(STATUS, 0);
+	assert_near((int64_t)ticks_of(10 * SEC), 20000000000, 1);
+	assert_right(guest.vm, clk, HYPERV_NS);
+	paraclock_close(clk);
+}
+
+static void without_it_there_is_no_emulation(void **state)
+{
+	(void)state;
+	start(HYPERV);
+	assert_int_equal(paraclock_sim_migrate(guest.vm, fast, SEC, 0), 0);
+	assert_int_equal(guest.interrupts, 0);
+	assert_near((int64_t)ticks_of(SEC), FAST_HZ, 1);
+	/* Nor where the rate stays. */
+	set_up();
+	assert_int_equal(paraclock_sim_migrate(guest.vm, host, SEC,
+					       PARACLOCK_SIM_SCALED),
+			 0);
+	assert_int_equal(guest.interrupts, 0);
+	assert_near((int64_t)ticks_of(SEC), FAST_HZ, 1);
+}
+
+static void msrs_say_what_the_page_says(void **state)
+{
+	uint64_t value = 42;
+
+	(void)state;
+	start(HYPERV);
+	run(123456789);
+	assert_int_equal(rdmsr(REF_COUNT), 1234567);
+	assert_int_equal(rdmsr(TSC_FREQUENCY), HZ);
+	assert_int_equal(rdmsr(APIC_FREQUENCY), 1000000000);
+	assert_int_equal(rdmsr(REF_TSC) & 0xfff, 1);
+	wrmsr(REF_TSC, rdmsr(REF_TSC));
+	assert_int_equal(guest.env->wrmsr(guest.env->ctx, REF_TSC, 0x5001),
+			 -EINVAL);
+	assert_int_equal(guest.env->rdmsr(guest.env->ctx, 0x4b564d01, &value),
+			 -EOPNOTSUPP);
+	assert_int_equal(value, 42);
+	start(PARACLOCK_SIM_HAS_HYPERV);
+	assert_int_equal(guest.env->rdmsr(guest.env->ctx, REENLIGHTENMENT,
+					  &value),
+			 -EOPNOTSUPP);
+	start(PARACLOCK_SIM_HAS_PVCLOCK);
+	assert_int_equal(guest.env->rdmsr(guest.env->ctx, REF_COUNT, &value),
+			 -EOPNOTSUPP);
+	assert_int_equal(value, 42);
+}
+
+static void cpuid_says_what_it_may_use(void **state)
+{
+	uint32_t regs[4];
+
+	(void)state;
+	start(HYPERV);
+	assert_int_equal(guest.env->cpuid(guest.env->ctx, 0x40000000, 0, regs),
+			 0);
+	assert_memory_equal(&regs[1], "Microsoft Hv", 12);
+	assert_int_equal(guest.env->cpuid(guest.env->ctx, 0x40000003, 0, regs),
+			 0);
+	assert_int_equal(regs[0],
+			 1U << 1 | 1U << 9 | 1U << 11 | 1U << 13 | 1U << 15);
+	assert_int_equal(regs[3], 1U << 8);
+	start(PARACLOCK_SIM_HAS_HYPERV);
+	assert_int_equal(guest.env->cpuid(guest.env->ctx, 0x40000003, 0, regs),
+			 0);
+	assert_false(regs[0] >> 13 & 1);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[8];
+	size_t n = 0;
+
+	memset(tests, 0, sizeof(tests));
+	SIM_ROW("it keeps the old rate until it acknowledges",
+		the_old_rate_until_it_acknowledges);
+	SIM_ROW("it may acknowledge from within the interrupt",
+		within_the_interrupt);
+	SIM_ROW("it may be moved again before it did",
+		moved_again_before_it_did);
+	SIM_ROW("without it, or scaled, there is no emulation",
+		without_it_there_is_no_emulation);
+	SIM_ROW("MSRs say what the page says", msrs_say_what_the_page_says);
+	SIM_ROW("CPUID says what it may use", cpuid_says_what_it_may_use);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+/* Reading a script: what is wrong with it, and where. */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <paraclock/sim_script.h>
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Two hosts and two VMs, in four lines. */
+#define WORLD                                             \
+	"host a\nhost b\n"                                \
+	"vm v on a with pvclock,vmclock,hyperv vcpus 2\n" \
+	"vm w on a with vmclock,no-writer\n"
+/* A name of 15 bytes, and a line of 255. */
+#define NAME15 "abcdefghijklmno"
+#define TEN    "##########"
+#define FIFTY  TEN TEN TEN TEN TEN
+#define LINE   FIFTY FIFTY FIFTY FIFTY FIFTY "#####"
+
+struct row {
+	const char *name;
+	const char *text;
+	const char *want; /* begins with it; NULL: it is good */
+	const char *has;  /* and says this; or NULL */
+};
+
+static struct row rows[] = {
+	/* clang-format off */
+	{ "an empty script", "", NULL, NULL },
+	{ "comments, blanks and carriage returns",
+	  "# x\n\n \t# y\nhost a # z\r\n\thost  b\t\r\n", NULL, NULL },
+	{ "no newline at the end", "host a", NULL, NULL },
+	{ "a comment right after a word", "run 1s#x y\nhost a# b", NULL, NULL },
+	{ "a line of 255 bytes", LINE "\n", NULL, NULL },
+	{ "a line of 256 bytes", "host a\n" LINE "#", "2: ", "255 bytes" },
+	{ "a byte that is no ASCII", "host \xc3\xa4\n", "1: ", "ASCII" },
+	{ "such a byte in a comment", "host a # \xc3\xa4\n", NULL, NULL },
+	{ "an unknown statement", "host a\n\nhoost b\n",
+	  "3: 'hoost' is no statement; expected one of world host", " watch" },
+	/* names */
+	{ "a name of 15 letters", "host " NAME15, NULL, NULL },
+	{ "a name of 16 letters", "host " NAME15 "p", "1: '" NAME15 "p'",
+	  "at most 15" },
+	{ "a name with a capital", "host A", "1: 'A' does not fit", "a-z" },
+	{ "a name twice", "host a\nhost a", "2: 'a' is there already", NULL },
+	{ "a name of a host for a VM", "host a\nvm a on a", "2: 'a' is there",
+	  NULL },
+	{ "a host that is not there", "vm v on a", "1: 'a' does not fit",
+	  "the name of a host" },
+	{ "a VM for a host", WORLD "slew v 1ppb", "5: 'v' does not fit",
+	  "the name of a host" },
+	{ "a VM on itself", "vm v on v", "1: 'v' does not fit", NULL },
+	{ "a clone with a name that is there", WORLD "clone v as w", "5: 'w'",
+	  NULL },
+	/* words */
+	{ "a missing word", WORLD "migrate v b", "5: a word is missing",
+	  "expected: migrate VM to HOST [downtime TIME] [counter-stops]" },
+	{ "a missing value", WORLD "migrate v to", "5: the line ends too early",
+	  "the name of a host" },
+	{ "a missing value at the end", WORLD "migrate v to b downtime",
+	  "5: the line ends too early", "a time" },
+	{ "a word that does not belong", WORLD "pause v now",
+	  "5: 'now' does not belong here; expected: pause VM", NULL },
+	{ "a word twice", WORLD "migrate v to b silent silent",
+	  "5: 'silent' is given twice", NULL },
+	{ "an expectation of nothing", WORLD "open v\nexpect v",
+	  "6: the line ends too early; expected: expect VM [valid]", NULL },
+	{ "two faults at once", WORLD "fault v vmclock torn stale",
+	  "5: only one", NULL },
+	{ "no fault", WORLD "fault v vmclock", "5: the line ends", NULL },
+	{ "a bound without its sign", WORLD "open v\nexpect v error 10ns",
+	  "6: '10ns' does not fit; expected '<'", NULL },
+	{ "a bound", WORLD "open v\nexpect v error < 10ns valid", NULL, NULL },
+	/* numbers */
+	{ "times", "run 1ns\nrun 1.5us\nrun 0.000000001s\nrun 2min\nrun 1d\n",
+	  NULL, NULL },
+	{ "a time without a unit", "run 10", "1: '10' does not fit; expected a "
+	  "time such as 500ms", NULL },
+	{ "a time of half a ns", "run 0.5ns", "1: '0.5ns'", NULL },
+	{ "a time finer than a ns", "run 0.0000000001s", "1: ", NULL },
+	{ "a fraction that is 0 is none", "run 1.0ns", NULL, NULL },
+	{ "two points", "run 1.0.0s", "1: ", NULL },
+	{ "no digits before the point", "run .5s", "1: ", NULL },
+	{ "no digits after it", "run 5.s", "1: ", NULL },
+	{ "a sign where none belongs", "run +1s", "1: ", NULL },
+	{ "a time that does not fit", "run 99999999999999999999999s", "1: ",
+	  NULL },
+	{ "a time of more than a year", "run 367d", "1: ", "366d" },
+	{ "a step back", "host a\nstep a -5s", NULL, NULL },
+	{ "a step of 11 years", "host a\nstep a 4000d", "2: ", "3660d" },
+	{ "rates", "host a fast -100000ppm\nslew a 1.5ppm", NULL, NULL },
+	{ "a rate out of range", "host a fast 100001ppm", "1: ", "ppm" },
+	{ "a bound that shrinks", "host a maxerror-rate -1ppb", "1: ", NULL },
+	{ "frequencies", "host a tsc 2.893202GHz\nhost b tsc 1MHz", NULL,
+	  NULL },
+	{ "a frequency out of range", "host a tsc 999999Hz", "1: ", "1MHz" },
+	{ "ticks", WORLD "skew v vcpu 1 by -9223372036854775807", NULL, NULL },
+	{ "a seed that is no number", "world seed x", "1: 'x'", "65535" },
+	{ "a leap day", "world start 2028-02-29T00:00:00Z", NULL, NULL },
+	{ "a day that is none", "world start 2027-02-29T00:00:00Z", "1: ",
+	  "UTC such as" },
+	{ "an hour that is none", "world start 2027-01-01T24:00:00Z", "1: ",
+	  NULL },
+	{ "a date that is too early", "world start 1971-12-31T23:59:59Z",
+	  "1: ", "1972" },
+	/* lists */
+	{ "parts", WORLD "vm x on a with generation,pairing", NULL, NULL },
+	{ "a part that is none", "host a\nvm v on a with pvclock,x",
+	  "2: 'pvclock,x'", "no-writer" },
+	{ "a part twice", "host a\nvm v on a with pvclock,pvclock", "2: ",
+	  NULL },
+	{ "parts that end in a comma", "host a\nvm v on a with pvclock,",
+	  "2: ", NULL },
+	{ "a status that is none", "host a\nstatus a good", "2: 'good'",
+	  "synchronized" },
+	/* what was said before */
+	{ "world is first", "host a\nworld seed 1", "2: 'world' after", NULL },
+	{ "a world of nothing", "world", "1: the line ends", NULL },
+	{ "vCPUs out of range", "host a\nvm v on a vcpus 65", "2: ", "64" },
+	{ "no vCPU", "host a\nvm v on a vcpus 0", "2: ", "64" },
+	{ "a vCPU that is there", WORLD "halt v vcpu 1", NULL, NULL },
+	{ "a vCPU that is not", WORLD "halt v vcpu 2",
+	  "5: v has no vCPU 2; expected 0 to 1", NULL },
+	{ "a page that is there", WORLD "update v pvclock.1", NULL, NULL },
+	{ "a page of a vCPU that is not", WORLD "update v pvclock.2", "5: v",
+	  NULL },
+	{ "a vmclock of a vCPU", WORLD "update v vmclock.0", "5: 'vmclock.0'",
+	  NULL },
+	{ "a page that is not", WORLD "clone v as x\nupdate x hyperv\n"
+	  "vm y on a\nupdate y hyperv", "8: y has no such page", NULL },
+	{ "a page that nobody writes", WORLD "update w vmclock",
+	  "5: w was made with no-writer; expected 'publish'", NULL },
+	{ "publish without no-writer", WORLD "publish v",
+	  "5: v was made without no-writer", NULL },
+	{ "publish without a vmclock",
+	  "host a\nvm v on a with pvclock,no-writer\npublish v",
+	  "3: v has no vmclock", NULL },
+	{ "a clock that is not open", WORLD "read v",
+	  "5: no clock is open in v; expected 'open v'", NULL },
+	{ "a clock that was closed", WORLD "open v\nclose v\nexpect v valid",
+	  "7: no clock", NULL },
+	{ "a clone's clock is not open", WORLD "open v\nclone v as x\nread x",
+	  "7: no clock", NULL },
+	{ "a nested host's clock", WORLD "nested-host n in v\nstep n +1s",
+	  "6: n is a VM", NULL },
+	{ "a state of another VM", WORLD "save v as s\nrestore w from s",
+	  "6: s was saved of another VM", NULL },
+	{ "a time that is past", "run 10s\nat 5s", "2: that is past",
+	  "10000000000 ns" },
+	{ "a downtime counts", WORLD "migrate v to b downtime 10s\nat 9s",
+	  "6: that is past", NULL },
+	{ "a year and a day", "run 366d\nrun 1ns", "2: too late", "366 days" },
+	{ "a VM that is paused", WORLD "pause v\nmigrate v to b",
+	  "6: v is paused; expected 'resume v' before this", NULL },
+	{ "a VM that runs again", WORLD "pause v\nresume v\nmigrate v to b",
+	  NULL, NULL },
+	{ "a VM that was put back runs",
+	  WORLD "save v as s\npause v\nrestore v from s\nmigrate v to b",
+	  NULL, NULL },
+	/* bounds of the work */
+	{ "a page that is renewed too often",
+	  "host a\nvm v on a with vmclock vmclock-every 999us", "2: too often",
+	  "1ms" },
+	{ "too often for too long",
+	  "host a\nvm v on a with vmclock vmclock-every 1ms\nrun 1d",
+	  "3: too much to do", "10000000" },
+	{ "a watch that is too close",
+	  WORLD "open v\nwatch v every 999ns within 1us", "6: too often",
+	  "1us" },
+	{ "a watch for too long",
+	  WORLD "open v\nwatch v every 1us within 1us\nrun 11s",
+	  "7: too much to do", NULL },
+	/* clang-format on */
+};
+
+static void check_row(void **state)
+{
+	const struct row *r = *state;
+	struct paraclock_sim_script *const none = (void *)(uintptr_t)16;
+	struct paraclock_sim_script *script = none;
+	char detail[1024] = "";
+	int ret = paraclock_sim_script_parse(&script, r->text, strlen(r->text),
+					     detail, sizeof(detail));
+
+	if (!r->want) {
+		assert_string_equal(detail, "");
+		assert_int_equal(ret, 0);
+		paraclock_sim_script_free(script);
+		return;
+	}
+	assert_int_equal(ret, -EPROTO);
+	assert_ptr_equal(script, none);
+	if (strncmp(detail, r->want, strlen(r->want)) != 0)
+		fail_msg("'%s'", detail);
+	if (r->has && !strstr(detail, r->has))
+		fail_msg("'%s'", detail);
+	assert_non_null(strstr(detail, "expected"));
+}
+
+static void a_nul_is_no_text(void **state)
+{
+	struct paraclock_sim_script *script;
+	char detail[64];
+
+	(void)state;
+	assert_int_equal(paraclock_sim_script_parse(&script, "host a\n\0", 8,
+						    detail, sizeof(detail)),
+			 -EPROTO);
+	assert_string_equal(detail, "2: a NUL; expected text");
+}
+
+static int parse_repeated(const char *line, unsigned int n, char *detail,
+			  size_t detail_size)
+{
+	struct paraclock_sim_script *script = NULL;
+	size_t length = strlen(line);
+	char *text = malloc(n * length);
+	int ret;
+
+	assert_non_null(text);
+	for (unsigned int i = 0; i < n; i++)
+		memcpy(text + i * length, line, length);
+	ret = paraclock_sim_script_parse(&script, text, n * length, detail,
+					 detail_size);
+	free(text);
+	paraclock_sim_script_free(script);
+	return ret;
+}
+
+static void there_is_an_end_to_statements_and_bytes(void **state)
+{
+	char detail[128];
+
+	(void)state;
+	assert_int_equal(parse_repeated("run 1ns\n", 4096, detail, 128), 0);
+	assert_int_equal(parse_repeated("run 1ns\n", 4097, detail, 128),
+			 -EPROTO);
+	assert_string_equal(detail, "4097: too long; expected at most 4096 "
+				    "statements");
+	assert_int_equal(parse_repeated("#234567\n", 8192, detail, 128), 0);
+	assert_int_equal(parse_repeated("#234567\n", 8193, detail, 128),
+			 -EPROTO);
+	assert_string_equal(detail,
+			    "1: too long; expected at most 65536 bytes");
+}
+
+static void there_is_an_end_to_names(void **state)
+{
+	struct paraclock_sim_script *script = NULL;
+	char text[2048] = "", detail[128];
+
+	(void)state;
+	for (unsigned int i = 0; i < 65; i++)
+		snprintf(text + strlen(text), 16, "host h%u\n", i);
+	assert_int_equal(paraclock_sim_script_parse(&script, text, strlen(text),
+						    detail, sizeof(detail)),
+			 -EPROTO);
+	assert_string_equal(detail, "65: too many names; expected at most 64");
+}
+
+static void a_small_detail_is_cut(void **state)
+{
+	struct paraclock_sim_script *script;
+	char detail[8] = "1234567";
+
+	(void)state;
+	assert_int_equal(paraclock_sim_script_parse(&script, "x", 1, detail, 6),
+			 -EPROTO);
+	assert_string_equal(detail, "1: 'x");
+	assert_int_equal(detail[6], '7');
+	assert_int_equal(paraclock_sim_script_parse(&script, "x", 1, NULL, 0),
+			 -EPROTO);
+}
+
+static void null_is_refused(void **state)
+{
+	struct paraclock_sim_script *script;
+
+	(void)state;
+	assert_int_equal(paraclock_sim_script_parse(NULL, "", 0, NULL, 0),
+			 -EINVAL);
+	assert_int_equal(paraclock_sim_script_parse(&script, NULL, 0, NULL, 0),
+			 -EINVAL);
+	assert_int_equal(paraclock_sim_script_play(NULL, NULL, NULL, NULL, 0),
+			 -EINVAL);
+	assert_null(paraclock_sim_play_vm(NULL, 0, NULL));
+	paraclock_sim_script_free(NULL);
+}
+
+#define TEST(name) cmocka_unit_test(name)
+
+int main(void)
+{
+	struct CMUnitTest tests[ARRAY_LEN(rows) + 5] = {
+		TEST(a_nul_is_no_text),
+		TEST(there_is_an_end_to_statements_and_bytes),
+		TEST(there_is_an_end_to_names),
+		TEST(a_small_detail_is_cut),
+		TEST(null_is_refused),
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		tests[5 + i] = (struct CMUnitTest){
+			.name = rows[i].name,
+			.test_func = check_row,
+			.initial_state = &rows[i],
+		};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

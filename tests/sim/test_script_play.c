@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+/* Playing a script: what is told of it, and what ends it. */
+
+#include "plays.h"
+
+/* --- what is told ---------------------------------------------------------
+ */
+
+static void things_are_told_in_order_with_their_time(void **state)
+{
+	unsigned int failed = 77;
+	char detail[256] = "x";
+
+	(void)state;
+	assert_int_equal(play("world seed 3\nhost   a # one\nhost b ahead 1ms\n"
+			      "vm v on a with vmclock\n\nopen v\nrun 2s\n"
+			      "migrate v to b downtime 1s\nat 4s\n"
+			      "expect v valid disrupted error < 2ns",
+			      false, &failed, detail),
+			 0);
+	assert_string_equal(w.told, "0 2 host a\n"
+				    "0 3 host b ahead 1ms\n"
+				    "0 4 vm v on a with vmclock\n"
+				    "0 6 open v: vmclock\n"
+				    "0 7 run 2s\n"
+				    "2000000000 8 migrate v to b downtime 1s\n"
+				    "3000000000 9 at 4s\n"
+				    "4000000000 10 expect v valid disrupted "
+				    "error < 2ns\n");
+	assert_int_equal(failed, 0);
+	assert_string_equal(detail, "");
+	assert_int_equal(w.vms, 1);
+	assert_string_equal(w.name, "v");
+	assert_true(w.pages >= 8);
+}
+
+static void nobody_needs_to_listen(void **state)
+{
+	struct paraclock_sim_script *script =
+		parse("host a\nvm v on a\nopen v\nrun 1s\nexpect v invalid");
+	struct paraclock_sim_script *empty = parse("");
+	unsigned int failed = 77;
+
+	(void)state;
+	assert_int_equal(
+		paraclock_sim_script_play(script, NULL, &failed, NULL, 0), 0);
+	assert_int_equal(failed, 1);
+	assert_int_equal(paraclock_sim_script_play(script, NULL, NULL, NULL, 0),
+			 0);
+	assert_int_equal(
+		paraclock_sim_script_play(empty, NULL, &failed, NULL, 0), 0);
+	assert_int_equal(failed, 0);
+	paraclock_sim_script_free(script);
+	paraclock_sim_script_free(empty);
+}
+
+static void the_same_script_gives_the_same_bytes(void **state)
+{
+	static const char text[] = "host a\nhost b\nvm v on a with vmclock\n"
+				   "run 1s\nclone v as x\nmigrate v to b\n"
+				   "save v as s\nrun 7s\nrestore v from s";
+	uint8_t before[sizeof(w.vmclock)];
+
+	(void)state;
+	assert_int_equal(play(text, false, NULL, NULL), 0);
+	memcpy(before, w.vmclock, sizeof(before));
+	assert_int_equal(w.vms, 2);
+	setup(NULL);
+	assert_int_equal(play(text, false, NULL, NULL), 0);
+	assert_memory_equal(w.vmclock, before, sizeof(before));
+}
+
+/* --- expectations ---------------------------------------------------------
+ */
+
+#define MOVE                                               \
+	"host a\nhost b ahead 1ms\n"                       \
+	"vm v on a with vmclock,pvclock\nopen v\nrun 1s\n" \
+	"migrate v to b\n"
+#define TORN MOVE "fault v vmclock torn\n"
+
+static struct expectation {
+	const char *name;
+	const char *text;
+	const char *told; /* ends with it; NULL: it holds */
+} expectations[] = {
+	/* clang-format off */
+	{ "valid", MOVE "expect v valid", NULL },
+	{ "invalid", MOVE "status b unknown\nexpect v invalid reason status",
+	  NULL },
+	{ "valid, and it is not", MOVE "status b unknown\nexpect v valid",
+	  "not valid: not valid: status\n" },
+	{ "invalid, and it is", MOVE "expect v invalid",
+	  "not invalid: valid, off by +0 ns\n" },
+	{ "invalid, and it fails", TORN "expect v invalid",
+	  "not invalid: failed: EAGAIN\n" },
+	{ "a reason, and it is another",
+	  MOVE "status b unknown\nexpect v reason window",
+	  "not reason: not valid: status\n" },
+	{ "a reason, and it is valid", MOVE "expect v reason window",
+	  "not reason: valid, off by +0 ns\n" },
+	{ "it fails", TORN "expect v fails EAGAIN", NULL },
+	{ "it fails, and otherwise", TORN "expect v fails EPROTO",
+	  "not fails: failed: EAGAIN\n" },
+	{ "it fails, and does not", MOVE "expect v fails EAGAIN",
+	  "not fails: valid, off by +0 ns\n" },
+	{ "disrupted, once", MOVE "expect v disrupted\nexpect v undisrupted",
+	  NULL },
+	{ "disrupted, and nothing was", MOVE
+	  "expect v disrupted\nexpect v disrupted",
+	  "not disrupted: valid, off by +0 ns; nothing was noticed\n" },
+	{ "undisrupted, and it was", MOVE "expect v undisrupted",
+	  "not undisrupted: valid, off by +0 ns; there was a disruption\n" },
+	{ "an error that is smaller", MOVE "expect v error < 1ns", NULL },
+	{ "an error of nothing", MOVE "expect v error < 0ns",
+	  "not error: valid, off by +0 ns\n" },
+	{ "an error of what is not valid",
+	  MOVE "status b unknown\nexpect v error < 1d",
+	  "not error: not valid: status\n" },
+	{ "an error of a stale page",
+	  MOVE "fault v vmclock stale\nstep b +5us\nexpect v error < 5us",
+	  "not error: valid, off by -5000 ns\n" },
+	{ "one that is just within", MOVE
+	  "fault v vmclock stale\nstep b +5us\nexpect v error < 5001ns", NULL },
+	{ "each backend that is there",
+	  MOVE "open v with kvmclock\nexpect v valid error < 3ns\n"
+	  "open v with sim\nexpect v valid error < 1ns\n"
+	  "open v with vmclock kernel\nexpect v valid error < 2ns", NULL },
+	{ "a watch that holds",
+	  MOVE "watch v every 1ms within 1ns\nrun 1s",
+	  "watch v every 1ms within 1ns: 1000 readings, 1000 valid, 0 of these "
+	  "wrong\n" },
+	/* clang-format on */
+};
+
+static void check_expectation(void **state)
+{
+	const struct expectation *e = *state;
+	unsigned int failed = 77;
+	size_t told, want = e->told ? strlen(e->told) : 0;
+
+	assert_int_equal(play(e->text, false, &failed, NULL), 0);
+	told = strlen(w.told);
+	if (told < want || strcmp(w.told + told - want, e->told ? e->told : ""))
+		fail_msg("%s", w.told);
+	assert_int_equal(failed, w.failed);
+	if (e->told && strncmp(e->told, "not", 3) == 0)
+		assert_int_equal(failed, 1);
+	else
+		assert_int_equal(failed, 0);
+}
+
+static void a_watch_tells_the_first_and_counts_the_others(void **state)
+{
+	unsigned int failed = 77;
+
+	(void)state;
+	assert_int_equal(play("host a\nvm v on a with vmclock\nopen v\n"
+			      "watch v every 1ms within 4us\n"
+			      "fault v vmclock stale\nrun 10ms\nstep a 5us\n"
+			      "run 10ms\nfault v vmclock none\nrun 10ms\n"
+			      "close v",
+			      false, &failed, NULL),
+			 0);
+	assert_int_equal(failed, 1);
+	assert_non_null(strstr(w.told, "11000000 4! watch v every 1ms within "
+				       "4us: valid, off by -5001 ns\n"));
+	assert_non_null(strstr(w.told, "30000000 4 watch v every 1ms within "
+				       "4us: 30 readings, 30 valid, 10 of "
+				       "these wrong\n"));
+}
+
+/* --- what ends it ---------------------------------------------------------
+ */
+
+static struct refusal {
+	const char *name;
+	const char *text;
+	int ret;
+	const char *detail;
+	bool live;
+} refusals[] = {
+	/* clang-format off */
+	{ "a clock that is not there",
+	  "host a\nvm v on a with pvclock\nopen v with vmclock", -ENODEV,
+	  "3: open v with vmclock: /dev/vmclock0", false },
+	{ "a host within the VM",
+	  "host a\nvm v on a\nnested-host n in v\nmigrate v to n", -EINVAL,
+	  "4: migrate v to n: ", false },
+	{ "parts that need another",
+	  "host a\nvm v on a with pvclock,ptp-vmclock", -EINVAL,
+	  "2: vm v on a with pvclock,ptp-vmclock: a part needs another",
+	  false },
+	{ "vCPU 0 apart from itself", "host a\nvm v on a\nskew v vcpu 0 by 5",
+	  -EINVAL, "3: skew v vcpu 0 by 5: vCPU 0", false },
+	{ "live: a TSC of its own", "host a\nvm v on a\ntsc a jump 5", -EINVAL,
+	  "3: tsc a jump 5: in a live world", true },
+	{ "live: a TSC that stops", "host a\nvm v on a\n"
+	  "migrate v to a counter-stops", -EINVAL, "3: migrate", true },
+	{ "live: a TSC that stops while paused",
+	  "host a\nvm v on a\npause v\nresume v counter-stops", -EINVAL,
+	  "4: resume", true },
+	{ "live: vCPUs apart", "host a\nvm v on a vcpus 2\nskew v vcpu 1 by 5",
+	  -EINVAL, "3: skew", true },
+	/* clang-format on */
+};
+
+static void check_refusal(void **state)
+{
+	const struct refusal *r = *state;
+	unsigned int failed = 77;
+	char detail[256] = "";
+
+	assert_int_equal(play(r->text, r->live, &failed, detail), r->ret);
+	assert_int_equal(failed, 77);
+	if (strncmp(detail, r->detail, strlen(r->detail)) != 0)
+		fail_msg("%s", detail);
+	/* What a live world cannot is known before anything happens. */
+	if (r->live)
+		assert_int_equal(w.events, 0);
+}
+
+static void who_listens_may_end_it(void **state)
+{
+	unsigned int failed = 77;
+
+	(void)state;
+	w.end_at = 2;
+	assert_int_equal(play("host a\nvm v on a\nrun 5s", false, &failed,
+			      NULL),
+			 -EINTR);
+	assert_int_equal(w.events, 2);
+	assert_int_equal(failed, 77);
+}
+
+static void options_are_checked(void **state)
+{
+	struct paraclock_sim_script *script = parse("run 1s");
+	struct paraclock_sim_play_options opts = options(true);
+
+	(void)state;
+	opts.counter_hz = 0;
+	assert_int_equal(paraclock_sim_script_play(script, &opts, NULL, NULL,
+						   0),
+			 -EINVAL);
+	opts = options(true);
+	opts.wait = NULL;
+	assert_int_equal(paraclock_sim_script_play(script, &opts, NULL, NULL,
+						   0),
+			 -EINVAL);
+	opts = options(false);
+	opts.size--;
+	assert_int_equal(paraclock_sim_script_play(script, &opts, NULL, NULL,
+						   0),
+			 -EINVAL);
+	assert_int_equal(w.events, 0);
+	paraclock_sim_script_free(script);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest others[] = {
+		TEST(things_are_told_in_order_with_their_time),
+		TEST(nobody_needs_to_listen),
+		TEST(the_same_script_gives_the_same_bytes),
+		TEST(a_watch_tells_the_first_and_counts_the_others),
+		TEST(who_listens_may_end_it),
+		TEST(options_are_checked),
+	};
+	struct CMUnitTest tests[ARRAY_LEN(others) + ARRAY_LEN(expectations) +
+				ARRAY_LEN(refusals)];
+	struct CMUnitTest *test = tests;
+
+	memcpy(tests, others, sizeof(others));
+	test += ARRAY_LEN(others);
+	for (size_t i = 0; i < ARRAY_LEN(expectations); i++)
+		*test++ = (struct CMUnitTest){ expectations[i].name,
+					       check_expectation, setup, NULL,
+					       &expectations[i] };
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+		*test++ = (struct CMUnitTest){ refusals[i].name, check_refusal,
+					       setup, NULL, &refusals[i] };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

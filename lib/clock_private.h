@@ -126,9 +126,9 @@ void paraclock_publish(struct paraclock *clk, const struct remembered *next);
 /* disruption.c: take in what obs shows; 1: somebody else is at it. */
 int paraclock_notice(struct paraclock *clk, struct observation *obs,
 		     struct remembered *ret_now);
-/* The machine was restored, says who is not in memory; 1, or an error: it
- * could not be taken in now. */
-int paraclock_notice_restore(struct paraclock *clk);
+/* The machine was restored, or may have been (CAUSE_LOST), says who is not in
+ * memory; 1, or an error: it could not be taken in now. */
+int paraclock_notice_restore(struct paraclock *clk, enum event_cause cause);
 /* Take owner; flag_give() is the way back. false: another thread holds it. */
 bool paraclock_own(struct paraclock *clk);
 /* How far the new line is ahead of the old one, ns, at the later one of their

@@ -226,7 +226,7 @@ bool paraclock_own(struct paraclock *clk)
 	return taken;
 }
 
-int paraclock_notice_restore(struct paraclock *clk)
+int paraclock_notice_restore(struct paraclock *clk, enum event_cause cause)
 {
 	struct observation obs;
 	struct remembered next;
@@ -234,8 +234,8 @@ int paraclock_notice_restore(struct paraclock *clk)
 
 	if (!paraclock_own(clk))
 		return 1;
-	if (!paraclock_event_has_restore(clk))
-		ret = notice_owned(clk, CAUSE_RESTORE, &obs, &next);
+	if (!paraclock_event_has_restore(clk, cause))
+		ret = notice_owned(clk, cause, &obs, &next);
 	flag_give(&clk->owner);
 	return ret;
 }

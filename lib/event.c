@@ -18,8 +18,8 @@ struct event_sources {
 	int group; /* of the descriptors below, and of the markers' */
 	int clock;
 	int generation;
-	bool was_set; /* seen, and not yet told */
-	bool was_restored;
+	bool was_set;	  /* seen, and not yet told */
+	uint8_t restored; /* as watch_generation() said, and not yet told */
 	bool has_offset;
 	int64_t offset_ns; /* REALTIME - MONOTONIC before that */
 	char clocksource[32];
@@ -214,9 +214,10 @@ void paraclock_event_finish(struct paraclock *clk, const struct remembered *was,
 	log->unfinished = 0;
 }
 
-bool paraclock_event_has_restore(struct paraclock *clk)
+bool paraclock_event_has_restore(struct paraclock *clk, enum event_cause cause)
 {
 	struct event_log *log = &clk->log;
+	struct paraclock_event *event;
 
 	/* A marker that has a generation tells of the same restores. */
 	if (log->generations)
@@ -224,7 +225,11 @@ bool paraclock_event_has_restore(struct paraclock *clk)
 	if (log->first == log->end)
 		return false;
 	/* Until just now there was none: they are of one cause. */
-	tell_restore(&log->event[(log->end - 1) % EVENTS_MAX]);
+	event = &log->event[(log->end - 1) % EVENTS_MAX];
+	if (cause == CAUSE_RESTORE)
+		tell_restore(event);
+	else
+		event->flags |= PARACLOCK_EVENT_LOST;
 	return true;
 }
 
@@ -291,6 +296,8 @@ static bool has_another_source(const struct paraclock_env *env,
 	    !memcmp(name, events->clocksource, sizeof(name)))
 		return false;
 	memcpy(events->clocksource, name, sizeof(name));
+	/* Else a snapshot may go by the old one for a second more. */
+	(void)paraclock_refresh(env);
 	return known;
 }
 
@@ -373,6 +380,7 @@ int paraclock_event_fd(const struct paraclock *clk)
 static void collect(const struct paraclock *clk, struct event_sources *events)
 {
 	const struct paraclock_env *env = clk->env;
+	int restored = 0;
 
 	(void)env->poll_group(env->ctx, &events->group, -1);
 	for (unsigned int i = 0; i < clk->n_markers; i++) {
@@ -381,9 +389,10 @@ static void collect(const struct paraclock *clk, struct event_sources *events)
 	}
 	if (env->watch_clock(env->ctx, &events->clock) > 0)
 		events->was_set = true;
-	if (events->generation >= 0 &&
-	    env->watch_generation(env->ctx, &events->generation) > 0)
-		events->was_restored = true;
+	if (events->generation >= 0)
+		restored = env->watch_generation(env->ctx, &events->generation);
+	if (restored > 0)
+		events->restored |= (uint8_t)restored;
 }
 
 static void tell_set(const struct paraclock_env *env,
@@ -467,17 +476,21 @@ int paraclock_next_event(struct paraclock *clk, struct paraclock_event *ret_ev)
 
 	if (!clk || !ret_ev || ret_ev->size < sizeof(*ret_ev))
 		return -EINVAL;
+	/* Pairs with the exchange in paraclock_event_fd(). */
+	events = __atomic_load_n(&clk->events, __ATOMIC_ACQUIRE);
+	/* First of all: if the descriptor stayed readable, who polls it could
+	 * keep a thread that holds the handle from running. */
+	if (events)
+		collect(clk, events);
 	ret = take(clk, 0, ret_ev);
 	if (ret <= 0)
 		return ret;
-	/* Pairs with the exchange in paraclock_event_fd(). */
-	events = __atomic_load_n(&clk->events, __ATOMIC_ACQUIRE);
-	if (events)
-		collect(clk, events);
 	looked = counter_read(clk->env, clk->how);
 	error = paraclock_look(clk);
-	if (events && events->was_restored && !paraclock_notice_restore(clk))
-		events->was_restored = false;
+	if (events && events->restored &&
+	    !paraclock_notice_restore(clk, events->restored & 1 ? CAUSE_RESTORE
+								: CAUSE_LOST))
+		events->restored = 0;
 	ret = take(clk, error ? 0 : looked, ret_ev);
 	if (ret <= 0)
 		return ret;

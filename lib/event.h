@@ -31,7 +31,7 @@ struct event_log {
 /* What a change is told by, beside what memory shows. */
 enum event_cause {
 	CAUSE_MEMORY = 0,
-	CAUSE_LOST,    /* what was remembered was lost in a fork */
+	CAUSE_LOST,    /* what was remembered, in a fork; or the env's word */
 	CAUSE_RESTORE, /* the machine's generation, says the env */
 };
 
@@ -46,8 +46,9 @@ void paraclock_event_add(struct paraclock *clk, enum event_cause cause,
 /* The page after the last disruption has come. */
 void paraclock_event_finish(struct paraclock *clk, const struct remembered *was,
 			    const struct observation *obs);
-/* Is the restore told of already, or now by an event that nobody took? */
-bool paraclock_event_has_restore(struct paraclock *clk);
+/* Is the restore, or that one may have been lost, told of already, or now by
+ * an event that nobody took? */
+bool paraclock_event_has_restore(struct paraclock *clk, enum event_cause cause);
 /* All was as it is now when obs was made. */
 void paraclock_event_looked(struct paraclock *clk,
 			    const struct observation *obs);

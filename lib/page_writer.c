@@ -182,10 +182,16 @@ static void open_page(struct update *up, uint32_t sequence)
 
 static void write_body(const struct update *up, const struct page_image *image)
 {
+	unsigned int last = words(up->kind) - 1;
 	uint64_t *live = up->page;
 
-	for (unsigned int i = up->kind->first; i < words(up->kind); i++)
+	for (unsigned int i = up->kind->first; i < last; i++)
 		STORE(live[i], image->word[i]);
+	/* Whatever bit the guest changes meanwhile stays as it made it. */
+	__atomic_fetch_xor(&live[last],
+			   (LOAD(live[last]) ^ image->word[last]) &
+				   ~up->kind->guest_bits,
+			   __ATOMIC_RELAXED);
 }
 
 /* The new one cannot be written: the page says what it said. */
@@ -238,16 +244,12 @@ static int judge(struct update *up, const struct paraclock_timeline *tl,
 					    : ret;
 }
 
-static void show(struct update *up, struct page_pair *next)
+static void show(struct update *up, const struct page_pair *next)
 {
 	struct page_writer_state *state = up->state;
 	const struct page_kind *kind = up->kind;
-	const uint64_t *live = up->page;
-	seqword *last = &next->shown.word[words(kind) - 1];
 	uint32_t other = state->current == 1 ? 2 : 1;
 
-	*last = (*last & ~kind->guest_bits) |
-		(LOAD(live[words(kind) - 1]) & kind->guest_bits);
 	state->pair[other - 1] = *next;
 	write_body(up, &next->shown);
 	if (kind->write_head)

@@ -137,7 +137,10 @@ static int pvclock_settle(const struct paraclock_timeline *tl,
 	int ret;
 
 	(void)old;
-	if (!pvclock_reading(pv, counter, &is) &&
+	/* Nor may it be still to come: guests' kernels take what is before it
+	 * for 2^64 ticks after it. */
+	if (pv->tsc_timestamp <= counter &&
+	    !pvclock_reading(pv, counter, &is) &&
 	    (uint64_t)(is >> 64) - pv->system_time < OLD_NS)
 		return 0;
 	ret = paraclock_timeline_rebase(&now, counter);
@@ -153,6 +156,8 @@ static const struct page_kind pvclock_kind = {
 	.id = KIND,
 	.first = 1,
 	.is_tsc = true,
+	/* Nor is there time before it: see pvclock_settle(). */
+	.has_no_base = true,
 	.guest_bits = (uint64_t)PVCLOCK_GUEST_STOPPED << FLAGS_SHIFT,
 	.is_usable = pvclock_is_usable,
 	.make = pvclock_make,

@@ -144,7 +144,8 @@ struct paraclock_env {
 	/**
 	 * Was this machine restored or cloned? With @p *fd -1 start to watch:
 	 * *fd becomes a descriptor that polls readable when it may have been.
-	 * Else 1: it was since the last call; 0: not, as far as is known.
+	 * Else 1: it was since the last call; 0: not, as far as is known; 2: it
+	 * may have been, for what would tell was lost; 3: both.
 	 */
 	int (*watch_generation)(void *ctx, int *fd);
 	/**

@@ -35,6 +35,13 @@ enum paraclock_status {
  * timeline.flags: readers of the page shall never see time step back, from
  * what they saw before this update on. The writer keeps that, or refuses with
  * -ESTALE. On UTC a leap second is not counted as a step.
+ *
+ * Old and new are compared at one value of the counter. After a disruption of
+ * the counter that says nothing: if it jumped ahead, a right timeline is
+ * refused; if it was turned back, one that is behind what readers saw is taken.
+ * Let the promise go for that one update, and see to it by other means that
+ * time does not step back. A relay compares with what its readers have seen,
+ * waits for that, writes once without this flag and then with it.
  */
 #define PARACLOCK_TIMELINE_MONOTONIC 0x1U
 /** timeline.flags: the counters of all the guest's CPUs agree. */
@@ -241,9 +248,10 @@ paraclock_page_writer_give(struct paraclock_page_writer *writer,
 /**
  * Write a timeline onto a pvclock page, which kvmclock reads.
  *
- * On the page are base, rate and STABLE; the rest is dropped. It takes effect
- * at once, also if base_tsc (or t_start, if that is later) is still to come:
- * until then there is no valid time.
+ * On the page are base, rate and STABLE; the rest is dropped. There must be no
+ * counter value before the base of the page: guests' kernels take one for 2^64
+ * ticks after it. So before t_start it is refused, and a base_tsc that is still
+ * to come is moved to the write.
  *
  * A reading is less than 3 ns below the timeline and never above, apart from
  * the rate: the multiplier of 32 bits is within 0.233 ppb of it. What that adds
@@ -275,10 +283,10 @@ paraclock_page_writer_give(struct paraclock_page_writer *writer,
  * @retval -EBUSY Another thread is writing, or what this signal handler
  *         interrupted. Nothing was changed.
  * @retval -ERANGE Its rate or its time does not fit on the page.
- * @retval -ESTALE Its t_end is over; or MONOTONIC, and it is behind what is
- *         on the page, or what is there says no time that fits. The page says
- *         what it said. Make a newer one, or let the promise go for one
- *         update.
+ * @retval -ESTALE Its t_end is over, or its t_start to come; or MONOTONIC, and
+ *         it is behind what is on the page, or what is there says no time that
+ *         fits. The page says what it said. Make a newer one, or let the
+ *         promise go for one update.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * Source: Linux Documentation/virt/kvm/x86/msr.rst, MSR 0x4b564d01.
@@ -293,7 +301,7 @@ PARACLOCK_API int paraclock_pvclock_write(void *page,
  * Write a timeline onto a Hyper-V reference TSC page.
  *
  * As paraclock_pvclock_write(). The page has no reference point, so what is
- * before t_start cannot be told: until then it is refused.
+ * before t_start cannot be told: until then it is refused, too.
  *
  * Its offset counts 100 ns: a reading is within 51 ns of the timeline at the
  * base; the rate is exact (within 2^-65 units of 100 ns per tick).
@@ -309,7 +317,7 @@ PARACLOCK_API int paraclock_pvclock_write(void *page,
  * @param writer As there.
  * @param env As there.
  * @param tl As there.
- * @return As there; -ESTALE also before t_start.
+ * @return As there.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * Source: Hyper-V TLFS, "Timers", partition reference TSC mechanism.
@@ -347,7 +355,8 @@ PARACLOCK_API int paraclock_hyperv_freeze(void *page,
  *
  * As paraclock_pvclock_write(). Everything that a timeline says is on the page
  * but t_end, and exact. A zeroed page is made one, with the timescale and the
- * counter of the first timeline: they are constant ever after. A timeline that
+ * counter of the first timeline: they are constant ever after. Until t_start
+ * (or base_tsc, if that is later) no time on it is valid. A timeline that
  * has no time leaves the time on the page as it was; only status, markers and
  * what is beside the time change. Readers believe a page whose error does not
  * grow for an hour from base_tsc on: rebase and write more often than that.

@@ -4,6 +4,9 @@
  * that are polled as one.
  *
  * Source: Linux drivers/virt/vmgenid.c, a change uevent with NEW_VMGENID=1.
+ * Only Linux 6.8 sends it: commit 3aadf100f93d took it back for 6.9, and in
+ * 6.8.y. On others a vmclock's generation tells of a restore, and nothing here
+ * does.
  */
 
 #include <errno.h>
@@ -24,8 +27,16 @@
  * is cut, and what is cut is not looked for. */
 #define UEVENT_MAX 4096
 
-/* Messages taken in one call; the rest is for the next, a second later. */
-#define MESSAGES_MAX 64
+/*
+ * Messages taken in one call: all, since a socket that once was full says so
+ * once, and then takes nothing more until it is empty. By default it holds
+ * about 250.
+ */
+#define MESSAGES_MAX 16384
+
+/* What is told: it was restored; it may have been, and that was lost. */
+#define RESTORED 1
+#define LOST	 2
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -98,7 +109,7 @@ static int open_uevents(int *ret_fd)
 	return ret;
 }
 
-/* 1: it says so; 0: it does not; -EAGAIN: there was none. */
+/* RESTORED or LOST; 0: it says neither; -EAGAIN: there was none. */
 static int take_message(int fd)
 {
 	struct sockaddr_nl from = { 0 };
@@ -107,9 +118,11 @@ static int take_message(int fd)
 	ssize_t got = syscall(SYS_recvfrom, fd, message, sizeof(message), 0,
 			      &from, &length);
 
-	/* Others were lost (ENOBUFS): what follows may be the one. */
-	if (got < 0)
-		return errno == ENOBUFS || errno == EINTR ? 0 : -EAGAIN;
+	if (got < 0) {
+		if (errno == EINTR)
+			return 0;
+		return errno == ENOBUFS ? LOST : -EAGAIN;
+	}
 	/* Root's other processes may send to the group; the kernel is 0. */
 	if (length < sizeof(from) || from.nl_pid != 0)
 		return 0;
@@ -126,9 +139,12 @@ int linux_watch_generation(void *ctx, int *fd)
 		ret = open_uevents(fd);
 	} else {
 		for (int i = 0; i < MESSAGES_MAX && one >= 0; i++) {
+			ret |= one;
 			one = take_message(*fd);
-			ret |= one > 0;
 		}
+		/* Of what is full still, it is not known. */
+		if (one >= 0)
+			ret |= one | LOST;
 	}
 	errno = saved;
 	return ret;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Each kind of disruption at each source, 1000 times: what is promised in
+ * Each kind of disruption at each page, 1000 times: what is promised in
  * paraclock-disruption(7) is kept, by the very next read or by the next event;
  * and a million mere updates raise none.
  */
 
-#include "events.h"
+#include "disruptions.h"
 
-#define TIMES	1000
 #define UPDATES 1000000
 
 /* 1 ns a tick, as fake.c writes it. */
@@ -17,17 +16,8 @@
 #define FLAGS	      29
 #define GUEST_STOPPED 0x02U
 
-static struct world world;
-static struct fake *const fake = &world.fake;
-
-/* The host's clock, as its pages are to say: ns at counter 0, exact. */
-static uint64_t host_ns;
 static uint64_t marker, generation;
 static bool gives_generation;
-static bool stopped; /* What the host has set in the pvclock's flags. */
-
-/* The first reference point; 1000 others fit before it. */
-#define START 3000
 
 /* Pages whose reference point is at a counter value. */
 static void write_pvclock(uint32_t i, uint64_t at)
@@ -65,14 +55,6 @@ static void write_vmclock(uint32_t i, uint64_t at)
 
 /* --- the causes ----------------------------------------------------------- */
 
-typedef void write_fn(uint32_t i, uint64_t at);
-
-static void step_forward(uint32_t i, write_fn *write)
-{
-	host_ns += 5000;
-	write(i, START + i);
-}
-
 static void step_back(uint32_t i, write_fn *write)
 {
 	host_ns -= 5000;
@@ -97,10 +79,16 @@ static void change_rate(uint32_t i, write_fn *write)
 	put32(fake->pvclock, 0, 2 * i + 2);
 }
 
-static void be_stopped(uint32_t i, write_fn *write)
+/* The page scales the counter itself; the offset takes back what that moves. */
+static void change_rate_of_hyperv(uint32_t i, write_fn *write)
 {
-	stopped = true;
-	write(i, START + i);
+	const uint64_t scale = UINT64_MAX / 100, more = scale / 500000;
+
+	(void)write;
+	put32(fake->hyperv, 0, 0);
+	put64(fake->hyperv, 8, i & 1 ? scale + more : scale);
+	put64(fake->hyperv, 16, host_ns / 100 - (i & 1 ? 20 : 0));
+	put32(fake->hyperv, 0, i + 1);
 }
 
 static void be_stopped_without_the_counter(uint32_t i, write_fn *write)
@@ -136,11 +124,11 @@ static void change_generation(uint32_t i, write_fn *write)
 	change_marker(i, write);
 }
 
+/* Its host writes every page anew. */
 static void clone_with_the_same_marker(uint32_t i, write_fn *write)
 {
-	(void)i;
-	(void)write;
-	put64(fake->vmclock, 16, marker);
+	write_vmclock(i, START + i);
+	write(i, START + i);
 }
 
 static void tell_generation(uint32_t i, write_fn *write)
@@ -165,30 +153,6 @@ static void change_source(uint32_t i, write_fn *write)
 }
 
 /* --- the matrix ----------------------------------------------------------- */
-
-enum when {
-	BY_THE_READ,  /* the very next one has another epoch */
-	BY_THE_EVENT, /* paraclock_next_event() is the first to know */
-	NOT_COUNTED,  /* an event, and no disruption */
-	NEVER,
-};
-
-struct row {
-	const char *name;
-	const char *backend;
-	write_fn *write;
-	void (*cause)(uint32_t i, write_fn *write);
-	enum when when;
-	uint8_t kind;
-	uint8_t class;
-	const char *source;
-	bool with_vmclock;
-	int64_t gap_ns;
-};
-
-#define HEURISTIC     PARACLOCK_MARKER_HEURISTIC
-#define AUTHORITATIVE PARACLOCK_MARKER_AUTHORITATIVE
-#define KIND(x)	      PARACLOCK_EVENT_##x
 
 /* clang-format off */
 static struct row rows[] = {
@@ -223,6 +187,9 @@ static struct row rows[] = {
 	{ "hyperv: a migration that leaves no trace is not seen",
 	  "hyperv", write_hyperv, leave_no_trace, NEVER, 0, 0, NULL, false,
 	  0 },
+	{ "hyperv: another rate", "hyperv", write_hyperv,
+	  change_rate_of_hyperv, BY_THE_READ, KIND(UPDATED), HEURISTIC,
+	  "hyperv", false, 0 },
 	{ "vmclock: a marker, beside kvmclock", "kvmclock", write_pvclock,
 	  change_marker, BY_THE_READ, KIND(UPDATED), AUTHORITATIVE, "vmclock",
 	  true, 0 },
@@ -234,6 +201,9 @@ static struct row rows[] = {
 	  "vmclock", true, 0 },
 	{ "vmclock: a marker", "vmclock", write_vmclock, change_marker,
 	  BY_THE_READ, KIND(UPDATED), AUTHORITATIVE, "vmclock", true, 0 },
+	{ "vmclock: a marker and a jump", "vmclock", write_vmclock,
+	  change_marker_and_time, BY_THE_READ, KIND(JUMPED), AUTHORITATIVE,
+	  "vmclock", true, 5000 },
 	{ "vmclock: a generation", "vmclock", write_vmclock,
 	  change_generation, BY_THE_READ, KIND(RESTORED), AUTHORITATIVE,
 	  "vmclock", true, 0 },
@@ -274,58 +244,14 @@ static struct paraclock *begin(const char *backend, bool with_vmclock)
 	return clk;
 }
 
-static uint64_t read_epoch(const struct paraclock *clk)
-{
-	struct paraclock_sample sample;
-
-	assert_int_equal(paraclock_read(clk, &sample), 0);
-	assert_int_equal(sample.valid, 1);
-	return sample.disruption;
-}
-
-static void check_event(struct paraclock *clk, const struct row *row,
-			uint64_t epoch)
-{
-	struct paraclock_event event = next_event(clk);
-
-	assert_int_equal(event.kind, row->kind);
-	assert_int_equal(event.marker_class, row->class);
-	assert_string_equal(event.source, row->source);
-	assert_int_equal(event.disruption, epoch);
-	assert_int_equal(event.flags & PARACLOCK_EVENT_LOST, 0);
-	/* The scales of vmclock and Hyper-V are rounded. */
-	assert_in_range(event.gap_ns - row->gap_ns + 100, 0, 200);
-}
-
+/* The flag is the guest's kernel's to take back, and nothing has happened. */
 static void a_disruption(void **state)
 {
 	const struct row *row = *state;
-	struct paraclock *clk;
-	uint64_t epoch;
 
 	gives_generation = row->cause != tell_generation;
 	stopped = false;
-	clk = begin(row->backend, row->with_vmclock);
-	epoch = read_epoch(clk);
-	for (uint32_t i = 1; i <= TIMES; i++) {
-		row->cause(i, row->write);
-		if (row->when == BY_THE_READ)
-			epoch++;
-		assert_int_equal(read_epoch(clk), epoch);
-		if (row->when == BY_THE_EVENT)
-			epoch++;
-		if (row->when != NEVER)
-			check_event(clk, row, epoch);
-		no_event(clk);
-		assert_int_equal(paraclock_token(clk), epoch);
-		/* That is the guest's doing, and nothing has happened. */
-		take_flag_back();
-		assert_int_equal(read_epoch(clk), epoch);
-		no_event(clk);
-	}
-	paraclock_close(clk);
-	assert_int_equal(world.opened, world.closed);
-	assert_int_equal(fake->allocs, fake->frees);
+	check_row(row, begin(row->backend, row->with_vmclock), take_flag_back);
 }
 
 /* --- mere updates --------------------------------------------------------- */

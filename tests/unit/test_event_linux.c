@@ -133,6 +133,61 @@ static void another_uevent_is_taken_in_and_is_none(void **state)
 	env->close_device(env->ctx, fd);
 }
 
+/* A queue that was full takes nothing more until it is empty, and says so once.
+ */
+static void what_did_not_fit_may_have_been_one(void **state)
+{
+	int fd = -1, small = 1, told = 0;
+
+	(void)state;
+	if (env->watch_generation(env->ctx, &fd)) {
+		puts("skipped: this process may not listen to uevents");
+		skip();
+	}
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small,
+				    sizeof(small)),
+			 0);
+	if (write_uevent() || !is_readable(fd, 1000)) {
+		env->close_device(env->ctx, fd);
+		puts("skipped: no uevent can be made here (not root, or a "
+		     "container)");
+		skip();
+	}
+	for (int i = 0; i < 100; i++)
+		told |= write_uevent();
+	assert_int_equal(told, 0);
+	assert_int_equal(env->watch_generation(env->ctx, &fd), 2);
+	assert_false(is_readable(fd, 0));
+	/* What comes now is heard again. */
+	assert_int_equal(env->watch_generation(env->ctx, &fd), 0);
+	assert_int_equal(write_uevent(), 0);
+	assert_true(is_readable(fd, 1000));
+	assert_int_equal(env->watch_generation(env->ctx, &fd), 0);
+	env->close_device(env->ctx, fd);
+}
+
+static void all_that_waits_is_taken_in_at_once(void **state)
+{
+	int fd = -1;
+
+	(void)state;
+	if (env->watch_generation(env->ctx, &fd)) {
+		puts("skipped: this process may not listen to uevents");
+		skip();
+	}
+	for (int i = 0; i < 100; i++)
+		(void)write_uevent();
+	if (!is_readable(fd, 1000)) {
+		env->close_device(env->ctx, fd);
+		puts("skipped: no uevent can be made here (not root, or a "
+		     "container)");
+		skip();
+	}
+	assert_int_equal(env->watch_generation(env->ctx, &fd), 0);
+	assert_false(is_readable(fd, 0));
+	env->close_device(env->ctx, fd);
+}
+
 /* Only the kernel's port is 0; who may send at all is root. */
 static void another_process_is_not_believed(void **state)
 {
@@ -282,6 +337,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(no_text_is_read_past_its_end),
 		TEST(another_uevent_is_taken_in_and_is_none),
+		TEST(what_did_not_fit_may_have_been_one),
+		TEST(all_that_waits_is_taken_in_at_once),
 		TEST(another_process_is_not_believed),
 		TEST(a_group_wakes_each_time_and_not_for_ever),
 		TEST(a_device_that_hung_up_is_no_busy_loop),

@@ -2,6 +2,7 @@
 /* Events that no memory shows, sources of the caller's own, and devices that
  * notify. */
 
+#include "clock_private.h"
 #include "events.h"
 
 #define NOW 1000000000
@@ -165,6 +166,80 @@ static void a_restore_and_its_jump_are_one_event(void **state)
 	assert_int_equal(event.disruption, 2);
 	assert_int_equal(event.gap_ns, 5000);
 	no_event(clk);
+	close_all(clk);
+}
+
+static void a_word_of_a_restore_that_was_lost(void **state)
+{
+	struct paraclock *clk = fake_open(fake, "kvmclock");
+	struct paraclock_event event;
+
+	(void)state;
+	assert_int_equal(paraclock_event_fd(clk), GROUP_FD);
+	for (unsigned int i = 0; i < 100; i++) {
+		world.restored = 2;
+		event = next_event(clk);
+		assert_int_equal(event.kind, PARACLOCK_EVENT_UPDATED);
+		assert_string_equal(event.source, "kvmclock");
+		assert_int_equal(event.marker_class,
+				 PARACLOCK_MARKER_HEURISTIC);
+		assert_int_equal(event.flags & PARACLOCK_EVENT_LOST,
+				 PARACLOCK_EVENT_LOST);
+		assert_int_equal(event.disruption, i + 2);
+		no_event(clk);
+	}
+	/* With what the same call notices it is one event. */
+	world.restored = 2;
+	jump(1);
+	event = next_event(clk);
+	assert_int_equal(event.kind, PARACLOCK_EVENT_JUMPED);
+	assert_int_equal(event.flags & PARACLOCK_EVENT_LOST,
+			 PARACLOCK_EVENT_LOST);
+	assert_int_equal(event.disruption, 102);
+	no_event(clk);
+	/* That one came through is more than that others did not. */
+	world.restored = 3;
+	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_RESTORED);
+	no_event(clk);
+	close_all(clk);
+}
+
+static void
+beside_a_generation_nothing_is_lost_with_the_kernels_word(void **state)
+{
+	struct paraclock *clk;
+
+	(void)state;
+	fake_set_vmclock_marker(fake, 7);
+	world_set_generation(&world, 0);
+	clk = open_with_vmclock("kvmclock");
+	assert_int_equal(paraclock_event_fd(clk), GROUP_FD);
+	world.restored = 2;
+	no_event(clk);
+	assert_int_equal(paraclock_token(clk), 1);
+	close_all(clk);
+}
+
+/* Who polls must not keep the one who holds the handle from running. */
+static void what_woke_is_collected_whoever_holds_the_handle(void **state)
+{
+	struct paraclock *clk = fake_open(fake, "kvmclock");
+	uint32_t self = fake->process_id;
+
+	(void)state;
+	assert_int_equal(paraclock_event_fd(clk), GROUP_FD);
+	no_event(clk);
+	world.restored = 1;
+	world.seen = 0;
+	__atomic_store_n(&clk->owner, self, __ATOMIC_RELAXED);
+	for (unsigned int i = 1; i <= 3; i++) {
+		no_event(clk);
+		assert_int_equal(world.seen, i);
+		assert_int_equal(world.restored, 0);
+	}
+	__atomic_store_n(&clk->owner, 0, __ATOMIC_RELAXED);
+	/* And it is not forgotten. */
+	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_RESTORED);
 	close_all(clk);
 }
 
@@ -403,6 +478,9 @@ int main(void)
 		TEST(another_clocksource_is_told_once),
 		TEST(a_restore_that_no_memory_shows),
 		TEST(a_restore_and_its_jump_are_one_event),
+		TEST(a_word_of_a_restore_that_was_lost),
+		TEST(beside_a_generation_nothing_is_lost_with_the_kernels_word),
+		TEST(what_woke_is_collected_whoever_holds_the_handle),
 		TEST(a_restore_that_a_marker_tells_is_not_told_twice),
 		TEST(a_source_that_says_what_its_marker_means_is_believed),
 		TEST(a_page_that_says_stopped_is_a_pause_each_time),

@@ -78,6 +78,90 @@ static void the_guests_own_flag_stays(void **state)
 	assert_int_equal(guest.pvclock[29], 0);
 }
 
+/* What it took back since, a repair does not bring again. */
+static void the_guests_own_flag_is_not_brought_back(void **state)
+{
+	(void)state;
+	start(&kinds[0], 1000);
+	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	guest.pvclock[29] = 2;
+	assert_int_equal(write_line(&kinds[0]), 0);
+	assert_int_equal(guest.pvclock[29], 3);
+	/* A writer died in the middle, and the next one is refused. */
+	put32(guest.pvclock, 0, 3);
+	guest.pvclock[29] = 1;
+	shift_line(-1000000);
+	assert_int_equal(write_line(&kinds[0]), -ESTALE);
+	assert_int_equal(guest.pvclock[29], 1);
+	/* Nor is one lost that came since. */
+	put32(guest.pvclock, 0, 5);
+	guest.pvclock[29] = 2;
+	assert_int_equal(write_line(&kinds[0]), -ESTALE);
+	assert_int_equal(guest.pvclock[29], 3);
+	assert_int_equal(sequence_at(&guest, &kinds[0]), 6);
+}
+
+/* --- what is to come ------------------------------------------------------ */
+
+struct coming {
+	const char *name;
+	uint64_t base_tsc, t_start;
+	uint32_t flags;
+	int ret;
+	uint64_t written; /* the page's tsc_timestamp */
+};
+
+/* The counter is LONG and a few ticks. */
+static struct coming comings[] = {
+	/* clang-format off */
+	{ "pvclock: a window to come is refused", LONG - HZ, LONG + HZ, 0,
+	  -ESTALE, 0 },
+	{ "pvclock: so it is with the promise", LONG - HZ, LONG + HZ,
+	  PARACLOCK_TIMELINE_MONOTONIC, -ESTALE, 0 },
+	{ "pvclock: a base and a window to come are refused", LONG + HZ,
+	  LONG + HZ, 0, -ESTALE, 0 },
+	{ "pvclock: a base to come is moved to now", LONG + HZ, 0, 0, 0,
+	  LONG },
+	{ "pvclock: so it is with the promise, to when it is judged",
+	  LONG + HZ, LONG - HZ, PARACLOCK_TIMELINE_MONOTONIC, 0, LONG + 130 },
+	{ "pvclock: a base of just before stays", LONG - 1000, LONG - 1000, 0,
+	  0, LONG - 1000 },
+	/* clang-format on */
+};
+
+static uint64_t written_base(void)
+{
+	uint64_t tsc;
+
+	memcpy(&tsc, guest.pvclock + 8, sizeof(tsc));
+	return tsc;
+}
+
+/* A guest's kernel takes a counter before the base for one that is 2^64 ticks
+ * after it. */
+static void pvclock_begins_now_or_before(void **state)
+{
+	const struct coming *c = *state;
+	uint8_t before[32];
+
+	start(&kinds[0], LONG);
+	line.base_tsc = c->base_tsc;
+	line.base_sec = c->base_tsc / HZ;
+	line.base_frac = (uint64_t)(((u128)(c->base_tsc % HZ) << 64) / HZ);
+	line.t_start = c->t_start;
+	line.flags |= c->flags;
+	memcpy(before, guest.pvclock, sizeof(before));
+	assert_int_equal(write_line(&kinds[0]), c->ret);
+	if (c->ret) {
+		assert_memory_equal(guest.pvclock, before, sizeof(before));
+		return;
+	}
+	assert_int_equal(written_base(), c->written);
+	/* 1 ns a tick; from the base on by a rate that is rounded. */
+	assert_in_range(read_ns(&kinds[0], LONG + 1000) - (int64_t)LONG, 997,
+			1000);
+}
+
 /* --- misuse --------------------------------------------------------------- */
 
 static void what_is_not_a_page_is_refused(void **state)
@@ -227,6 +311,7 @@ static struct CMUnitTest singles[] = {
 	cmocka_unit_test(hyperv_off_goes_on_where_it_was),
 	cmocka_unit_test(hyperv_off_and_unknown_begins_anywhere),
 	cmocka_unit_test(the_guests_own_flag_stays),
+	cmocka_unit_test(the_guests_own_flag_is_not_brought_back),
 	cmocka_unit_test(a_handle_is_for_one_kind_of_page),
 	cmocka_unit_test(vmclocks_constants_are_constant),
 	cmocka_unit_test(what_is_no_vmclock_is_left_alone),
@@ -241,11 +326,13 @@ static struct CMUnitTest singles[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(singles) + ARRAY_LEN(sequences)];
+	struct CMUnitTest tests[ARRAY_LEN(singles) + ARRAY_LEN(sequences) +
+				ARRAY_LEN(comings)];
 	struct CMUnitTest *test = tests;
 
 	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
 		*test++ = singles[i];
 	ROWS(sequences, check_sequence);
+	ROWS(comings, pvclock_begins_now_or_before);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

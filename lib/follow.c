@@ -27,13 +27,11 @@
 
 /* What struct paraclock_follow keeps from call to call. */
 struct __attribute__((may_alias)) kept {
-	uint64_t primed;     /* 1: epoch, tsc and ns are set */
-	uint64_t restarting; /* 1: it was frozen here, to be unfrozen here */
-	uint64_t epoch;
-	uint64_t tsc; /* from here on a rate is taken */
-	int64_t ns;
-	uint64_t last_hz; /* the last one taken; 0: none */
-	uint64_t hz;	  /* the last one that agreed with the one before */
+	uint64_t restarting; /* not 0: frozen here, to be unfrozen here */
+	uint64_t last_hz;    /* the last one taken; 0: none */
+	uint64_t hz;	     /* the last that agreed with the one before */
+	uint64_t hz_off;     /* what that may be off by */
+	struct paraclock_sample last; /* from here on a rate is taken */
 };
 _Static_assert(sizeof(struct kept) <=
 		       sizeof(((struct paraclock_follow *)0)->opaque),
@@ -44,6 +42,7 @@ struct call {
 	struct kept *kept;
 	struct paraclock_timekeeper *timekeeper;
 	const struct paraclock_env *env;
+	uint64_t month_end; /* of what the clock says, s */
 	struct paraclock_sample sample;
 	struct paraclock_follow follow; /* with its defaults in place */
 	struct paraclock_timekeeper_info info;
@@ -91,35 +90,48 @@ static uint64_t quotient(u128 value, uint64_t divisor)
 			      : UINT64_MAX;
 }
 
-static bool agree(uint64_t a, uint64_t b)
+/*
+ * What keeps to its bound may correct itself by as much as that, and pass for a
+ * rate: one may be off by what it differs from the last one by, and by what the
+ * pairs and the ns that they are in may be.
+ */
+static void agree(struct kept *kept, uint64_t hz, uint64_t most)
 {
-	return (a > b ? a - b : b - a) < a / RATE_PART;
+	uint64_t last = kept->last_hz;
+	uint64_t off = (hz > last ? hz - last : last - hz) + most - hz;
+
+	/* One that does not agree spans a jump, or is the first. */
+	if (most < UINT64_MAX && off < hz / RATE_PART) {
+		kept->hz = hz;
+		kept->hz_off = off;
+	}
+	kept->last_hz = hz;
 }
 
 static void measure(struct kept *kept, const struct paraclock_sample *sample,
 		    uint64_t interval_ns)
 {
-	bool back =
-		sample->host_tsc <= kept->tsc || sample->host_ns <= kept->ns;
-	uint64_t ns = (uint64_t)sample->host_ns - (uint64_t)kept->ns;
-	uint64_t hz = 0;
+	const struct paraclock_sample *last = &kept->last;
+	uint64_t ns = (uint64_t)sample->host_ns - (uint64_t)last->host_ns;
+	uint64_t pairs, hz = 0, most = UINT64_MAX;
+	u128 ticks;
 
-	if (kept->primed && !back) {
+	if (last->valid && sample->host_tsc > last->host_tsc &&
+	    sample->host_ns > last->host_ns) {
 		if (ns < interval_ns)
 			return;
-		hz = quotient(
-			(u128)(sample->host_tsc - kept->tsc) * NSEC_PER_SEC
-				<< HZ_BITS,
-			ns);
-		/* One that does not agree spans a jump, or is the first. */
-		if (hz < UINT64_MAX && agree(hz, kept->last_hz))
-			kept->hz = hz;
+		ticks = (u128)(sample->host_tsc - last->host_tsc) * NSEC_PER_SEC
+			<< HZ_BITS;
+		hz = quotient(ticks, ns);
+		/* Both are rounded down to a ns. */
+		ns -= 2;
+		if (!__builtin_add_overflow(last->pair_error_ns,
+					    sample->pair_error_ns, &pairs) &&
+		    pairs < ns)
+			most = quotient(ticks, ns - pairs);
 	}
-	kept->last_hz = hz;
-	kept->primed = 1;
-	kept->epoch = sample->disruption;
-	kept->tsc = sample->host_tsc;
-	kept->ns = sample->host_ns;
+	agree(kept, hz, most);
+	kept->last = *sample;
 }
 
 /* --- from what is shown to what the clock says ----------------------------
@@ -136,30 +148,14 @@ static int64_t to_ns(s128 time)
 	return (int64_t)((time * NSEC_PER_SEC + ((s128)1 << 63)) >> 64);
 }
 
-/* Over the lease or slower: it ends where the offset does at the earliest. */
-static int64_t slew_for(const struct paraclock_follow *follow, int64_t ns)
-{
-	uint64_t ppb = quotient((u128)size_of(ns) * PPB, follow->lease_ns);
-
-	if (ppb > follow->max_slew_ppb)
-		ppb = follow->max_slew_ppb;
-	return ns < 0 ? -(int64_t)ppb : (int64_t)ppb;
-}
-
 /* value * ppb / 10^9, rounded down; ppb is at most 10^8. */
 static uint64_t parts(uint64_t value, uint64_t ppb)
 {
 	return quotient((u128)value * ppb, PPB);
 }
 
-static int speed_up(struct paraclock_timeline *tl, int64_t ppb)
+static int speed_up(struct paraclock_timeline *tl, uint64_t more)
 {
-	uint64_t more = parts(tl->period_frac, size_of(ppb));
-
-	if (ppb < 0) {
-		tl->period_frac -= more;
-		return 0;
-	}
 	if (__builtin_add_overflow(tl->period_frac, more, &more)) {
 		if (!tl->period_shift)
 			return -ERANGE;
@@ -173,18 +169,37 @@ static int speed_up(struct paraclock_timeline *tl, int64_t ppb)
 
 static int aim(struct paraclock_timeline *tl, u128 shown, void *arg)
 {
-	struct paraclock_follow *follow = arg;
+	struct call *call = arg;
+	struct paraclock_follow *follow = &call->follow;
+	int64_t offset_ns;
+	uint64_t ns, ppb, more;
 
-	follow->offset_ns = to_ns((s128)(base_of(tl) - shown));
-	follow->slew_ppb = slew_for(follow, follow->offset_ns);
+	if (shown >> 64 >= TIMELINE_SEC_MAX)
+		return -ERANGE;
+	offset_ns = to_ns((s128)(base_of(tl) - shown));
 	tl->base_sec = (uint64_t)(shown >> 64);
 	tl->base_frac = (uint64_t)shown;
+	/* A leap second between the two is no offset: until what is shown has
+	 * come to the end of its month, or the clock has. */
+	if (paraclock_timeline_month_end(tl) != call->month_end)
+		return -EAGAIN;
+	ns = size_of(offset_ns);
 	/* 1: for what the offset is rounded by. */
-	if (__builtin_add_overflow(tl->maxerror_ns,
-				   size_of(follow->offset_ns) + 1,
-				   &tl->maxerror_ns))
+	if (__builtin_add_overflow(tl->maxerror_ns, ns + 1, &tl->maxerror_ns))
 		tl->flags &= ~PARACLOCK_TIMELINE_MAXERROR;
-	return speed_up(tl, follow->slew_ppb);
+	/* Over the lease or slower: it ends where the offset does at the
+	 * earliest. */
+	ppb = quotient((u128)ns * PPB, follow->lease_ns);
+	if (ppb > follow->max_slew_ppb)
+		ppb = follow->max_slew_ppb;
+	more = parts(tl->period_frac, ppb);
+	follow->offset_ns = offset_ns;
+	follow->slew_ppb = (int64_t)ppb;
+	if (offset_ns >= 0)
+		return speed_up(tl, more);
+	follow->slew_ppb = -follow->slew_ppb;
+	tl->period_frac -= more;
+	return 0;
 }
 
 /* --- one call -------------------------------------------------------------
@@ -195,6 +210,7 @@ static int source_line(const struct call *call, struct paraclock_timeline *tl)
 {
 	const struct paraclock_sample *sample = &call->sample;
 	const struct paraclock_follow *follow = &call->follow;
+	const struct kept *kept = call->kept;
 	uint64_t ns = (uint64_t)sample->host_ns;
 	int ret;
 
@@ -221,7 +237,7 @@ static int source_line(const struct call *call, struct paraclock_timeline *tl)
 		tl->flags |= PARACLOCK_TIMELINE_LOCAL;
 	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
 		tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
-	ret = paraclock_timeline_set_hz(tl, call->kept->hz, HZ_BITS);
+	ret = paraclock_timeline_set_hz(tl, kept->hz, HZ_BITS);
 	if (ret)
 		return ret;
 	tl->t_end =
@@ -233,7 +249,10 @@ static int source_line(const struct call *call, struct paraclock_timeline *tl)
 	    __builtin_add_overflow(tl->maxerror_ns, sample->pair_error_ns,
 				   &tl->maxerror_ns))
 		return 0;
-	tl->maxerror_rate_frac = parts(tl->period_frac, follow->drift_ppb) + 1;
+	tl->maxerror_rate_frac = parts(tl->period_frac, follow->drift_ppb) +
+				 quotient((u128)tl->period_frac * kept->hz_off,
+					  kept->hz - kept->hz_off) +
+				 2;
 	tl->flags |=
 		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
 	return 0;
@@ -248,6 +267,8 @@ static int let_in(const struct call *call, struct paraclock_timeline *tl)
 	if (!ret)
 		ret = paraclock_timekeeper_unfreeze(call->timekeeper,
 						    call->env);
+	if (!ret)
+		call->kept->restarting = 0;
 	return ret;
 }
 
@@ -257,16 +278,16 @@ static int restart(struct call *call, struct paraclock_timeline *tl)
 {
 	const struct paraclock_timekeeper_info *info = &call->info;
 	u128 seen = (u128)info->seen_sec << 64 | info->seen_frac;
-	int ret = paraclock_timeline_rebase(tl, info->now_tsc);
+	u128 time;
+	int ret = 0;
 
-	if (!ret && call->follow.flags & PARACLOCK_FOLLOW_MONOTONIC &&
-	    base_of(tl) < seen)
-		ret = aim(tl, seen, &call->follow);
-	if (!ret)
-		ret = let_in(call, tl);
-	if (!ret)
-		call->kept->restarting = 0;
-	return ret;
+	if (call->follow.flags & PARACLOCK_FOLLOW_MONOTONIC &&
+	    !paraclock_timeline_time(tl, info->now_tsc, &time) && time < seen) {
+		ret = paraclock_timeline_rebase(tl, info->now_tsc);
+		if (!ret)
+			ret = aim(tl, seen, call);
+	}
+	return ret ? ret : let_in(call, tl);
 }
 
 static bool is_step(const struct call *call, int64_t offset_ns)
@@ -287,11 +308,8 @@ static int step(struct call *call, struct paraclock_timeline *tl)
 	/* If this fails, the next call goes on from here. */
 	call->kept->restarting = 1;
 	ret = let_in(call, tl);
-	if (ret)
-		return ret;
-	call->kept->restarting = 0;
-	call->follow.steps++;
-	return 0;
+	call->follow.steps += !ret;
+	return ret;
 }
 
 /* Apart: with *call in a register, and not on the stack, it is smaller. */
@@ -304,6 +322,7 @@ static __attribute__((noinline)) int go_on(struct call *call)
 
 	if (ret)
 		return ret;
+	call->month_end = paraclock_timeline_month_end(&tl);
 	if (info->state == PARACLOCK_TIMEKEEPER_FROZEN)
 		return restart(call, &tl);
 	if (info->state == PARACLOCK_TIMEKEEPER_RUNNING &&
@@ -314,18 +333,20 @@ static __attribute__((noinline)) int go_on(struct call *call)
 			return step(call, &tl);
 	}
 	return paraclock_timekeeper_aim(call->timekeeper, call->env, &tl, aim,
-					&call->follow);
+					call);
 }
 
-static int disrupted(struct call *call)
+/* others: it was frozen already, and not here. */
+static int disrupted(struct call *call, bool others)
 {
-	bool goes_on = call->follow.flags & PARACLOCK_FOLLOW_RESTART;
 	int ret = paraclock_timekeeper_freeze(call->timekeeper, call->env);
 
 	if (ret)
 		return ret;
 	memset(call->kept, 0, sizeof(*call->kept));
-	call->kept->restarting = goes_on;
+	if (!others)
+		call->kept->restarting =
+			call->follow.flags & PARACLOCK_FOLLOW_RESTART;
 	return -ESTALE;
 }
 
@@ -334,6 +355,7 @@ static int follow_once(struct call *call, const struct paraclock *clk)
 	const struct paraclock_sample *sample = &call->sample;
 	const struct paraclock_timeline *now = &call->info.timeline;
 	struct kept *kept = call->kept;
+	bool others;
 	int ret = paraclock_read(clk, &call->sample);
 
 	if (ret)
@@ -341,20 +363,24 @@ static int follow_once(struct call *call, const struct paraclock *clk)
 	if (sample->flags & PARACLOCK_FLAG_LOCAL &&
 	    !(call->follow.flags & PARACLOCK_FOLLOW_LOCAL))
 		return -EOPNOTSUPP;
-	if (kept->primed && kept->epoch != sample->disruption)
-		return disrupted(call);
-	if (!sample->valid || sample->leap == PARACLOCK_LEAP_POS)
-		return -EAGAIN;
 	ret = paraclock_timekeeper_describe(call->timekeeper, call->env,
 					    &call->info);
 	if (ret)
 		return ret;
+	others = call->info.state == PARACLOCK_TIMEKEEPER_FROZEN;
+	if (!others)
+		kept->restarting = 0;
+	else if (kept->restarting)
+		others = false;
+	if (kept->last.valid && kept->last.disruption != sample->disruption)
+		return disrupted(call, others);
+	if (!sample->valid || sample->leap == PARACLOCK_LEAP_POS)
+		return -EAGAIN;
 	if (now->size && (now->timescale != sample->timescale ||
 			  now->counter != sample->counter))
 		return -EINVAL;
 	measure(kept, sample, call->follow.rate_interval_ns);
-	if (call->info.state == PARACLOCK_TIMEKEEPER_FROZEN &&
-	    !kept->restarting)
+	if (others)
 		return -ESTALE;
 	return kept->hz ? go_on(call) : -EAGAIN;
 }

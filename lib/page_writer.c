@@ -235,7 +235,7 @@ static int judge(struct update *up, const struct paraclock_timeline *tl,
 
 	now = monotonic ? counter_after_readers(up, tl) : counter_now(up);
 	if (timed && ((tl->t_end && now > tl->t_end) ||
-		      (kind->has_no_base && now < tl->t_start)))
+		      now < (kind->moves_base ? tl->t_start : tl->base_tsc)))
 		return -ESTALE;
 	next->shown = next->asked;
 	if (kind->settle)

@@ -54,7 +54,7 @@ struct page_kind {
 	uint8_t id;	     /* not 0; another for each kind */
 	uint8_t first;	     /* word at which the changing part begins */
 	bool is_tsc;	     /* MONOTONIC and X86_TSC is all that it can say */
-	bool has_no_base;    /* nor what is before t_start */
+	bool moves_base;     /* settle() moves one that is still to come */
 	uint64_t guest_bits; /* of the last word: the guest's own, kept */
 	/* Does it say a time that another can be compared with? */
 	bool (*is_usable)(const void *image);

@@ -172,7 +172,7 @@ int paraclock_timekeeper_reconfigure(struct paraclock_timekeeper *timekeeper,
 	ret = -EINVAL;
 	if (job.slot.mode == TK_FROZEN && tk_has_scale_of(&job.slot, &next)) {
 		job.slot.tl[0] = next;
-		ret = paraclock_tk_install(&job.slot, 0);
+		ret = paraclock_tk_install(&job.slot, 0, &next);
 		if (ret == -ESTALE)
 			ret = -EINVAL;
 		job.slot.mode = TK_FROZEN;
@@ -276,8 +276,15 @@ int paraclock_timekeeper_take(struct paraclock_timekeeper *timekeeper,
 	if (head && head != TK_HEAD)
 		return -EPROTO;
 	owner = (void *)&tk->writer;
-	if (opts->flags)
+	if (opts->flags) {
+		struct paraclock_page_writer trial = { { 0 } };
+
+		/* Who may not write takes nothing away from who may. */
+		ret = paraclock_page_writer_take(&trial, env);
+		if (ret)
+			return ret;
 		STORE(owner->owner, 0);
+	}
 	ret = paraclock_page_writer_take(&tk->writer, env);
 	if (ret)
 		return ret;

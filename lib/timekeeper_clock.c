@@ -218,7 +218,14 @@ int paraclock_timekeeper_open(struct paraclock **ret_clk,
 		.device = (const void *)timekeeper,
 	};
 
+	int ret;
+
 	if (!tk_is_aligned(timekeeper))
 		return -EINVAL;
-	return paraclock_open_backend(ret_clk, &backend, &opts);
+	ret = paraclock_open_backend(ret_clk, &backend, &opts);
+	/* Whatever other markers promise: that the count has moved since does
+	 * not say that it has for what they show. */
+	if (!ret)
+		(*ret_clk)->marker_class = PARACLOCK_MARKER_HEURISTIC;
+	return ret;
 }

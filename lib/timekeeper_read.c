@@ -12,8 +12,8 @@
 
 /*
  * A reader tries again while its writer is at it, which takes less than a
- * microsecond: for about 100 us, in case that it was preempted. Ticks, and a
- * cap for a counter that is slow or stands still.
+ * microsecond: for about 100 us at 2.6 GHz, in case that it was preempted.
+ * Ticks, and a cap of tries for a counter that is slow or stands still.
  */
 #define TRY_TICKS (1U << 18)
 #define TRIES	  (1U << 12)

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "calendar.h"
 #include "timekeeper_writer.h"
 
 #define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
@@ -38,6 +37,14 @@ struct change {
 	uint64_t judge; /* ticks of TK_JUDGE_NS */
 };
 
+/* From base_tsc to period_frac a line is a piece of a timeline. */
+_Static_assert(offsetof(struct paraclock_timeline, period_frac) -
+			       offsetof(struct paraclock_timeline, base_tsc) ==
+		       offsetof(struct tk_line, period_frac),
+	       "copied as it is");
+_Static_assert(offsetof(struct tk_line, shift) == 4 * sizeof(uint64_t),
+	       "and no more");
+
 /* --- a new timeline -------------------------------------------------------
  */
 
@@ -52,35 +59,22 @@ static uint8_t leap_of(const struct paraclock_timeline *tl)
 	return tl->leap;
 }
 
-/*
- * From there on the number of seconds, the offset or what leap says is another
- * one. To read a straight line across it would be to be wrong by a second.
- */
-APART int cut_at_month_end(struct paraclock_timeline *tl)
+APART int cut_at_month_end(struct paraclock_timeline *tl,
+			   const struct paraclock_timeline *from)
 {
-	bool tai = tl->timescale == PARACLOCK_TIMESCALE_TAI;
-	bool known = tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET;
-	int64_t sec = (int64_t)tl->base_sec;
-	int64_t at;
+	uint64_t sec = paraclock_timeline_month_end(from);
+	uint64_t begin = tl->base_sec * NSEC_PER_SEC +
+			 mul_high(tl->base_frac, NSEC_PER_SEC);
+	/* 2: for what the base is rounded down by, and what it may be lifted
+	 * by when it is unfrozen. */
+	uint64_t end = sec * NSEC_PER_SEC - 2;
 	uint64_t ticks;
 
-	/* Which it is for TAI without an offset. */
-	if (tl->timescale == PARACLOCK_TIMESCALE_MONOTONIC ||
-	    (!known && leap_of(tl) == PARACLOCK_LEAP_UNKNOWN))
+	if (sec == UINT64_MAX)
 		return 0;
-	at = tai ? tl->tai_offset_sec : 0;
-	if (sec < at || sec - at > LEAP_LAST_SEC)
-		return -ERANGE;
-	at += calendar_month_of(sec - at).end_sec;
-	/* The last second is not there. */
-	if (tl->leap == PARACLOCK_LEAP_PRE_NEG)
-		at--;
-	if (sec >= at)
+	if (begin >= end)
 		return -ESTALE;
-	/* 1: for what the base is rounded down by. */
-	ticks = paraclock_timekeeper_ticks(
-		tl, (uint64_t)(at - sec) * NSEC_PER_SEC -
-			    mul_high(tl->base_frac, NSEC_PER_SEC) - 1);
+	ticks = paraclock_timekeeper_ticks(tl, end - begin);
 	if (tl->t_end - tl->base_tsc > ticks)
 		tl->t_end = tl->base_tsc + ticks;
 	return 0;
@@ -119,23 +113,18 @@ int paraclock_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
 	return 0;
 }
 
-int paraclock_tk_install(struct tk_slot *slot, unsigned int i)
+/* What readers take of it. */
+APART void make_line(const struct paraclock_timeline *tl, struct tk_line *line)
 {
 	const uint32_t bound =
 		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
-	struct paraclock_timeline *tl = &slot->tl[i];
-	struct tk_line *line = &slot->line[i];
 	struct paraclock_sample sample = {
 		.timescale = tl->timescale,
 		.counter = tl->counter,
 		.leap = leap_of(tl),
 		.marker_class = PARACLOCK_MARKER_HEURISTIC,
 	};
-	int ret;
 
-	ret = cut_at_month_end(tl);
-	if (ret)
-		return ret;
 	sample.valid = (tl->flags & PARACLOCK_TIMELINE_STABLE) != 0;
 	if (!sample.valid)
 		sample.reason = PARACLOCK_REASON_UNSTABLE;
@@ -147,10 +136,7 @@ int paraclock_tk_install(struct tk_slot *slot, unsigned int i)
 		sample.flags |= PARACLOCK_FLAG_TAI_OFFSET;
 		sample.tai_offset_sec = tl->tai_offset_sec;
 	}
-	line->base_tsc = tl->base_tsc;
-	line->base_sec = tl->base_sec;
-	line->base_frac = tl->base_frac;
-	line->period_frac = tl->period_frac;
+	memcpy(line, &tl->base_tsc, offsetof(struct tk_line, shift));
 	line->shift = tl->period_shift;
 	line->error_ns = PARACLOCK_ERROR_UNKNOWN;
 	line->error_rate_frac = 0;
@@ -160,6 +146,17 @@ int paraclock_tk_install(struct tk_slot *slot, unsigned int i)
 	}
 	memcpy(&line->qualifiers, &sample.valid, sizeof(line->qualifiers));
 	memcpy(&line->flags, &sample.flags, sizeof(line->flags));
+}
+
+int paraclock_tk_install(struct tk_slot *slot, unsigned int i,
+			 const struct paraclock_timeline *from)
+{
+	struct paraclock_timeline *tl = &slot->tl[i];
+	int ret = cut_at_month_end(tl, from);
+
+	if (ret)
+		return ret;
+	make_line(tl, &slot->line[i]);
 	slot->mode = TK_RUNNING;
 	slot->t_lease = tl->t_end;
 	slot->t_end = tl->t_end;
@@ -202,7 +199,9 @@ static int start(struct tk_slot *slot, const struct change *change,
 		return ret;
 	slot->t_change = TK_NEVER;
 	tk_set_seen(slot, seen);
-	return paraclock_tk_install(slot, 0);
+	ret = paraclock_tk_install(slot, 0, &change->tl);
+	/* The month's end may be over, too. */
+	return !ret && now > slot->t_end ? -ESTALE : ret;
 }
 
 /* From t_change on it comes after what is in force at counter value now. */
@@ -233,7 +232,7 @@ static int succeed(struct tk_slot *slot, const struct change *change,
 		return ret;
 	ret = change->aim ? change->aim(tl, shown, change->arg)
 			  : paraclock_tk_keep_promise(tl, t_change, shown);
-	return ret ? ret : paraclock_tk_install(slot, 1);
+	return ret ? ret : paraclock_tk_install(slot, 1, &change->tl);
 }
 
 /* Readers look at it with every read, so that it needs no publication. */

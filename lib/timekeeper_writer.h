@@ -60,7 +60,11 @@ int paraclock_tk_prepare(const struct paraclock_timeline *tl,
 /* From counter on, where at least shown must be seen if it is MONOTONIC. */
 int paraclock_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
 			      u128 shown);
-/* slot->tl[i] is there, and where it begins is known: base_tsc. */
-int paraclock_tk_install(struct tk_slot *slot, unsigned int i);
+/*
+ * slot->tl[i] is there, and where it begins is known: base_tsc. What it was
+ * made from says which month it is in: a base that was moved may have left it.
+ */
+int paraclock_tk_install(struct tk_slot *slot, unsigned int i,
+			 const struct paraclock_timeline *from);
 
 #endif

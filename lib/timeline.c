@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "calendar.h"
 #include "interpolate.h"
 #include "timeline.h"
 
@@ -26,9 +27,15 @@ int paraclock_timeline_check(const struct paraclock_timeline *tl)
 								   : 0;
 }
 
+/* A timekeeper's is in memory that others may write: it was checked before. */
+static unsigned int shift_of(const struct paraclock_timeline *tl)
+{
+	return tl->period_shift & SHIFT_MAX;
+}
+
 u128 paraclock_timeline_tick(const struct paraclock_timeline *tl)
 {
-	return (u128)tl->period_frac * NSEC_PER_SEC >> tl->period_shift;
+	return (u128)tl->period_frac * NSEC_PER_SEC >> shift_of(tl);
 }
 
 /* Either way rounded down: before the base, elapsed is rounded up. */
@@ -43,8 +50,8 @@ int paraclock_timeline_time(const struct paraclock_timeline *tl,
 	took *= tl->period_frac;
 	/* At most 2^128 - 2^65 + 1, so that it fits. */
 	if (before)
-		took += (1ULL << tl->period_shift) - 1;
-	took >>= tl->period_shift;
+		took += (1ULL << shift_of(tl)) - 1;
+	took >>= shift_of(tl);
 	if (time > max || took > (before ? time : max - time))
 		return -ERANGE;
 	*ret_time = before ? time - took : time + took;
@@ -124,6 +131,25 @@ int paraclock_timeline_rebase(struct paraclock_timeline *tl, uint64_t counter)
 	return 0;
 }
 
+uint64_t paraclock_timeline_month_end(const struct paraclock_timeline *tl)
+{
+	const bool tai = tl->timescale == PARACLOCK_TIMESCALE_TAI;
+	int64_t offset = tai ? tl->tai_offset_sec : 0;
+
+	/* TAI without the offset does not say when the month ends. */
+	if (tl->timescale == PARACLOCK_TIMESCALE_MONOTONIC ||
+	    (!(tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET) &&
+	     (tai || tl->leap > PARACLOCK_LEAP_POST_NEG)))
+		return UINT64_MAX;
+	/* Whatever it is numbered as. */
+	if (tl->leap == PARACLOCK_LEAP_POS)
+		return tl->base_sec + 1;
+	/* PRE_NEG: the last second is not there. */
+	return (uint64_t)(calendar_month_of((int64_t)tl->base_sec - offset)
+				  .end_sec +
+			  offset - (tl->leap == PARACLOCK_LEAP_PRE_NEG));
+}
+
 int paraclock_timeline_from_start(const struct paraclock_timeline *tl,
 				  struct paraclock_timeline *ret_tl)
 {
@@ -135,9 +161,13 @@ int paraclock_timeline_from_start(const struct paraclock_timeline *tl,
 	if (!paraclock_timeline_has_time(tl))
 		return 0;
 	/* That the time at the base itself fits is checked by this, too. */
-	return paraclock_timeline_rebase(ret_tl, tl->t_start > tl->base_tsc
-							 ? tl->t_start
-							 : tl->base_tsc);
+	ret = paraclock_timeline_rebase(ret_tl, tl->t_start > tl->base_tsc
+							? tl->t_start
+							: tl->base_tsc);
+	/* What goes with the time does not reach so far. */
+	if (!ret && ret_tl->base_sec >= paraclock_timeline_month_end(tl))
+		ret = -EINVAL;
+	return ret;
 }
 
 /*

@@ -36,6 +36,14 @@ int paraclock_timeline_time(const struct paraclock_timeline *tl,
 int paraclock_timeline_from_start(const struct paraclock_timeline *tl,
 				  struct paraclock_timeline *ret_tl);
 
+/*
+ * The end of the UTC month (or of the inserted second) that its
+ * base is in, s on its timescale; UINT64_MAX: it does not say. From there on
+ * the number of seconds, the offset or what leap says is another one: to read a
+ * straight line across it would be to be wrong by a second. Its time fits.
+ */
+uint64_t paraclock_timeline_month_end(const struct paraclock_timeline *tl);
+
 /* A tick in 2^-64 ns. */
 u128 paraclock_timeline_tick(const struct paraclock_timeline *tl);
 

@@ -157,7 +157,7 @@ static const struct page_kind pvclock_kind = {
 	.first = 1,
 	.is_tsc = true,
 	/* Nor is there time before it: see pvclock_settle(). */
-	.has_no_base = true,
+	.moves_base = true,
 	.guest_bits = (uint64_t)PVCLOCK_GUEST_STOPPED << FLAGS_SHIFT,
 	.is_usable = pvclock_is_usable,
 	.make = pvclock_make,

@@ -354,12 +354,14 @@ PARACLOCK_API int paraclock_hyperv_freeze(void *page,
  * Write a timeline onto a vmclock page.
  *
  * As paraclock_pvclock_write(). Everything that a timeline says is on the page
- * but t_end, and exact. A zeroed page is made one, with the timescale and the
- * counter of the first timeline: they are constant ever after. Until t_start
- * (or base_tsc, if that is later) no time on it is valid. A timeline that
- * has no time leaves the time on the page as it was; only status, markers and
- * what is beside the time change. Readers believe a page whose error does not
- * grow for an hour from base_tsc on: rebase and write more often than that.
+ * but t_end, and exact; so t_start must be in the UTC month of base_tsc. A
+ * zeroed page is made one, with the timescale and the counter of the first
+ * timeline: they are constant ever after. A base_tsc that is still to come is
+ * refused, as a t_start: to Linux's driver a counter before it is one of 2^64
+ * ticks after it. A timeline that has no time leaves the time on the page as it
+ * was; only status, markers and what is beside the time change. Readers believe
+ * a page whose error does not grow for an hour from base_tsc on: rebase and
+ * write more often than that.
  *
  * While the disruption marker stays, a time outside of the error bound that
  * the page gave before is refused. With MONOTONIC, the page may be ahead as

@@ -124,7 +124,8 @@ PARACLOCK_API int paraclock_timekeeper_give(struct paraclock_timekeeper *tk,
  *
  * On a timescale with leap seconds, where the timeline says how the month ends
  * (leap is not UNKNOWN, or the TAI offset is known), its lease does not reach
- * beyond the end of that UTC month.
+ * beyond the end of the UTC month that base_tsc is in, wherever @p t_change or
+ * t_start is.
  *
  * @param tk The timekeeper; taken by this process.
  * @param env The outside world, NULL: this machine's. Its counter is the one
@@ -138,15 +139,17 @@ PARACLOCK_API int paraclock_timekeeper_give(struct paraclock_timekeeper *tk,
  * @retval 0 It is set.
  * @retval -EINVAL NULL, an env that is too small, a malformed timeline, one
  *         without a time or t_end, on another timescale or counter, in the
- *         middle of a leap second; or a @p t_change that is after a t_end or
- *         before the timeline begins.
+ *         middle of a leap second; a t_start in another UTC month than
+ *         base_tsc; or a @p t_change that is after a t_end or before the
+ *         timeline begins.
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
  * @retval -EPERM This process is not the writer. Take it.
  * @retval -EBUSY Another thread is changing it, or what this signal handler
  *         interrupted. Nothing was changed.
  * @retval -EAGAIN It is frozen. Unfreeze it first.
- * @retval -ESTALE @p t_change is now, or past; its t_end is over; or MONOTONIC,
- *         and it is behind. All is as it was. Make a newer one.
+ * @retval -ESTALE @p t_change is now, or past; its t_end or its month is over
+ *         now or at @p t_change; or MONOTONIC, and it is behind. All is as it
+ *         was. Make a newer one.
  * @retval -ERANGE Its time does not fit.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
@@ -241,7 +244,8 @@ paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *tk,
  * @retval 0 There is an answer; look at its @c valid.
  * @retval -EINVAL NULL, or an env that is too small.
  * @retval -EAGAIN There is no time now: frozen, past its lease, not set yet, or
- *         its writer stopped in the middle of a change for 100 us.
+ *         its writer stopped in the middle of a change for 2^18 ticks (0.1 ms
+ *         at 2.6 GHz, 11 ms at 24 MHz) or 4096 tries, whichever is first.
  *         paraclock_timekeeper_describe() tells which.
  * @retval -EPROTO It is no timekeeper of this version of the library.
  * @retval -ERANGE The time does not fit into 64 bits of ns.
@@ -328,7 +332,9 @@ paraclock_timekeeper_describe(const struct paraclock_timekeeper *tk,
  *
  * Its reads are slower than paraclock_timekeeper_read(). This machine's other
  * markers are looked at as well: after a disruption that one of them shows, the
- * clock is DISRUPTED until the timekeeper has counted a migration.
+ * clock is DISRUPTED until the timekeeper has counted a migration. If it has
+ * counted one since the last read already, that is taken for this one, also if
+ * it was for another: so its samples promise HEURISTIC, and never more.
  *
  * @param[out] ret_clk The clock. Close it with paraclock_close().
  * @param tk The timekeeper; must outlive the clock.
@@ -370,12 +376,14 @@ struct paraclock_follow {
 	 */
 	uint64_t lease_ns;
 	/** The clock's rate is taken over so long at least, ns; 0: 1 s; 1 ms to
-	 * 10^6 s. Two agreeing rates are needed to begin. */
+	 * 10^6 s. Two agreeing rates are needed to begin: within 500 ppm, with
+	 * what the pair errors may have added to the second. */
 	uint64_t rate_interval_ns;
 	/**
 	 * The clock's rate may differ from the last one taken by so much, ppb:
-	 * what lets the error of the readings grow; 0: not known, so none of
-	 * them has a bound. At most 10^8.
+	 * what lets the error of the readings grow, with what the last one
+	 * differed from the one before by, and what its pair errors may have
+	 * added; 0: not known, so no reading has a bound. At most 10^8.
 	 */
 	uint64_t drift_ppb;
 	/** PARACLOCK_FOLLOW_x. */
@@ -401,7 +409,11 @@ struct paraclock_follow {
  *
  * A disruption of the clock freezes the timekeeper and is -ESTALE. With RESTART
  * later calls unfreeze it, when the clock's rate is known again; else that is
- * the caller's to do.
+ * the caller's to do, as it is if the timekeeper was frozen already.
+ *
+ * A leap second is not slewed: while the clock is in another UTC month than
+ * what is shown, the timekeeper goes on to the end of its own, and follows
+ * again from there. At the end of each month there may be no time for so long.
  *
  * If this fails, the timekeeper goes on as it was until its lease is over.
  *
@@ -413,8 +425,9 @@ struct paraclock_follow {
  * @retval 0 It follows.
  * @retval -EINVAL NULL, a size or a value out of range, an unknown flag; or the
  *         clock is on another timescale or counter than the timekeeper.
- * @retval -EAGAIN The clock is not valid now, is inside a leap second, or its
- *         rate is not known yet. Call again.
+ * @retval -EAGAIN The clock is not valid now, is inside a leap second or in
+ *         another UTC month than what is shown, or its rate is not known yet.
+ *         Call again.
  * @retval -EOPNOTSUPP The clock is LOCAL. Say so, if that is meant.
  * @retval -ESTALE The clock was disrupted; or the timekeeper is frozen. See
  *         above.

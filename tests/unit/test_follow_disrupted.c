@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Following a clock that is disrupted, set, and never at one rate. */
 
+/* First: it has parameters of the name of the source below. */
+#include "timekeeper.h"
+
 #include "follows.h"
 
 /* --- disruptions, and a clock that jumps ----------------------------------
@@ -51,6 +54,77 @@ static void disruption_is_outlived(void **state)
 	(void)call_for(3);
 	assert_int_equal(describe(&keeper).state, PARACLOCK_TIMEKEEPER_RUNNING);
 	assert_in_range(off() + 4, 0, 8);
+}
+
+/* What its owner has frozen is the owner's to let go. */
+static void owner_freezes(void)
+{
+	assert_int_equal(
+		paraclock_timekeeper_freeze(&keeper.tk, &keeper.fake.env), 0);
+	assert_int_equal(call_for(5), -ESTALE);
+	assert_int_equal(describe(&keeper).state, PARACLOCK_TIMEKEEPER_FROZEN);
+	assert_refuses(&keeper, keeper.fake.counter, -EAGAIN);
+}
+
+static void owners_freeze_is_the_owners(void **state)
+{
+	const struct paraclock_env *env = &keeper.fake.env;
+	struct paraclock_timeline tl;
+
+	(void)state;
+	follow.flags = PARACLOCK_FOLLOW_RESTART;
+	start_following();
+	source.marker++;
+	assert_int_equal(call(), -ESTALE);
+	/* It is put right by hand, before the rate is known again. */
+	tl = line_at(keeper.fake.counter,
+		     (uint64_t)source_at(keeper.fake.counter) / SEC);
+	assert_int_equal(paraclock_timekeeper_reconfigure(&keeper.tk, env, &tl),
+			 0);
+	assert_int_equal(paraclock_timekeeper_unfreeze(&keeper.tk, env), 0);
+	assert_int_equal(call_for(3), 0);
+	owner_freezes();
+	assert_int_equal(describe(&keeper).migrations, 2);
+}
+
+static void owners_freeze_outlives_a_disruption(void **state)
+{
+	(void)state;
+	follow.flags = PARACLOCK_FOLLOW_RESTART;
+	start_following();
+	assert_int_equal(
+		paraclock_timekeeper_freeze(&keeper.tk, &keeper.fake.env), 0);
+	source.marker++;
+	owner_freezes();
+	assert_int_equal(describe(&keeper).migrations, 1);
+}
+
+static void freeze_after_a_restart_is_the_owners(void **state)
+{
+	(void)state;
+	follow.flags = PARACLOCK_FOLLOW_RESTART;
+	start_following();
+	source.marker++;
+	assert_int_equal(call(), -ESTALE);
+	assert_int_equal(call_for(3), 0);
+	owner_freezes();
+	assert_int_equal(describe(&keeper).migrations, 2);
+}
+
+/* The memory is shared: what it says was seen may be anything. */
+static void seen_that_is_no_time(void **state)
+{
+	struct tk *tk = (void *)&keeper.tk;
+
+	(void)state;
+	follow.flags = PARACLOCK_FOLLOW_RESTART | MONO;
+	start_following();
+	source.marker++;
+	assert_int_equal(call(), -ESTALE);
+	tk->slot[tk->state & 1].seen_sec = UINT64_MAX / 2;
+	assert_int_equal(call_for(2), -EAGAIN);
+	assert_int_equal(call_for(1), -ERANGE);
+	assert_refuses(&keeper, keeper.fake.counter, -EAGAIN);
 }
 
 static void jump_is_no_rate(void **state)
@@ -132,6 +206,83 @@ static void bound_holds(void **state)
 	assert_true(bounded > 19000);
 }
 
+struct correct_case {
+	const char *name;
+	int64_t from_ns, to_ns; /* the clock's own error, within 250 us */
+	uint64_t pair_error_ns, interval_ns;
+	uint64_t per_sec_ns; /* by which the bound grows, at the least */
+};
+
+static struct correct_case correct_cases[] = {
+	/* clang-format off */
+	{ "one that keeps to its bound", 100000, 100000, 0, SEC, 1000 },
+	{ "one that corrects itself by 400 us", -200000, 200000, 0, SEC,
+	  401000 },
+	{ "and back", 200000, -200000, 0, SEC, 401000 },
+	{ "or by less", 1000, -1000, 0, SEC, 3000 },
+	{ "pairs of 1 us in a second", 0, 0, 1000, SEC, 3000 },
+	{ "pairs of 1 us in 10 ms", 0, 0, 1000, 10 * MS, 201000 },
+	{ "both", 1000, -1000, 1000, SEC, 5000 },
+	/* clang-format on */
+};
+
+/* No marker, no jump that could be told from a rate: but it was seen. */
+static void corrections_are_in_the_bound(void **state)
+{
+	const struct correct_case *c = *state;
+	struct paraclock_sample s;
+	uint64_t last = 0;
+
+	follow.drift_ppb = 1000;
+	follow.rate_interval_ns = c->interval_ns;
+	source.sample.clock_error_ns = 250000;
+	source.sample.pair_error_ns = c->pair_error_ns;
+	source.offset_ns = 5 * SEC + c->from_ns;
+	for (unsigned int i = 0; i < 10; i++) {
+		keeper.fake.counter += c->interval_ns + MS / 2;
+		(void)call();
+	}
+	source.offset_ns = 5 * SEC + c->to_ns;
+	keeper.fake.counter += c->interval_ns + MS / 2;
+	assert_int_equal(call(), 0);
+	keeper.fake.counter += MS;
+	for (unsigned int i = 0; i < 3; i++) {
+		int64_t away;
+
+		assert_int_equal(keeper_read(&keeper, keeper.fake.counter, &s),
+				 0);
+		away = s.host_ns - 5 * SEC - (int64_t)s.host_tsc;
+		assert_true((uint64_t)(away < 0 ? -away : away) <=
+			    s.clock_error_ns);
+		/* And not by a great deal more. */
+		if (i)
+			assert_in_range(s.clock_error_ns - last,
+					c->per_sec_ns * 9 / 10,
+					c->per_sec_ns * 11 / 10 + 300);
+		last = s.clock_error_ns;
+		keeper.fake.counter += SEC;
+	}
+}
+
+static int call_after_a_ms(void)
+{
+	keeper.fake.counter += MS;
+	return call();
+}
+
+/* 2000 ppm are no rate, however well two of these agree. */
+static void wide_pairs_are_no_rate(void **state)
+{
+	(void)state;
+	follow.rate_interval_ns = MS;
+	source.sample.pair_error_ns = 1000;
+	for (unsigned int i = 0; i < 5; i++)
+		assert_int_equal(call_after_a_ms(), -EAGAIN);
+	source.sample.pair_error_ns = 0;
+	assert_int_equal(call_after_a_ms(), -EAGAIN);
+	assert_int_equal(call_after_a_ms(), 0);
+}
+
 static void never_back(void **state)
 {
 	struct paraclock_sample s;
@@ -167,13 +318,23 @@ static void never_back(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[10];
+	static struct CMUnitTest tests[30];
 	size_t n = 0;
 
 	FOLLOW_ROW("a disruption freezes", disruption_freezes);
 	FOLLOW_ROW("a disruption is outlived, if it is said",
 		   disruption_is_outlived);
+	FOLLOW_ROW("what its owner froze is its owner's to let go",
+		   owners_freeze_is_the_owners);
+	FOLLOW_ROW("also if the clock is disrupted then",
+		   owners_freeze_outlives_a_disruption);
+	FOLLOW_ROW("also after a restart",
+		   freeze_after_a_restart_is_the_owners);
+	FOLLOW_ROW("what was seen is not believed", seen_that_is_no_time);
 	FOLLOW_ROW("a jump is not taken for a rate", jump_is_no_rate);
+	FOLLOW_ROWS(correct_cases, corrections_are_in_the_bound);
+	FOLLOW_ROW("pairs that are too wide give no rate",
+		   wide_pairs_are_no_rate);
 	FOLLOW_ROW("the clock is within the bound", bound_holds);
 	FOLLOW_ROW("never back, whatever the clock does", never_back);
 	return _cmocka_run_group_tests("follow", tests, n, NULL, NULL);

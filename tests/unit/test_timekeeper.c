@@ -328,6 +328,61 @@ static void survives_any_memory(void **state)
 	assert_true(answers > 0);
 }
 
+/* Nor does its writer do what is not defined, which only a sanitizer tells. */
+static void writer_survives_any_memory(void **state)
+{
+	struct tk *tk = (void *)&keeper.tk;
+	const struct paraclock_env *env = &keeper.fake.env;
+	struct paraclock_timeline tl = line_at(NOW, 5);
+	uint64_t seed = 88172645463325252U;
+	unsigned int done = 0;
+
+	(void)state;
+	tl.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	for (unsigned int i = 0; i < 20000; i++) {
+		uint64_t *word = (void *)tk->slot;
+
+		keeper_init(&keeper);
+		assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+		for (size_t w = 0; w < 2 * TK_SLOT_WORDS; w++) {
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			if (seed % 4 == 0)
+				word[w] = seed >> (seed % 64);
+		}
+		for (unsigned int s = 0; s < 2; s++) {
+			tk->slot[s].mode = seed >> s & 3;
+			tk->slot[s].tl[0].size = sizeof(tl);
+			tk->slot[s].tl[0].timescale = tl.timescale;
+			tk->slot[s].tl[0].counter = tl.counter;
+		}
+		done += keeper_set(&keeper, &tl, seed & 8 ? 0 : NOW + 9) == 0;
+		done += paraclock_timekeeper_unfreeze(&keeper.tk, env) == 0;
+		done += paraclock_timekeeper_freeze(&keeper.tk, env) == 0;
+		done += paraclock_timekeeper_reconfigure(&keeper.tk, env,
+							 &tl) == 0;
+	}
+	assert_true(done > 40000);
+}
+
+/* One shift that no timeline has, and that was there before. */
+static void writer_bounds_a_shift(void **state)
+{
+	struct tk *tk = (void *)&keeper.tk;
+	struct paraclock_timeline tl = line_at(NOW, 5);
+
+	(void)state;
+	keeper_init(&keeper);
+	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+	/* 29 as far as it goes. */
+	tk->slot[tk->state & 1].tl[0].period_shift = 29 + 64;
+	keeper.fake.counter += 2 * TICKS_SEC;
+	assert_int_equal(
+		paraclock_timekeeper_freeze(&keeper.tk, &keeper.fake.env), 0);
+	assert_int_equal(describe(&keeper).seen_sec, 7);
+}
+
 static void is_anywhere(void **state)
 {
 	static struct paraclock_timekeeper elsewhere;
@@ -360,6 +415,8 @@ int main(void)
 	ROWS(ticks_cases, counts_ticks);
 	ROW("refuses memory that is no timekeeper", refuses_what_is_none);
 	ROW("a reader comes back from any memory", survives_any_memory);
+	ROW("a writer comes back from any memory", writer_survives_any_memory);
+	ROW("a writer bounds a shift", writer_bounds_a_shift);
 	ROW("works at any address", is_anywhere);
 	return _cmocka_run_group_tests("timekeeper", tests, n, NULL, NULL);
 }

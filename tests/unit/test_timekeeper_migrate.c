@@ -276,6 +276,39 @@ static void orphan_is_frozen_and_counted(void **state)
 	assert_refuses(&keeper, NOW, -EAGAIN);
 }
 
+static int refuse_counter(void *ctx)
+{
+	(void)ctx;
+	return -EACCES;
+}
+
+/* Who cannot become the writer takes nothing away from the one there is. */
+static void orphan_that_fails_changes_nothing(void **state)
+{
+	struct paraclock_timeline tl = line_at(NOW, 50);
+	const uint32_t orphan = PARACLOCK_TIMEKEEPER_ORPHAN;
+	struct paraclock_timekeeper was;
+	uint32_t pid;
+
+	(void)state;
+	running_at_5();
+	was = keeper.tk;
+	pid = keeper.fake.process_id;
+	keeper.alive = pid;
+	keeper.fake.process_id = 1U << 24;
+	assert_int_equal(take(orphan), -EOPNOTSUPP);
+	keeper.fake.process_id = 99;
+	keeper.fake.env.check_counter = refuse_counter;
+	assert_int_equal(take(orphan), -EACCES);
+	keeper.fake.env.check_counter = NULL;
+	keeper.fake.env.size--;
+	assert_int_equal(take(orphan), -EINVAL);
+	keeper.fake.env.size++;
+	assert_memory_equal(&keeper.tk, &was, sizeof(was));
+	keeper.fake.process_id = pid;
+	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+}
+
 /* --- death ----------------------------------------------------------------
  */
 
@@ -402,6 +435,8 @@ int main(void)
 	ROWS(move_cases, sequence_is_the_same);
 	ROW("one writer at a time", one_writer_at_a_time);
 	ROW("an orphan is frozen and counted", orphan_is_frozen_and_counted);
+	ROW("who cannot take an orphan changes nothing",
+	    orphan_that_fails_changes_nothing);
 	ROWS(death_cases, dies_between_publications);
 	ROW("who dies in a publication leaves the old time",
 	    dies_in_a_publication);

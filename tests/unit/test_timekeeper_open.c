@@ -84,6 +84,28 @@ static void waits_for_its_writer(void **state)
 	paraclock_close(clk);
 }
 
+/*
+ * The reader sleeps through a move that the writer has heard of, and is awake
+ * for the next before the writer is: it cannot tell, and does not promise to,
+ * whatever the vmclock's marker could.
+ */
+static void promises_no_more_than_its_writer(void **state)
+{
+	struct paraclock_sample s;
+
+	(void)state;
+	set_at_5(0);
+	assert_int_equal(paraclock_read(clk, &s), 0);
+	assert_int_equal(s.marker_class, PARACLOCK_MARKER_HEURISTIC);
+	fake_set_vmclock_marker(&keeper.fake, 8);
+	migrate();
+	fake_set_vmclock_marker(&keeper.fake, 9);
+	assert_int_equal(paraclock_read(clk, &s), 0);
+	assert_int_equal(s.valid, 1);
+	assert_int_equal(s.marker_class, PARACLOCK_MARKER_HEURISTIC);
+	paraclock_close(clk);
+}
+
 static void says_what_is_the_matter(void **state)
 {
 	struct paraclock_sample s;
@@ -111,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_a_clock),
 		cmocka_unit_test(waits_for_its_writer),
+		cmocka_unit_test(promises_no_more_than_its_writer),
 		cmocka_unit_test(says_what_is_the_matter),
 	};
 

@@ -283,8 +283,9 @@ static int linux_run_on_cpu(void *ctx, unsigned int cpu, int go)
 	return ret;
 }
 
-/* A word that a fork zeroes in the child; NULL: not to be had (before 4.14).
- * Whoever comes second leaves the first one's. */
+/* A word that a fork zeroes in the child; NULL: not to be had (before 4.14, or
+ * qemu-user, which takes any advice and heeds none). Whoever comes second
+ * leaves the first one's. */
 static uint32_t *wiped_by_fork(void)
 {
 	static uint32_t *word;
@@ -299,7 +300,7 @@ static uint32_t *wiped_by_fork(void)
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (mine == MAP_FAILED)
 		mine = NULL;
-	else if (madvise(mine, 1, MADV_WIPEONFORK) ||
+	else if (madvise(mine, 1, MADV_WIPEONFORK) || !madvise(mine, 1, -1) ||
 		 !__atomic_compare_exchange_n(&word, &first, mine, false,
 					      __ATOMIC_ACQ_REL,
 					      __ATOMIC_ACQUIRE)) {

@@ -84,7 +84,7 @@ static void a_vm_of_the_callers_answers_once_it_has_run(void **state)
 	assert_int_equal(paraclock_read(clk, &sample), -EOPNOTSUPP);
 	why = vm_run(&vm);
 	if (why) {
-		print_message("a vCPU cannot be run here: %s\n", why);
+		print_message("skipped: a vCPU cannot be run here: %s\n", why);
 		paraclock_close(clk);
 		skip();
 	}

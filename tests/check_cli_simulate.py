@@ -97,10 +97,9 @@ class Simulate(unittest.TestCase):
             self.assertEqual(len(result.stderr.splitlines()), 1)
 
     def test_what_is_refused_has_file_and_line(self):
-        result = self.simulate(HOST + "nested-host n in v\nmigrate v to n\n")
+        result = self.simulate(HOST + "skew v vcpu 0 by 5\n")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("a.sim:4: migrate v to n: the host is inside of the VM",
-                      result.stderr)
+        self.assertIn("a.sim:3: skew v vcpu 0 by 5: vCPU 0", result.stderr)
 
     def test_a_script_that_is_not_there(self):
         for path in (self.dir / "no.sim", self.dir):
@@ -231,6 +230,43 @@ class Simulate(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("another process publishes there", result.stderr)
 
+    def on_a_disk_of_a_page(self, inside, *args):
+        """Where another page does not fit; None if a mount of one's own
+        cannot be had."""
+        disk = self.dir / "disk"
+        disk.mkdir(exist_ok=True)
+        command = ["unshare", "-rm", "sh", "-c",
+                   'mount -t tmpfs -o size=4k none "$0" || exit 99; '
+                   f'{inside}; exec "$@"', disk, TOOL, "simulate", *args]
+        try:
+            result = subprocess.run(
+                list(map(str, command)), capture_output=True, text=True,
+                timeout=60, check=False)
+        except FileNotFoundError:
+            return None
+        lacks = result.returncode == 99 or "unshare" in result.stderr
+        return None if lacks else result
+
+    def test_a_full_disk(self):
+        """It ends with a message, not by a signal."""
+        path = self.script("host a\nvm v on a with vmclock\nrun 1s\n"
+                           "clone v as w\nrun 1s")
+        disk = self.dir / "disk"
+        hole = 'truncate -s 4096 "$0"/%s.vmclock'
+        for case, inside, args in (
+                ("no room for a file", ":", ["--dir", disk]),
+                ("a file of the right size that is a hole", hole % "w",
+                 ["--dir", disk]),
+                ("memory that is a hole", hole % "m",
+                 ["--dir", disk, "--into", disk / "m.vmclock", "--at", 0])):
+            with self.subTest(case):
+                result = self.on_a_disk_of_a_page(inside, *args, path)
+                if result is None:
+                    self.skipTest("no mount of one's own")
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn("No space left", result.stderr)
+                self.assertEqual(len(result.stderr.splitlines()), 1)
+
     # --- into a guest's memory ---------------------------------------------
 
     def into(self, memory, at, text=HOST + "run 1s"):
@@ -267,6 +303,16 @@ class Simulate(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("something else", result.stderr)
         self.assertEqual(memory, used)
+
+    def test_one_publisher_into_a_file(self):
+        path = self.dir / "memory"
+        path.write_bytes(bytes(4096))
+        with open(path, "rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            result = self.simulate(HOST, "--into", path, "--at", 0)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("another process publishes there", result.stderr)
+        self.assertEqual(path.read_bytes(), bytes(4096))
 
     def test_into_what_is_no_memory(self):
         for path in (self.dir / "no", self.dir, "/dev/null"):
@@ -323,6 +369,27 @@ class Simulate(unittest.TestCase):
                 sample = self.read(backend, name)
                 self.assertIs(sample["valid"], False)
                 self.assertEqual(sample["reason"], reason)
+
+    @unittest.skipUnless(can_read_the_counter(), "no counter")
+    def test_what_cannot_be_published_ends_the_others(self):
+        """One file that cannot be, and the others are not to be believed."""
+        (self.dir / "out").mkdir()
+        (self.dir / "out" / "w.vmclock").write_text("letters")
+        process = self.start(HOST + "open v\nrun 200ms\nclone v as w\n"
+                             "run 30s")
+        self.assertEqual(process.wait(timeout=30), 1)
+        errors = process.stderr.read().splitlines()
+        self.assertEqual(len(errors), 1, errors)
+        self.assertIn("w.vmclock: is there, and is no page", errors[0])
+        for backend, name, reason in (
+                ("vmclock", "v.vmclock", "status"),
+                ("kvmclock", "v.pvclock.0", "unstable"),
+                ("kvmclock", "w.pvclock.1", "unstable"),
+                ("hyperv", "v.hyperv", "sequence"),
+                ("hyperv", "w.hyperv", "sequence")):
+            sample = self.read(backend, name)
+            self.assertIs(sample["valid"], False, name)
+            self.assertEqual(sample["reason"], reason)
 
     @unittest.skipUnless(can_read_the_counter(), "no counter")
     def test_a_migration_is_seen_from_outside(self):

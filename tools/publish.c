@@ -106,23 +106,35 @@ static int open_regular(const char *path, int flags, struct stat *ret_stat)
 	return fd;
 }
 
+/* Who writes there alone, and never into a hole: on a full disk the store would
+ * end this process, with all its other pages as they are. */
+static int claim(const struct published *p, const char *path, uint64_t at)
+{
+	int error;
+
+	if (flock(p->fd, LOCK_EX | LOCK_NB))
+		return complain(path, "another process publishes there");
+	do
+		error = posix_fallocate(p->fd, (off_t)at, (off_t)p->size);
+	while (error == EINTR);
+	return error ? complain(path, strerror(error)) : 0;
+}
+
 /* A file of its own keeps its size for as long as it is there: who has mapped
  * it does not fault. */
 static int open_own(struct published *p, const char *path)
 {
 	struct stat stat;
+	int ret;
 
 	p->fd = open_regular(path, O_CREAT, &stat);
 	if (p->fd < 0)
 		return p->fd;
-	if (flock(p->fd, LOCK_EX | LOCK_NB))
-		return complain(path, "another process publishes there");
 	if (stat.st_size && (size_t)stat.st_size != p->size)
 		return complain(path, "is there, and is no page; take another "
 				      "directory, or remove it");
-	if (!stat.st_size && ftruncate(p->fd, (off_t)p->size))
-		return complain(path, strerror(errno));
-	return map_page(p, path, 0, ALIGN);
+	ret = claim(p, path, 0);
+	return ret ? ret : map_page(p, path, 0, ALIGN);
 }
 
 static bool is_free(const struct published *p)
@@ -152,6 +164,9 @@ static int open_into(struct published *p, const struct publisher *pub)
 	size = (uint64_t)stat.st_size;
 	if (size < p->size || pub->at > size - p->size)
 		return complain(pub->into, "--at is beyond its end");
+	ret = claim(p, pub->into, pub->at);
+	if (ret)
+		return ret;
 	/* A file of huge pages is mapped from one of these on. */
 	ret = map_page(p, pub->into, pub->at,
 		       stat.st_blksize > (blksize_t)ALIGN
@@ -164,37 +179,48 @@ static int open_into(struct published *p, const struct publisher *pub)
 						"--at; zero it first");
 }
 
-static struct published *new_page(struct publisher *pub)
+static void drop_page(const struct published *p)
 {
-	struct published *page =
-		realloc(pub->page, (pub->pages + 1) * sizeof(*page));
-
-	if (!page) {
-		warnx("no memory");
-		return NULL;
-	}
-	pub->page = page;
-	page = &page[pub->pages++];
-	memset(page, 0, sizeof(*page));
-	page->fd = -1;
-	return page;
+	if (p->live)
+		munmap(p->map, p->map_size);
+	if (p->fd >= 0)
+		close(p->fd);
 }
 
-static int add_page(struct publisher *pub, const struct published *like,
-		    const char *name)
+static int open_page(struct published *p, const struct publisher *pub,
+		     const char *name)
 {
-	struct published *p = new_page(pub);
 	char path[PATH_MAX];
 
-	if (!p)
-		return -EIO;
-	*p = *like;
 	if (!name)
 		return open_into(p, pub);
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", pub->dir, name) >=
 	    sizeof(path))
 		return complain(pub->dir, "too long a name");
 	return open_own(p, path);
+}
+
+static int add_page(struct publisher *pub, const struct published *like,
+		    const char *name)
+{
+	struct published *page =
+		realloc(pub->page, (pub->pages + 1) * sizeof(*page));
+	int ret;
+
+	if (!page) {
+		warnx("no memory");
+		return -EIO;
+	}
+	pub->page = page;
+	page += pub->pages;
+	*page = *like;
+	ret = open_page(page, pub, name);
+	/* Nothing is written where a page could not be. */
+	if (ret)
+		drop_page(page);
+	else
+		pub->pages++;
+	return ret;
 }
 
 static int add_kind(struct publisher *pub, const char *vm_name,
@@ -237,36 +263,40 @@ static int add_vm(struct publisher *pub, const char *name,
 	return add_page(pub, &p, NULL);
 }
 
-int publish(struct publisher *pub, const struct paraclock_sim_play *play)
+/* Once: what failed has been complained of, and its files may be held by this
+ * process itself. */
+static int add_new(struct publisher *pub, const struct paraclock_sim_play *play)
 {
 	struct paraclock_sim_vm *vm;
 	const char *name;
 
-	if (!pub->dir && !pub->into)
-		return 0;
-	while ((name = paraclock_sim_play_vm(play, pub->vms, &vm))) {
-		int ret = add_vm(pub, name, vm);
-
-		if (ret)
-			return ret;
+	while (!pub->error &&
+	       (name = paraclock_sim_play_vm(play, pub->vms, &vm))) {
+		pub->error = add_vm(pub, name, vm);
 		pub->vms++;
 	}
+	return pub->error;
+}
+
+int publish(struct publisher *pub, const struct paraclock_sim_play *play)
+{
+	int ret = pub->dir || pub->into ? add_new(pub, play) : 0;
+
+	/* Those that are there in any case: the last ones say that nobody is
+	 * to believe them. */
 	for (unsigned int i = 0; i < pub->pages; i++)
 		show(&pub->page[i]);
-	return 0;
+	return ret;
 }
 
 void publish_end(struct publisher *pub, bool off)
 {
 	for (unsigned int i = 0; i < pub->pages; i++) {
-		struct published *p = &pub->page[i];
+		const struct published *p = &pub->page[i];
 
-		if (off && p->live && p->kind == PARACLOCK_SIM_HYPERV)
+		if (off && p->kind == PARACLOCK_SIM_HYPERV)
 			close_page(p);
-		if (p->live)
-			munmap(p->map, p->map_size);
-		if (p->fd >= 0)
-			close(p->fd);
+		drop_page(p);
 	}
 	free(pub->page);
 	pub->page = NULL;

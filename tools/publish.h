@@ -28,6 +28,7 @@ struct publisher {
 	struct published *page;
 	unsigned int pages;
 	unsigned int vms; /* of which the pages are there */
+	int error;	  /* of the first page that cannot be */
 };
 
 /* Show all pages as they are now: 0, or -EIO and it has complained. */

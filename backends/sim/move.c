@@ -11,7 +11,15 @@
 	(PARACLOCK_SIM_COUNTER_STOPS | PARACLOCK_SIM_CLOCK_STOPS | \
 	 PARACLOCK_SIM_TELLS_STOP)
 
-/* Where a VM goes on. */
+/* Where a VM comes from, and how its TSC ran there. */
+struct origin {
+	const struct paraclock_sim_host *host;
+	struct sim_hz hz;
+	uint64_t own_ratio, ratio;
+	bool reenlightened;
+};
+
+/* Where it goes on. */
 struct landing {
 	struct paraclock_sim_host *host;
 	uint64_t now;	    /* when */
@@ -22,11 +30,10 @@ struct landing {
 
 struct paraclock_sim_state {
 	const struct paraclock_sim_vm *vm;
-	const struct paraclock_sim_host *host;
+	struct origin from;
 	uint64_t at;
 	u128 tsc, mono;
-	struct sim_hz hz;
-	uint64_t own_ratio, disruption, generation, halted;
+	uint64_t disruption, generation, halted;
 	uint64_t skew[PARACLOCK_SIM_VCPUS_MAX];
 	struct sim_msrs msrs;
 	struct sim_kernel kernel;
@@ -39,11 +46,36 @@ static void tell(struct paraclock_sim_vm *vm, unsigned int notice)
 		vm->opts.notify(vm->opts.notify_arg, vm, notice);
 }
 
-static void tell_landing(struct paraclock_sim_vm *vm, bool emulated)
+static bool is_interrupted(const struct paraclock_sim_vm *vm)
+{
+	return vm->emulated && sim_is_reenlightened(vm);
+}
+
+static void tell_landing(struct paraclock_sim_vm *vm, bool interrupted)
 {
 	tell(vm, PARACLOCK_SIM_NOTICE_RESUMED);
-	if (emulated)
+	if (interrupted)
 		tell(vm, PARACLOCK_SIM_NOTICE_REENLIGHTENMENT);
+}
+
+static bool is_inside(const struct paraclock_sim_host *host,
+		      const struct paraclock_sim_vm *vm)
+{
+	while (host->inside && host->inside != vm)
+		host = host->inside->host;
+	return host->inside;
+}
+
+/* What runs inside has moved as well, and its TSC is not what it was. */
+static void mark_inside(const struct paraclock_sim_vm *vm, bool silent)
+{
+	for (struct paraclock_sim_vm *at = vm->sim->vms; at; at = at->next) {
+		if (!is_inside(at->host, vm))
+			continue;
+		at->moves++;
+		if (!silent)
+			at->disruption = sim_marker(vm->sim);
+	}
 }
 
 static void stop(struct paraclock_sim_vm *vm)
@@ -128,34 +160,40 @@ int paraclock_sim_resume(struct paraclock_sim_vm *vm, uint32_t flags)
 static bool may_land(const struct paraclock_sim_vm *vm,
 		     const struct paraclock_sim_host *to)
 {
-	if (to->sim != vm->sim)
-		return false;
-	while (to->inside && to->inside != vm)
-		to = to->inside->host;
-	return !to->inside;
+	return to->sim == vm->sim && !is_inside(to, vm);
+}
+
+static struct origin origin_of(const struct paraclock_sim_vm *vm)
+{
+	return (struct origin){
+		.host = vm->host,
+		.hz = sim_vm_hz(vm),
+		.own_ratio = vm->own_ratio,
+		.ratio = vm->ratio,
+		.reenlightened = sim_is_reenlightened(vm),
+	};
 }
 
 /* How its TSC runs there. */
-static int choose_ratio(const struct paraclock_sim_vm *vm, struct sim_hz was,
-			bool same_host, uint32_t flags, struct landing *at)
+static int choose_ratio(const struct origin *from, uint32_t flags,
+			struct landing *at)
 {
-	uint64_t keeping;
-	int ret = sim_ratio(was, sim_host_hz(at->host), &keeping);
+	int ret = 0;
 
-	if (!same_host)
-		at->own_ratio = RATIO_ONE;
-	at->ratio = at->own_ratio;
-	if (same_host)
+	if (at->host == from->host) {
+		/* Emulation goes on as well: the guest alone ends it. */
+		at->own_ratio = from->own_ratio;
+		at->ratio = from->ratio;
 		return 0;
-	if (flags & PARACLOCK_SIM_SCALED) {
-		at->own_ratio = keeping;
-		at->ratio = keeping;
-		return ret;
 	}
+	at->own_ratio = RATIO_ONE;
+	at->ratio = RATIO_ONE;
 	/* Emulated, until the guest says that it knows the new rate. */
-	if (sim_is_reenlightened(vm))
-		at->ratio = keeping;
-	return sim_is_reenlightened(vm) ? ret : 0;
+	if (flags & PARACLOCK_SIM_SCALED || from->reenlightened)
+		ret = sim_ratio(from->hz, sim_host_hz(at->host), &at->ratio);
+	if (flags & PARACLOCK_SIM_SCALED)
+		at->own_ratio = at->ratio;
+	return ret;
 }
 
 static void wait_out(struct paraclock_sim *sim, uint64_t ns)
@@ -178,9 +216,11 @@ static void wait_out(struct paraclock_sim *sim, uint64_t ns)
 static int migrate(struct paraclock_sim_vm *vm, struct paraclock_sim_host *to,
 		   uint64_t downtime_ns, uint32_t flags)
 {
-	struct landing at = { .host = to, .own_ratio = vm->own_ratio };
+	bool silent = flags & PARACLOCK_SIM_SILENT;
+	struct origin from = origin_of(vm);
+	struct landing at = { .host = to };
 	struct paraclock_sim *sim = vm->sim;
-	int ret = choose_ratio(vm, sim_vm_hz(vm), to == vm->host, flags, &at);
+	int ret = choose_ratio(&from, flags, &at);
 
 	if (!ret && !sim->opts.counter && sim->now > RUN_MAX - downtime_ns)
 		ret = -ERANGE;
@@ -198,8 +238,9 @@ static int migrate(struct paraclock_sim_vm *vm, struct paraclock_sim_host *to,
 						    : sim_vm_mono(vm, at.now);
 	land(vm, &at, flags);
 	vm->moves++;
-	if (!(flags & PARACLOCK_SIM_SILENT))
+	if (!silent)
 		vm->disruption = sim_marker(sim);
+	mark_inside(vm, silent);
 	sim_set_paused(vm, false);
 	sim_vm_changed(vm);
 	sim_go_on(sim);
@@ -210,7 +251,7 @@ int paraclock_sim_migrate(struct paraclock_sim_vm *vm,
 			  struct paraclock_sim_host *to, uint64_t downtime_ns,
 			  uint32_t flags)
 {
-	bool emulated, moved;
+	bool interrupted, moved;
 	uint64_t moves;
 	int ret;
 
@@ -223,10 +264,10 @@ int paraclock_sim_migrate(struct paraclock_sim_vm *vm,
 	moves = vm->moves;
 	ret = migrate(vm, to, downtime_ns, flags);
 	moved = vm->moves != moves;
-	emulated = vm->emulated;
+	interrupted = is_interrupted(vm);
 	sim_unlock(vm->sim);
 	if (moved)
-		tell_landing(vm, emulated);
+		tell_landing(vm, interrupted);
 	return ret;
 }
 
@@ -245,6 +286,8 @@ void sim_end_emulation(struct paraclock_sim_vm *vm)
 	vm->ratio = vm->own_ratio;
 	vm->emulated = false;
 	sim_vm_set_tsc(vm, now, tsc);
+	/* It knows; what runs inside does not. */
+	mark_inside(vm, false);
 	sim_vm_changed(vm);
 	sim_go_on(sim);
 }
@@ -260,12 +303,10 @@ static struct paraclock_sim_state *save(struct paraclock_sim_vm *vm)
 	if (!state)
 		return NULL;
 	state->vm = vm;
-	state->host = vm->host;
+	state->from = origin_of(vm);
 	state->at = now;
 	state->tsc = sim_vm_tsc(vm, now);
 	state->mono = sim_vm_mono(vm, now);
-	state->hz = sim_vm_hz(vm);
-	state->own_ratio = vm->own_ratio;
 	state->disruption = vm->disruption;
 	state->generation = vm->generation;
 	state->halted = vm->halted;
@@ -325,39 +366,36 @@ static void set_markers(struct paraclock_sim_vm *vm,
 		!silent && vm->opts.parts & PARACLOCK_SIM_HAS_GENERATION;
 	vm->disruption = silent ? state->disruption : sim_marker(vm->sim);
 	vm->generation = silent ? state->generation : sim_marker(vm->sim);
+	mark_inside(vm, silent);
 }
 
-static int restore(struct paraclock_sim_vm *vm,
-		   const struct paraclock_sim_state *state,
-		   struct paraclock_sim_host *to, uint32_t flags)
+static int land_as_saved(struct paraclock_sim_vm *vm,
+			 const struct paraclock_sim_state *state,
+			 struct landing *at, uint32_t flags)
 {
-	struct landing at = { .host = to,
-			      .tsc = state->tsc,
-			      .mono = state->mono,
-			      .own_ratio = state->own_ratio };
 	struct paraclock_sim *sim = vm->sim;
 	/* The kernel's count of sets is the watchers', not its memory's. */
 	uint64_t sets = vm->kernel.sets;
-	int ret = choose_ratio(vm, state->hz, to == state->host, flags, &at);
 	uint64_t since;
+	int ret;
 
-	if (ret)
-		return ret;
 	sim_stop_world(sim);
 	sim_end_pieces(sim);
-	at.now = sim_instant(sim);
-	since = at.now - state->at;
+	at->now = sim_instant(sim);
+	at->tsc = state->tsc;
+	at->mono = state->mono;
+	since = at->now - state->at;
 	if (!(flags & PARACLOCK_SIM_COUNTER_STOPS))
-		at.tsc += sim_ticks_of(sim, state->hz, since);
+		at->tsc += sim_ticks_of(sim, state->from.hz, since);
 	if (!(flags & PARACLOCK_SIM_CLOCK_STOPS))
-		at.mono += sim_span(sim, since);
+		at->mono += sim_span(sim, since);
 	ret = put_memory_back(vm, state);
 	vm->msrs = state->msrs;
 	vm->kernel = state->kernel;
 	vm->kernel.sets = sets;
 	STORE(vm->halted, state->halted);
 	memcpy(vm->skew, state->skew, sizeof(vm->skew));
-	land(vm, &at, flags);
+	land(vm, at, flags);
 	set_markers(vm, state, flags);
 	sim_set_paused(vm, false);
 	sim_vm_changed(vm);
@@ -365,11 +403,21 @@ static int restore(struct paraclock_sim_vm *vm,
 	return ret ? ret : sim_take_error(sim);
 }
 
+static int restore(struct paraclock_sim_vm *vm,
+		   const struct paraclock_sim_state *state,
+		   struct paraclock_sim_host *to, uint32_t flags)
+{
+	struct landing at = { .host = to };
+	int ret = choose_ratio(&state->from, flags, &at);
+
+	return ret ? ret : land_as_saved(vm, state, &at, flags);
+}
+
 int paraclock_sim_restore(struct paraclock_sim_vm *vm,
 			  const struct paraclock_sim_state *state,
 			  struct paraclock_sim_host *to, uint32_t flags)
 {
-	bool emulated, moved;
+	bool interrupted, moved;
 	uint64_t moves;
 	int ret;
 
@@ -380,10 +428,10 @@ int paraclock_sim_restore(struct paraclock_sim_vm *vm,
 	moves = vm->moves;
 	ret = restore(vm, state, to ? to : vm->host, flags);
 	moved = vm->moves != moves;
-	emulated = vm->emulated;
+	interrupted = is_interrupted(vm);
 	sim_unlock(vm->sim);
 	if (moved)
-		tell_landing(vm, emulated);
+		tell_landing(vm, interrupted);
 	return ret;
 }
 
@@ -391,19 +439,27 @@ static int make_clone(struct paraclock_sim_vm **ret_vm,
 		      struct paraclock_sim_vm *vm,
 		      struct paraclock_sim_host *to, uint32_t flags)
 {
+	struct landing at = { .host = to };
 	struct paraclock_sim_state *state;
 	struct paraclock_sim_vm_options opts = vm->opts;
-	int ret = -ENOMEM;
+	struct paraclock_sim_vm *twin;
+	int ret;
 
 	sim_stop_world(vm->sim);
 	state = save(vm);
 	sim_go_on(vm->sim);
+	if (!state)
+		return -ENOMEM;
 	/* Its TSC's rate is restored. */
 	opts.tsc_hz = 0;
-	if (state)
-		ret = sim_vm_make(ret_vm, to ? to : vm->host, &opts);
+	/* First what fails: no VM is taken out of the world again. */
+	ret = choose_ratio(&state->from, flags, &at);
 	if (!ret)
-		ret = restore(*ret_vm, state, to ? to : vm->host, flags);
+		ret = sim_vm_make(&twin, to, &opts);
+	if (!ret)
+		ret = land_as_saved(twin, state, &at, flags);
+	if (!ret)
+		*ret_vm = twin;
 	free(state);
 	return ret;
 }
@@ -412,13 +468,18 @@ int paraclock_sim_clone(struct paraclock_sim_vm **ret_vm,
 			struct paraclock_sim_vm *vm,
 			struct paraclock_sim_host *to, uint32_t flags)
 {
+	bool interrupted = false;
 	int ret;
 
 	if (!ret_vm || !vm || (to && !may_land(vm, to)) ||
 	    flags & ~(FLAGS_ALL & ~PARACLOCK_SIM_ANNOUNCED))
 		return -EINVAL;
 	sim_lock(vm->sim);
-	ret = make_clone(ret_vm, vm, to, flags);
+	ret = make_clone(ret_vm, vm, to ? to : vm->host, flags);
+	if (!ret)
+		interrupted = is_interrupted(*ret_vm);
 	sim_unlock(vm->sim);
+	if (!ret)
+		tell_landing(*ret_vm, interrupted);
 	return ret;
 }

@@ -18,6 +18,8 @@
 #define PASSES_MAX_NS (366ULL * 86400 * 1000000000)
 /* Readings of all 'watch', and renewals of pages: what may take long. */
 #define WORK_MAX 10000000U
+/* A reader of a torn page tries for a while: some 3 ms of real time. */
+#define TORN_WORK 1000U
 /* As sim.h has it. */
 #define PVCLOCK_EVERY_NS 300000000000U
 #define VMCLOCK_EVERY_NS 60000000000U
@@ -99,6 +101,8 @@ enum arg_place {
 	FLAGS_AT = 3,
 	/* host, errors */
 	ERRORS_AT = 1,
+	FAULT_TORN = 4,
+	FAULT_DIES = 5,
 };
 
 struct arg {
@@ -113,7 +117,7 @@ struct verb {
 	uint8_t min_others; /* so many of the others, ... */
 	uint8_t max_others; /* ... and no more; 0: any number */
 	struct arg arg[ARGS_MAX];
-	/* What -EINVAL means when it is played. */
+	/* What -EINVAL or -ERANGE means when it is played. */
 	const char *refused;
 };
 
@@ -132,9 +136,11 @@ struct name {
 	uint8_t index;	/* among those of its kind */
 	uint8_t open;	/* VM: a clock is */
 	uint8_t paused; /* VM */
-	uint8_t of;	/* state: of which VM; host: 1: it is a VM */
+	uint8_t of;	/* state: of which VM; host: which VM it is, and 1 */
+	uint8_t on;	/* VM: which host */
 	uint32_t parts;
 	uint32_t vcpus;
+	uint64_t torn[PARACLOCK_SIM_VMCLOCK + 1]; /* by kind: a mask of vCPUs */
 	/* VM: how often there is something to do; every_ns 0: no 'watch'. */
 	uint64_t every_ns;
 	uint64_t pvclock_ns;
@@ -239,6 +245,8 @@ int play_tell(struct paraclock_sim_play *play, const struct statement *s,
 int64_t play_now(const struct paraclock_sim_play *play);
 /* The error ends the play: detail says so, with the statement's line. */
 int play_error(struct paraclock_sim_play *play, int error, const char *what);
+/* As that: what was asked for is refused. */
+int play_refused(struct paraclock_sim_play *play, int error);
 
 /* Let time pass, with what is watched. */
 int play_pass(struct paraclock_sim_play *play, int64_t ns);

@@ -9,7 +9,8 @@
 #define PERIOD_MIN_NS 1000000
 #define EVERY_MIN_NS  1000
 
-#define TAI_OFFSET_MAX 255
+/* As sim.h has it. */
+#define TAI_OFFSET_MAX 100
 
 struct name *script_find_name(struct paraclock_sim_script *script,
 			      const char *text)
@@ -37,11 +38,34 @@ static struct name *vm_of(struct parser *p, const struct statement *s)
 	return script_name_of(p->script, KIND_VM, s->value[0]);
 }
 
+static struct name *host_of(struct parser *p, int64_t index)
+{
+	return script_name_of(p->script, KIND_HOST, index);
+}
+
+/* The VM that a host is; NULL: it is none. */
+static const struct name *inside_of(struct parser *p, const struct name *host)
+{
+	return host->of ? script_name_of(p->script, KIND_VM, host->of - 1)
+			: NULL;
+}
+
+static bool has_torn_page(const struct name *vm)
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(vm->torn); i++) {
+		if (vm->torn[i])
+			return true;
+	}
+	return false;
+}
+
 /* What a VM does in so much time. */
 static uint64_t work_of(const struct name *vm, uint64_t ns)
 {
 	uint64_t work = vm->every_ns ? ns / vm->every_ns + 1 : 0;
 
+	if (has_torn_page(vm))
+		work *= TORN_WORK;
 	if (vm->parts & PARACLOCK_SIM_HAS_PVCLOCK)
 		work += vm->vcpus * (ns / vm->pvclock_ns);
 	if (vm->parts &
@@ -66,7 +90,8 @@ static int pass(struct parser *p, uint64_t ns)
 		return script_wrong(p,
 				    "too much to do; expected at most %u "
 				    "renewals of pages and readings of "
-				    "'watch' in all",
+				    "'watch' in all, of a torn page a "
+				    "thousandth of that",
 				    WORK_MAX);
 	return 0;
 }
@@ -97,6 +122,7 @@ static int check_vm(struct parser *p, const struct statement *s)
 
 	vm->parts =
 		GIVEN(s, 2) ? (uint32_t)s->value[2] : PARACLOCK_SIM_HAS_PVCLOCK;
+	vm->on = (uint8_t)s->value[1];
 	vm->vcpus = GIVEN(s, 3) ? (uint32_t)s->value[3] : 1;
 	vm->pvclock_ns = GIVEN(s, 8) ? (uint64_t)s->value[8] : PVCLOCK_EVERY_NS;
 	vm->vmclock_ns = GIVEN(s, 9) ? (uint64_t)s->value[9] : VMCLOCK_EVERY_NS;
@@ -110,6 +136,23 @@ static int check_vm(struct parser *p, const struct statement *s)
 		   : check_period(p, (int64_t)vm->vmclock_ns, PERIOD_MIN_NS);
 }
 
+/* Where vm comes to be: not inside of the VM of the statement. */
+static int check_landing(struct parser *p, const struct statement *s,
+			 struct name *vm, int64_t to)
+{
+	const struct name *host = host_of(p, to), *at = host;
+
+	while (at->of && at->of - 1 != s->value[0])
+		at = host_of(p, inside_of(p, at)->on);
+	if (at->of)
+		return script_wrong(p,
+				    "%s is inside of %s; expected a host that "
+				    "is not",
+				    host->text, vm_of(p, s)->text);
+	vm->on = (uint8_t)to;
+	return 0;
+}
+
 /* What makes a VM another one's like: all but what is done inside. */
 static int check_clone(struct parser *p, const struct statement *s)
 {
@@ -120,7 +163,8 @@ static int check_clone(struct parser *p, const struct statement *s)
 	vm->vcpus = of->vcpus;
 	vm->pvclock_ns = of->pvclock_ns;
 	vm->vmclock_ns = of->vmclock_ns;
-	return 0;
+	vm->on = of->on;
+	return GIVEN(s, 2) ? check_landing(p, s, vm, s->value[2]) : 0;
 }
 
 static int check_vcpu(struct parser *p, const struct statement *s, int64_t vcpu)
@@ -176,11 +220,42 @@ static int check_page(struct parser *p, const struct statement *s)
 	return ret ? ret : check_vcpu(p, s, s->value[1] >> 8);
 }
 
+static int check_fault(struct parser *p, const struct statement *s)
+{
+	uint64_t vcpu = 1ULL << (s->value[1] >> 8 & 63);
+	uint64_t *torn = &vm_of(p, s)->torn[s->value[1] & 0xff];
+
+	/* It dies at some time later, and may die already torn. */
+	if (GIVEN(s, FAULT_TORN) || GIVEN(s, FAULT_DIES))
+		*torn |= vcpu;
+	else
+		*torn &= ~vcpu;
+	return check_page(p, s);
+}
+
+static int check_paused(struct parser *p, const struct name *vm)
+{
+	if (!vm->paused)
+		return 0;
+	return script_wrong(p, "%s is paused; expected 'resume %s' before this",
+			    vm->text, vm->text);
+}
+
+/* A program in the VM runs if the VM does, and all that it runs on. */
+static int check_runs(struct parser *p, const struct statement *s)
+{
+	const struct name *vm = vm_of(p, s);
+	int ret = 0;
+
+	for (; !ret && vm; vm = inside_of(p, host_of(p, vm->on)))
+		ret = check_paused(p, vm);
+	return ret;
+}
+
 /* A host that is a VM has its clock from its own host. */
 static int check_physical(struct parser *p, const struct statement *s)
 {
-	const struct name *host =
-		script_name_of(p->script, KIND_HOST, s->value[0]);
+	const struct name *host = host_of(p, s->value[0]);
 
 	if (!host->of)
 		return 0;
@@ -200,6 +275,13 @@ static int check_open(struct parser *p, const struct statement *s)
 			    "no clock is open in %s; expected 'open %s' "
 			    "before this",
 			    vm->text, vm->text);
+}
+
+static int check_reader(struct parser *p, const struct statement *s)
+{
+	int ret = check_open(p, s);
+
+	return ret ? ret : check_runs(p, s);
 }
 
 static int check_watch(struct parser *p, const struct statement *s)
@@ -229,14 +311,12 @@ static int check_at(struct parser *p, const struct statement *s)
 
 static int check_migrate(struct parser *p, const struct statement *s)
 {
-	const struct name *vm = vm_of(p, s);
+	struct name *vm = vm_of(p, s);
+	int ret = check_paused(p, vm);
 
-	if (vm->paused)
-		return script_wrong(p,
-				    "%s is paused; expected 'resume %s' "
-				    "before this",
-				    vm->text, vm->text);
-	return pass(p, (uint64_t)s->value[2]);
+	if (!ret)
+		ret = check_landing(p, s, vm, s->value[1]);
+	return ret ? ret : pass(p, (uint64_t)s->value[2]);
 }
 
 static int check_restore(struct parser *p, const struct statement *s)
@@ -246,12 +326,12 @@ static int check_restore(struct parser *p, const struct statement *s)
 	struct name *vm = vm_of(p, s);
 
 	vm->paused = 0;
-	if (state->of == vm->index)
-		return 0;
-	return script_wrong(p,
-			    "%s was saved of another VM; expected one of "
-			    "%s's own",
-			    state->text, vm->text);
+	if (state->of != vm->index)
+		return script_wrong(p,
+				    "%s was saved of another VM; expected one "
+				    "of %s's own",
+				    state->text, vm->text);
+	return GIVEN(s, 2) ? check_landing(p, s, vm, s->value[2]) : 0;
 }
 
 static int check_tai(struct parser *p, const struct statement *s)
@@ -268,7 +348,7 @@ int script_check(struct parser *p, const struct statement *s)
 	case VERB_WORLD:
 		return check_world(p, s);
 	case VERB_NESTED_HOST:
-		script_name_of(p->script, KIND_HOST, s->value[0])->of = 1;
+		host_of(p, s->value[0])->of = (uint8_t)(s->value[1] + 1);
 		return 0;
 	case VERB_VM:
 		return check_vm(p, s);
@@ -304,18 +384,19 @@ int script_check(struct parser *p, const struct statement *s)
 	case VERB_SKEW:
 		return check_vcpu(p, s, s->value[1]);
 	case VERB_FAULT:
+		return check_fault(p, s);
 	case VERB_UPDATE:
 		return check_page(p, s);
 	case VERB_PUBLISH:
 		return check_publish(p, s);
 	case VERB_OPEN:
 		vm_of(p, s)->open = 1;
-		return 0;
+		return check_runs(p, s);
 	case VERB_CLOSE:
 		return check_close(p, s);
 	case VERB_READ:
 	case VERB_EXPECT:
-		return check_open(p, s);
+		return check_reader(p, s);
 	case VERB_WATCH:
 		return check_watch(p, s);
 	default:

@@ -27,6 +27,19 @@ int play_error(struct paraclock_sim_play *play, int error, const char *what)
 	return error;
 }
 
+int play_refused(struct paraclock_sim_play *play, int error)
+{
+	const char *why = play->now->verb->refused;
+	char refused[64];
+
+	snprintf(refused, sizeof(refused), "refused (%s)",
+		 paraclock_error_name(error));
+	return play_error(play, error,
+			  why[0] && (error == -EINVAL || error == -ERANGE)
+				  ? why
+				  : refused);
+}
+
 int play_tell(struct paraclock_sim_play *play, const struct statement *s,
 	      struct paraclock_sim_event *event)
 {
@@ -60,17 +73,24 @@ const char *paraclock_sim_play_vm(const struct paraclock_sim_play *play,
 /* --- time -----------------------------------------------------------------
  */
 
+static int run(struct paraclock_sim_play *play, int64_t ns)
+{
+	int ret = paraclock_sim_run(play->sim, (uint64_t)ns);
+
+	return ret ? play_refused(play, ret) : 0;
+}
+
 /* A tick of a live world, or all that is left of virtual time. */
 static int pass_some(struct paraclock_sim_play *play, int64_t ns)
 {
 	int ret;
 
 	if (!play->opts.counter)
-		return paraclock_sim_run(play->sim, (uint64_t)ns);
+		return run(play, ns);
 	ret = play->opts.wait(play->opts.arg,
 			      (uint64_t)(ns < TICK_NS ? ns : TICK_NS));
 	if (!ret)
-		ret = paraclock_sim_run(play->sim, 0);
+		ret = run(play, 0);
 	return ret ? ret : show_pages(play);
 }
 
@@ -147,17 +167,11 @@ static int check_live(struct paraclock_sim_play *play,
 static int act(struct paraclock_sim_play *play, const struct statement *s)
 {
 	struct paraclock_sim_event event = { .time_ns = play_now(play) };
-	char why[64];
 	int ret = play_act(play, s);
 
 	/* What stops the VM takes its time. */
 	play->time_ns += play_now(play) - event.time_ns;
-	if (!ret)
-		return play_tell(play, s, &event);
-	snprintf(why, sizeof(why), "refused (%s)", paraclock_error_name(ret));
-	return play_error(
-		play, ret,
-		ret == -EINVAL && s->verb->refused[0] ? s->verb->refused : why);
+	return ret ? play_refused(play, ret) : play_tell(play, s, &event);
 }
 
 static int play_statement(struct paraclock_sim_play *play,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "script.h"
+#include "sim.h"
 
 /* 'expect': where its conditions stand among its words. */
 enum condition {
@@ -218,17 +219,22 @@ static int tell_wrong(struct paraclock_sim_play *play, struct play_vm *vm,
 	return play_tell(play, vm->watch, &event);
 }
 
-int play_watch(struct paraclock_sim_play *play, struct play_vm *vm)
+/* What was missed, in a move or by a reading that took long, is not made up
+ * for. */
+static void set_due(const struct paraclock_sim_play *play, struct play_vm *vm)
+{
+	int64_t every_ns = vm->watch->value[1];
+	int64_t late_ns = play_now(play) - vm->due_ns;
+
+	vm->due_ns += (late_ns / every_ns + 1) * every_ns;
+}
+
+static int watch_once(struct paraclock_sim_play *play, struct play_vm *vm)
 {
 	struct reading r = take_reading(vm);
-	int64_t now_ns = play_now(play);
 	bool back;
 	int ret = 0;
 
-	/* Live, and late: what was missed is not made up for. */
-	do
-		vm->due_ns += vm->watch->value[1];
-	while (play->opts.counter && vm->due_ns <= now_ns);
 	vm->readings++;
 	if (r.ret || !r.sample.valid)
 		return 0;
@@ -237,6 +243,15 @@ int play_watch(struct paraclock_sim_play *play, struct play_vm *vm)
 	if (back || is_off(&r, vm->watch->value[2], true))
 		ret = tell_wrong(play, vm, &r, back);
 	vm->last = r.sample;
+	return ret;
+}
+
+int play_watch(struct paraclock_sim_play *play, struct play_vm *vm)
+{
+	/* While it is stopped no program of it reads. */
+	int ret = sim_vm_runs(vm->vm) ? watch_once(play, vm) : 0;
+
+	set_due(play, vm);
 	return ret;
 }
 

@@ -155,7 +155,7 @@ static const struct {
 	[KIND_NUMBER] = { "N", "a number from 0 to 65535", no_units, 0,
 			  65535 },
 	[KIND_DATE] = { "DATE", "UTC such as 2026-12-31T23:59:00Z, from 1972 "
-			"to 2199", NULL, 0, 0 },
+			"to 2115", NULL, 0, 0 },
 	[KIND_PARTS] = { "PART,...", "parts with commas between them, of",
 			 parts, 0, 0 },
 	[KIND_PAGE] = { "PAGE", "pvclock.N (of vCPU N), or one of", pages,
@@ -324,8 +324,9 @@ static bool parse_date(const char *word, int64_t *ret_value)
 	tm.tm_sec = field[5];
 	back = tm;
 	sec = timegm(&back);
-	/* It mends a 31st of February, and what is mended is no date. */
-	if (field[0] < 1972 || field[0] > 2199 || back.tm_mon != tm.tm_mon ||
+	/* It mends a 31st of February, and what is mended is no date. A world
+	 * begins before 2^62 ns: in February 2116. */
+	if (field[0] < 1972 || field[0] > 2115 || back.tm_mon != tm.tm_mon ||
 	    back.tm_mday != tm.tm_mday || back.tm_hour != tm.tm_hour ||
 	    back.tm_min != tm.tm_min || back.tm_sec != tm.tm_sec)
 		return false;

@@ -21,7 +21,7 @@
 	{ "maxerror-rate", KIND_GROWTH },  \
 	{ "esterror", KIND_TIME },         \
 	{ "esterror-rate", KIND_GROWTH }
-#define MOVED "the host is inside of the VM"
+#define CLOCK_RANGE "its clock would be before 1970 or after 2260"
 
 const struct verb script_verbs[VERBS] = {
 	[VERB_WORLD] = { "world", 0, 1, 0, {
@@ -32,7 +32,7 @@ const struct verb script_verbs[VERBS] = {
 		{ NULL, KIND_NEW_HOST }, ERROR_BOUNDS, { "tsc", KIND_HZ },
 		{ "ahead", KIND_SPAN }, { "fast", KIND_PPB },
 		{ "status", KIND_STATUS } },
-		"its clock would be before 1970" },
+		CLOCK_RANGE },
 	[VERB_NESTED_HOST] = { "nested-host", 2, 0, 0, {
 		{ NULL, KIND_NEW_HOST }, { "in", KIND_VM } },
 		"it cannot be made" },
@@ -45,12 +45,13 @@ const struct verb script_verbs[VERBS] = {
 		{ "vmclock-every", KIND_TIME },
 		{ "clocksource", KIND_GUEST_SOURCE } },
 		"a part needs another one (ptp-vmclock: vmclock; ptp-hyperv: "
-		"hyperv), or two of them exclude each other" },
+		"hyperv), or two of them exclude each other; or its TSC is too "
+		"far from the host's" },
 	[VERB_RUN] = { "run", 1, 0, 0, { { NULL, KIND_TIME } }, "" },
 	[VERB_AT] = { "at", 1, 0, 0, { { NULL, KIND_TIME } }, "" },
 	[VERB_STEP] = { "step", 2, 0, 0, {
 		{ NULL, KIND_HOST }, { NULL, KIND_SPAN } },
-		"its clock would be before 1970" },
+		CLOCK_RANGE },
 	[VERB_SLEW] = { "slew", 2, 0, 0, {
 		{ NULL, KIND_HOST }, { NULL, KIND_PPB } }, "" },
 	[VERB_STATUS] = { "status", 2, 0, 0, {
@@ -59,7 +60,7 @@ const struct verb script_verbs[VERBS] = {
 		{ NULL, KIND_HOST }, { NULL, KIND_LEAP } }, "" },
 	[VERB_TAI] = { "tai", 2, 0, 0, {
 		{ NULL, KIND_HOST }, { NULL, KIND_NUMBER } },
-		"no such TAI offset: 0 (not known), or 1 to some hundred" },
+		CLOCK_RANGE },
 	[VERB_ERRORS] = { "errors", 1, 0, 0, {
 		{ NULL, KIND_HOST }, ERROR_BOUNDS }, "" },
 	[VERB_CLOCKSOURCE] = { "clocksource", 2, 0, 0, {
@@ -73,15 +74,15 @@ const struct verb script_verbs[VERBS] = {
 	[VERB_MIGRATE] = { "migrate", 2, 0, 0, {
 		{ NULL, KIND_VM }, { "to", KIND_HOST },
 		{ "downtime", KIND_TIME }, MOVE_FLAGS,
-		{ "announced", KIND_NONE } }, MOVED },
+		{ "announced", KIND_NONE } }, "" },
 	[VERB_SAVE] = { "save", 2, 0, 0, {
 		{ NULL, KIND_VM }, { "as", KIND_NEW_STATE } }, "" },
 	[VERB_RESTORE] = { "restore", 2, 0, 0, {
 		{ NULL, KIND_VM }, { "from", KIND_STATE },
-		{ "to", KIND_HOST }, MOVE_FLAGS }, MOVED },
+		{ "to", KIND_HOST }, MOVE_FLAGS }, "" },
 	[VERB_CLONE] = { "clone", 2, 0, 0, {
 		{ NULL, KIND_VM }, { "as", KIND_NEW_VM },
-		{ "to", KIND_HOST }, MOVE_FLAGS }, MOVED },
+		{ "to", KIND_HOST }, MOVE_FLAGS }, "" },
 	[VERB_HALT] = { "halt", 2, 0, 0, {
 		{ NULL, KIND_VM }, { "vcpu", KIND_NUMBER } }, "" },
 	[VERB_ENTER] = { "enter", 2, 0, 0, {

@@ -252,7 +252,8 @@ paraclock_sim_host_counter(const struct paraclock_sim_host *host);
  * paraclock_open_backend() with an env of paraclock_sim_env().
  *
  * It gives TAI, or the scale that options.timescales asks for alone: UTC, TAI
- * or MONOTONIC; its marker changes with each migration, restore or clone.
+ * or MONOTONIC; its marker changes with each migration, restore or clone, of
+ * the VM or of one that it is within, and when that one acknowledges a rate.
  *
  * @return The backend, constant.
  *

@@ -117,7 +117,8 @@ PARACLOCK_API int paraclock_sim_tsc(struct paraclock_sim_host *host,
 #define PARACLOCK_SIM_ANNOUNCED 0x8U
 /** act flags: the pvclock pages say that the VM was stopped (GUEST_STOPPED). */
 #define PARACLOCK_SIM_TELLS_STOP 0x10U
-/** act flags: no marker changes, and no generation id. */
+/** act flags: no marker changes, and no generation id; nor does one of a VM
+ * within. */
 #define PARACLOCK_SIM_SILENT 0x20U
 
 /**
@@ -156,12 +157,15 @@ PARACLOCK_API int paraclock_sim_resume(struct paraclock_sim_vm *vm,
  * Move a VM to another host.
  *
  * It stops, @p downtime_ns pass, and it goes on there as after a resume. Its
- * vmclock has another disruption marker before it runs, unless SILENT. (In a
- * live world this call takes as long.)
+ * vmclock, and that of each VM within, has another disruption marker before it
+ * runs, unless SILENT. (In a live world this call takes as long.)
  *
  * A VM that has reenlightenment set up and is not SCALED has its TSC emulated
  * at the old rate until it acknowledges; see NOTICE_REENLIGHTENMENT. Its page
- * is valid, for the old rate, until then.
+ * is valid, for the old rate, until then. A move to the host that it is on
+ * leaves that as it is, SCALED or not, and interrupts it again. With the
+ * acknowledgement the vmclocks of VMs within have other markers again, for
+ * their rate is another; its own has not.
  *
  * @param vm The VM; all that runs inside goes with it. Not one that is paused.
  * @param to The host; may be the one that it is on.
@@ -203,7 +207,11 @@ PARACLOCK_API int paraclock_sim_save(struct paraclock_sim_state **ret_state,
  *
  * Marker and generation become such that were never used, before it runs,
  * unless SILENT. The sequences of its pages go on: what reads them here is no
- * program of the VM, which would have been put back as well.
+ * program of the VM, which would have been put back as well. VMs within have
+ * moved, as in a migration; what they are is not put back.
+ *
+ * Reenlightenment is as it was saved, and so is an emulated TSC on the host
+ * that it was saved on; on another host it is as after a migration to that.
  *
  * @param vm The VM of which it was saved.
  * @param state What was saved; may be used again.
@@ -233,15 +241,17 @@ PARACLOCK_API void paraclock_sim_state_free(struct paraclock_sim_state *state);
 /**
  * Make another VM that is what this one is now.
  *
- * As a restore of what is saved now, in a VM of its own. A clock that is open
- * in the one is not in the other: there is no program in these VMs. Open one
- * there, and compare the markers.
+ * As a restore of what is saved now, in a VM of its own, which is told as one
+ * that is restored. A clock that is open in the one is not in the other: there
+ * is no program in these VMs. Open one there, and compare the markers.
  *
- * @param[out] ret_vm The other one; its options are this one's.
+ * @param[out] ret_vm The other one; its options are this one's. Written before
+ *        that one is told.
  * @param vm The VM.
  * @param to Where the other one runs; NULL: on the same host.
  * @param flags As paraclock_sim_restore().
- * @return As there; or -ENOMEM.
+ * @return As there; or -ENOMEM. After what a page writer returned the other VM
+ *         is in the world, but @p ret_vm is not written.
  *
  * Threads: as paraclock_sim_migrate().
  * @since 0.1

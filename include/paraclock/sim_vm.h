@@ -44,8 +44,8 @@ enum paraclock_sim_notice {
 	PARACLOCK_SIM_NOTICE_ANNOUNCED = 1,
 	/** It runs again. */
 	PARACLOCK_SIM_NOTICE_RESUMED = 2,
-	/** The reenlightenment interrupt: it was moved, and its TSC is emulated
-	 * until it acknowledges. */
+	/** The reenlightenment interrupt: it was moved, restored or made by a
+	 * clone, and its TSC is emulated until it acknowledges. */
 	PARACLOCK_SIM_NOTICE_REENLIGHTENMENT = 3,
 };
 

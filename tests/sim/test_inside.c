@@ -21,7 +21,7 @@ static void nest(void)
 		.tsc_start = 500,
 	};
 
-	l1 = new_vm(ALL_PAGES, 2);
+	l1 = new_vm(ALL_PAGES | PARACLOCK_SIM_HAS_REENLIGHTENMENT, 2);
 	run(10 * SEC);
 	assert_int_equal(paraclock_sim_host_nested(&inner, l1), 0);
 	assert_int_equal(paraclock_sim_vm_new(&l2, inner, &opts), 0);
@@ -77,10 +77,134 @@ static void l1_moves_with_l2_inside(void **state)
 		    1);
 	assert_all_right(l1);
 	assert_all_right(l2);
-	/* L0 told L1; whether L2 is told is its relay's business. */
+	/* Its TSC's rate is another. */
 	assert_int_equal(paraclock_marker(clk, &is), 0);
-	assert_memory_equal(&was, &is, sizeof(is));
+	assert_int_not_equal(is.disruption, was.disruption);
 	paraclock_close(clk);
+}
+
+/* What may happen to L1. */
+static void migrated(void)
+{
+	assert_int_equal(paraclock_sim_migrate(l1, fast, SEC, 0), 0);
+}
+
+static void migrated_silently(void)
+{
+	assert_int_equal(
+		paraclock_sim_migrate(l1, fast, SEC, PARACLOCK_SIM_SILENT), 0);
+}
+
+static void restore_l1(uint32_t flags)
+{
+	struct paraclock_sim_state *saved;
+
+	assert_int_equal(paraclock_sim_save(&saved, l1), 0);
+	assert_int_equal(paraclock_sim_restore(l1, saved, fast, flags), 0);
+	paraclock_sim_state_free(saved);
+}
+
+static void restored(void)
+{
+	restore_l1(0);
+}
+
+static void restored_silently(void)
+{
+	restore_l1(PARACLOCK_SIM_SILENT);
+}
+
+static void paused(void)
+{
+	assert_int_equal(paraclock_sim_pause(l1), 0);
+	assert_int_equal(paraclock_sim_resume(l1, 0), 0);
+}
+
+static void wrmsr(uint32_t msr, uint64_t value)
+{
+	const struct paraclock_env *env =
+		paraclock_sim_env(l1, PARACLOCK_SIM_KERNEL);
+
+	assert_int_equal(env->wrmsr(env->ctx, msr, value), 0);
+}
+
+static void acknowledges(void)
+{
+	wrmsr(0x40000108, 0);
+}
+
+static struct told_case {
+	const char *name;
+	void (*act)(void);
+	uint64_t markers, moves; /* by so many those within have others */
+	bool emulated;		 /* L1's TSC, before */
+} tells[] = {
+	/* clang-format off */
+	{ "VMs within are told that L1 was migrated", migrated, 1, 1, false },
+	{ "not if that is silent", migrated_silently, 0, 1, false },
+	{ "VMs within are told that L1 was restored", restored, 1, 1, false },
+	{ "not if that is silent, either", restored_silently, 0, 1, false },
+	{ "VMs within are told when L1 takes the new rate", acknowledges, 1, 1,
+	  true },
+	{ "and of no rate that it has taken", acknowledges, 0, 0, false },
+	{ "a pause is told to none", paused, 0, 0, false },
+	/* clang-format on */
+};
+
+/* By the page, or by the truth. */
+static uint64_t disruption_of(struct paraclock_sim_vm *vm, bool truly)
+{
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.env = paraclock_sim_env(vm, PARACLOCK_SIM_USER),
+	};
+	struct paraclock_marker marker;
+	struct paraclock *clk;
+
+	if (truly)
+		assert_int_equal(paraclock_open_backend(
+					 &clk, paraclock_sim_backend(), &opts),
+				 0);
+	else
+		clk = open_user(vm, "vmclock");
+	assert_int_equal(paraclock_marker(clk, &marker), 0);
+	paraclock_close(clk);
+	return marker.disruption;
+}
+
+static void l1_and_those_within(void **state)
+{
+	const struct told_case *c = *state;
+	struct paraclock_sim_vm_options opts = { .size = sizeof(opts),
+						 .parts = ALL_PAGES };
+	struct paraclock_sim_vm *vms[3];
+	struct paraclock_sim_host *inmost;
+	uint64_t marker[3], moves[3];
+
+	nest();
+	vms[0] = l2;
+	assert_int_equal(paraclock_sim_host_nested(&inmost, l2), 0);
+	assert_int_equal(paraclock_sim_vm_new(&vms[1], inmost, &opts), 0);
+	/* And one that is beside L1. */
+	vms[2] = new_vm(ALL_PAGES, 1);
+	wrmsr(0x40000106, 1U << 16 | 0xee);
+	wrmsr(0x40000107, c->emulated);
+	if (c->emulated)
+		migrated();
+	for (size_t i = 0; i < ARRAY_LEN(vms); i++) {
+		marker[i] = disruption_of(vms[i], false);
+		moves[i] = disruption_of(vms[i], true);
+	}
+	c->act();
+	for (size_t i = 0; i < ARRAY_LEN(vms); i++) {
+		uint64_t within = i < 2;
+
+		assert_int_equal(disruption_of(vms[i], false) != marker[i],
+				 c->markers * within);
+		assert_int_equal(disruption_of(vms[i], true) - moves[i],
+				 c->moves * within);
+		assert_all_right(vms[i]);
+	}
 }
 
 static void l2_moves_to_another_l1(void **state)
@@ -186,12 +310,13 @@ static void what_a_host_lacks_its_vms_lack(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[8];
+	struct CMUnitTest tests[8 + ARRAY_LEN(tells)];
 	size_t n = 0;
 
 	memset(tests, 0, sizeof(tests));
 	SIM_ROW("L2 shows the time of L1", shows_the_time_of_its_host);
 	SIM_ROW("L1 moves with its L2 inside", l1_moves_with_l2_inside);
+	SIM_ROWS(tells, l1_and_those_within);
 	SIM_ROW("L2 moves to another L1, and to a physical host",
 		l2_moves_to_another_l1);
 	SIM_ROW("while L1 is paused none on it runs",

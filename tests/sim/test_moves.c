@@ -177,6 +177,28 @@ static void a_clone_is_another(void **state)
 	paraclock_close(clk);
 }
 
+static void a_clone_that_fails_is_none(void **state)
+{
+	struct paraclock_sim_host_options opts = { .size = sizeof(opts),
+						   .tsc_hz = 70000 };
+	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 1), *twin = vm;
+	struct paraclock *clk = open_user(vm, "vmclock");
+	struct paraclock_sim_host *slow;
+	struct paraclock_marker was, is;
+
+	(void)state;
+	assert_int_equal(paraclock_sim_host_new(&slow, sim, &opts), 0);
+	assert_int_equal(paraclock_marker(clk, &was), 0);
+	/* Scaled by more than 2^15. */
+	assert_int_equal(paraclock_sim_clone(&twin, vm, slow, SCALED), -ERANGE);
+	assert_ptr_equal(twin, vm);
+	assert_int_equal(paraclock_sim_migrate(vm, fast, SEC, 0), 0);
+	assert_int_equal(paraclock_marker(clk, &is), 0);
+	/* No VM has come into the world, and taken markers. */
+	assert_int_equal(is.disruption, was.generation + 1);
+	paraclock_close(clk);
+}
+
 static void a_silent_move_shows_no_marker(void **state)
 {
 	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 1);
@@ -218,12 +240,14 @@ static struct {
 	unsigned int n;
 	unsigned int notice[8];
 	int64_t mono[8];
+	struct paraclock_sim_vm *vm[8];
 } told;
 
 static void note(void *arg, struct paraclock_sim_vm *vm, unsigned int notice)
 {
 	assert_ptr_equal(arg, &told);
 	told.mono[told.n] = truth(vm, MONO);
+	told.vm[told.n] = vm;
 	told.notice[told.n++] = notice;
 }
 
@@ -234,7 +258,7 @@ static void a_vm_is_told(void **state)
 		.notify = note,
 		.notify_arg = &told,
 	};
-	struct paraclock_sim_vm *vm = new_vm_of(&opts);
+	struct paraclock_sim_vm *vm = new_vm_of(&opts), *twin;
 
 	(void)state;
 	memset(&told, 0, sizeof(told));
@@ -251,6 +275,12 @@ static void a_vm_is_told(void **state)
 	assert_int_equal(told.notice[2], PARACLOCK_SIM_NOTICE_RESUMED);
 	assert_int_equal(told.mono[2], 3 * SEC);
 	assert_int_equal(told.notice[3], PARACLOCK_SIM_NOTICE_RESUMED);
+	/* As a VM that is restored, a clone is. */
+	assert_int_equal(paraclock_sim_clone(&twin, vm, NULL, 0), 0);
+	assert_int_equal(told.n, 5);
+	assert_int_equal(told.notice[4], PARACLOCK_SIM_NOTICE_RESUMED);
+	assert_ptr_equal(told.vm[4], twin);
+	assert_ptr_equal(told.vm[3], vm);
 }
 
 static void events_tell_of_it(void **state)
@@ -309,7 +339,7 @@ static void a_generation_id_alone_tells_of_restores(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[4 * ARRAY_LEN(stops) + 8];
+	struct CMUnitTest tests[4 * ARRAY_LEN(stops) + 9];
 	size_t n = 0;
 
 	memset(tests, 0, sizeof(tests));
@@ -318,6 +348,7 @@ int main(void)
 	SIM_ROWS(stops, scaled);
 	SIM_ROWS(stops, restore);
 	SIM_ROW("a clone is another VM", a_clone_is_another);
+	SIM_ROW("a clone that fails is none", a_clone_that_fails_is_none);
 	SIM_ROW("a silent move shows no marker", a_silent_move_shows_no_marker);
 	SIM_ROW("a stop may be told on the pvclock page", a_stop_may_be_told);
 	SIM_ROW("a VM is told what happens to it", a_vm_is_told);

@@ -23,6 +23,12 @@ static struct {
 	bool acknowledges; /* from within it */
 } guest;
 
+static void be_in(struct paraclock_sim_vm *vm)
+{
+	guest.vm = vm;
+	guest.env = paraclock_sim_env(vm, PARACLOCK_SIM_KERNEL);
+}
+
 static uint64_t rdmsr(uint32_t msr)
 {
 	uint64_t value = 0xdead;
@@ -42,6 +48,7 @@ static void interrupt(void *arg, struct paraclock_sim_vm *vm,
 	(void)arg;
 	if (notice != PARACLOCK_SIM_NOTICE_REENLIGHTENMENT)
 		return;
+	be_in(vm);
 	guest.interrupts++;
 	guest.at = paraclock_sim_counter(vm, 0);
 	assert_int_equal(rdmsr(STATUS), 1);
@@ -58,8 +65,7 @@ static void start(uint32_t parts)
 	};
 
 	memset(&guest, 0, sizeof(guest));
-	guest.vm = new_vm_of(&opts);
-	guest.env = paraclock_sim_env(guest.vm, PARACLOCK_SIM_KERNEL);
+	be_in(new_vm_of(&opts));
 }
 
 static void set_up(void)
@@ -155,6 +161,129 @@ static void moved_again_before_it_did(void **state)
 	paraclock_close(clk);
 }
 
+/* Interrupted so often by now, and emulated until it acknowledges. */
+static void assert_emulated(unsigned int interrupts)
+{
+	struct paraclock *clk = open_user(guest.vm, "hyperv");
+
+	assert_int_equal(guest.interrupts, interrupts);
+	assert_int_equal(rdmsr(STATUS), 1);
+	assert_int_equal(rdmsr(TSC_FREQUENCY), FAST_HZ);
+	assert_near((int64_t)ticks_of(10 * SEC), 10 * (int64_t)HZ, 1);
+	assert_right(guest.vm, clk, HYPERV_NS);
+	paraclock_close(clk);
+}
+
+static void assert_it_acknowledges(void)
+{
+	struct paraclock *clk = open_user(guest.vm, "hyperv");
+
+	wrmsr(STATUS, 0);
+	assert_int_equal(rdmsr(STATUS), 0);
+	assert_near((int64_t)ticks_of(10 * SEC), 10LL * FAST_HZ, 1);
+	assert_right(guest.vm, clk, HYPERV_NS);
+	paraclock_close(clk);
+}
+
+static void emulate(void)
+{
+	start(HYPERV);
+	set_up();
+	assert_int_equal(paraclock_sim_migrate(guest.vm, fast, SEC, 0), 0);
+	assert_emulated(1);
+}
+
+/* Flags of a move to the host that it is on. */
+static struct stay_case {
+	const char *name;
+	uint32_t flags;
+} stays[] = {
+	{ "moved to where it is it stays emulated", 0 },
+	{ "also if that move is scaled", PARACLOCK_SIM_SCALED },
+};
+
+static void moved_to_where_it_is(void **state)
+{
+	const struct stay_case *c = *state;
+
+	emulate();
+	assert_int_equal(paraclock_sim_migrate(guest.vm, fast, SEC, c->flags),
+			 0);
+	assert_emulated(2);
+	assert_it_acknowledges();
+	assert_int_equal(paraclock_sim_migrate(guest.vm, fast, SEC, c->flags),
+			 0);
+	assert_int_equal(guest.interrupts, 2);
+	assert_int_equal(rdmsr(STATUS), 0);
+}
+
+static void restored_to_before_it_did(void **state)
+{
+	struct paraclock_sim_state *saved;
+
+	(void)state;
+	emulate();
+	assert_int_equal(paraclock_sim_save(&saved, guest.vm), 0);
+	assert_int_equal(paraclock_sim_restore(guest.vm, saved, NULL, 0), 0);
+	assert_emulated(2);
+	assert_it_acknowledges();
+	assert_int_equal(paraclock_sim_restore(guest.vm, saved, NULL, 0), 0);
+	assert_emulated(3);
+	/* Elsewhere it is as it was saved, too: to the rate that it knows. */
+	assert_int_equal(paraclock_sim_restore(guest.vm, saved, host, 0), 0);
+	assert_int_equal(guest.interrupts, 3);
+	assert_int_equal(rdmsr(STATUS), 0);
+	assert_near((int64_t)ticks_of(SEC), (int64_t)HZ, 1);
+	paraclock_sim_state_free(saved);
+}
+
+static void restored_to_what_it_had_set_up(void **state)
+{
+	struct paraclock_sim_state *saved;
+
+	(void)state;
+	start(HYPERV);
+	set_up();
+	run(SEC);
+	assert_int_equal(paraclock_sim_save(&saved, guest.vm), 0);
+	wrmsr(EMULATION, 0);
+	assert_int_equal(paraclock_sim_restore(guest.vm, saved, fast, 0), 0);
+	assert_emulated(1);
+	paraclock_sim_state_free(saved);
+}
+
+static void no_interrupt_that_it_does_not_want(void **state)
+{
+	(void)state;
+	emulate();
+	wrmsr(REENLIGHTENMENT, 0);
+	assert_int_equal(paraclock_sim_migrate(guest.vm, fast, SEC, 0), 0);
+	assert_emulated(1);
+}
+
+static void a_clone_is_told(void **state)
+{
+	struct paraclock_sim_vm *vm, *twin = NULL;
+
+	(void)state;
+	start(HYPERV);
+	set_up();
+	run(SEC);
+	vm = guest.vm;
+	assert_int_equal(paraclock_sim_clone(&twin, vm, fast, 0), 0);
+	assert_ptr_equal(guest.vm, twin);
+	assert_ptr_not_equal(twin, vm);
+	assert_emulated(1);
+	/* And one of a VM that has not acknowledged. */
+	assert_int_equal(paraclock_sim_clone(&twin, guest.vm, NULL, 0), 0);
+	assert_ptr_equal(guest.vm, twin);
+	assert_emulated(2);
+	assert_it_acknowledges();
+	be_in(vm);
+	assert_int_equal(rdmsr(STATUS), 0);
+	assert_near((int64_t)ticks_of(SEC), (int64_t)HZ, 1);
+}
+
 static void without_it_there_is_no_emulation(void **state)
 {
 	(void)state;
@@ -220,7 +349,7 @@ static void cpuid_says_what_it_may_use(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[8];
+	struct CMUnitTest tests[10 + ARRAY_LEN(stays)];
 	size_t n = 0;
 
 	memset(tests, 0, sizeof(tests));
@@ -230,6 +359,14 @@ int main(void)
 		within_the_interrupt);
 	SIM_ROW("it may be moved again before it did",
 		moved_again_before_it_did);
+	SIM_ROWS(stays, moved_to_where_it_is);
+	SIM_ROW("it may be restored to before it did",
+		restored_to_before_it_did);
+	SIM_ROW("a restored VM has set up what it had when saved",
+		restored_to_what_it_had_set_up);
+	SIM_ROW("it gets no interrupt that it does not want",
+		no_interrupt_that_it_does_not_want);
+	SIM_ROW("a clone is told as well", a_clone_is_told);
 	SIM_ROW("without it, or scaled, there is no emulation",
 		without_it_there_is_no_emulation);
 	SIM_ROW("MSRs say what the page says", msrs_say_what_the_page_says);

@@ -21,6 +21,8 @@
 	"host a\nhost b\n"                                \
 	"vm v on a with pvclock,vmclock,hyperv vcpus 2\n" \
 	"vm w on a with vmclock,no-writer\n"
+/* And one within v, in two more. */
+#define NESTED WORLD "nested-host n in v\nvm x on n\n"
 /* A name of 15 bytes, and a line of 255. */
 #define NAME15 "abcdefghijklmno"
 #define TEN    "##########"
@@ -111,6 +113,15 @@ static struct row rows[] = {
 	  "UTC such as" },
 	{ "an hour that is none", "world start 2027-01-01T24:00:00Z", "1: ",
 	  NULL },
+	{ "the last second", "world start 2115-12-31T23:59:59Z", NULL, NULL },
+	{ "a date that is too late", "world start 2116-01-01T00:00:00Z",
+	  "1: ", "2115" },
+	{ "TAI offsets", "world tai-offset 100\nhost a\ntai a 100", NULL,
+	  NULL },
+	{ "a TAI offset of the world that is none", "world tai-offset 101",
+	  "1: no such", "1 to 100" },
+	{ "a TAI offset of a host that is none", "host a\ntai a 101",
+	  "2: no such", "0 to 100" },
 	{ "a date that is too early", "world start 1971-12-31T23:59:59Z",
 	  "1: ", "1972" },
 	/* lists */
@@ -167,6 +178,36 @@ static struct row rows[] = {
 	{ "a VM that was put back runs",
 	  WORLD "save v as s\npause v\nrestore v from s\nmigrate v to b",
 	  NULL, NULL },
+	{ "what is read in a VM that is paused", WORLD "open v\npause v\nread v",
+	  "7: v is paused; expected 'resume v' before this", NULL },
+	{ "what is expected of it", WORLD "open v\npause v\nexpect v valid",
+	  "7: v is paused", NULL },
+	{ "what is opened in it", WORLD "pause v\nopen v", "6: v is paused",
+	  NULL },
+	{ "a VM on one that is paused", NESTED "open x\npause v\nread x",
+	  "9: v is paused", NULL },
+	{ "a VM that was moved away from it",
+	  NESTED "open x\nmigrate x to b\npause v\nread x", NULL, NULL },
+	{ "what is read when it runs again",
+	  NESTED "open x\npause v\nresume v\nread x", NULL, NULL },
+	/* a host is not inside of what it is to run */
+	{ "a migration into the VM itself", NESTED "migrate v to n",
+	  "7: n is inside of v; expected a host that is not", NULL },
+	{ "a migration into a VM on it",
+	  NESTED "nested-host m in x\nmigrate v to m", "8: m is inside", NULL },
+	{ "a restore into the VM itself",
+	  NESTED "save v as s\nrestore v from s to n", "8: n is inside", NULL },
+	{ "a clone in the VM itself", NESTED "clone v as y to n",
+	  "7: n is inside", NULL },
+	{ "a migration onto a VM that is on it no more",
+	  NESTED "nested-host m in x\nmigrate x to b\nmigrate v to m", NULL,
+	  NULL },
+	{ "a migration into what a clone is",
+	  NESTED "clone x as y\nnested-host m in y\nmigrate v to m",
+	  "9: m is inside", NULL },
+	{ "a migration onto a VM that was cloned elsewhere",
+	  NESTED "clone x as y to b\nnested-host m in y\nmigrate v to m", NULL,
+	  NULL },
 	/* bounds of the work */
 	{ "a page that is renewed too often",
 	  "host a\nvm v on a with vmclock vmclock-every 999us", "2: too often",
@@ -180,6 +221,22 @@ static struct row rows[] = {
 	{ "a watch for too long",
 	  WORLD "open v\nwatch v every 1us within 1us\nrun 11s",
 	  "7: too much to do", NULL },
+	{ "a watch on a torn page",
+	  WORLD "open v\nfault v vmclock torn\n"
+	  "watch v every 1ms within 1us\nrun 9s", NULL, NULL },
+	{ "a watch on a torn page for too long",
+	  WORLD "open v\nfault v vmclock torn\n"
+	  "watch v every 1ms within 1us\nrun 11s",
+	  "8: too much to do", "thousandth" },
+	{ "a watch on a page that will be torn",
+	  WORLD "open v\nwatch v every 1ms within 1us\n"
+	  "fault v hyperv dies\nrun 11s", "8: too much to do", NULL },
+	{ "a watch on a page that was mended",
+	  WORLD "open v\nfault v vmclock torn\nfault v vmclock none\n"
+	  "watch v every 1ms within 1us\nrun 11s", NULL, NULL },
+	{ "a watch on a page of which another was mended",
+	  WORLD "open v\nfault v pvclock.1 torn\nfault v pvclock none\n"
+	  "watch v every 1ms within 1us\nrun 11s", "9: too much", NULL },
 	/* clang-format on */
 };
 

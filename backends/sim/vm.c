@@ -273,8 +273,9 @@ int paraclock_sim_vm_new(struct paraclock_sim_vm **ret_vm,
 	if (!ret) {
 		sim_vm_changed(vm);
 		ret = sim_take_error(host->sim);
-		*ret_vm = vm;
 	}
 	sim_unlock(host->sim);
+	if (!ret)
+		*ret_vm = vm;
 	return ret;
 }

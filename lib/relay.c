@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A relay: freeze what is below, wait for what is above, write, let go.
- *
- * Whatever fails, and wherever this process dies, what is below is then
- * frozen, or says what was right until then: see docs/decisions/0019.
+ * A relay: freeze what is below, wait for what is above, write, let go. Where
+ * this fails or dies, what is below is frozen, or says what was right until
+ * then: see docs/decisions/0019.
  */
 
 #include <errno.h>
@@ -25,27 +24,12 @@
  * most that <paraclock/host.h> allows (401 ns), the other behind (51 ns).
  */
 #define LEAD_NS 500
-/* What readers have seen is waited for so long; tries are for a counter that
- * stands still. */
+/* What was seen is waited for so long; tries are for a counter that stops. */
 #define WAIT_NS	   50000
 #define WAIT_TRIES (1U << 14)
 
-/* outlet.opaque, from inside. */
-struct __attribute__((may_alias)) outlet_kept {
-	uint64_t version;     /* of what is written, see relay_kept; 0: none */
-	uint64_t written_tsc; /* L1's counter then */
-	uint64_t marks;	      /* what the next write is to tell */
-};
-#define MARK_DISRUPTED 1U
-#define MARK_RESTORED  2U
-_Static_assert(sizeof(struct outlet_kept) <=
-		       sizeof(((struct paraclock_outlet *)0)->opaque),
-	       "the public struct has room for it");
-
-/*
- * One outlet, and what is to be done with it. In it the world as its guest
- * sees it, for who writes its pages.
- */
+/* One outlet, and what is to be done with it. In it the world as its guest sees
+ * it, for who writes its pages. */
 struct job {
 	struct paraclock_relay *relay;
 	const struct relay_source *src; /* NULL: to freeze, or to let go */
@@ -103,23 +87,27 @@ static int for_all(struct paraclock_relay *relay,
 	return first;
 }
 
-/* --- freezing ------------------------------------------------------------- */
+/* --- what readers have seen ----------------------------------------------- */
 
-/* What readers can have seen by now, and did see when it was written. */
-static void note_seen(const struct job *job)
+/* By now. What was noted before stays: after a move that nobody announced the
+ * counter may be less than it was, even before the base. */
+static void note_seen(struct job *job)
 {
-	struct paraclock_outlet *outlet = job->outlet;
-	u128 base = relay_base(&outlet->timeline);
-	u128 seen;
+	u128 time;
 
-	if (paraclock_timeline_time(&outlet->timeline,
-				    guest_counter((void *)(uintptr_t)job),
-				    &seen) ||
-	    seen < base)
-		seen = base;
-	outlet->seen_sec = (uint64_t)(seen >> 64);
-	outlet->seen_frac = (uint64_t)seen;
+	if (!paraclock_timeline_time(&job->outlet->timeline, guest_counter(job),
+				     &time))
+		relay_raise_seen(job->outlet, time);
 }
+
+static int note_running(struct job *job)
+{
+	if (job->outlet->state == PARACLOCK_OUTLET_RUNNING)
+		note_seen(job);
+	return job->outlet->error;
+}
+
+/* --- freezing ------------------------------------------------------------- */
 
 static int freeze(struct job *job)
 {
@@ -185,6 +173,10 @@ static void note_written(const struct job *job,
 {
 	struct paraclock_outlet *outlet = job->outlet;
 
+	/* Without the promise they may see a step back. */
+	if (!(outlet->flags & PARACLOCK_OUTLET_MONOTONIC))
+		relay_set_seen(outlet, 0);
+	relay_raise_seen(outlet, relay_base(tl));
 	outlet->timeline = *tl;
 	outlet->disruption = tl->disruption;
 	outlet->generation = tl->generation;
@@ -197,8 +189,7 @@ static void note_written(const struct job *job,
 static int catch_up(struct job *job, const struct paraclock_timeline *tl)
 {
 	const struct paraclock_outlet *outlet = job->outlet;
-	u128 seen = ((u128)outlet->seen_sec << 64 | outlet->seen_frac) +
-		    (u128)LEAD_NS * TIMELINE_NSEC;
+	u128 seen = relay_seen(outlet) + (u128)LEAD_NS * TIMELINE_NSEC;
 	u128 time;
 
 	for (unsigned int i = 0; i < WAIT_TRIES; i++) {
@@ -299,6 +290,7 @@ static int serve(struct job *job)
 			job->kept->marks |= MARK_DISRUPTED;
 		return freeze(job);
 	}
+	(void)note_running(job);
 	if (runs && is_fresh(job))
 		return 0;
 	/* What does not work while its readers read is tried without them. */
@@ -419,8 +411,10 @@ static int walk(struct paraclock_relay *relay)
 	int error = 0;
 
 	if (ret == RELAY_AS_IT_WAS && !moved && !kept->held && kept->version &&
-	    memcmp(kept->line.key, src.line.key, sizeof(src.line.key)) == 0)
+	    memcmp(kept->line.key, src.line.key, sizeof(src.line.key)) == 0) {
+		(void)for_all(relay, NULL, note_running);
 		return -EAGAIN;
+	}
 	if (ret || moved || kept->held)
 		error = for_all(relay, NULL, freeze);
 	if (ret)

@@ -24,6 +24,18 @@ _Static_assert(sizeof(struct relay_kept) <=
 		       sizeof(((struct paraclock_relay *)0)->opaque),
 	       "the public struct has room for it");
 
+/* outlet.opaque, from inside. */
+struct __attribute__((may_alias)) outlet_kept {
+	uint64_t version;     /* of what is written, see relay_kept; 0: none */
+	uint64_t written_tsc; /* L1's counter then */
+	uint64_t marks;	      /* what the next write is to tell */
+};
+#define MARK_DISRUPTED 1U
+#define MARK_RESTORED  2U
+_Static_assert(sizeof(struct outlet_kept) <=
+		       sizeof(((struct paraclock_outlet *)0)->opaque),
+	       "the public struct has room for it");
+
 /* What a clock says, from one look at its page and its markers. */
 struct relay_source {
 	struct paraclock_timeline tl; /* from now on, in L1's ticks */
@@ -53,6 +65,23 @@ static inline void relay_set_base(struct paraclock_timeline *tl, u128 time)
 {
 	tl->base_sec = (uint64_t)(time >> 64);
 	tl->base_frac = (uint64_t)time;
+}
+
+static inline u128 relay_seen(const struct paraclock_outlet *outlet)
+{
+	return (u128)outlet->seen_sec << 64 | outlet->seen_frac;
+}
+
+static inline void relay_set_seen(struct paraclock_outlet *outlet, u128 time)
+{
+	outlet->seen_sec = (uint64_t)(time >> 64);
+	outlet->seen_frac = (uint64_t)time;
+}
+
+static inline void relay_raise_seen(struct paraclock_outlet *outlet, u128 time)
+{
+	if (time > relay_seen(outlet))
+		relay_set_seen(outlet, time);
 }
 
 static inline struct relay_kept *relay_kept(struct paraclock_relay *relay)

@@ -74,14 +74,14 @@ static int from_line(const struct observation *obs,
 		     struct paraclock_timeline *tl)
 {
 	const struct paraclock_line *line = &obs->line;
-	uint64_t ticks = obs->sample.host_tsc - line->base_tsc;
+	bool past = obs->sample.host_tsc - line->base_tsc > line->max_ticks;
 	int64_t sec = line->base_ns / NSEC_PER_SEC;
 	int64_t ns = line->base_ns % NSEC_PER_SEC;
+	int64_t now;
 	u128 base;
 	int ret;
 
-	if (!line->usable || ticks > line->max_ticks ||
-	    obs->sample.leap == PARACLOCK_LEAP_POS)
+	if (!line->usable || obs->sample.leap == PARACLOCK_LEAP_POS)
 		return RELAY_AS_IT_WAS;
 	ret = set_period(line, tl);
 	if (ret)
@@ -95,7 +95,8 @@ static int from_line(const struct observation *obs,
 	       divide_128((uint64_t)ns, line->frac, NSEC_PER_SEC) +
 	       ((uint64_t)ns | line->frac ? 1 : 0);
 	tl->base_tsc = line->base_tsc;
-	if (__builtin_add_overflow(line->base_tsc, line->max_ticks, &tl->t_end))
+	if (past ||
+	    __builtin_add_overflow(line->base_tsc, line->max_ticks, &tl->t_end))
 		tl->t_end = UINT64_MAX;
 	/* A page without a reference point begins before its epoch. */
 	if (sec < 0)
@@ -106,6 +107,13 @@ static int from_line(const struct observation *obs,
 		return -ERANGE;
 	if (sec < 0)
 		tl->base_sec -= LIFT_SEC;
+	/* The line ends where its reader's rounding could show (2^46 ticks, by
+	 * 2^-18 ns), or before a leap second. The page's own formula, to which
+	 * the clock's samples go on, tells which; 1: it is rounded down. */
+	if (!ret && past &&
+	    (paraclock_timeline_ns(tl, tl->base_tsc, &now) ||
+	     (uint64_t)now - (uint64_t)obs->sample.host_ns + 1 > 2))
+		ret = RELAY_AS_IT_WAS;
 	return ret;
 }
 

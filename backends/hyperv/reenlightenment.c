@@ -183,19 +183,23 @@ static int accept(struct paraclock_reenlightenment *re, uint64_t status,
 
 static int run_once(struct paraclock_reenlightenment *re)
 {
+	/* Before the status: it then shows each move that is counted, and one
+	 * that comes later is not taken for run. */
+	uint64_t seen = notifications_of(re);
 	uint64_t status;
 	int ret = get_msr(re, MSR_STATUS, &status);
 
 	if (ret)
 		return ret;
-	if (notifications_of(re) == kept_of(re)->handled) {
+	if (seen == kept_of(re)->handled) {
 		if (!(status & STATUS_EMULATING))
 			return re->relay ? paraclock_relay_update(re->relay)
 					 : 0;
 		/* Its interrupt is late, or lost. */
 		paraclock_reenlightenment_notify(re);
+		seen++;
 	}
-	return accept(re, status, notifications_of(re));
+	return accept(re, status, seen);
 }
 
 int paraclock_reenlightenment_run(struct paraclock_reenlightenment *re)

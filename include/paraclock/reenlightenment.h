@@ -115,10 +115,13 @@ paraclock_reenlightenment_notify(struct paraclock_reenlightenment *re);
  *
  * @param[in,out] re Started.
  *
- * @retval 0 All moves are done with, and what is below goes on.
+ * @retval 0 All moves are done with, and what is below goes on. With no relay
+ *         the page was not looked at: it may still be the old one, and the
+ *         clock's samples are not valid until it is not.
  * @retval -EINVAL NULL, a size or an env that is too small.
- * @retval -EAGAIN The page above is not the new one yet, or there was another
- *         move each time. Call again soon; until then all is frozen.
+ * @retval -EAGAIN The page above is not the new one yet (with a relay), or
+ *         there was another move each time. Call again soon; until then all is
+ *         frozen.
  * @retval -EPROTO Hyper-V says that the frequency is 0.
  * @return Else what the env or the relay returned; call again.
  *

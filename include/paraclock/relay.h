@@ -45,7 +45,14 @@ typedef int paraclock_outlet_freeze_fn(void *page,
  */
 typedef int paraclock_outlet_pause_fn(void *arg, int stop);
 
-/** outlet.flags: readers below shall never see time step back. */
+/**
+ * outlet.flags: readers below shall never see time step back.
+ *
+ * What they have seen is noted by each update and freeze. After a move that
+ * nobody announces, to where L1's counter is less than it was, nothing says
+ * what they saw since the last of these: the clock above being behind, time
+ * may step back by as much as passed from there to the move.
+ */
 #define PARACLOCK_OUTLET_MONOTONIC 0x1U
 /** outlet.flags: @c generation is kept, and told of by the page. */
 #define PARACLOCK_OUTLET_GENERATION 0x2U
@@ -107,8 +114,9 @@ struct paraclock_outlet {
 	 * restore or clone of L1 that the clock's marker shows. */
 	uint64_t generation;
 	/**
-	 * MONOTONIC: readers have seen no later time than this, s. Set when the
-	 * outlet is frozen; for a guest that comes from elsewhere given with
+	 * MONOTONIC: readers have seen no later time than this, s. Raised by
+	 * each update, and when the outlet is frozen; begins anew with a write
+	 * without MONOTONIC. For a guest that comes from elsewhere given with
 	 * the first write.
 	 */
 	uint64_t seen_sec;
@@ -182,7 +190,8 @@ struct paraclock_relay {
  *         incomplete, or whose page or coupling cannot say this clock's time.
  * @retval -EAGAIN The clock above is not valid now, and all is frozen; or
  *         paraclock_relay_freeze() has frozen it; or the clock has no straight
- *         line now (a leap second), and all is as it was. Call again.
+ *         line (a leap second, until the page above is from after it), and all
+ *         is as it was. Call again.
  * @retval -EOPNOTSUPP The clock gives single samples only. Let a timekeeper
  *         follow it, and relay that.
  * @retval -ESTALE MONOTONIC, and what is above is more than 50 us behind what

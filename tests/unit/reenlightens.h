@@ -28,7 +28,8 @@ static struct {
 	uint32_t bad_read, bad_write; /* MSRs that fail */
 	bool late;		      /* the page comes later than the ack */
 	unsigned int moves;	      /* that come while one is acknowledged */
-	char log[64];		      /* what was done, in order */
+	uint64_t lands; /* a move to such a host, when the status was read */
+	char log[64];	/* what was done, in order */
 } hv;
 
 static inline void note(char what)
@@ -60,6 +61,13 @@ static inline int hv_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
 	return 0;
 }
 
+static inline void move(uint64_t hz)
+{
+	hv.status = 1;
+	hv.next_hz = hz;
+	paraclock_reenlightenment_notify(&re);
+}
+
 static inline int hv_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value)
 {
 	(void)ctx;
@@ -70,6 +78,9 @@ static inline int hv_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value)
 		*ret_value = hv.hz;
 	} else if (msr == STATUS) {
 		*ret_value = hv.status;
+		if (hv.lands)
+			move(hv.lands);
+		hv.lands = 0;
 	} else {
 		fail_msg("MSR %x is read", msr);
 	}
@@ -83,13 +94,6 @@ static inline void new_page(void)
 		paraclock_timeline_rebase(&above.line, above.fake.counter), 0);
 	assert_int_equal(paraclock_timeline_set_hz(&above.line, hv.hz, 0), 0);
 	above_write(&above);
-}
-
-static inline void move(uint64_t hz)
-{
-	hv.status = 1;
-	hv.next_hz = hz;
-	paraclock_reenlightenment_notify(&re);
 }
 
 static inline void end_emulation(void)

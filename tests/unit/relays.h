@@ -81,6 +81,25 @@ static inline void above_start(struct above *above,
 	above->clk = fake_open(&above->fake, kind->backend);
 }
 
+/* By another writer, who does not know what the page said before. */
+static inline void above_rewrite(struct above *above)
+{
+	memset(&above->writer, 0, sizeof(above->writer));
+	memset(page_of(&above->fake, above->kind), 0, 4096);
+	assert_int_equal(paraclock_page_writer_take(&above->writer,
+						    &above->fake.env),
+			 0);
+	above_write(above);
+}
+
+/* The same, as nobody has read it yet: on another timescale, too. */
+static inline void above_renew(struct above *above)
+{
+	paraclock_close(above->clk);
+	above_rewrite(above);
+	above->clk = fake_open(&above->fake, above->kind->backend);
+}
+
 static inline void above_end(struct above *above)
 {
 	paraclock_close(above->clk);

@@ -146,6 +146,8 @@ static void an_interrupt_that_was_lost(void **state)
 	assert_int_equal(hv.status, 0);
 	assert_int_equal(paraclock_disrupted(above.clk, token), 1);
 	assert_int_equal(outlets[2].disruption, 2);
+	/* Gone through with once. */
+	assert_string_equal(hv.log, "bafwwu");
 	all_right();
 }
 
@@ -160,6 +162,65 @@ static void another_move_during_the_first(void **state)
 	assert_int_equal(re.hz, 1550000000U);
 	all_right();
 	pass(10000000000);
+	all_right();
+	assert_int_equal(read_above().valid, 1);
+}
+
+/* Right after the status was read: a 0 must not be for what it was before. */
+static void lands_behind_the_status(bool related)
+{
+	start();
+	if (!related)
+		re.relay = NULL;
+	hv.lands = 3100000000U;
+	assert_int_equal(paraclock_reenlightenment_run(&re), 0);
+	assert_int_equal(hv.lands, 0);
+	assert_int_equal(hv.status, 0);
+	assert_int_equal(re.hz, 3100000000U);
+	assert_int_equal(re.notifications, 2);
+	assert_int_equal(read_above().valid, 1);
+}
+
+static void a_move_behind_the_status(void **state)
+{
+	(void)state;
+	lands_behind_the_status(true);
+	all_right();
+	assert_int_equal(outlets[2].disruption, 2);
+}
+
+static void a_move_behind_the_status_without_a_relay(void **state)
+{
+	(void)state;
+	lands_behind_the_status(false);
+}
+
+/* And the interrupt of one before it has come, which needed no emulation. */
+static void a_move_behind_the_status_of_another(void **state)
+{
+	(void)state;
+	start();
+	paraclock_reenlightenment_notify(&re);
+	hv.lands = 3100000000U;
+	assert_int_equal(paraclock_reenlightenment_run(&re), 0);
+	assert_int_equal(hv.status, 0);
+	assert_int_equal(re.hz, 3100000000U);
+	assert_int_equal(re.notifications, 3);
+	all_right();
+	assert_int_equal(read_above().valid, 1);
+}
+
+/* And another one, while the interrupt of the first was lost. */
+static void a_move_behind_a_lost_interrupt(void **state)
+{
+	(void)state;
+	start();
+	hv.status = 1;
+	hv.next_hz = 2000000000U;
+	hv.lands = 3100000000U;
+	assert_int_equal(paraclock_reenlightenment_run(&re), 0);
+	assert_int_equal(hv.status, 0);
+	assert_int_equal(re.hz, 3100000000U);
 	all_right();
 	assert_int_equal(read_above().valid, 1);
 }
@@ -305,6 +366,13 @@ int main(void)
 	ROW("a move without emulation counts", a_move_without_emulation_counts);
 	ROW("an interrupt that was lost", an_interrupt_that_was_lost);
 	ROW("another move during the first", another_move_during_the_first);
+	ROW("a move just after the status was read", a_move_behind_the_status);
+	ROW("a move just after the status was read, without a relay",
+	    a_move_behind_the_status_without_a_relay);
+	ROW("a move just after the status of another was read",
+	    a_move_behind_the_status_of_another);
+	ROW("a move just after a lost interrupt was found",
+	    a_move_behind_a_lost_interrupt);
 	ROW("a machine that is moved without end", moved_without_end);
 	ROW("a page that comes late is waited for",
 	    a_page_that_comes_late_is_waited_for);

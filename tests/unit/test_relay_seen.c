@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Relays with MONOTONIC over moves that nobody announces: what readers below
+ * have seen is not forgotten when L1's counter is turned back.
+ */
+
+#include "relays.h"
+
+#define SEC_TICKS 2500000000ULL
+/* A month of UTC ends with a leap second before it. */
+#define NEW_YEAR 1483228800U
+
+static struct above above;
+static struct below below;
+static struct paraclock_outlet outlet;
+static struct paraclock_relay relay;
+
+static int update(void)
+{
+	return paraclock_relay_update(&relay);
+}
+
+/* Ten seconds before the leap second, which L0's page announces or not. */
+static void start(bool leap)
+{
+	above_start(&above, &kinds[2], SEC_TICKS, 1ULL << 45, NEW_YEAR - 10);
+	above.line.timescale = PARACLOCK_TIMESCALE_UTC;
+	above.line.flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	above.line.tai_offset_sec = 36;
+	above.line.leap = leap ? PARACLOCK_LEAP_PRE_POS : PARACLOCK_LEAP_NONE;
+	above_renew(&above);
+	below_init(&below, &outlet, &kinds[2], &above.fake.env);
+	outlet.flags = PARACLOCK_OUTLET_MONOTONIC;
+	relay = relay_of(&above, &outlet, 1);
+	assert_int_equal(update(), 0);
+}
+
+static int64_t read_below(void)
+{
+	struct paraclock_sample sample;
+
+	assert_int_equal(below_sample(&below, above.fake.counter, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	return sample.host_ns;
+}
+
+/* To a host whose TSC began later, and whose clock is behind. */
+static void move_back(int64_t now_ns, int64_t behind_ns)
+{
+	above.fake.counter = 1000000;
+	above.line.base_tsc = above.fake.counter;
+	above.line.base_sec = 0;
+	above.line.base_frac = 0;
+	add_ns(&above.line, now_ns - behind_ns);
+	above.line.leap = PARACLOCK_LEAP_NONE;
+	above.line.disruption++;
+	above_rewrite(&above);
+}
+
+static struct seen_case {
+	const char *name;
+	unsigned int updates; /* each after a second, and none writes */
+	bool leap;
+	int last; /* what the last of them returns */
+} seen_cases[] = {
+	{ "what a page was written with is seen", 0, false, 0 },
+	{ "what was shown since a page was written is seen", 20, false, 0 },
+	{ "what was shown while there was no straight line is seen", 20, true,
+	  -EAGAIN },
+};
+
+static void stays_seen(void **state)
+{
+	const struct seen_case *c = *state;
+	uint32_t written;
+	int64_t last;
+	int ret = 0;
+
+	start(c->leap);
+	written = sequence_at(&below.fake, &kinds[2]);
+	for (unsigned int i = 0; i < c->updates; i++) {
+		above.fake.counter += SEC_TICKS;
+		ret = update();
+	}
+	assert_int_equal(ret, c->last);
+	assert_int_equal(sequence_at(&below.fake, &kinds[2]), written);
+	assert_int_equal(outlet.state, PARACLOCK_OUTLET_RUNNING);
+	last = read_below();
+
+	move_back(last, 5000000000);
+	assert_int_equal(update(), -ESTALE);
+	assert_int_equal(outlet.error, -ESTALE);
+	assert_frozen(&below, above.fake.counter);
+	/* But for what has passed since that update, some ticks. */
+	assert_true(NSEC_PER_SEC * outlet.seen_sec +
+			    mul_high(outlet.seen_frac, NSEC_PER_SEC) + 1000 >
+		    (uint64_t)last);
+	above.fake.counter += SEC_TICKS / 10 * 49;
+	assert_int_equal(update(), -ESTALE);
+	assert_frozen(&below, above.fake.counter);
+	/* A straight line does not know of the leap second: one more. */
+	above.fake.counter += SEC_TICKS / 10 * (c->leap ? 12 : 2);
+	assert_int_equal(update(), 0);
+	assert_running(&below);
+	assert_true(read_below() >= last);
+	assert_int_equal(outlet.disruption, 2);
+	above_end(&above);
+}
+
+static void begins_anew_without_the_promise(void **state)
+{
+	(void)state;
+	start(false);
+	above.fake.counter += SEC_TICKS;
+	assert_int_equal(update(), 0);
+	move_back(read_below(), 3600 * (int64_t)NSEC_PER_SEC);
+	assert_int_equal(update(), -ESTALE);
+	outlet.flags = 0;
+	assert_int_equal(update(), 0);
+	assert_right(&above, &below, above.fake.counter);
+	/* From here on it is promised again, from what was written. */
+	outlet.flags = PARACLOCK_OUTLET_MONOTONIC;
+	above.fake.counter += SEC_TICKS;
+	assert_int_equal(update(), 0);
+	assert_int_equal(paraclock_relay_freeze(&relay), 0);
+	assert_int_equal(outlet.seen_sec, outlet.timeline.base_sec + 1);
+	assert_int_equal(paraclock_relay_resume(&relay), 0);
+	assert_running(&below);
+	assert_right(&above, &below, above.fake.counter);
+	above_end(&above);
+}
+
+int main(void)
+{
+	static struct CMUnitTest tests[8];
+	size_t n = 0;
+
+	ROWS(seen_cases, stays_seen);
+	ROW("a promise that was let go begins anew",
+	    begins_anew_without_the_promise);
+	return _cmocka_run_group_tests("seen", tests, n, NULL, NULL);
+}

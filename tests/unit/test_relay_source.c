@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT
+/* What a relay takes from the clock above: all of it, of one moment. */
+
+#include "relays.h"
+
+#define SEC_TICKS 2500000000U
+/* A month of UTC ends with a leap second before it. */
+#define NEW_YEAR 1483228800U
+
+static struct above above;
+static struct below below;
+static struct paraclock_outlet outlets[2]; /* a page, and a timekeeper */
+static struct paraclock_relay relay;
+static struct paraclock_timekeeper tk; /* above or below */
+
+static int update(void)
+{
+	return paraclock_relay_update(&relay);
+}
+
+/* A vmclock on a vmclock. */
+static void start(void)
+{
+	above_start(&above, &kinds[2], SEC_TICKS, 1ULL << 45, NEW_YEAR - 10);
+	below_init(&below, &outlets[0], &kinds[2], &above.fake.env);
+	relay = relay_of(&above, outlets, 1);
+	memset(&tk, 0, sizeof(tk));
+	assert_int_equal(paraclock_timekeeper_take(&tk, &above.fake.env, NULL),
+			 0);
+}
+
+static struct paraclock_sample read_below(void)
+{
+	struct paraclock_sample sample;
+
+	assert_int_equal(below_sample(&below, above.fake.counter, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	return sample;
+}
+
+/* --- a page that is not renewed ------------------------------------------- */
+
+/* Its line ends after 2^46 ticks, 7.8 h; the page does not. */
+static void a_line_that_is_over(void **state)
+{
+	const uint32_t both =
+		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
+	struct paraclock_sample up, down;
+
+	(void)state;
+	start();
+	above.line.flags |= both;
+	above.line.maxerror_ns = 1000;
+	/* 10 ppb */
+	above.line.maxerror_rate_frac = above.line.period_frac / 100000000;
+	above_write(&above);
+	outlets[1] = (struct paraclock_outlet){
+		.size = sizeof(outlets[1]),
+		.timekeeper = &tk,
+		.flags = PARACLOCK_OUTLET_MONOTONIC,
+	};
+	outlets[0].flags = PARACLOCK_OUTLET_MONOTONIC;
+	relay.n_outlets = 2;
+	for (unsigned int hour = 0; hour < 14; hour++) {
+		assert_int_equal(update(), 0);
+		assert_running(&below);
+		above.fake.counter += SEC_TICKS;
+		above.fake.counter_step = 0;
+		assert_int_equal(paraclock_read(above.clk, &up), 0);
+		assert_int_equal(up.valid, 1);
+		assert_int_equal(paraclock_timekeeper_read(&tk, &above.fake.env,
+							   &down),
+				 0);
+		assert_in_range(down.host_ns, up.host_ns - 1, up.host_ns + 1);
+		assert_in_range(down.clock_error_ns, up.clock_error_ns,
+				up.clock_error_ns + 8);
+		down = read_below();
+		assert_in_range(down.host_ns, up.host_ns - 1, up.host_ns + 1);
+		assert_in_range(down.clock_error_ns, up.clock_error_ns,
+				up.clock_error_ns + 8);
+		above.fake.counter += 3599ULL * SEC_TICKS;
+		above.fake.counter_step = 10;
+	}
+	assert_true(above.fake.counter - above.line.base_tsc > 1ULL << 46);
+	assert_int_equal(relay.disruptions, 0);
+	above_end(&above);
+}
+
+/* From before a leap second, on UTC: it counts one second less from there. */
+static void a_line_from_before_a_leap_second(void **state)
+{
+	struct paraclock_sample up;
+	uint32_t written;
+
+	(void)state;
+	start();
+	above.line.timescale = PARACLOCK_TIMESCALE_UTC;
+	above.line.flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	above.line.tai_offset_sec = 36;
+	above.line.leap = PARACLOCK_LEAP_PRE_POS;
+	above_renew(&above);
+	relay.clk = above.clk;
+	assert_int_equal(update(), 0);
+	written = sequence_at(&below.fake, &kinds[2]);
+	for (unsigned int i = 1; i < 20; i++) {
+		above.fake.counter += SEC_TICKS - 1000;
+		assert_int_equal(update(), i < 11 ? 0 : -EAGAIN);
+		/* As it was, and right: L2's page announces it, too. */
+		assert_running(&below);
+		assert_int_equal(sequence_at(&below.fake, &kinds[2]), written);
+		above.fake.counter_step = 0;
+		assert_int_equal(paraclock_read(above.clk, &up), 0);
+		assert_in_range(read_below().host_ns, up.host_ns - 1,
+				up.host_ns + 1);
+		assert_int_equal(read_below().leap, up.leap);
+		above.fake.counter_step = 10;
+	}
+	assert_int_equal(read_below().leap, PARACLOCK_LEAP_POST_POS);
+	above_end(&above);
+}
+
+/* --- an unchanged line ---------------------------------------------------- */
+
+static struct qualifier_case {
+	const char *name;
+	uint8_t from_leap;
+	uint8_t to_leap;
+	int16_t to_tai_sec; /* from 36 */
+} qualifier_cases[] = {
+	{ "another TAI offset on an unchanged line is handed on",
+	  PARACLOCK_LEAP_NONE, PARACLOCK_LEAP_NONE, 37 },
+	{ "another leap state on an unchanged line is handed on",
+	  PARACLOCK_LEAP_POST_POS, PARACLOCK_LEAP_POST_NEG, 36 },
+};
+
+static void qualifiers(void **state)
+{
+	const struct qualifier_case *c = *state;
+	uint32_t written;
+
+	start();
+	above.line.flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	above.line.tai_offset_sec = 36;
+	above.line.leap = c->from_leap;
+	above_write(&above);
+	assert_int_equal(update(), 0);
+	written = sequence_at(&below.fake, &kinds[2]);
+	assert_int_equal(read_below().tai_offset_sec, 36);
+	assert_int_equal(read_below().leap, c->from_leap);
+	/* Written once more as it was, it is the same. */
+	above_rewrite(&above);
+	assert_int_equal(update(), 0);
+	assert_int_equal(sequence_at(&below.fake, &kinds[2]), written);
+
+	above.line.tai_offset_sec = c->to_tai_sec;
+	above.line.leap = c->to_leap;
+	above_rewrite(&above);
+	assert_int_equal(update(), 0);
+	assert_running(&below);
+	assert_int_equal(read_below().tai_offset_sec, c->to_tai_sec);
+	assert_int_equal(read_below().leap, c->to_leap);
+	assert_int_equal(relay.disruptions, 0);
+	above_end(&above);
+}
+
+/* --- a bound that is left ------------------------------------------------- */
+
+/* The page below may not go on with its bound, unless it is disrupted. */
+static void a_bound_that_is_left(void **state)
+{
+	const uint32_t both =
+		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
+
+	(void)state;
+	start();
+	above.line.flags |= both;
+	above.line.maxerror_ns = 100;
+	above_write(&above);
+	assert_int_equal(update(), 0);
+	assert_int_equal(read_below().clock_error_ns, 102);
+	add_ns(&above.line, 800);
+	above_rewrite(&above);
+	assert_int_equal(update(), -ESTALE);
+	assert_int_equal(outlets[0].disruption, 1);
+	assert_int_equal(outlets[0].state, PARACLOCK_OUTLET_FROZEN);
+	assert_frozen(&below, above.fake.counter);
+	assert_int_equal(update(), 0);
+	assert_running(&below);
+	assert_int_equal(outlets[0].disruption, 2);
+	assert_int_equal(get64(below.fake.vmclock, 16), 2);
+	assert_right(&above, &below, above.fake.counter);
+	above_end(&above);
+}
+
+/* --- a timekeeper above --------------------------------------------------- */
+
+static uint64_t (*fake_counter)(void *ctx);
+static unsigned int reads; /* of the counter, until the timekeeper migrates */
+static struct paraclock_timeline after;
+
+/* On a page of the time of the day, like the rest here. */
+static struct paraclock *start_timekeeper(void)
+{
+	struct paraclock_timeline line;
+	struct paraclock *clk;
+
+	start();
+	line = above.line;
+	line.t_end = line.base_tsc + 1000ULL * SEC_TICKS;
+	assert_int_equal(
+		paraclock_timekeeper_set(&tk, &above.fake.env, &line, 0), 0);
+	above.fake.counter += SEC_TICKS;
+	assert_int_equal(paraclock_timekeeper_open(&clk, &tk, &above.fake.env),
+			 0);
+	relay.clk = clk;
+	relay.timekeeper = &tk;
+	assert_int_equal(update(), 0);
+	assert_int_equal(outlets[0].timeline.period_frac, line.period_frac);
+	after = line;
+	assert_int_equal(paraclock_timeline_rebase(&after, above.fake.counter),
+			 0);
+	return clk;
+}
+
+static void end_timekeeper(struct paraclock *clk)
+{
+	paraclock_close(clk);
+	above_end(&above);
+}
+
+static void a_change_to_come(void **state)
+{
+	struct paraclock *clk = start_timekeeper();
+	uint64_t old_rate = after.period_frac;
+	uint64_t t_change = above.fake.counter + SEC_TICKS;
+
+	(void)state;
+	assert_int_equal(paraclock_timeline_set_hz(&after, SEC_TICKS + 1000, 0),
+			 0);
+	assert_int_not_equal(after.period_frac, old_rate);
+	/* In a second: until then it is the old one. */
+	assert_int_equal(paraclock_timekeeper_set(&tk, &above.fake.env, &after,
+						  t_change),
+			 0);
+	assert_int_equal(update(), 0);
+	assert_int_equal(outlets[0].timeline.period_frac, old_rate);
+	/* Within 20 us: pages would go on with the old one for a second. */
+	assert_int_equal(
+		paraclock_timekeeper_set(&tk, &above.fake.env, &after, 0), 0);
+	assert_int_equal(update(), 0);
+	assert_int_equal(outlets[0].timeline.period_frac, after.period_frac);
+	assert_int_equal(relay.disruptions, 0);
+	end_timekeeper(clk);
+}
+
+static void migrate(void)
+{
+	const struct paraclock_env *env = &above.fake.env;
+
+	assert_int_equal(paraclock_timekeeper_freeze(&tk, env), 0);
+	assert_int_equal(paraclock_timekeeper_reconfigure(&tk, env, &after), 0);
+	assert_int_equal(paraclock_timekeeper_unfreeze(&tk, env), 0);
+}
+
+static uint64_t counter_and_migrate(void *ctx)
+{
+	if (reads && !--reads)
+		migrate();
+	return fake_counter(ctx);
+}
+
+/* Time of after the migration with the marker of before it is wrong. */
+static int checked_write(void *page, struct paraclock_page_writer *writer,
+			 const struct paraclock_env *env,
+			 const struct paraclock_timeline *tl)
+{
+	assert_int_equal(tl->disruption, tl->base_sec < NEW_YEAR ? 1 : 2);
+	return paraclock_vmclock_write(page, writer, env, tl);
+}
+
+static void migrates_meanwhile(void **state)
+{
+	unsigned int i = 0;
+	bool fired;
+
+	(void)state;
+	/* At each reading of the counter, until one update has fewer. */
+	do {
+		struct paraclock *clk = start_timekeeper();
+
+		outlets[0].write = checked_write;
+		add_ns(&after, 1000 * (int64_t)NSEC_PER_SEC);
+		fake_counter = above.fake.env.counter;
+		above.fake.env.counter = counter_and_migrate;
+		reads = ++i;
+		assert_int_equal(update(), 0);
+		/* Not in this one, or behind its last look: in the next. */
+		fired = !reads;
+		reads = 0;
+		if (!fired)
+			migrate();
+		if (outlets[0].disruption == 1)
+			assert_int_equal(update(), 0);
+		assert_running(&below);
+		assert_int_equal(outlets[0].disruption, 2);
+		assert_int_equal(relay.disruptions, 1);
+		assert_true(read_below().host_ns / NSEC_PER_SEC > NEW_YEAR);
+		end_timekeeper(clk);
+	} while (fired);
+	assert_true(i > 4);
+}
+
+int main(void)
+{
+	static struct CMUnitTest tests[10];
+	size_t n = 0;
+
+	ROW("a line that is over goes on as its page does",
+	    a_line_that_is_over);
+	ROW("a line from before a leap second is not gone on with",
+	    a_line_from_before_a_leap_second);
+	ROWS(qualifier_cases, qualifiers);
+	ROW("a bound that is left is a disruption", a_bound_that_is_left);
+	ROW("a change that a timekeeper has still to come", a_change_to_come);
+	ROW("a timekeeper above that migrates meanwhile", migrates_meanwhile);
+	return _cmocka_run_group_tests("source", tests, n, NULL, NULL);
+}

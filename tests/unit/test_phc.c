@@ -313,38 +313,6 @@ static void a_link_has_the_name_of_what_it_leads_to(void **state)
 	}
 }
 
-/* Its driver goes on with the time of a page that the host has given up. */
-static void a_vmclock_s_is_taken_by_name_only(void **state)
-{
-	char why[256];
-	struct paraclock_options opts = {
-		.size = sizeof(opts),
-		.env = &ptp.clocks.world.env,
-		.detail = why,
-		.detail_size = sizeof(why),
-	};
-	struct paraclock *clk = NULL;
-	struct paraclock_sample sample;
-
-	(void)state;
-	fake_ptp_init(&ptp);
-	fake_ptp_add(&ptp, 0, "vmclock0", 0);
-	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
-	assert_null(clk);
-	clk = open_phc(NULL);
-	assert_int_equal(paraclock_read(clk, &sample), 0);
-	assert_int_equal(sample.valid, 1);
-	assert_int_equal(sample.flags, PARACLOCK_FLAG_UNVOUCHED);
-	paraclock_close(clk);
-	/* Another driver's is taken. */
-	fake_ptp_add(&ptp, 1, "hyperv", 0);
-	ptp.phc[0].name[0] = '\0';
-	assert_int_equal(paraclock_open(&clk, &opts), 0);
-	assert_int_equal(paraclock_read(clk, &sample), 0);
-	assert_int_equal(sample.flags, 0);
-	paraclock_close(clk);
-}
-
 /* --- the timescale over time ---------------------------------------------- */
 
 static struct paraclock *open_vmclock(int64_t ahead_ns)
@@ -482,8 +450,6 @@ static const struct CMUnitTest others[] = {
 	     without_a_name_the_timescale_is_not_known),
 	TEST("a link has the name of what it leads to",
 	     a_link_has_the_name_of_what_it_leads_to),
-	TEST("a vmclock's is taken by name only",
-	     a_vmclock_s_is_taken_by_name_only),
 	TEST("what was measured outlives a set of the clock",
 	     what_was_measured_outlives_a_set_of_the_clock),
 	TEST("what was not known is measured later",

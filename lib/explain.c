@@ -36,7 +36,7 @@ static const char *explain_error(int error)
 	case -ETIMEDOUT:
 		return "the device did not answer; try again later";
 	default:
-		return "an error that this library does not return";
+		return "an error that its function's manual page explains";
 	}
 }
 

@@ -94,6 +94,8 @@ const char *paraclock_error_name(int error)
 		return "EACCES";
 	case -EAGAIN:
 		return "EAGAIN";
+	case -EBUSY:
+		return "EBUSY";
 	case -EINVAL:
 		return "EINVAL";
 	case -ENODEV:
@@ -102,6 +104,8 @@ const char *paraclock_error_name(int error)
 		return "ENOMEM";
 	case -EOPNOTSUPP:
 		return "EOPNOTSUPP";
+	case -EPERM:
+		return "EPERM";
 	case -EPROTO:
 		return "EPROTO";
 	case -ERANGE:

@@ -20,7 +20,7 @@ as_owner() {
     # Their own home, too: what is fetched is kept in its cache.
     HOME=$(getent passwd "$SUDO_UID" | cut -d : -f 6) \
       setpriv --reuid "$SUDO_UID" --regid "${SUDO_GID:-$SUDO_UID}" \
-      --clear-groups -- "$@"
+      --init-groups -- "$@"
   else
     "$@"
   fi

@@ -49,7 +49,7 @@ static const char doc[] =
 	"  paraclock simulate examples/migration.sim\n"
 	"  paraclock simulate --realtime --dir /tmp/sim "
 	"examples/migration.sim\n"
-	"  paraclock simulate --check *.sim";
+	"  for f in *.sim; do paraclock simulate --check \"$f\"; done";
 
 /* Keys of options that have no letter. */
 enum {

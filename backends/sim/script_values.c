@@ -147,7 +147,7 @@ static const struct {
 	[KIND_PPB] = { "PPB", "a rate such as 20ppb or -5ppm, up to 100000ppm",
 		       ppb_units, -100000000, 100000000 },
 	[KIND_GROWTH] = { "PPB", "a rate such as 20ppb or 5ppm, up to "
-			  "1000000ppm", ppb_units, 0, 1000000000 },
+			  "100000ppm", ppb_units, 0, 100000000 },
 	[KIND_HZ] = { "FREQUENCY", "a frequency such as 2.9GHz, from 1MHz to "
 		      "100GHz", rate_units, 1000000, 100000000000 },
 	[KIND_TICKS] = { "TICKS", "a number of ticks such as 1000 or -1000",

@@ -60,6 +60,7 @@ struct paraclock_reenlightenment {
  * @retval -EOPNOTSUPP The env has no MSRs or no CPUID; or this partition may
  *         not use reenlightenment, or the frequency's MSR (CPUID: EAX bits 11
  *         and 13, EDX bit 8).
+ * @retval -EPROTO Hyper-V says that the frequency is 0. Report it there.
  * @return Else what the env returned; nothing is announced.
  *
  * Threads: one at a time. Not async-signal-safe.
@@ -110,8 +111,9 @@ paraclock_reenlightenment_notify(struct paraclock_reenlightenment *re);
  * is nothing to do. One that Hyper-V has announced meanwhile, or whose
  * interrupt was lost, is gone through with as well.
  *
- * Until the emulation is ended nothing is wrong, so a failure before that
- * leaves all as it was; one after it leaves what is below frozen.
+ * Until the emulation is ended no time is wrong; a failure before that may
+ * leave some, or all, of what is below frozen, one after it leaves all of it
+ * frozen. Call again.
  *
  * @param[in,out] re Started.
  *

@@ -191,7 +191,8 @@ struct paraclock_relay {
  * @retval -EAGAIN The clock above is not valid now, and all is frozen; or
  *         paraclock_relay_freeze() has frozen it; or the clock has no straight
  *         line (a leap second, until the page above is from after it), and all
- *         is as it was. Call again.
+ *         is as it was, or frozen if that page was rewritten meanwhile. Call
+ *         again.
  * @retval -EOPNOTSUPP The clock gives single samples only. Let a timekeeper
  *         follow it, and relay that.
  * @retval -ESTALE MONOTONIC, and what is above is more than 50 us behind what

@@ -177,11 +177,11 @@ struct paraclock_sim_host_options {
 	int64_t clock_ppb;
 	/** The bound that it publishes, ns; with error_flags. */
 	uint64_t maxerror_ns;
-	/** Growth of that, ppb. */
+	/** Growth of that, ppb; at most 10^8. */
 	uint64_t maxerror_ppb;
 	/** The estimate that it publishes, ns. */
 	uint64_t esterror_ns;
-	/** Growth of that, ppb. */
+	/** Growth of that, ppb; at most 10^8. */
 	uint64_t esterror_ppb;
 	/** Which of the four it publishes: PARACLOCK_TIMELINE_MAXERROR,
 	 * MAXERROR_RATE, ESTERROR, ESTERROR_RATE. */

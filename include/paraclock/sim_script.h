@@ -108,8 +108,8 @@ struct paraclock_sim_play_options {
 	 * called. */
 	int (*on_pages)(void *arg, const struct paraclock_sim_play *play);
 	/** NULL: time is virtual. Else as paraclock_sim_options.counter: each
-	 * host's and each VM's counter is this one, whatever the script says
-	 * of frequencies. */
+	 * host's counter is this one, and each VM's is this one plus its
+	 * 'offset', whatever the script says of frequencies. */
 	uint64_t (*counter)(void *arg);
 	/** Its frequency, Hz; needed with it. */
 	uint64_t counter_hz;
@@ -124,7 +124,8 @@ struct paraclock_sim_play_options {
  *
  * An expectation that does not hold does not end it. In a live world its hosts
  * end with status UNRELIABLE and a clocksource that is no TSC, so that nobody
- * takes a page that is left behind for the time.
+ * takes a page that is left behind for the time. A Hyper-V page cannot say so:
+ * whoever has shown one elsewhere makes its sequence 0 there.
  *
  * @param script The script.
  * @param opts NULL: virtual time, and nobody listens.

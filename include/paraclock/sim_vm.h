@@ -114,7 +114,10 @@ struct paraclock_sim_vm_options {
  * @retval -EINVAL NULL, a size that is too small, a value out of range, both
  *         kinds of vmclock, or a part without the one that it needs.
  * @retval -ENOMEM No memory.
- * @return Else what a page writer returned.
+ * @retval -ERANGE tsc_hz is more than 2^15 times the host's, or less than
+ *         2^-15.
+ * @return Else what a page writer returned: the VM is in the world, but
+ * @p ret_vm is not written.
  *
  * Threads: as paraclock_sim_run().
  * @since 0.1

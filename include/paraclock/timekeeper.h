@@ -122,8 +122,8 @@ PARACLOCK_API int paraclock_timekeeper_give(struct paraclock_timekeeper *tk,
  * @p t_change (by more than 1 ns, by which it is lifted) is refused. Where the
  * lease is over already it is compared with what readers can have seen.
  *
- * On a timescale with leap seconds, where the timeline says how the month ends
- * (leap is not UNKNOWN, or the TAI offset is known), its lease does not reach
+ * Where the timeline says how the UTC month ends (on TAI: the TAI offset is
+ * known; on UTC: that, or leap is not UNKNOWN), its lease does not reach
  * beyond the end of the UTC month that base_tsc is in, wherever @p t_change or
  * t_start is.
  *
@@ -276,14 +276,15 @@ struct paraclock_timekeeper_info {
 	size_t size;
 	/** Migrations counted: sample.disruption. */
 	uint64_t migrations;
-	/** Publications so far, modulo 2^40; a change takes two. */
+	/** Publications so far, modulo 2^40: one for each change, up to two for
+	 * a freeze. */
 	uint64_t updates;
 	/** The counter now, ticks. */
 	uint64_t now_tsc;
 	/** Last counter value with a time, ticks. */
 	uint64_t t_end;
-	/** Counter when it was frozen, ticks; 0: it is not, or its writer died
-	 * just then. */
+	/** Counter when it was frozen, ticks; 0: it is not, its writer died just
+	 * then, or it was taken with ORPHAN. */
 	uint64_t t_frozen;
 	/** Counter at which @c next comes into force, ticks; UINT64_MAX: there
 	 * is none. */
@@ -415,7 +416,9 @@ struct paraclock_follow {
  * what is shown, the timekeeper goes on to the end of its own, and follows
  * again from there. At the end of each month there may be no time for so long.
  *
- * If this fails, the timekeeper goes on as it was until its lease is over.
+ * If this fails, the timekeeper goes on as it was until its lease is over, or
+ * is frozen: by a disruption, or by a step that failed, which the next call
+ * goes on with.
  *
  * @param tk The timekeeper; taken by this process.
  * @param env The outside world, NULL: this machine's.

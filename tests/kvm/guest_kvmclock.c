@@ -231,7 +231,9 @@ static int make_step(void *arg, uint64_t i)
 	set.flags = KVM_CLOCK_REALTIME;
 	steps->before[i] = guest_host_tsc();
 	return ioctl(fd, KVM_SET_CLOCK, &set) ||
-	       ioctl(fd, KVM_GET_CLOCK, &steps->clock[i]);
+			       ioctl(fd, KVM_GET_CLOCK, &steps->clock[i])
+		       ? -errno
+		       : 0;
 }
 
 /* Is it what the clock said after that step? */

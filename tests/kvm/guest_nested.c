@@ -73,9 +73,9 @@ static void set_offset(struct nested *l2)
 		.flags =
 			PARACLOCK_COUPLING_FIXED | PARACLOCK_COUPLING_TO_DEVICE,
 	};
-	if (guest_set_offset(&l2->vm, 0, l2->offset)) {
-		print_message("this KVM does not change a TSC offset: the "
-			      "guest's env adds it\n");
+	if (guest_set_offset(&l2->vm, 0, l2->offset) == -EOPNOTSUPP) {
+		print_message("skipped: L2's own TSC offset, which this KVM "
+			      "does not change; the guest's env adds it\n");
 		mailbox->mult = 1ULL << 32;
 		mailbox->offset = l2->offset;
 		return;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -87,17 +88,18 @@ static void make_gdt(struct guest_vm *vm)
 	memcpy(guest_at(vm, GUEST_GDT), gdt, sizeof(gdt));
 }
 
-static const char *load_image(struct guest_vm *vm)
+static void load_image(struct guest_vm *vm)
 {
 	int fd = open(GUEST_IMAGE, O_RDONLY | O_CLOEXEC);
 	ssize_t got;
 
 	if (fd < 0)
-		return vm_because(GUEST_IMAGE);
+		err(1, "%s", GUEST_IMAGE);
 	got = read(fd, guest_at(vm, GUEST_IMAGE_BASE),
 		   GUEST_RING(0) - GUEST_IMAGE_BASE);
 	close(fd);
-	return got > 0 ? NULL : vm_because(GUEST_IMAGE);
+	if (got <= 0)
+		err(1, "%s", GUEST_IMAGE);
 }
 
 static const char *make_memory(struct guest_vm *vm)
@@ -105,7 +107,6 @@ static const char *make_memory(struct guest_vm *vm)
 	struct kvm_userspace_memory_region region = {
 		.memory_size = GUEST_BYTES,
 	};
-	const char *why;
 
 	vm->memory = mmap(NULL, GUEST_BYTES, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -116,8 +117,8 @@ static const char *make_memory(struct guest_vm *vm)
 		return vm_because("KVM_SET_USER_MEMORY_REGION");
 	make_tables(vm);
 	make_gdt(vm);
-	why = load_image(vm);
-	return why;
+	load_image(vm);
+	return NULL;
 }
 
 /* --- what its CPUs are ---------------------------------------------------- */
@@ -296,8 +297,12 @@ static const char *make_parts(struct guest_vm *vm, unsigned int n_cpus,
 		why = make_cpu(vm, i, hyperv);
 	/* Its clock tells pairs only when each vCPU has run. */
 	for (unsigned int i = 0; i < n_cpus && !why; i++) {
-		if (guest_call(vm, i, GUEST_NOTHING))
+		int ret = guest_call(vm, i, GUEST_NOTHING);
+
+		if (ret == -ETIMEDOUT)
 			why = "a guest in long mode does not run on this KVM";
+		else if (ret)
+			errx(1, "vCPU %u died at once: %s", i, strerror(-ret));
 	}
 	return why;
 }

@@ -100,7 +100,7 @@ static void go(struct reader *r, struct paraclock_sim_vm *vm)
 {
 	double began = live_cpu();
 
-	assert_int_equal(paraclock_sim_enter(vm, r->vcpu), 0);
+	r->other += paraclock_sim_enter(vm, r->vcpu) != 0;
 	for (unsigned int i = 0; i < READS; i++) {
 		if (vm == w.machine[0].vm) {
 			read_above(r);
@@ -111,7 +111,7 @@ static void go(struct reader *r, struct paraclock_sim_vm *vm)
 				read_below(r, b);
 		}
 	}
-	assert_int_equal(paraclock_sim_leave(vm), 0);
+	r->other += paraclock_sim_leave(vm) != 0;
 	r->hung += live_cpu() - began > HUNG;
 }
 
@@ -162,19 +162,22 @@ static void move_emulated(void)
 			       : 0);
 }
 
+/* What went wrong in the relay's thread, where nothing can be asserted. */
+static unsigned int relay_errors;
+
 static void *relay_on(void *arg)
 {
 	struct machine *m = arg;
 
-	assert_int_equal(paraclock_sim_enter(m->vm, 1), 0);
+	relay_errors = paraclock_sim_enter(m->vm, 1) != 0;
 	while (!LOAD(stop)) {
 		int ret = paraclock_reenlightenment_run(&m->re);
 
 		/* Preempted where the promise is judged. */
-		assert_true(!ret || ret == -EAGAIN || ret == -ESTALE);
+		relay_errors += ret && ret != -EAGAIN && ret != -ESTALE;
 		sched_yield();
 	}
-	assert_int_equal(paraclock_sim_leave(m->vm), 0);
+	relay_errors += paraclock_sim_leave(m->vm) != 0;
 	return NULL;
 }
 
@@ -271,6 +274,7 @@ static void a_machine_that_moves_on(void **state)
 	STORE(stop, 1);
 	if (relays)
 		pthread_join(relay, NULL);
+	assert_int_equal(relay_errors, 0);
 	for (unsigned int i = 0; i < ARRAY_LEN(readers); i++)
 		pthread_join(readers[i].thread, NULL);
 	(void)pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);

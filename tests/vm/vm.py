@@ -96,6 +96,8 @@ class Image:
         done = subprocess.run(
             [os.path.join(TOP, "scripts", "vm-image"), "--cached"],
             capture_output=True, text=True, timeout=60)
+        if done.returncode not in (0, 77):
+            raise Failed(done.stderr)
         if done.returncode:
             raise Skip((done.stderr.strip().splitlines() or ["?"])[-1])
         self.folder = done.stdout.strip()
@@ -111,7 +113,7 @@ class Image:
             path = os.path.join(self.root, place, name)
             if os.access(path, os.X_OK):
                 return path
-        raise Skip(f"{name} is not in {self.root}")
+        raise Failed(f"{name} is not in {self.root}")
 
     def libraries(self, program):
         """What it is linked against: {path in the guest: path here}."""
@@ -121,7 +123,7 @@ class Image:
         for line in done.stdout.splitlines():
             words = line.split()
             if "not found" in line:
-                raise Skip(f"{os.path.basename(program)} lacks {words[0]}")
+                raise Failed(f"{os.path.basename(program)} lacks {words[0]}")
             if "=>" in words:
                 found["/lib/" + words[0]] = words[words.index("=>") + 1]
             elif words and words[0].startswith("/lib64/"):

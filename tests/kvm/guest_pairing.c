@@ -4,6 +4,8 @@
  * not let it through may hang the vCPU; then there is nothing to test.
  */
 
+#include <err.h>
+
 #include "guest_test.h"
 
 #define READS 1000
@@ -82,6 +84,9 @@ static const char *why_not(void)
 		return "this KVM hangs in the clock pairing hypercall";
 	if (ret)
 		return "the guest died of the clock pairing hypercall";
+	if (mailbox->ret && mailbox->ret != -ENODEV &&
+	    mailbox->ret != -EOPNOTSUPP)
+		errx(1, "%s: %s", strerror(-mailbox->ret), mailbox->detail);
 	return mailbox->ret ? mailbox->detail : NULL;
 }
 

@@ -190,7 +190,6 @@ static int storm(struct publisher *pub, long ms)
 
 	do {
 		ret = publish(pub);
-		pub->tl.esterror_ns++;
 	} while (!ret && realtime_ns() < end_ns);
 	return ret;
 }

@@ -186,6 +186,20 @@ static inline void assert_right(struct paraclock_sim_vm *vm,
 	assert_near(error_of(vm, &sample), 0, within);
 }
 
+/* By each kind of page. */
+static inline void assert_all_right(struct paraclock_sim_vm *vm)
+{
+	static const char *const name[] = { "kvmclock", "hyperv", "vmclock" };
+	static const int64_t within[] = { PVCLOCK_NS, HYPERV_NS, VMCLOCK_NS };
+
+	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+		struct paraclock *clk = open_user(vm, name[i]);
+
+		assert_right(vm, clk, within[i]);
+		paraclock_close(clk);
+	}
+}
+
 static inline void assert_invalid(struct paraclock *clk, uint8_t reason)
 {
 	struct paraclock_sample sample = read_clock(clk);

@@ -27,19 +27,6 @@ static void nest(void)
 	assert_int_equal(paraclock_sim_vm_new(&l2, inner, &opts), 0);
 }
 
-static void assert_all_right(struct paraclock_sim_vm *vm)
-{
-	static const char *const name[] = { "kvmclock", "hyperv", "vmclock" };
-	static const int64_t within[] = { PVCLOCK_NS, HYPERV_NS, VMCLOCK_NS };
-
-	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
-		struct paraclock *clk = open_user(vm, name[i]);
-
-		assert_right(vm, clk, within[i]);
-		paraclock_close(clk);
-	}
-}
-
 static void shows_the_time_of_its_host(void **state)
 {
 	(void)state;

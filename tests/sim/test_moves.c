@@ -34,19 +34,6 @@ static struct stop_case stops[] = {
 	/* clang-format on */
 };
 
-static void assert_all_right(struct paraclock_sim_vm *vm)
-{
-	static const char *const name[] = { "kvmclock", "hyperv", "vmclock" };
-	static const int64_t within[] = { PVCLOCK_NS, HYPERV_NS, VMCLOCK_NS };
-
-	for (size_t i = 0; i < ARRAY_LEN(name); i++) {
-		struct paraclock *clk = open_user(vm, name[i]);
-
-		assert_right(vm, clk, within[i]);
-		paraclock_close(clk);
-	}
-}
-
 static void pause_and_resume(void **state)
 {
 	const struct stop_case *c = *state;

@@ -17,9 +17,9 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 strip --strip-unneeded -o "$work/lib.so" "$lib"
-text=$(size "$work/lib.so" | awk 'NR == 2 { print $1 }')
+text=$(size -A "$work/lib.so" | awk '$1 == ".text" { print $2 }')
 if [ "$text" -gt $limit ]; then
-	echo "text: $text bytes, more than $limit"
+	echo ".text: $text bytes, more than $limit"
 	exit 1
 fi
 
@@ -31,4 +31,4 @@ if [ -n "$extra" ]; then
 	echo "$extra"
 	exit 1
 fi
-echo "text: $text bytes; needs ${needed//$'\n'/ }"
+echo ".text: $text bytes; needs ${needed//$'\n'/ }"

@@ -4,10 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "interpolate.h"
+#include "follow.h"
 #include "timekeeper.h"
 
-#define PPB	     1000000000U
 #define PPB_MAX	     100000000U
 #define SLEW_PPB     500000U
 #define LEASE_NS     (4ULL * NSEC_PER_SEC)
@@ -18,30 +17,16 @@
 	(PARACLOCK_FOLLOW_LOCAL | PARACLOCK_FOLLOW_MONOTONIC | \
 	 PARACLOCK_FOLLOW_RESTART)
 
-/* Rates are in 2^-28 Hz: up to 68 GHz, and of 1 MHz within 2^-48. */
-#define HZ_BITS 28
-
-/* Two rates that differ by more than one part in this (500 ppm) are none: the
- * clock was set between them. No oscillator and no servo is that far off. */
-#define RATE_PART 2000
-
-/* What struct paraclock_follow keeps from call to call. */
-struct __attribute__((may_alias)) kept {
-	uint64_t restarting; /* not 0: frozen here, to be unfrozen here */
-	uint64_t last_hz;    /* the last one taken; 0: none */
-	uint64_t hz;	     /* the last that agreed with the one before */
-	uint64_t hz_off;     /* what that may be off by */
-	struct paraclock_sample last; /* from here on a rate is taken */
-};
-_Static_assert(sizeof(struct kept) <=
+_Static_assert(sizeof(struct follow_kept) <=
 		       sizeof(((struct paraclock_follow *)0)->opaque),
 	       "the public struct has room for it");
 
 /* One call. */
 struct call {
-	struct kept *kept;
+	struct follow_kept *kept;
 	struct paraclock_timekeeper *timekeeper;
 	const struct paraclock_env *env;
+	const struct paraclock *clk;
 	uint64_t month_end; /* of what the clock says, s */
 	struct paraclock_sample sample;
 	struct paraclock_follow follow; /* with its defaults in place */
@@ -50,7 +35,7 @@ struct call {
 
 static uint64_t size_of(int64_t ns)
 {
-	return (uint64_t)(ns < 0 ? -ns : ns);
+	return ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
 }
 
 static uint64_t or_default(uint64_t value, uint64_t other)
@@ -78,62 +63,6 @@ static int complete(struct paraclock_follow *full)
 	return 0;
 }
 
-/* --- the clock's rate -----------------------------------------------------
- */
-
-/* Rounded down; UINT64_MAX: it does not fit. */
-static uint64_t quotient(u128 value, uint64_t divisor)
-{
-	uint64_t high = (uint64_t)(value >> 64);
-
-	return high < divisor ? divide_128(high, (uint64_t)value, divisor)
-			      : UINT64_MAX;
-}
-
-/*
- * What keeps to its bound may correct itself by as much as that, and pass for a
- * rate: one may be off by what it differs from the last one by, and by what the
- * pairs and the ns that they are in may be.
- */
-static void agree(struct kept *kept, uint64_t hz, uint64_t most)
-{
-	uint64_t last = kept->last_hz;
-	uint64_t off = (hz > last ? hz - last : last - hz) + most - hz;
-
-	/* One that does not agree spans a jump, or is the first. */
-	if (most < UINT64_MAX && off < hz / RATE_PART) {
-		kept->hz = hz;
-		kept->hz_off = off;
-	}
-	kept->last_hz = hz;
-}
-
-static void measure(struct kept *kept, const struct paraclock_sample *sample,
-		    uint64_t interval_ns)
-{
-	const struct paraclock_sample *last = &kept->last;
-	uint64_t ns = (uint64_t)sample->host_ns - (uint64_t)last->host_ns;
-	uint64_t pairs, hz = 0, most = UINT64_MAX;
-	u128 ticks;
-
-	if (last->valid && sample->host_tsc > last->host_tsc &&
-	    sample->host_ns > last->host_ns) {
-		if (ns < interval_ns)
-			return;
-		ticks = (u128)(sample->host_tsc - last->host_tsc) * NSEC_PER_SEC
-			<< HZ_BITS;
-		hz = quotient(ticks, ns);
-		/* Both are rounded down to a ns. */
-		ns -= 2;
-		if (!__builtin_add_overflow(last->pair_error_ns,
-					    sample->pair_error_ns, &pairs) &&
-		    pairs < ns)
-			most = quotient(ticks, ns - pairs);
-	}
-	agree(kept, hz, most);
-	kept->last = *sample;
-}
-
 /* --- from what is shown to what the clock says ----------------------------
  */
 
@@ -146,12 +75,6 @@ static u128 base_of(const struct paraclock_timeline *tl)
 static int64_t to_ns(s128 time)
 {
 	return (int64_t)((time * NSEC_PER_SEC + ((s128)1 << 63)) >> 64);
-}
-
-/* value * ppb / 10^9, rounded down; ppb is at most 10^8. */
-static uint64_t parts(uint64_t value, uint64_t ppb)
-{
-	return quotient((u128)value * ppb, PPB);
 }
 
 static int speed_up(struct paraclock_timeline *tl, uint64_t more)
@@ -189,10 +112,10 @@ static int aim(struct paraclock_timeline *tl, u128 shown, void *arg)
 		tl->flags &= ~PARACLOCK_TIMELINE_MAXERROR;
 	/* Over the lease or slower: it ends where the offset does at the
 	 * earliest. */
-	ppb = quotient((u128)ns * PPB, follow->lease_ns);
+	ppb = follow_quotient((u128)ns * FOLLOW_PPB, follow->lease_ns);
 	if (ppb > follow->max_slew_ppb)
 		ppb = follow->max_slew_ppb;
-	more = parts(tl->period_frac, ppb);
+	more = follow_parts(tl->period_frac, ppb);
 	follow->offset_ns = offset_ns;
 	follow->slew_ppb = (int64_t)ppb;
 	if (offset_ns >= 0)
@@ -210,7 +133,7 @@ static int source_line(const struct call *call, struct paraclock_timeline *tl)
 {
 	const struct paraclock_sample *sample = &call->sample;
 	const struct paraclock_follow *follow = &call->follow;
-	const struct kept *kept = call->kept;
+	const struct follow_kept *kept = call->kept;
 	uint64_t ns = (uint64_t)sample->host_ns;
 	int ret;
 
@@ -237,24 +160,12 @@ static int source_line(const struct call *call, struct paraclock_timeline *tl)
 		tl->flags |= PARACLOCK_TIMELINE_LOCAL;
 	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
 		tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
-	ret = paraclock_timeline_set_hz(tl, kept->hz, HZ_BITS);
+	ret = paraclock_timeline_set_hz(tl, kept->hz, FOLLOW_HZ_BITS);
 	if (ret)
 		return ret;
-	tl->t_end =
-		tl->base_tsc + paraclock_timekeeper_ticks(tl, follow->lease_ns);
-	/* No bound at all overflows as well. */
-	if (!follow->drift_ppb ||
-	    __builtin_add_overflow(sample->clock_error_ns, 1,
-				   &tl->maxerror_ns) ||
-	    __builtin_add_overflow(tl->maxerror_ns, sample->pair_error_ns,
-				   &tl->maxerror_ns))
-		return 0;
-	tl->maxerror_rate_frac = parts(tl->period_frac, follow->drift_ppb) +
-				 quotient((u128)tl->period_frac * kept->hz_off,
-					  kept->hz - kept->hz_off) +
-				 2;
-	tl->flags |=
-		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
+	tl->t_end = timeline_after(
+		tl->base_tsc, paraclock_timekeeper_ticks(tl, follow->lease_ns));
+	pclk_follow_bound(call->clk, sample, kept, follow->drift_ppb, tl);
 	return 0;
 }
 
@@ -350,13 +261,13 @@ static int disrupted(struct call *call, bool others)
 	return -ESTALE;
 }
 
-static int follow_once(struct call *call, const struct paraclock *clk)
+static int follow_once(struct call *call)
 {
 	const struct paraclock_sample *sample = &call->sample;
 	const struct paraclock_timeline *now = &call->info.timeline;
-	struct kept *kept = call->kept;
+	struct follow_kept *kept = call->kept;
 	bool others;
-	int ret = paraclock_read(clk, &call->sample);
+	int ret = paraclock_read(call->clk, &call->sample);
 
 	if (ret)
 		return ret;
@@ -379,7 +290,7 @@ static int follow_once(struct call *call, const struct paraclock *clk)
 	if (now->size && (now->timescale != sample->timescale ||
 			  now->counter != sample->counter))
 		return -EINVAL;
-	measure(kept, sample, call->follow.rate_interval_ns);
+	pclk_follow_measure(kept, sample, call->follow.rate_interval_ns);
 	if (others)
 		return -ESTALE;
 	return kept->hz ? go_on(call) : -EAGAIN;
@@ -390,7 +301,11 @@ int paraclock_timekeeper_follow(struct paraclock_timekeeper *timekeeper,
 				const struct paraclock *clk,
 				struct paraclock_follow *follow)
 {
-	struct call call = { .timekeeper = timekeeper, .env = env };
+	struct call call = {
+		.timekeeper = timekeeper,
+		.env = env,
+		.clk = clk,
+	};
 	int ret;
 
 	if (!timekeeper || !clk || !follow || follow->size < sizeof(*follow))
@@ -400,7 +315,7 @@ int paraclock_timekeeper_follow(struct paraclock_timekeeper *timekeeper,
 	call.kept = (void *)follow->opaque;
 	ret = complete(&call.follow);
 	if (!ret)
-		ret = follow_once(&call, clk);
+		ret = follow_once(&call);
 	if (ret)
 		return ret;
 	follow->offset_ns = call.follow.offset_ns;

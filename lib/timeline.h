@@ -28,6 +28,13 @@ static inline u128 timeline_elapsed(uint64_t ticks, uint64_t period_frac,
 	return shift_right((u128)ticks * period_frac, shift);
 }
 
+/* A counter value so many ticks after one; the last that a lease can end with,
+ * where the counter would wrap: 2^64 - 1 stands for "never". */
+static inline uint64_t timeline_after(uint64_t counter, uint64_t ticks)
+{
+	return counter < UINT64_MAX - ticks ? counter + ticks : UINT64_MAX - 1;
+}
+
 /* The time at a counter value. -ERANGE: not in 0 to 2^63 ns. */
 int paraclock_timeline_time(const struct paraclock_timeline *tl,
 			    uint64_t counter, u128 *ret_time);

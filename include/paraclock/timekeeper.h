@@ -378,13 +378,23 @@ struct paraclock_follow {
 	uint64_t lease_ns;
 	/** The clock's rate is taken over so long at least, ns; 0: 1 s; 1 ms to
 	 * 10^6 s. Two agreeing rates are needed to begin: within 500 ppm, with
-	 * what the pair errors may have added to the second. */
+	 * what the pair errors may have added to the second. The longer it is,
+	 * the better is the rate known, and the slower grows the bound. */
 	uint64_t rate_interval_ns;
 	/**
-	 * The clock's rate may differ from the last one taken by so much, ppb:
-	 * what lets the error of the readings grow, with what the last one
-	 * differed from the one before by, and what its pair errors may have
-	 * added; 0: not known, so no reading has a bound. At most 10^8.
+	 * The counter's true rate may come to differ from the one last taken
+	 * by so much, ppb; 0: not known, so no reading has a bound. At most
+	 * 10^8.
+	 *
+	 * Readings then have a bound that holds until the lease is over, if
+	 * the clock gives one: the clock's own, the pair's error, what is left
+	 * of the offset, and what these grow by. That is the larger of two. The
+	 * one is this drift, and how well the rate is known: no better than to
+	 * the errors of the clock and of the pair at both ends of the interval,
+	 * divided by it, and to what two rates differ by. The other is what the
+	 * clock's own bound grows by, with what the rate differs from the
+	 * clock's own line; where it cannot be asked for later times, what its
+	 * bound has grown by since the rate was taken.
 	 */
 	uint64_t drift_ppb;
 	/** PARACLOCK_FOLLOW_x. */

@@ -94,6 +94,18 @@ static size_t slot_of(const struct paraclock_history *hist, uint64_t index)
 
 /* --- writing -------------------------------------------------------------- */
 
+/* No counter runs faster than that, ticks per ns; and RAW stands still between
+ * two ticks of a kernel whose clocks are coarse. */
+#define TICKS_PER_NS_MAX 64
+#define RAW_STEP_NS	 NSEC_PER_SEC
+
+/* A counter that was turned back from far up comes "after", modulo 2^64. */
+static bool is_too_fast(uint64_t ticks, int64_t from_raw, int64_t to_raw)
+{
+	return ticks >
+	       ((s128)to_raw - from_raw + RAW_STEP_NS) * TICKS_PER_NS_MAX;
+}
+
 /*
  * Does snap come after the newest one? 1: yes. 0: the two are not of one line
  * of counter and time, so that nothing can be said in between: the counter and
@@ -108,7 +120,9 @@ static int follows(const struct paraclock_snapshot *newest,
 	if (snap->clocksource_changed_seq != newest->clocksource_changed_seq)
 		return 0;
 	if (is_before(newest->counter, snap->counter))
-		return raw >= newest_raw;
+		return raw >= newest_raw &&
+		       !is_too_fast(snap->counter - newest->counter, newest_raw,
+				    raw);
 	return raw > newest_raw ? 0 : -EINVAL;
 }
 

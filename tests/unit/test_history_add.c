@@ -247,6 +247,46 @@ static void dropped_is_dropped(void **state)
 	free_history(hist);
 }
 
+static int add_with_raw(struct paraclock_history *hist, uint64_t counter,
+			int64_t raw_ns)
+{
+	struct paraclock_snapshot snap = snapshot_at(counter);
+
+	for (unsigned int i = 0; i < PARACLOCK_CLOCKS; i++)
+		snap.ns[i] = raw_ns;
+	return paraclock_history_add(hist, &snap);
+}
+
+/* From 15 * 2^60 to 10^12: it did not go on by 2^60 ticks in a second. Nobody
+ * has noticed, so the seq is the same. */
+static void a_reset_is_no_way_on(void **state)
+{
+	struct paraclock_history *hist = new_history(8);
+	const uint64_t far = 15ULL << 60;
+	struct paraclock_snapshot before, after;
+
+	(void)state;
+	assert_int_equal(add_with_raw(hist, far, 1000), 0);
+	assert_int_equal(add_with_raw(hist, far + 1000000000, 1000001000), 0);
+	assert_int_equal(add_with_raw(hist, 1000000000000, 2000001000), 0);
+	assert_int_equal(paraclock_history_find(hist, 500000000000, &before,
+						&after),
+			 -EINVAL);
+	assert_int_equal(paraclock_history_find(hist, far + 5, &before, &after),
+			 -EINVAL);
+	assert_int_equal(paraclock_history_find(hist, 1000000000000, &before,
+						&after),
+			 0);
+	free_history(hist);
+	/* A counter of 64 bits may wrap while it counts. */
+	hist = new_history(8);
+	assert_int_equal(add_with_raw(hist, 0 - 1000ULL, 1000), 0);
+	assert_int_equal(add_with_raw(hist, 1000, 3000), 0);
+	assert_int_equal(paraclock_history_find(hist, 0, &before, &after), 0);
+	assert_int_equal(before.counter, 0 - 1000ULL);
+	free_history(hist);
+}
+
 static void adding_wants_both(void **state)
 {
 	struct paraclock_history *hist = new_history(2);
@@ -262,6 +302,7 @@ int main(void)
 {
 	const struct CMUnitTest whole[] = {
 		cmocka_unit_test(dropped_is_dropped),
+		cmocka_unit_test(a_reset_is_no_way_on),
 		cmocka_unit_test(adding_wants_both),
 	};
 	struct CMUnitTest tests[ARRAY_LEN(additions)];

@@ -146,12 +146,12 @@ static int make(const struct job *job, struct paraclock_timeline *tl)
 	int ret;
 
 	*tl = job->src->tl;
-	lease = tl->base_tsc +
-		paraclock_timekeeper_ticks(tl, lease ? lease : LEASE_NS);
-	if (!outlet->timekeeper)
-		tl->t_end = 0;
-	else if (lease < tl->t_end)
-		tl->t_end = lease;
+	lease = timeline_after(
+		tl->base_tsc,
+		paraclock_timekeeper_ticks(tl, lease ? lease : LEASE_NS));
+	tl->t_end = !outlet->timekeeper ? 0
+		    : lease < tl->t_end ? lease
+					: tl->t_end;
 	ret = paraclock_relay_couple(&outlet->coupling, tl);
 	if (ret)
 		return ret;

@@ -74,14 +74,17 @@ static int from_line(const struct observation *obs,
 		     struct paraclock_timeline *tl)
 {
 	const struct paraclock_line *line = &obs->line;
-	bool past = obs->sample.host_tsc - line->base_tsc > line->max_ticks;
+	uint64_t counter = obs->sample.host_tsc;
+	bool past = counter - line->base_tsc > line->max_ticks;
 	int64_t sec = line->base_ns / NSEC_PER_SEC;
 	int64_t ns = line->base_ns % NSEC_PER_SEC;
 	int64_t now;
 	u128 base;
 	int ret;
 
-	if (!line->usable || obs->sample.leap == PARACLOCK_LEAP_POS)
+	/* Before its base a line says nothing. */
+	if (!line->usable || obs->sample.leap == PARACLOCK_LEAP_POS ||
+	    counter < line->base_tsc)
 		return RELAY_AS_IT_WAS;
 	ret = set_period(line, tl);
 	if (ret)
@@ -102,7 +105,7 @@ static int from_line(const struct observation *obs,
 	if (sec < 0)
 		base += (u128)LIFT_SEC << 64;
 	relay_set_base(tl, base);
-	ret = paraclock_timeline_rebase(tl, obs->sample.host_tsc);
+	ret = paraclock_timeline_rebase(tl, counter);
 	if (sec < 0 && tl->base_sec < LIFT_SEC)
 		return -ERANGE;
 	if (sec < 0)
@@ -140,20 +143,56 @@ static int take_line(const struct observation *obs, struct relay_source *src)
 
 /* --- from a timekeeper ---------------------------------------------------- */
 
-/* A little before its base the error is what it is there. */
-static int begin_at(struct paraclock_timeline *tl, uint64_t counter)
+/*
+ * What is about to come, as if it had come: from that counter value on. Until
+ * it comes its line leaves the one that is in force; that, and what the one in
+ * force grows to, is in its bound.
+ */
+static int begin_early(struct paraclock_timeline *next,
+		       struct paraclock_timeline *tl, uint64_t counter)
 {
-	u128 time;
-	int ret;
+	const uint32_t both =
+		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
+	const uint64_t base = next->base_tsc;
+	u128 time, shown, error_ns;
+	int ret = paraclock_timeline_time(next, counter, &time);
 
-	if (counter >= tl->base_tsc)
-		return paraclock_timeline_rebase(tl, counter);
-	ret = paraclock_timeline_time(tl, counter, &time);
+	if (!ret)
+		ret = paraclock_timeline_time(tl, counter, &shown);
+	if (!ret)
+		ret = paraclock_timeline_rebase(tl, base);
 	if (ret)
 		return ret;
-	tl->base_tsc = counter;
-	relay_set_base(tl, time);
+	shown = time > shown ? time - shown : shown - time;
+	error_ns = (shown * NSEC_PER_SEC >> 64) + 2 + tl->maxerror_ns;
+	if ((tl->flags & both) != both || error_ns > UINT64_MAX)
+		next->flags &= ~both;
+	else if (error_ns > next->maxerror_ns)
+		next->maxerror_ns = (uint64_t)error_ns;
+	next->base_tsc = counter;
+	relay_set_base(next, time);
+	*tl = *next;
 	return 0;
+}
+
+/* Else pages would go on with the old rate until the next call. */
+static bool is_soon(const struct paraclock_timekeeper_info *info)
+{
+	return info->next.size && info->t_change > info->now_tsc &&
+	       info->t_change - info->now_tsc <
+		       paraclock_timekeeper_ticks(&info->next, SOON_NS);
+}
+
+static int begin_at(struct paraclock_timekeeper_info *info, uint64_t counter)
+{
+	struct paraclock_timeline *tl = &info->timeline;
+
+	/* Another one has come in between: look again. */
+	if (counter < tl->base_tsc)
+		return -EAGAIN;
+	return is_soon(info) && counter < info->next.base_tsc
+		       ? begin_early(&info->next, tl, counter)
+		       : paraclock_timeline_rebase(tl, counter);
 }
 
 static int take_timekeeper(const struct paraclock_relay *relay,
@@ -169,21 +208,20 @@ static int take_timekeeper(const struct paraclock_relay *relay,
 	if (info.state != PARACLOCK_TIMEKEEPER_RUNNING ||
 	    info.migrations != obs->marker[0].disruption)
 		return -EAGAIN;
-	src->tl = info.timeline;
-	/* Else pages would go on with the old rate until the next call. */
-	if (info.next.size &&
-	    info.t_change - info.now_tsc <
-		    paraclock_timekeeper_ticks(&info.next, SOON_NS))
-		src->tl = info.next;
 	/* Whatever publishes it anew makes it another one. */
 	src->line.base_tsc = info.updates;
-	src->line.base_ns = (int64_t)src->tl.base_tsc;
+	src->line.base_ns = (int64_t)(is_soon(&info) ? info.next.base_tsc
+						     : info.timeline.base_tsc);
+	ret = begin_at(&info, obs->sample.host_tsc);
+	if (ret)
+		return ret;
+	src->tl = info.timeline;
 	src->tl.flags &= ~(uint32_t)(PARACLOCK_TIMELINE_ESTERROR |
 				     PARACLOCK_TIMELINE_ESTERROR_RATE |
 				     PARACLOCK_TIMELINE_MONOTONIC);
 	src->tl.t_start = 0;
 	src->tl.t_end = info.t_end;
-	return begin_at(&src->tl, obs->sample.host_tsc);
+	return 0;
 }
 
 /* --- one look ------------------------------------------------------------- */
@@ -308,9 +346,13 @@ int paraclock_relay_couple(const struct paraclock_coupling *coupling,
 	    coupling->system_counter != tl->counter)
 		return -EINVAL;
 	ret = paraclock_coupling_to_device(coupling, above, &tl->base_tsc);
-	if (!ret && tl->t_end)
+	if (!ret && tl->t_end) {
 		ret = paraclock_coupling_to_device(coupling, tl->t_end,
 						   &tl->t_end);
+		/* The guest's counter wraps on the way: it ends before. */
+		if (!ret && tl->t_end < tl->base_tsc)
+			tl->t_end = UINT64_MAX - 1;
+	}
 	if (!ret)
 		ret = couple_rates(coupling, tl);
 	if (ret)

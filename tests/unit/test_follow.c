@@ -114,6 +114,26 @@ static void offset_goes_and_is_not_overdone(void **state)
 	assert_in_range(last + 4, 0, 5000);
 }
 
+/* The counter does not go on for a whole lease: 2^64 - 1 is "never". */
+static void follows_to_the_end_of_the_counter(void **state)
+{
+	struct paraclock_sample s;
+
+	(void)state;
+	keeper.fake.counter = UINT64_MAX - 4 * SEC;
+	source.turned = keeper.fake.counter;
+	source.offset_ns = 5 * SEC - (int64_t)keeper.fake.counter;
+	start_following();
+	assert_int_equal(describe(&keeper).t_end, UINT64_MAX - 1);
+	keeper.fake.counter = UINT64_MAX - 1;
+	assert_in_range(off() + 4, 0, 8);
+	/* It begins anew: what was there is not of this counter. */
+	keeper.fake.counter = SEC;
+	assert_int_equal(keeper_read(&keeper, keeper.fake.counter, &s), 0);
+	assert_int_equal(s.valid, 0);
+	assert_int_equal(s.reason, PARACLOCK_REASON_WINDOW);
+}
+
 /* --- what it refuses ------------------------------------------------------
  */
 
@@ -227,6 +247,8 @@ int main(void)
 	FOLLOW_ROWS(slew_cases, slews);
 	FOLLOW_ROW("an offset goes, and is not overdone",
 		   offset_goes_and_is_not_overdone);
+	FOLLOW_ROW("follows to the end of the counter",
+		   follows_to_the_end_of_the_counter);
 	FOLLOW_ROW("a LOCAL clock is refused", local_is_refused);
 	FOLLOW_ROW("a clock that cannot be read changes nothing",
 		   unreadable_clock_changes_nothing);

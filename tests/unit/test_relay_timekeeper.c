@@ -138,6 +138,52 @@ static void a_timekeeper_above(void **state)
 	above_end(&above);
 }
 
+/*
+ * A change that is 10 us away, to a rate that is a tenth less: taken as come, it
+ * is a us ahead of what is shown now, and what is shown is within 4000 ns then.
+ */
+static void what_is_to_come_is_within_its_bound(void **state)
+{
+	static struct paraclock_timekeeper tk;
+	const struct paraclock_env *env = &above.fake.env;
+	struct paraclock_timeline line;
+	struct paraclock_sample sample;
+	struct paraclock *clk;
+	uint64_t at;
+
+	(void)state;
+	start(pvclock, SEC_TICKS, 1ULL << 45);
+	above.fake.counter_step = 0;
+	memset(&tk, 0, sizeof(tk));
+	assert_int_equal(paraclock_timekeeper_take(&tk, env, NULL), 0);
+	line = above.line;
+	line.base_sec = 5000;
+	line.t_end = line.base_tsc + 1000ULL * SEC_TICKS;
+	line.maxerror_ns = 4000;
+	line.flags |=
+		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
+	assert_int_equal(paraclock_timekeeper_set(&tk, env, &line, 0), 0);
+	above.fake.counter = line.base_tsc + SEC_TICKS;
+	at = above.fake.counter + SEC_TICKS / 100000;
+	assert_int_equal(paraclock_timeline_rebase(&line, at), 0);
+	line.maxerror_ns = 10;
+	line.period_frac -= line.period_frac / 10;
+	assert_int_equal(paraclock_timekeeper_set(&tk, env, &line, at), 0);
+	assert_int_equal(paraclock_timekeeper_open(&clk, &tk, env), 0);
+	relay.clk = clk;
+	relay.timekeeper = &tk;
+	relay.outlets = &outlets[2];
+	relay.n_outlets = 1;
+	assert_int_equal(update(), 0);
+	assert_int_equal(below_sample(&below[2], above.fake.counter, &sample),
+			 0);
+	assert_int_equal(sample.valid, 1);
+	assert_in_range(sample.host_ns, 5001000000999, 5001000001001);
+	assert_in_range(sample.clock_error_ns, 5000, 5003);
+	paraclock_close(clk);
+	above_end(&above);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -145,6 +191,8 @@ int main(void)
 		  .test_func = a_timekeeper_below },
 		{ .name = "a timekeeper above is handed on",
 		  .test_func = a_timekeeper_above },
+		{ .name = "what is to come is within its bound",
+		  .test_func = what_is_to_come_is_within_its_bound },
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,25 @@ uint64_t paraclock_tk_after_readers(const struct tk_job *job, uint64_t margin)
 /* --- what is there --------------------------------------------------------
  */
 
+static bool is_sane_timeline(const struct paraclock_timeline *tl)
+{
+	return !paraclock_timeline_check(tl) &&
+	       paraclock_timeline_has_time(tl) && tl->timescale &&
+	       tl->timescale <= PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED &&
+	       tl->counter;
+}
+
+bool pclk_tk_is_sane(const struct tk_slot *slot)
+{
+	if (slot->mode > TK_FROZEN)
+		return false;
+	/* Nothing was set yet. */
+	if (slot->mode != TK_RUNNING && !slot->tl[0].size)
+		return slot->t_change == TK_NEVER;
+	return is_sane_timeline(&slot->tl[0]) &&
+	       (slot->t_change == TK_NEVER || is_sane_timeline(&slot->tl[1]));
+}
+
 int paraclock_tk_begin(struct tk_job *job,
 		       struct paraclock_timekeeper *timekeeper,
 		       const struct paraclock_env *env)
@@ -114,6 +133,7 @@ int paraclock_tk_begin(struct tk_job *job,
 	/* Where a dead writer had cut it: whoever read it has seen no more than
 	 * what was there before. */
 	job->slot.t_end = job->slot.t_lease;
+	job->is_sane = pclk_tk_is_sane(&job->slot);
 	return 0;
 }
 
@@ -132,6 +152,16 @@ u128 paraclock_tk_seen_by(const struct tk_slot *slot, uint64_t counter)
 /* --- a migration ----------------------------------------------------------
  */
 
+/* What was written over is not believed: nothing of it is left. */
+static void forget(struct tk_slot *slot)
+{
+	*slot = (struct tk_slot){
+		.mode = TK_EMPTY,
+		.t_change = TK_NEVER,
+		.migrations = slot->migrations,
+	};
+}
+
 int paraclock_timekeeper_freeze(struct paraclock_timekeeper *timekeeper,
 				const struct paraclock_env *env)
 {
@@ -141,6 +171,8 @@ int paraclock_timekeeper_freeze(struct paraclock_timekeeper *timekeeper,
 
 	if (ret)
 		return ret;
+	if (!job.is_sane)
+		forget(&job.slot);
 	was = job.slot;
 	if (was.mode != TK_FROZEN) {
 		/* If this is as far as it gets: no more than all of the lease.
@@ -170,7 +202,10 @@ int paraclock_timekeeper_reconfigure(struct paraclock_timekeeper *timekeeper,
 	if (ret)
 		return ret;
 	ret = -EINVAL;
-	if (job.slot.mode == TK_FROZEN && tk_has_scale_of(&job.slot, &next)) {
+	if (!job.is_sane) {
+		ret = -EPROTO;
+	} else if (job.slot.mode == TK_FROZEN &&
+		   tk_has_scale_of(&job.slot, &next)) {
 		job.slot.tl[0] = next;
 		ret = paraclock_tk_install(&job.slot, 0, &next);
 		if (ret == -ESTALE)
@@ -212,7 +247,9 @@ int paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *timekeeper,
 
 	if (ret)
 		return ret;
-	if (job.slot.mode == TK_FROZEN)
+	if (!job.is_sane)
+		ret = -EPROTO;
+	else if (job.slot.mode == TK_FROZEN)
 		ret = unfreeze(&job.slot, tk_counter_now(&job));
 	return paraclock_tk_end(&job, ret);
 }
@@ -242,6 +279,8 @@ static int orphan(struct paraclock_timekeeper *timekeeper,
 
 	if (ret)
 		return ret;
+	if (!job.is_sane)
+		forget(&job.slot);
 	if (job.slot.mode == TK_RUNNING) {
 		tk_set_seen(&job.slot,
 			    paraclock_tk_seen_by(&job.slot, TK_NEVER));

@@ -116,6 +116,10 @@ static inline int tk_check(const struct tk *tk)
 uint64_t paraclock_tk_counter(const struct tk *tk,
 			      const struct paraclock_env *env);
 
+/* timekeeper.c: a private copy of what others may write: is it what a writer
+ * leaves there? */
+bool pclk_tk_is_sane(const struct tk_slot *slot);
+
 /* timekeeper.c: ticks that take at most ns; fewer by no more than some parts in
  * 2^62, whatever a tick takes. */
 uint64_t paraclock_timekeeper_ticks(const struct paraclock_timeline *tl,

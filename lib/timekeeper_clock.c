@@ -61,6 +61,8 @@ int paraclock_timekeeper_describe(const struct paraclock_timekeeper *timekeeper,
 	ret = tk_check(tk);
 	if (!ret)
 		ret = copy_slot(tk, &slot, &state);
+	if (!ret && !pclk_tk_is_sane(&slot))
+		ret = -EPROTO;
 	if (ret)
 		return ret;
 	*info = (struct paraclock_timekeeper_info){

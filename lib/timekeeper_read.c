@@ -20,6 +20,16 @@
 
 #define SHIFT_MAX 63
 
+/* Of a line's qualifiers: valid, reason and marker_class. */
+#define VERDICT_MASK ((uint64_t)0xff << 40 | 0xffff)
+#define VERDICT_GOOD ((uint64_t)PARACLOCK_MARKER_HEURISTIC << 40 | 1)
+#define VERDICT_UNSTABLE                              \
+	((uint64_t)PARACLOCK_MARKER_HEURISTIC << 40 | \
+	 PARACLOCK_REASON_UNSTABLE << 8)
+#define LINE_FLAGS                                          \
+	(PARACLOCK_FLAG_LOCAL | PARACLOCK_FLAG_TAI_OFFSET | \
+	 PARACLOCK_FLAG_MONOTONIC)
+
 /* Tried again: the copy was changed meanwhile, or is about to be. */
 #define AGAIN 1
 
@@ -31,6 +41,22 @@ struct view {
 	struct tk_line line;
 	uint64_t tsc, mode, t_end, migrations;
 };
+
+/* Is that what make_line() leaves? It is in memory that others may write. */
+INLINE bool is_malformed(const struct tk_line *line)
+{
+	uint64_t verdict = line->qualifiers & VERDICT_MASK;
+	uint8_t timescale = (uint8_t)(line->qualifiers >> 16);
+	/* UNKNOWN becomes 0, and the others one more than they are. */
+	uint8_t leap = (uint8_t)((line->qualifiers >> 32) + 1);
+
+	return line->shift > SHIFT_MAX || !line->period_frac ||
+	       (verdict != VERDICT_GOOD && verdict != VERDICT_UNSTABLE) ||
+	       timescale - 1U >= PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED ||
+	       leap > PARACLOCK_LEAP_POST_NEG + 1 ||
+	       leap == PARACLOCK_LEAP_POS + 1 ||
+	       line->flags & ~(uint64_t)LINE_FLAGS;
+}
 
 /*
  * Copy what is in force. That the state is the same after the counter was read
@@ -70,7 +96,7 @@ INLINE int look(const struct tk *tk, const struct paraclock_env *env,
 		return -EAGAIN;
 	if (UNLIKELY(view->tsc > view->t_end))
 		return view->tsc > LOAD(slot->t_lease) ? -EAGAIN : AGAIN;
-	return UNLIKELY(view->line.shift > SHIFT_MAX) ? -EPROTO : 0;
+	return UNLIKELY(is_malformed(&view->line)) ? -EPROTO : 0;
 }
 
 INLINE int time_after(const struct tk_line *line, uint64_t ticks,

@@ -282,10 +282,13 @@ static uint64_t soon(const struct tk_job *job, const struct change *change)
 {
 	const struct tk_slot *slot = &job->slot;
 	uint64_t now = tk_counter_now(job);
-	uint64_t at = now + change->lead + 2;
+	uint64_t at = timeline_after(now, change->lead + 2);
 
 	/* Else who changes it all the time would put it off for ever. */
 	if (at > slot->t_change && slot->t_change > now + 4 * change->judge)
+		at = slot->t_change;
+	/* Nor can it come later than the one that goes before it has a time. */
+	if (now < slot->t_change && at - 1 > slot->tl[0].t_end)
 		at = slot->t_change;
 	if (at > slot->t_lease)
 		at = slot->t_lease + 1;
@@ -304,7 +307,9 @@ static int apply(struct paraclock_timekeeper *timekeeper,
 	/* One division of 128 bits is long enough. */
 	change->judge = change->lead / (LEAD_NS / TK_JUDGE_NS);
 	ret = LATE;
-	if (job.slot.mode == TK_FROZEN)
+	if (!job.is_sane)
+		ret = -EPROTO;
+	else if (job.slot.mode == TK_FROZEN)
 		ret = -EAGAIN;
 	else if (!tk_has_scale_of(&job.slot, &change->tl))
 		ret = -EINVAL;

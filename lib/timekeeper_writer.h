@@ -17,6 +17,7 @@ struct tk_job {
 	struct tk *tk;
 	const struct paraclock_env *env;
 	struct tk_slot slot; /* what is there, up to its lease */
+	bool is_sane;	     /* else somebody has written over it */
 };
 
 static inline uint64_t tk_counter_now(const struct tk_job *job)

@@ -23,8 +23,9 @@ extern "C" {
  * 8-byte aligned (64 is faster), mapped at any address by any number of
  * processes; readers need no write access. The rest is the library's.
  *
- * Who can write it can make its readers believe any time; but nothing on it
- * makes a reader hang, or read elsewhere.
+ * Who can write it can make its readers believe any time; but what it says is
+ * checked as a page is, and nothing on it makes a reader hang, or read
+ * elsewhere.
  */
 struct paraclock_timekeeper {
 	/** The library's own. */
@@ -147,6 +148,8 @@ PARACLOCK_API int paraclock_timekeeper_give(struct paraclock_timekeeper *tk,
  * @retval -EBUSY Another thread is changing it, or what this signal handler
  *         interrupted. Nothing was changed.
  * @retval -EAGAIN It is frozen. Unfreeze it first.
+ * @retval -EPROTO Somebody has written over it: what is there is malformed.
+ *         Freeze it and reconfigure it.
  * @retval -ESTALE @p t_change is now, or past; its t_end or its month is over
  *         now or at @p t_change; or MONOTONIC, and it is behind. All is as it
  *         was. Make a newer one.
@@ -165,6 +168,9 @@ PARACLOCK_API int paraclock_timekeeper_set(struct paraclock_timekeeper *tk,
  *
  * The first step around a migration: freeze, move, reconfigure, unfreeze. No
  * reader gets a time, none hangs, and none that began before gets one of after.
+ *
+ * One that somebody has written over forgets what it said, and what readers can
+ * have seen: with MONOTONIC that is then not held against what comes next.
  *
  * @param tk The timekeeper; taken by this process.
  * @param env The outside world, NULL: this machine's.
@@ -247,7 +253,8 @@ paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *tk,
  *         its writer stopped in the middle of a change for 2^18 ticks (0.1 ms
  *         at 2.6 GHz, 11 ms at 24 MHz) or 4096 tries, whichever is first.
  *         paraclock_timekeeper_describe() tells which.
- * @retval -EPROTO It is no timekeeper of this version of the library.
+ * @retval -EPROTO It is no timekeeper of this version of the library; or
+ *         somebody has written over it, and what it says is malformed.
  * @retval -ERANGE The time does not fit into 64 bits of ns.
  *
  * Threads: any thread, any object; async-signal-safe if the env's counter is.
@@ -317,7 +324,7 @@ struct paraclock_timekeeper_info {
  * @retval 0 Success.
  * @retval -EINVAL NULL, or a size or an env that is too small.
  * @retval -EAGAIN It is not made yet, or kept changing. Try again.
- * @retval -EPROTO It is no timekeeper of this version of the library.
+ * @retval -EPROTO As paraclock_timekeeper_read().
  *
  * Threads: any thread, any object; async-signal-safe if the env's counter is.
  * @since 0.1

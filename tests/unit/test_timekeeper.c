@@ -303,6 +303,7 @@ static void survives_any_memory(void **state)
 	struct paraclock_timeline tl = line_at(NOW, 5);
 	uint64_t seed = 88172645463325252U, head;
 	struct paraclock_timekeeper_info info;
+	struct paraclock_timekeeper good;
 	struct paraclock_sample s;
 	unsigned int answers = 0;
 
@@ -310,12 +311,17 @@ static void survives_any_memory(void **state)
 	keeper_init(&keeper);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	head = keeper.tk.opaque[1];
+	good = keeper.tk;
 	for (unsigned int i = 0; i < 20000; i++) {
+		/* From all of it to a word here and there. */
+		unsigned int part = 3 + i % 64;
+
+		keeper.tk = good;
 		for (unsigned int w = 0; w < ARRAY_LEN(keeper.tk.opaque); w++) {
 			seed ^= seed << 13;
 			seed ^= seed >> 7;
 			seed ^= seed << 17;
-			if (seed % 3 == 0)
+			if (seed % part == 0)
 				keeper.tk.opaque[w] = seed >> (seed % 64);
 		}
 		keeper.tk.opaque[1] = head;
@@ -363,7 +369,7 @@ static void writer_survives_any_memory(void **state)
 		done += paraclock_timekeeper_reconfigure(&keeper.tk, env,
 							 &tl) == 0;
 	}
-	assert_true(done > 40000);
+	assert_true(done > 20000);
 }
 
 /* One shift that no timeline has, and that was there before. */
@@ -375,12 +381,12 @@ static void writer_bounds_a_shift(void **state)
 	(void)state;
 	keeper_init(&keeper);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
-	/* 29 as far as it goes. */
 	tk->slot[tk->state & 1].tl[0].period_shift = 29 + 64;
 	keeper.fake.counter += 2 * TICKS_SEC;
 	assert_int_equal(
 		paraclock_timekeeper_freeze(&keeper.tk, &keeper.fake.env), 0);
-	assert_int_equal(describe(&keeper).seen_sec, 7);
+	assert_int_equal(describe(&keeper).seen_sec, 0);
+	assert_int_equal(describe(&keeper).timeline.size, 0);
 }
 
 static void is_anywhere(void **state)

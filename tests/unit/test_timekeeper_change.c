@@ -101,6 +101,32 @@ static void soon_is_within_20_us(void **state)
 	assert_int_equal(describe(&keeper).t_change, NOW + 1001);
 	tl = line_at(NOW, 5);
 	assert_int_equal(keeper_set(&keeper, &tl, NOW + 1002), -EINVAL);
+	/* Nor if what comes then is just about to come. */
+	keeper.fake.counter = NOW + 1000;
+	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+	assert_int_equal(describe(&keeper).t_change, NOW + 1001);
+	assert_shows(&keeper, NOW + 1001, 5 * SEC + 932);
+}
+
+/* A counter is not followed past its end: 2^64 - 1 stands for "never". */
+static void the_last_lease_ends_with_the_counter(void **state)
+{
+	struct paraclock_timeline tl = line_at(UINT64_MAX - 2000, 5);
+
+	(void)state;
+	keeper_init(&keeper);
+	keeper.fake.counter = UINT64_MAX - 1000;
+	tl.t_end = UINT64_MAX - 1;
+	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+	assert_shows(&keeper, UINT64_MAX - 1, 5 * SEC + 1861);
+	assert_refuses(&keeper, UINT64_MAX, -EAGAIN);
+	/* And it is no counter of after: it was reset. */
+	assert_not_valid(&keeper, 1000, PARACLOCK_REASON_WINDOW, 5 * SEC);
+	/* As soon as can be is the last moment that there is. */
+	tl.base_sec = 6;
+	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+	assert_shows(&keeper, UINT64_MAX - 2, 5 * SEC + 1860);
+	assert_shows(&keeper, UINT64_MAX - 1, 6 * SEC + 1861);
 }
 
 /* --- monotonic ------------------------------------------------------------
@@ -395,6 +421,8 @@ int main(void)
 	ROW("changes at the counter value it says", changes_when_it_says);
 	ROW("a pending change is replaced", pending_change_is_replaced);
 	ROW("as soon as can be is within 20 us", soon_is_within_20_us);
+	ROW("the last lease ends with the counter",
+	    the_last_lease_ends_with_the_counter);
 	ROWS(promise_cases, keeps_the_promise);
 	ROW("the promise outlives the lease", promise_outlives_the_lease);
 	ROW("a writer that dies in a change leaves no step",

@@ -4,12 +4,10 @@
  *
  * A page stays odd if its writer dies in the middle, and somebody has to
  * repair it; but a writer that was only preempted there goes on later, and
- * two at once make what no reader can tell from a good page. So the owner is
- * known by what a recycled process id does not have, and taken for dead only
- * where /proc would show it if it were alive.
- *
- * References: [1] Linux Documentation/filesystems/proc.rst, /proc/PID/stat;
- * namespaces(7), "The /proc/pid/ns/ directory".
+ * two at once make what no reader can tell from a good page. So the owner is a
+ * whole process: its id, when it started, and the namespace of both, all of it
+ * compared each time. It is taken for dead only where the env knows that it is
+ * gone, or that its id is another process's now.
  */
 
 #include <errno.h>
@@ -18,29 +16,22 @@
 #include "page_writer.h"
 
 /*
- * The word that says who it is: process id, start time in clock ticks (1/100 s;
- * 46 hours until it repeats) and a tag of the namespaces, 0 if not known.
- * TAKING: it has the page, and does not write yet.
+ * The word that is exchanged: process id, 28 bits of where that is, 11 of when
+ * it started, and TAKING: it has the page, and the whole of it is not there yet.
+ * Until then only that it is gone can be known.
  */
-#define PID_SHIFT   40
-#define PID_BITS    24
-#define START_SHIFT 16
-#define START_MASK  0xffffffU
-#define TAKING	    0x8000U
-#define TAG_MASK    0x7fffU
-#define TAG_PRIME   32749U
+#define ID_SHIFT    40
+#define ID_BITS	    24
+#define WHERE_SHIFT 12
+#define WHERE_MASK  ((uint64_t)0xfffffff << WHERE_SHIFT)
+#define START_SHIFT 1
+#define START_MASK  0x7ffU
+#define TAKING	    1U
+/* 2^64 by the golden ratio: every bit of a number is in the upper ones. */
+#define SPREAD 0x9e3779b97f4a7c15U
 
-/* Fields of [1], counted from the state, the first behind the name. */
-#define FIELD_THREADS 17
-#define FIELD_START   19
-
-/* Its beginning has all that is looked at. */
-#define STAT_MAX 512
-
-struct process {
-	bool gone;
-	uint64_t start_ticks; /* after boot */
-};
+#define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
 uint32_t paraclock_page_process(const struct paraclock_env *env)
 {
@@ -56,135 +47,71 @@ int paraclock_page_env(const struct paraclock_env **env)
 	return (*env)->size < sizeof(**env) ? -EINVAL : 0;
 }
 
-static const char *skip_fields(const char *text, unsigned int n)
+/* Which process env is in. */
+static int identify(const struct paraclock_env *env,
+		    struct paraclock_process *ret_self)
 {
-	while (*text && n) {
-		if (*text++ == ' ')
-			n--;
-	}
-	return text;
+	struct paraclock_process self = { .id = paraclock_page_process(env) };
+	int ret = env->identify ? env->identify(env->ctx, 0, &self) : 0;
+
+	if (!ret && (!self.id || self.id >> ID_BITS))
+		ret = -EOPNOTSUPP;
+	if (!ret)
+		*ret_self = self;
+	return ret;
 }
 
-static uint64_t number(const char *text)
+static uint64_t word_of(const struct paraclock_process *who)
 {
-	uint64_t value = 0;
+	uint64_t where = ((who->space * SPREAD) ^ who->machine) * SPREAD;
 
-	for (; *text >= '0' && *text <= '9'; text++)
-		value = value * 10 + (uint64_t)(*text - '0');
-	return value;
+	return (uint64_t)who->id << ID_SHIFT |
+	       (where >> (ID_BITS + 1) & WHERE_MASK) |
+	       (who->start & START_MASK) << START_SHIFT;
 }
 
-static void parse_stat(const char *text, struct process *ret_process)
+static bool is_where(const struct page_writer_state *state,
+		     const struct paraclock_process *who)
 {
-	const char *rest = text;
-
-	/* The name is whatever the process likes, brackets and all. */
-	for (; *text; text++) {
-		if (*text == ')')
-			rest = text;
-	}
-	rest = skip_fields(rest, 1);
-	/* A first thread that has ended is a zombie while others go on. */
-	ret_process->gone = (*rest == 'Z' || *rest == 'X') &&
-			    number(skip_fields(rest, FIELD_THREADS)) <= 1;
-	ret_process->start_ticks = number(skip_fields(rest, FIELD_START));
+	return LOAD(state->space) == who->space &&
+	       LOAD(state->machine) == who->machine;
 }
 
-/* -ENODEV: there is none; any other error: it cannot be known. */
-static int look_up(const struct paraclock_env *env, uint32_t pid,
-		   struct process *ret_process)
+static bool is_owner(const struct page_writer_state *state,
+		     const struct paraclock_process *who)
 {
-	char path[] = "/proc/0000000000/stat";
-	char *end = path + sizeof("/proc/0000000000") - 1;
-	char text[STAT_MAX];
-	char *digit = end;
-	size_t used;
+	/* Acquire pairs with take(). */
+	uint64_t owner = __atomic_load_n(&state->owner, __ATOMIC_ACQUIRE);
+
+	return owner == word_of(who) && LOAD(state->start) == who->start &&
+	       is_where(state, who);
+}
+
+/* Does nothing of the owner's run any more? What cannot be known does. */
+static bool is_dead(const struct paraclock_env *env,
+		    const struct page_writer_state *state, uint64_t owner,
+		    const struct paraclock_process *self)
+{
+	struct paraclock_process who;
 	int ret;
 
-	if (!env->read_text)
-		return -EOPNOTSUPP;
-	do {
-		*--digit = (char)('0' + pid % 10);
-		pid /= 10;
-	} while (pid);
-	used = (size_t)(end - digit);
-	for (size_t i = 0; i < used + sizeof("/stat"); i++)
-		path[sizeof("/proc/") - 1 + i] = digit[i];
-	ret = env->read_text(env->ctx, path, text, sizeof(text));
-	if (ret < 0)
-		return ret;
-	parse_stat(text, ret_process);
-	return ret_process->start_ticks || ret_process->gone ? 0 : -EIO;
-}
-
-/* The number in "pid:[4026531836]", which no two living namespaces share; 0: a
- * kernel without such namespaces. */
-static uint64_t namespace_number(const struct paraclock_env *env,
-				 const char *path)
-{
-	char text[32];
-	const char *c = text;
-
-	if (env->read_text(env->ctx, path, text, sizeof(text)) < 0)
-		return 0;
-	while (*c && *c++ != '[')
-		;
-	return number(c);
-}
-
-/*
- * Which PID namespace, and which time namespace: that shifts when processes
- * started. Also when the first process did, for a namespace's number is used
- * again; where it cannot be seen, others may be hidden as well: no tag.
- */
-static uint64_t namespace_tag(const struct paraclock_env *env)
-{
-	struct process first;
-	uint64_t tag;
-
-	if (look_up(env, 1, &first))
-		return 0;
-	tag = namespace_number(env, "/proc/self/ns/pid") * 181;
-	tag += namespace_number(env, "/proc/self/ns/time");
-	return 1 + (tag * 181 + first.start_ticks) % TAG_PRIME;
-}
-
-static int identify(const struct paraclock_env *env, uint64_t *ret_self)
-{
-	uint32_t pid = paraclock_page_process(env);
-	struct process self;
-	uint64_t word;
-
-	if (!pid || pid >> PID_BITS)
-		return -EOPNOTSUPP;
-	word = (uint64_t)pid << PID_SHIFT;
-	if (!look_up(env, pid, &self))
-		word |= (self.start_ticks & START_MASK) << START_SHIFT |
-			namespace_tag(env);
-	*ret_self = word;
-	return 0;
-}
-
-static bool is_dead(const struct paraclock_env *env, uint64_t owner,
-		    uint64_t self)
-{
-	struct process process;
-	int ret;
-
-	if (!(owner & TAG_MASK) || (owner & TAG_MASK) != (self & TAG_MASK))
+	if (!env->identify || !self->space ||
+	    (owner & WHERE_MASK) != (word_of(self) & WHERE_MASK) ||
+	    !(owner & TAKING || is_where(state, self)))
 		return false;
-	ret = look_up(env, (uint32_t)(owner >> PID_SHIFT), &process);
+	ret = env->identify(env->ctx, (uint32_t)(owner >> ID_SHIFT), &who);
 	if (ret)
-		return ret == -ENODEV;
-	return process.gone || (process.start_ticks & START_MASK) !=
-				       (owner >> START_SHIFT & START_MASK);
+		return ret == -ESRCH;
+	return who.has_ended ||
+	       (!(owner & TAKING) && who.start != LOAD(state->start));
 }
 
 int paraclock_page_writer_take(struct paraclock_page_writer *writer,
 			       const struct paraclock_env *env)
 {
 	struct page_writer_state *state = (void *)writer;
-	uint64_t self, owner;
+	struct paraclock_process self;
+	uint64_t owner, mine;
 	int ret;
 
 	if (!writer)
@@ -196,20 +123,25 @@ int paraclock_page_writer_take(struct paraclock_page_writer *writer,
 		ret = identify(env, &self);
 	if (ret)
 		return ret;
-	owner = __atomic_load_n(&state->owner, __ATOMIC_RELAXED);
+	mine = word_of(&self);
+	/* Acquire pairs with the release below: the rest is of the same. */
+	owner = __atomic_load_n(&state->owner, __ATOMIC_ACQUIRE);
 	if (owner &&
-	    ((owner & ~(uint64_t)TAKING) == self || !is_dead(env, owner, self)))
+	    (is_owner(state, &self) || !is_dead(env, state, owner, &self)))
 		return -EBUSY;
 	/* Acquire pairs with give()'s release, and sees what a dead one left:
 	 * a kernel that lets its death be seen has ordered that. */
-	if (!__atomic_compare_exchange_n(&state->owner, &owner, self | TAKING,
+	if (!__atomic_compare_exchange_n(&state->owner, &owner, mine | TAKING,
 					 false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		return -EBUSY;
+	STORE(state->start, self.start);
+	STORE(state->space, self.space);
+	STORE(state->machine, self.machine);
 	state->how = paraclock_counter_choose(env);
-	__atomic_store_n(&state->busy, 0, __ATOMIC_RELAXED);
+	STORE(state->busy, 0);
 	/* Release pairs with enter(): all this is set for who may write. */
-	__atomic_store_n(&state->owner, self, __ATOMIC_RELEASE);
+	__atomic_store_n(&state->owner, mine, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -231,21 +163,13 @@ int paraclock_page_writer_give(struct paraclock_page_writer *writer,
 	return 0;
 }
 
-static bool is_owner(const struct page_writer_state *state, uint32_t pid)
-{
-	/* Acquire pairs with take(). */
-	uint64_t owner = __atomic_load_n(&state->owner, __ATOMIC_ACQUIRE);
-
-	return owner >> PID_SHIFT == pid && !(owner & TAKING);
-}
-
 int paraclock_page_enter(struct page_writer_state *state,
 			 const struct paraclock_env *env)
 {
-	uint32_t pid = paraclock_page_process(env);
+	struct paraclock_process self;
 	uint32_t busy = 0;
 
-	if (!is_owner(state, pid))
+	if (identify(env, &self) || !is_owner(state, &self))
 		return -EPERM;
 	/* Acquire pairs with leave(). */
 	if (!__atomic_compare_exchange_n(&state->busy, &busy, 1, false,
@@ -253,7 +177,7 @@ int paraclock_page_enter(struct page_writer_state *state,
 		return -EBUSY;
 	/* Another thread may have given it back, and another process taken it
 	 * since, whose flag this is now. */
-	if (is_owner(state, pid))
+	if (is_owner(state, &self))
 		return 0;
 	paraclock_page_leave(state);
 	return -EPERM;

@@ -105,6 +105,9 @@ struct __attribute__((may_alias)) page_writer_state {
 	uint32_t current;  /* pair[current - 1] was last; 0: none */
 	uint32_t sequence; /* the last that was shown (PAGE_ZERO) */
 	uint32_t off;	   /* 1: switched off, and not by an update */
+	uint64_t start;	   /* the owner's, as it is said by its env */
+	uint64_t space;	   /* the same */
+	uint64_t machine;  /* the same */
 	struct page_pair pair[2];
 };
 _Static_assert(sizeof(struct page_writer_state) <=

@@ -59,6 +59,14 @@ static uint32_t guest_process_id(void *ctx)
 	return paraclock_page_process(((struct job *)ctx)->relay->clk->env);
 }
 
+static int guest_identify(void *ctx, uint32_t id,
+			  struct paraclock_process *ret_who)
+{
+	const struct paraclock_env *env = ((struct job *)ctx)->relay->clk->env;
+
+	return env->identify(env->ctx, id, ret_who);
+}
+
 /* Whatever fails keeps no other outlet from its turn; the first error. */
 static int for_all(struct paraclock_relay *relay,
 		   const struct relay_source *src, job_fn *fn)
@@ -76,6 +84,9 @@ static int for_all(struct paraclock_relay *relay,
 			.env.counter_id = relay->clk->env->counter_id,
 			.env.counter = guest_counter,
 			.env.process_id = guest_process_id,
+			.env.identify = relay->clk->env->identify
+						? guest_identify
+						: NULL,
 		};
 
 		job.kept = (void *)job.outlet->opaque;
@@ -328,7 +339,7 @@ static bool is_complete(const struct paraclock_outlet *outlet)
 		 (outlet->freeze || outlet->pause)));
 }
 
-static int check(const struct paraclock_relay *relay)
+int pclk_relay_check(const struct paraclock_relay *relay)
 {
 	const struct paraclock_outlet *outlet;
 
@@ -434,7 +445,7 @@ static int walk(struct paraclock_relay *relay)
 
 int paraclock_relay_update(struct paraclock_relay *relay)
 {
-	int ret = check(relay);
+	int ret = pclk_relay_check(relay);
 
 	if (ret)
 		return ret;
@@ -449,7 +460,7 @@ int paraclock_relay_update(struct paraclock_relay *relay)
 
 int paraclock_relay_freeze(struct paraclock_relay *relay)
 {
-	int ret = check(relay);
+	int ret = pclk_relay_check(relay);
 
 	if (ret)
 		return ret;
@@ -460,7 +471,7 @@ int paraclock_relay_freeze(struct paraclock_relay *relay)
 int paraclock_relay_resume(struct paraclock_relay *relay)
 {
 	struct relay_kept *kept;
-	int ret = check(relay);
+	int ret = pclk_relay_check(relay);
 
 	if (ret)
 		return ret;
@@ -473,28 +484,4 @@ int paraclock_relay_resume(struct paraclock_relay *relay)
 	mark_all(relay, MARK_DISRUPTED);
 	(void)for_all(relay, NULL, freeze);
 	return paraclock_relay_update(relay);
-}
-
-int paraclock_relay_align(struct paraclock_relay *relay,
-			  struct paraclock_outlet *outlet, uint64_t counter,
-			  uint64_t sec, uint64_t frac)
-{
-	struct relay_source src;
-	u128 time;
-	int ret = outlet ? check(relay) : -EINVAL;
-
-	if (ret)
-		return ret;
-	if (outlet->state == PARACLOCK_OUTLET_RUNNING ||
-	    outlet->state == PARACLOCK_OUTLET_WRITTEN)
-		return -EBUSY;
-	ret = paraclock_relay_look(relay, &src);
-	if (!ret)
-		ret = paraclock_timeline_time(&src.tl, counter, &time);
-	if (ret)
-		return ret < 0 ? ret : -EAGAIN;
-	time = ((u128)sec << 64 | frac) - time;
-	outlet->offset_sec = (int64_t)(time >> 64);
-	outlet->offset_frac = (uint64_t)time;
-	return 0;
 }

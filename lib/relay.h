@@ -48,6 +48,9 @@ struct relay_source {
 /* There is no straight line now, but the page is as it was. */
 #define RELAY_AS_IT_WAS 1
 
+/* relay.c: is it one that can be walked through? */
+int pclk_relay_check(const struct paraclock_relay *relay);
+
 /* relay_source.c: epoch is set on failure, too. */
 int paraclock_relay_look(struct paraclock_relay *relay,
 			 struct relay_source *ret_source);

@@ -294,6 +294,30 @@ int paraclock_relay_look(struct paraclock_relay *relay,
 	return ret == NOT_VALID ? -EAGAIN : ret;
 }
 
+int paraclock_relay_align(struct paraclock_relay *relay,
+			  struct paraclock_outlet *outlet, uint64_t counter,
+			  uint64_t sec, uint64_t frac)
+{
+	struct relay_source src;
+	u128 time;
+	int ret = outlet ? pclk_relay_check(relay) : -EINVAL;
+
+	if (ret)
+		return ret;
+	if (outlet->state == PARACLOCK_OUTLET_RUNNING ||
+	    outlet->state == PARACLOCK_OUTLET_WRITTEN)
+		return -EBUSY;
+	ret = paraclock_relay_look(relay, &src);
+	if (!ret)
+		ret = paraclock_timeline_time(&src.tl, counter, &time);
+	if (ret)
+		return ret < 0 ? ret : -EAGAIN;
+	time = ((u128)sec << 64 | frac) - time;
+	outlet->offset_sec = (int64_t)(time >> 64);
+	outlet->offset_frac = (uint64_t)time;
+	return 0;
+}
+
 /* --- in ticks of a guest -------------------------------------------------- */
 
 /* A tick of the device's takes 2^shift / mult as long as one of the system's;

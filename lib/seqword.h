@@ -50,14 +50,23 @@ static inline void seqwords_publish(uint32_t *gen, void *to, const void *from,
 	__atomic_store_n(gen, odd + 1, __ATOMIC_RELEASE);
 }
 
+/* Which of a line of forks this process is. */
+static inline uint32_t flag_self(const struct paraclock_env *env)
+{
+	if (env->fork_id)
+		return env->fork_id(env->ctx);
+	return env->process_id ? env->process_id(env->ctx) : 1;
+}
+
 /*
- * A try-flag that holds the process id of its owner. One of another process
- * was inherited by a fork while it was taken: nobody here will ever let go of
- * it, so it is taken over.
+ * A try-flag that says which of a line of forks its owner is: not by its process
+ * id, which may be the same where parent and child are the first of a container
+ * each. One of another process was inherited by a fork while it was taken:
+ * nobody here will ever let go of it, so it is taken over.
  */
 static inline bool flag_take(uint32_t *flag, const struct paraclock_env *env)
 {
-	uint32_t self = env->process_id ? env->process_id(env->ctx) : 1;
+	uint32_t self = flag_self(env);
 	uint32_t owner = 0;
 
 	/* Acquire pairs with flag_give(): what the last owner wrote. */

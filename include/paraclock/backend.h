@@ -45,13 +45,28 @@ struct paraclock_local {
 	uint64_t opaque[64];
 };
 
+/** A process: the same one only if all of it is the same. */
+struct paraclock_process {
+	/** When it started; of one that has the same @c id later, another. */
+	uint64_t start;
+	/** The namespace that @c id and @c start are of: no two that live have
+	 * the same. 0: not known, and then nobody can say that it is gone. */
+	uint64_t space;
+	/** The machine that it runs on, since its last boot. */
+	uint64_t machine;
+	/** Its process id there, below 2^24. */
+	uint32_t id;
+	/** 1: it has ended, and is only listed still (a zombie). */
+	uint32_t has_ended;
+};
+
 /**
  * The outside world.
  *
  * Each function gets @c ctx first, returns 0 or a negative errno and writes
  * its outputs only on success. A NULL member means "cannot be had here"; what
  * needs it then fails with -EOPNOTSUPP or -ENODEV. Everything that a read
- * calls (counter, pread, ioctl, read_clock, run_on_cpu, process_id) must be
+ * calls (counter, pread, ioctl, read_clock, run_on_cpu, fork_id) must be
  * async-signal-safe if paraclock_read() is to be; so must clocksource for
  * paraclock_snapshot().
  */
@@ -100,7 +115,7 @@ struct paraclock_env {
 	 * since the call; its affinity is as before. -EAGAIN: it does not.
 	 */
 	int (*run_on_cpu)(void *ctx, unsigned int cpu, int go);
-	/** Not 0; another one in a forked child. */
+	/** This process's id in its PID namespace; not 0. */
 	uint32_t (*process_id)(void *ctx);
 	/** Memory, not initialised, aligned for any type. */
 	void *(*alloc)(void *ctx, size_t size);
@@ -155,6 +170,17 @@ struct paraclock_env {
 	 * ever does. With @p fd -1: what has happened until now was seen.
 	 */
 	int (*poll_group)(void *ctx, int *group, int fd);
+	/**
+	 * Which process is that, of this one's own namespace? With @p id 0: this
+	 * one. -ESRCH: there is none, and that is known: that it is not to be
+	 * seen does not say so. Any other error: it cannot be known. NULL: there
+	 * is one process, process_id's.
+	 */
+	int (*identify)(void *ctx, uint32_t id,
+			struct paraclock_process *ret_who);
+	/** Not 0; in a forked child another one than in all it comes from. NULL:
+	 * process_id is that. */
+	uint32_t (*fork_id)(void *ctx);
 };
 
 /**

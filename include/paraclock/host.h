@@ -204,9 +204,12 @@ struct paraclock_page_writer {
  * There is one at a time: a process. If the one before has died, its half
  * written update is repaired by the next write; that it merely was preempted,
  * stopped or is slow is no reason. It is known by its process id, its start
- * time and its PID namespace, from /proc; where that cannot be looked at
- * (another namespace, hidepid, ring 0), nobody is ever taken for dead, and the
- * caller who knows better zeroes the struct. So does one that called exec().
+ * time, its PID and time namespace and this boot, and all of them are compared
+ * by each write, too. It is taken for dead only if the kernel says so (there is
+ * no such process in this namespace, or the one that has its id now started at
+ * another time); what cannot be known (another namespace, hidepid, no /proc,
+ * ring 0) is alive, and the caller who knows better zeroes the struct. So does
+ * one that called exec().
  *
  * @param writer The page's.
  * @param env The outside world, NULL: this machine's.
@@ -216,10 +219,14 @@ struct paraclock_page_writer {
  * @retval -EBUSY Another process is, or may be; or this one is already.
  * @retval -EACCES The counter is forbidden to this thread (PR_SET_TSC).
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
- * @retval -EOPNOTSUPP A process id of 2^24 or more.
+ * @retval -ENOMEM No memory, or no file descriptor left, to know who this
+ *         process is. Try again.
+ * @retval -EOPNOTSUPP A process id of 2^24 or more; or it cannot be known who
+ *         this process is.
  *
  * Threads: any thread, any object. Not async-signal-safe.
- * Source: Linux Documentation/filesystems/proc.rst, /proc/PID/stat.
+ * Source: Linux Documentation/filesystems/proc.rst, /proc/PID/stat; kill(2),
+ * ESRCH.
  * @since 0.1
  */
 PARACLOCK_API int

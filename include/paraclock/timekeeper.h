@@ -80,7 +80,8 @@ struct paraclock_timekeeper_options {
  *         library. Give zeroed memory.
  * @retval -EACCES The counter is forbidden to this thread (PR_SET_TSC).
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
- * @retval -EOPNOTSUPP A process id of 2^24 or more.
+ * @retval -ENOMEM As paraclock_page_writer_take().
+ * @retval -EOPNOTSUPP As there.
  *
  * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1

@@ -17,6 +17,7 @@
 #include "detect.h"
 #include "device.h"
 #include "fixed.h"
+#include "process.h"
 #include "text.h"
 #include "vvar.h"
 
@@ -283,51 +284,6 @@ static int linux_run_on_cpu(void *ctx, unsigned int cpu, int go)
 	return ret;
 }
 
-/* A word that a fork zeroes in the child; NULL: not to be had (before 4.14, or
- * qemu-user, which takes any advice and heeds none). Whoever comes second
- * leaves the first one's. */
-static uint32_t *wiped_by_fork(void)
-{
-	static uint32_t *word;
-	uint32_t *mine, *first = NULL;
-	int saved = errno;
-
-	/* Pairs with the exchange below. */
-	mine = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
-	if (mine)
-		return mine;
-	mine = mmap(NULL, 1, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (mine == MAP_FAILED)
-		mine = NULL;
-	else if (madvise(mine, 1, MADV_WIPEONFORK) || !madvise(mine, 1, -1) ||
-		 !__atomic_compare_exchange_n(&word, &first, mine, false,
-					      __ATOMIC_ACQ_REL,
-					      __ATOMIC_ACQUIRE)) {
-		munmap(mine, 1);
-		mine = first;
-	}
-	errno = saved;
-	return mine;
-}
-
-/* Asked for with each update of a page, where a system call would be a third
- * of all that it takes. A vfork()ed child, which has its parent's memory, is
- * taken for the parent. */
-static uint32_t linux_process_id(void *ctx)
-{
-	uint32_t *kept = wiped_by_fork();
-	uint32_t id = kept ? __atomic_load_n(kept, __ATOMIC_RELAXED) : 0;
-
-	(void)ctx;
-	if (id)
-		return id;
-	id = (uint32_t)getpid();
-	if (kept)
-		__atomic_store_n(kept, id, __ATOMIC_RELAXED);
-	return id;
-}
-
 static void *linux_alloc(void *ctx, size_t size)
 {
 	int saved = errno;
@@ -372,4 +328,6 @@ const struct paraclock_env paraclock_env_linux = {
 	.watch_clock = linux_watch_clock,
 	.watch_generation = linux_watch_generation,
 	.poll_group = linux_poll_group,
+	.identify = linux_identify,
+	.fork_id = linux_fork_id,
 };

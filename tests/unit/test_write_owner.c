@@ -5,115 +5,116 @@
 
 #include "writers.h"
 
-/* What /proc says. */
 #define OTHER 4242
 #define SELF  4711
 
 static struct fake fake;
 static struct paraclock_page_writer writer;
-static const char *first, *other, *self, *pid_space, *time_space;
-static int other_error;
 
-static int read_proc(void *ctx, const char *path, char *buf, size_t size)
+/* What the env knows: of itself, and of OTHER or why it does not. */
+static struct paraclock_process self, other;
+static int self_error, other_error;
+
+static int identify(void *ctx, uint32_t id, struct paraclock_process *ret_who)
 {
-	const char *text = NULL;
-
 	(void)ctx;
-	if (strcmp(path, "/proc/1/stat") == 0)
-		text = first;
-	else if (strcmp(path, "/proc/4242/stat") == 0)
-		text = other;
-	else if (strcmp(path, "/proc/4711/stat") == 0)
-		text = self;
-	else if (strcmp(path, "/proc/self/ns/pid") == 0)
-		text = pid_space;
-	else if (strcmp(path, "/proc/self/ns/time") == 0)
-		text = time_space;
-	else
-		fail_msg("%s", path);
-	if (!text)
-		return strcmp(path, "/proc/4242/stat") == 0 ? other_error
-							    : -ENODEV;
-	assert_true(strlen(text) < size);
-	strcpy(buf, text);
-	return (int)strlen(text);
+	if (!id && !self_error)
+		*ret_who = self;
+	if (!id)
+		return self_error;
+	if (id != OTHER)
+		return -ESRCH;
+	if (!other_error)
+		*ret_who = other;
+	return other_error;
 }
 
-/* As Linux 6 writes it: the state, the threads (1) and the start (1234). */
-#define STAT(name, state, threads, started)                                 \
-	"7 (" name ") " state                                               \
-	" 1 7 7 0 -1 4194560 100 0 0 0 5 6 0 0 20 0 " threads " 0 " started \
-	" 2703360 230 18446744073709551615 1 1 0"
+static struct paraclock_process process(uint64_t start_ticks, uint64_t space,
+					uint64_t machine, uint32_t id)
+{
+	return (struct paraclock_process){
+		.start = start_ticks,
+		.space = space,
+		.machine = machine,
+		.id = id,
+	};
+}
+
+#define SPACE	4026531836U
+#define MACHINE 0x123456789abcdefU
 
 static int start(void **state)
 {
 	(void)state;
 	fake_init(&fake);
-	fake.env.read_text = read_proc;
+	fake.env.identify = identify;
 	memset(&writer, 0, sizeof(writer));
-	first = STAT("init", "S", "1", "2");
-	other = STAT("other", "R", "1", "1234");
-	self = STAT("self", "R", "1", "5678");
-	pid_space = "pid:[4026531836]";
-	time_space = "time:[4026531834]";
-	other_error = -ENODEV;
+	other = process(1234, SPACE, MACHINE, OTHER);
+	self = process(5678, SPACE, MACHINE, SELF);
+	self_error = other_error = 0;
 	return 0;
+}
+
+static int take_by(struct paraclock_process who)
+{
+	self = who;
+	fake.process_id = who.id;
+	return paraclock_page_writer_take(&writer, &fake.env);
+}
+
+static int give_by(struct paraclock_process who)
+{
+	self = who;
+	fake.process_id = who.id;
+	return paraclock_page_writer_give(&writer, &fake.env);
+}
+
+static int write_by(struct paraclock_process who)
+{
+	struct paraclock_timeline tl = timeline_of(&kinds[0], 1000000000);
+
+	self = who;
+	fake.process_id = who.id;
+	return paraclock_pvclock_write(fake.pvclock, &writer, &fake.env, &tl);
 }
 
 static int take_as(uint32_t pid)
 {
-	fake.process_id = pid;
-	return paraclock_page_writer_take(&writer, &fake.env);
+	return take_by(
+		process(pid == OTHER ? 1234 : 5678, SPACE, MACHINE, pid));
 }
 
 static int write_as(uint32_t pid)
 {
-	struct paraclock_timeline tl = timeline_of(&kinds[0], 1000000000);
-
-	fake.process_id = pid;
-	return paraclock_pvclock_write(fake.pvclock, &writer, &fake.env, &tl);
+	return write_by(
+		process(pid == OTHER ? 1234 : 5678, SPACE, MACHINE, pid));
 }
 
+/* What can be known of an owner that has it. */
 struct death {
 	const char *name;
-	const char *first, *other;
-	int error; /* without other */
+	uint64_t start;
+	uint32_t has_ended;
+	int error; /* of the env; then the rest is not known */
 	int ret;
 };
 
 static struct death deaths[] = {
 	/* clang-format off */
-	{ "one that runs is alive", STAT("init", "S", "1", "2"),
-	  STAT("other", "R", "1", "1234"), 0, -EBUSY },
-	{ "one that is stopped is alive", STAT("init", "S", "1", "2"),
-	  STAT("other", "T", "1", "1234"), 0, -EBUSY },
-	{ "one that waits for a disk is alive", STAT("init", "S", "1", "2"),
-	  STAT("other", "D", "1", "1234"), 0, -EBUSY },
-	{ "one that is gone is dead", STAT("init", "S", "1", "2"), NULL,
-	  -ENODEV, 0 },
-	{ "one that started later is another one",
-	  STAT("init", "S", "1", "2"), STAT("other", "R", "1", "1235"), 0, 0 },
-	{ "a zombie is dead", STAT("init", "S", "1", "2"),
-	  STAT("other", "Z", "1", "1234"), 0, 0 },
-	{ "a first thread may end before the others",
-	  STAT("init", "S", "1", "2"), STAT("other", "Z", "2", "1234"), 0,
-	  -EBUSY },
-	{ "a name is no state", STAT("init", "S", "1", "2"),
-	  STAT("a) Z 1 7 (b", "R", "1", "1234"), 0, -EBUSY },
-	{ "a name full of brackets", STAT("init", "S", "1", "2"),
-	  STAT("))) Z", "S", "1", "1234"), 0, -EBUSY },
-	{ "what may not be looked at may be alive",
-	  STAT("init", "S", "1", "2"), NULL, -EACCES, -EBUSY },
-	{ "without memory nobody is dead", STAT("init", "S", "1", "2"), NULL,
-	  -ENOMEM, -EBUSY },
-	{ "where processes are hidden nobody is dead", NULL, NULL, -ENODEV,
-	  -EBUSY },
-	{ "one of another namespace is not here",
-	  STAT("init", "S", "1", "300"), NULL, -ENODEV, -EBUSY },
-	{ "a text that is cut says nothing", STAT("init", "S", "1", "2"),
-	  "7 (other) R 1", 0, -EBUSY },
-	{ "nor does an empty one", STAT("init", "S", "1", "2"), "", 0,
-	  -EBUSY },
+	{ "one that runs is alive", 1234, 0, 0, -EBUSY },
+	{ "one that is gone is dead", 0, 0, -ESRCH, 0 },
+	{ "one that started later is another one", 1235, 0, 0, 0 },
+	{ "also 46 hours later, to the tick", 1234 + (1 << 24), 0, 0, 0 },
+	{ "also 20 s later, to the tick", 1234 + 2048, 0, 0, 0 },
+	{ "also 2^32 ticks later", 1234 + (1ULL << 32), 0, 0, 0 },
+	{ "a zombie is dead", 1234, 1, 0, 0 },
+	{ "what is not to be seen is alive", 0, 0, -ENODEV, -EBUSY },
+	{ "what may not be looked at is alive", 0, 0, -EACCES, -EBUSY },
+	{ "without memory nobody is dead", 0, 0, -ENOMEM, -EBUSY },
+	{ "nor without a descriptor", 0, 0, -EMFILE, -EBUSY },
+	{ "nor where reading fails", 0, 0, -EIO, -EBUSY },
+	{ "nor where no such thing can be asked", 0, 0, -EOPNOTSUPP, -EBUSY },
+	{ "nor with a name that does not exist", 0, 0, -ENOENT, -EBUSY },
 	/* clang-format on */
 };
 
@@ -123,8 +124,8 @@ static void check_death(void **state)
 	struct paraclock_page_writer before;
 
 	assert_int_equal(take_as(OTHER), 0);
-	first = d->first;
-	other = d->other;
+	other.start = d->start;
+	other.has_ended = d->has_ended;
 	other_error = d->error;
 	before = writer;
 	assert_int_equal(take_as(SELF), d->ret);
@@ -138,35 +139,92 @@ static void check_death(void **state)
 	}
 }
 
-/* Containers that were started together have first processes that were, too.
- */
-static void who_is_in_another_namespace_is_never_dead(void **state)
-{
-	static const char *const spaces[][2] = {
-		{ "pid:[4026532200]", "time:[4026531834]" },
-		{ "pid:[4026531835]", "time:[4026531834]" },
-		{ "pid:[4026531837]", "time:[4026531834]" },
-		{ "pid:[4026531836]", "time:[4026532200]" },
-		{ "pid:[4026531836]", "time:[4026531833]" },
-		{ NULL, "time:[4026531834]" },
-		{ "pid:[4026531836]", NULL },
-	};
+/* Who is not the owner: the same in all but one thing. */
+struct stranger {
+	const char *name;
+	struct paraclock_process who;
+	int ret; /* of taking it, when the id is gone there */
+};
 
-	(void)state;
-	assert_int_equal(take_as(OTHER), 0);
-	other = NULL;
-	for (size_t i = 0; i < ARRAY_LEN(spaces); i++) {
-		pid_space = spaces[i][0];
-		time_space = spaces[i][1];
-		assert_int_equal(take_as(SELF), -EBUSY);
+static struct stranger strangers[] = {
+	/* clang-format off */
+	{ "another container's, with the same id",
+	  { 1234, 4026532200, MACHINE, OTHER, 0 }, -EBUSY },
+	{ "of a namespace that is one number on",
+	  { 1234, SPACE + 1, MACHINE, OTHER, 0 }, -EBUSY },
+	{ "of a namespace that is 2^28 numbers off",
+	  { 1234, SPACE - (1 << 28), MACHINE, OTHER, 0 }, -EBUSY },
+	{ "of another time namespace",
+	  { 1234, SPACE | 4026532201ULL << 32, MACHINE, OTHER, 0 }, -EBUSY },
+	{ "of another machine", { 1234, SPACE, MACHINE + 1, OTHER, 0 },
+	  -EBUSY },
+	{ "of this machine after another boot",
+	  { 1234, SPACE, ~(uint64_t)MACHINE, OTHER, 0 }, -EBUSY },
+	{ "of a namespace that is not known", { 1234, 0, MACHINE, OTHER, 0 },
+	  -EBUSY },
+	{ "one that does not know itself",
+	  { (1ULL << 63) | 77, 0, 0, OTHER, 0 }, -EBUSY },
+	{ "a recycled id", { 1235, SPACE, MACHINE, OTHER, 0 }, 0 },
+	{ "an id recycled after 46 hours",
+	  { 1234 + (1 << 24), SPACE, MACHINE, OTHER, 0 }, 0 },
+	{ "an id recycled after 20 s",
+	  { 1234 + 2048, SPACE, MACHINE, OTHER, 0 }, 0 },
+	{ "another process", { 1234, SPACE, MACHINE, SELF, 0 }, 0 },
+	/* clang-format on */
+};
+
+/* It sets nothing, gives nothing back, and takes only what it knows to be
+ * nobody's: then the one before is not the owner any more. */
+static void a_stranger_is_no_owner(void **state)
+{
+	const struct stranger *c = *state;
+	const struct paraclock_process owner =
+		process(1234, SPACE, MACHINE, OTHER);
+	struct paraclock_page_writer before;
+
+	assert_int_equal(take_by(owner), 0);
+	assert_int_equal(write_by(owner), 0);
+	before = writer;
+	assert_int_equal(write_by(c->who), -EPERM);
+	assert_int_equal(give_by(c->who), -EPERM);
+	assert_memory_equal(&writer, &before, sizeof(writer));
+	other = owner;
+	if (c->who.id == SELF)
+		other_error = -ESRCH;
+	else
+		other = c->who;
+	assert_int_equal(take_by(c->who), c->ret);
+	if (c->ret) {
+		assert_memory_equal(&writer, &before, sizeof(writer));
+		/* Nor is it dead for being gone here. */
+		other_error = -ESRCH;
+		assert_int_equal(take_by(c->who), -EBUSY);
+		assert_int_equal(write_by(owner), 0);
+		assert_int_equal(give_by(owner), 0);
+	} else {
+		assert_int_equal(write_by(owner), -EPERM);
+		assert_int_equal(give_by(owner), -EPERM);
+		assert_int_equal(write_by(c->who), 0);
+		assert_int_equal(give_by(c->who), 0);
 	}
-	/* A kernel may have none of them, and then there is one of each. */
-	assert_int_equal(start(NULL), 0);
-	pid_space = NULL;
-	time_space = NULL;
-	assert_int_equal(take_as(OTHER), 0);
-	other = NULL;
-	assert_int_equal(take_as(SELF), 0);
+}
+
+/* One that the env knows nothing of is never judged by others either. */
+static void who_knows_nothing_takes_nothing(void **state)
+{
+	(void)state;
+	self_error = -ENOMEM;
+	assert_int_equal(paraclock_page_writer_take(&writer, &fake.env),
+			 -ENOMEM);
+	self_error = 0;
+	assert_int_equal(take_by(process(77, 0, 0, OTHER)), 0);
+	other_error = -ESRCH;
+	assert_int_equal(take_as(SELF), -EBUSY);
+	self_error = -EMFILE;
+	assert_int_equal(paraclock_page_writer_give(&writer, &fake.env),
+			 -EPERM);
+	self_error = 0;
+	assert_int_equal(give_by(process(77, 0, 0, OTHER)), 0);
 }
 
 static void it_is_given_back(void **state)
@@ -175,13 +233,9 @@ static void it_is_given_back(void **state)
 	assert_int_equal(write_as(SELF), -EPERM);
 	assert_int_equal(take_as(SELF), 0);
 	assert_int_equal(write_as(SELF), 0);
-	fake.process_id = OTHER;
-	assert_int_equal(paraclock_page_writer_give(&writer, &fake.env),
-			 -EPERM);
-	fake.process_id = SELF;
-	assert_int_equal(paraclock_page_writer_give(&writer, &fake.env), 0);
-	assert_int_equal(paraclock_page_writer_give(&writer, &fake.env),
-			 -EPERM);
+	assert_int_equal(give_by(process(1234, SPACE, MACHINE, OTHER)), -EPERM);
+	assert_int_equal(give_by(process(5678, SPACE, MACHINE, SELF)), 0);
+	assert_int_equal(give_by(process(5678, SPACE, MACHINE, SELF)), -EPERM);
 	assert_int_equal(write_as(SELF), -EPERM);
 	assert_int_equal(take_as(OTHER), 0);
 	assert_int_equal(write_as(OTHER), 0);
@@ -201,7 +255,7 @@ static void ring_0_has_one_writer(void **state)
 	struct paraclock_timeline tl = timeline_of(&kinds[0], 1000000000);
 
 	(void)state;
-	fake.env.read_text = NULL;
+	fake.env.identify = NULL;
 	fake.env.process_id = NULL;
 	assert_int_equal(take_as(0), 0);
 	assert_int_equal(take_as(0), -EBUSY);
@@ -212,14 +266,16 @@ static void ring_0_has_one_writer(void **state)
 	assert_int_equal(take_as(0), 0);
 }
 
-static void without_proc_nobody_is_dead(void **state)
+static void who_cannot_ask_takes_nothing_away(void **state)
 {
 	(void)state;
-	fake.env.read_text = NULL;
+	fake.env.identify = NULL;
 	assert_int_equal(take_as(OTHER), 0);
-	fake.env.read_text = read_proc;
-	other = NULL;
+	other_error = -ESRCH;
 	assert_int_equal(take_as(SELF), -EBUSY);
+	fake.env.identify = identify;
+	assert_int_equal(take_as(SELF), -EBUSY);
+	assert_int_equal(write_by(process(0, 0, 0, OTHER)), 0);
 }
 
 static int forbidden(void *ctx)
@@ -286,24 +342,31 @@ static void this_process_is_the_writer(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(deaths) + 7] = {
+	static struct CMUnitTest tests[60] = {
 		cmocka_unit_test_setup(it_is_given_back, start),
 		cmocka_unit_test_setup(it_is_taken_once, start),
 		cmocka_unit_test_setup(ring_0_has_one_writer, start),
-		cmocka_unit_test_setup(
-			who_is_in_another_namespace_is_never_dead, start),
-		cmocka_unit_test_setup(without_proc_nobody_is_dead, start),
+		cmocka_unit_test_setup(who_knows_nothing_takes_nothing, start),
+		cmocka_unit_test_setup(who_cannot_ask_takes_nothing_away,
+				       start),
 		cmocka_unit_test_setup(what_cannot_be_taken, start),
 		cmocka_unit_test_setup(a_write_inside_a_write_is_refused,
 				       start),
 		cmocka_unit_test_setup(this_process_is_the_writer, start),
 	};
-	struct CMUnitTest *test = &tests[7];
+	size_t n = 8;
 
 	for (size_t i = 0; i < ARRAY_LEN(deaths); i++)
-		*test++ = (struct CMUnitTest){ .name = deaths[i].name,
-					       .test_func = check_death,
-					       .setup_func = start,
-					       .initial_state = &deaths[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+		tests[n++] = (struct CMUnitTest){ .name = deaths[i].name,
+						  .test_func = check_death,
+						  .setup_func = start,
+						  .initial_state = &deaths[i] };
+	for (size_t i = 0; i < ARRAY_LEN(strangers); i++)
+		tests[n++] = (struct CMUnitTest){
+			.name = strangers[i].name,
+			.test_func = a_stranger_is_no_owner,
+			.setup_func = start,
+			.initial_state = &strangers[i],
+		};
+	return _cmocka_run_group_tests("write_owner", tests, n, NULL, NULL);
 }

@@ -56,7 +56,8 @@ static int read_both(const struct paraclock *clk, struct reading *ret_reading,
 	*ret_reading = (struct reading){
 		.host_ns = sample->host_ns,
 		.raw_ns = xt.ns[PARACLOCK_CLOCK_MONOTONIC_RAW],
-		.error_ns = sample->pair_error_ns + xt.uncertainty_ns,
+		.error_ns =
+			add_bounds(sample->pair_error_ns, xt.uncertainty_ns),
 		.epoch = sample->disruption,
 		.source_seq = xt.clocksource_changed_seq,
 		.scale = sample->timescale,
@@ -128,7 +129,7 @@ static void compare_rate(struct paraclock_check *check,
 			 const struct reading *from, const struct reading *to)
 {
 	s128 gain = gained(from, to);
-	uint64_t error_ns = from->error_ns + to->error_ns;
+	uint64_t error_ns = add_bounds(from->error_ns, to->error_ns);
 
 	check->compared |= PARACLOCK_CHECK_RATE;
 	check->interval_ns = (uint64_t)to->raw_ns - (uint64_t)from->raw_ns;
@@ -145,7 +146,8 @@ static void compare_other_rate(struct paraclock_check *check,
 {
 	s128 gain = gained(&kept->clk, clk) - gained(&kept->other, other);
 	uint64_t error_ns =
-		check->error_ns + kept->other.error_ns + other->error_ns;
+		add_bounds(check->error_ns,
+			   add_bounds(kept->other.error_ns, other->error_ns));
 
 	check->compared |= PARACLOCK_CHECK_OTHER_RATE;
 	check->other_rate_ppb = to_ppb(gain, check->interval_ns);
@@ -198,7 +200,7 @@ static int read_all(struct paraclock *clk, struct paraclock_check *check,
 	ret = read_both(check->other, &next->other, &other);
 	if (!ret)
 		next->used = 2;
-	*ret_error_ns = known_error(&sample) + known_error(&other);
+	*ret_error_ns = add_bounds(known_error(&sample), known_error(&other));
 	return ret > 0 ? 0 : ret;
 }
 

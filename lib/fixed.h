@@ -22,6 +22,12 @@ static inline u128 shift_right(u128 value, unsigned int shift)
 	return shift < 128 ? value >> shift : 0;
 }
 
+/* Of bounds: one that does not fit is UINT64_MAX, which is none. */
+static inline uint64_t add_bounds(uint64_t a, uint64_t b)
+{
+	return b <= UINT64_MAX - a ? a + b : UINT64_MAX;
+}
+
 /* Does value fit an int64_t? */
 static inline int fits_s64(s128 value)
 {

@@ -139,12 +139,6 @@ static bool keeps_bound(const struct vmclock_page *old,
 	return (u128)(is > was ? is - was : was - is) <= bound_at(old, counter);
 }
 
-/* Without a wrap: a bound that great is none. */
-static void add(uint64_t *sum, uint64_t by)
-{
-	*sum += by <= UINT64_MAX - *sum ? by : 0;
-}
-
 /* Exact, so it is ahead by what it is lifted; the bound grows with it. */
 static int vmclock_lift(const struct page_lift *lift, void *image)
 {
@@ -160,9 +154,11 @@ static int vmclock_lift(const struct page_lift *lift, void *image)
 	vc->time_frac_sec = (uint64_t)time;
 	vc->counter_period_frac_sec -= slower;
 	if (vc->flags & FLAG_TIME_MAX)
-		add(&vc->time_maxerror_nanosec, (uint64_t)(ahead >> 34) + 1);
+		vc->time_maxerror_nanosec = add_bounds(
+			vc->time_maxerror_nanosec, (uint64_t)(ahead >> 34) + 1);
 	if (vc->flags & FLAG_PERIOD_MAX)
-		add(&vc->counter_period_maxerror_rate_frac_sec, slower);
+		vc->counter_period_maxerror_rate_frac_sec = add_bounds(
+			vc->counter_period_maxerror_rate_frac_sec, slower);
 	return 0;
 }
 

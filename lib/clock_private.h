@@ -36,10 +36,12 @@ struct remembered {
 	struct paraclock_marker seen[MARKERS_MAX];
 	uint64_t noticed_tsc; /* counter when the epoch last advanced */
 	uint64_t line_tsc;    /* counter at which line was first seen */
+	uint64_t since_tsc;   /* before that nothing is known of the past */
 	uint64_t pending;     /* 1: the page may still be the old one */
 	uint64_t implausible; /* 1: a second clock contradicts this one */
 	uint64_t unsettled;   /* 1: it may be from before the open; settle() */
 	uint64_t primed;      /* 1: there is something to compare with */
+	uint64_t off_line;    /* 1: qualifiers are not those of the line */
 };
 _Static_assert(sizeof(struct remembered) % sizeof(uint64_t) == 0,
 	       "copied by words");

@@ -8,6 +8,7 @@
 
 #include "clock_private.h"
 #include "fixed.h"
+#include "line.h"
 #include "seqword.h"
 
 /* Two lines are a jump as well if their rates differ by more than one part in
@@ -122,6 +123,17 @@ static int settle(const struct paraclock *clk, struct remembered *next,
 	return 0;
 }
 
+/* Before the last disruption; or, on a page that has no reference point to say
+ * so itself, before what it says now was first seen there. */
+static uint64_t since_of(const struct remembered *next)
+{
+	bool has_base = !next->line.usable || next->line.base_tsc;
+
+	return has_base || next->noticed_tsc > next->line_tsc
+		       ? next->noticed_tsc
+		       : next->line_tsc;
+}
+
 static void remember(const struct paraclock *clk, struct remembered *next,
 		     const struct observation *obs)
 {
@@ -139,12 +151,16 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 	next->line = obs->line;
 	if (obs->line.usable)
 		next->last = obs->line;
+	next->since_tsc = since_of(next);
+	/* Beyond the line's end other qualifiers may hold than on it: after a
+	 * leap second, say. A counter can go back to where it is right. */
+	next->off_line = !pclk_line_reaches(&obs->line, sample.host_tsc);
 	next->plain = clk->how == COUNTER_FENCED &&
 		      !(obs->line.mult_hi | obs->line.frac | obs->line.guard |
 			obs->line.error_mult);
 	/* Where the hot read may not answer, it is given a page that never
 	 * has the key. */
-	if (!obs->line.page || !obs->line.usable || next->pending ||
+	if (!obs->line.page || next->off_line || next->pending ||
 	    next->implausible || !clk->markers_in_memory || !sample.valid ||
 	    sample.pair_error_ns > 0) {
 		next->line.page = clk->nothing;

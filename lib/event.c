@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock_private.h"
+#include "line.h"
 #include "local.h"
 #include "seqword.h"
 
@@ -50,13 +51,12 @@ static void set_looked(struct event_log *log, uint64_t counter)
 
 /* --- what a disruption was ------------------------------------------------ */
 
-/* Does the line reach that far? */
 static bool line_at(const struct paraclock_line *line, uint64_t counter,
 		    int64_t *ret_ns)
 {
 	struct paraclock_line zero = { .usable = 1, .base_tsc = counter };
 
-	return line->usable && counter - line->base_tsc <= line->max_ticks &&
+	return pclk_line_reaches(line, counter) &&
 	       paraclock_line_gap(&zero, line, counter, ret_ns);
 }
 

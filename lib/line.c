@@ -44,3 +44,20 @@ void paraclock_line_limit(struct paraclock_line *line, uint64_t max_ns)
 	if (!ticks || line->mult_hi >= UINT32_MAX)
 		line->usable = 0;
 }
+
+void pclk_line_confine(struct paraclock_line *line)
+{
+	uint64_t ticks = UINT64_MAX - line->base_tsc;
+
+	if (ticks < line->max_ticks)
+		line->max_ticks = ticks;
+	if (!line->error_mult)
+		return;
+	/* UINT64_MAX itself means that there is no bound. */
+	ticks = line->error_ns < UINT64_MAX - 1
+			? UINT64_MAX - 1 - line->error_ns
+			: 0;
+	ticks = paraclock_ticks_within(ticks, 0, line->error_mult);
+	if (ticks < line->max_ticks)
+		line->max_ticks = ticks;
+}

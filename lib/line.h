@@ -3,6 +3,8 @@
 #ifndef LINE_H
 #define LINE_H
 
+#include <stdbool.h>
+
 #include <paraclock/backend.h>
 
 /* Ticks that take at most ns, at mult 2^-64 ns per tick. */
@@ -14,5 +16,19 @@ uint64_t paraclock_ticks_within(uint64_t ns, uint64_t mult_hi,
  * time fits; not usable if it does not fit at all. max_ticks must be set.
  */
 void paraclock_line_limit(struct paraclock_line *line, uint64_t max_ns);
+
+/*
+ * Bound max_ticks, so that the line ends where the counter wraps, and before
+ * its error does. From then on one comparison of a distance modulo 2^64 keeps
+ * counters from before the base out as well.
+ */
+void pclk_line_confine(struct paraclock_line *line);
+
+/* Of a line that is confined. */
+static inline bool pclk_line_reaches(const struct paraclock_line *line,
+				     uint64_t counter)
+{
+	return line->usable && counter - line->base_tsc <= line->max_ticks;
+}
 
 #endif

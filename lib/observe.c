@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock_private.h"
+#include "line.h"
 #include "seqword.h"
 
 /* A disruption per try is not a machine that anybody can read on. */
@@ -73,6 +74,7 @@ int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
 			ret = clk->be->get_time(clk->state, &ret_obs->sample);
 		if (ret)
 			return ret;
+		pclk_line_confine(&ret_obs->line);
 		ret = paraclock_look_at_markers(clk, after, watched);
 		if (ret)
 			return ret;
@@ -105,5 +107,7 @@ bool paraclock_unchanged(const struct paraclock *clk,
 	       now->watched[0] == obs->watched[0] &&
 	       now->watched[1] == obs->watched[1] &&
 	       now->line.usable == obs->line.usable &&
+	       !(now->off_line &&
+		 pclk_line_reaches(&obs->line, obs->sample.host_tsc)) &&
 	       memcmp(now->line.key, obs->line.key, sizeof(obs->line.key)) == 0;
 }

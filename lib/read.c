@@ -273,20 +273,12 @@ int paraclock_read(const struct paraclock *clk,
 				   ret_sample);
 }
 
-/* From before the last disruption; or, on a page that has no reference point
- * to say so itself, from before what it says now was first seen there. */
-static bool is_before_memory(const struct remembered *now, uint64_t counter)
-{
-	return counter < now->noticed_tsc ||
-	       (now->line.usable && !now->line.base_tsc &&
-		counter < now->line_tsc);
-}
-
 int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
 		      struct paraclock_sample *ret_sample)
 {
 	struct paraclock_sample sample;
 	struct remembered now;
+	uint64_t tsc;
 	int ret;
 
 	if (!clk || !ret_sample)
@@ -312,10 +304,12 @@ int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
 			continue;
 		/* Again: a restore that was taken in since may have turned the
 		 * counter back, and then this value is none of the past. */
-		if (counter > counter_read(clk->env, clk->how))
+		tsc = counter_read(clk->env, clk->how);
+		if (counter > tsc)
 			return -EINVAL;
 		finish(clk, &now, &sample);
-		if (sample.valid && is_before_memory(&now, counter)) {
+		/* What is now is known, wherever the counter went back to. */
+		if (sample.valid && counter < now.since_tsc && counter < tsc) {
 			sample.valid = 0;
 			sample.reason = PARACLOCK_REASON_WINDOW;
 			sample.host_ns = now.last.base_ns;

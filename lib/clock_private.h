@@ -34,6 +34,7 @@ struct remembered {
 	struct paraclock_line last; /* the last one that was usable */
 	uint64_t watched[2];
 	struct paraclock_marker seen[MARKERS_MAX];
+	uint64_t last_scale;  /* enum paraclock_timescale of last */
 	uint64_t noticed_tsc; /* counter when the epoch last advanced */
 	uint64_t line_tsc;    /* counter at which line was first seen */
 	uint64_t since_tsc;   /* before that nothing is known of the past */

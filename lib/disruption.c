@@ -149,8 +149,10 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 	    next->line.usable != obs->line.usable)
 		next->line_tsc = obs->sample.host_tsc;
 	next->line = obs->line;
-	if (obs->line.usable)
+	if (obs->line.usable) {
 		next->last = obs->line;
+		next->last_scale = sample.timescale;
+	}
 	next->since_tsc = since_of(next);
 	/* Beyond the line's end other qualifiers may hold than on it: after a
 	 * leap second, say. A counter can go back to where it is right. */
@@ -210,7 +212,7 @@ static int notice_owned(struct paraclock *clk, enum event_cause cause,
 		next->epoch++;
 		next->noticed_tsc = counter_read(clk->env, clk->how);
 		paraclock_event_add(clk, cause, &was, next, obs);
-	} else if (was.pending && !next->pending) {
+	} else if (!next->pending) {
 		paraclock_event_finish(clk, &was, obs);
 	}
 	paraclock_event_looked(clk, obs);

@@ -60,15 +60,9 @@ static bool line_at(const struct paraclock_line *line, uint64_t counter,
 	       paraclock_line_gap(&zero, line, counter, ret_ns);
 }
 
-static uint8_t timescale_of(const struct remembered *now)
-{
-	struct paraclock_sample sample;
-
-	memcpy(&sample.valid, &now->qualifiers, sizeof(now->qualifiers));
-	return sample.timescale;
-}
-
-/* The last four members of time, from the page after the disruption. */
+/* The last four members of time, from the page after the disruption. What it
+ * is compared with is what was said last, however long no page could be used
+ * in between. */
 static void tell_times(struct paraclock_event *event,
 		       const struct remembered *was,
 		       const struct observation *obs)
@@ -82,7 +76,7 @@ static void tell_times(struct paraclock_event *event,
 	} else if (line_at(to, event->counter_after, &event->host_ns_after)) {
 		event->flags |= PARACLOCK_EVENT_AFTER;
 	}
-	if (!was->line.usable || timescale_of(was) != event->timescale)
+	if (was->last_scale != event->timescale)
 		return;
 	if (line_at(from, event->counter_before, &event->host_ns_before))
 		event->flags |= PARACLOCK_EVENT_BEFORE;
@@ -94,6 +88,13 @@ static void tell_times(struct paraclock_event *event,
 	     (to->usable && to->flags & PARACLOCK_LINE_REBASE &&
 	      to->base_tsc < from->base_tsc)))
 		event->kind = PARACLOCK_EVENT_JUMPED;
+}
+
+/* Is there a page, with nothing on it that could be compared? */
+static bool lacks_line(const struct paraclock *clk,
+		       const struct observation *obs)
+{
+	return clk->be->get_line && !obs->line.usable;
 }
 
 /* The index of the marker source that shows something else. */
@@ -197,7 +198,7 @@ void paraclock_event_add(struct paraclock *clk, enum event_cause cause,
 	else if (was->last.usable && obs->line.usable &&
 		 obs->line.flags & ~was->last.flags & PARACLOCK_LINE_STOPPED)
 		event->kind = PARACLOCK_EVENT_PAUSED;
-	log->unfinished = now->pending != 0;
+	log->unfinished = now->pending || lacks_line(clk, obs);
 	if (!now->pending)
 		tell_times(event, was, obs);
 	/* After the event: a forked child sees it whole or not at all. */
@@ -209,9 +210,11 @@ void paraclock_event_finish(struct paraclock *clk, const struct remembered *was,
 {
 	struct event_log *log = &clk->log;
 
-	if (log->unfinished && log->first != log->end)
+	if (!log->unfinished)
+		return;
+	if (log->first != log->end)
 		tell_times(&log->event[(log->end - 1) % EVENTS_MAX], was, obs);
-	log->unfinished = 0;
+	log->unfinished = lacks_line(clk, obs);
 }
 
 bool paraclock_event_has_restore(struct paraclock *clk, enum event_cause cause)

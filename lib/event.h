@@ -24,7 +24,8 @@ struct event_log {
 	/* Counter when all was last known to be as before. */
 	uint64_t looked_tsc;
 	uint64_t generations; /* a bit for each marker source that has one */
-	/* 1: the last event's times are still to come, with the page. */
+	/* 1: the last event's times are still to come, with the page, or with
+	 * one that can be used. */
 	uint8_t unfinished;
 };
 
@@ -43,7 +44,7 @@ void paraclock_event_add(struct paraclock *clk, enum event_cause cause,
 			 const struct remembered *was,
 			 const struct remembered *now,
 			 const struct observation *obs);
-/* The page after the last disruption has come. */
+/* The page after the last disruption may have come. */
 void paraclock_event_finish(struct paraclock *clk, const struct remembered *was,
 			    const struct observation *obs);
 /* Is the restore, or that one may have been lost, told of already, or now by

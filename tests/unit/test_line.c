@@ -269,6 +269,7 @@ static void compare_at(const struct paraclock *clk, int ret,
 	struct paraclock_sample at;
 
 	memset(&at, 0xa5, sizeof(at));
+	counter_reads = 0;
 	assert_int_equal(paraclock_read_at(clk, counter, &at), ret);
 	assert_memory_equal(&at, hot, sizeof(at));
 }
@@ -323,7 +324,7 @@ static void check_kind(void **state)
 {
 	const struct kind *kind = *state;
 	uint64_t counters[COUNTERS];
-	unsigned int hot_reads = 0;
+	unsigned int hot_reads = 0, hot_reads_at = 0;
 
 	for (unsigned int i = 0; i < PAGES; i++) {
 		union any_page page;
@@ -336,7 +337,8 @@ static void check_kind(void **state)
 		fake.counter = counters[0];
 		clk = fake_open(&fake, kind->backend);
 		for (unsigned int c = 0; c < COUNTERS; c++) {
-			struct paraclock_sample hot;
+			struct paraclock_sample hot, now;
+			struct paraclock_line line = { 0 };
 			int ret;
 
 			memset(&hot, 0xa5, sizeof(hot));
@@ -346,11 +348,19 @@ static void check_kind(void **state)
 			hot_reads += counter_reads == 1;
 			compare(kind, &page, ret, &hot, counters[c]);
 			compare_at(clk, ret, &hot, counters[c]);
+			hot_reads_at += counter_reads == 1;
+			/* Of the past, unless the page now says what is none
+			 * of 64 bits. */
+			fake.counter += sized(20);
+			if (!kind->exact(&page, fake.counter, &now, &line) &&
+			    fake.counter > counters[c])
+				compare_at(clk, ret, &hot, counters[c]);
 		}
 		paraclock_close(clk);
 	}
 	/* Had none been hot, this would have shown nothing. */
 	assert_true(hot_reads > PAGES * COUNTERS / 5);
+	assert_true(hot_reads_at > PAGES * COUNTERS / 5);
 }
 
 /* The CPU's own counter is read by other code than env->counter. */
@@ -367,13 +377,19 @@ static void check_native(void **state)
 		kind->make(&fake, &page, counter_fenced());
 		clk = fake_open(&fake, kind->backend);
 		for (unsigned int c = 0; c < 3; c++) {
-			struct paraclock_sample hot;
+			struct paraclock_sample hot, then;
+			struct paraclock_line line = { 0 };
 			int ret;
 
 			memset(&hot, 0xa5, sizeof(hot));
 			ret = paraclock_read(clk, &hot);
-			if (!ret)
-				compare(kind, &page, ret, &hot, hot.host_tsc);
+			if (ret)
+				continue;
+			compare(kind, &page, ret, &hot, hot.host_tsc);
+			/* Unless the page soon says what is none of 64 bits. */
+			if (!kind->exact(&page, hot.host_tsc + (1ULL << 40),
+					 &then, &line))
+				compare_at(clk, ret, &hot, hot.host_tsc);
 		}
 		paraclock_close(clk);
 	}
@@ -405,19 +421,47 @@ static void check_ticks_within(void **state)
 	assert_int_equal(paraclock_ticks_within(UINT64_MAX, UINT64_MAX, 0), 0);
 }
 
+/* By hand: 2^63 is half a ns a tick. */
+static void check_confine(void **state)
+{
+	struct paraclock_line line = { .max_ticks = UINT64_MAX, .usable = 1 };
+
+	(void)state;
+	pclk_line_confine(&line);
+	assert_int_equal(line.max_ticks, UINT64_MAX);
+	line.base_tsc = 0xf000000000000000;
+	pclk_line_confine(&line);
+	assert_int_equal(line.max_ticks, 0x0fffffffffffffff);
+	assert_true(pclk_line_reaches(&line, UINT64_MAX));
+	assert_false(pclk_line_reaches(&line, 0));
+	assert_false(pclk_line_reaches(&line, 1000000000000));
+	line.max_ticks = 1000;
+	line.error_ns = UINT64_MAX - 11;
+	line.error_mult = 1ULL << 63;
+	pclk_line_confine(&line);
+	assert_int_equal(line.max_ticks, 20);
+	line.error_ns = UINT64_MAX;
+	pclk_line_confine(&line);
+	assert_int_equal(line.max_ticks, 0);
+	line.usable = 0;
+	assert_false(pclk_line_reaches(&line, line.base_tsc));
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[2 + ARRAY_LEN(kinds)] = {
+	struct CMUnitTest tests[3 + ARRAY_LEN(kinds)] = {
 		{ .name = "a read by the CPU's own counter is exact",
 		  .test_func = check_native },
 		{ .name = "ticks within a time never take longer",
 		  .test_func = check_ticks_within },
+		{ .name = "a line ends before the counter or its error wraps",
+		  .test_func = check_confine },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		tests[2 + i].name = kinds[i].name;
-		tests[2 + i].test_func = check_kind;
-		tests[2 + i].initial_state = &kinds[i];
+		tests[3 + i].name = kinds[i].name;
+		tests[3 + i].test_func = check_kind;
+		tests[3 + i].initial_state = &kinds[i];
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

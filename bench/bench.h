@@ -21,7 +21,7 @@
 #define BENCH_SANITIZED 0
 #endif
 
-#define SUBJECTS_MAX 7
+#define SUBJECTS_MAX 9
 
 /* The budget of one read; 0: none is stated. */
 struct limits {

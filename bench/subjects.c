@@ -11,6 +11,13 @@
 /* Enough for one call in a hundred thousand to show. */
 #define COUNTED_READS 100000
 
+/* What other calls than reads are measured with. */
+#if defined(__x86_64__)
+#define BEST "kvmclock"
+#else
+#define BEST "vmclock"
+#endif
+
 /* What is done less and less often is done no more. */
 #define WARM_UP_NS 200000000
 
@@ -96,6 +103,28 @@ static int run_clock(const struct paraclock *clk, uint64_t n)
 		KEEP(&sample);
 	}
 	return failed;
+}
+
+/* Of a moment ago, as a trace's. */
+static int run_read_at(const struct paraclock *clk, uint64_t n)
+{
+	struct paraclock_sample sample;
+	uint64_t counter = bare();
+	int failed = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		failed |= paraclock_read_at(clk, counter, &sample);
+		KEEP(&sample);
+	}
+	return failed;
+}
+
+static int run_counter(const struct paraclock *clk, uint64_t n)
+{
+	(void)clk;
+	for (uint64_t i = 0; i < n; i++)
+		KEEP(paraclock_counter(NULL));
+	return 0;
 }
 
 static int run_cross(const struct paraclock *clk, uint64_t n)
@@ -213,12 +242,14 @@ static void add_cross(struct bench *bench, const char *backend)
 void subjects_open(struct bench *bench)
 {
 	const struct limits limits = { 0, 0.95, 6, 0.97 };
+	const struct limits of_read_at = { .over_bare = 2 };
 #if defined(__x86_64__)
 	const struct limits of_kvmclock = { 0, 0.90, 5, 0.97 };
 
 	add(bench, "rdtsc", run_rdtsc);
 #endif
 	bench->bare = add(bench, "bare", run_bare);
+	add(bench, "counter", run_counter);
 	bench->vdso = add(bench, "vdso", run_vdso);
 	/* The first two are pages of x86's counter. */
 #if defined(__x86_64__)
@@ -226,11 +257,9 @@ void subjects_open(struct bench *bench)
 	add_clock(bench, "hyperv", limits, false);
 #endif
 	add_clock(bench, "vmclock", limits, false);
-#if defined(__x86_64__)
-	add_cross(bench, "kvmclock");
-#else
-	add_cross(bench, "vmclock");
-#endif
+	open_subject(add(bench, "read-at", run_read_at), BEST, of_read_at,
+		     true);
+	add_cross(bench, BEST);
 }
 
 void subjects_close(struct bench *bench)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "counter.h"
+#include "clock_private.h"
+#include "local.h"
 
 #define LEAF_AMD_FEATURES	   0x80000001U
 #define FEATURE_RDTSCP		   (1U << 27) /* EDX */
@@ -30,4 +32,34 @@ enum counter_how paraclock_counter_choose(const struct paraclock_env *env)
 	    regs[3] & FEATURE_RDTSCP)
 		return COUNTER_RDTSCP;
 	return COUNTER_FENCED;
+}
+
+/* Chosen once: a CPUID may leave the machine, which takes longer than all that
+ * is stamped with the counter. Threads that choose at once choose alike. */
+static enum counter_how chosen(const struct paraclock_env *env)
+{
+	struct local *local = (struct local *)env->local;
+	uint32_t known = 0;
+
+	if (env->counter)
+		return COUNTER_ENV;
+	if (local)
+		known = __atomic_load_n(&local->counter, __ATOMIC_RELAXED);
+	if (!known) {
+		known = 1 + (uint32_t)paraclock_counter_choose(env);
+		if (local)
+			__atomic_store_n(&local->counter, known,
+					 __ATOMIC_RELAXED);
+	}
+	return (enum counter_how)(known - 1);
+}
+
+uint64_t paraclock_counter(const struct paraclock_env *env)
+{
+	if (!env)
+		env = paraclock_builtin_env;
+	/* In ring 0 there may be none, and there is a counter. */
+	if (!env)
+		return counter_fenced();
+	return env->size >= sizeof(*env) ? counter_read(env, chosen(env)) : 0;
 }

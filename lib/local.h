@@ -59,6 +59,7 @@ struct __attribute__((may_alias)) local {
 	uint32_t owner; /* who writes it; see flag_take() */
 	struct local_state now;
 	uint64_t boot_tsc; /* when now.boot was last found right */
+	uint32_t counter;  /* enum counter_how and 1; 0: not chosen yet */
 };
 _Static_assert(sizeof(struct local) <= sizeof(struct paraclock_local),
 	       "the public struct has room for it");

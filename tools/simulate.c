@@ -218,23 +218,7 @@ static int on_pages(void *arg, const struct paraclock_sim_play *play)
 static uint64_t counter(void *arg)
 {
 	(void)arg;
-#if defined(__x86_64__)
-	uint32_t low, high;
-
-	__asm__ __volatile__("lfence\n\trdtsc"
-			     : "=a"(low), "=d"(high)
-			     :
-			     : "memory");
-	return (uint64_t)high << 32 | low;
-#else
-	uint64_t ticks;
-
-	__asm__ __volatile__("isb\n\tmrs %0, cntvct_el0"
-			     : "=r"(ticks)
-			     :
-			     : "memory");
-	return ticks;
-#endif
+	return paraclock_counter(NULL);
 }
 
 static int sleep_for(void *arg, uint64_t ns)

@@ -354,6 +354,25 @@ PARACLOCK_API int paraclock_read_at(const struct paraclock *clk,
 				    struct paraclock_sample *ret_sample);
 
 /**
+ * The CPU counter now: stamp with it, and convert by paraclock_read_at() later.
+ *
+ * Ordered as a read's: it is read after every load that the calling thread made
+ * before. What the thread does next may begin before it, by a few ns. Costs no
+ * more than the counter itself does; the first call asks CPUID how it is to be
+ * read, and where the env has no @c local each call does.
+ *
+ * @param env Whose counter, or NULL for this machine's.
+ * @return Ticks; 0 if @p env is incomplete. Where this thread may not read the
+ * counter (paraclock_open() says -EACCES) it raises SIGSEGV, as the instruction
+ * does.
+ *
+ * Threads: any thread; async-signal-safe if the env's @c counter and @c cpuid
+ * are, as this machine's.
+ * @since 0.1
+ */
+PARACLOCK_API uint64_t paraclock_counter(const struct paraclock_env *env);
+
+/**
  * Say what an error or a reason means here, and the remedy.
  *
  * @param clk The clock, or NULL for the general meaning.

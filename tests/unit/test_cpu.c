@@ -26,6 +26,7 @@ static struct world {
 	struct fake fake;
 	const struct leaf *leaves;
 	size_t count;
+	unsigned int asked; /* CPUIDs */
 	int cpuid_error;
 	uint64_t phys;
 	uint32_t msr[4];
@@ -38,6 +39,7 @@ static int table_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
 {
 	(void)ctx;
 	(void)subleaf;
+	w.asked++;
 	memset(ret_regs, 0, 4 * sizeof(*ret_regs));
 	if (w.cpuid_error)
 		return w.cpuid_error;
@@ -111,6 +113,61 @@ static void the_envs_own_counter_comes_first(void **state)
 	(void)state;
 	start(choices[2].leaf, 4);
 	assert_int_equal(paraclock_counter_choose(&w.fake.env), COUNTER_ENV);
+}
+
+static uint64_t next_ticks(void *ctx)
+{
+	return ++((struct world *)ctx)->phys;
+}
+
+static void the_public_counter_is_the_envs(void **state)
+{
+	(void)state;
+	start(choices[2].leaf, 4);
+	w.fake.env.counter = next_ticks;
+	assert_int_equal(paraclock_counter(&w.fake.env), 1);
+	assert_int_equal(paraclock_counter(&w.fake.env), 2);
+	assert_int_equal(w.asked, 0);
+	w.fake.env.size--;
+	assert_int_equal(paraclock_counter(&w.fake.env), 0);
+	assert_int_equal(w.phys, 2);
+}
+
+/* Between two readings by the CPU's own instruction. */
+static void check_now(const struct paraclock_env *env)
+{
+	uint64_t before = counter_fenced();
+	uint64_t now = paraclock_counter(env);
+
+	assert_in_range(now, before, counter_fenced());
+}
+
+static void how_the_public_counter_is_read_is_asked_once(void **state)
+{
+	static struct paraclock_local local;
+
+	(void)state;
+	check_now(NULL);
+	for (size_t i = 0; i < ARRAY_LEN(choices); i++) {
+		unsigned int first;
+
+		start(choices[i].leaf, ARRAY_LEN(choices[i].leaf));
+		w.cpuid_error = choices[i].error;
+		w.fake.env.counter = NULL;
+		/* Not every CPU that this runs on has rdtscp. */
+		if (choices[i].want != COUNTER_FENCED)
+			continue;
+		check_now(&w.fake.env);
+		first = w.asked;
+		assert_true(first > 0);
+		check_now(&w.fake.env);
+		assert_int_equal(w.asked, 2 * first);
+		memset(&local, 0, sizeof(local));
+		w.fake.env.local = &local;
+		for (unsigned int n = 0; n < 5; n++)
+			check_now(&w.fake.env);
+		assert_int_equal(w.asked, 3 * first);
+	}
 }
 
 /* --- hypervisors ---------------------------------------------------------- */
@@ -335,6 +392,8 @@ static void hyper_vs_msr_keeps_what_is_to_be_preserved(void **state)
 
 static const struct CMUnitTest plain[] = {
 	cmocka_unit_test(the_envs_own_counter_comes_first),
+	cmocka_unit_test(the_public_counter_is_the_envs),
+	cmocka_unit_test(how_the_public_counter_is_read_is_asked_once),
 	cmocka_unit_test(the_stable_flag_needs_its_feature_bit),
 	cmocka_unit_test(kvms_page_is_where_the_msr_is_told),
 	cmocka_unit_test(hyper_vs_msr_keeps_what_is_to_be_preserved),

@@ -29,6 +29,13 @@ struct event_log {
 	uint8_t unfinished;
 };
 
+/* Its only reader without owner is the consumer, who has no use for order. */
+static inline void pclk_event_set_looked(struct event_log *log,
+					 uint64_t counter)
+{
+	__atomic_store_n(&log->looked_tsc, counter, __ATOMIC_RELAXED);
+}
+
 /* What a change is told by, beside what memory shows. */
 enum event_cause {
 	CAUSE_MEMORY = 0,

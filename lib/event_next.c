@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+/* The next event: of those that were noticed, and of what no memory shows. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock_private.h"
+#include "local.h"
+#include "seqword.h"
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* CLOCK_REALTIME's distance is that of the narrowest of so many looks. */
+#define OFFSET_TRIES 4
+
+/* What a handle watches beside its memory; the consumer's alone. */
+struct event_sources {
+	int group; /* of the descriptors below, and of the markers' */
+	int clock;
+	int generation;
+	bool was_set;	  /* seen, and not yet told */
+	uint8_t restored; /* as watch_generation() said, and not yet told */
+	bool has_offset;
+	int64_t offset_ns; /* REALTIME - MONOTONIC before that */
+	char clocksource[32];
+};
+
+/* --- what no memory shows ------------------------------------------------- */
+
+static void close_sources(const struct paraclock_env *env,
+			  struct event_sources *events)
+{
+	const int fds[] = { events->group, events->generation, events->clock };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(fds); i++) {
+		if (fds[i] >= 0)
+			env->close_device(env->ctx, fds[i]);
+	}
+	env->free(env->ctx, events);
+}
+
+void paraclock_event_close(struct paraclock *clk)
+{
+	if (clk->events)
+		close_sources(clk->env, clk->events);
+}
+
+static bool read_offset(const struct paraclock_env *env, int64_t *ret_offset_ns,
+			int64_t *ret_realtime_ns)
+{
+	const int mono = local_clock_id[PARACLOCK_CLOCK_MONOTONIC];
+	int64_t before, real, after, narrow = INT64_MAX;
+
+	if (!env->read_clock)
+		return false;
+	for (unsigned int i = 0; i < OFFSET_TRIES; i++) {
+		if (env->read_clock(env->ctx, mono, &before) ||
+		    env->read_clock(env->ctx,
+				    local_clock_id[PARACLOCK_CLOCK_REALTIME],
+				    &real) ||
+		    env->read_clock(env->ctx, mono, &after))
+			return false;
+		if (after - before >= narrow)
+			continue;
+		narrow = after - before;
+		*ret_offset_ns = real - before - narrow / 2;
+		*ret_realtime_ns = real;
+	}
+	return true;
+}
+
+static bool has_another_source(const struct paraclock_env *env,
+			       struct event_sources *events)
+{
+	char name[sizeof(events->clocksource)] = "";
+	bool known = events->clocksource[0];
+	uint8_t kind;
+
+	if (!env->clocksource || env->clocksource(env->ctx, name, &kind) ||
+	    !memcmp(name, events->clocksource, sizeof(name)))
+		return false;
+	memcpy(events->clocksource, name, sizeof(name));
+	/* Else a snapshot may go by the old one for a second more. */
+	(void)paraclock_refresh(env);
+	return known;
+}
+
+/* What is not to be had is found a second later, or as man pages say. */
+static void add_optional(const struct paraclock *clk,
+			 struct event_sources *events)
+{
+	const struct paraclock_env *env = clk->env;
+
+	if (!clk->takes_other_machines && env->watch_generation &&
+	    env->watch_generation(env->ctx, &events->generation) >= 0)
+		(void)env->poll_group(env->ctx, &events->group,
+				      events->generation);
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		const struct marker_source *source = &clk->marker[i];
+		int fd = source->be->poll_fd
+				 ? source->be->poll_fd(source->state)
+				 : -1;
+
+		if (fd >= 0)
+			(void)env->poll_group(env->ctx, &events->group, fd);
+	}
+}
+
+static int open_sources(const struct paraclock *clk,
+			struct event_sources **ret_events)
+{
+	const struct paraclock_env *env = clk->env;
+	struct event_sources *events;
+	int64_t real_ns;
+	int ret;
+
+	if (!env->watch_clock || !env->poll_group || !env->close_device)
+		return -EOPNOTSUPP;
+	events = env->alloc(env->ctx, sizeof(*events));
+	if (!events)
+		return -ENOMEM;
+	*events = (struct event_sources){ .group = -1,
+					  .clock = -1,
+					  .generation = -1 };
+	ret = env->watch_clock(env->ctx, &events->clock);
+	if (ret >= 0)
+		ret = env->poll_group(env->ctx, &events->group, events->clock);
+	if (ret < 0) {
+		close_sources(env, events);
+		return ret;
+	}
+	add_optional(clk, events);
+	events->has_offset = read_offset(env, &events->offset_ns, &real_ns);
+	(void)has_another_source(env, events);
+	*ret_events = events;
+	return 0;
+}
+
+int paraclock_event_fd(const struct paraclock *clk)
+{
+	/* Every handle is allocated writable; const is the caller's view. */
+	struct paraclock *own = (struct paraclock *)(uintptr_t)clk;
+	struct event_sources *events, *first = NULL;
+	int ret;
+
+	if (!clk)
+		return -EINVAL;
+	/* Pairs with the exchange below, of this or another thread. */
+	events = __atomic_load_n(&own->events, __ATOMIC_ACQUIRE);
+	if (events)
+		return events->group;
+	ret = open_sources(clk, &events);
+	if (ret)
+		return ret;
+	if (!__atomic_compare_exchange_n(&own->events, &first, events, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		close_sources(clk->env, events);
+		events = first;
+	}
+	return events->group;
+}
+
+/* Before anything is looked at: what happens from here on wakes anew. */
+static void collect(const struct paraclock *clk, struct event_sources *events)
+{
+	const struct paraclock_env *env = clk->env;
+	int restored = 0;
+
+	(void)env->poll_group(env->ctx, &events->group, -1);
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		if (clk->marker[i].be->poll_fd)
+			(void)clk->marker[i].be->poll_fd(clk->marker[i].state);
+	}
+	if (env->watch_clock(env->ctx, &events->clock) > 0)
+		events->was_set = true;
+	if (events->generation >= 0)
+		restored = env->watch_generation(env->ctx, &events->generation);
+	if (restored > 0)
+		events->restored |= (uint8_t)restored;
+}
+
+static void tell_set(const struct paraclock_env *env,
+		     struct event_sources *events,
+		     struct paraclock_event *event)
+{
+	int64_t offset_ns, real_ns;
+
+	events->was_set = false;
+	event->kind = PARACLOCK_EVENT_CLOCK_SET;
+	event->source = "clock";
+	if (!read_offset(env, &offset_ns, &real_ns)) {
+		events->has_offset = false;
+		return;
+	}
+	event->timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
+	event->host_ns_after = real_ns;
+	event->flags |= PARACLOCK_EVENT_AFTER;
+	if (events->has_offset) {
+		event->gap_ns = offset_ns - events->offset_ns;
+		event->host_ns_before = real_ns - event->gap_ns;
+		event->flags |= PARACLOCK_EVENT_GAP | PARACLOCK_EVENT_BEFORE;
+	}
+	events->has_offset = true;
+	events->offset_ns = offset_ns;
+}
+
+/* This kernel's own doings, which void no calibration of the counter; 1: there
+ * is none. */
+static int tell_local(struct paraclock *clk, struct event_sources *events,
+		      struct paraclock_event *ret_ev)
+{
+	if (!events->was_set && !has_another_source(clk->env, events))
+		return 1;
+	*ret_ev = (struct paraclock_event){
+		.size = ret_ev->size,
+		.kind = PARACLOCK_EVENT_CLOCKSOURCE_CHANGED,
+		.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
+		.counter = clk->env->counter_id,
+		.source = "clocksource",
+		.disruption =
+			__atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED),
+		.counter_before =
+			__atomic_load_n(&clk->log.looked_tsc, __ATOMIC_RELAXED),
+		.counter_after = counter_read(clk->env, clk->how),
+	};
+	if (events->was_set)
+		tell_set(clk->env, events, ret_ev);
+	return 0;
+}
+
+/* --- telling -------------------------------------------------------------- */
+
+/* 1: there is none, and up to that counter value nothing has happened. */
+static int take(struct paraclock *clk, uint64_t looked,
+		struct paraclock_event *ret_ev)
+{
+	struct event_log *log = &clk->log;
+	size_t size = ret_ev->size;
+	int ret = 1;
+
+	if (!paraclock_own(clk))
+		return -EAGAIN;
+	if (log->first != log->end) {
+		*ret_ev = log->event[log->first++ % EVENTS_MAX];
+		/* The caller's, which may be a newer one's. */
+		ret_ev->size = size;
+		ret = 0;
+	} else if (looked > log->looked_tsc) {
+		pclk_event_set_looked(log, looked);
+	}
+	flag_give(&clk->owner);
+	return ret;
+}
+
+int paraclock_next_event(struct paraclock *clk, struct paraclock_event *ret_ev)
+{
+	struct event_sources *events;
+	uint64_t looked;
+	int ret, error;
+
+	if (!clk || !ret_ev || ret_ev->size < sizeof(*ret_ev))
+		return -EINVAL;
+	/* Pairs with the exchange in paraclock_event_fd(). */
+	events = __atomic_load_n(&clk->events, __ATOMIC_ACQUIRE);
+	/* First of all: if the descriptor stayed readable, who polls it could
+	 * keep a thread that holds the handle from running. */
+	if (events)
+		collect(clk, events);
+	ret = take(clk, 0, ret_ev);
+	if (ret <= 0)
+		return ret;
+	looked = counter_read(clk->env, clk->how);
+	error = paraclock_look(clk);
+	if (events && events->restored &&
+	    !paraclock_notice_restore(clk, events->restored & 1 ? CAUSE_RESTORE
+								: CAUSE_LOST))
+		events->restored = 0;
+	ret = take(clk, error ? 0 : looked, ret_ev);
+	if (ret <= 0)
+		return ret;
+	if (events && !tell_local(clk, events, ret_ev))
+		return 0;
+	return error ? error : -EAGAIN;
+}

@@ -81,6 +81,7 @@ struct paraclock {
 	struct event_log log;	   /* by the holder of owner */
 	/* Made by the first paraclock_event_fd(), then constant. */
 	struct event_sources *events;
+	struct event_loss loss; /* the consumer's of events */
 };
 
 /* One consistent look at every source of a handle. */

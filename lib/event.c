@@ -12,10 +12,11 @@ const char *paraclock_event_kind_name(unsigned int value)
 	/* In the order of the enum; no pointers, for each is a relocation. */
 	static const char names[] =
 		"unknown\0updated\0paused\0jumped\0migrated\0"
-		"restored\0clock-set\0clocksource-changed";
+		"restored\0clock-set\0clocksource-changed\0"
+		"source-lost\0source-found";
 	const char *name = names;
 
-	if (value > PARACLOCK_EVENT_CLOCKSOURCE_CHANGED)
+	if (value > PARACLOCK_EVENT_SOURCE_FOUND)
 		value = 0;
 	while (value--) {
 		while (*name++)

@@ -29,6 +29,14 @@ struct event_log {
 	uint8_t unfinished;
 };
 
+/* Can the source be read? The consumer's alone. */
+struct event_loss {
+	int told;	    /* the error that it was told to be lost by; or 0 */
+	int asked;	    /* what it said when it was last asked */
+	int64_t asked_ns;   /* MONOTONIC, then */
+	int64_t failing_ns; /* since when it fails as may pass; 0: not now */
+};
+
 /* Its only reader without owner is the consumer, who has no use for order. */
 static inline void pclk_event_set_looked(struct event_log *log,
 					 uint64_t counter)

@@ -13,6 +13,11 @@
 /* CLOCK_REALTIME's distance is that of the narrowest of so many looks. */
 #define OFFSET_TRIES 4
 
+/* What fails as may pass is lost when it has lasted for so long: 5000 times what
+ * a read waits for a writer. No more often is a source asked, for that may be a
+ * device. */
+#define FAILING_NS (NSEC_PER_SEC / 2)
+
 /* What a handle watches beside its memory; the consumer's alone. */
 struct event_sources {
 	int group; /* of the descriptors below, and of the markers' */
@@ -228,6 +233,116 @@ static int tell_local(struct paraclock *clk, struct event_sources *events,
 	return 0;
 }
 
+/* --- is the source there? ------------------------------------------------- */
+
+/* What may pass by itself. */
+static bool may_pass(int error)
+{
+	return error == -EAGAIN || error == -ETIMEDOUT || error == -ENOMEM;
+}
+
+/* A look sees no more of a page than whether it is another; a source without
+ * one must be asked whether it is there; and a file that was removed or replaced
+ * can still be read. */
+static int ask(struct paraclock *clk, int64_t now_ns)
+{
+	struct event_loss *loss = &clk->loss;
+	struct observation obs;
+	int ret = clk->be->is_there ? clk->be->is_there(clk->state) : 0;
+
+	for (unsigned int i = 0; !ret && i < clk->n_markers; i++) {
+		const struct marker_source *source = &clk->marker[i];
+
+		if (source->be->is_there)
+			ret = source->be->is_there(source->state);
+	}
+	if (ret)
+		return ret;
+	if (!loss->asked_ns || now_ns - loss->asked_ns >= FAILING_NS) {
+		loss->asked_ns = now_ns;
+		loss->asked = paraclock_observe(clk, &obs);
+	}
+	return loss->asked;
+}
+
+/* Without a clock the second of two failures has lasted, and a source is asked
+ * each time. */
+static int64_t mono_ns(struct paraclock *clk)
+{
+	const struct paraclock_env *env = clk->env;
+	int64_t ns;
+
+	if (env->read_clock &&
+	    !env->read_clock(env->ctx,
+			     local_clock_id[PARACLOCK_CLOCK_MONOTONIC], &ns))
+		return ns;
+	clk->loss.asked_ns = 0;
+	return clk->loss.failing_ns + FAILING_NS;
+}
+
+/* The error of a look, or why the source is none in spite of it. 0: it is there,
+ * or as it was, for what fails now may pass. */
+static int error_now(struct paraclock *clk, int error, bool *ret_as_it_was)
+{
+	struct event_loss *loss = &clk->loss;
+	int64_t now = mono_ns(clk);
+	struct observation obs;
+
+	/* Or another thread was at it, which is no fault of the source's. */
+	if (error == -EAGAIN)
+		error = paraclock_observe(clk, &obs);
+	if (!error)
+		error = ask(clk, now);
+	if (!may_pass(error))
+		loss->failing_ns = 0;
+	else if (!loss->failing_ns)
+		loss->failing_ns = now;
+	*ret_as_it_was = may_pass(error) && now - loss->failing_ns < FAILING_NS;
+	return error;
+}
+
+/* The one that fails; of several that must be looked at for an answer. */
+static const char *failing_source(const struct paraclock *clk)
+{
+	struct paraclock_marker marker;
+
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		const struct marker_source *source = &clk->marker[i];
+
+		if (source->be->get_marker(source->state, &marker))
+			return source->be->name;
+	}
+	return clk->be->name;
+}
+
+/* 1: it is as it was last told. */
+static int tell_source(struct paraclock *clk, int error,
+		       struct paraclock_event *ret_ev)
+{
+	struct event_loss *loss = &clk->loss;
+	bool as_it_was;
+
+	error = error_now(clk, error, &as_it_was);
+	if (as_it_was || !error == !loss->told)
+		return 1;
+	*ret_ev = (struct paraclock_event){
+		.size = ret_ev->size,
+		.kind = error ? PARACLOCK_EVENT_SOURCE_LOST
+			      : PARACLOCK_EVENT_SOURCE_FOUND,
+		.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
+		.counter = clk->env->counter_id,
+		.source = error ? failing_source(clk) : clk->be->name,
+		.disruption =
+			__atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED),
+		.counter_before =
+			__atomic_load_n(&clk->log.looked_tsc, __ATOMIC_RELAXED),
+		.counter_after = counter_read(clk->env, clk->how),
+		.error = error,
+	};
+	loss->told = error;
+	return 0;
+}
+
 /* --- telling -------------------------------------------------------------- */
 
 /* 1: there is none, and up to that counter value nothing has happened. */
@@ -275,6 +390,8 @@ int paraclock_next_event(struct paraclock *clk, struct paraclock_event *ret_ev)
 	    !paraclock_notice_restore(clk, events->restored & 1 ? CAUSE_RESTORE
 								: CAUSE_LOST))
 		events->restored = 0;
+	if (!tell_source(clk, error, ret_ev))
+		return 0;
 	ret = take(clk, error ? 0 : looked, ret_ev);
 	if (ret <= 0)
 		return ret;

@@ -75,6 +75,13 @@ void paraclock_page_close(struct page *page)
 		env->unmap_page(env->ctx, &page->map);
 }
 
+int pclk_page_is_there(const struct page *page)
+{
+	const struct paraclock_env *env = page->env;
+
+	return env->is_there ? env->is_there(env->ctx, &page->map) : 0;
+}
+
 bool paraclock_page_is_tsc_ours(const struct page *page)
 {
 	return page->env->counter_id == PARACLOCK_COUNTER_X86_TSC ||
@@ -102,6 +109,10 @@ void paraclock_page_explain(struct page *page, int error, char *buf,
 		TEXT(buf, size, "the ", page->shape->name,
 		     " page stayed in the middle of an update for 100 us; its "
 		     "writer is stopped or dead; try again");
+	else if (error == -ENODEV)
+		TEXT(buf, size, "the file or device of the ", page->shape->name,
+		     " page was removed or replaced, or cannot be read any "
+		     "more; open it anew");
 }
 
 /* Bytes from offset on that could be read; a file may have shrunk. */

@@ -52,6 +52,8 @@ void paraclock_page_close(struct page *page);
 int paraclock_page_read(struct page *page, struct page_copy *ret_copy);
 void paraclock_page_explain(struct page *page, int error, char *buf,
 			    size_t size);
+/* -ENODEV: what was opened was removed or replaced. */
+int pclk_page_is_there(const struct page *page);
 /* One 64-bit word of the page, by itself. */
 int paraclock_page_word(struct page *page, size_t offset, uint64_t *ret_word);
 

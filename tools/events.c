@@ -14,17 +14,20 @@
 
 struct events {
 	struct source source;
+	struct source_identity opened;
 	uint64_t count; /* 0: for ever */
 	bool json;
 	uint64_t told;
+	int lost; /* the error that the source was told to be lost by; or 0 */
 };
 
 static const char doc[] =
 	"Print what happens to this machine and its clocks, one line each as "
 	"it is noticed, until SIGINT or SIGTERM: restored, jumped, paused, "
 	"migrated, or updated (the host says that what was known of the "
-	"counter is void, and no more); and, which is no disruption, clock-set "
-	"and clocksource-changed.\n"
+	"counter is void, and no more); and, which is no disruption, "
+	"clock-set, "
+	"clocksource-changed, source-lost and source-found.\n"
 	"\v"
 	"A line is a row of key=value. marker_class says whether somebody who "
 	"knows said so (authoritative) or a page looked like it (heuristic). "
@@ -34,6 +37,11 @@ static const char doc[] =
 	"paraclock-disruption(7): a live migration is not told from other "
 	"disruptions, and a host without a vmclock can move this machine "
 	"unnoticed.\n"
+	"\n"
+	"A source that can no longer be read (a page that is garbage, "
+	"truncated, removed or replaced, a device that is gone) is source-lost "
+	"with the reason, which stderr gets as well, once; source-found when "
+	"it can, or when -d names a new one.\n"
 	"\n"
 	"Exit status: 0 it was ended, or printed N; 1 it could not be read; 2 "
 	"usage.\n"
@@ -104,7 +112,22 @@ static void print_marker(const char *side,
 		printf(" marker_%s=unknown generation_%s=unknown", side, side);
 }
 
-void event_print(const struct paraclock_event *event)
+/* Why the source is lost: a sentence without double quotes. */
+static void explain_loss(const struct paraclock_event *event,
+			 const struct paraclock *clk, char *buf, size_t size)
+{
+	paraclock_explain(clk, event->error, NULL, buf, size);
+	while ((buf = strchr(buf, '"')))
+		*buf = '\'';
+}
+
+static bool is_about_source(const struct paraclock_event *event)
+{
+	return event->kind == PARACLOCK_EVENT_SOURCE_LOST ||
+	       event->kind == PARACLOCK_EVENT_SOURCE_FOUND;
+}
+
+static void print_event(const struct paraclock_event *event, const char *why)
 {
 	uint32_t flags = event->flags;
 	time_t now = time(NULL);
@@ -130,7 +153,20 @@ void event_print(const struct paraclock_event *event)
 	flags &= PARACLOCK_EVENT_MARKERS;
 	print_marker("before", &event->marker_before, flags);
 	print_marker("after", &event->marker_after, flags);
+	if (why)
+		printf(" error=%s reason=\"%s\"",
+		       paraclock_error_name(event->error), why);
 	putchar('\n');
+}
+
+void event_print(const struct paraclock_event *event,
+		 const struct paraclock *clk)
+{
+	bool lost = event->kind == PARACLOCK_EVENT_SOURCE_LOST;
+	char why[512];
+
+	explain_loss(event, clk, why, sizeof(why));
+	print_event(event, lost ? why : NULL);
 }
 
 static void put_s64(struct json *json, const char *key, int64_t value,
@@ -151,7 +187,7 @@ static void put_u64(struct json *json, const char *key, uint64_t value,
 		json_put_null(json, key);
 }
 
-static int print_json(const struct paraclock_event *event)
+static int print_json(const struct paraclock_event *event, const char *why)
 {
 	uint32_t markers = event->flags & PARACLOCK_EVENT_MARKERS;
 	struct json json = { 0 };
@@ -184,6 +220,11 @@ static int print_json(const struct paraclock_event *event)
 	put_u64(&json, "marker_after", event->marker_after.disruption, markers);
 	put_u64(&json, "generation_after", event->marker_after.generation,
 		markers);
+	if (is_about_source(event)) {
+		json_put_text(&json, "error",
+			      why ? paraclock_error_name(event->error) : NULL);
+		json_put_text(&json, "reason", why);
+	}
 	json_end(&json, '}');
 	return json_finish(&json);
 }
@@ -202,47 +243,144 @@ static bool wait_for_events(int fd)
 	return !stop && !(poller[1].revents & POLLERR);
 }
 
-/* 0: go on; 1: that was all; -EIO, or what ended it. */
+/* 0: go on; 1: that was all; -EIO: nobody hears it. @p why: of source-lost. */
+static int tell(struct events *events, const struct paraclock_event *event,
+		const char *why)
+{
+	int ret;
+
+	if (events->json) {
+		ret = print_json(event, why);
+	} else {
+		print_event(event, why);
+		ret = output_flush();
+	}
+	if (ret)
+		return ret;
+	return ++events->told == events->count;
+}
+
+/* Once, until it is found. */
+static int tell_lost(struct events *events, const struct paraclock *clk,
+		     const struct paraclock_event *event, const char *why)
+{
+	char text[512];
+
+	if (events->lost)
+		return 0;
+	explain_loss(event, clk, text, sizeof(text));
+	if (!why)
+		why = text;
+	events->lost = event->error;
+	warnx("%s: lost: %s", event->source, why);
+	return tell(events, event, why);
+}
+
+/* What this command sees, and the handle does not. */
+static struct paraclock_event about_source(const struct paraclock *clk,
+					   uint8_t kind, int error)
+{
+	struct paraclock_event event = {
+		.size = sizeof(event),
+		.kind = kind,
+		.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
+		.source = paraclock_backend_name(clk),
+		.disruption = paraclock_token(clk),
+		.counter_before = paraclock_counter(NULL),
+		.counter_after = paraclock_counter(NULL),
+		.error = error,
+	};
+
+	return event;
+}
+
 static int print_events(struct events *events, struct paraclock *clk)
 {
 	struct paraclock_event event = { .size = sizeof(event) };
-	int ret;
+	int ret = 0;
 
-	while (!(ret = paraclock_next_event(clk, &event))) {
-		if (events->json) {
-			ret = print_json(&event);
-		} else {
-			event_print(&event);
-			ret = output_flush();
+	while (!ret && !paraclock_next_event(clk, &event)) {
+		if (event.kind == PARACLOCK_EVENT_SOURCE_LOST) {
+			ret = tell_lost(events, clk, &event, NULL);
+			continue;
 		}
-		if (ret)
-			return ret;
-		if (++events->told == events->count)
-			return 1;
+		if (event.kind == PARACLOCK_EVENT_SOURCE_FOUND)
+			events->lost = 0;
+		ret = tell(events, &event, NULL);
 	}
-	/* The one error that cannot pass. */
-	return ret == -ENODEV ? ret : 0;
+	return ret;
 }
 
-static int follow(struct events *events, struct paraclock *clk)
+/* What has gone for good may be back by its name: of a file that is another
+ * one, of a device that is plugged in again. */
+static int find_again(struct events *events, struct paraclock **clk)
+{
+	struct source_identity now = source_identify(&events->source);
+	struct paraclock_event event;
+	struct paraclock *found;
+
+	if (!source_reopen(&events->source, *clk, &found))
+		return 0;
+	paraclock_close(*clk);
+	*clk = found;
+	events->opened = now;
+	events->lost = 0;
+	event = about_source(found, PARACLOCK_EVENT_SOURCE_FOUND, 0);
+	return tell(events, &event, NULL);
+}
+
+/* The name that was given, and the handle that was opened by it. */
+static int look(struct events *events, struct paraclock **clk)
+{
+	const char *how = source_is_replaced(&events->source, &events->opened);
+	struct paraclock_event event;
+	char why[512];
+	int ret = 0;
+
+	if (how) {
+		event = about_source(*clk, PARACLOCK_EVENT_SOURCE_LOST,
+				     -ENODEV);
+		snprintf(why, sizeof(why), "%s: %s", events->source.device,
+			 how);
+		ret = tell_lost(events, *clk, &event, why);
+	}
+	if (!ret)
+		ret = print_events(events, *clk);
+	if (!ret && (how || events->lost == -ENODEV))
+		ret = find_again(events, clk);
+	return ret;
+}
+
+/* Its descriptor, from which on it watches what no memory shows; or it has
+ * complained. */
+static int open_events(struct paraclock *clk)
 {
 	int fd = paraclock_event_fd(clk);
 	char text[512];
-	int ret = fd;
+
+	if (fd >= 0)
+		return fd;
+	paraclock_explain(clk, fd, NULL, text, sizeof(text));
+	warnx("%s: %s", paraclock_backend_name(clk), text);
+	return fd;
+}
+
+static int follow(struct events *events, struct paraclock **clk)
+{
+	int fd = open_events(*clk);
+	int ret = 0;
 
 	/* A second signal is a plain one: it ends a write that hangs. */
 	stop_on_signals(true);
-	while (ret >= 0) {
-		ret = print_events(events, clk);
-		if (ret > 0 || (!ret && !wait_for_events(fd)))
-			return STATUS_OK;
+	while (!ret && fd >= 0) {
+		ret = look(events, clk);
+		/* It may be another clock by now. */
+		fd = open_events(*clk);
+		if (!ret && fd >= 0 && !wait_for_events(fd))
+			break;
 	}
 	/* Of a full disk stderr knows already. */
-	if (ret == -EIO)
-		return stop ? STATUS_OK : STATUS_FAILED;
-	paraclock_explain(clk, ret, NULL, text, sizeof(text));
-	warnx("%s: %s", paraclock_backend_name(clk), text);
-	return STATUS_FAILED;
+	return (ret < 0 && !stop) || fd < 0 ? STATUS_FAILED : STATUS_OK;
 }
 
 int cmd_events(int argc, char **argv)
@@ -263,10 +401,11 @@ int cmd_events(int argc, char **argv)
 
 	if (ret)
 		return ret;
+	events.opened = source_identify(&events.source);
 	ret = source_open_any(&events.source, &clk);
 	if (ret)
 		return ret;
-	ret = follow(&events, clk);
+	ret = follow(&events, &clk);
 	paraclock_close(clk);
 	return ret;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tools.h"
 
@@ -101,4 +102,53 @@ int source_open_any(const struct source *source, struct paraclock **ret_clk)
 			any.backend = name;
 	}
 	return source_open(&any, ret_clk);
+}
+
+struct source_identity source_identify(const struct source *source)
+{
+	struct stat st;
+
+	if (!source->device || stat(source->device, &st))
+		return (struct source_identity){ 0 };
+	return (struct source_identity){
+		.device = st.st_dev,
+		.inode = st.st_ino,
+		.node = st.st_rdev,
+	};
+}
+
+const char *source_is_replaced(const struct source *source,
+			       const struct source_identity *opened)
+{
+	struct source_identity now;
+	struct stat st;
+
+	if (!source->device)
+		return NULL;
+	/* Where it may not be looked at nothing is known. */
+	if (stat(source->device, &st))
+		return errno == EACCES ? NULL : "it was removed";
+	now = source_identify(source);
+	return now.device == opened->device && now.inode == opened->inode &&
+			       now.node == opened->node
+		       ? NULL
+		       : "it was replaced";
+}
+
+bool source_reopen(const struct source *source, const struct paraclock *clk,
+		   struct paraclock **ret_clk)
+{
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = paraclock_backend_name(clk),
+		.device = source->device,
+	};
+	struct paraclock_sample sample;
+
+	if (paraclock_open(ret_clk, &opts))
+		return false;
+	if (!paraclock_read(*ret_clk, &sample))
+		return true;
+	paraclock_close(*ret_clk);
+	return false;
 }

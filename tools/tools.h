@@ -64,6 +64,19 @@ int source_open(const struct source *source, struct paraclock **ret_clk);
 /* For disruptions: if no time is valid here and none was named, the best source
  * that answers, as a vmclock that has markers only. */
 int source_open_any(const struct source *source, struct paraclock **ret_clk);
+/* What -d names now, to be told from what has its name later; all 0 without. */
+struct source_identity {
+	uint64_t device, inode, node;
+};
+struct source_identity source_identify(const struct source *source);
+/* Does nothing, or something else, have the name by now? NULL: no; else the
+ * sentence that says so goes on with this. */
+const char *source_is_replaced(const struct source *source,
+			       const struct source_identity *opened);
+/* Open anew what was opened as clk: true if it can be read, else nothing is
+ * said. */
+bool source_reopen(const struct source *source, const struct paraclock *clk,
+		   struct paraclock **ret_clk);
 
 /* --- series.c: readings, one after the other ------------------------------ */
 
@@ -126,8 +139,9 @@ void format_error_ns(uint64_t error_ns, char *buf, size_t size);
 
 /* --- events.c: one event -------------------------------------------------- */
 
-/* A line of key=value. */
-void event_print(const struct paraclock_event *event);
+/* A line of key=value; clk is whose it is. */
+void event_print(const struct paraclock_event *event,
+		 const struct paraclock *clk);
 /* "+1.500000000 s", or "unknown". */
 void event_format_gap(const struct paraclock_event *event, char *buf,
 		      size_t size);

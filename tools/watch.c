@@ -186,7 +186,7 @@ static int show_events(struct watch *watch)
 	while (track_event(&watch->track, &event)) {
 		any = true;
 		if (!watch->screen)
-			event_print(&event);
+			event_print(&event, watch->track.clk);
 	}
 	if (any && watch->screen)
 		screen_show(&watch->track);

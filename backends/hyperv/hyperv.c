@@ -183,6 +183,11 @@ static int hyperv_get_time_at(void *state, uint64_t counter,
 	return ret ? ret : convert(hv, &page, counter, ret_sample);
 }
 
+static int hyperv_is_there(void *state)
+{
+	return pclk_page_is_there(&((struct hyperv *)state)->page);
+}
+
 static void hyperv_explain(void *state, int error,
 			   const struct paraclock_sample *sample, char *buf,
 			   size_t size)
@@ -211,4 +216,5 @@ const struct paraclock_backend paraclock_backend_hyperv = {
 	.get_line = hyperv_get_line,
 	.explain = hyperv_explain,
 	.close = hyperv_close,
+	.is_there = hyperv_is_there,
 };

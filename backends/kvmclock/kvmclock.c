@@ -246,6 +246,11 @@ static int kvmclock_settle(void *state, int noticed)
 	return -EAGAIN;
 }
 
+static int kvmclock_is_there(void *state)
+{
+	return pclk_page_is_there(&((struct kvmclock *)state)->page);
+}
+
 static void kvmclock_explain(void *state, int error,
 			     const struct paraclock_sample *sample, char *buf,
 			     size_t size)
@@ -280,4 +285,5 @@ const struct paraclock_backend paraclock_backend_kvmclock = {
 	.settle = kvmclock_settle,
 	.explain = kvmclock_explain,
 	.close = kvmclock_close,
+	.is_there = kvmclock_is_there,
 };

@@ -212,6 +212,11 @@ static int vmclock_poll_fd(void *state)
 	return vm->page.map.fd;
 }
 
+static int vmclock_is_there(void *state)
+{
+	return pclk_page_is_there(&((struct vmclock *)state)->page);
+}
+
 static void vmclock_explain(void *state, int error,
 			    const struct paraclock_sample *sample, char *buf,
 			    size_t size)
@@ -249,4 +254,5 @@ const struct paraclock_backend paraclock_backend_vmclock = {
 	.close = vmclock_close,
 	.has_generation = vmclock_has_generation,
 	.poll_fd = vmclock_poll_fd,
+	.is_there = vmclock_is_there,
 };

@@ -181,6 +181,11 @@ struct paraclock_env {
 	/** Not 0; in a forked child another one than in all it comes from. NULL:
 	 * process_id is that. */
 	uint32_t (*fork_id)(void *ctx);
+	/**
+	 * Is what map_page opened still there? -ENODEV: it was removed, or
+	 * replaced by something else of the same name. NULL: it is.
+	 */
+	int (*is_there)(void *ctx, const struct paraclock_mapping *map);
 };
 
 /**
@@ -324,6 +329,12 @@ struct paraclock_backend {
 	 * -EOPNOTSUPP, or NULL: none.
 	 */
 	int (*poll_fd)(void *state);
+	/**
+	 * Is what was opened still there? 0; or -ENODEV, although it can be
+	 * read: a file that was removed or replaced. Asked for events only.
+	 * NULL: get_time says so.
+	 */
+	int (*is_there)(void *state);
 };
 
 #ifdef __cplusplus

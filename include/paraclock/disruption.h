@@ -104,6 +104,12 @@ enum paraclock_event_kind {
 	PARACLOCK_EVENT_CLOCK_SET = 6,
 	/** The kernel has another clocksource: no disruption. */
 	PARACLOCK_EVENT_CLOCKSOURCE_CHANGED = 7,
+	/** The source can no longer be read, for @c error: no disruption by
+	 * itself. What happens from now on is not seen. */
+	PARACLOCK_EVENT_SOURCE_LOST = 8,
+	/** It can be read again. What it says is compared with what it said
+	 * before: if that differs, an event follows. */
+	PARACLOCK_EVENT_SOURCE_FOUND = 9,
 };
 
 /** event.flags: events before this one were lost. */
@@ -160,6 +166,14 @@ struct paraclock_event {
 	/** The host's marker before and after, see paraclock_marker(). */
 	struct paraclock_marker marker_before;
 	struct paraclock_marker marker_after;
+	/**
+	 * SOURCE_LOST: the error that reads return now, or -ENODEV if what was
+	 * opened was removed or replaced; paraclock_explain() says it in words.
+	 * Else 0.
+	 */
+	int32_t error;
+	/** Zero. */
+	uint32_t reserved;
 };
 
 /**
@@ -192,6 +206,10 @@ PARACLOCK_API int paraclock_event_fd(const struct paraclock *clk);
  *
  * A handle keeps the last 8 disruptions that it noticed; if older ones were
  * lost, the next event has PARACLOCK_EVENT_LOST.
+ *
+ * A source that cannot be read is told of once, by SOURCE_LOST, and once again
+ * when it can, by SOURCE_FOUND; what may pass by itself (-EAGAIN, -ETIMEDOUT,
+ * -ENOMEM) only when it has lasted for half a second.
  *
  * @param clk The clock.
  * @param[in,out] ret_ev Its @c size is set by the caller.

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,8 +25,10 @@
 #define DEVICE_PAGE	4096U
 #define VMCLOCK_DEVICES 8
 
-/* mapping.cookie: ours to unmap (the kernel's own pages are not). */
+/* mapping.cookie: ours to unmap (the kernel's own pages are not); had a name
+ * when it was opened (a memfd never had one). */
 #define IS_MAPPED 1U
+#define HAD_NAME  2U
 
 extern const struct paraclock_env paraclock_env_linux;
 
@@ -56,7 +59,7 @@ static int map_device(int fd, const char *path,
 	}
 	ret_map->addr = page;
 	ret_map->size = DEVICE_PAGE;
-	ret_map->cookie = IS_MAPPED;
+	ret_map->cookie |= IS_MAPPED;
 	/* Kept, for the device may notify. */
 	ret_map->fd = fd;
 	return 0;
@@ -77,12 +80,17 @@ static int map_path(const char *path, struct paraclock_mapping *ret_map)
 		return fail(ret_map, path, errno);
 	if (fstat(fd, &st)) {
 		ret = fail(ret_map, path, errno);
-	} else if (S_ISREG(st.st_mode)) {
+		close(fd);
+		return ret;
+	}
+	ret_map->cookie = st.st_nlink ? HAD_NAME : 0;
+	if (S_ISREG(st.st_mode)) {
 		ret_map->addr = NULL;
 		ret_map->size = (size_t)st.st_size;
 		ret_map->fd = fd;
 		return 0;
-	} else if (S_ISCHR(st.st_mode)) {
+	}
+	if (S_ISCHR(st.st_mode)) {
 		ret = map_device(fd, path, ret_map);
 		if (!ret)
 			return 0;
@@ -158,9 +166,21 @@ static void linux_unmap_page(void *ctx, struct paraclock_mapping *map)
 	(void)ctx;
 	if (map->fd >= 0)
 		close(map->fd);
-	if (map->cookie == IS_MAPPED)
+	if (map->cookie & IS_MAPPED)
 		munmap((void *)(uintptr_t)map->addr, map->size);
 	errno = saved;
+}
+
+static int linux_is_there(void *ctx, const struct paraclock_mapping *map)
+{
+	int saved = errno;
+	struct stat st;
+	bool gone = map->fd >= 0 && map->cookie & HAD_NAME &&
+		    (fstat(map->fd, &st) || !st.st_nlink);
+
+	(void)ctx;
+	errno = saved;
+	return gone ? -ENODEV : 0;
 }
 
 static int64_t linux_pread(void *ctx, int fd, void *buf, size_t n,
@@ -330,4 +350,5 @@ const struct paraclock_env paraclock_env_linux = {
 	.poll_group = linux_poll_group,
 	.identify = linux_identify,
 	.fork_id = linux_fork_id,
+	.is_there = linux_is_there,
 };

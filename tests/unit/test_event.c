@@ -319,6 +319,7 @@ static void an_error_is_told_when_there_is_no_event(void **state)
 	assert_int_equal(paraclock_event_fd(clk), GROUP_FD);
 	put32(fake->pvclock, 24, 0);
 	world.set = 1;
+	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_SOURCE_LOST);
 	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_CLOCK_SET);
 	assert_int_equal(paraclock_next_event(clk, &event), -EPROTO);
 	close_all(clk);
@@ -336,7 +337,8 @@ static void arguments_are_checked(void **state)
 	assert_int_equal(paraclock_event_fd(NULL), -EINVAL);
 	assert_string_equal(paraclock_event_kind_name(0), "unknown");
 	assert_string_equal(paraclock_event_kind_name(5), "restored");
-	assert_string_equal(paraclock_event_kind_name(8), "unknown");
+	assert_string_equal(paraclock_event_kind_name(9), "source-found");
+	assert_string_equal(paraclock_event_kind_name(10), "unknown");
 	close_all(clk);
 }
 

@@ -123,10 +123,15 @@ static void look(struct paraclock *clk, const struct row *row)
 {
 	struct paraclock_event event = { .size = sizeof(event) };
 	struct paraclock_sample sample;
+	int ret;
 
 	assert_int_equal(paraclock_read(clk, &sample), row->error);
 	if (!row->error)
 		assert_int_equal(sample.valid, 0);
+	/* What cannot be read is lost: see test_event_loss.c. */
+	ret = paraclock_next_event(clk, &event);
+	assert_int_equal(ret ? 0 : event.kind,
+			 ret ? 0 : PARACLOCK_EVENT_SOURCE_LOST);
 	assert_int_equal(paraclock_next_event(clk, &event),
 			 row->error ? row->error : -EAGAIN);
 }
@@ -157,6 +162,9 @@ static void the_page_is_compared_with_what_it_said(void **state)
 	if (has_marker(row))
 		fake->vmclock[16]++;
 	fake->counter = NOW + 900;
+	if (row->error)
+		assert_int_equal(next_event(clk).kind,
+				 PARACLOCK_EVENT_SOURCE_FOUND);
 	event = next_event(clk);
 	check_jump(&event, 7 * SEC);
 	assert_int_equal(event.counter_after, NOW + 900);
@@ -181,6 +189,9 @@ static void a_page_that_says_the_same_has_not_jumped(void **state)
 		row->write(10 * SEC, false, i);
 		look(clk, row);
 		row->write(10 * SEC, true, i + 1);
+		if (row->error)
+			assert_int_equal(next_event(clk).kind,
+					 PARACLOCK_EVENT_SOURCE_FOUND);
 		if (has_marker(row)) {
 			fake->vmclock[16]++;
 			event = next_event(clk);

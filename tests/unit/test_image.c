@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -328,6 +329,52 @@ static int make_directory(void **state)
 	return fd < 0 ? -1 : close(fd);
 }
 
+/* -ENODEV: it is lost; 0: it is there. */
+static int loss_of(const char *name)
+{
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = "vmclock",
+		.device = name,
+	};
+	struct paraclock_event event = { .size = sizeof(event) };
+	struct paraclock *clk;
+	int ret;
+
+	assert_int_equal(paraclock_open(&clk, &opts), 0);
+	assert_int_equal(paraclock_next_event(clk, &event), -EAGAIN);
+	(void)unlink(path);
+	ret = paraclock_next_event(clk, &event);
+	if (!ret)
+		assert_int_equal(event.kind, PARACLOCK_EVENT_SOURCE_LOST);
+	else
+		assert_int_equal(ret, -EAGAIN);
+	paraclock_close(clk);
+	return ret ? 0 : event.error;
+}
+
+/* One that has another name is still there, and a memfd never had one. */
+static void check_removed(void **state)
+{
+	struct vmclock_page vc;
+	char other[80], name[32];
+	int fd = memfd_create("page", MFD_CLOEXEC);
+
+	(void)state;
+	good_vmclock(&vc, 2);
+	put_file(&vc, sizeof(vc));
+	assert_int_equal(loss_of(path), -ENODEV);
+	put_file(&vc, sizeof(vc));
+	snprintf(other, sizeof(other), "%s.other", path);
+	assert_int_equal(link(path, other), 0);
+	assert_int_equal(loss_of(path), 0);
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(write(fd, &vc, sizeof(vc)), sizeof(vc));
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	assert_int_equal(loss_of(name), 0);
+	close(fd);
+}
+
 static int remove_directory(void **state)
 {
 	static const char *const names[] = { "page", "fifo", "empty", "." };
@@ -344,7 +391,7 @@ static int remove_directory(void **state)
 int main(void)
 {
 	enum {
-		OTHERS = 4
+		OTHERS = 5
 	};
 	struct CMUnitTest tests[OTHERS + ARRAY_LEN(device_cases)] = {
 		{ .name = "an image that shrinks is malformed, then good again",
@@ -355,6 +402,8 @@ int main(void)
 		  .test_func = check_cancel },
 		{ .name = "a page that stays odd is waited for some 100 us",
 		  .test_func = check_odd_memory },
+		{ .name = "an image that is removed is lost",
+		  .test_func = check_removed },
 	};
 
 	/* A hang is a failure, too. */

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""paraclock events: a source that is lost, and found again.
+Usage: check_cli_events.py PARACLOCK"""
+import json
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+from check_cli import EVENT_KEYS, TOOL, pvclock, vmclock
+
+
+def leads_to(link, path):
+    try:
+        return link.readlink() == path
+    except FileNotFoundError:
+        # A descriptor that was closed meanwhile.
+        return False
+
+
+class Loss(unittest.TestCase):
+    GOOD = {"vmclock": vmclock(marker=7), "kvmclock": pvclock(),
+            "hyperv": struct.pack("<IIQqQ", 2, 0, 1 << 62, 0, 0)}
+
+    def start(self, backend, path, *args):
+        """Returns when it has opened its page."""
+        path.write_bytes(self.GOOD[backend])
+        tool = subprocess.Popen(
+            [TOOL, "events", "-b", backend, "-d", path, *args],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(tool.wait)
+        self.addCleanup(tool.stdout.close)
+        self.addCleanup(tool.stderr.close)
+        self.addCleanup(tool.kill)
+        # What hangs is ended, and then a line is missing.
+        guard = threading.Timer(600, tool.kill)
+        guard.start()
+        self.addCleanup(guard.cancel)
+        fds = pathlib.Path(f"/proc/{tool.pid}/fd")
+        while not any(leads_to(fd, path) for fd in fds.iterdir()):
+            time.sleep(0.01)
+        return tool
+
+    def page_path(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        return pathlib.Path(folder.name).resolve() / "page"
+
+    def kinds_follow(self, tool, *kinds):
+        """The lines, which are of these kinds, and no other."""
+        lines = [json.loads(tool.stdout.readline()) for _ in kinds]
+        self.assertEqual([line["kind"] for line in lines], list(kinds))
+        for line in lines:
+            self.assertEqual(list(line), EVENT_KEYS + ["error", "reason"])
+            self.assertEqual(line["marker_class"], "authoritative")
+            if line["kind"] == "source-found":
+                self.assertEqual((line["error"], line["reason"]),
+                                 (None, None))
+        return lines
+
+    def ends(self, tool, warnings):
+        """By a signal, with so many lines on stderr and none on stdout."""
+        tool.send_signal(signal.SIGINT)
+        out, err = tool.communicate()
+        self.assertEqual((tool.returncode, out), (0, ""))
+        self.assertEqual(len(err.splitlines()), warnings, err)
+
+    def test_a_page_that_becomes_garbage_is_lost(self):
+        good = self.GOOD["vmclock"]
+        bad = {
+            "empty": b"", "cut": good[:10], "zeros": bytes(len(good)),
+            "ones": b"\xff" * len(good),
+            "magic": b"X" + good[1:],
+            "version": good[:8] + b"\x02\x00" + good[10:],
+            "size": good[:4] + bytes(4) + good[8:],
+            "text": b"not a clock\n" * 40,
+        }
+        path = self.page_path()
+        tool = self.start("vmclock", path, "--json")
+        for name, content in bad.items():
+            with self.subTest(name):
+                # In place: the file stays the same one.
+                path.write_bytes(content)
+                lost, = self.kinds_follow(tool, "source-lost")
+                self.assertEqual(lost["error"], "EPROTO")
+                self.assertEqual(lost["source"], "vmclock")
+                self.assertIn("malformed", lost["reason"])
+                path.write_bytes(good)
+                self.kinds_follow(tool, "source-found")
+        self.ends(tool, len(bad))
+
+    def test_other_pages_are_lost_as_well(self):
+        cases = (("kvmclock", b"", "EPROTO"),
+                 ("kvmclock", bytes(32), "EPROTO"),
+                 ("kvmclock", b"\xff" * 32, "EAGAIN"),
+                 ("hyperv", b"", "EPROTO"),
+                 ("hyperv", struct.pack("<IIQqQ", 3, 0, 0, 0, 0), "EPROTO"))
+        for backend, content, error in cases:
+            with self.subTest(backend, content=content):
+                path = self.page_path()
+                tool = self.start(backend, path, "--json")
+                path.write_bytes(content)
+                lost, = self.kinds_follow(tool, "source-lost")
+                self.assertEqual(lost["error"], error)
+                path.write_bytes(self.GOOD[backend])
+                self.kinds_follow(tool, "source-found")
+                self.ends(tool, 1)
+
+    def test_a_page_that_is_removed_is_found_by_its_name(self):
+        path = self.page_path()
+        tool = self.start("vmclock", path, "--json")
+        for _ in range(2):
+            path.unlink()
+            lost, = self.kinds_follow(tool, "source-lost")
+            self.assertEqual((lost["error"], lost["reason"]),
+                             ("ENODEV", f"{path}: it was removed"))
+            path.write_bytes(self.GOOD["vmclock"])
+            self.kinds_follow(tool, "source-found")
+        # What is told from now on is of the new one.
+        path.write_bytes(vmclock(marker=8, seq=6))
+        self.assertIn(json.loads(tool.stdout.readline())["kind"],
+                      ("updated", "jumped"))
+        self.ends(tool, 2)
+
+    def test_a_page_that_is_replaced_is_lost_and_found(self):
+        path = self.page_path()
+        tool = self.start("vmclock", path, "--json")
+        other = path.with_name("other")
+        other.write_bytes(self.GOOD["vmclock"])
+        os.link(path, path.with_name("kept"))
+        other.replace(path)
+        lost, _ = self.kinds_follow(tool, "source-lost", "source-found")
+        self.assertEqual(lost["reason"], f"{path}: it was replaced")
+        # By what cannot be read: not found before it can.
+        other.write_bytes(b"garbage")
+        other.replace(path)
+        self.kinds_follow(tool, "source-lost")
+        path.write_bytes(self.GOOD["vmclock"])
+        self.kinds_follow(tool, "source-found")
+        self.ends(tool, 2)
+
+    def test_a_line_says_why(self):
+        path = self.page_path()
+        tool = self.start("vmclock", path, "-n", "2")
+        path.write_bytes(b"")
+        self.assertRegex(tool.stdout.readline(),
+                         r"^time=\S+Z kind=source-lost source=vmclock "
+                         r"marker_class=authoritative .* error=EPROTO "
+                         r'reason="the vmclock page is malformed: [^"]+"$')
+        path.write_bytes(self.GOOD["vmclock"])
+        out, err = tool.communicate()
+        self.assertRegex(out, r"^time=\S+Z kind=source-found .*"
+                              r"generation_after=unknown$")
+        self.assertRegex(err, r"^paraclock events: vmclock: lost: the "
+                              r"vmclock page is malformed: .*\n$")
+        self.assertEqual(tool.returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

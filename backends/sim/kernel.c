@@ -12,7 +12,7 @@ static uint8_t kind_of(const char *source)
 {
 	if (strcmp(source, "tsc") == 0)
 		return PARACLOCK_CLOCKSOURCE_COUNTER;
-	if (strcmp(source, "kvm-clock") == 0 ||
+	if (strcmp(source, "kvm-clock") == 0 || strcmp(source, "xen") == 0 ||
 	    strcmp(source, "hyperv_clocksource_tsc_page") == 0)
 		return PARACLOCK_CLOCKSOURCE_IMAGE;
 	return PARACLOCK_CLOCKSOURCE_OTHER;

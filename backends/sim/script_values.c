@@ -97,7 +97,8 @@ static const struct entry sources[] = {
 
 static const struct entry guest_sources[] = {
 	{ "tsc", 1 },  { "kvm-clock", 2 }, { "hyperv_clocksource_tsc_page", 3 },
-	{ "hpet", 4 }, { "acpi_pm", 5 },   { NULL, 0 },
+	{ "hpet", 4 }, { "acpi_pm", 5 },   { "xen", 6 },
+	{ NULL, 0 },
 };
 
 static const struct entry parts[] = {

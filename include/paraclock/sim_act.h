@@ -366,7 +366,7 @@ PARACLOCK_API int paraclock_sim_update(struct paraclock_sim_vm *vm,
  * another clocksource.
  *
  * "tsc" runs on the counter, at the rate that it had when it was taken; "kvm-
- * clock" and "hyperv_clocksource_tsc_page" on MONOTONIC time; others, as
+ * clock", "xen" and "hyperv_clocksource_tsc_page" on MONOTONIC time; others, as
  * "hpet", on true time.
  *
  * @param vm The VM.

@@ -82,7 +82,7 @@ int linux_read_text(void *ctx, const char *path, char *buf, size_t size)
 	return ret;
 }
 
-int linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
+uint8_t pclk_clocksource_kind(const char *name)
 {
 	static const struct {
 		const char *name;
@@ -94,18 +94,26 @@ int linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
 		{ "tsc-early", PARACLOCK_CLOCKSOURCE_COUNTER },
 		{ "arch_sys_counter", PARACLOCK_CLOCKSOURCE_COUNTER },
 		{ "kvm-clock", PARACLOCK_CLOCKSOURCE_IMAGE },
+		/* A pvclock page as kvm-clock's, arch/x86/xen/time.c. */
+		{ "xen", PARACLOCK_CLOCKSOURCE_IMAGE },
 		{ "hyperv_clocksource_tsc_page", PARACLOCK_CLOCKSOURCE_IMAGE },
 	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(known[i].name, name) == 0)
+			return known[i].kind;
+	}
+	return PARACLOCK_CLOCKSOURCE_OTHER;
+}
+
+int linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
+{
 	char name[32];
 	int ret = linux_read_text(ctx, CLOCKSOURCE, name, sizeof(name));
 
 	if (ret < 0)
 		return ret;
-	*ret_kind = PARACLOCK_CLOCKSOURCE_OTHER;
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (strcmp(known[i].name, name) == 0)
-			*ret_kind = known[i].kind;
-	}
+	*ret_kind = pclk_clocksource_kind(name);
 	memset(ret_name, 0, sizeof(name));
 	memcpy(ret_name, name, (size_t)ret);
 	return 0;

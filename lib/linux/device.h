@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a clocksource of Linux's is to the counter: enum
+ * paraclock_clocksource_kind, never UNKNOWN. */
+uint8_t pclk_clocksource_kind(const char *name);
+
 /* As the members of struct paraclock_env. */
 int linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind);
 int linux_read_text(void *ctx, const char *path, char *buf, size_t size);

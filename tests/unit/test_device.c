@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "fake.h"
 
 /* ioctl(2) of a terminal, which /dev/null is not. */
@@ -134,6 +135,39 @@ static void the_clocksource_has_a_name(void **state)
 		assert_int_equal(name[i], '\0');
 }
 
+/* As arch/x86/kernel/tsc.c, arch/x86/kernel/kvmclock.c, arch/x86/xen/time.c,
+ * drivers/clocksource/hyperv_timer.c, drivers/clocksource/arm_arch_timer.c and
+ * others of Linux's name them. */
+static void a_clocksource_is_the_counter_or_its_image_or_neither(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t kind;
+	} sources[] = {
+		{ "tsc", PARACLOCK_CLOCKSOURCE_COUNTER },
+		{ "tsc-early", PARACLOCK_CLOCKSOURCE_COUNTER },
+		{ "arch_sys_counter", PARACLOCK_CLOCKSOURCE_COUNTER },
+		{ "kvm-clock", PARACLOCK_CLOCKSOURCE_IMAGE },
+		{ "xen", PARACLOCK_CLOCKSOURCE_IMAGE },
+		{ "hyperv_clocksource_tsc_page", PARACLOCK_CLOCKSOURCE_IMAGE },
+		{ "hyperv_clocksource_msr", PARACLOCK_CLOCKSOURCE_OTHER },
+		{ "arch_mem_counter", PARACLOCK_CLOCKSOURCE_OTHER },
+		{ "hpet", PARACLOCK_CLOCKSOURCE_OTHER },
+		{ "acpi_pm", PARACLOCK_CLOCKSOURCE_OTHER },
+		{ "jiffies", PARACLOCK_CLOCKSOURCE_OTHER },
+		{ "refined-jiffies", PARACLOCK_CLOCKSOURCE_OTHER },
+		{ "xenon", PARACLOCK_CLOCKSOURCE_OTHER },
+		{ "Xen", PARACLOCK_CLOCKSOURCE_OTHER },
+		{ "xe", PARACLOCK_CLOCKSOURCE_OTHER },
+		{ "", PARACLOCK_CLOCKSOURCE_OTHER },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+		assert_int_equal(pclk_clocksource_kind(sources[i].name),
+				 sources[i].kind);
+}
+
 static void a_clock_that_is_not_there_is_an_error(void **state)
 {
 	int64_t ns = 4711;
@@ -243,6 +277,8 @@ int main(void)
 		cmocka_unit_test(a_device_answers_by_errno),
 		cmocka_unit_test(what_cannot_be_written_is_opened_to_read),
 		cmocka_unit_test(the_clocksource_has_a_name),
+		cmocka_unit_test(
+			a_clocksource_is_the_counter_or_its_image_or_neither),
 		cmocka_unit_test(a_clock_that_is_not_there_is_an_error),
 		cmocka_unit_test(a_set_while_it_is_armed_is_no_failure),
 		cmocka_unit_test(a_watch_wakes_once_a_second_and_says_nothing),

@@ -6,6 +6,7 @@
 
 #include "clock_private.h"
 #include "counter.h"
+#include "frequency.h"
 #include "text.h"
 
 /* Wider than any atomic pair, narrower than a system call's jitter. */
@@ -471,19 +472,11 @@ int paraclock_list(const struct paraclock_env *env, paraclock_list_fn *fn,
 int paraclock_describe_machine(const struct paraclock_env *env,
 			       struct paraclock_machine *ret_machine)
 {
-	struct paraclock_machine machine = { .size = sizeof(machine) };
-	int ret;
-
-	if (!ret_machine || ret_machine->size < sizeof(machine))
+	if (!ret_machine || ret_machine->size < sizeof(*ret_machine))
 		return -EINVAL;
 	if (!env)
 		env = paraclock_builtin_env;
 	if (!env)
 		return -ENODEV;
-	if (!env->describe)
-		return -EOPNOTSUPP;
-	ret = env->describe(env->ctx, &machine);
-	if (!ret)
-		*ret_machine = machine;
-	return ret;
+	return pclk_describe(env, ret_machine);
 }

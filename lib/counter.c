@@ -63,3 +63,111 @@ uint64_t paraclock_counter(const struct paraclock_env *env)
 		return counter_fenced();
 	return env->size >= sizeof(*env) ? counter_read(env, chosen(env)) : 0;
 }
+
+/* So many moves of the counter are looked at, in so many readings at most:
+ * 80 us, in which one of 1 MHz moves 80 times. */
+#define STEP_MOVES 64
+#define STEP_READS 4096
+
+/* CLOCK_MONOTONIC_RAW, read for what it takes: a counter that goes on by the
+ * same with each reading moves by another way around a clock. */
+#define RAW_CLOCK 4
+
+/* Beyond it there is no counter, and no sum below overflows. */
+#define STEP_MAX (1U << 31)
+
+/* Moves of a steady step that is no whole number of ticks (1 GHz made of
+ * 19.2 MHz: 52 and 53) differ by so much where they are of as many steps. */
+#define STEP_ROUNDING 2
+
+/* A fine counter must not be taken for a coarse one because each reading takes
+ * as long as the one before. */
+static inline void dawdle(unsigned int cycles)
+{
+	while (cycles--)
+		__asm__ __volatile__("" : "+r"(cycles));
+}
+
+static void insert(uint64_t *sorted, unsigned int n, uint64_t value)
+{
+	for (; n && sorted[n - 1] > value; n--)
+		sorted[n] = sorted[n - 1];
+	sorted[n] = value;
+}
+
+/* How far the counter goes from one reading to the next, sorted; how many. */
+static unsigned int watch_moves(const struct paraclock_env *env,
+				enum counter_how how,
+				uint64_t ret_sorted[STEP_MOVES])
+{
+	uint64_t last = counter_read(env, how);
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < STEP_READS && n < STEP_MOVES; i++) {
+		uint64_t now, moved;
+		int64_t ns;
+
+		dawdle(i % STEP_MOVES);
+		if (i & 1 && env->read_clock)
+			(void)env->read_clock(env->ctx, RAW_CLOCK, &ns);
+		now = counter_read(env, how);
+		moved = now - last;
+		/* Backwards: another CPU's. */
+		if (moved && moved <= UINT64_MAX / 2)
+			insert(ret_sorted, n++, moved);
+		last = now;
+	}
+	return n;
+}
+
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+	while (b) {
+		uint64_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/*
+ * The moves of a coarse counter are all close to a multiple of one step: they
+ * lie in heaps that are narrow and far apart. Those of a fine one lie anywhere.
+ */
+static uint64_t uneven_step(const uint64_t *sorted, unsigned int n)
+{
+	uint64_t heap = 0, last = 0, least = UINT64_MAX;
+
+	/* Moves of 2 may be of 2.5. */
+	if (!n || sorted[0] <= STEP_ROUNDING)
+		return !n || sorted[0] == 1 ? 1 : STEP_ROUNDING + 1;
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t gap = sorted[i] - last;
+
+		if (gap > STEP_ROUNDING) {
+			least = gap < least ? gap : least;
+			heap = sorted[i];
+		}
+		if (sorted[i] - heap > STEP_ROUNDING)
+			return 1;
+		last = sorted[i];
+	}
+	return least + STEP_ROUNDING;
+}
+
+uint64_t pclk_counter_step(const struct paraclock_env *env,
+			   enum counter_how how)
+{
+	uint64_t sorted[STEP_MOVES], step = 0;
+	unsigned int n;
+
+	if (env->counter_step)
+		return env->counter_step < STEP_MAX ? env->counter_step
+						    : STEP_MAX;
+	n = watch_moves(env, how, sorted);
+	for (unsigned int i = 0; i < n; i++)
+		step = common_divisor(step, sorted[i]);
+	step = step > 1 ? step : uneven_step(sorted, n);
+	return step < STEP_MAX ? step : STEP_MAX;
+}

@@ -83,6 +83,14 @@ static inline void cpu_relax(void)
 /* For env, what to use; a few CPUIDs, so once for each handle. */
 enum counter_how paraclock_counter_choose(const struct paraclock_env *env);
 
+/*
+ * How many ticks the counter moves by at a time, at least 1: at a reading, so
+ * much may have passed since the counter came to show that value. Measured in
+ * some 3 us, unless the env says it.
+ */
+uint64_t pclk_counter_step(const struct paraclock_env *env,
+			   enum counter_how how);
+
 static inline uint64_t counter_read(const struct paraclock_env *env,
 				    enum counter_how how)
 {

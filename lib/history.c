@@ -27,6 +27,10 @@
 /* Two snapshots of one call are closer than this, unless a device is slow. */
 #define ONE_CALL_NS 10000
 
+/* RAW at two counter values is wrong by less than so many steps together,
+ * apart from what an interrupt adds. */
+#define CLOSE_STEPS 4
+
 #define MASK(clock) (1U << (clock))
 #define ALL_CLOCKS  (MASK(PARACLOCK_CLOCKS) - 1)
 #define SET_CLOCKS  (MASK(PARACLOCK_CLOCK_REALTIME) | MASK(PARACLOCK_CLOCK_TAI))
@@ -100,10 +104,18 @@ static size_t slot_of(const struct paraclock_history *hist, uint64_t index)
 #define RAW_STEP_NS	 NSEC_PER_SEC
 
 /* A counter that was turned back from far up comes "after", modulo 2^64. */
-static bool is_too_fast(uint64_t ticks, int64_t from_raw, int64_t to_raw)
+static bool is_too_fast(uint64_t ticks, s128 went)
 {
-	return ticks >
-	       ((s128)to_raw - from_raw + RAW_STEP_NS) * TICKS_PER_NS_MAX;
+	return ticks > (went + RAW_STEP_NS) * TICKS_PER_NS_MAX;
+}
+
+/* Are they so few steps of the counter apart that neither it nor RAW says which
+ * is the later one? */
+static bool is_close(const struct paraclock_snapshot *newest,
+		     const struct paraclock_snapshot *snap)
+{
+	return snap->counter - newest->counter <=
+	       CLOSE_STEPS * (uint64_t)snap->counter_step;
 }
 
 /*
@@ -114,16 +126,20 @@ static bool is_too_fast(uint64_t ticks, int64_t from_raw, int64_t to_raw)
 static int follows(const struct paraclock_snapshot *newest,
 		   const struct paraclock_snapshot *snap)
 {
-	int64_t raw = snap->ns[PARACLOCK_CLOCK_MONOTONIC_RAW];
-	int64_t newest_raw = newest->ns[PARACLOCK_CLOCK_MONOTONIC_RAW];
+	s128 went = (s128)snap->ns[PARACLOCK_CLOCK_MONOTONIC_RAW] -
+		    newest->ns[PARACLOCK_CLOCK_MONOTONIC_RAW];
+	s128 error = (s128)snap->uncertainty_ns + newest->uncertainty_ns;
 
 	if (snap->clocksource_changed_seq != newest->clocksource_changed_seq)
 		return 0;
-	if (is_before(newest->counter, snap->counter))
-		return raw >= newest_raw &&
-		       !is_too_fast(snap->counter - newest->counter, newest_raw,
-				    raw);
-	return raw > newest_raw ? 0 : -EINVAL;
+	if (is_before(newest->counter, snap->counter)) {
+		if (went >= 0)
+			return !is_too_fast(snap->counter - newest->counter,
+					    went);
+		return is_close(newest, snap) && went >= -error ? -EINVAL : 0;
+	}
+	/* In one step of the counter RAW may rise by what it is known to. */
+	return went > error ? 0 : -EINVAL;
 }
 
 int paraclock_history_add(struct paraclock_history *hist,

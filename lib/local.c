@@ -4,14 +4,20 @@
 #include <errno.h>
 #include <string.h>
 
+#include "frequency.h"
 #include "interpolate.h"
 #include "local.h"
 
-/* A first rate is measured over this, ns: to 0.2 %, which brings readings
- * that are 200 ns apart together within half a ns. */
-#define CALIBRATE_NS 20000
-/* Or over so many readings of a clock that hardly moves. */
-#define CALIBRATE_READINGS 4096
+/* A first rate is measured over this, ns, in two halves that must agree: to
+ * 0.2 %, which brings readings that are 200 ns apart together within half a
+ * ns. */
+#define CALIBRATE_NS 25000
+/* Over more where the clock or the counter is coarse, so that it is known to
+ * 2^-6 at least; but over no more points than so many, of 0.4 us each, nor over
+ * so many if the clock or the counter has not moved in them. */
+#define CALIBRATE_SHIFT	 6
+#define CALIBRATE_POINTS 2048
+#define STILL_POINTS	 512
 
 /* Of so many sandwiches one has no interrupt in it. */
 #define TRIES 8
@@ -44,37 +50,6 @@ bool local_is_of(const struct local_state *state,
 	return !state->ready || !differ;
 }
 
-/* One clock and the counter: the narrowest of some sandwiches. */
-struct point {
-	uint64_t tsc; /* in the middle */
-	uint64_t width;
-	int64_t ns;
-};
-
-static int read_point(const struct paraclock_env *env, enum counter_how how,
-		      enum paraclock_clock clock, struct point *ret_point)
-{
-	struct round round = { .n = 1, .clock = { (uint8_t)clock } };
-	struct point best = { .width = UINT64_MAX };
-
-	for (unsigned int i = 0; i < TRIES; i++) {
-		int ret = round_read(env, how, &round);
-		uint64_t width = round.tsc[1] - round.tsc[0];
-
-		if (ret && ret != -EAGAIN)
-			return ret;
-		if (ret || width >= best.width)
-			continue;
-		best.tsc = round.tsc[0] + width / 2;
-		best.width = width;
-		best.ns = round.ns[0];
-	}
-	if (best.width == UINT64_MAX)
-		return -EAGAIN;
-	*ret_point = best;
-	return 0;
-}
-
 /* ns in ticks, as a rate in 2^-MULT_BITS; false: it does not fit. */
 static bool rate_of(uint64_t ns, uint64_t ticks, uint64_t *ret_rate)
 {
@@ -105,23 +80,6 @@ static bool set_rate(struct local_state *state, uint64_t ns, uint64_t ticks,
 	return true;
 }
 
-/* ns per tick, from two points. */
-static int measure_rate(struct local_state *state, const struct point *from,
-			const struct point *to)
-{
-	uint64_t ticks = to->tsc - from->tsc;
-	uint64_t ns = (uint64_t)to->ns - (uint64_t)from->ns;
-	uint64_t error;
-
-	/* One that stands still or goes back. */
-	if (to->ns <= from->ns || is_before(to->tsc, from->tsc) ||
-	    !set_rate(state, ns, ticks, 0))
-		return -EOPNOTSUPP;
-	/* Half of each width, and 1 of rounding at each end. */
-	error = local_ns(state, from->width / 2 + to->width / 2) + 2;
-	return set_rate(state, ns, ticks, error) ? 0 : -EOPNOTSUPP;
-}
-
 void local_improve_rate(struct local_state *state, const struct round *round,
 			const struct estimate *raw)
 {
@@ -137,31 +95,93 @@ void local_improve_rate(struct local_state *state, const struct round *round,
 		*state = next;
 }
 
+/* Readings of RAW, while the rate is being measured. */
+struct calibration {
+	struct stairs stairs;
+	struct point from, to;
+	struct span span; /* between them */
+};
+
+static int read_raw(const struct paraclock_env *env,
+		    const struct local_state *state, struct stairs *stairs,
+		    struct point *ret_point)
+{
+	return pclk_read_point(env, (enum counter_how)state->how,
+			       PARACLOCK_CLOCK_MONOTONIC_RAW, state->step,
+			       stairs, ret_point);
+}
+
+/* Go on until the span is so long, and known well enough. */
+static int extend(const struct paraclock_env *env,
+		  const struct local_state *state, struct calibration *cal,
+		  uint64_t least_ns)
+{
+	for (unsigned int i = 0; i < CALIBRATE_POINTS; i++) {
+		int ret = read_raw(env, state, &cal->stairs, &cal->to);
+
+		if (ret)
+			return ret;
+		if (i >= STILL_POINTS &&
+		    (!cal->stairs.rise || cal->to.tsc == cal->from.tsc))
+			break;
+		if (pclk_span(&cal->from, &cal->to, state->step, &cal->stairs,
+			      &cal->span) &&
+		    cal->span.ns >= least_ns &&
+		    cal->span.error_ns <= cal->span.ns >> CALIBRATE_SHIFT)
+			return 0;
+	}
+	/* One that stands still or goes back. */
+	return -EOPNOTSUPP;
+}
+
+/* Does the first half go with the whole? A counter that jumped in between
+ * shows no rate. */
+static bool is_straight(const struct local_state *state,
+			const struct span *half, const struct span *whole)
+{
+	uint64_t ns = local_ns(state, half->ticks);
+	uint64_t off = ns > half->ns ? ns - half->ns : half->ns - ns;
+
+	return off <= half->error_ns + whole->error_ns;
+}
+
+static int measure_rate(const struct paraclock_env *env,
+			struct local_state *state, struct calibration *cal)
+{
+	struct span half;
+	int ret = read_raw(env, state, &cal->stairs, &cal->from);
+
+	if (!ret)
+		ret = extend(env, state, cal, CALIBRATE_NS / 2);
+	half = cal->span;
+	if (!ret)
+		ret = extend(env, state, cal, CALIBRATE_NS);
+	if (ret)
+		return ret;
+	if (!set_rate(state, cal->span.ns, cal->span.ticks, cal->span.error_ns))
+		return -EOPNOTSUPP;
+	return is_straight(state, &half, &cal->span) ? 0 : -EAGAIN;
+}
+
 static int calibrate_rate(const struct paraclock_env *env,
 			  struct local_state *state)
 {
-	const enum paraclock_clock raw = PARACLOCK_CLOCK_MONOTONIC_RAW;
-	struct point from, to;
+	struct calibration cal = { 0 };
+	const struct point *from = &cal.from, *to = &cal.to;
 	int ret;
 
-	ret = read_point(env, (enum counter_how)state->how, raw, &from);
-	for (unsigned int i = 0; !ret && i < CALIBRATE_READINGS / TRIES; i++) {
-		ret = read_point(env, (enum counter_how)state->how, raw, &to);
-		/* As unsigned: either may be anything. */
-		if (!ret && to.ns > from.ns &&
-		    (uint64_t)to.ns - (uint64_t)from.ns >= CALIBRATE_NS)
-			break;
-	}
-	if (!ret)
-		ret = measure_rate(state, &from, &to);
+	state->step = pclk_counter_step(env, (enum counter_how)state->how);
+	ret = measure_rate(env, state, &cal);
 	if (ret)
 		return ret;
-	state->narrow = from.width < to.width ? from.width : to.width;
-	/* A slow counter need not move at all in between. */
-	state->narrow += !state->narrow;
-	state->fit_tsc = to.tsc;
-	state->fit_raw.ns = to.ns;
-	state->fit_raw.error_ns = local_ns(state, to.width / 2) + 1;
+	state->stairs_ns = pclk_stairs_ns(&cal.stairs);
+	local_set_narrow(state,
+			 from->width < to->width ? from->width : to->width);
+	state->fit_tsc = to->tsc;
+	state->fit_raw.ns = to->ns;
+	state->fit_raw.error_ns = local_ns(state, to->width / 2 + state->step) +
+				  state->stairs_ns + 1;
+	state->name_ns = (uint64_t)to->ns;
 	return 0;
 }
 
@@ -207,14 +227,17 @@ static int measure_tai(const struct paraclock_env *env,
 {
 	const int64_t sec = NSEC_PER_SEC, most = TAI_MAX_SEC * sec;
 	enum counter_how how = (enum counter_how)state->how;
+	struct stairs stairs[2] = { { 0 } };
 	struct point real, tai;
 	int64_t offset;
 	int ret;
 
-	ret = read_point(env, how, PARACLOCK_CLOCK_REALTIME, &real);
+	ret = pclk_read_point(env, how, PARACLOCK_CLOCK_REALTIME, state->step,
+			      &stairs[0], &real);
 	if (ret)
 		return ret;
-	ret = read_point(env, how, PARACLOCK_CLOCK_TAI, &tai);
+	ret = pclk_read_point(env, how, PARACLOCK_CLOCK_TAI, state->step,
+			      &stairs[1], &tai);
 	if (ret && ret != -EAGAIN) {
 		/* An env that has no such clock. */
 		state->missing |= 1U << PARACLOCK_CLOCK_TAI;
@@ -324,7 +347,6 @@ int local_calibrate(const struct paraclock_env *env, struct local_state *state)
 	world_of(env, next.world);
 	read_clocksource(env, &next);
 	ret = calibrate_rate(env, &next);
-	next.name_tsc = next.fit_tsc;
 	/* Jiffies stand still for longer than anybody would wait for them. */
 	if (ret == -EOPNOTSUPP && next.kind == PARACLOCK_CLOCKSOURCE_OTHER)
 		ret = -ENODEV;

@@ -15,8 +15,10 @@
  * that adds up to 4 ns in 10^15 ticks. */
 #define MULT_BITS 48
 
-/* The most readings of one round: REALTIME's, MONOTONIC, RAW and TAI. */
-#define ROUND_MAX (PARACLOCK_SANDWICHES_MAX + 2)
+/* The most readings of one round, and those of the default: REALTIME,
+ * MONOTONIC, RAW and TAI. */
+#define ROUND_MAX   (PARACLOCK_SANDWICHES_MAX + 2)
+#define ROUND_USUAL 4
 
 /* A clock's value, known to within error. */
 struct estimate {
@@ -31,7 +33,9 @@ struct local_state {
 	uint64_t world[4];
 	uint64_t ready;
 	uint64_t how;	     /* enum counter_how */
-	uint64_t narrow;     /* ticks of a narrow sandwich */
+	uint64_t step;	     /* what the counter moves by at a time, ticks */
+	uint64_t stairs_ns;  /* what the clocks do, where that is more */
+	uint64_t narrow;     /* ticks of a narrow sandwich, a step at least */
 	uint64_t mult;	     /* MONOTONIC_RAW ns a tick, 2^-MULT_BITS */
 	uint64_t mult_error; /* what mult may be off, the same */
 	uint64_t rate_shift; /* mult is right to 2^-rate_shift of it */
@@ -45,9 +49,9 @@ struct local_state {
 	int64_t tai_sec;      /* TAI - REALTIME */
 	uint64_t set_seq;
 	uint64_t source_seq;
-	uint64_t kind;	   /* enum paraclock_clocksource_kind */
-	uint64_t name_tsc; /* when the name of one of no use was read */
-	uint64_t missing;  /* clocks that the env has not, a mask */
+	uint64_t kind;	  /* enum paraclock_clocksource_kind */
+	uint64_t name_ns; /* RAW when the name of one of no use was read */
+	uint64_t missing; /* clocks that the env has not, a mask */
 	char clocksource[32];
 };
 _Static_assert(sizeof(struct local_state) % sizeof(uint64_t) == 0,
@@ -72,6 +76,8 @@ struct round {
 	int64_t ns[ROUND_MAX];
 	uint64_t tsc[ROUND_MAX + 1];
 	uint64_t at; /* the counter value that the clocks are brought to */
+	/* What the counter and the clocks are coarse by, 2^-8 ns. */
+	int64_t grain;
 	/* From tsc[i] to at, in 2^-8 ns, by round_scale(); and what that may
 	 * be off, for RAW [0] and for a clock that may be slewed [1]. */
 	int64_t until[ROUND_MAX + 1];
@@ -91,6 +97,11 @@ static inline bool local_is_coupled(const struct local_state *state)
 static inline uint64_t local_ns(const struct local_state *state, uint64_t ticks)
 {
 	return (uint64_t)(((u128)ticks * state->mult) >> MULT_BITS);
+}
+
+static inline void local_set_narrow(struct local_state *state, uint64_t ticks)
+{
+	state->narrow = ticks > state->step ? ticks : state->step;
 }
 
 /* Counter values are compared modulo 2^64: is a before b? */
@@ -124,7 +135,8 @@ int round_read_narrow(const struct paraclock_env *env,
 		      struct round *round);
 /* Measure the distances, before the estimates. */
 void round_scale(struct round *round, const struct local_state *state);
-/* Where round_plan() puts the clocks that are read once. */
+/* Where round_plan() puts the clocks that are read once, unless more than
+ * ROUND_USUAL readings were asked for. */
 #define ROUND_MONOTONIC 1
 #define ROUND_RAW	2
 

@@ -23,16 +23,23 @@ void round_plan(struct round *round, const struct local_state *state,
 {
 	/* CLOCK_TAI is the second look at CLOCK_REALTIME: they are whole
 	 * seconds apart. Those that may be slewed are near the middle. */
-	static const uint8_t first[] = {
+	static const uint8_t first[ROUND_USUAL] = {
 		PARACLOCK_CLOCK_REALTIME,
 		PARACLOCK_CLOCK_MONOTONIC,
 		PARACLOCK_CLOCK_MONOTONIC_RAW,
 		PARACLOCK_CLOCK_TAI,
 	};
+	/* And what goes on from there, in turn. */
+	static const uint8_t more[] = {
+		PARACLOCK_CLOCK_MONOTONIC_RAW,
+		PARACLOCK_CLOCK_MONOTONIC,
+		PARACLOCK_CLOCK_REALTIME,
+	};
 
 	round->n = sandwiches + 2;
 	for (unsigned int i = 0; i < round->n; i++)
-		round->clock[i] = i < sizeof(first) ? first[i] : first[0];
+		round->clock[i] = i < ROUND_USUAL ? first[i]
+						  : more[(i - ROUND_USUAL) % 3];
 	if (state->missing >> PARACLOCK_CLOCK_TAI & 1 && round->n > 3)
 		round->clock[3] = PARACLOCK_CLOCK_REALTIME;
 }
@@ -115,6 +122,9 @@ void round_scale(struct round *round, const struct local_state *state)
 {
 	const unsigned int middle = round->n / 2;
 
+	round->grain = sub_ns(state, state->step);
+	round->grain += (round->grain >> state->rate_shift) +
+			(int64_t)(state->stairs_ns << SUB_BITS) + 1;
 	for (unsigned int i = 0; i <= round->n; i++) {
 		bool is_later = i >= middle;
 		int64_t ns =
@@ -130,7 +140,10 @@ void round_scale(struct round *round, const struct local_state *state)
 
 /*
  * The clock showed ns, rounded down to a whole one, at some counter value
- * between the two around it. false: too far from the first one.
+ * between the two around it, or up to a step after: a counter that shows a
+ * value has come to it at any time since it showed the one before. What is said
+ * of the clock is meant for all the time for which the counter shows round->at;
+ * so it is a step on either side. false: too far from the first one.
  */
 static bool reading_bounds(const struct round *round, unsigned int i,
 			   int64_t base, struct bounds *ret_bounds)
@@ -145,8 +158,10 @@ static bool reading_bounds(const struct round *round, unsigned int i,
 	ns *= 1 << SUB_BITS;
 	ret_bounds->middle = ns + (1 << SUB_BITS) / 2 + round->until[i] / 2 +
 			     round->until[i + 1] / 2;
-	ret_bounds->low = ns + round->until[i + 1] - slack[i + 1];
-	ret_bounds->high = ns + (1 << SUB_BITS) + round->until[i] + slack[i];
+	ret_bounds->low =
+		ns + round->until[i + 1] - slack[i + 1] - round->grain;
+	ret_bounds->high = ns + (1 << SUB_BITS) + round->until[i] + slack[i] +
+			   round->grain;
 	return true;
 }
 

@@ -23,6 +23,14 @@
 /* CPUs whose counters differ by this much are still used by Linux, ns. */
 #define SKEW_NS 100
 
+/* A counter that is of no use may be off the rate that was measured by this
+ * part of it, before that is measured anew. */
+#define LOOSE_PART 16
+
+/* A clock that was set so often in one call was not set: what it is held
+ * against is wrong. */
+#define SETS_MAX 3
+
 /* How often a clocksource that is of no use is looked at, ns. */
 #define NAME_NS NSEC_PER_SEC
 
@@ -43,6 +51,13 @@ enum verdict {
 	SOURCE_CHANGED, /* RAW no longer fits the counter */
 };
 
+/* One call's; round is what the last one read. */
+struct attempts {
+	struct round round;
+	unsigned int used; /* of SNAPSHOT_TRIES */
+	unsigned int sets; /* how often CLOCK_REALTIME seemed to be set */
+};
+
 /* What a round says. */
 struct values {
 	struct estimate real, mono, raw;
@@ -59,17 +74,23 @@ int local_env(const struct paraclock_env **env)
 	return (*env)->read_clock ? 0 : -EOPNOTSUPP;
 }
 
-/* RAW must be where the line from fit_tsc says, within what all ends of that
- * are known to. */
+/*
+ * RAW must be where the line from fit_tsc says, within what all ends of that
+ * are known to. A counter that the kernel does not keep its time by need not
+ * run at one rate; but one that stood still, or is no longer what it was, does
+ * not even bring the readings of one round together.
+ */
 static bool raw_fits(const struct local_state *state, const struct round *round,
 		     const struct estimate *raw)
 {
 	uint64_t ticks = round->at - state->fit_tsc;
 	u128 drift = (u128)ticks * state->mult_error >> MULT_BITS;
 	s128 off = (s128)raw->ns - state->fit_raw.ns - local_ns(state, ticks);
-	s128 slack =
-		(s128)drift + raw->error_ns + state->fit_raw.error_ns + SKEW_NS;
+	s128 slack = (s128)raw->error_ns + state->fit_raw.error_ns + SKEW_NS;
 
+	if (!local_is_coupled(state))
+		drift += local_ns(state, ticks) / LOOSE_PART;
+	slack += (s128)drift;
 	return !is_before(round->at, state->fit_tsc) && off <= slack &&
 	       off >= -slack;
 }
@@ -87,34 +108,52 @@ static bool real_fits(const struct local_state *state,
 /* Is it time to look whether the kernel has got a better clocksource? One
  * that gets worse shows by its width. */
 static bool is_name_due(const struct local_state *state,
+			const struct estimate *raw)
+{
+	/* By the clock: a counter of no use may stand still, or jump. */
+	return !local_is_coupled(state) &&
+	       (uint64_t)raw->ns - state->name_ns > NAME_NS;
+}
+
+/* Much, and not by the counter's step only? */
+static bool is_narrower(const struct local_state *state,
 			const struct round *round)
 {
-	return !local_is_coupled(state) &&
-	       local_ns(state, round->at - state->name_tsc) > NAME_NS;
+	return round_width(round) < state->narrow * round->n / 2 &&
+	       state->narrow > state->step;
 }
 
 static bool is_better(const struct local_state *state,
 		      const struct round *round, const struct values *values)
 {
-	uint64_t narrow = state->narrow * round->n;
 	uint64_t error = values->real.error_ns + values->mono.error_ns;
 
-	return (round->at - state->fit_tsc) / 2 > state->baseline ||
-	       round_is_wide(round, state) || round_width(round) < narrow / 2 ||
+	return (local_is_coupled(state) &&
+		(round->at - state->fit_tsc) / 2 > state->baseline) ||
+	       round_is_wide(round, state) || is_narrower(state, round) ||
 	       /* Measured in a wide round, it may get much narrower. */
 	       (uint64_t)state->real_high - (uint64_t)state->real_low >
 		       8 * error ||
-	       is_name_due(state, round);
+	       is_name_due(state, &values->raw);
+}
+
+/* Of a clock that is usually read once, at place i. */
+static bool estimate(const struct round *round, const struct local_state *state,
+		     unsigned int i, struct estimate *ret_value)
+{
+	if (round->n <= ROUND_USUAL)
+		return round_estimate_one(round, i, ret_value);
+	return round_estimate(round, state,
+			      (enum paraclock_clock)round->clock[i], ret_value);
 }
 
 static enum verdict judge(const struct local_state *state,
 			  const struct round *round, struct values *ret_values)
 {
-	if (!round_estimate_one(round, ROUND_RAW, &ret_values->raw) ||
-	    !round_estimate_one(round, ROUND_MONOTONIC, &ret_values->mono))
+	if (!estimate(round, state, ROUND_RAW, &ret_values->raw) ||
+	    !estimate(round, state, ROUND_MONOTONIC, &ret_values->mono))
 		return SOURCE_CHANGED;
-	if (local_is_coupled(state) &&
-	    !raw_fits(state, round, &ret_values->raw))
+	if (!raw_fits(state, round, &ret_values->raw))
 		return SOURCE_CHANGED;
 	if (!round_estimate(round, state, PARACLOCK_CLOCK_REALTIME,
 			    &ret_values->real) ||
@@ -161,17 +200,17 @@ static void improve_real(struct local_state *state, const struct values *values)
 static int learn(const struct paraclock_env *env, struct local_state *state,
 		 const struct round *round, const struct values *values)
 {
-	uint64_t narrow = state->narrow * round->n;
-
-	if ((round_is_wide(round, state) || is_name_due(state, round)) &&
+	if ((round_is_wide(round, state) || is_name_due(state, &values->raw)) &&
 	    has_other_source(env, state))
 		return change_source(env, state);
-	if (round_is_wide(round, state) || round_width(round) < narrow / 2)
-		state->narrow = round_width(round) / round->n;
-	state->narrow += !state->narrow;
-	state->name_tsc = round->at;
+	if (round_is_wide(round, state) || is_narrower(state, round))
+		local_set_narrow(state, round_width(round) / round->n);
+	state->name_ns = (uint64_t)values->raw.ns;
 	improve_real(state, values);
-	local_improve_rate(state, round, &values->raw);
+	/* A counter that the kernel does not keep its time by may do anything
+	 * between one look and the next. */
+	if (local_is_coupled(state))
+		local_improve_rate(state, round, &values->raw);
 	return 0;
 }
 
@@ -209,6 +248,7 @@ static void fill(const struct paraclock_env *env,
 		.counter_id = env->counter_id,
 	};
 	snap->counter = round->at;
+	snap->counter_step = (uint32_t)state->step;
 	snap->clocksource_kind = (uint8_t)state->kind;
 	snap->valid_for_correlation = local_is_coupled(state);
 	snap->known = 1 << PARACLOCK_CLOCK_REALTIME |
@@ -311,11 +351,13 @@ static int look(const struct paraclock_env *env, struct local *local,
 	return ret ? (int)WAS_SET : (int)verdict;
 }
 
-/* enum outcome, or an error; with @p last, what could be learnt is left. */
+/* enum outcome, or an error; in the end, what could be learnt is left. */
 static int try_snapshot(const struct paraclock_env *env, struct local *local,
-			struct round *round, bool last,
+			struct attempts *attempts,
 			struct paraclock_snapshot *ret_snap)
 {
+	const bool last = attempts->used >= SNAPSHOT_TRIES / 2;
+	struct round *round = &attempts->round;
 	uint32_t gen = __atomic_load_n(&local->gen, __ATOMIC_ACQUIRE);
 	struct local_state state;
 	struct values values;
@@ -340,21 +382,23 @@ static int try_snapshot(const struct paraclock_env *env, struct local *local,
 	} else if (env->check_counter && env->check_counter(env->ctx)) {
 		return -EACCES;
 	}
+	if (ret == WAS_SET && ++attempts->sets > SETS_MAX)
+		ret = SOURCE_CHANGED;
 	return take_in(env, local, gen, round, (enum verdict)ret, &values);
 }
 
 int local_snapshot(const struct paraclock_env *env, struct local *local,
 		   struct paraclock_snapshot *ret_snap)
 {
-	struct round round;
+	struct attempts attempts;
 
-	for (unsigned int i = 0; i < SNAPSHOT_TRIES;) {
-		int ret = try_snapshot(env, local, &round,
-				       i >= SNAPSHOT_TRIES / 2, ret_snap);
+	attempts.used = attempts.sets = 0;
+	while (attempts.used < SNAPSHOT_TRIES) {
+		int ret = try_snapshot(env, local, &attempts, ret_snap);
 
 		if (ret < 0 || ret == DONE)
 			return ret < 0 ? ret : 0;
-		i += ret == CHANGED ? CHANGE_TRIES : 1;
+		attempts.used += ret == CHANGED ? CHANGE_TRIES : 1;
 	}
 	return -EAGAIN;
 }

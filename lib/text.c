@@ -22,3 +22,26 @@ bool paraclock_text_equal(const char *a, const char *b)
 	}
 	return *a == *b;
 }
+
+void pclk_text_hz(uint64_t hz, uint64_t error_hz, char ret_text[32])
+{
+	static const char unit[] = " MHz";
+	unsigned int decimals = 6, at = 31 - sizeof(unit);
+	uint64_t scale = 1;
+
+	/* So that the last digit is off by one at most. */
+	for (; decimals && scale / 2 < error_hz && error_hz; decimals--)
+		scale *= 10;
+	/* To the nearest, and then without the digits that are not known. */
+	hz = hz / scale + (hz % scale >= scale - scale / 2 && scale > 1);
+	for (unsigned int i = 0; i < sizeof(unit); i++)
+		ret_text[at + i] = unit[i];
+	for (unsigned int i = 0; hz || i <= decimals; i++) {
+		ret_text[--at] = (char)('0' + hz % 10);
+		hz /= 10;
+		if (i + 1 == decimals)
+			ret_text[--at] = '.';
+	}
+	for (unsigned int i = 0; i < 32; i++)
+		ret_text[i] = at + i < 32 ? ret_text[at + i] : '\0';
+}

@@ -10,6 +10,7 @@
 
 #include "counter.h"
 #include "fixed.h"
+#include "frequency.h"
 #include "text.h"
 
 /* Never by itself: it would steer the local clock by the local clock. */
@@ -21,9 +22,14 @@
 struct tsc {
 	const struct paraclock_env *env;
 	uint64_t mult; /* 2^-32 ns per tick */
+	uint64_t step; /* what the counter moves by at a time, ticks */
 	enum counter_how how;
 	uint8_t counter; /* enum paraclock_counter */
 	uint8_t reason;
+	bool invariant;
+	/* What firmware states, if the clock contradicts it, and what that
+	 * says, Hz; or 0. */
+	uint64_t stated_hz, measured_hz;
 	char clocksource[32];
 };
 
@@ -48,6 +54,31 @@ static uint8_t judge(const struct tsc *tsc,
 	return PARACLOCK_REASON_OK;
 }
 
+/* The longest that a tick may be, rounded up: it only measures widths. */
+static uint64_t mult_of(const struct paraclock_machine *machine)
+{
+	uint64_t hz = machine->counter_hz;
+
+	/* Known to 2^-6 at least: never 0. */
+	if (machine->measured_hz)
+		hz = machine->measured_hz - machine->measured_error_hz;
+	return ((uint64_t)NSEC_PER_SEC << 32) / (hz ? hz : 1) + 1;
+}
+
+static void take_machine(struct tsc *tsc,
+			 const struct paraclock_machine *machine)
+{
+	tsc->mult = mult_of(machine);
+	if (machine->measured && machine->stated_hz) {
+		tsc->stated_hz = machine->stated_hz;
+		tsc->measured_hz = machine->measured_hz;
+	}
+	memcpy(tsc->clocksource, machine->clocksource,
+	       sizeof(tsc->clocksource));
+	tsc->invariant = machine->invariant;
+	tsc->reason = judge(tsc, machine);
+}
+
 static int tsc_open(const struct paraclock_env *env,
 		    const struct paraclock_options *opts, void **ret_state)
 {
@@ -63,7 +94,7 @@ static int tsc_open(const struct paraclock_env *env,
 		TEXT(opts->detail, opts->detail_size, "tsc has no device");
 		return -EINVAL;
 	}
-	if (env->describe(env->ctx, &machine) || !machine.counter_hz) {
+	if (pclk_describe(env, &machine) || !machine.counter_hz) {
 		TEXT(opts->detail, opts->detail_size,
 		     "the frequency of the counter cannot be had");
 		return -ENODEV;
@@ -74,11 +105,9 @@ static int tsc_open(const struct paraclock_env *env,
 	memset(tsc, 0, sizeof(*tsc));
 	tsc->env = env;
 	tsc->how = paraclock_counter_choose(env);
-	/* Rounded up: it only measures widths. */
-	tsc->mult = ((uint64_t)NSEC_PER_SEC << 32) / machine.counter_hz + 1;
-	memcpy(tsc->clocksource, machine.clocksource, sizeof(tsc->clocksource));
+	tsc->step = pclk_counter_step(env, tsc->how);
 	tsc->counter = counter_of(env);
-	tsc->reason = judge(tsc, &machine);
+	take_machine(tsc, &machine);
 	*ret_state = tsc;
 	return 0;
 }
@@ -90,10 +119,13 @@ static void tsc_close(void *state)
 	tsc->env->free(tsc->env->ctx, tsc);
 }
 
-/* The clock was read somewhere between the ends. */
+/*
+ * The clock was read somewhere between the ends, or up to a step of the counter
+ * after the second: which it may have come to show at any time since the first.
+ */
 static uint64_t half_width_ns(const struct tsc *tsc, uint64_t width)
 {
-	u128 ns = ((u128)(width - width / 2) * tsc->mult) >> 32;
+	u128 ns = ((u128)(width - width / 2) + tsc->step) * tsc->mult >> 32;
 
 	/* 1: rounding. */
 	return ns < PARACLOCK_ERROR_UNKNOWN ? (uint64_t)ns + 1
@@ -139,24 +171,54 @@ static int tsc_get_time(void *state, struct paraclock_sample *ret_sample)
 	return 0;
 }
 
+static void explain_unstable(const struct tsc *tsc, char *buf, size_t size)
+{
+	const char *source = tsc->clocksource;
+
+	if (!tsc->invariant)
+		TEXT(buf, size,
+		     "the CPU does not say that its counter is invariant: it "
+		     "may change its rate, or stop");
+	else if (!source[0])
+		TEXT(buf, size,
+		     "the kernel's clocksource cannot be read, and so it is "
+		     "not known whether the kernel trusts the counter; mount "
+		     "sysfs");
+	else
+		TEXT(buf, size, "the kernel's clocksource is ", source,
+		     " and not tsc: a kernel that does not keep its time by "
+		     "the TSC may have seen it go wrong");
+}
+
+static void explain_frequency(const struct tsc *tsc, char *buf, size_t size)
+{
+	char stated[32], measured[32];
+
+	pclk_text_hz(tsc->stated_hz, 0, stated);
+	pclk_text_hz(tsc->measured_hz, tsc->measured_hz >> 10, measured);
+	TEXT(buf, size, "fit for correlation; firmware states a counter of ",
+	     stated, ", but by the kernel's clock it runs at ", measured,
+	     ", which is what counts here");
+}
+
 static void tsc_explain(void *state, int error,
 			const struct paraclock_sample *sample, char *buf,
 			size_t size)
 {
-	struct tsc *tsc = state;
+	const struct tsc *tsc = state;
 
 	if (error == -EAGAIN)
 		TEXT(buf, size,
 		     "the counter ran backwards around each reading of the "
 		     "clock: the counters of the CPUs do not agree");
-	else if (!error && sample && sample->reason == PARACLOCK_REASON_COUNTER)
+	else if (error || !sample)
+		return;
+	else if (sample->reason == PARACLOCK_REASON_COUNTER)
 		TEXT(buf, size, "this env does not say which counter it reads");
-	else if (!error && sample &&
-		 sample->reason == PARACLOCK_REASON_UNSTABLE)
-		TEXT(buf, size,
-		     "the counter is not known to run at one rate on every "
-		     "CPU: it is not invariant, or the kernel's clocksource (",
-		     tsc->clocksource, ") is not tsc");
+	else if (sample->reason == PARACLOCK_REASON_UNSTABLE)
+		explain_unstable(tsc, buf, size);
+	else if (sample->reason == PARACLOCK_REASON_OK && tsc->stated_hz)
+		explain_frequency(tsc, buf, size);
 }
 
 const struct paraclock_backend paraclock_backend_tsc = {

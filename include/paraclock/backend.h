@@ -186,6 +186,14 @@ struct paraclock_env {
 	 * replaced by something else of the same name. NULL: it is.
 	 */
 	int (*is_there)(void *ctx, const struct paraclock_mapping *map);
+	/**
+	 * How many ticks @c counter moves by at a time: 1 where it shows each
+	 * tick, 64 where a counter of 24 MHz is shown as 1536 MHz. Two readings
+	 * that far apart may lie twice as far apart in time, and so it is part
+	 * of every error bound that is a distance of readings. 0: the library
+	 * measures it.
+	 */
+	uint64_t counter_step;
 };
 
 /**

@@ -44,7 +44,7 @@ enum paraclock_clocksource_kind {
 	PARACLOCK_CLOCKSOURCE_UNKNOWN = 0,
 	/** The counter itself: "tsc", "arch_sys_counter". */
 	PARACLOCK_CLOCKSOURCE_COUNTER = 1,
-	/** A page that maps the counter to ns: "kvm-clock",
+	/** A page that maps the counter to ns: "kvm-clock", "xen",
 	 * "hyperv_clocksource_tsc_page". */
 	PARACLOCK_CLOCKSOURCE_IMAGE = 2,
 	/** Neither: "hpet", "acpi_pm", "jiffies". */
@@ -56,8 +56,11 @@ struct paraclock_snapshot {
 	/** Set by the caller to sizeof(struct paraclock_snapshot). */
 	size_t size;
 	/**
-	 * Set by the caller: readings of CLOCK_REALTIME between two of the
-	 * counter, 1 to PARACLOCK_SANDWICHES_MAX; 0: two. See
+	 * Set by the caller: readings of clocks, each between two of the
+	 * counter, besides one of MONOTONIC and one of MONOTONIC_RAW; 1 to
+	 * PARACLOCK_SANDWICHES_MAX, 0: two. The first two are of REALTIME,
+	 * the next of MONOTONIC_RAW, MONOTONIC and REALTIME in turn, so that
+	 * with five each clock has been read twice at least. See
 	 * paraclock_snapshot().
 	 */
 	uint32_t sandwiches;
@@ -86,21 +89,25 @@ struct paraclock_snapshot {
 	/** TAI - UTC, s; meaningful if TAI is known. */
 	int16_t tai_offset_sec;
 	/** Zero. */
-	uint8_t reserved[6];
+	uint8_t reserved[2];
+	/** What the counter moves by at a time, ticks; a part of
+	 * @c uncertainty_ns. 0: not known. */
+	uint32_t counter_step;
 	/** The kernel's clocksource, as sysfs names it; empty: unknown. */
 	char clocksource[32];
 };
 
-/** The most readings that one snapshot takes of CLOCK_REALTIME. */
+/** The most that snapshot.sandwiches may be. */
 #define PARACLOCK_SANDWICHES_MAX 16
 
 /**
  * Capture this machine's clocks and its counter together.
  *
- * Each clock is read between two readings of the counter, REALTIME as often as
+ * Each clock is read between two readings of the counter, as often as
  * @c sandwiches says. Its value at @c counter is the mean of the narrow ones'
- * midpoints; @c uncertainty_ns is how far off the worst clock can be. That is
- * certain while the counters of the CPUs agree and the clocks run at their
+ * midpoints; @c uncertainty_ns is how far off the worst clock can be, at any
+ * instant at which the counter shows that value: what the counter moves by at a
+ * time is part of it. That is certain while the counters of the CPUs agree and the clocks run at their
  * rate, to within 0.1 %, which is what the kernel slews by; a daemon that slews
  * by the kernel's tick (chrony, up to 8 %) may add that part of some 50 ns. The
  * default of two costs least for an error of CLOCK_REALTIME that stays within
@@ -113,6 +120,10 @@ struct paraclock_snapshot {
  * some 100 ns is not seen, unless a watch is open: see paraclock_watch_open().
  * Nor is a jump of the counter by less than its rate is known to, for the time
  * since the snapshot before: 0.2 % at first, some ppb after a minute.
+ *
+ * A kernel that leaves the counter for another clocksource, and comes back to
+ * it, is noticed within a second, whatever the counter does meanwhile. While it
+ * stands still there are no snapshots.
  *
  * The first call for an env takes some 50 us and reads the clocksource's name
  * from sysfs; a later one does that only when something does not fit, or once

@@ -31,7 +31,8 @@ struct paraclock_machine {
 	uint8_t counter;
 	/** 1: the counter runs at one rate in every power state. */
 	uint8_t invariant;
-	/** 1: counter_hz was measured, to some ppm; 0: firmware states it. */
+	/** 1: counter_hz was measured; 0: firmware states it, and the clock
+	 * does not contradict. */
 	uint8_t measured;
 	/** enum paraclock_firmware: is a vmclock announced? */
 	uint8_t vmclock;
@@ -41,12 +42,29 @@ struct paraclock_machine {
 	uint8_t reserved[3];
 	/** Frequency of the counter, Hz; 0: unknown. */
 	uint64_t counter_hz;
+	/**
+	 * What CPUID, CNTFRQ_EL0 or the env states, Hz; 0: nothing. If
+	 * @c measured is 1 and this is not 0, the clock contradicts it: as
+	 * where the frequency of the host shows through in a guest whose
+	 * counter is scaled.
+	 */
+	uint64_t stated_hz;
+	/** The frequency by CLOCK_MONOTONIC_RAW, Hz; 0: it could not be
+	 * measured, as where the kernel's clocks move once in a jiffy. */
+	uint64_t measured_hz;
+	/** measured_hz is within this of the frequency, Hz. */
+	uint64_t measured_error_hz;
 };
 
 /**
  * Describe this machine.
  *
- * May take 10 ms: a frequency that nobody states is measured.
+ * A frequency that firmware states is a claim until the kernel's clock agrees:
+ * it is held against CLOCK_MONOTONIC_RAW, which takes 1 ms, and if the two are
+ * more than 500 ppm and the error of the measurement apart, counter_hz is the
+ * measured one. A frequency that nobody states is measured for 10 ms. Where the
+ * clock is too coarse for either, what is stated is kept, or else the frequency
+ * is unknown.
  *
  * @param env The outside world; NULL: this machine's.
  * @param[in,out] ret_machine Its @c size is set by the caller.

@@ -66,16 +66,16 @@ static struct sandwich_case cases[] = {
 	/* clang-format off */
 	{ "the narrowest is taken",
 	  { 0, 1000, 1400, 2000, 2300, 3000, 3100, 4000, 4200 }, GHZ,
-	  0, OK, 3050, 51, 2 },
+	  0, OK, 3050, 52, 2 },
 	{ "an odd width is rounded up",
 	  { 0, 1000, 1401, 2000, 2401, 3000, 3401, 4000, 4401 }, GHZ,
-	  0, OK, 1200, 202, 0 },
+	  0, OK, 1200, 203, 0 },
 	{ "one that ends before it begins is none",
 	  { 0, 2000, 1000, 2000, 2300, 3000, 2999, 4000, 3000 }, GHZ,
-	  0, OK, 2150, 151, 1 },
+	  0, OK, 2150, 152, 1 },
 	{ "one that is all that there is may be wide",
 	  { 0, 1000, 9000, 9000, 8999, 9000, 8000, 9000, 0 }, GHZ,
-	  0, WIDE, 5000, 4001, 0 },
+	  0, WIDE, 5000, 4002, 0 },
 	{ "four that end before they begin are no answer",
 	  { 0, 2000, 1999, 3000, 2000, 4000, 3999, 5000, 1 }, GHZ,
 	  -EAGAIN, 0, 0, 0, 0 },
@@ -142,17 +142,58 @@ static void a_counter_without_a_name_is_none(void **state)
 	paraclock_close(clk);
 }
 
+/* Each sentence names what is missing, and nothing else. */
+static void unstable_is_explained_by_what_is_missing(void **state)
+{
+	static const struct {
+		uint8_t invariant;
+		const char *clocksource, *says, *does_not;
+	} rows[] = {
+		{ 0, "tsc", "invariant", "clocksource" },
+		{ 0, "hpet", "invariant", "not tsc" },
+		{ 1, "hpet", "clocksource is hpet and not tsc", "invariant" },
+		{ 1, "kvm-clock", "is kvm-clock and not tsc", "invariant" },
+		{ 1, "xen", "is xen and not tsc", "invariant" },
+		{ 1, "tsc-early", "is tsc-early and not tsc", "invariant" },
+		{ 1, "", "cannot be read", "not tsc" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct paraclock_sample sample;
+		struct paraclock *clk;
+		char text[256];
+
+		fake_init(&fake);
+		fake.machine.invariant = rows[i].invariant;
+		memset(fake.machine.clocksource, 0,
+		       sizeof(fake.machine.clocksource));
+		strcpy(fake.machine.clocksource, rows[i].clocksource);
+		clk = fake_open(&fake, "tsc");
+		assert_int_equal(paraclock_read(clk, &sample), 0);
+		assert_int_equal(sample.reason, PARACLOCK_REASON_UNSTABLE);
+		assert_int_equal(paraclock_explain(clk, 0, &sample, text,
+						   sizeof(text)),
+				 0);
+		assert_non_null(strstr(text, rows[i].says));
+		assert_null(strstr(text, rows[i].does_not));
+		paraclock_close(clk);
+	}
+}
+
+#define WHOLE 2
+
 int main(void)
 {
-	struct CMUnitTest tests[1 + ARRAY_LEN(cases)] = {
-		{ .name = "a counter without a name is none",
-		  .test_func = a_counter_without_a_name_is_none },
+	struct CMUnitTest tests[WHOLE + ARRAY_LEN(cases)] = {
+		cmocka_unit_test(a_counter_without_a_name_is_none),
+		cmocka_unit_test(unstable_is_explained_by_what_is_missing),
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		tests[1 + i].name = cases[i].name;
-		tests[1 + i].test_func = check_sandwich;
-		tests[1 + i].initial_state = &cases[i];
+		tests[WHOLE + i].name = cases[i].name;
+		tests[WHOLE + i].test_func = check_sandwich;
+		tests[WHOLE + i].initial_state = &cases[i];
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

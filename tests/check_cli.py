@@ -107,14 +107,28 @@ class Page:
         self.file.flush()
         self.path = self.file.name
 
+COUNTER_KEYS = ["id", "hz", "hz_from", "invariant", "hz_stated", "hz_measured",
+                "hz_measured_error"]
+
 
 class Status(unittest.TestCase):
     def test_json_has_the_keys_in_their_order(self):
         got = status()
         self.assertEqual(list(got), STATUS_KEYS)
-        self.assertEqual(list(got["counter"]), ["id", "hz", "invariant"])
+        self.assertEqual(list(got["counter"]), COUNTER_KEYS)
         for backend in got["backends"]:
             self.assertEqual(list(backend), BACKEND_KEYS)
+
+    def test_a_frequency_is_known_or_null(self):
+        counter = status()["counter"]
+        self.assertIn(counter["hz_from"], ("stated", "measured", None))
+        self.assertEqual(counter["hz"] is None, counter["hz_from"] is None)
+        if counter["hz_from"] == "measured":
+            self.assertEqual(counter["hz"], counter["hz_measured"])
+        if counter["hz_from"] == "stated" and counter["hz_measured"]:
+            self.assertLessEqual(
+                abs(counter["hz"] - counter["hz_measured"]),
+                counter["hz_measured"] // 2000 + counter["hz_measured_error"])
 
     def test_exit_status_says_whether_the_chosen_one_is_valid(self):
         got = status()

@@ -107,6 +107,36 @@ static int json_backend(void *arg, const struct paraclock_listing *listing)
 	return 0;
 }
 
+/* 0 is unknown. */
+static void put_hz(struct json *json, const char *key, uint64_t hz)
+{
+	if (hz)
+		json_put_u64(json, key, hz);
+	else
+		json_put_null(json, key);
+}
+
+static const char *hz_from(const struct paraclock_machine *machine)
+{
+	if (!machine->counter_hz)
+		return NULL;
+	return machine->measured ? "measured" : "stated";
+}
+
+static void json_counter(struct json *json,
+			 const struct paraclock_machine *machine)
+{
+	json_begin(json, "counter", '{');
+	json_put_text(json, "id", paraclock_counter_name(machine->counter));
+	put_hz(json, "hz", machine->counter_hz);
+	json_put_text(json, "hz_from", hz_from(machine));
+	json_put_bool(json, "invariant", machine->invariant);
+	put_hz(json, "hz_stated", machine->stated_hz);
+	put_hz(json, "hz_measured", machine->measured_hz);
+	put_hz(json, "hz_measured_error", machine->measured_error_hz);
+	json_end(json, '}');
+}
+
 static int print_json(struct status_view *view)
 {
 	const struct paraclock_machine *machine = &view->machine;
@@ -114,14 +144,7 @@ static int print_json(struct status_view *view)
 
 	json_begin(json, NULL, '{');
 	json_put_text(json, "hypervisor", text_or_null(machine->hypervisor));
-	json_begin(json, "counter", '{');
-	json_put_text(json, "id", paraclock_counter_name(machine->counter));
-	if (machine->counter_hz)
-		json_put_u64(json, "hz", machine->counter_hz);
-	else
-		json_put_null(json, "hz");
-	json_put_bool(json, "invariant", machine->invariant);
-	json_end(json, '}');
+	json_counter(json, machine);
 	json_put_text(json, "clocksource", text_or_null(machine->clocksource));
 	json_put_text(json, "chosen", text_or_null(view->chosen));
 	json_begin(json, "backends", '[');
@@ -146,19 +169,48 @@ static void print_firmware(const char *name, unsigned int where)
 	       where < sizeof(says) / sizeof(says[0]) ? says[where] : "?");
 }
 
+/* The digits that are known where it is within error_hz. */
+static void print_mhz(uint64_t hz, uint64_t error_hz)
+{
+	uint64_t unit = 1;
+	int decimals = 6;
+
+	/* So that the last digit is off by one at most. */
+	for (; decimals && unit < 2 * error_hz; decimals--)
+		unit *= 10;
+	/* To the nearest, then without the digits that are not known. */
+	hz = hz / unit + (unit > 1 && hz % unit >= unit / 2);
+	unit = 1000000 / unit;
+	printf("%" PRIu64, hz / unit);
+	if (decimals)
+		printf(".%0*" PRIu64, decimals, hz % unit);
+	fputs(" MHz", stdout);
+}
+
+static void print_frequency(const struct paraclock_machine *machine)
+{
+	if (!machine->counter_hz) {
+		fputs("frequency unknown, ", stdout);
+		return;
+	}
+	print_mhz(machine->counter_hz,
+		  machine->measured ? machine->measured_error_hz : 0);
+	if (machine->measured && machine->stated_hz) {
+		fputs(" (measured; firmware states ", stdout);
+		print_mhz(machine->stated_hz, 0);
+		fputs(", which this kernel's clock contradicts), ", stdout);
+	} else {
+		fputs(machine->measured ? " (measured), " : ", ", stdout);
+	}
+}
+
 static void print_machine(const struct paraclock_machine *machine)
 {
 	printf("%-12s %s\n", "hypervisor",
 	       machine->hypervisor[0] ? machine->hypervisor : "none seen");
 	printf("%-12s %s, ", "counter",
 	       paraclock_counter_name(machine->counter));
-	if (machine->counter_hz)
-		printf("%" PRIu64 ".%06" PRIu64 " MHz%s, ",
-		       machine->counter_hz / 1000000,
-		       machine->counter_hz % 1000000,
-		       machine->measured ? " (measured)" : "");
-	else
-		printf("frequency unknown, ");
+	print_frequency(machine);
 	puts(machine->invariant ? "invariant" : "not invariant");
 	printf("%-12s %s\n", "clocksource",
 	       machine->clocksource[0] ? machine->clocksource : "unknown");

@@ -22,8 +22,8 @@
 #include "detect.h"
 #include "device.h"
 #include "fixed.h"
+#include "frequency.h"
 #include "hypervisor.h"
-#include "interpolate.h"
 #include "text.h"
 
 #define ACPI_DEVICES "/sys/bus/acpi/devices"
@@ -31,8 +31,10 @@
 /* Linux takes no larger one. */
 #define FDT_MAX (2U << 20)
 
-/* Long enough for 3 ppm when both ends are known to 30 ns. */
+/* Long enough for 4 ppm when both ends are known to 20 ns; and for 40, which
+ * shows what is no frequency of this counter. */
 #define MEASURE_NS 10000000
+#define CHECK_NS   1000000
 
 /* How often to let another thread run that is at libcpuid. */
 #define SILENCE_TRIES 1000
@@ -260,47 +262,26 @@ static void ask_cpu(const struct paraclock_env *env,
 
 #endif
 
-/* The narrowest of a few pairs of the counter and CLOCK_MONOTONIC_RAW. */
-static void pair_with_raw(const struct paraclock_env *env, uint64_t *ret_tsc,
-			  int64_t *ret_ns)
+/* Let at least so much time pass. */
+static void wait_ns(long ns)
 {
-	uint64_t width = UINT64_MAX;
+	struct timespec wait = { .tv_nsec = ns };
 
-	for (unsigned int i = 0; i < 8; i++) {
-		uint64_t before = counter_fenced();
-		int64_t ns = 0;
-		uint64_t after;
-
-		(void)env->read_clock(env->ctx, CLOCK_MONOTONIC_RAW, &ns);
-		after = counter_fenced();
-		if (after - before >= width)
-			continue;
-		width = after - before;
-		*ret_tsc = before + width / 2;
-		*ret_ns = ns;
-	}
-}
-
-static uint64_t measured_hz(const struct paraclock_env *env)
-{
-	struct timespec wait = { .tv_nsec = MEASURE_NS };
-	uint64_t tsc[2] = { 0, 0 };
-	int64_t ns[2] = { 0, 0 };
-	uint64_t span;
-	u128 product;
-
-	pair_with_raw(env, &tsc[0], &ns[0]);
 	while (nanosleep(&wait, &wait) && errno == EINTR)
 		;
-	pair_with_raw(env, &tsc[1], &ns[1]);
-	if (ns[1] <= ns[0] || tsc[1] <= tsc[0])
-		return 0;
-	span = (uint64_t)(ns[1] - ns[0]);
-	product = (u128)(tsc[1] - tsc[0]) * NSEC_PER_SEC;
-	/* A counter of 2^64 Hz or more is none. */
-	if (product >> 64 >= span)
-		return 0;
-	return divide_128((uint64_t)(product >> 64), (uint64_t)product, span);
+}
+
+/* A claim is held against the clock; without one the clock alone counts. */
+static void ask_clock(const struct paraclock_env *env,
+		      struct paraclock_machine *machine)
+{
+	struct frequency frequency;
+
+	if ((env->check_counter && env->check_counter(env->ctx)) ||
+	    pclk_frequency_begin(&frequency, env))
+		return;
+	wait_ns(machine->counter_hz ? CHECK_NS : MEASURE_NS);
+	pclk_frequency_end(&frequency, machine);
 }
 
 void detect_machine(const struct paraclock_env *env,
@@ -313,15 +294,12 @@ void detect_machine(const struct paraclock_env *env,
 	uint8_t kind;
 
 	ask_cpu(env, &machine);
+	machine.stated_hz = machine.counter_hz;
 	/* Empty: it is not known. */
 	(void)linux_clocksource(NULL, machine.clocksource, &kind);
 	machine.vmclock = (uint8_t)detect_device("AMZNC10C", "amazon,vmclock");
 	machine.vmgenid =
 		(uint8_t)detect_device("VMGENCTR", "microsoft,vmgenid");
-	if (!machine.counter_hz &&
-	    !(env->check_counter && env->check_counter(env->ctx))) {
-		machine.counter_hz = measured_hz(env);
-		machine.measured = 1;
-	}
+	ask_clock(env, &machine);
 	*ret_machine = machine;
 }

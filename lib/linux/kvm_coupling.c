@@ -64,15 +64,22 @@ static int read_offset(const struct paraclock_env *env, int vcpu_fd,
 	return 0;
 }
 
+/*
+ * What is stated may be of another machine, or rounded in another way than the
+ * kernel's own number; so the measured frequency counts where there is one.
+ */
 static bool is_host_khz(const struct paraclock_machine *machine, uint64_t khz)
 {
-	uint64_t host_khz = machine->counter_hz / 1000 +
-			    (machine->counter_hz % 1000 >= 500);
+	uint64_t hz = machine->measured_hz ? machine->measured_hz
+					   : machine->counter_hz;
+	uint64_t host_khz = hz / 1000 + (hz % 1000 >= 500);
 	uint64_t apart = khz > host_khz ? khz - host_khz : host_khz - khz;
 
-	if (!machine->measured)
+	if (!machine->measured && !machine->measured_hz)
 		return apart <= STATED_KHZ;
-	return apart <= STATED_KHZ + host_khz * TOLERANCE_PPM / 1000000;
+	return apart <= STATED_KHZ + host_khz / 1000000 * TOLERANCE_PPM +
+				host_khz % 1000000 * TOLERANCE_PPM / 1000000 +
+				machine->measured_error_hz / 1000;
 }
 
 /*
@@ -89,7 +96,7 @@ static int check_unscaled(const struct paraclock_env *env, int vcpu_fd)
 	if (is_unknown(khz) || khz == -ENOTTY)
 		return 0;
 	if (khz <= 0 || paraclock_describe_machine(env, &machine) ||
-	    !machine.counter_hz)
+	    (!machine.counter_hz && !machine.measured_hz))
 		return -ENODEV;
 	return is_host_khz(&machine, (uint64_t)khz) ? 0 : -ENODEV;
 }

@@ -22,7 +22,14 @@ struct ruler {
 	uint64_t span_ns;
 	uint64_t ticks;
 	uint64_t uncertainty_ns;
+	uint64_t step_ns; /* what the counter moves by at a time */
 };
+
+/* whole * part / of, rounded down: within 1; all of it if part >= of. */
+static uint64_t scale(uint64_t whole, uint64_t part, uint64_t of)
+{
+	return part >= of ? whole : mul_high(whole, fraction(part, of));
+}
 
 static int make_ruler(const struct ptp_window *w, struct ruler *ret_ruler)
 {
@@ -48,14 +55,9 @@ static int make_ruler(const struct ptp_window *w, struct ruler *ret_ruler)
 	    !ruler.span_ns || ruler.span_ns > WINDOW_MAX || !ruler.ticks ||
 	    ruler.ticks > INT64_MAX || ruler.uncertainty_ns > WINDOW_MAX)
 		return -EAGAIN;
+	ruler.step_ns = scale(ruler.span_ns, b->counter_step, ruler.ticks) + 1;
 	*ret_ruler = ruler;
 	return 0;
-}
-
-/* whole * part / of, rounded down: within 1; all of it if part >= of. */
-static uint64_t scale(uint64_t whole, uint64_t part, uint64_t of)
-{
-	return part >= of ? whole : mul_high(whole, fraction(part, of));
 }
 
 /* A time of the clock's as ns since begin, if it is from between the ends. */
@@ -172,8 +174,10 @@ static void compare(const struct ptp_window *w, uint64_t ticks,
 
 /*
  * The counter at the middle of the reading, and the device's time there. The
- * error is half of the reading's width (the device was read somewhere within)
- * and what the snapshots do not know; 2 for rounding.
+ * error is half of the reading's width (the device was read somewhere within,
+ * or up to a step of the counter later: by that the second end may be late, be
+ * it a counter value or a clock that is computed from one) and what the
+ * snapshots do not know; 2 for rounding.
  */
 static int pair_up(const struct ptp_window *w, const struct ruler *ruler,
 		   const struct ptp_reading *reading, struct ptp_pair *ret_pair)
@@ -186,7 +190,7 @@ static int pair_up(const struct ptp_window *w, const struct ruler *ruler,
 	struct ptp_pair pair = {
 		.tsc = w->begin.counter + ticks,
 		.error_ns = (uint64_t)(width - width / 2) +
-			    ruler->uncertainty_ns + 2,
+			    ruler->uncertainty_ns + ruler->step_ns + 2,
 		.coupled = true,
 	};
 

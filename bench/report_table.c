@@ -37,14 +37,26 @@ int judge_scaling(const struct bench *bench, const struct subject *subject)
 	       subject->limits.scaling * bench->bare->scaling;
 }
 
+/* The decimals of a frequency in MHz that are known. */
+static int known_decimals(const struct paraclock_machine *machine)
+{
+	uint64_t error_hz = machine->measured ? machine->measured_error_hz : 0;
+	int decimals = 6;
+
+	/* So that the last digit is off by one at most. */
+	for (uint64_t unit = 1; decimals && unit < 2 * error_hz; unit *= 10)
+		decimals--;
+	return decimals;
+}
+
 static void print_machine(const struct bench *bench)
 {
 	const struct paraclock_machine *machine = &bench->machine;
 
-	printf("%ld CPUs, %s at %.6f MHz (%s), hypervisor %s, "
+	printf("%ld CPUs, %s at %.*f MHz (%s), hypervisor %s, "
 	       "clocksource %s\n",
 	       bench->cpus, paraclock_counter_name(machine->counter),
-	       (double)machine->counter_hz / 1e6,
+	       known_decimals(machine), (double)machine->counter_hz / 1e6,
 	       machine->measured ? "measured" : "stated",
 	       machine->hypervisor[0] ? machine->hypervisor : "none",
 	       machine->clocksource[0] ? machine->clocksource : "unknown");

@@ -119,13 +119,15 @@ int pclk_frequency_begin(struct frequency *frequency,
 		.how = how,
 		.step = pclk_counter_step(env, how),
 	};
-	/* Over two steps, in which a clock that stands still shows. */
+	/* Over two steps, in which a clock that stands still shows, and until
+	 * it has moved, which shows how far it does at a time. */
 	for (unsigned int i = 0; !ret && i < BEGIN_POINTS; i++) {
 		ret = pclk_read_point(env, how, PARACLOCK_CLOCK_MONOTONIC_RAW,
 				      frequency->step, &frequency->stairs,
 				      &frequency->from);
 		first = i ? first : frequency->from.tsc;
-		if (frequency->from.tsc - first >= 2 * frequency->step)
+		if (frequency->stairs.rise &&
+		    frequency->from.tsc - first >= 2 * frequency->step)
 			break;
 	}
 	return ret;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "fake_machine.h"
+#include "frequency.h"
 #include "text.h"
 
 static struct fake_machine machine;
@@ -212,6 +213,27 @@ static void check_jiffies(void **state)
 	}
 }
 
+/* As Linux's env does: two looks, and a pause in between. */
+static void check_pauses(void **state)
+{
+	const struct jiffies *j = *state;
+
+	for (unsigned int i = 0; i < 200; i++) {
+		struct paraclock_machine got = { .size = sizeof(got) };
+		struct frequency frequency;
+
+		set_jiffies(j, counters[i % ARRAY_LEN(counters)]);
+		assert_int_equal(pclk_frequency_begin(&frequency,
+						      &machine.world.env),
+				 0);
+		fake_machine_pass(&machine, FS_PER_SEC / 100);
+		pclk_frequency_end(&frequency, &got);
+		check_measured(&got);
+		assert_int_equal(got.measured_hz != 0, j->known);
+		assert_true(got.counter_hz == got.measured_hz);
+	}
+}
+
 /* Nor does a snapshot make a rate of one move of the clock. */
 static void check_snapshots(void **state)
 {
@@ -318,6 +340,7 @@ static void only_known_digits_are_said(void **state)
 
 #define N_CLAIMS  ARRAY_LEN(claims)
 #define N_JIFFIES ARRAY_LEN(jiffies)
+#define N_LOOKS	  3
 
 int main(void)
 {
@@ -329,23 +352,31 @@ int main(void)
 		cmocka_unit_test(a_guest_is_held_against_what_is_measured),
 #endif
 	};
-	struct CMUnitTest tests[N_CLAIMS + 2 * N_JIFFIES] = { 0 };
-	static char names[2 * N_JIFFIES][64];
+	static const struct {
+		const char *name;
+		CMUnitTestFunction run;
+	} looks[] = {
+		{ "frequency", check_jiffies },
+		{ "frequency, after a pause", check_pauses },
+		{ "snapshots", check_snapshots },
+	};
+	struct CMUnitTest tests[N_CLAIMS + N_LOOKS * N_JIFFIES] = { 0 };
+	static char names[N_LOOKS * N_JIFFIES][64];
 
 	for (size_t i = 0; i < N_CLAIMS; i++) {
 		tests[i].name = claims[i].name;
 		tests[i].test_func = check_claim;
 		tests[i].initial_state = &claims[i];
 	}
-	for (size_t i = 0; i < 2 * N_JIFFIES; i++) {
+	for (size_t i = 0; i < N_LOOKS * N_JIFFIES; i++) {
 		struct CMUnitTest *test = &tests[N_CLAIMS + i];
+		struct jiffies *j = &jiffies[i / N_LOOKS];
 
-		(void)snprintf(names[i], sizeof(names[i]), "%s, %s",
-			       jiffies[i / 2].name,
-			       i % 2 ? "snapshots" : "frequency");
+		(void)snprintf(names[i], sizeof(names[i]), "%s, %s", j->name,
+			       looks[i % N_LOOKS].name);
 		test->name = names[i];
-		test->test_func = i % 2 ? check_snapshots : check_jiffies;
-		test->initial_state = &jiffies[i / 2];
+		test->test_func = looks[i % N_LOOKS].run;
+		test->initial_state = j;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL) +
 	       cmocka_run_group_tests(whole, NULL, NULL);

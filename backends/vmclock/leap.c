@@ -17,6 +17,16 @@ bool leap_tai_is_plausible(int16_t offset_sec)
 	return offset_sec >= TAI_OFFSET_MIN && offset_sec <= TAI_OFFSET_MAX;
 }
 
+int16_t pclk_leap_tai(int16_t stated_sec)
+{
+	/* Not negated as it is: -32768 has no counterpart. */
+	int offset = stated_sec < 0 ? -stated_sec : stated_sec;
+
+	if (offset < TAI_OFFSET_MIN || offset > TAI_OFFSET_MAX)
+		return 0;
+	return (int16_t)offset;
+}
+
 /* Days from 1970-01-01 to the first of a month, proleptic Gregorian. The year
  * begins in March, so that the leap day is its last. */
 static int64_t days_to_month(int64_t year, unsigned int month)

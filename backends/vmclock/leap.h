@@ -16,9 +16,15 @@ struct leap_state {
 	int16_t tai_offset_sec;
 };
 
-/* Positive since 1972 and bound to stay so: a page with the sign turned
- * round, as some drivers expect it, is not believed. */
+/* May this be TAI - UTC? Positive since 1972, and bound to stay so. */
 bool leap_tai_is_plausible(int16_t offset_sec);
+
+/*
+ * TAI - UTC by a page's tai_offset_sec; 0: it does not say. Version 1.0 of the
+ * specification had this very difference in it (37), version 1.1 and Linux's
+ * driver have UTC - TAI (-37). As neither is ever close to 0, either is taken.
+ */
+int16_t pclk_leap_tai(int16_t stated_sec);
 
 /*
  * From the reference second to another, *sec, counted as if there were no

@@ -3,7 +3,8 @@
  * The vmclock page, and its meaning.
  *
  * Source: Linux include/uapi/linux/vmclock-abi.h, whose numbers are followed
- * where the UAPI group's text differs (flag 7 and up, generation at 104).
+ * where version 1.0 of the UAPI group's text differs (flag 7 and up, generation
+ * at 104; 1.1 has them, too).
  */
 #ifndef VMCLOCK_PAGE_H
 #define VMCLOCK_PAGE_H
@@ -25,7 +26,7 @@ struct vmclock_page {
 	uint8_t pad[2];
 	uint8_t clock_status;
 	uint8_t leap_second_smearing_hint; /* never alters what is here */
-	int16_t tai_offset_sec;		   /* TAI - UTC, about +37 */
+	int16_t tai_offset_sec;		   /* see pclk_leap_tai() */
 	uint8_t leap_indicator;
 	uint8_t counter_period_shift;
 	uint64_t counter_value; /* ticks, at the reference point */

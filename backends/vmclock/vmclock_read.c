@@ -193,14 +193,15 @@ static struct paraclock_sample describe(const struct vmclock_page *vc,
 
 static struct leap_state leap_of(const struct vmclock_page *vc)
 {
+	/* 0 where the page ends before it. */
+	int16_t tai = pclk_leap_tai(vc->tai_offset_sec);
+
 	return (struct leap_state){
 		.leap = HAS(vc, leap_indicator) ? vc->leap_indicator
 						: PARACLOCK_LEAP_UNKNOWN,
 		.timescale = timescale_of(vc),
-		.tai_known = (vc->flags & VMCLOCK_FLAG_TAI_OFFSET_VALID) &&
-			     HAS(vc, tai_offset_sec) &&
-			     leap_tai_is_plausible(vc->tai_offset_sec),
-		.tai_offset_sec = vc->tai_offset_sec,
+		.tai_known = vc->flags & VMCLOCK_FLAG_TAI_OFFSET_VALID && tai,
+		.tai_offset_sec = tai,
 	};
 }
 

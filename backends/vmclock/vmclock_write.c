@@ -88,11 +88,13 @@ static bool is_timed(const struct vmclock_page *vc)
 static int vmclock_reading(const void *image, uint64_t counter, s128 *ret_time)
 {
 	const struct vmclock_page *vc = image;
+	/* Of either sign: the page may be an earlier writer's. */
+	int16_t tai = pclk_leap_tai(vc->tai_offset_sec);
 	struct leap_state leap = {
 		.leap = vc->leap_indicator,
 		.timescale = timescale_of(vc),
-		.tai_known = vc->flags & VMCLOCK_FLAG_TAI_OFFSET_VALID,
-		.tai_offset_sec = vc->tai_offset_sec,
+		.tai_known = vc->flags & VMCLOCK_FLAG_TAI_OFFSET_VALID && tai,
+		.tai_offset_sec = tai,
 	};
 	u128 time = timeline_elapsed(ticks_at(vc, counter),
 				     vc->counter_period_frac_sec,
@@ -281,7 +283,9 @@ static int set_status(const struct paraclock_timeline *tl,
 	if (tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET) {
 		if (!leap_tai_is_plausible(tl->tai_offset_sec))
 			return -EINVAL;
-		vc->tai_offset_sec = tl->tai_offset_sec;
+		/* From TAI to UTC: with the other sign, the PTP clock that
+		 * Linux makes of a UTC page is off by twice as much. */
+		vc->tai_offset_sec = (int16_t)-tl->tai_offset_sec;
 	}
 	vc->flags = flags_of(tl);
 	vc->clock_status = tl->status;

@@ -182,7 +182,8 @@ class Leap:
     def __init__(self, field):
         self.scale = SCALES[field["time_type"]]
         self.indicator = field.get("leap_indicator", 255)
-        tai = field.get("tai_offset_sec", 0)
+        # TAI - UTC by version 1.0 of the specification, UTC - TAI by 1.1.
+        tai = abs(field.get("tai_offset_sec", 0))
         known = field["flags"] & FLAG_TAI and TAI_MIN <= tai <= TAI_MAX
         self.tai = tai if known else None
 
@@ -420,8 +421,10 @@ def random_vmclock_fields(rnd):
                              rnd.getrandbits(64)]),
         "pad": rnd.getrandbits(16), "smearing_hint": rnd.getrandbits(8),
         "clock_status": rnd.choice([2, 2, 2, 3, 3]),
-        "tai_offset_sec": rnd.choice([37, 37, 37, 38, 10, 100, 9, 101, -37,
-                                      rnd.randint(-2**15, 2**15 - 1)]),
+        "tai_offset_sec": rnd.choice([
+            rnd.choice([1, -1]) * rnd.choice([37, 37, 37, 38, 10, 100, 9, 101]),
+            rnd.randint(-2**15, 2**15 - 1)]) if rnd.random() < 0.2 else
+        rnd.choice([37, -37]),
         "leap_indicator": rnd.choice([0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 255]),
         "counter_value": rnd.choice([0, rnd.getrandbits(44), any_u64(rnd)]),
         "esterror_rate": any_u64(rnd), "esterror": any_u64(rnd),

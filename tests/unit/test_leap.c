@@ -219,9 +219,8 @@ static void check_apply(void **state)
 }
 
 /* The same through a page: half a second past the second of the row. */
-static void check_page(void **state)
+static void check_signed_page(const struct leap_case *c, int sign)
 {
-	const struct leap_case *c = *state;
 	const struct vmclock_limits limits = {
 		.max_age_ns = UINT64_MAX,
 		.counter_id = PARACLOCK_COUNTER_X86_TSC,
@@ -234,7 +233,7 @@ static void check_page(void **state)
 					       : VMCLOCK_TIME_MONOTONIC,
 		.flags = c->tai != NO_TAI ? VMCLOCK_FLAG_TAI_OFFSET_VALID : 0U,
 		.clock_status = VMCLOCK_STATUS_SYNCHRONIZED,
-		.tai_offset_sec = c->tai,
+		.tai_offset_sec = (int16_t)(sign * c->tai),
 		.leap_indicator = c->leap,
 		.counter_period_frac_sec = 1ULL << 63,
 		.time_sec = (uint64_t)(END + c->ref),
@@ -260,6 +259,12 @@ static void check_page(void **state)
 			 c->want_tai != NO_TAI ? PARACLOCK_FLAG_TAI_OFFSET : 0);
 	assert_int_equal(got.tai_offset_sec,
 			 c->want_tai != NO_TAI ? c->want_tai : 0);
+}
+
+static void check_page(void **state)
+{
+	check_signed_page(*state, 1);
+	check_signed_page(*state, -1);
 }
 
 /* date -u -d '...' +%s */
@@ -374,9 +379,23 @@ static void check_plausible(void **state)
 				 offset >= 10 && offset <= 100);
 }
 
+static void check_signs(void **state)
+{
+	(void)state;
+	for (int stated = INT16_MIN; stated <= INT16_MAX; stated++) {
+		int want = 0;
+
+		for (int offset = 10; offset <= 100; offset++) {
+			if (stated == offset || stated + offset == 0)
+				want = offset;
+		}
+		assert_int_equal(pclk_leap_tai((int16_t)stated), want);
+	}
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[2 * ARRAY_LEN(cases) + 5] = {
+	struct CMUnitTest tests[2 * ARRAY_LEN(cases) + 6] = {
 		{ .name = "months end where date(1) says",
 		  .test_func = check_month_ends },
 		{ .name = "every day of 1970 to 2199 is in its month",
@@ -387,9 +406,11 @@ int main(void)
 		  .test_func = check_horizon },
 		{ .name = "TAI offsets from 10 to 100 are plausible",
 		  .test_func = check_plausible },
+		{ .name = "a page may state them with either sign",
+		  .test_func = check_signs },
 	};
 	static char names[ARRAY_LEN(cases)][96];
-	size_t n = 5;
+	size_t n = 6;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++, n++) {
 		tests[n].name = cases[i].name;

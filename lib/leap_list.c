@@ -239,19 +239,6 @@ static struct cursor next_line(const char **at, const char *end)
 	return c;
 }
 
-/* A number as text: its first digit, within buf. */
-static const char *decimal(uint64_t value, char buf[24])
-{
-	char *at = buf + 23;
-
-	*at = '\0';
-	do {
-		*--at = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	return at;
-}
-
 int paraclock_leap_list_parse(const char *text, size_t size, char *detail,
 			      size_t detail_size,
 			      struct paraclock_leap_table *ret_table)
@@ -274,8 +261,8 @@ int paraclock_leap_list_parse(const char *text, size_t size, char *detail,
 	if (!ret)
 		ret = check_whole(&p);
 	if (ret) {
-		TEXT(detail, detail_size, "line ", decimal(line, number), ": ",
-		     p.why);
+		TEXT(detail, detail_size, "line ", pclk_decimal(line, number),
+		     ": ", p.why);
 		return ret;
 	}
 	*ret_table = p.table;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "env_call.h"
 #include "page.h"
 #include "text.h"
 
@@ -51,10 +52,14 @@ int paraclock_page_open(struct page *page, const struct paraclock_env *env,
 		     "this env cannot map the ", shape->name, " page");
 		return ret;
 	}
-	ret = env->map_page(env->ctx, shape->name, opts->device, &page->map);
+	ret = pclk_env_error(
+		env->map_page(env->ctx, shape->name, opts->device, &page->map));
 	if (ret) {
+		/* Whatever an env wrote, it ends. */
+		page->map.why[sizeof(page->map.why) - 1] = '\0';
 		TEXT(opts->detail, opts->detail_size, page->map.why);
-		return ret;
+		page->absent = ret == -ENODEV;
+		return ret == -ENXIO || ret == -EIO ? -ENODEV : ret;
 	}
 	if ((uintptr_t)page->map.addr % sizeof(uint64_t) ||
 	    (page->map.addr && page->map.size < shape->min_size) ||

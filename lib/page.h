@@ -33,6 +33,7 @@ struct page {
 	const struct page_shape *shape;
 	enum counter_how how;
 	struct paraclock_mapping map;
+	bool absent; /* paraclock_page_open(): -ENODEV, and nothing is there */
 	/* The field that the last malformed copy had wrong; for explain. */
 	const char *bad_field;
 };

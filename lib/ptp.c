@@ -1,149 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * PTP hardware clocks: finding, opening, and what can be said of them. The
- * measuring is in ptp_read.c.
+ * PTP hardware clocks: opening, and what can be said of them. Finding them is
+ * in ptp_find.c, the measuring in ptp_read.c.
  */
 
 #include <errno.h>
 #include <string.h>
 
-#include "ptp.h"
+#include "ptp_find.h"
 #include "text.h"
-
-/* Devices that are looked at; sysfs numbers them from 0. */
-#define DEVICES 32U
-
-/* A driver may be busy for an instant, not for ever. */
-#define CAPS_TRIES 4
 
 /* As the library's own default for max_pair_error_ns. */
 #define GOOD_NS 1000
-
-#define DEV "/dev/ptp"
-
-static int read_name(const struct paraclock_env *env, const char *number,
-		     char *buf, size_t size)
-{
-	char path[64];
-
-	if (!env->read_text)
-		return -EOPNOTSUPP;
-	TEXT(path, sizeof(path), "/sys/class/ptp/ptp", number, "/clock_name");
-	return env->read_text(env->ctx, path, buf, size);
-}
-
-/* What follows "/dev/ptp" (or, in a link, "ptp") in a path, if it is a number;
- * else NULL. */
-static const char *device_number(const char *path)
-{
-	const char *number;
-
-	for (const char *c = *path == '/' ? DEV : "ptp"; *c; c++, path++) {
-		if (*c != *path)
-			return NULL;
-	}
-	number = path;
-	while (*path >= '0' && *path <= '9')
-		path++;
-	return path == number || *path ? NULL : number;
-}
-
-static int fail_open(const struct ptp *ptp,
-		     const struct paraclock_options *opts, int error)
-{
-	const char *why = ": no such device";
-
-	if (error == -EACCES)
-		why = ": permission denied; ask for read access to it (a "
-		      "group, by a udev rule), or run as root";
-	else if (error == -ENOMEM)
-		why = ": no memory, or no file descriptor is left";
-	TEXT(opts->detail, opts->detail_size, ptp->path, why);
-	return error;
-}
-
-static int get_caps(const struct ptp *ptp, struct ptp_caps *ret_caps)
-{
-	int ret = -EBUSY;
-
-	memset(ret_caps, 0, sizeof(*ret_caps));
-	for (unsigned int i = 0;
-	     i < CAPS_TRIES &&
-	     (ret == -EBUSY || ret == -EAGAIN || ret == -EINTR);
-	     i++)
-		ret = ptp->env->ioctl(ptp->env->ctx, ptp->fd, PTP_CLOCK_GETCAPS,
-				      ret_caps);
-	return ret;
-}
-
-/* Any file can be opened; only a PTP clock answers this. */
-static int check_caps(struct ptp *ptp, const struct paraclock_options *opts)
-{
-	struct ptp_caps caps;
-	int ret = get_caps(ptp, &caps);
-
-	if (!ret) {
-		ptp->cross = caps.cross_timestamping != 0;
-		return 0;
-	}
-	/* Who is busy for so long is a clock, and may do anything. */
-	if (ret == -EBUSY || ret == -EAGAIN || ret == -EINTR) {
-		ptp->cross = true;
-		return 0;
-	}
-	if (ret == -EACCES || ret == -EPERM)
-		return fail_open(ptp, opts, -EACCES);
-	TEXT(opts->detail, opts->detail_size, ptp->path,
-	     ": this is no PTP clock");
-	return -ENODEV;
-}
-
-static int open_path(struct ptp *ptp, const struct paraclock_options *opts,
-		     const char *path)
-{
-	const struct paraclock_env *env = ptp->env;
-	int ret = env->open_device(env->ctx, path, &ptp->fd);
-
-	TEXT(ptp->path, sizeof(ptp->path), path);
-	if (ret) {
-		ptp->fd = -1;
-		return fail_open(ptp, opts, ret);
-	}
-	ret = check_caps(ptp, opts);
-	if (ret)
-		paraclock_ptp_close(ptp);
-	return ret;
-}
-
-/*
- * The first wanted device that opens. One that is here and fails is told of
- * if no other does better.
- */
-static int open_wanted(struct ptp *ptp, const struct paraclock_options *opts,
-		       ptp_wanted_fn *wanted)
-{
-	int error = -ENODEV;
-
-	for (unsigned int i = 0; i < DEVICES; i++) {
-		char tens = (char)('0' + i / 10), ones = (char)('0' + i % 10);
-		char number[] = { tens, ones, '\0' };
-		const char *digits = i < 10 ? number + 1 : number;
-		char path[64];
-		int ret;
-
-		if (read_name(ptp->env, digits, ptp->name, sizeof(ptp->name)) <
-			    0 ||
-		    !wanted(ptp->name))
-			continue;
-		TEXT(path, sizeof(path), DEV, digits);
-		ret = open_path(ptp, opts, path);
-		if (!ret || ret == -ENOMEM)
-			return ret;
-		if (error == -ENODEV)
-			error = ret;
-	}
-	return error;
-}
 
 /*
  * Reading needs a snapshot each time, and its errors are not the device's;
@@ -186,21 +54,7 @@ int paraclock_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
 	ret = check_clocks(ptp, opts);
 	if (ret)
 		return ret;
-	if (opts->device) {
-		const char *number = device_number(opts->device);
-		char target[64];
-
-		/* As udev's: ptp_kvm leads to ptp0. */
-		if (!number && env->read_text &&
-		    env->read_text(env->ctx, opts->device, target,
-				   sizeof(target)) > 0)
-			number = device_number(target);
-		if (!number ||
-		    read_name(env, number, ptp->name, sizeof(ptp->name)) < 0)
-			ptp->name[0] = '\0';
-		return open_path(ptp, opts, opts->device);
-	}
-	return open_wanted(ptp, opts, wanted);
+	return pclk_ptp_find(ptp, opts, wanted);
 }
 
 void paraclock_ptp_close(struct ptp *ptp)
@@ -229,10 +83,14 @@ void paraclock_ptp_sample(const struct ptp *ptp, const struct ptp_pair *pair,
 		ret_sample->reason = PARACLOCK_REASON_UNSTABLE;
 }
 
-static const char *explain_error(int error)
+static const char *explain_error(const struct ptp *ptp, int error)
 {
 	switch (error) {
 	case -EAGAIN:
+		if (__atomic_load_n(&ptp->busy, __ATOMIC_RELAXED))
+			return "its driver was busy at each try; some give "
+			       "only so many readings a second (ENA: 125), so "
+			       "read less often";
 		return "its time or the local clocks kept being set while it "
 		       "was read; try again";
 	case -ENODEV:
@@ -269,7 +127,7 @@ void paraclock_ptp_explain(const struct ptp *ptp, int error,
 			   const struct paraclock_sample *sample, char *buf,
 			   size_t size)
 {
-	const char *why = explain_error(error);
+	const char *why = explain_error(ptp, error);
 
 	if (error && why)
 		TEXT(buf, size, ptp->path, ": ", why);

@@ -71,7 +71,11 @@ struct ptp {
 	/* Ways that the driver has refused, see ptp_read.c, and when, by
 	 * CLOCK_MONOTONIC_RAW, ns; relaxed atomics. */
 	uint64_t refused, refused_ns;
-	char name[64]; /* as sysfs says; empty: unknown */
+	/* 1: the last read ended because the driver stayed busy; relaxed. */
+	uint32_t busy;
+	uint32_t number[2]; /* of the device: major and minor; if numbered */
+	bool numbered;
+	char name[64]; /* as sysfs says of that number; empty: unknown */
 	char path[64];
 };
 

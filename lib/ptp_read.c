@@ -245,10 +245,11 @@ static int measure(const struct ptp *ptp, struct ptp_window *w,
 }
 
 /* What the caller is told when nothing worked; error is the last way's. */
-static int final_error(const struct ptp *ptp, int error)
+static int final_error(struct ptp *ptp, int error)
 {
 	struct ptp_caps caps;
 
+	STORE(ptp->busy, error == -EBUSY);
 	if (is_transient(error))
 		return -EAGAIN;
 	if (error == -EPROTO || error == -ERANGE || error == -EACCES)
@@ -278,8 +279,10 @@ int paraclock_ptp_read(struct ptp *ptp, struct ptp_pair *ret_pair)
 
 	for (unsigned int i = 0; i < TRIES && ret == -EAGAIN; i++)
 		ret = take_snapshot(ptp, &w.begin);
-	if (ret)
+	if (ret) {
+		STORE(ptp->busy, 0);
 		return ret;
+	}
 	for (w.way = PTP_WAY_PRECISE; w.way < PTP_WAYS; w.way++) {
 		if (!may_try(ptp, &w))
 			continue;

@@ -45,3 +45,15 @@ void pclk_text_hz(uint64_t hz, uint64_t error_hz, char ret_text[32])
 	for (unsigned int i = 0; i < 32; i++)
 		ret_text[i] = at + i < 32 ? ret_text[at + i] : '\0';
 }
+
+const char *pclk_decimal(uint64_t value, char buf[24])
+{
+	char *at = buf + 23;
+
+	*at = '\0';
+	do {
+		*--at = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	return at;
+}

@@ -16,6 +16,9 @@ bool paraclock_text_equal(const char *a, const char *b);
 /* "2096.06 MHz": the digits that are known where it is within error_hz. */
 void pclk_text_hz(uint64_t hz, uint64_t error_hz, char ret_text[32]);
 
+/* The number in buf; where it begins. */
+const char *pclk_decimal(uint64_t value, char buf[24]);
+
 #define TEXT(buf, size, ...)           \
 	paraclock_text_join(buf, size, \
 			    (const char *const[]){ __VA_ARGS__, NULL })

@@ -56,7 +56,7 @@ static int open_ptp(struct pairing *kp, const struct paraclock_options *opts)
 		explain_absence(kp->env, opts);
 	if (ret)
 		return ret;
-	/* Named by a link, it has no name to check. */
+	/* Without sysfs it has no name to check. */
 	kp->timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
 	if (!kp->ptp.name[0]) {
 		kp->timescale = PARACLOCK_TIMESCALE_UNKNOWN;

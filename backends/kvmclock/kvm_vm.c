@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "env_call.h"
 #include "kvm_vm.h"
 #include "text.h"
 
@@ -41,15 +42,15 @@ static int call(const struct paraclock_env *env, int fd, unsigned long request,
 static int no_device(const struct paraclock_options *opts, const char *path,
 		     int error)
 {
-	const char *why = ": no such device; load kvm_intel or kvm_amd (in a "
-			  "guest, the host must allow nested virtualization)";
+	const char *why = pclk_open_why(error);
 
 	if (error == -EACCES)
 		why = ": permission denied; join the group kvm, or run as root";
-	else if (error == -ENOMEM)
-		why = ": no memory, or no file descriptor is left";
+	else if (error == -ENODEV || error == -ENOENT)
+		why = ": no such device; load kvm_intel or kvm_amd (in a "
+		      "guest, the host must allow nested virtualization)";
 	TEXT(opts->detail, opts->detail_size, path, why);
-	return error;
+	return pclk_open_error(error);
 }
 
 static int failed(const struct paraclock_options *opts, const char *step,
@@ -78,7 +79,7 @@ static int create_vm(const struct paraclock_env *env,
 {
 	const char *path = opts->device ? opts->device : DEVICE;
 	int kvm;
-	int ret = env->open_device(env->ctx, path, &kvm);
+	int ret = pclk_env_open(env, path, &kvm);
 
 	if (ret)
 		return no_device(opts, path, ret);

@@ -46,9 +46,9 @@ static int phc_open(const struct paraclock_env *env,
 		if (ret == -ENODEV && !opts->device && opts->detail &&
 		    !opts->detail[0])
 			TEXT(opts->detail, opts->detail_size,
-			     "no PTP clock of a paravirtual driver among "
-			     "/sys/class/ptp/ptp0 to ptp31; load the one for "
-			     "this hypervisor (hv_utils, ptp_vmclock, "
+			     "no PTP clock of a paravirtual driver in "
+			     "/sys/class/ptp; load the one for this "
+			     "hypervisor (hv_utils, ptp_vmclock, ptp_vmw, "
 			     "virtio_rtc)");
 		env->free(env->ctx, phc);
 		return ret;
@@ -107,7 +107,11 @@ static void phc_explain(void *state, int error,
 	if (!error && sample && sample->valid &&
 	    sample->timescale == PARACLOCK_TIMESCALE_UNKNOWN)
 		TEXT(buf, size, phc->ptp.path,
-		     phc->kind.measured
+		     !phc->ptp.name[0]
+			     ? ": its timescale is not known, for sysfs does "
+			       "not show the device of this number (is /sys "
+			       "mounted, or masked?)"
+		     : phc->kind.measured
 			     ? ": its timescale is not known: it is neither "
 			       "close to CLOCK_REALTIME nor ahead by the "
 			       "kernel's TAI offset; set the local clock and "

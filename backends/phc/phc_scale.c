@@ -2,7 +2,7 @@
 /*
  * References: Linux [1] drivers/hv/hv_util.c; [2] drivers/ptp/ptp_vmclock.c;
  * [3] drivers/virtio/virtio_rtc_driver.c; [4] drivers/ptp/ptp_kvm_common.c;
- * [5] Virtio specification, RTC device, clock types.
+ * [5] Virtio specification, RTC device, clock types; [6] drivers/ptp/ptp_vmw.c.
  */
 
 #include "phc_scale.h"
@@ -43,6 +43,16 @@ static int number_up_to(const char *text, char end)
 	return *text == end ? value : -1;
 }
 
+/* With any number, or with none. */
+static bool is_vmclock(const char *name)
+{
+	const char *digit = after(name, "vmclock");
+
+	while (digit && *digit >= '0' && *digit <= '9')
+		digit++;
+	return digit && !*digit;
+}
+
 /* See [5]. */
 static uint8_t virtio_timescale(int type)
 {
@@ -66,10 +76,11 @@ void phc_kind_of(const char *name, struct phc_kind *ret_kind)
 	const char *virtio = after(name, "Virtio PTP ");
 	struct phc_kind kind = { .timescale = PARACLOCK_TIMESCALE_UNKNOWN };
 
-	if (paraclock_text_equal(name, "hyperv")) { /* [1] */
+	if (paraclock_text_equal(name, "hyperv") ||  /* [1] */
+	    paraclock_text_equal(name, "ptp_vmw")) { /* [6] */
 		kind.paravirtual = true;
 		kind.timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
-	} else if (number_up_to(after(name, "vmclock"), '\0') >= 0) { /* [2] */
+	} else if (is_vmclock(name)) { /* [2] */
 		kind.paravirtual = true;
 		kind.measured = true;
 	} else if (virtio) { /* [3] */

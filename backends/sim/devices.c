@@ -13,6 +13,7 @@
 #include "sim.h"
 
 #define PTP_CLOCKS    3
+#define MAJOR	      250
 #define DYNAMIC_FD(x) (~((x) >> 3))
 #define ID_RAW	      4
 
@@ -71,6 +72,8 @@ int sim_read_text(void *ctx, const char *path, char *buf, size_t size)
 	int n = ptp_number(vm, "/sys/class/ptp/ptp%u/clock_name", path);
 	int length;
 
+	if (n < 0)
+		n = ptp_number(vm, "/sys/dev/char/250:%u/clock_name", path);
 	if (n < 0 || !size)
 		return -ENODEV;
 	length =
@@ -85,6 +88,16 @@ int sim_open_device(void *ctx, const char *path, int *ret_fd)
 	if (n < 0)
 		return -ENODEV;
 	*ret_fd = SIM_FD_PTP + n;
+	return 0;
+}
+
+int sim_device_number(void *ctx, int fd, uint32_t *ret_major,
+		      uint32_t *ret_minor)
+{
+	if (!ptp_of_fd(vm_of(ctx), fd))
+		return -ENODEV;
+	*ret_major = MAJOR;
+	*ret_minor = (uint32_t)(fd - SIM_FD_PTP);
 	return 0;
 }
 

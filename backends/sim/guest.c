@@ -244,6 +244,7 @@ static void add_user(struct paraclock_env *env)
 	env->clocksource = guest_clocksource;
 	env->read_text = sim_read_text;
 	env->open_device = sim_open_device;
+	env->device_number = sim_device_number;
 	env->ioctl = sim_ioctl;
 	env->close_device = sim_close_device;
 	env->watch_clock = sim_watch_clock;

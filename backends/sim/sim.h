@@ -320,6 +320,8 @@ int sim_hypercall(void *ctx, uint64_t number, const uint64_t args[4],
 int sim_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4]);
 int sim_read_text(void *ctx, const char *path, char *buf, size_t size);
 int sim_open_device(void *ctx, const char *path, int *ret_fd);
+int sim_device_number(void *ctx, int fd, uint32_t *ret_major,
+		      uint32_t *ret_minor);
 int sim_ioctl(void *ctx, int fd, unsigned long request, void *arg);
 int sim_read_clock(void *ctx, int clock_id, int64_t *ret_ns);
 int sim_watch_clock(void *ctx, int *fd);

@@ -82,7 +82,7 @@ static int vmclock_open(const struct paraclock_env *env,
 	vm->limits.counter_id = env->counter_id;
 	ret = paraclock_page_open(&vm->page, env, &vmclock_shape, opts);
 	if (ret) {
-		if (ret == -ENODEV && !opts->device)
+		if (vm->page.absent && !opts->device)
 			explain_absence(env, opts);
 		env->free(env->ctx, vm);
 		return ret;

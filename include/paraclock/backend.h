@@ -93,7 +93,8 @@ struct paraclock_env {
 	 * Make a page readable: "pvclock", "hyperv" or "vmclock", where this
 	 * machine has it (@p path NULL) or at @p path: a device is mapped, a
 	 * regular file is left to @c pread. A load from what is handed out
-	 * must never fault. On failure only ret_map->why is written.
+	 * must never fault. On failure only ret_map->why is written; -ENODEV:
+	 * there is no such page; -ENXIO: there is, and it is no use.
 	 */
 	int (*map_page)(void *ctx, const char *name, const char *path,
 			struct paraclock_mapping *ret_map);
@@ -134,8 +135,11 @@ struct paraclock_env {
 	 * newline at its end; its length. Below /dev and
 	 * /proc/self/ns: where a symbolic link leads. */
 	int (*read_text)(void *ctx, const char *path, char *buf, size_t size);
-	/** Open a device, read-write where that is allowed. -ENODEV, -EACCES,
-	 * -ENOMEM. */
+	/**
+	 * Open a device, read-write where that is allowed. Any negative errno,
+	 * for each has its remedy; -EACCES is what its mode forbids, -EPERM
+	 * what is forbidden whoever asks (a sandbox's device policy).
+	 */
 	int (*open_device)(void *ctx, const char *path, int *ret_fd);
 	/** ioctl(2) on a device: what it returns, or the negative errno, any.
 	 */
@@ -194,6 +198,21 @@ struct paraclock_env {
 	 * measures it.
 	 */
 	uint64_t counter_step;
+	/**
+	 * The number of the device that open_device() opened, as fstat(2) has
+	 * it: that says which device it is, and no path does. -ENODEV: it is
+	 * no character device. NULL, or any error: not known; then nobody
+	 * guesses what its time means.
+	 */
+	int (*device_number)(void *ctx, int fd, uint32_t *ret_major,
+			     uint32_t *ret_minor);
+	/**
+	 * The lowest number, from @p from on, with which @p prefix makes the
+	 * name of a folder's entry: for "/dev/ptp" and 1 it is 4 if there is
+	 * /dev/ptp4, but no ptp1 to 3. -ENODEV: none. NULL: 0 to 31 are tried.
+	 */
+	int (*next_number)(void *ctx, const char *prefix, uint32_t from,
+			   uint32_t *ret_number);
 };
 
 /**

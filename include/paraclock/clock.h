@@ -195,7 +195,8 @@ struct paraclock_options {
 	 * Device node, or a regular file that holds a page image (which is
 	 * then read by pread(2), never mapped); NULL: where this machine has
 	 * it. Needs @c backend. A page there may be another machine's, so it
-	 * is opened with no markers but its own.
+	 * is opened with no markers but its own. A PTP clock may be named by
+	 * its device number, too: "MAJOR:MINOR".
 	 */
 	const char *device;
 	/**

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,6 +122,15 @@ int linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
 	return 0;
 }
 
+int reason_of_open(const char *path, int error)
+{
+	/* Not by its mode, if that lets us in: nor does root get past it. */
+	if (error == EACCES &&
+	    (!geteuid() || !faccessat(AT_FDCWD, path, R_OK, AT_EACCESS)))
+		return -EPERM;
+	return -error;
+}
+
 int linux_open_device(void *ctx, const char *path, int *ret_fd)
 {
 	int saved = errno;
@@ -130,11 +142,78 @@ int linux_open_device(void *ctx, const char *path, int *ret_fd)
 	if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
 		fd = open_file(path, O_RDONLY);
 	if (fd < 0)
-		ret = error_of_open(errno);
+		ret = reason_of_open(path, errno);
 	else
 		*ret_fd = fd;
 	errno = saved;
 	return ret;
+}
+
+int linux_device_number(void *ctx, int fd, uint32_t *ret_major,
+			uint32_t *ret_minor)
+{
+	int saved = errno;
+	int ret = -ENODEV;
+	struct stat st;
+
+	(void)ctx;
+	if (!fstat(fd, &st) && S_ISCHR(st.st_mode)) {
+		*ret_major = major(st.st_rdev);
+		*ret_minor = minor(st.st_rdev);
+		ret = 0;
+	}
+	errno = saved;
+	return ret;
+}
+
+/* What follows the prefix in an entry's name, if it is a number; else -1. */
+static int64_t number_of(const char *name, const char *prefix)
+{
+	size_t length = strlen(prefix);
+	int64_t value = 0;
+
+	if (strncmp(name, prefix, length) != 0)
+		return -1;
+	name += length;
+	if (!*name || (*name == '0' && name[1]))
+		return -1;
+	for (; *name; name++) {
+		if (*name < '0' || *name > '9' || value > UINT32_MAX)
+			return -1;
+		value = value * 10 + (*name - '0');
+	}
+	return value;
+}
+
+int linux_next_number(void *ctx, const char *prefix, uint32_t from,
+		      uint32_t *ret_number)
+{
+	const char *name = strrchr(prefix, '/');
+	int64_t best = (int64_t)UINT32_MAX + 1;
+	int saved = errno;
+	char folder[64];
+	const struct dirent *entry;
+	DIR *dir = NULL;
+
+	(void)ctx;
+	if (name && (size_t)(name - prefix) < sizeof(folder)) {
+		memcpy(folder, prefix, (size_t)(name - prefix));
+		folder[name - prefix] = '\0';
+		dir = opendir(folder);
+	}
+	while (dir && (entry = readdir(dir))) {
+		int64_t number = number_of(entry->d_name, name + 1);
+
+		if (number >= from && number < best)
+			best = number;
+	}
+	if (dir)
+		closedir(dir);
+	errno = saved;
+	if (best > UINT32_MAX)
+		return -ENODEV;
+	*ret_number = (uint32_t)best;
+	return 0;
 }
 
 int linux_ioctl(void *ctx, int fd, unsigned long request, void *arg)

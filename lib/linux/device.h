@@ -20,6 +20,10 @@ void linux_close_device(void *ctx, int fd);
 int linux_watch_clock(void *ctx, int *fd);
 int linux_watch_generation(void *ctx, int *fd);
 int linux_poll_group(void *ctx, int *group, int fd);
+int linux_device_number(void *ctx, int fd, uint32_t *ret_major,
+			uint32_t *ret_minor);
+int linux_next_number(void *ctx, const char *prefix, uint32_t from,
+		      uint32_t *ret_number);
 
 /* Does the kernel's message say that the VM generation ID changed? It is
  * size bytes, of which nothing is taken for granted. */
@@ -27,5 +31,8 @@ bool uevent_is_generation(const char *message, size_t size);
 
 /* For an open(2) that failed: -ENODEV, -EACCES or -ENOMEM. */
 int error_of_open(int error);
+/* For an open(2) of that path that failed: its errno, but -EPERM where what
+ * forbids it is not the mode. */
+int reason_of_open(const char *path, int error);
 
 #endif

@@ -17,13 +17,15 @@
 #include "counter.h"
 #include "detect.h"
 #include "device.h"
+#include "env_call.h"
 #include "fixed.h"
 #include "process.h"
 #include "text.h"
 #include "vvar.h"
 
 #define DEVICE_PAGE	4096U
-#define VMCLOCK_DEVICES 8
+#define VMCLOCK		"/dev/vmclock"
+#define VMCLOCK_DEVICES 64
 
 /* mapping.cookie: ours to unmap (the kernel's own pages are not); had a name
  * when it was opened (a memfd never had one). */
@@ -32,15 +34,15 @@
 
 extern const struct paraclock_env paraclock_env_linux;
 
+/* -ENODEV: there is nothing. -ENXIO: there is, and it is no use. */
 static int fail(struct paraclock_mapping *map, const char *path, int error)
 {
-	int ret = error_of_open(error);
+	int reason = reason_of_open(path, error);
+	int ret = pclk_open_error(reason);
 
-	TEXT(map->why, sizeof(map->why), path, ": ", strerror(error),
-	     ret == -EACCES ? "; ask for read access to it (a group, by a udev "
-			      "rule), or run as root; see paraclock-vmclock(7)"
-			    : "");
-	return ret;
+	TEXT(map->why, sizeof(map->why), path, pclk_open_why(reason),
+	     ret == -EACCES ? "; see paraclock-vmclock(7)" : "");
+	return ret == -ENODEV && error != ENOENT ? -ENXIO : ret;
 }
 
 static int map_device(int fd, const char *path,
@@ -55,7 +57,7 @@ static int map_device(int fd, const char *path,
 		munmap(page, DEVICE_PAGE);
 		TEXT(ret_map->why, sizeof(ret_map->why), path,
 		     ": its page cannot be read; is it a clock?");
-		return -ENODEV;
+		return -ENXIO;
 	}
 	ret_map->addr = page;
 	ret_map->size = DEVICE_PAGE;
@@ -97,22 +99,35 @@ static int map_path(const char *path, struct paraclock_mapping *ret_map)
 	} else {
 		TEXT(ret_map->why, sizeof(ret_map->why), path,
 		     ": neither a device nor a regular file");
-		ret = -ENODEV;
+		ret = -ENXIO;
 	}
 	close(fd);
 	return ret;
 }
 
+/* The first that does; else why the first that is there does not. */
 static int map_vmclock(struct paraclock_mapping *ret_map)
 {
-	char path[] = "/dev/vmclock0";
-	int ret = -ENODEV;
+	uint32_t number = 0;
+	int first = -ENODEV;
 
-	for (int i = 0; i < VMCLOCK_DEVICES && ret == -ENODEV; i++) {
-		path[sizeof(path) - 2] = (char)('0' + i);
-		ret = map_path(path, ret_map);
+	for (int i = 0; i < VMCLOCK_DEVICES; i++, number++) {
+		struct paraclock_mapping map = { .fd = -1 };
+		char path[64], digits[24];
+		int ret;
+
+		if (linux_next_number(NULL, VMCLOCK, number, &number))
+			break;
+		TEXT(path, sizeof(path), VMCLOCK, pclk_decimal(number, digits));
+		ret = map_path(path, &map);
+		if (!ret || first == -ENODEV)
+			*ret_map = map;
+		if (!ret)
+			return 0;
+		if (first == -ENODEV)
+			first = ret;
 	}
-	return ret;
+	return first;
 }
 
 static int map_vvar(enum vvar_page page, const char *name,
@@ -351,4 +366,6 @@ const struct paraclock_env paraclock_env_linux = {
 	.identify = linux_identify,
 	.fork_id = linux_fork_id,
 	.is_there = linux_is_there,
+	.device_number = linux_device_number,
+	.next_number = linux_next_number,
 };

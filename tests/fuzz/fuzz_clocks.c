@@ -95,6 +95,23 @@ static int open_device(void *ctx, const char *path, int *ret_fd)
 	return 0;
 }
 
+static int device_number(void *ctx, int fd, uint32_t *ret_major,
+			 uint32_t *ret_minor)
+{
+	CHECK(fd == 5);
+	*ret_major = (uint32_t)take(ctx, 2);
+	*ret_minor = (uint32_t)take(ctx, 4);
+	return -(int)(take(ctx, 1) % 2);
+}
+
+static int next_number(void *ctx, const char *prefix, uint32_t from,
+		       uint32_t *ret_number)
+{
+	(void)prefix;
+	*ret_number = (uint32_t)take(ctx, 1) - (from & 1);
+	return -(int)(take(ctx, 1) % 3);
+}
+
 static void close_device(void *ctx, int fd)
 {
 	CHECK(fd == 5);
@@ -299,6 +316,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.open_device = open_device,
 			.close_device = close_device,
 			.ioctl = any_ioctl,
+			.device_number = device_number,
+			.next_number = next_number,
 			.map_page = map_page,
 			.unmap_page = unmap_page,
 			.cpuid = cpuid,

@@ -183,35 +183,94 @@ static struct fake_phc *find(struct fake_ptp *ptp, const char *path,
 	char name[64];
 
 	for (unsigned int i = 0; i < FAKE_PHCS; i++) {
+		if (!ptp->phc[i].name[0])
+			continue;
 		snprintf(name, sizeof(name), format, i);
 		if (strcmp(name, path) == 0)
-			return ptp->phc[i].name[0] ? &ptp->phc[i] : NULL;
+			return &ptp->phc[i];
 	}
-	/* A link to the first one. */
-	if (strcmp(path, "/dev/ptp_link") == 0 && ptp->phc[0].name[0])
-		return &ptp->phc[0];
 	return NULL;
+}
+
+static const struct fake_node *node_of(const struct fake_ptp *ptp,
+				       const char *path)
+{
+	for (unsigned int i = 0; i < FAKE_NODES; i++) {
+		if (ptp->node[i].path && strcmp(ptp->node[i].path, path) == 0)
+			return &ptp->node[i];
+	}
+	return NULL;
+}
+
+/* What stands at a path. */
+static struct fake_phc *find_node(struct fake_ptp *ptp, const char *path)
+{
+	const struct fake_node *node = node_of(ptp, path);
+	struct fake_phc *phc = find(ptp, path, "/dev/ptp%u");
+
+	if (node)
+		return &ptp->phc[node->phc];
+	return phc && !phc->nodeless ? phc : NULL;
 }
 
 static int ptp_read_text(void *ctx, const char *path, char *buf, size_t size)
 {
-	struct fake_phc *phc =
-		find(ctx, path, "/sys/class/ptp/ptp%u/clock_name");
+	struct fake_ptp *ptp = ctx;
+	struct fake_phc *phc;
 
-	/* /dev/ptp_link says where it leads, unless that is not to be had. */
-	if (strcmp(path, "/dev/ptp_link") == 0)
-		return ((struct fake_ptp *)ctx)->link_hidden
-			       ? -ENODEV
-			       : snprintf(buf, size, "ptp0");
-	if (!phc || phc->nameless)
+	if (ptp->no_sysfs)
 		return -ENODEV;
-	return snprintf(buf, size, "%s", phc->name);
+	phc = find(ptp, path, "/sys/class/ptp/ptp%u/clock_name");
+	if (!phc && !ptp->no_char_devs)
+		phc = find(ptp, path, "/sys/dev/char/248:%u/clock_name");
+	if (phc)
+		return phc->nameless ? -ENODEV
+				     : snprintf(buf, size, "%s", phc->name);
+	phc = find(ptp, path, "/sys/dev/char/248:%u/uevent");
+	if (!phc || ptp->no_char_devs)
+		return -ENODEV;
+	return snprintf(buf, size, "MAJOR=248\nMINOR=%u\nDEVNAME=ptp%u",
+			(unsigned int)(phc - ptp->phc),
+			(unsigned int)(phc - ptp->phc));
+}
+
+static int ptp_device_number(void *ctx, int fd, uint32_t *ret_major,
+			     uint32_t *ret_minor)
+{
+	struct fake_ptp *ptp = ctx;
+
+	if (ptp->no_numbers)
+		return -ENODEV;
+	*ret_major = FAKE_MAJOR;
+	*ret_minor = (uint32_t)(of_fd(ptp, fd) - ptp->phc);
+	return 0;
+}
+
+static int ptp_next_number(void *ctx, const char *prefix, uint32_t from,
+			   uint32_t *ret_number)
+{
+	struct fake_ptp *ptp = ctx;
+	bool dev = strcmp(prefix, "/dev/ptp") == 0;
+	char path[64];
+
+	if (!dev && strcmp(prefix, "/sys/class/ptp/ptp") != 0)
+		return -ENODEV;
+	if (ptp->no_list || (!dev && ptp->no_sysfs))
+		return -ENODEV;
+	for (uint32_t i = from; i < FAKE_PHCS; i++) {
+		snprintf(path, sizeof(path), "/dev/ptp%u", i);
+		if (dev ? !find_node(ptp, path) : !ptp->phc[i].name[0])
+			continue;
+		*ret_number = i;
+		return 0;
+	}
+	return -ENODEV;
 }
 
 static int ptp_open_device(void *ctx, const char *path, int *ret_fd)
 {
 	struct fake_ptp *ptp = ctx;
-	struct fake_phc *phc = find(ptp, path, "/dev/ptp%u");
+	struct fake_phc *phc = find_node(ptp, path);
 
 	if (!phc)
 		return -ENODEV;
@@ -241,6 +300,8 @@ void fake_ptp_init(struct fake_ptp *ptp)
 	env->read_clock = ptp_read_clock;
 	env->read_text = ptp_read_text;
 	env->open_device = ptp_open_device;
+	env->device_number = ptp_device_number;
+	env->next_number = ptp_next_number;
 	env->close_device = ptp_close_device;
 	env->ioctl = ptp_ioctl;
 }

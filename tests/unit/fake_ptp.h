@@ -8,8 +8,10 @@
 
 #include "fake_clocks.h"
 
-/* /dev/ptp0 to 31, and one at /dev/ptp32 that no search should reach. */
-#define FAKE_PHCS 33
+/* Their numbers, and so their minors, are 0 to 299. */
+#define FAKE_PHCS  300
+#define FAKE_NODES 8
+#define FAKE_MAJOR 248
 
 struct fake_ptp;
 
@@ -17,6 +19,7 @@ struct fake_ptp;
 struct fake_phc {
 	char name[64];	/* what sysfs says */
 	bool nameless;	/* sysfs says nothing */
+	bool nodeless;	/* there is no /dev/ptpN of it */
 	int open_error; /* open_device() */
 	int caps_error; /* GETCAPS */
 	int cross;	/* GETCAPS: cross_timestamping */
@@ -36,6 +39,13 @@ struct fake_phc {
 	uint64_t late;	/* and each one so much longer than the one before */
 };
 
+/* A node in another place than where the kernel would make it; it hides what
+ * would be there. */
+struct fake_node {
+	const char *path;
+	unsigned int phc;
+};
+
 /* How often it was asked. */
 struct fake_ptp_calls {
 	unsigned int caps, precise, raw, realtime, read;
@@ -46,7 +56,11 @@ struct fake_ptp {
 	struct fake_phc phc[FAKE_PHCS];
 	struct fake_ptp_calls calls;
 	unsigned int opens, shuts;
-	bool link_hidden; /* where /dev/ptp_link leads cannot be read */
+	struct fake_node node[FAKE_NODES];
+	bool no_sysfs;	   /* it is masked: none of it can be read */
+	bool no_char_devs; /* /sys/dev/char is */
+	bool no_numbers;   /* device_number() fails */
+	bool no_list;	   /* next_number() lists nothing */
 	/* Called at the instant of each reading of a device. */
 	void (*on_device)(struct fake_ptp *ptp, struct fake_phc *phc);
 	/* Called with each answer, which it may spoil. */

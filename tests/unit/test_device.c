@@ -79,7 +79,7 @@ static void a_file_that_is_not_there_is_an_error(void **state)
 			 -ENODEV);
 	assert_string_equal(buf, "abc");
 	assert_int_equal(env->open_device(env->ctx, "/nonexistent", &fd),
-			 -ENODEV);
+			 -ENOENT);
 	assert_int_equal(fd, -7);
 	assert_int_equal(errno, 12345);
 }

@@ -59,7 +59,7 @@ static void among_others(void)
 	on_kvm_clock();
 }
 
-static void by_a_link(void)
+static void without_sysfs(void)
 {
 	on_kvm_clock();
 	ptp.phc[0] = ptp.phc[1];
@@ -123,8 +123,8 @@ static struct pairing_case cases[] = {
 	  0, "", SMEARED, 0, 0, 60, 1 },
 	{ "it may be named", among_others, "/dev/ptp1",
 	  0, "", SMEARED, 0, 0, 60, 1 },
-	{ "by a link its name is not known, nor its timescale", by_a_link,
-	  "/dev/ptp_link", 0, "", PARACLOCK_TIMESCALE_UNKNOWN, 0, 0, 60, 1 },
+	{ "without sysfs its name is not known, nor its timescale", without_sysfs,
+	  "/dev/ptp0", 0, "", PARACLOCK_TIMESCALE_UNKNOWN, 0, 0, 60, 1 },
 	{ "another one is not taken by name either", among_others,
 	  "/dev/ptp0", -ENODEV, "another PTP clock (hyperv); the backend phc",
 	  0, 0, 0, 0, 0 },

@@ -44,13 +44,13 @@ def test_access(guest):
     check("the kernel gives /dev/vmclock0 to root", mode == "600 0", mode)
     got = guest.run("su nobody -c 'paraclock read -b vmclock --json' 2>&1")
     check("others are refused, and told the node and the remedy",
-          got[0] == 1 and "/dev/vmclock0: Permission denied" in got[1] and
+          got[0] == 1 and "/dev/vmclock0: permission denied" in got[1] and
           "udev rule" in got[1] and "paraclock-vmclock(7)" in got[1], got)
     status = guest.json("su nobody -c 'paraclock status --json'", want=3)[0]
     vmclock = backend(status, "vmclock")
     check("status tells them the same",
           not vmclock["available"] and
-          "/dev/vmclock0: Permission denied" in vmclock["detail"], vmclock)
+          "/dev/vmclock0: permission denied" in vmclock["detail"], vmclock)
 
     guest.must("ln -s udevadm /bin/systemd-udevd; systemd-udevd --daemon; "
                "udevadm trigger --subsystem-match=misc --settle")
@@ -61,7 +61,7 @@ def test_access(guest):
                       want=3)[0]
     check("its members may read it", read["reason"] == "status", read)
     got = guest.run("su nobody -c 'paraclock read -b vmclock' 2>&1")
-    check("nobody else may", got[0] == 1 and "Permission denied" in got[1],
+    check("nobody else may", got[0] == 1 and "permission denied" in got[1],
           got)
 
 

@@ -2,57 +2,195 @@
 #include <errno.h>
 #include <string.h>
 
-#include "hypervisor.h"
+#include "cpu_kept.h"
+#include "text.h"
 
 #define LEAF_FEATURES	   1U
 #define FEATURE_HYPERVISOR (1U << 31) /* ECX */
 #define LEAF_FIRST	   0x40000000U
 #define LEAF_STEP	   0x100U
-/* Linux scans as far; each further leaf is an exit to the hypervisor. */
-#define BASES 256U
+/*
+ * Linux scans 256, and each is an exit to the hypervisor. Whoever shows two
+ * sets of leaves puts the second right behind the first: QEMU, Xen. In ring 0,
+ * where a page that is not found is a page that is not had, one that shows
+ * nothing up to there is looked for to the end.
+ */
+#define BASES_NEAR 16U
+#define BASES	   256U
 
-static int signature_at(const struct paraclock_env *env, unsigned int n,
-			char ret_signature[13])
+/* Twelve characters that a person would write, NULs at their end: what a base
+ * shows that is not there has other bytes in it, or is all NUL. */
+static bool is_text(const char signature[12])
 {
-	uint32_t base = LEAF_FIRST + n * LEAF_STEP;
-	uint32_t regs[4];
-	int ret;
+	unsigned int i = 0;
 
-	if (!env->cpuid || n >= BASES)
-		return -ENODEV;
-	ret = env->cpuid(env->ctx, base, 0, regs);
+	while (i < 12 && signature[i] >= ' ' && signature[i] <= '~')
+		i++;
+	if (!i)
+		return false;
+	while (i < 12 && !signature[i])
+		i++;
+	return i == 12;
+}
+
+/* A base that is not there answers with the last basic leaf or zeros; a real
+ * one names a leaf of its own. Only the first need not: very old KVM says 0 and
+ * has one more. */
+static bool take_base(struct pclk_hypervisors *seen, uint32_t n,
+		      const uint32_t regs[4])
+{
+	struct pclk_hypervisor *hv = &seen->found[seen->count];
+	const uint32_t leaves = regs[0] - (LEAF_FIRST + n * LEAF_STEP);
+
+	hv->n = (uint16_t)n;
+	hv->leaves = (uint16_t)leaves;
+	memcpy(hv->signature, &regs[1], sizeof(hv->signature));
+	if (leaves < LEAF_STEP)
+		return regs[1] | regs[2] | regs[3];
+	hv->leaves = regs[0] ? PCLK_LEAVES_NONE : 1;
+	return !n && is_text(hv->signature);
+}
+
+static int look(const struct paraclock_env *env, struct pclk_hypervisors *seen)
+{
+	const bool to_the_end = env->wrmsr || env->hypercall;
+	uint32_t regs[4];
+	int ret = env->cpuid(env->ctx, LEAF_FEATURES, 0, regs);
+
+	memset(seen, 0, sizeof(*seen));
 	if (ret)
 		return ret;
-	/* A base that is not there answers with the last basic leaf or zeros;
-	 * a real one names a leaf of its own. Very old KVM says 0. */
-	if (n && (regs[0] < base || regs[0] >= base + LEAF_STEP))
-		return -ENODEV;
-	memcpy(ret_signature, &regs[1], 12);
-	ret_signature[12] = '\0';
+	seen->is_guest = (regs[2] & FEATURE_HYPERVISOR) != 0;
+	for (uint32_t n = 0;
+	     seen->is_guest && n < BASES && seen->count < PCLK_HYPERVISORS;
+	     n++) {
+		if (n == BASES_NEAR && (seen->count || !to_the_end))
+			break;
+		ret = env->cpuid(env->ctx, LEAF_FIRST + n * LEAF_STEP, 0, regs);
+		if (ret)
+			return ret;
+		seen->count += take_base(seen, n, regs);
+	}
 	return 0;
+}
+
+int pclk_hypervisors_look(const struct paraclock_env *env,
+			  struct pclk_hypervisors *ret_seen)
+{
+	struct cpu_kept *kept = cpu_kept_of(env);
+	int ret;
+
+	if (!env->cpuid)
+		return -EOPNOTSUPP;
+	if (kept && cpu_is_kept(env, &kept->seen_slot)) {
+		*ret_seen = kept->seen;
+		return 0;
+	}
+	ret = look(env, ret_seen);
+	if (!ret && kept && cpu_keep(env, &kept->seen_slot)) {
+		kept->seen = *ret_seen;
+		cpu_kept_whole(&kept->seen_slot);
+	}
+	return ret;
+}
+
+static int find(const struct paraclock_env *env, const char *signature,
+		struct pclk_hypervisor *ret_hv)
+{
+	struct pclk_hypervisors seen;
+	int ret = pclk_hypervisors_look(env, &seen);
+
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < seen.count; i++) {
+		/* One that names no leaf of its own is told of, not relied on. */
+		if (seen.found[i].leaves != PCLK_LEAVES_NONE &&
+		    memcmp(seen.found[i].signature, signature, 12) == 0) {
+			*ret_hv = seen.found[i];
+			return 0;
+		}
+	}
+	return -ENODEV;
 }
 
 int paraclock_hypervisor_find(const struct paraclock_env *env,
 			      const char *signature, uint32_t *ret_base)
 {
-	char found[13];
-	uint32_t regs[4];
-	int ret;
+	struct pclk_hypervisor hv;
+	int ret = find(env, signature, &hv);
 
-	if (!env->cpuid)
-		return -EOPNOTSUPP;
-	ret = env->cpuid(env->ctx, LEAF_FEATURES, 0, regs);
+	if (!ret)
+		*ret_base = pclk_hypervisor_base(&hv);
+	return ret;
+}
+
+int pclk_hypervisor_leaf(const struct paraclock_env *env, const char *signature,
+			 uint32_t n, uint32_t ret_regs[4])
+{
+	struct pclk_hypervisor hv;
+	int ret = find(env, signature, &hv);
+
 	if (ret)
 		return ret;
-	if (!(regs[2] & FEATURE_HYPERVISOR))
-		return -ENODEV;
-	for (unsigned int n = 0; n < BASES; n++) {
-		if (signature_at(env, n, found))
+	return n <= hv.leaves
+		       ? env->cpuid(env->ctx, pclk_hypervisor_base(&hv) + n, 0,
+				    ret_regs)
+		       : -ENODEV;
+}
+
+void pclk_signature_quote(const char signature[12],
+			  char ret_text[PCLK_QUOTED_MAX])
+{
+	static const char hex[] = "0123456789abcdef";
+	char *to = ret_text;
+
+	*to++ = '"';
+	for (unsigned int i = 0; i < 12; i++) {
+		const unsigned char c = (unsigned char)signature[i];
+
+		if (c >= ' ' && c <= '~' && c != '"' && c != '\\') {
+			*to++ = (char)c;
 			continue;
-		if (memcmp(found, signature, 12) == 0) {
-			*ret_base = LEAF_FIRST + n * LEAF_STEP;
-			return 0;
+		}
+		*to++ = '\\';
+		*to++ = c ? 'x' : '0';
+		if (c) {
+			*to++ = hex[c >> 4];
+			*to++ = hex[c & 15];
 		}
 	}
-	return -ENODEV;
+	*to++ = '"';
+	*to = '\0';
+}
+
+/* Joins parts to what is in buf. */
+#define APPEND(buf, size, used, ...)                                \
+	do {                                                        \
+		TEXT((buf) + (used), (size) - (used), __VA_ARGS__); \
+		while ((buf)[used])                                 \
+			(used)++;                                   \
+	} while (0)
+
+void pclk_hypervisors_say(const struct paraclock_env *env, const char *text,
+			  char *buf, size_t size)
+{
+	char quoted[PCLK_QUOTED_MAX];
+	struct pclk_hypervisors seen;
+	size_t used = 0;
+	int ret;
+
+	if (!buf || !size)
+		return;
+	while (buf[used])
+		used++;
+	ret = pclk_hypervisors_look(env, &seen);
+	APPEND(buf, size, used, text,
+	       ret		? "CPUID cannot be asked"
+	       : !seen.is_guest ? "CPUID shows no hypervisor"
+	       : seen.count	? "CPUID shows "
+				: "CPUID shows a hypervisor without a name");
+	for (unsigned int i = 0; !ret && i < seen.count; i++) {
+		pclk_signature_quote(seen.found[i].signature, quoted);
+		APPEND(buf, size, used, i ? " and " : "", quoted);
+	}
 }

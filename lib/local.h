@@ -63,10 +63,15 @@ struct __attribute__((may_alias)) local {
 	uint32_t owner; /* who writes it; see flag_take() */
 	struct local_state now;
 	uint64_t boot_tsc; /* when now.boot was last found right */
-	uint32_t counter;  /* enum counter_how and 1; 0: not chosen yet */
 };
-_Static_assert(sizeof(struct local) <= sizeof(struct paraclock_local),
-	       "the public struct has room for it");
+
+/* The last words of a struct paraclock_local: what CPUID said, cpu_kept.h.
+ */
+#define LOCAL_CPU_WORDS 18
+_Static_assert(sizeof(struct local) <=
+		       sizeof(struct paraclock_local) -
+			       LOCAL_CPU_WORDS * sizeof(uint64_t),
+	       "the public struct has room for both");
 
 /* Clocks read between readings of the counter: clock[i] was ns[i] at some
  * counter value from tsc[i] to tsc[i + 1]. */

@@ -18,7 +18,6 @@
 #define QUALITY 250
 
 /* In CPUID, see [2]. */
-#define SIGNATURE	  "Microsoft Hv"
 #define MSR_REFERENCE_TSC 0x40000021U
 #define MSR_ENABLE	  1ULL
 /* EAX of leaf base + 3: what this partition may use, see [2]. */
@@ -31,15 +30,53 @@ struct hyperv {
 	uint8_t wrote_msr;
 };
 
-/* In ring 0 the page is wherever the guest tells the hypervisor. */
+/* 0: this partition may use the page; -ENODEV: it may not, or no Hyper-V is
+ * seen; else CPUID cannot be asked. */
+static int check_access(const struct paraclock_env *env, bool *ret_is_hyperv)
+{
+	uint32_t regs[4];
+	int ret = pclk_hypervisor_leaf(env, PCLK_SIGNATURE_HYPERV, 3, regs);
+
+	*ret_is_hyperv = !ret;
+	if (!ret && !(regs[0] & ACCESS_REFERENCE_TSC))
+		ret = -ENODEV;
+	return ret;
+}
+
+/* Behind what stands in the detail. */
+static void explain_access(bool is_hyperv, const char *text,
+			   const struct paraclock_env *env,
+			   const struct paraclock_options *opts)
+{
+	if (is_hyperv)
+		TEXT(opts->detail, opts->detail_size,
+		     "the hypervisor gives this partition no reference TSC "
+		     "page (AccessPartitionReferenceTsc is clear); ask for it "
+		     "(QEMU: -cpu ...,hv-time)");
+	else
+		pclk_hypervisors_say(env, text, opts->detail,
+				     opts->detail_size);
+}
+
+/* In ring 0 the page is wherever the guest tells the hypervisor. An MSR that
+ * is not there is a fault, so only what CPUID shows is touched. */
 static int enable_page(struct hyperv *hv, const struct paraclock_options *opts)
 {
 	const struct paraclock_env *env = hv->page.env;
 	uint64_t value;
+	bool is_hyperv;
 	int ret;
 
 	if (!env->wrmsr || !env->rdmsr || !hv->page.map.phys)
 		return 0;
+	ret = check_access(env, &is_hyperv);
+	if (ret) {
+		explain_access(is_hyperv,
+			       "MSR 0x40000021 is Hyper-V's, and Hyper-V is "
+			       "not seen: ",
+			       env, opts);
+		return ret;
+	}
 	ret = env->rdmsr(env->ctx, MSR_REFERENCE_TSC, &value);
 	if (!ret)
 		ret = env->wrmsr(env->ctx, MSR_REFERENCE_TSC,
@@ -65,23 +102,14 @@ static void hyperv_close(void *state)
 	env->free(env->ctx, hv);
 }
 
-/* Where CPUID knows better than the kernel why there is no page. */
+/* What CPUID knows about why there is no page, beside the kernel's reason. */
 static void explain_absence(const struct paraclock_env *env,
 			    const struct paraclock_options *opts)
 {
-	uint32_t base, regs[4];
-	int ret = paraclock_hypervisor_find(env, SIGNATURE, &base);
+	bool is_hyperv;
 
-	if (ret == -ENODEV)
-		TEXT(opts->detail, opts->detail_size,
-		     "this is no Hyper-V guest: CPUID shows no Hyper-V "
-		     "signature");
-	else if (!ret && !env->cpuid(env->ctx, base + 3, 0, regs) &&
-		 !(regs[0] & ACCESS_REFERENCE_TSC))
-		TEXT(opts->detail, opts->detail_size,
-		     "the hypervisor gives this partition no reference TSC "
-		     "page (AccessPartitionReferenceTsc is clear); ask for it "
-		     "(QEMU: -cpu ...,hv-time)");
+	if (check_access(env, &is_hyperv))
+		explain_access(is_hyperv, "; ", env, opts);
 }
 
 static int hyperv_open(const struct paraclock_env *env,

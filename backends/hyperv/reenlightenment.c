@@ -20,7 +20,6 @@
 #include "fixed.h"
 #include "hypervisor.h"
 
-#define SIGNATURE "Microsoft Hv"
 /* Leaf base + 3, see [2]: AccessFrequencyMsrs and
  * AccessReenlightenmentControls in EAX, the frequency MSRs in EDX. */
 #define NEED_EAX (1U << 11 | 1U << 13)
@@ -63,6 +62,14 @@ static int check(const struct paraclock_reenlightenment *re)
 		       : 0;
 }
 
+/* Only a start that succeeded has seen in CPUID that the MSRs are there. */
+static int check_started(const struct paraclock_reenlightenment *re)
+{
+	int ret = check(re);
+
+	return ret || re->hz ? ret : -EINVAL;
+}
+
 static int get_msr(const struct paraclock_reenlightenment *re, uint32_t msr,
 		   uint64_t *ret_value)
 {
@@ -92,14 +99,12 @@ static int get_frequency(struct paraclock_reenlightenment *re)
 
 static int check_features(const struct paraclock_env *env)
 {
-	uint32_t base, regs[4];
+	uint32_t regs[4];
 	int ret;
 
 	if (!env->rdmsr || !env->wrmsr)
 		return -EOPNOTSUPP;
-	ret = paraclock_hypervisor_find(env, SIGNATURE, &base);
-	if (!ret)
-		ret = env->cpuid(env->ctx, base + 3, 0, regs);
+	ret = pclk_hypervisor_leaf(env, PCLK_SIGNATURE_HYPERV, 3, regs);
 	if (ret)
 		return ret;
 	return (regs[0] & NEED_EAX) == NEED_EAX && regs[3] & NEED_EDX
@@ -137,7 +142,7 @@ int paraclock_reenlightenment_start(struct paraclock_reenlightenment *re)
 int paraclock_reenlightenment_stop(struct paraclock_reenlightenment *re)
 {
 	uint64_t status;
-	int ret = check(re);
+	int ret = check_started(re);
 
 	if (!ret)
 		ret = get_msr(re, MSR_STATUS, &status);
@@ -204,7 +209,7 @@ static int run_once(struct paraclock_reenlightenment *re)
 
 int paraclock_reenlightenment_run(struct paraclock_reenlightenment *re)
 {
-	int ret = check(re);
+	int ret = check_started(re);
 
 	if (ret)
 		return ret;

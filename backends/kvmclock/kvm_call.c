@@ -15,8 +15,6 @@
 #include "kvm_call.h"
 #include "text.h"
 
-#define SIGNATURE "KVMKVMKVM\0\0\0"
-
 /* RAX; RBX is the result's address, RCX the clock: 0 is CLOCK_REALTIME, and
  * there is no other. See [1]. */
 #define HC_CLOCK_PAIRING 9U
@@ -203,8 +201,8 @@ static int find_smccc(const struct paraclock_env *env,
 
 	if (ret || memcmp(regs, kvm, sizeof(kvm)) != 0) {
 		TEXT(opts->detail, opts->detail_size,
-		     "this is no KVM guest: the SMCCC vendor UID (0x8600ff01) "
-		     "is another one");
+		     "the call is KVM's, and the SMCCC vendor UID (0x8600ff01) "
+		     "is not");
 		return ret ? ret : -ENODEV;
 	}
 	ret = smccc(env, SMCCC_FEATURES, regs);
@@ -267,18 +265,16 @@ int kvm_call_read(struct kvm_call *kc, struct paraclock_sample *ret_sample)
 /* --- opening -------------------------------------------------------------- */
 
 /* A vmcall on another hypervisor may be an invalid instruction. */
-int kvm_find(const struct paraclock_env *env,
-	     const struct paraclock_options *opts)
+static int kvm_find(const struct paraclock_env *env,
+		    const struct paraclock_options *opts)
 {
 	uint32_t base;
-	int ret = paraclock_hypervisor_find(env, SIGNATURE, &base);
+	int ret = paraclock_hypervisor_find(env, PCLK_SIGNATURE_KVM, &base);
 
-	if (ret == -ENODEV)
-		TEXT(opts->detail, opts->detail_size,
-		     "this is no KVM guest: CPUID shows no KVM signature");
-	else if (ret)
-		TEXT(opts->detail, opts->detail_size,
-		     "CPUID cannot be asked whether this is a KVM guest");
+	if (ret)
+		pclk_hypervisors_say(
+			env, "the hypercall is KVM's, and KVM is not seen: ",
+			opts->detail, opts->detail_size);
 	return ret;
 }
 

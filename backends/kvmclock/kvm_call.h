@@ -29,8 +29,4 @@ void kvm_call_close(struct kvm_call *kc);
 int kvm_call_read(struct kvm_call *kc, struct paraclock_sample *ret_sample);
 void kvm_call_explain(int error, char *buf, size_t size);
 
-/* -ENODEV: CPUID says that this is no KVM guest, and so does the detail. */
-int kvm_find(const struct paraclock_env *env,
-	     const struct paraclock_options *opts);
-
 #endif

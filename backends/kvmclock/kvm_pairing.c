@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hypervisor.h"
 #include "kvm_call.h"
 #include "ptp.h"
 #include "text.h"
@@ -37,14 +38,24 @@ static bool is_wanted(const char *name)
 	return paraclock_text_equal(name, PTP_NAME);
 }
 
+/* CPUID may show the layer below this machine's hypervisor (PVM): what it
+ * shows is told beside the remedy; only bare metal needs none. */
 static void explain_absence(const struct paraclock_env *env,
 			    const struct paraclock_options *opts)
 {
-	if (kvm_find(env, opts) != -ENODEV)
-		TEXT(opts->detail, opts->detail_size,
-		     "no PTP clock is named " PTP_NAME
-		     " in /sys/class/ptp; modprobe ptp_kvm (if there is none "
-		     "then either, the host offers no clock pairing)");
+	struct pclk_hypervisors seen;
+	bool is_metal = !pclk_hypervisors_look(env, &seen) && !seen.is_guest;
+	uint32_t base;
+
+	TEXT(opts->detail, opts->detail_size,
+	     "no PTP clock is named " PTP_NAME " in /sys/class/ptp",
+	     is_metal ? ""
+		      : "; modprobe ptp_kvm (if there is none then either, the "
+			"host offers no clock pairing)");
+	if (env->cpuid &&
+	    paraclock_hypervisor_find(env, PCLK_SIGNATURE_KVM, &base))
+		pclk_hypervisors_say(env, "; ", opts->detail,
+				     opts->detail_size);
 }
 
 static int open_ptp(struct pairing *kp, const struct paraclock_options *opts)

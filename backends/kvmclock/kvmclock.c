@@ -21,11 +21,13 @@
 #define QUALITY 300
 
 /* In CPUID, see [2]. */
-#define SIGNATURE		"KVMKVMKVM\0\0\0"
 #define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01U
 #define MSR_ENABLE		1U
-/* By the old MSRs, or by the new ones. */
-#define KVM_FEATURE_CLOCKSOURCE	       (1U << 0 | 1U << 3)
+/* By the old MSRs (0x11 and 0x12), which this library leaves alone: KVM gives
+ * up its stable clock for a guest that uses them. */
+#define KVM_FEATURE_CLOCKSOURCE (1U << 0)
+/* By the new ones. */
+#define KVM_FEATURE_CLOCKSOURCE2       (1U << 3)
 #define KVM_FEATURE_CLOCKSOURCE_STABLE (1U << 24)
 
 struct kvmclock {
@@ -38,11 +40,9 @@ struct kvmclock {
 
 static int kvm_features(const struct paraclock_env *env, uint32_t *ret_eax)
 {
-	uint32_t base, regs[4];
-	int ret = paraclock_hypervisor_find(env, SIGNATURE, &base);
+	uint32_t regs[4];
+	int ret = pclk_hypervisor_leaf(env, PCLK_SIGNATURE_KVM, 1, regs);
 
-	if (!ret)
-		ret = env->cpuid(env->ctx, base + 1, 0, regs);
 	if (!ret)
 		*ret_eax = regs[0];
 	return ret;
@@ -59,21 +59,52 @@ static uint8_t stable_mask(const struct paraclock_env *env)
 							 : 0;
 }
 
-/* Where CPUID knows better than the kernel why there is no page. */
+/* What CPUID knows about why there is no page: beside the kernel's own reason,
+ * for it may show the layer below this machine's hypervisor (PVM). */
 static void explain_absence(const struct paraclock_env *env,
 			    const struct paraclock_options *opts)
 {
 	uint32_t features;
-	int ret = kvm_features(env, &features);
 
-	if (ret == -ENODEV)
-		TEXT(opts->detail, opts->detail_size,
-		     "this is no KVM guest: CPUID shows no KVM signature");
-	else if (!ret && !(features & KVM_FEATURE_CLOCKSOURCE))
+	if (kvm_features(env, &features))
+		pclk_hypervisors_say(env, "; ", opts->detail,
+				     opts->detail_size);
+	else if (!(features &
+		   (KVM_FEATURE_CLOCKSOURCE | KVM_FEATURE_CLOCKSOURCE2)))
 		TEXT(opts->detail, opts->detail_size,
 		     "the host offers this guest no kvmclock; ask for it "
-		     "(QEMU: "
-		     "-cpu ...,kvmclock=on)");
+		     "(QEMU: -cpu ...,kvmclock=on)");
+}
+
+/* An MSR that is not there is a fault, so only what CPUID shows is touched. */
+static int enable_page(struct kvmclock *kc,
+		       const struct paraclock_options *opts)
+{
+	const struct paraclock_env *env = kc->page.env;
+	uint32_t features;
+	int ret = kvm_features(env, &features);
+
+	if (ret) {
+		TEXT(opts->detail, opts->detail_size,
+		     "MSR 0x4b564d01 is KVM's, and KVM is not seen: ");
+		pclk_hypervisors_say(env, "", opts->detail, opts->detail_size);
+		return ret;
+	}
+	if (!(features & KVM_FEATURE_CLOCKSOURCE2)) {
+		TEXT(opts->detail, opts->detail_size,
+		     "this host's KVM does not have MSR 0x4b564d01 (CPUID "
+		     "feature CLOCKSOURCE2 is clear); ask for it (QEMU: -cpu "
+		     "...,kvmclock=on)");
+		return -ENODEV;
+	}
+	ret = env->wrmsr(env->ctx, MSR_KVM_SYSTEM_TIME_NEW,
+			 kc->page.map.phys | MSR_ENABLE);
+	if (ret)
+		TEXT(opts->detail, opts->detail_size,
+		     "MSR 0x4b564d01 cannot be written");
+	else
+		kc->wrote_msr = 1;
+	return ret;
 }
 
 static int read_page(struct kvmclock *kc, struct pvclock *ret_pv,
@@ -99,14 +130,9 @@ static int check_live(struct kvmclock *kc, const struct paraclock_options *opts)
 
 	kc->limits.stable_mask = stable_mask(env);
 	if (env->wrmsr && kc->page.map.phys) {
-		ret = env->wrmsr(env->ctx, MSR_KVM_SYSTEM_TIME_NEW,
-				 kc->page.map.phys | MSR_ENABLE);
-		if (ret) {
-			TEXT(opts->detail, opts->detail_size,
-			     "MSR 0x4b564d01 cannot be written");
+		ret = enable_page(kc, opts);
+		if (ret)
 			return ret;
-		}
-		kc->wrote_msr = 1;
 	}
 	ret = read_page(kc, &pv, &ticks);
 	/* Mid-update is the next read's business. */

@@ -77,7 +77,7 @@ paraclock_reenlightenment_start(struct paraclock_reenlightenment *re);
  * @param[in,out] re Started.
  *
  * @retval 0 There will be none. A later move changes the TSC at once.
- * @retval -EINVAL NULL, a size or an env that is too small.
+ * @retval -EINVAL NULL, a size or an env that is too small, or not started.
  * @retval -EBUSY A move is under way. Run it first.
  * @return Else what the env returned.
  *
@@ -120,7 +120,7 @@ paraclock_reenlightenment_notify(struct paraclock_reenlightenment *re);
  * @retval 0 All moves are done with, and what is below goes on. With no relay
  *         the page was not looked at: it may still be the old one, and the
  *         clock's samples are not valid until it is not.
- * @retval -EINVAL NULL, a size or an env that is too small.
+ * @retval -EINVAL NULL, a size or an env that is too small, or not started.
  * @retval -EAGAIN The page above is not the new one yet (with a relay), or
  *         there was another move each time. Call again soon; until then all is
  *         frozen.

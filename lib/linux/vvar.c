@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "vvar.h"
 
 /* Three pages are {data, pvclock, hyperv} from 4.12 on, and {data, HPET
@@ -177,7 +178,7 @@ static int read_maps(struct vvar_map *ret_map)
 	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return -ENODEV;
+		return error_of_open(errno) == -ENOMEM ? -ENOMEM : -ENODEV;
 	while ((got = read(fd, chunk, sizeof(chunk))) > 0 ||
 	       (got < 0 && errno == EINTR)) {
 		if (got > 0)
@@ -201,7 +202,11 @@ int vvar_find(enum vvar_page page, const void **ret_page, const char **ret_why)
 #endif
 	ret = read_maps(&map);
 	if (ret) {
-		*ret_why = "/proc/self/maps cannot be read; mount /proc";
+		*ret_why = ret == -ENOMEM
+				   ? "no file descriptor is left to read "
+				     "/proc/self/maps with"
+				   : "/proc/self/maps cannot be read; mount "
+				     "/proc";
 		return ret;
 	}
 	if (uname(&name))
@@ -212,14 +217,11 @@ int vvar_find(enum vvar_page page, const void **ret_page, const char **ret_why)
 		return ret;
 	ret = vvar_probe((const void *)(uintptr_t)address, 32);
 	if (ret == -EFAULT) {
-		*ret_why =
-			page == VVAR_PVCLOCK
-				? "the kernel never enabled its kvm-clock "
-				  "clocksource since boot, or this is no KVM "
-				  "guest"
-				: "the kernel never enabled its Hyper-V "
-				  "clocksource since boot, or this is no "
-				  "Hyper-V guest";
+		*ret_why = page == VVAR_PVCLOCK
+				   ? "the kernel has not enabled kvm-clock (or "
+				     "xen) as its clocksource since boot"
+				   : "the kernel has not enabled its Hyper-V "
+				     "clocksource since boot";
 		return -ENODEV;
 	}
 	if (ret) {

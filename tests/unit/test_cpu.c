@@ -191,9 +191,12 @@ static struct find_case finds[] = {
 	{ "with Hyper-V's enlightenments KVM is at the second base",
 	  { { 1, 0, 0, GUEST, 0 }, { 0x40000000, 0x4000000b, HYPER_V },
 	    { 0x40000100, 0x40000101, KVM } }, 0, 0, 0x40000100 },
-	{ "the last base is looked at",
-	  { { 1, 0, 0, GUEST, 0 }, { 0x4000ff00, 0x4000ff01, KVM } },
-	  0, 0, 0x4000ff00 },
+	{ "bases may be missing in between",
+	  { { 1, 0, 0, GUEST, 0 }, { 0x40000000, 0x4000000b, HYPER_V },
+	    { 0x40000f00, 0x40000f01, KVM } }, 0, 0, 0x40000f00 },
+	{ "nobody looks further for what is not at the first 16",
+	  { { 1, 0, 0, GUEST, 0 }, { 0x40001000, 0x40001001, KVM } },
+	  0, -ENODEV, 0 },
 	{ "an echo of another leaf is no base",
 	  { { 1, 0, 0, GUEST, 0 }, { 0x40000100, 0x16, KVM } },
 	  0, -ENODEV, 0 },
@@ -249,6 +252,21 @@ static const struct leaf hyperv_with_page[] = {
 	{ 0x40000003, 0x202, 0, 0, 0 },
 };
 
+static const struct leaf bhyve[] = {
+	{ 1, 0, 0, GUEST, 0 },
+	{ 0x40000000, 0x40000000, 0x76796862, 0x68622065, 0x20657679 },
+};
+
+static const struct leaf xen_and_kvm[] = {
+	{ 1, 0, 0, GUEST, 0 },
+	{ 0x40000000, 0x40000004, 0x566e6558, 0x65584d4d, 0x4d4d566e },
+	{ 0x40000100, 0x40000101, KVM },
+};
+
+static const struct leaf nameless[] = {
+	{ 1, 0, 0, GUEST, 0 },
+};
+
 static uint8_t reason_on(const struct leaf *leaves, size_t count)
 {
 	struct paraclock_sample sample;
@@ -283,13 +301,24 @@ struct absence_case {
 static struct absence_case absences[] = {
 	/* clang-format off */
 	{ "no KVM, no kvmclock", "kvmclock",
-	  hyperv_with_page, ARRAY_LEN(hyperv_with_page), "no KVM guest" },
+	  hyperv_with_page, ARRAY_LEN(hyperv_with_page),
+	  "the fake has no such page; CPUID shows \"Microsoft Hv\"" },
 	{ "KVM without kvmclock names the option", "kvmclock",
 	  kvm_without_clock, ARRAY_LEN(kvm_without_clock), "kvmclock=on" },
 	{ "KVM with kvmclock leaves it to the kernel to say why", "kvmclock",
 	  kvm, ARRAY_LEN(kvm), "the fake has no such page" },
+	{ "a blank at the end is not a NUL", "kvmclock",
+	  bhyve, ARRAY_LEN(bhyve), "CPUID shows \"bhyve bhyve \"" },
+	{ "each signature is told", "hyperv",
+	  xen_and_kvm, ARRAY_LEN(xen_and_kvm),
+	  "CPUID shows \"XenVMMXenVMM\" and \"KVMKVMKVM\\0\\0\\0\"" },
+	{ "bare metal is an answer", "kvmclock",
+	  NULL, 0, "the fake has no such page; CPUID shows no hypervisor" },
+	{ "a hypervisor without a name is one", "hyperv",
+	  nameless, ARRAY_LEN(nameless), "a hypervisor without a name" },
 	{ "no Hyper-V, no page", "hyperv",
-	  kvm, ARRAY_LEN(kvm), "no Hyper-V guest" },
+	  kvm, ARRAY_LEN(kvm),
+	  "the fake has no such page; CPUID shows \"KVMKVMKVM\\0\\0\\0\"" },
 	{ "Hyper-V without the page names the privilege", "hyperv",
 	  hyperv_without_page, ARRAY_LEN(hyperv_without_page),
 	  "AccessPartitionReferenceTsc" },
@@ -351,12 +380,13 @@ static int map_at_phys(void *ctx, const char *name, const char *path,
 	return ret;
 }
 
-static void open_in_ring_0(const char *backend)
+static void open_in_ring_0(const char *backend, const struct leaf *leaves,
+			   size_t count)
 {
 	struct paraclock_sample sample;
 	struct paraclock *clk;
 
-	start(NULL, 0);
+	start(leaves, count);
 	fake_map = w.fake.env.map_page;
 	w.fake.env.map_page = map_at_phys;
 	w.fake.env.wrmsr = note_wrmsr;
@@ -374,7 +404,7 @@ static void open_in_ring_0(const char *backend)
 static void kvms_page_is_where_the_msr_is_told(void **state)
 {
 	(void)state;
-	open_in_ring_0("kvmclock");
+	open_in_ring_0("kvmclock", kvm, ARRAY_LEN(kvm));
 	assert_int_equal(w.msr[0], 0x4b564d01);
 	assert_true(w.value[0] == 0x7654321001);
 	assert_int_equal(w.msr[1], 0x4b564d01);
@@ -384,7 +414,7 @@ static void kvms_page_is_where_the_msr_is_told(void **state)
 static void hyper_vs_msr_keeps_what_is_to_be_preserved(void **state)
 {
 	(void)state;
-	open_in_ring_0("hyperv");
+	open_in_ring_0("hyperv", hyperv_with_page, ARRAY_LEN(hyperv_with_page));
 	assert_int_equal(w.msr[0], 0x40000021);
 	assert_true(w.value[0] == (0x7654321000 | 0x344 | 1));
 	assert_true(w.value[1] == 0);

@@ -12,6 +12,23 @@ die() {
   exit 1
 }
 
+# show_errors LOG: what went wrong there, in no more than 100 lines. With several
+# jobs at a time the end of a log is somebody else's.
+show_errors() {
+  local what
+  for what in 'error:|undefined reference|multiple definition|cannot find -l' \
+    'CMake Error|Error:|ERROR|[*][*][*] ' 'warning:|WARNING:' .; do
+    grep -qE -e "$what" "$1" || continue
+    if [ "$what" = . ]; then
+      tail -n 60 "$1"
+    else
+      grep -nE -B 2 -A 6 -e "$what" "$1" | sed -n 1,100p
+    fi | cut -c 1-500
+    break
+  done
+  say "--- all of it: $1 ($(wc -l <"$1") lines)"
+}
+
 # Through sudo the tree still belongs to whoever called it: only packages are
 # installed as root, and what is built is theirs.
 as_owner() {
@@ -98,6 +115,7 @@ need_to_build() {
 configure_and_build() {
   local dir=$1
   shift
-  as_owner cmake -B "$dir" "$@" >/dev/null &&
-    as_owner cmake --build "$dir" -j "$(nproc)" --
+  # In English: errors are looked for.
+  LC_ALL=C as_owner cmake -B "$dir" "$@" >/dev/null &&
+    LC_ALL=C as_owner cmake --build "$dir" -j "$(nproc)" --
 }

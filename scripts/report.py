@@ -3,20 +3,32 @@
 """What the tests themselves say of a run, for scripts/test.
 
 report.py run DIR XML PARTS: from the JUnit file of a ctest run of the build in
-DIR, a line with the numbers of tests, of failures and of skips, then a line for
-all that was skipped, with its reason: tests as a whole, and cases of tests that
-print "skipped: REASON". What became of the real parts that tests are labelled
+DIR, a line with the numbers of tests, of failures and of skips, a line with the
+names of those that failed, then a line for all that was skipped, with its
+reason: tests as a whole, and cases of tests that print "skipped: REASON". What became of the real parts that tests are labelled
 with ("real PART") is appended to PARTS.
 
 report.py table DIR PARTS SET: a line for each real part that the build in DIR
 has tests of, or that PARTS names: used, or why not. A part that no test was run
-of was left out by the option SET."""
+of was left out by the option SET.
+
+report.py failed XML LOG: each test that failed in a ctest run, how, and what it
+printed: the end of it, and what looks like an error before that."""
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as tree
 
 REAL = "real "
+
+# Of one test's output; a line is cut here.
+LAST_LINES, ERROR_LINES, LINE_CHARS = 100, 20, 500
+# Of so many; the others are only named.
+SHOWN_TESTS = 20
+ERROR = re.compile(r"\[  (ERROR|FAILED) |\[   LINE|\berror\b|^(ERROR|FAIL)\b|"
+                   r"^Traceback|^FAILED|runtime error|WARNING: Thread|"
+                   r"Assertion|ERROR: \w*Sanitizer", re.IGNORECASE)
 
 
 def real_parts(build):
@@ -52,11 +64,42 @@ def judge(case):
     return "used", list(dict.fromkeys(said))
 
 
+def shown(output):
+    """The part of a test's output that is worth showing, as lines."""
+    lines = [line[:LINE_CHARS] for line in output.splitlines()]
+    if len(lines) <= LAST_LINES:
+        return lines or ["(it printed nothing)"]
+    before, last = lines[:-LAST_LINES], lines[-LAST_LINES:]
+    errors = [line for line in before if ERROR.search(line)]
+    return (errors[:ERROR_LINES] +
+            [f"... its last {LAST_LINES} lines of {len(lines)}:"] + last)
+
+
+def failed(xml, log):
+    """What JUnit's file lacks, how each failed, is in ctest's closing list:
+    "  7 - NAME (Timeout)"."""
+    with open(log, encoding="utf-8", errors="replace") as lines:
+        how = dict(re.findall(r"^\s*\d+ - (\S+) \((.*)\)\s*$", lines.read(),
+                              re.MULTILINE))
+    bad = [case for case in tree.parse(xml).getroot().iter("testcase")
+           if judge(case)[0] == "failed"]
+    for case in bad[:SHOWN_TESTS]:
+        name = case.get("name")
+        seconds = float(case.get("time", 0))
+        print(f"--- {name}: {how.get(name, 'Failed')} after {seconds:.1f} s")
+        print("\n".join(shown(case.findtext("system-out") or "")))
+    for case in bad[SHOWN_TESTS:]:
+        print(f"--- {case.get('name')}: {how.get(case.get('name'), 'Failed')}")
+    print(f"--- all of it: {log}")
+
+
 def run(build, xml, parts_file):
     cases = {case.get("name"): judge(case)
              for case in tree.parse(xml).getroot().iter("testcase")}
     outcomes = [outcome for outcome, _ in cases.values()]
     print(len(cases), outcomes.count("failed"), outcomes.count("skipped"))
+    print(*(name for name, (outcome, _) in cases.items()
+            if outcome == "failed"))
     for name, (_, reasons) in cases.items():
         for reason in reasons:
             print(f"{name}: {reason.removeprefix('skipped:').strip()}")
@@ -89,4 +132,4 @@ def table(build, parts_file, option):
 
 
 if __name__ == "__main__":
-    {"run": run, "table": table}[sys.argv[1]](*sys.argv[2:])
+    {"run": run, "table": table, "failed": failed}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What scripts/test shows of a failure. Usage: check_scripts.py CTEST"""
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+CTEST = sys.argv.pop(1)
+SCRIPTS = pathlib.Path(__file__).parent.parent / "scripts"
+
+TESTS = """
+add_test(quick true)
+add_test(slow sleep 60)
+set_tests_properties(slow PROPERTIES TIMEOUT 1)
+add_test(crash sh -c "echo before it; kill -SEGV $$")
+add_test(nowhere /no/such/program)
+add_test(long sh -c "echo 'x.c:7: error: the one'; seq 5000; exit 3")
+add_test(last sh -c "echo; seq 101 150; exit 1")
+add_test(absent sh -c "echo 'skipped: none here'; exit 77")
+set_tests_properties(absent PROPERTIES SKIP_RETURN_CODE 77)
+"""
+
+
+def run(*args, **more):
+    return subprocess.run(list(map(str, args)), capture_output=True,
+                          text=True, timeout=240, check=False, **more)
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.dir = pathlib.Path(folder.name)
+
+
+class Failures(Folder):
+    """Of a real run of ctest."""
+
+    def setUp(self):
+        super().setUp()
+        (self.dir / "CTestTestfile.cmake").write_text(TESTS)
+        self.xml, self.log = self.dir / "x.xml", self.dir / "log"
+        done = run(CTEST, "--test-dir", self.dir, "--output-on-failure",
+                   "--output-junit", self.xml)
+        self.log.write_text(done.stdout)
+
+    def report(self, *args):
+        done = run(SCRIPTS / "report.py", *args)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.splitlines()
+
+    def test_they_are_counted_and_named(self):
+        parts = self.dir / "parts"
+        got = self.report("run", self.dir, self.xml, parts)
+        self.assertEqual(got[0], "7 5 1")
+        self.assertEqual(got[1], "slow crash nowhere long last")
+        self.assertEqual(got[2:], ["absent: none here"])
+
+    def test_each_is_shown_with_what_it_printed(self):
+        got = self.report("failed", self.xml, self.log)
+        heads = [line for line in got if line.startswith("--- ")]
+        for head, name, how in zip(
+                heads, ("slow", "crash", "nowhere", "long", "last"),
+                ("Timeout", "SEGFAULT", "Not Run", "Failed", "Failed")):
+            self.assertTrue(head.startswith(f"--- {name}: {how} "), head)
+        self.assertEqual(heads[5:], [f"--- all of it: {self.log}"])
+        self.assertIn("before it", got)
+        # Of 5001 lines the error, which was the first, and the last 100.
+        at = got.index("x.c:7: error: the one")
+        self.assertEqual(got[at + 1], "... its last 100 lines of 5001:")
+        self.assertEqual(got[at + 2:at + 102],
+                         [str(n) for n in range(4901, 5001)])
+        self.assertIn("150", got)
+        self.assertLess(len(got), 200)
+
+    def test_of_a_build_the_errors_are_shown_not_the_end(self):
+        log = self.dir / "build.log"
+        for lines, want, absent in (
+                (["[ 1%] a"] * 300 + ["a.c:9:1: error: no such thing"] +
+                 ["[ 2%] b"] * 300 + ["make: *** [all] Error 2"],
+                 "a.c:9:1: error: no such thing", "*** [all]"),
+                (["x"] * 90 + ["CMake Error at CMakeLists.txt:3 (y):"] +
+                 ["x"] * 90, "CMake Error at CMakeLists.txt:3", None),
+                (["man/a.3: WARNING: skipped"] + ["x"] * 90,
+                 "man/a.3: WARNING: skipped", None),
+                (["x"] * 90 + ["the last"], "the last", None),
+                (["a.c:1:1: error: many"] * 5000, "error: many", None)):
+            log.write_text("\n".join(lines) + "\n")
+            done = run("bash", "-c", '. "$0"; show_errors "$1"',
+                       SCRIPTS / "common.sh", log)
+            self.assertIn(want, done.stdout)
+            self.assertIn(f"{log} ({len(lines)} lines)", done.stdout)
+            self.assertLess(len(done.stdout.splitlines()), 110)
+            if absent:
+                self.assertNotIn(absent, done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What scripts/test shows of a failure. Usage: check_scripts.py CTEST"""
+"""What scripts/test shows of a failure, and what the scripts that fetch do
+where apt gives nothing. Usage: check_scripts.py CTEST"""
+import os
 import pathlib
 import subprocess
 import sys
@@ -95,6 +97,93 @@ class Failures(Folder):
             self.assertLess(len(done.stdout.splitlines()), 110)
             if absent:
                 self.assertNotIn(absent, done.stdout)
+
+
+FAKES = {
+    "apt-get": """case " $* " in
+*--print-uris*) echo "'http://localhost/debian/dists/$RELEASE/InRelease' x" ;;
+*" update "*) ;;
+*" download "*|*" install "*)
+  status=$(printf '%s\\n' "$@" | sed -n 's/^Dir::State::status=//p' | tail -n 1)
+  # As apt: what is installed in this version is not fetched.
+  for package in $DEBS; do
+    grep -qx "Package: $package" "${status:-$MACHINE_STATUS}" || : >$package.deb
+  done ;;
+esac
+""",
+    "apt-cache": """case " $* " in
+*" madison qemu-system-x86 "*)
+  echo " qemu-system-x86 | 1:10.0 | x $RELEASE-backports/main amd64 Packages" ;;
+*" madison linux-image-cloud-amd64 "*)
+  echo " linux-image-cloud-amd64 | 7 | x trixie-backports/main amd64 P" ;;
+*" show linux-image-cloud-amd64="*)
+  echo "Depends: linux-image-7-cloud-amd64 (= 7)" ;;
+esac
+""",
+    "apt-config": "echo \"machine_status='$MACHINE_STATUS'\"\n",
+    "xz": "",
+    # Of each package the same comes.
+    "dpkg-deb": """[ -e "$2" ] || { echo "no $2" >&2; exit 2; }
+mkdir -p "$3"; for path in $PATHS; do
+  mkdir -p "$3/${path%/*}"; : >"$3/$path"; done
+""",
+}
+QEMU = "qemu-system-x86 qemu-system-common"
+
+
+@unittest.skipUnless(os.uname().machine == "x86_64" and
+                     os.path.exists("/usr/share/keyrings/"
+                                    "debian-archive-keyring.gpg"),
+                     "this is not Debian on x86-64")
+class Fetching(Folder):
+    """With programs in apt's place."""
+
+    def fetch(self, script, **env):
+        programs = self.dir / "bin"
+        programs.mkdir(exist_ok=True)
+        for name, text in FAKES.items():
+            path = programs / name
+            path.write_text("#!/bin/sh\n" + text)
+            path.chmod(0o755)
+        status = self.dir / "status"
+        status.write_text("".join(
+            f"Package: {name}\nStatus: install ok installed\n\n"
+            for name in env.pop("installed", "dpkg").split()))
+        release = run("sh", "-c", '. /etc/os-release; echo $VERSION_CODENAME')
+        return run(SCRIPTS / script, env={
+            **os.environ, "PATH": f"{programs}:{os.environ['PATH']}",
+            "XDG_CACHE_HOME": str(self.dir / "cache"), "DEBS": "", "PATHS": "",
+            "MACHINE_STATUS": str(status),
+            "RELEASE": release.stdout.strip(), **env})
+
+    def is_skip(self, done, *words):
+        self.assertEqual(done.returncode, 77, done.stderr)
+        self.assertEqual(done.stdout, "")
+        for word in words:
+            self.assertIn(word, done.stderr.splitlines()[-1])
+        self.assertEqual(list((self.dir / "cache/paraclock").glob("*.??????")),
+                         [])
+
+    def test_nothing_comes(self):
+        self.is_skip(self.fetch("vm-image"), "fetched nothing")
+        self.is_skip(self.fetch("arm64-libs"), "of 9 packages 0 came")
+
+    def test_less_comes_than_is_needed(self):
+        done = self.fetch("vm-image", DEBS=QEMU,
+                          PATHS="usr/share/qemu/a bin/busybox")
+        self.is_skip(done, "has no usr/bin/qemu-system-x86_64")
+        self.is_skip(self.fetch("arm64-libs", DEBS="libfdt1"),
+                     "of 9 packages 1 came")
+
+    def test_what_the_machine_has_is_fetched_all_the_same(self):
+        """Up to the kernel, which is not in the list of these packages."""
+        paths = ("usr/share/qemu/a usr/bin/qemu-system-x86_64 usr/bin/iasl "
+                 "usr/share/seabios/bios-256k.bin usr/sbin/phc_ctl "
+                 "usr/bin/busybox usr/bin/udevadm")
+        for installed in ("dpkg", "dpkg " + QEMU, QEMU + " udev dpkg"):
+            done = self.fetch("vm-image", DEBS=QEMU + " udev", PATHS=paths,
+                              installed=installed)
+            self.is_skip(done, "trixie-backports has no linux-image-7")
 
 
 if __name__ == "__main__":

@@ -82,22 +82,36 @@ static void add_errors(const struct paraclock_sim_host *host,
 	tl->esterror_rate_frac = rate_of(tl, opts->esterror_ppb);
 }
 
+/* As QEMU's and Firecracker's: all that says a time is 0, and a time_type of 0
+ * is UTC. */
+static struct paraclock_timeline markers_only(const struct paraclock_sim_vm *vm)
+{
+	return (struct paraclock_timeline){
+		.size = sizeof(struct paraclock_timeline),
+		.disruption = vm->disruption,
+		.generation = vm->generation,
+		.timescale = PARACLOCK_TIMESCALE_UTC,
+		.counter = PARACLOCK_COUNTER_NONE,
+		.status = PARACLOCK_STATUS_UNKNOWN,
+		.leap = PARACLOCK_LEAP_NONE,
+	};
+}
+
 static int vmclock_timeline(const struct paraclock_sim_vm *vm,
 			    struct paraclock_timeline *tl)
 {
 	const struct paraclock_sim_host *real = sim_real_host(vm->host);
-	int ret = sim_timeline(vm, vm->opts.vmclock_timescale, tl);
+	int ret = 0;
 
+	if (vm->opts.parts & PARACLOCK_SIM_HAS_VMCLOCK_MARKERS) {
+		*tl = markers_only(vm);
+	} else {
+		ret = sim_timeline(vm, vm->opts.vmclock_timescale, tl);
+		tl->status = real->opts.status;
+		add_errors(real, tl);
+	}
 	if (ret)
 		return ret;
-	tl->status = real->opts.status;
-	add_errors(real, tl);
-	if (vm->opts.parts & PARACLOCK_SIM_HAS_VMCLOCK_MARKERS) {
-		/* As QEMU's. */
-		tl->status = PARACLOCK_STATUS_UNKNOWN;
-		tl->counter = PARACLOCK_COUNTER_NONE;
-		tl->flags = 0;
-	}
 	if (vm->opts.parts & PARACLOCK_SIM_HAS_GENERATION)
 		tl->flags |= PARACLOCK_TIMELINE_GENERATION;
 	return 0;

@@ -21,7 +21,8 @@ extern "C" {
 #define PARACLOCK_SIM_HAS_HYPERV 0x2U
 /** vm_options.parts: a vmclock page, /dev/vmclock0. */
 #define PARACLOCK_SIM_HAS_VMCLOCK 0x4U
-/** vm_options.parts: a vmclock that has no time, only markers, as QEMU's. */
+/** vm_options.parts: a vmclock that has no time, only markers, as QEMU's; with
+ * GENERATION and a timeline_flags of NOTIFIES it is as Firecracker's. */
 #define PARACLOCK_SIM_HAS_VMCLOCK_MARKERS 0x8U
 /** vm_options.parts: a VM generation id, which tells of restores and clones. */
 #define PARACLOCK_SIM_HAS_GENERATION 0x10U

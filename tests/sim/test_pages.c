@@ -220,6 +220,63 @@ static void the_page_of_a_halted_vcpu_is_stale(void **state)
 	paraclock_close(clk);
 }
 
+/* --- those of others ------------------------------------------------------ */
+
+struct others_case {
+	const char *name;
+	uint32_t parts, timeline_flags;
+	unsigned int flags; /* on the page */
+};
+
+/* QEMU hw/acpi/vmclock.c and Firecracker devices/acpi/vmclock.rs, which both
+ * zero the page and set a few fields: bits 8 and 9 are VM_GEN_COUNTER_PRESENT
+ * and NOTIFICATION_PRESENT. */
+static struct others_case others[] = {
+	{ "a page of markers is as QEMU's", 0, 0, 0 },
+	{ "with a generation it is as Firecracker's",
+	  PARACLOCK_SIM_HAS_GENERATION, PARACLOCK_TIMELINE_NOTIFIES, 0x300 },
+};
+
+/* Whatever the host knows and promises. */
+static void check_others(void **state)
+{
+	const struct others_case *c = *state;
+	const struct paraclock_sim_vm_options opts = {
+		.size = sizeof(opts),
+		.parts = PARACLOCK_SIM_HAS_VMCLOCK_MARKERS | c->parts,
+		.vcpus = 1,
+		.tsc_start = 1000,
+		.vmclock_timescale = PARACLOCK_TIMESCALE_TAI,
+		.timeline_flags = c->timeline_flags,
+	};
+	/* Magic, size, version 1, counter INVALID, time_type UTC. */
+	uint8_t want[112] = {
+		0x56, 0x43, 0x4c, 0x4b, 0, 0x10, 0, 0, 1, 0, 0xff
+	};
+	const struct paraclock_sim_host_options sure = {
+		.size = sizeof(sure),
+		.status = PARACLOCK_STATUS_SYNCHRONIZED,
+		.error_flags = PARACLOCK_TIMELINE_MAXERROR,
+		.maxerror_ns = 1000,
+	};
+	struct paraclock_sim_vm *vm;
+	const uint8_t *page;
+
+	assert_int_equal(paraclock_sim_host_new(&host, sim, &sure), 0);
+	vm = new_vm_of(&opts);
+	page = paraclock_sim_page(vm, VMCLOCK, 0, NULL);
+	run(SEC);
+	assert_int_equal(paraclock_sim_update(vm, VMCLOCK, 0), 0);
+	want[24] = (uint8_t)c->flags;
+	want[25] = (uint8_t)(c->flags >> 8);
+	/* Of sequence, marker and generation: what they are, they are. */
+	memcpy(want + 12, page + 12, 12);
+	assert_int_equal(want[12] & 1, 0);
+	if (c->parts)
+		memcpy(want + 104, page + 104, 8);
+	assert_memory_equal(page, want, sizeof(want));
+}
+
 static void with_markers_nothing_stale_is_valid(void **state)
 {
 	struct paraclock_sim_vm *vm = new_vm(MARKERS, 2);
@@ -322,7 +379,7 @@ static void another_may_write_the_pages(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[7 * ARRAY_LEN(pages) + 8];
+	struct CMUnitTest tests[7 * ARRAY_LEN(pages) + ARRAY_LEN(others) + 5];
 	size_t n = 0;
 
 	memset(tests, 0, sizeof(tests));
@@ -333,6 +390,7 @@ int main(void)
 	SIM_ROWS(pages, a_writer_dies_in_the_middle);
 	SIM_ROWS(pages, a_slow_publisher_is_seen_late);
 	SIM_ROWS(pages, what_comes_too_late_never_shows);
+	SIM_ROWS(others, check_others);
 	SIM_ROW("the page of a halted vCPU is stale",
 		the_page_of_a_halted_vcpu_is_stale);
 	SIM_ROW("with markers nothing stale is valid",

@@ -79,7 +79,7 @@ def failed(xml, log):
     """What JUnit's file lacks, how each failed, is in ctest's closing list:
     "  7 - NAME (Timeout)"."""
     with open(log, encoding="utf-8", errors="replace") as lines:
-        how = dict(re.findall(r"^\s*\d+ - (\S+) \((.*)\)\s*$", lines.read(),
+        how = dict(re.findall(r"^\s*\d+ - (\S+) \(([^)]*)\)", lines.read(),
                               re.MULTILINE))
     bad = [case for case in tree.parse(xml).getroot().iter("testcase")
            if judge(case)[0] == "failed"]

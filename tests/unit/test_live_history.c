@@ -5,6 +5,7 @@
  */
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "counter.h"
 #include "fake.h"
@@ -100,20 +101,40 @@ static void count(struct reader *reader, int ret)
 		ret != 0 && ret != 1 && ret != -EINVAL && ret != -EAGAIN;
 }
 
+static uint64_t wanted_reads(void)
+{
+	const char *text = getenv("PARACLOCK_LIVE_READS");
+
+	return text ? strtoull(text, NULL, 0) : READS;
+}
+
+/* The ring went round twice, and something was found in it and behind it. */
+static bool is_enough(const struct reader *reader)
+{
+	uint64_t now = __atomic_load_n(&newest, __ATOMIC_RELAXED);
+
+	return reader->found && reader->older &&
+	       now / STEP > 2 * (uint64_t)world->entries + 1;
+}
+
 static void *read_on(void *arg)
 {
+	const uint64_t wanted = wanted_reads();
 	struct reader *reader = arg;
 	uint64_t turn = 0;
 
 	while (!__atomic_load_n(&newest, __ATOMIC_ACQUIRE))
 		cpu_relax();
-	for (uint64_t i = 0; i < reader->reads; i++) {
+	for (; reader->reads < wanted || !is_enough(reader); reader->reads++) {
 		struct paraclock_snapshot before, after;
 		uint64_t now = __atomic_load_n(&newest, __ATOMIC_ACQUIRE);
 		uint64_t back = turn++ % (world->entries + 2) * (STEP / 2);
 		uint64_t at = back < now ? now + STEP / 4 - back : now;
 		int ret = paraclock_history_find(hist, at, &before, &after);
 
+		/* There are more threads than CPUs. */
+		if (reader->reads % 1024 == 0)
+			sched_yield();
 		count(reader, ret);
 		if (ret < 0)
 			continue;
@@ -130,13 +151,6 @@ static void *read_on(void *arg)
 					  after.clocksource_changed_seq;
 	}
 	return NULL;
-}
-
-static uint64_t wanted_reads(void)
-{
-	const char *text = getenv("PARACLOCK_LIVE_READS");
-
-	return text ? strtoull(text, NULL, 0) : READS;
 }
 
 static void check(const struct reader *readers)
@@ -165,9 +179,6 @@ static void check(const struct reader *readers)
 	assert_int_equal(sum.not_around, 0);
 	assert_int_equal(sum.not_neighbours, 0);
 	assert_int_equal(sum.other, 0);
-	assert_true(sum.found > 0);
-	assert_true(sum.older > 0);
-	assert_true(added > 2 * world->entries);
 }
 
 static void entries_are_whole(void **state)
@@ -182,7 +193,6 @@ static void entries_are_whole(void **state)
 	memset(readers, 0, sizeof(readers));
 	assert_int_equal(pthread_create(&writer, NULL, write_on, NULL), 0);
 	for (unsigned int i = 0; i < READERS; i++) {
-		readers[i].reads = wanted_reads();
 		assert_int_equal(pthread_create(&readers[i].thread, NULL,
 						read_on, &readers[i]),
 				 0);

@@ -15,6 +15,9 @@
 
 /* PARACLOCK_LIVE_READS divided by 1000. */
 #define MOVES 2000
+/* After so many each reader is waited for: that takes a turn of each on a CPU
+ * that others may be on as well. */
+#define MOVES_TOGETHER 50
 
 /* A tick is a ns, and L0's clock is so much further after each move. */
 #define HZ_TEST 1000000000U
@@ -57,7 +60,7 @@ static void judge(struct reader *r, const struct paraclock_sample *sample,
 		      (int64_t)(sample->host_tsc - first_tsc);
 	int64_t moves = (off + JUMP_NS / 2) / JUMP_NS;
 
-	r->valid++;
+	ADD(r->valid);
 	off -= moves * JUMP_NS;
 	if (llabs(off) > OFF_NS || moves < (int64_t)least ||
 	    moves > (int64_t)LOAD(begun)) {
@@ -156,7 +159,7 @@ static void move_once(void)
 	ADD(frozen);
 	ret = paraclock_relay_resume(&relay);
 	/* Preempted where a promise is judged. */
-	for (unsigned int i = 0; ret == -ESTALE && i < 100; i++)
+	while (ret == -ESTALE)
 		ret = paraclock_relay_update(&relay);
 	assert_int_equal(ret, 0);
 }
@@ -185,14 +188,29 @@ static void keep_apart(pthread_t thread, bool is_relay)
 	(void)pthread_setaffinity_np(thread, sizeof(some), &some);
 }
 
-/* Each has read since. */
+/* Preempted where a promise is judged, it is made again. */
+static void update(void)
+{
+	int ret;
+
+	do {
+		ret = paraclock_relay_update(&relay);
+	} while (ret == -ESTALE);
+	assert_int_equal(ret, 0);
+}
+
+/* Each has read what is valid since. A timekeeper is so for its lease only. */
 static void wait_for_readers(void)
 {
-	for (size_t i = 0; i < READERS; i++) {
-		uint64_t reads = LOAD(readers[i].reads);
+	uint64_t valid[READERS];
 
-		while (LOAD(readers[i].reads) < reads + 2)
+	for (size_t i = 0; i < READERS; i++)
+		valid[i] = LOAD(readers[i].valid);
+	for (size_t i = 0; i < READERS; i++) {
+		while (LOAD(readers[i].valid) < valid[i] + 2) {
+			update();
 			sched_yield();
+		}
 	}
 }
 
@@ -212,9 +230,12 @@ static void readers_of_a_machine_that_is_moved(void **state)
 	}
 	for (uint64_t n = 0; n < moves; n++) {
 		move_once();
-		assert_int_equal(paraclock_relay_update(&relay), 0);
-		wait_for_readers();
+		update();
+		if ((n + 1) % MOVES_TOGETHER == 0)
+			wait_for_readers();
 	}
+	/* At the least. */
+	wait_for_readers();
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < READERS; i++) {
 		struct reader *r = &readers[i];
@@ -233,7 +254,6 @@ static void readers_of_a_machine_that_is_moved(void **state)
 		assert_int_equal(r->wrong, 0);
 		assert_int_equal(r->back, 0);
 		assert_int_equal(r->other, 0);
-		assert_true(r->valid >= moves);
 	}
 	assert_int_equal(relay.disruptions, moves);
 	above_end(&above);

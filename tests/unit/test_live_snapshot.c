@@ -77,7 +77,7 @@ static void read_once(struct reader *reader)
 	int ret = paraclock_snapshot(&env, &snap);
 
 	if (!ret) {
-		reader->snapshots++;
+		__atomic_fetch_add(&reader->snapshots, 1, __ATOMIC_RELAXED);
 		reader->mixed += is_mixed(snap.ns, snap.uncertainty_ns);
 	} else if (ret == -EAGAIN) {
 		reader->busy++;
@@ -107,11 +107,22 @@ static void *read_on(void *arg)
 	return NULL;
 }
 
-static void set_on(void)
+static bool is_enough(struct reader *readers)
+{
+	for (unsigned int i = 0; i < READERS; i++)
+		if (!__atomic_load_n(&readers[i].snapshots, __ATOMIC_RELAXED))
+			return false;
+	return true;
+}
+
+/* How often. */
+static unsigned int set_on(struct reader *readers)
 {
 	const struct timespec pause = { .tv_nsec = 200000 };
+	unsigned int i = 0;
 
-	for (unsigned int i = 0; i < SETS; i++) {
+	/* And until each reader got a snapshot. */
+	for (; i < SETS || !is_enough(readers); i++) {
 		__atomic_fetch_add(&steps, 1, __ATOMIC_RELAXED);
 		nanosleep(&pause, NULL);
 		if (i % 16 == 0) {
@@ -121,18 +132,33 @@ static void set_on(void)
 		}
 	}
 	__atomic_store_n(&done, 1, __ATOMIC_RELAXED);
+	return i;
+}
+
+static struct paraclock_snapshot snapshot(void)
+{
+	struct paraclock_snapshot snap = { .size = sizeof(snap) };
+	int ret;
+
+	/* No sandwich is narrow enough, while others have the CPU. */
+	do {
+		ret = paraclock_snapshot(&env, &snap);
+	} while (ret == -EAGAIN);
+	assert_int_equal(ret, 0);
+	return snap;
 }
 
 static void a_clock_that_is_set_is_never_mixed(void **state)
 {
-	struct paraclock_snapshot snap = { .size = sizeof(snap) };
 	struct reader readers[READERS] = { 0 };
+	struct paraclock_snapshot snap;
+	unsigned int sets;
 
 	(void)state;
 	env = *paraclock_default_env();
 	env.read_clock = read_clock;
 	env.local = &local;
-	assert_int_equal(paraclock_snapshot(&env, &snap), 0);
+	snap = snapshot();
 	if (!snap.valid_for_correlation) {
 		print_message("skipped: clocksource %s is no image of the "
 			      "counter\n",
@@ -144,7 +170,7 @@ static void a_clock_that_is_set_is_never_mixed(void **state)
 		assert_int_equal(pthread_create(&readers[i].thread, NULL,
 						read_on, &readers[i]),
 				 0);
-	set_on();
+	sets = set_on(readers);
 	for (unsigned int i = 0; i < READERS; i++) {
 		struct reader *reader = &readers[i];
 
@@ -156,11 +182,10 @@ static void a_clock_that_is_set_is_never_mixed(void **state)
 			      reader->mixed);
 		assert_int_equal(reader->error, 0);
 		assert_int_equal(reader->mixed, 0);
-		assert_true(reader->snapshots > 0);
 	}
-	assert_int_equal(paraclock_snapshot(&env, &snap), 0);
+	snap = snapshot();
 	/* Each was seen that a snapshot came after; none was made up. */
-	assert_in_range(snap.clock_was_set_seq, 1, SETS);
+	assert_in_range(snap.clock_was_set_seq, 1, sets);
 }
 
 int main(void)

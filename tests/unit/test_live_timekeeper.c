@@ -15,11 +15,13 @@ struct world {
 
 static _Alignas(64) struct paraclock_timekeeper tk;
 static struct model model;
+static struct model_pace pace;
 static const struct world *world;
 static struct live_span span;
 static double writer_cpu; /* s */
 static bool stop, frozen;
 static uint64_t updates, late, migrations, failed;
+static uint64_t made; /* updates that were */
 static int last_error;
 
 /* The latest time that any reader has seen. */
@@ -40,6 +42,8 @@ static void update(void)
 	updates++;
 	/* Preempted each time that it tried: the old one stays. */
 	late += ret == -ESTALE;
+	if (!ret)
+		__atomic_store_n(&made, made + 1, __ATOMIC_RELAXED);
 	if (ret && ret != -ESTALE) {
 		failed++;
 		last_error = ret;
@@ -81,11 +85,18 @@ static void compare(struct reader *reader, int64_t before)
 		;
 }
 
+/* Writer and reader both get through, or nothing was shown. */
+static bool is_enough(const struct reader *reader)
+{
+	return reader->n.valid > 100 &&
+	       __atomic_load_n(&made, __ATOMIC_RELAXED) > 100;
+}
+
 static void *read_on(void *arg)
 {
 	struct reader *reader = arg;
 
-	while (live_goes_on(&span, reader->n.reads)) {
+	while (live_goes_on(&span, reader->n.reads, is_enough(reader))) {
 		uint64_t valid = reader->n.valid;
 		int64_t before = __atomic_load_n(&seen_ns, __ATOMIC_ACQUIRE);
 
@@ -103,9 +114,11 @@ static void set_up(void)
 		.first = counter_fenced(),
 		.seed = 88172645463325252U,
 		.flags = world->flags,
+		.pace = &pace,
 	};
+	pace = (struct model_pace){ .last = model.first };
 	stop = frozen = false;
-	updates = late = migrations = failed = 0;
+	updates = late = migrations = failed = made = 0;
 	seen_ns = 0;
 	assert_int_equal(paraclock_timekeeper_take(&tk, NULL, NULL), 0);
 	assert_int_equal(model_update(&model, &tk), 0);
@@ -150,11 +163,9 @@ static void reads_are_right(void **state)
 	for (unsigned int i = 0; i < n; i++) {
 		model_assert(&readers[i].n);
 		assert_int_equal(readers[i].behind_other, 0);
-		assert_true(readers[i].n.slowest < LIVE_HUNG_TICKS);
 	}
 	assert_int_equal(last_error, 0);
 	assert_int_equal(failed, 0);
-	assert_true(updates > late);
 }
 
 static struct world worlds[] = {

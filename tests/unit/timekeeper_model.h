@@ -11,9 +11,15 @@
 #include "fake.h"
 #include "timekeeper.h"
 
-/* 20 ppm for a quarter of a second: as long as a writer may be preempted. Two
- * updates that are mixed differ by more than 10 us. */
+/* 20 ppm for a quarter of a second. Two updates that are mixed differ by more
+ * than 10 us. If the writer was preempted for longer, it is 20 ppm of that. */
 #define MODEL_TOLERANCE_NS 5000
+
+/* How the writer got on, in ticks; in the memory of all who write and read. */
+struct model_pace {
+	uint64_t last;	  /* an update was over, */
+	uint64_t longest; /* and another one so much later. */
+};
 
 /* Its lease, 50 ms at 2 ticks a ns. */
 #define MODEL_LEASE 100000000U
@@ -22,6 +28,7 @@ struct model {
 	uint64_t first; /* counter at 5 s */
 	uint64_t seed;
 	uint32_t flags;
+	struct model_pace *pace;
 };
 
 static inline uint64_t model_dice(struct model *model)
@@ -80,12 +87,36 @@ static inline int model_aim(struct paraclock_timeline *tl, u128 shown,
 	return 0;
 }
 
+/*
+ * An update is over, or was late. Who has seen a word of it sees here how long
+ * the one before was in force: in longest, if last is of this one, else from
+ * last on.
+ */
+static inline void model_note(struct model_pace *pace)
+{
+	uint64_t now = counter_fenced();
+
+	if (now - pace->last > pace->longest)
+		__atomic_store_n(&pace->longest, now - pace->last,
+				 __ATOMIC_RELAXED);
+	__atomic_store_n(&pace->last, now, __ATOMIC_RELEASE);
+}
+
+/* Preempted until its lease was over, it was not looked at: that is late, too. */
+static inline int model_done(struct model *model,
+			     const struct paraclock_timeline *tl, int ret)
+{
+	model_note(model->pace);
+	return ret == -EINVAL && counter_fenced() > tl->t_end ? -ESTALE : ret;
+}
+
 static inline int model_update(struct model *model,
 			       struct paraclock_timekeeper *tk)
 {
 	struct paraclock_timeline tl = model_line(model);
+	int ret = paraclock_timekeeper_aim(tk, NULL, &tl, model_aim, model);
 
-	return paraclock_timekeeper_aim(tk, NULL, &tl, model_aim, model);
+	return model_done(model, &tl, ret);
 }
 
 static inline bool model_is_before(const struct paraclock_timeline *tl,
@@ -118,7 +149,9 @@ static inline int model_migrate(struct model *model,
 	}
 	if (!ret)
 		ret = paraclock_timekeeper_reconfigure(tk, NULL, &tl);
-	return ret ? ret : paraclock_timekeeper_unfreeze(tk, NULL);
+	if (!ret)
+		ret = paraclock_timekeeper_unfreeze(tk, NULL);
+	return model_done(model, &tl, ret);
 }
 
 /* What a reader has found. */
@@ -129,15 +162,31 @@ struct model_counts {
 	uint64_t last_tsc, last_disruption;
 };
 
+/* Half a ns a tick, 20 ppm. last: from before the sample was read. From one
+ * line's begin to the next it is at most twice the longest. */
+static inline int64_t model_tolerance(const struct model *model,
+				      const struct paraclock_sample *s,
+				      uint64_t last)
+{
+	uint64_t ticks =
+		2 * __atomic_load_n(&model->pace->longest, __ATOMIC_RELAXED);
+
+	if (s->host_tsc > last)
+		ticks += s->host_tsc - last;
+	return ticks / 100000 > MODEL_TOLERANCE_NS ? (int64_t)(ticks / 100000)
+						   : MODEL_TOLERANCE_NS;
+}
+
 static inline void model_count(const struct model *model,
 			       struct model_counts *n,
-			       const struct paraclock_sample *s)
+			       const struct paraclock_sample *s, uint64_t last)
 {
 	int64_t off = s->host_ns - model_ns(model, s->host_tsc);
+	int64_t within = model_tolerance(model, s, last);
 
 	n->torn += s->clock_error_ns != model_bound(s->tai_offset_sec);
 	n->torn += s->disruption < n->last_disruption;
-	n->wrong += off > MODEL_TOLERANCE_NS || off < -MODEL_TOLERANCE_NS;
+	n->wrong += off > within || off < -within;
 	n->back += s->flags & PARACLOCK_FLAG_MONOTONIC &&
 		   s->host_tsc >= n->last_tsc && s->host_ns < n->last_ns;
 	n->last_ns = s->host_ns;
@@ -149,6 +198,7 @@ static inline void model_read(const struct model *model, struct model_counts *n,
 			      const struct paraclock_timekeeper *tk)
 {
 	struct paraclock_sample s;
+	uint64_t last = __atomic_load_n(&model->pace->last, __ATOMIC_ACQUIRE);
 	uint64_t before = counter_fenced();
 	int ret = paraclock_timekeeper_read(tk, NULL, &s);
 	uint64_t took = counter_fenced() - before;
@@ -162,7 +212,7 @@ static inline void model_read(const struct model *model, struct model_counts *n,
 	/* No line begins after the counter that it is read at. */
 	n->not_valid += !ret && !s.valid;
 	if (!ret && s.valid)
-		model_count(model, n, &s);
+		model_count(model, n, &s, last);
 }
 
 static inline void model_report(const char *who, const struct model_counts *n)

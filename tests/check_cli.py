@@ -5,7 +5,6 @@ JSON keys, exit codes. Usage: check_cli.py PARACLOCK"""
 import json
 import os
 import pathlib
-import pty
 import re
 import select
 import signal
@@ -15,6 +14,8 @@ import sys
 import tempfile
 import time
 import unittest
+
+import cli
 
 TOOL = sys.argv.pop(1)
 
@@ -44,7 +45,7 @@ SEC = 10**9
 
 def run(*args, env=None, **more):
     return subprocess.run([TOOL, *args], capture_output=True, text=True,
-                          timeout=60, env={**os.environ, **(env or {})},
+                          timeout=cli.HANGS_SEC, env={**os.environ, **(env or {})},
                           check=False, **more)
 
 
@@ -79,21 +80,21 @@ def vmclock(size=4096, status_=2, marker=0xfedcba9876543210, counter=1,
                        at[1] % SEC * 2**64 // SEC, 0, 0, 0)
 
 
-def on_terminal(*args, env=None):
+def on_terminal(test, *args, env=None):
     """What a terminal of 24 lines would show."""
-    master, slave = pty.openpty()
+    master, slave = cli.open_terminal(test)
     with subprocess.Popen([TOOL, *args], stdout=slave, stderr=slave,
                           stdin=subprocess.DEVNULL,
                           env={**os.environ, "TERM": "xterm",
                                **(env or {})}) as tool:
         os.close(slave)
         shown = b""
-        while select.select([master], [], [], 60)[0]:
+        while select.select([master], [], [], cli.HANGS_SEC)[0]:
             try:
                 shown += os.read(master, 65536)
             except OSError:  # The other end is closed.
                 break
-        tool.wait(timeout=60)
+        tool.wait(timeout=cli.HANGS_SEC)
     os.close(master)
     return shown.decode().replace("\r\n", "\n")
 
@@ -165,7 +166,9 @@ class Status(unittest.TestCase):
 
 class Read(unittest.TestCase):
     def test_tsc_gives_local_time_with_a_width(self):
+        before = time.time()
         result = run("read", "-b", "tsc", "-n", "3", "-i", "0.01", "--json")
+        after = time.time()
         got = objects(result)
         self.assertEqual(len(got), 3)
         for line in got:
@@ -174,7 +177,9 @@ class Read(unittest.TestCase):
             self.assertIsNone(line["clock_error_ns"])
             self.assertIsNone(line["leap"])
             self.assertTrue(line["local"])
-            self.assertLess(abs(line["host_ns"] / 1e9 - time.time()), 5)
+            # A second: somebody may set the clock a little meanwhile.
+            self.assertGreater(line["host_ns"] / 1e9, before - 1)
+            self.assertLess(line["host_ns"] / 1e9, after + 1)
         valid = all(line["valid"] for line in got)
         self.assertEqual(result.returncode, 0 if valid else 3)
 
@@ -198,26 +203,31 @@ class Read(unittest.TestCase):
         self.assertNotIn("LOCAL", result.stdout)
 
     def test_a_terminal_gets_a_header_and_one_remark(self):
-        shown = on_terminal("read", "-b", "tsc", "-n", "50", "-i", "0")
+        shown = on_terminal(self, "read", "-b", "tsc", "-n", "50", "-i", "0")
         self.assertEqual(shown.count("HOST_NS"), 3)
         self.assertEqual(shown.count("LOCAL:"), 1)
         self.assertEqual(shown.count("  LOCAL\n"), 50)
         self.assertIn("\x1b", shown)
-        shown = on_terminal("read", "-b", "tsc", env={"NO_COLOR": "1"})
+        shown = on_terminal(self, "read", "-b", "tsc", env={"NO_COLOR": "1"})
         self.assertNotIn("\x1b", shown)
 
     def test_kvmclock_keeps_the_rate_of_the_raw_clock(self):
         if not available("kvmclock"):
             self.skipTest("no kvmclock page here")
-        raw = [time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)]
-        first = objects(run("read", "-b", "kvmclock", "--json"))[0]
-        time.sleep(0.5)
-        raw.append(time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
-        last = objects(run("read", "-b", "kvmclock", "--json"))[0]
+        raw, got = [], []
+        for _ in range(2):
+            raw.append(time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
+            got += objects(run("read", "-b", "kvmclock", "--json"))
+            raw.append(time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
+            time.sleep(0.2)
+        first, last = got
         self.assertTrue(first["valid"] and last["valid"])
-        ratio = (last["host_ns"] - first["host_ns"]) / (raw[1] - raw[0])
-        # Starting a process takes milliseconds: coarse on purpose.
-        self.assertLess(abs(ratio - 1), 0.2)
+        if first["disruption"] != last["disruption"]:
+            self.skipTest("the machine was disrupted meanwhile")
+        # Each was read between two of raw; to within 100 ppm.
+        took = last["host_ns"] - first["host_ns"]
+        self.assertGreater(took, (raw[2] - raw[1]) * 0.9999)
+        self.assertLess(took, (raw[3] - raw[0]) * 1.0001)
         self.assertGreater(last["host_tsc"], first["host_tsc"])
 
     def test_an_absent_source_is_exit_1_and_one_line(self):
@@ -252,13 +262,13 @@ class Read(unittest.TestCase):
                                   stderr=subprocess.DEVNULL)
         reader.stdout.readline()
         reader.stdout.close()
-        self.assertNotEqual(reader.wait(timeout=20), 0)
+        self.assertNotEqual(reader.wait(timeout=cli.HANGS_SEC), 0)
 
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w") as full:
             result = subprocess.run([TOOL, "read", "-b", "tsc", "--json"],
                                     stdout=full, stderr=subprocess.PIPE,
-                                    timeout=20, check=False)
+                                    timeout=cli.HANGS_SEC, check=False)
         self.assertEqual(result.returncode, 1)
 
     def test_a_page_image_is_read_with_this_counter(self):
@@ -282,7 +292,7 @@ def hide_clocksource(name, *args):
                    file.name, CLOCKSOURCE, TOOL, *args]
         try:
             result = subprocess.run(command, capture_output=True, text=True,
-                                    timeout=60, check=False)
+                                    timeout=cli.HANGS_SEC, check=False)
         except FileNotFoundError:
             return None
     seems = result.returncode != 99 and "unshare" not in result.stderr
@@ -297,16 +307,20 @@ class Cross(unittest.TestCase):
         if source not in ("tsc", "kvm-clock", "arch_sys_counter",
                           "hyperv_clocksource_tsc_page"):
             self.skipTest("the kernel's clocksource is " + source)
-        self.local = objects(run("read", "-b", "tsc", "--json"))[0]
-        if not self.local["valid"]:
-            self.skipTest("tsc is not valid here: " + self.local["reason"])
+        # Where the kernel's clocksource is kvm-clock, it does not vouch for tsc.
+        for self.name in ("tsc", "kvmclock"):
+            self.local = objects(run("cross", "-b", self.name, "--json"))
+            if self.local and self.local[0]["valid"]:
+                self.local = self.local[0]
+                return
+        self.skipTest("neither tsc nor kvmclock is valid here")
 
-    def page(self, ahead_ns, **more):
+    def page(self, ahead_ns, slower=1, **more):
         """A vmclock whose time is CLOCK_REALTIME's and ahead_ns."""
-        at = (self.local["host_tsc"], self.local["host_ns"] + ahead_ns)
+        at = (self.local["host_tsc"], self.local["realtime_ns"] + ahead_ns)
         counter = {"arm-vcnt": 0, "x86-tsc": 1}[self.local["counter"]]
         return Page(vmclock(at=at, counter=counter,
-                            hz=status()["counter"]["hz"],
+                            hz=status()["counter"]["hz"] * slower,
                             **more).ljust(4096, b"\0"))
 
     def cross(self, page, *args):
@@ -314,20 +328,24 @@ class Cross(unittest.TestCase):
 
     def test_the_object_of_read_and_the_local_clocks(self):
         before = {k: time.clock_gettime_ns(c) for k, c in CLOCKS.items()}
-        result = run("cross", "-b", "tsc", "-n", "3", "-i", "0.01", "--json")
+        result = run("cross", "-b", self.name, "-n", "3", "-i", "0.01", "--json")
         after = {k: time.clock_gettime_ns(c) for k, c in CLOCKS.items()}
         got = objects(result)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(len(got), 3)
         for line in got:
             self.assertEqual(list(line), CROSS_KEYS)
-            self.assertTrue(line["valid"] and line["local"])
+            self.assertTrue(line["valid"])
+            self.assertEqual(line["local"], self.name == "tsc")
             self.assertGreater(line["uncertainty_ns"], 0)
             self.assertEqual(line["clocksource"], status()["clocksource"])
             for key in CLOCKS:
                 if key != "realtime_ns":  # It may be set meanwhile.
                     self.assertGreater(line[key], before[key], key)
                     self.assertLess(line[key], after[key], key)
+            if self.name != "tsc":
+                self.assertIsNone(line["offset_ns"])
+                continue
             self.assertLess(
                 abs(line["offset_ns"]),
                 line["uncertainty_ns"] + line["pair_error_ns"] + 1)
@@ -338,7 +356,7 @@ class Cross(unittest.TestCase):
                                  0)
 
     def test_the_rate_is_known_from_the_second_line_on(self):
-        got = objects(run("cross", "-b", "tsc", "-n", "3", "-i", "0.05",
+        got = objects(run("cross", "-b", self.name, "-n", "3", "-i", "0.05",
                           "--json"))
         self.assertIsNone(got[0]["rate_ppm"])
         self.assertIsNone(got[0]["rate_ppm_bound"])
@@ -376,7 +394,8 @@ class Cross(unittest.TestCase):
         widest = max(line["uncertainty_ns"] for line in got)
         for r, a in zip(raw, ahead):
             self.assertLessEqual(
-                abs(a - mean_ahead - rate * (r - mean_raw)), max(60, widest))
+                # Its own error, and what those of all turn the line by.
+                abs(a - mean_ahead - rate * (r - mean_raw)), 3 * widest)
 
     def test_the_offset_of_utc_and_tai_to_the_local_clock(self):
         # To within 50 ms: the page's rate is right to some ppm only.
@@ -406,11 +425,12 @@ class Cross(unittest.TestCase):
             self.assertEqual(got["offset_ns"], got["host_ns"] - got["tai_ns"])
 
     def test_inside_a_leap_second_no_offset_is_made_up(self):
-        # It is one second long, and begins with the page's reference point.
-        page = self.page(-(self.local["host_ns"] % SEC), time_type=UTC, leap=3)
+        # It is one second long, and begins with the page's reference point;
+        # on a page that counts a second for each 10000.
+        page = self.page(-(self.local["realtime_ns"] % SEC), slower=10000,
+                         time_type=UTC, leap=3)
         got = objects(self.cross(page))[0]
-        if not got["valid"]:
-            self.skipTest("a second was over before the page was read")
+        self.assertTrue(got["valid"], got)
         self.assertEqual(got["leap"], "pos")
         self.assertIsNotNone(got["realtime_ns"])
         self.assertIsNone(got["offset_ns"])
@@ -428,15 +448,15 @@ class Cross(unittest.TestCase):
     def test_after_a_disruption_the_series_goes_on_with_a_new_rate(self):
         page = self.page(0, time_type=UTC)
         with subprocess.Popen([TOOL, "cross", "-b", "vmclock", "-d", page.path,
-                               "-n", "20", "-i", "0.02", "--json"], text=True,
-                              stdout=subprocess.PIPE) as tool:
-            lines = [tool.stdout.readline(), tool.stdout.readline()]
+                               "-n", "1000000", "-i", "0.02", "--json"],
+                              text=True, stdout=subprocess.PIPE) as tool:
+            got = [json.loads(tool.stdout.readline()) for _ in range(2)]
             for offset, value in ((12, b"\5"), (16, b"\xff"), (12, b"\6")):
                 os.pwrite(page.file.fileno(), value, offset)
-            lines += tool.stdout
-        got = [json.loads(line) for line in lines]
-        self.assertEqual(tool.returncode, 0)
-        self.assertEqual(len(got), 20)
+            # Some were printed before that.
+            while [line["disruption"] for line in got[-4:]] != 4 * [2]:
+                got.append(json.loads(tool.stdout.readline()))
+            tool.terminate()
         self.assertEqual({line["disruption"] for line in got}, {1, 2})
         epoch = None
         for line in got:
@@ -447,15 +467,13 @@ class Cross(unittest.TestCase):
 
     def test_a_page_that_stays_mid_update_is_exit_1_and_one_line(self):
         page = self.page(0, seq=5)
-        start = time.monotonic()
         result = self.cross(page)
         self.assertEqual(result.returncode, 1)
         self.assertEqual(result.stdout, "")
         self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
-        self.assertLess(time.monotonic() - start, 10)
 
     def test_another_clocksource_is_exit_1_and_named(self):
-        result = hide_clocksource("hpet", "cross", "-b", "tsc")
+        result = hide_clocksource("hpet", "cross", "-b", self.name)
         if result is None:
             self.skipTest("no mounts of one's own here")
         self.assertEqual(result.returncode, 1)
@@ -464,24 +482,25 @@ class Cross(unittest.TestCase):
         self.assertIn("hpet", result.stderr)
 
     def test_a_table_into_a_pipe_has_lines_only(self):
-        result = run("cross", "-b", "tsc", "-n", "2", "-i", "0")
+        result = run("cross", "-b", self.name, "-n", "2", "-i", "0")
         lines = result.stdout.splitlines()
         self.assertEqual(result.returncode, 0)
         self.assertEqual(len(lines), 2, result.stdout)
         for line in lines:
             self.assertTrue(line.startswith("ok "), line)
-            self.assertTrue(line.endswith("LOCAL"), line)
+            self.assertEqual(line.endswith("LOCAL"), self.name == "tsc", line)
         self.assertNotIn("\x1b", result.stdout)
 
     def test_columns_stand_under_the_header(self):
-        shown = on_terminal("cross", "-b", "tsc", "-n", "3", "-i", "0.01",
+        shown = on_terminal(self, "cross", "-b", self.name, "-n", "3", "-i", "0.01",
                             env={"NO_COLOR": "1"}).splitlines()
         header = [i for i, line in enumerate(shown) if "HOST_NS" in line]
         self.assertEqual(len(header), 1)
         names = shown[header[0]].split()
         self.assertEqual(names[0], "STATE")
         for row in shown[header[0] + 1:]:
-            self.assertEqual(len(row.split()), len(names) + 1, row)
+            self.assertEqual(len(row.split()),
+                             len(names) + (self.name == "tsc"), row)
             for name in ("HOST_NS", "OFFSET_NS", "UNCERT_NS", "EPOCH"):
                 end = shown[header[0]].index(name) + len(name)
                 self.assertRegex(row[end - 1:end + 1], r"^[-0-9](\s|$)", row)
@@ -495,18 +514,18 @@ class Cross(unittest.TestCase):
             self.assertEqual(len(result.stderr.splitlines()), 1, args)
 
     def test_a_closed_pipe_is_no_endless_loop(self):
-        reader = subprocess.Popen([TOOL, "cross", "-b", "tsc", "-n", "1000000",
+        reader = subprocess.Popen([TOOL, "cross", "-b", self.name, "-n", "1000000",
                                    "-i", "0"], stdout=subprocess.PIPE,
                                   stderr=subprocess.DEVNULL)
         reader.stdout.readline()
         reader.stdout.close()
-        self.assertNotEqual(reader.wait(timeout=20), 0)
+        self.assertNotEqual(reader.wait(timeout=cli.HANGS_SEC), 0)
 
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w") as full:
-            result = subprocess.run([TOOL, "cross", "-b", "tsc", "--json"],
+            result = subprocess.run([TOOL, "cross", "-b", self.name, "--json"],
                                     stdout=full, stderr=subprocess.PIPE,
-                                    timeout=20, check=False)
+                                    timeout=cli.HANGS_SEC, check=False)
         self.assertEqual(result.returncode, 1)
 
 
@@ -559,11 +578,9 @@ class Decode(unittest.TestCase):
             self.assertEqual(len(result.stderr.splitlines()), 1)
             self.assertIn(field, result.stderr)
 
-    def test_an_odd_sequence_for_ever_ends_soon(self):
-        start = time.monotonic()
+    def test_an_odd_sequence_for_ever_ends(self):
         result = self.decode("pvclock", pvclock(version=3), 3000)
         self.assertEqual(result.returncode, 1)
-        self.assertLess(time.monotonic() - start, 5)
 
 
 class Watch(unittest.TestCase):
@@ -578,14 +595,15 @@ class Watch(unittest.TestCase):
                               stdout=subprocess.PIPE, text=True) as watcher:
             watcher.stdout.readline()
             watcher.send_signal(signal.SIGINT)
-            watcher.communicate(timeout=20)
+            watcher.communicate(timeout=cli.HANGS_SEC)
 
 
 class Events(unittest.TestCase):
     """Of an image, so that nobody's clock has to be disturbed."""
 
-    def follow(self, *args, after=0):
-        """What the tool prints while the page's marker moves."""
+    def follow(self, *args, refreshes=0):
+        """What the tool prints while the page's marker moves: the next line,
+        after so many."""
         counter = int(status()["counter"]["id"] == "x86-tsc")
         page = Page(vmclock(marker=7))
         now = objects(run("read", "-b", "vmclock", "-d", page.path,
@@ -596,20 +614,22 @@ class Events(unittest.TestCase):
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True) as tool:
             # Not before it has looked at the first marker.
-            if after:
-                tool.stdout.readline()
+            if refreshes:
+                for _ in range(refreshes):
+                    tool.stdout.readline()
             else:
-                time.sleep(1)
+                cli.wait_for_handlers(tool)
             os.pwrite(page.file.fileno(), vmclock(
                 marker=8, counter=counter, at=(now, 1700000002 * SEC),
                 seq=6), 0)
-            if after:
-                time.sleep(2.5)
+            line = tool.stdout.readline()
+            if refreshes:
                 tool.send_signal(signal.SIGINT)
-            out, err = tool.communicate(timeout=30)
-        return tool.returncode, out, err
+            out, err = tool.communicate(timeout=cli.HANGS_SEC)
+        return tool.returncode, line + out, err
 
     def test_a_marker_is_an_event_with_its_keys_in_their_order(self):
+        before = time.time_ns()
         status_, out, err = self.follow("events", "--json", "-n", "1")
         self.assertEqual((status_, err), (0, ""))
         got = [json.loads(line) for line in out.splitlines()]
@@ -621,7 +641,9 @@ class Events(unittest.TestCase):
         self.assertEqual((got["marker_before"], got["marker_after"]), (7, 8))
         self.assertEqual((got["disruption"], got["lost"]), (2, False))
         self.assertLessEqual(abs(got["gap_ns"] - 2 * SEC), 1)
-        self.assertLess(abs(got["realtime_ns"] - time.time_ns()), 60 * SEC)
+        # A second: somebody may set the clock a little meanwhile.
+        self.assertGreater(got["realtime_ns"], before - SEC)
+        self.assertLess(got["realtime_ns"], time.time_ns() + SEC)
 
     def test_a_line_has_the_same(self):
         status_, out, err = self.follow("events", "-n", "1")
@@ -633,7 +655,7 @@ class Events(unittest.TestCase):
 
     def test_watch_shows_it_as_it_comes(self):
         # The next refresh is far off.
-        _, out, err = self.follow("watch", "-i", "50", after=1)
+        _, out, err = self.follow("watch", "-i", "100000", refreshes=1)
         self.assertEqual(err, "")
         self.assertEqual(len(out.splitlines()), 1, out)
         self.assertIn(" kind=jumped source=vmclock ", out)
@@ -642,16 +664,16 @@ class Events(unittest.TestCase):
         for number in (signal.SIGINT, signal.SIGTERM):
             with subprocess.Popen([TOOL, "events", "-b", "tsc"],
                                   stdout=subprocess.PIPE, text=True) as tool:
-                time.sleep(0.5)
+                cli.wait_for_handlers(tool)
                 tool.send_signal(number)
-                tool.communicate(timeout=20)
+                tool.communicate(timeout=cli.HANGS_SEC)
             self.assertEqual(tool.returncode, 0)
 
     def test_nobody_reading_ends_it(self):
         with subprocess.Popen([TOOL, "events", "-b", "tsc"],
                               stdout=subprocess.PIPE) as tool:
             tool.stdout.close()
-            tool.wait(timeout=20)
+            tool.wait(timeout=cli.HANGS_SEC)
 
     def test_usage(self):
         for args in (("-n", "0"), ("more",), ("-i", "1"), ("-d", "x")):
@@ -684,4 +706,4 @@ class Help(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    cli.main()

@@ -13,6 +13,8 @@ import tempfile
 import time
 import unittest
 
+import cli
+
 TOOL = sys.argv.pop(1)
 EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
 EVENT_KEYS = ["time_ns", "line", "text", "failed", "detail"]
@@ -34,7 +36,7 @@ read v
 
 def run(*args, **more):
     return subprocess.run([TOOL, *map(str, args)], capture_output=True,
-                          text=True, timeout=60, check=False, **more)
+                          text=True, timeout=cli.HANGS_SEC, check=False, **more)
 
 
 def can_read_the_counter():
@@ -241,7 +243,7 @@ class Simulate(unittest.TestCase):
         try:
             result = subprocess.run(
                 list(map(str, command)), capture_output=True, text=True,
-                timeout=60, check=False)
+                timeout=cli.HANGS_SEC, check=False)
         except FileNotFoundError:
             return None
         lacks = result.returncode == 99 or "unshare" in result.stderr
@@ -336,32 +338,37 @@ class Simulate(unittest.TestCase):
 
     @unittest.skipUnless(can_read_the_counter(), "no counter")
     def test_its_pages_are_clocks(self):
-        process = self.start(HOST + "open v\nrun 30s\n")
+        began = time.time_ns()
+        process = self.start(HOST + "open v\nrun 10h\n")
         for backend, name in (("vmclock", "v.vmclock"),
                               ("kvmclock", "v.pvclock.0"),
                               ("hyperv", "v.hyperv")):
             first = self.read(backend, name)
+            raw = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
             time.sleep(0.05)
+            raw = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW) - raw
             second = self.read(backend, name)
             self.assertIs(first["valid"], True, first)
             self.assertIs(second["valid"], True, second)
             self.assertEqual(first["disruption"], second["disruption"])
+            # The page's rate is measured; Hyper-V's is in units of 100 ns.
             self.assertGreater(second["host_ns"] - first["host_ns"],
-                               0.05 * SEC - 1)
+                               0.99 * raw - 100)
             if backend == "vmclock":
                 utc = second["host_ns"] - 37 * SEC
-                self.assertLess(abs(time.time_ns() - utc), 60 * SEC)
+                self.assertGreater(utc, began - 2 * SEC)
+                self.assertLess(utc, time.time_ns() + 2 * SEC)
         process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(timeout=30), 0, process.stderr.read())
+        self.assertEqual(process.wait(timeout=cli.HANGS_SEC), 0, process.stderr.read())
 
     @unittest.skipUnless(can_read_the_counter(), "no counter")
     def test_nothing_that_is_left_is_valid(self):
         for end in (signal.SIGINT, signal.SIGTERM, None):
-            run_for = "30s" if end else "200ms"
+            run_for = "10h" if end else "200ms"
             process = self.start(HOST + f"open v\nrun {run_for}\n")
             if end:
                 process.send_signal(end)
-            self.assertEqual(process.wait(timeout=30), 0)
+            self.assertEqual(process.wait(timeout=cli.HANGS_SEC), 0)
             for backend, name, reason in (
                     ("vmclock", "v.vmclock", "status"),
                     ("kvmclock", "v.pvclock.0", "unstable"),
@@ -376,8 +383,8 @@ class Simulate(unittest.TestCase):
         (self.dir / "out").mkdir()
         (self.dir / "out" / "w.vmclock").write_text("letters")
         process = self.start(HOST + "open v\nrun 200ms\nclone v as w\n"
-                             "run 30s")
-        self.assertEqual(process.wait(timeout=30), 1)
+                             "run 10h")
+        self.assertEqual(process.wait(timeout=cli.HANGS_SEC), 1)
         errors = process.stderr.read().splitlines()
         self.assertEqual(len(errors), 1, errors)
         self.assertIn("w.vmclock: is there, and is no page", errors[0])
@@ -393,19 +400,25 @@ class Simulate(unittest.TestCase):
 
     @unittest.skipUnless(can_read_the_counter(), "no counter")
     def test_a_migration_is_seen_from_outside(self):
-        process = self.start("host a\nhost b ahead 1s\n"
-                             "vm v on a with vmclock,generation\nopen v\n"
-                             "run 3s\n"
-                             "migrate v to b downtime 100ms\nrun 30s\n")
+        # To one that is further ahead each second, so that it does not matter
+        # when the events are first looked for, and how many moves are one.
+        hosts = [f"h{n}" for n in range(1, 61)]
+        process = self.start("host h0\n" + "".join(
+            f"host {h} ahead {n + 1}s\n" for n, h in enumerate(hosts)) +
+            "vm v on h0 with vmclock,generation\nopen v\n" + "".join(
+                f"run 2s\nmigrate v to {h} downtime 100ms\n"
+                for h in hosts) + "run 10h\n")
         events = subprocess.run(
             [TOOL, "events", "-n", "1", "--json", "-b", "vmclock", "-d",
              self.dir / "out" / "v.vmclock"], capture_output=True, text=True,
-            timeout=60, check=False)
+            timeout=cli.HANGS_SEC, check=False)
         process.send_signal(signal.SIGTERM)
         event = json.loads(events.stdout)
         self.assertEqual(event["kind"], "jumped")
         self.assertEqual(event["marker_class"], "authoritative")
-        self.assertAlmostEqual(event["gap_ns"] / SEC, 1, places=3)
+        gap = event["gap_ns"] / SEC
+        self.assertGreaterEqual(round(gap), 1)
+        self.assertAlmostEqual(gap, round(gap), places=3)
 
     @unittest.skipUnless(can_read_the_counter(), "no counter")
     def test_what_real_time_cannot(self):
@@ -415,4 +428,4 @@ class Simulate(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    cli.main()

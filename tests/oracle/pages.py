@@ -573,7 +573,7 @@ def check_one(tool, directory, kind, number, page, counter):
                       "--json"]
     try:
         run = subprocess.run(command, capture_output=True, text=True,
-                             timeout=30, check=False)
+                             timeout=1200, check=False)
     except subprocess.TimeoutExpired:
         return f"{kind} {number}: no end: {shlex.join(command)}"
     wrong = judge(run, *expect(kind, page, counter))

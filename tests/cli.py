@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""What the checks of paraclock(1) share."""
+import pty
+import time
+import unittest
+
+# Against a hang alone: whatever takes so long on a busy machine, is none.
+HANGS_SEC = 1200
+
+
+class Result(unittest.TextTestResult):
+    """A case that is skipped says so on a line, with its name."""
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        name = test.id().split(".", 1)[-1]
+        print(f"skipped: {name}: {reason}", flush=True)
+
+
+def main():
+    unittest.main(testRunner=unittest.TextTestRunner(resultclass=Result))
+
+
+def wait_until(look, process):
+    """Until it is so, as long as the process lives."""
+    while not look():
+        if process.poll() is not None:
+            raise AssertionError(f"ended with {process.returncode}")
+        time.sleep(0.01)
+
+
+def wait_for_handlers(process):
+    """Until it handles SIGINT: the last thing that the tool does before it
+    waits for what comes."""
+    def catches():
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+            for line in status:
+                if line.startswith("SigCgt:"):
+                    return int(line.split()[1], 16) & 1 << 1
+        return 0
+    wait_until(catches, process)
+
+
+def open_terminal(test):
+    """Both ends of a pseudo terminal."""
+    try:
+        return pty.openpty()
+    except OSError as error:
+        return test.skipTest(f"no pseudo terminal can be had: {error}")

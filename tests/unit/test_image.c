@@ -147,7 +147,7 @@ static void check_odd(void **state)
 static unsigned int cancels;
 
 /* The last thing that a read asks before it takes in a change. */
-static uint32_t cancelled_process_id(void *ctx)
+static uint32_t cancelled_fork_id(void *ctx)
 {
 	(void)ctx;
 	if (cancels++ == 0)
@@ -183,7 +183,7 @@ static void check_cancel(void **state)
 	(void)state;
 	good_vmclock(&vc, 2);
 	put_file(&vc, sizeof(vc));
-	env.process_id = cancelled_process_id;
+	env.fork_id = cancelled_fork_id;
 	cancels = 1;
 	assert_int_equal(paraclock_open(&clk, &opts), 0);
 	vc.seq_count = 4;

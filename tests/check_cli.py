@@ -19,7 +19,8 @@ import cli
 
 TOOL = sys.argv.pop(1)
 
-STATUS_KEYS = ["hypervisor", "counter", "clocksource", "chosen", "backends"]
+STATUS_KEYS = ["hypervisor", "evidence", "counter", "clocksource", "chosen",
+               "backends"]
 BACKEND_KEYS = ["name", "available", "valid", "reason", "timescale",
                 "marker_class", "local", "quality", "detail"]
 READ_KEYS = ["backend", "host_ns", "host_tsc", "valid", "reason", "timescale",
@@ -130,6 +131,22 @@ class Status(unittest.TestCase):
             self.assertLessEqual(
                 abs(counter["hz"] - counter["hz_measured"]),
                 counter["hz_measured"] // 2000 + counter["hz_measured_error"])
+
+    def test_no_sentence_denies_a_hypervisor_whose_clock_is_here(self):
+        got = status()
+        for text in got["evidence"]:
+            self.assertIsInstance(text, str)
+            self.assertNotEqual(text, "")
+        if got["hypervisor"] in (None, "none"):
+            self.assertEqual(got["evidence"], [])
+        here = [b["name"] for b in got["backends"] if b["valid"]]
+        if "kvmclock" in here or "hyperv" in here:
+            self.assertNotIn(got["hypervisor"], (None, "none"))
+        for backend in got["backends"]:
+            self.assertNotIn("this is no", backend["detail"])
+        out = run("status").stdout
+        for text in got["evidence"]:
+            self.assertIn(text, out)
 
     def test_exit_status_says_whether_the_chosen_one_is_valid(self):
         got = status()

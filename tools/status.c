@@ -75,6 +75,11 @@ static void choose(struct status_view *view)
 	paraclock_close(clk);
 }
 
+static bool has_evidence(const struct paraclock_machine *machine, size_t i)
+{
+	return i < PARACLOCK_EVIDENCE_MAX && machine->evidence[i][0];
+}
+
 /* --- JSON ----------------------------------------------------------------- */
 
 static const char *text_or_null(const char *text)
@@ -144,6 +149,10 @@ static int print_json(struct status_view *view)
 
 	json_begin(json, NULL, '{');
 	json_put_text(json, "hypervisor", text_or_null(machine->hypervisor));
+	json_begin(json, "evidence", '[');
+	for (size_t i = 0; has_evidence(machine, i); i++)
+		json_put_text(json, NULL, machine->evidence[i]);
+	json_end(json, ']');
 	json_counter(json, machine);
 	json_put_text(json, "clocksource", text_or_null(machine->clocksource));
 	json_put_text(json, "chosen", text_or_null(view->chosen));
@@ -163,6 +172,8 @@ static void print_firmware(const char *name, unsigned int where)
 		[PARACLOCK_FIRMWARE_ACPI] = "announced by ACPI",
 		[PARACLOCK_FIRMWARE_DEVICE_TREE] =
 			"announced by the device tree",
+		[PARACLOCK_FIRMWARE_UNKNOWN] =
+			"not known: firmware's tables are hidden here",
 	};
 
 	printf("%-12s %s\n", name,
@@ -207,7 +218,10 @@ static void print_frequency(const struct paraclock_machine *machine)
 static void print_machine(const struct paraclock_machine *machine)
 {
 	printf("%-12s %s\n", "hypervisor",
-	       machine->hypervisor[0] ? machine->hypervisor : "none seen");
+	       machine->hypervisor[0] ? machine->hypervisor
+				      : "not known, nor whether there is one");
+	for (size_t i = 0; has_evidence(machine, i); i++)
+		printf("%-12s %s\n", i ? "" : "evidence", machine->evidence[i]);
 	printf("%-12s %s, ", "counter",
 	       paraclock_counter_name(machine->counter));
 	print_frequency(machine);

@@ -50,7 +50,7 @@ static void vmclock_close(void *state)
 static void explain_absence(const struct paraclock_env *env,
 			    const struct paraclock_options *opts)
 {
-	int where = PARACLOCK_FIRMWARE_NONE;
+	int where = PARACLOCK_FIRMWARE_UNKNOWN;
 
 	if (env->find_device)
 		where = env->find_device(env->ctx, "AMZNC10C",
@@ -59,6 +59,12 @@ static void explain_absence(const struct paraclock_env *env,
 		TEXT(opts->detail, opts->detail_size,
 		     "/dev/vmclock0: no such device, and firmware announces "
 		     "none; ask the host for one (QEMU 10: -device vmclock)");
+	else if (where != PARACLOCK_FIRMWARE_ACPI &&
+		 where != PARACLOCK_FIRMWARE_DEVICE_TREE)
+		TEXT(opts->detail, opts->detail_size,
+		     "/dev/vmclock0: no such device, and whether firmware "
+		     "announces one cannot be known here (/sys is hidden, as "
+		     "in a container); look outside");
 	else
 		TEXT(opts->detail, opts->detail_size,
 		     "/dev/vmclock0: no such device, but ",

@@ -17,13 +17,24 @@ enum paraclock_firmware {
 	PARACLOCK_FIRMWARE_NONE = 0,
 	PARACLOCK_FIRMWARE_ACPI = 1,
 	PARACLOCK_FIRMWARE_DEVICE_TREE = 2,
+	/** It cannot be known: firmware's tables are hidden, as in a container
+	 * that masks /sys/firmware. */
+	PARACLOCK_FIRMWARE_UNKNOWN = 3,
 };
+
+/** Of paraclock_machine.evidence. */
+#define PARACLOCK_EVIDENCE_MAX 16
 
 /** What machine this is, as far as clocks go. */
 struct paraclock_machine {
 	/** Set by the caller to sizeof(struct paraclock_machine). */
 	size_t size;
-	/** "kvm", "hyper-v", "xen", ...; empty: no hypervisor is seen. */
+	/**
+	 * Whose clocks are here: "kvm", "pvm", "hyper-v", "xen", ...;
+	 * "unknown": a hypervisor is here, and what is seen of it does not say
+	 * which; "none": there is no hypervisor; empty: whether there is one
+	 * cannot be known.
+	 */
 	char hypervisor[32];
 	/** The kernel's clocksource; empty: unknown. */
 	char clocksource[32];
@@ -54,6 +65,12 @@ struct paraclock_machine {
 	uint64_t measured_hz;
 	/** measured_hz is within this of the frequency, Hz. */
 	uint64_t measured_error_hz;
+	/**
+	 * What was seen of a hypervisor, a short text each, the rest empty. A
+	 * signature of CPUID stands in quotes, with \0 and \xNN for what does
+	 * not print; it may be that of the layer below (PVM, Xen PV).
+	 */
+	char evidence[PARACLOCK_EVIDENCE_MAX][64];
 };
 
 /**

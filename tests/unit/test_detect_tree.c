@@ -40,6 +40,7 @@ struct row {
 #define VMCLOCK "amazon,vmclock"
 #define VMGENID "microsoft,vmgenid"
 #define TREE	PARACLOCK_FIRMWARE_DEVICE_TREE
+#define UNKNOWN PARACLOCK_FIRMWARE_UNKNOWN
 
 static struct row rows[] = {
 	/* clang-format off */
@@ -152,33 +153,115 @@ static void check_row(void **state)
 	assert_detects(row->vmclock, row->vmgenid);
 }
 
-static void no_tree_announces_nothing(void **state)
+static void what_is_hidden_is_not_known(void **state)
 {
 	(void)state;
 	unlink(FDT_FILE);
-	assert_detects(0, 0);
+	/* As a container's mask: nothing at all in there. */
+	assert_detects(UNKNOWN, UNKNOWN);
 	/* A folder opens, and cannot be read. */
 	assert_int_equal(mkdir(FDT_FILE, 0700), 0);
-	assert_detects(0, 0);
+	assert_detects(UNKNOWN, UNKNOWN);
 	assert_int_equal(rmdir(FDT_FILE), 0);
+	/* A machine without a tree has other tables there. */
+	assert_int_equal(mkdir("/sys/firmware/dmi", 0700), 0);
+	assert_int_equal(mkdir("/sys/bus", 0700), 0);
+	assert_detects(0, 0);
+	assert_int_equal(rmdir("/sys/bus"), 0);
+	/* But whether that one has ACPI is hidden as well. */
+	assert_detects(UNKNOWN, UNKNOWN);
+	assert_int_equal(rmdir("/sys/firmware/dmi"), 0);
 }
 
-static void garbage_announces_nothing(void **state)
+/* The same nodes as files, beside a flattened tree that is root's alone. */
+static void write_file(const char *path, const void *text, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0444);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, size), (ssize_t)size);
+	close(fd);
+}
+
+#define BASE "/sys/firmware/devicetree/base"
+#define NODE BASE "/soc/ptp@80000000"
+
+static void the_tree_is_looked_at_where_everybody_may(void **state)
+{
+	static const char two[] = "acme,clock\0" VMCLOCK;
+
+	(void)state;
+	unlink(FDT_FILE);
+	assert_int_equal(mkdir("/sys/firmware/devicetree", 0755), 0);
+	assert_int_equal(mkdir(BASE, 0755), 0);
+	write_file(BASE "/compatible", "acme,board", 11);
+	assert_detects(0, 0);
+	assert_int_equal(mkdir(BASE "/soc", 0755), 0);
+	assert_int_equal(mkdir(NODE, 0755), 0);
+	write_file(NODE "/compatible", two, sizeof(two));
+	assert_detects(TREE, 0);
+	/* In front of a flattened one that is no tree, too. */
+	show("garbage", 7);
+	assert_detects(TREE, 0);
+	unlink(FDT_FILE);
+	write_file(NODE "/status", "disabled", 9);
+	assert_detects(0, 0);
+	write_file(NODE "/status", "okay", 5);
+	assert_detects(TREE, 0);
+	/* A beginning, a string without its end, a longer one. */
+	write_file(NODE "/compatible", VMCLOCK, sizeof(VMCLOCK) - 2);
+	assert_detects(0, 0);
+	write_file(NODE "/compatible", VMCLOCK, sizeof(VMCLOCK) - 1);
+	assert_detects(0, 0);
+	write_file(NODE "/compatible", VMCLOCK "2", sizeof(VMCLOCK "2"));
+	assert_detects(0, 0);
+	write_file(NODE "/compatible", VMGENID, sizeof(VMGENID));
+	assert_detects(0, TREE);
+	/* A link leads round and round; what is in it was seen. */
+	assert_int_equal(symlink("../..", NODE "/up"), 0);
+	unlink(NODE "/compatible");
+	assert_detects(0, 0);
+	assert_int_equal(unlink(NODE "/up") | unlink(NODE "/status") |
+				 rmdir(NODE) | rmdir(BASE "/soc") |
+				 unlink(BASE "/compatible") | rmdir(BASE) |
+				 rmdir("/sys/firmware/devicetree"),
+			 0);
+}
+
+static void a_tree_without_end_is_not_followed(void **state)
+{
+	char path[1024] = BASE;
+
+	(void)state;
+	assert_int_equal(mkdir("/sys/firmware/devicetree", 0755), 0);
+	for (unsigned int i = 0; i < 40; i++) {
+		assert_int_equal(mkdir(path, 0755), 0);
+		strcat(path, "/deeper");
+	}
+	assert_detects(UNKNOWN, UNKNOWN);
+	for (unsigned int i = 0; i < 40; i++) {
+		*strrchr(path, '/') = '\0';
+		assert_int_equal(rmdir(path), 0);
+	}
+	assert_int_equal(rmdir("/sys/firmware/devicetree"), 0);
+}
+
+static void garbage_is_no_answer(void **state)
 {
 	char fdt[TREE_MAX];
 	size_t size = make_tree(fdt, &rows[0]);
 
 	(void)state;
 	show(fdt, 0);
-	assert_detects(0, 0);
+	assert_detects(UNKNOWN, UNKNOWN);
 	show(fdt, size - 1);
-	assert_detects(0, 0);
+	assert_detects(UNKNOWN, UNKNOWN);
 	fdt[0] ^= 1;
 	show(fdt, size);
-	assert_detects(0, 0);
+	assert_detects(UNKNOWN, UNKNOWN);
 	memset(fdt, 0xff, sizeof(fdt));
 	show(fdt, sizeof(fdt));
-	assert_detects(0, 0);
+	assert_detects(UNKNOWN, UNKNOWN);
 }
 
 /* More than the kernel would take is not read; a tree before it is. */
@@ -195,7 +278,7 @@ static void a_file_without_end_is_read_to_a_bound(void **state)
 	fdt_set_totalsize(fdt, 3 * KERNEL_MAX);
 	show(fdt, size);
 	assert_int_equal(truncate(FDT_FILE, 4 * KERNEL_MAX), 0);
-	assert_detects(0, 0);
+	assert_detects(UNKNOWN, UNKNOWN);
 }
 
 static void acpi_comes_before_the_tree(void **state)
@@ -253,12 +336,16 @@ static const char *have_own_sys(void)
 #f, f, NULL, NULL, NULL \
 	}
 
+#define PLAIN 5
+
 int main(void)
 {
 	const char *why = have_own_sys();
-	struct CMUnitTest tests[ARRAY_LEN(rows) + 4] = {
-		TEST(no_tree_announces_nothing),
-		TEST(garbage_announces_nothing),
+	struct CMUnitTest tests[ARRAY_LEN(rows) + PLAIN + 1] = {
+		TEST(what_is_hidden_is_not_known),
+		TEST(the_tree_is_looked_at_where_everybody_may),
+		TEST(a_tree_without_end_is_not_followed),
+		TEST(garbage_is_no_answer),
 		TEST(a_file_without_end_is_read_to_a_bound),
 	};
 
@@ -267,11 +354,12 @@ int main(void)
 		return SKIP;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		tests[3 + i] = (struct CMUnitTest){ .name = rows[i].name,
-						    .test_func = check_row,
-						    .initial_state = &rows[i] };
+		tests[PLAIN + i] =
+			(struct CMUnitTest){ .name = rows[i].name,
+					     .test_func = check_row,
+					     .initial_state = &rows[i] };
 	/* Last: what it makes stays. */
-	tests[3 + ARRAY_LEN(rows)] =
+	tests[PLAIN + ARRAY_LEN(rows)] =
 		(struct CMUnitTest)TEST(acpi_comes_before_the_tree);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

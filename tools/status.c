@@ -12,6 +12,7 @@
 #define INDENT 4U
 
 struct status_view {
+	const struct paraclock_env *env; /* NULL: this machine's */
 	struct paraclock_machine machine;
 	char chosen[32]; /* empty: none */
 	char why[512];	 /* none is chosen, if so */
@@ -63,6 +64,7 @@ static void choose(struct status_view *view)
 {
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
+		.env = view->env,
 		.detail = view->why,
 		.detail_size = sizeof(view->why),
 	};
@@ -157,7 +159,7 @@ static int print_json(struct status_view *view)
 	json_put_text(json, "clocksource", text_or_null(machine->clocksource));
 	json_put_text(json, "chosen", text_or_null(view->chosen));
 	json_begin(json, "backends", '[');
-	paraclock_list(NULL, json_backend, view);
+	paraclock_list(view->env, json_backend, view);
 	json_end(json, ']');
 	json_end(json, '}');
 	return json_finish(json);
@@ -294,7 +296,7 @@ static int print_table(struct status_view *view)
 	printf("\n%s  %-12s %-22s %-18s %s%s\n", output_style(STYLE_BOLD),
 	       "BACKEND", "STATE", "TIMESCALE", "MARKERS",
 	       output_style(STYLE_RESET));
-	paraclock_list(NULL, print_backend, view);
+	paraclock_list(view->env, print_backend, view);
 	putchar('\n');
 	if (!view->chosen[0]) {
 		print_wrapped(view->why, 0, view->width);
@@ -305,6 +307,24 @@ static int print_table(struct status_view *view)
 	return output_flush();
 }
 
+int status_show(const struct paraclock_env *env, bool json)
+{
+	struct status_view view = {
+		.env = env,
+		.machine.size = sizeof(view.machine),
+		.width = output_width(),
+	};
+
+	/* What cannot be had stays empty, which is printed as unknown. */
+	(void)paraclock_describe_machine(env, &view.machine);
+	choose(&view);
+	if (json ? print_json(&view) : print_table(&view))
+		return STATUS_FAILED;
+	if (view.chosen[0])
+		return STATUS_OK;
+	return view.answers ? STATUS_NOT_VALID : STATUS_FAILED;
+}
+
 int cmd_status(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -312,19 +332,8 @@ int cmd_status(int argc, char **argv)
 		.parser = parse,
 		.doc = doc,
 	};
-	struct status_view view = { .machine.size = sizeof(view.machine) };
 	bool json = false;
 	int ret = args_parse(&argp, argc, argv, &json);
 
-	if (ret)
-		return ret;
-	/* What cannot be had stays empty, which is printed as unknown. */
-	(void)paraclock_describe_machine(NULL, &view.machine);
-	choose(&view);
-	view.width = output_width();
-	if (json ? print_json(&view) : print_table(&view))
-		return STATUS_FAILED;
-	if (view.chosen[0])
-		return STATUS_OK;
-	return view.answers ? STATUS_NOT_VALID : STATUS_FAILED;
+	return ret ? ret : status_show(NULL, json);
 }

@@ -33,6 +33,11 @@ int cmd_simulate(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 
+/* --- status.c ------------------------------------------------------------- */
+
+/* What is there in an env; NULL: this machine's. Enum status. */
+int status_show(const struct paraclock_env *env, bool json);
+
 /* --- args.c: the command line --------------------------------------------- */
 
 /* As argp_parse(), but one line on stderr for each error: STATUS_OK, or

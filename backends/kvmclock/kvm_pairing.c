@@ -38,22 +38,32 @@ static bool is_wanted(const char *name)
 	return paraclock_text_equal(name, PTP_NAME);
 }
 
-/* CPUID may show the layer below this machine's hypervisor (PVM): what it
- * shows is told beside the remedy; only bare metal needs none. */
+/* CPUID may show the layer below this machine's hypervisor (PVM); the kernel
+ * knows by whose clock it keeps its time. */
+static bool may_be_kvm(const struct paraclock_env *env)
+{
+	char name[32] = "";
+	uint8_t kind;
+	uint32_t base;
+	int ret = paraclock_hypervisor_find(env, PCLK_SIGNATURE_KVM, &base);
+
+	if (ret != -ENODEV)
+		return true;
+	if (env->clocksource && env->clocksource(env->ctx, name, &kind))
+		name[0] = '\0';
+	name[sizeof(name) - 1] = '\0';
+	return paraclock_text_equal(name, "kvm-clock");
+}
+
 static void explain_absence(const struct paraclock_env *env,
 			    const struct paraclock_options *opts)
 {
-	struct pclk_hypervisors seen;
-	bool is_metal = !pclk_hypervisors_look(env, &seen) && !seen.is_guest;
-	uint32_t base;
-
 	TEXT(opts->detail, opts->detail_size,
 	     "no PTP clock is named " PTP_NAME " in /sys/class/ptp",
-	     is_metal ? ""
-		      : "; modprobe ptp_kvm (if there is none then either, the "
-			"host offers no clock pairing)");
-	if (env->cpuid &&
-	    paraclock_hypervisor_find(env, PCLK_SIGNATURE_KVM, &base))
+	     may_be_kvm(env) ? "; modprobe ptp_kvm (if there is none then "
+			       "either, the host offers no clock pairing)"
+			     : "");
+	if (env->cpuid)
 		pclk_hypervisors_say(env, "; ", opts->detail,
 				     opts->detail_size);
 }

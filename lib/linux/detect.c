@@ -152,7 +152,7 @@ int detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
 	return -EOPNOTSUPP;
 }
 
-/* The architecture makes the virtual counter invariant and names its rate. */
+/* The architecture has the virtual counter's rate named. */
 static void ask_cpu(const struct paraclock_env *env,
 		    struct paraclock_machine *machine)
 {
@@ -161,7 +161,6 @@ static void ask_cpu(const struct paraclock_env *env,
 	(void)env;
 	__asm__ __volatile__("mrs %0, cntfrq_el0" : "=r"(hz));
 	machine->counter_hz = hz;
-	machine->invariant = 1;
 }
 
 #endif
@@ -203,10 +202,12 @@ void detect_machine(const struct paraclock_env *env,
 {
 	struct paraclock_machine machine = {
 		.size = sizeof(machine),
-		.counter = COUNTER_NATIVE,
+		.counter = env->counter_id,
 	};
 	uint8_t kind;
 
+	/* The architecture makes the virtual counter so. */
+	machine.invariant = env->counter_id == PARACLOCK_COUNTER_ARM_VCNT;
 	ask_cpu(env, &machine);
 	machine.stated_hz = machine.counter_hz;
 	/* Empty: it is not known. */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine that a text describes, as an env: what CPUID, /sys and /proc, the
+ * pages and the PTP clocks say there. README.md has the words of the text.
+ */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include "fake_ptp.h"
+
+#define MACHINE_LEAVES 64
+#define MACHINE_FILES  64
+
+struct machine_leaf {
+	uint32_t leaf, regs[4];
+};
+
+struct machine_file {
+	char path[128];
+	char text[256];
+	int error;  /* and the text, for a page that is not there, why */
+	bool below; /* and for all below it */
+};
+
+struct machine {
+	struct fake_ptp ptp; /* first: its env.ctx is this struct */
+	struct machine_leaf leaf[MACHINE_LEAVES];
+	struct machine_file file[MACHINE_FILES], no_page[4];
+	unsigned int n_leaves, n_files, n_no_pages, n_announced;
+	int cpuid_error;
+	char announced[4][64]; /* ACPI ids, and compatibles */
+	uint8_t where;	       /* enum paraclock_firmware of those */
+	uint8_t otherwise;     /* and of all others */
+	unsigned int cpuids;   /* so many were run */
+	int (*ptp_read_text)(void *ctx, const char *path, char *buf,
+			     size_t size);
+	int (*ptp_open)(void *ctx, const char *path, int *ret_fd);
+	int (*fake_map)(void *ctx, const char *name, const char *path,
+			struct paraclock_mapping *ret_map);
+};
+
+/* Read the description at a path. 0; else the number of the line that is
+ * wrong, or -1: no such file. */
+int machine_load(struct machine *machine, const char *path);
+
+static inline const struct paraclock_env *machine_env(struct machine *machine)
+{
+	return &machine->ptp.clocks.world.env;
+}
+
+#endif

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Hold `paraclock status --json` on a described machine against what is right.
+
+usage: run.py PROGRAM MACHINE.machine
+
+The right answer is MACHINE.json beside the description. What stands there must
+be so, and in that order; a "detail" must contain the text; a frequency may be
+off by what it takes to measure it.
+"""
+import json
+import os
+import subprocess
+import sys
+
+# Of a counter that is measured by clocks of 1 ns.
+HZ_PART = 500
+# Limit of a whole `status`. Four more choose the instruction that reads the
+# counter, which is the env's here.
+CPUIDS = 80 - 4
+
+
+def differences(want, got, where):
+    """What is not as it should be, a line each."""
+    if where.endswith(".hz") and want and got:
+        if abs(want - got) > want // HZ_PART:
+            yield f"{where}: {got}, not about {want}"
+    elif where.endswith(".detail"):
+        if want not in got:
+            yield f"{where}: {got!r} does not say {want!r}"
+    elif isinstance(want, dict):
+        keys = [key for key in got if key in want]
+        if keys != list(want):
+            yield f"{where}: keys {list(got)}, not {list(want)}"
+        for key in keys:
+            yield from differences(want[key], got[key], f"{where}.{key}")
+    elif isinstance(want, list) and len(want) == len(got):
+        for i, (one, other) in enumerate(zip(want, got)):
+            name = one.get("name", i) if isinstance(one, dict) else i
+            yield from differences(one, other, f"{where}[{name}]")
+    elif want != got or type(want) is not type(got):
+        yield f"{where}: {got!r}, not {want!r}"
+
+
+def exit_status(want):
+    if want["chosen"]:
+        return 0
+    return 3 if any(b["available"] for b in want["backends"]) else 1
+
+
+def main():
+    program, machine = sys.argv[1:]
+    with open(os.path.splitext(machine)[0] + ".json") as file:
+        want = json.load(file)
+    done = subprocess.run([program, "--json", machine], capture_output=True,
+                          text=True)
+    if done.returncode == 2 or not done.stdout:
+        sys.exit(f"{done.returncode}: {done.stderr}")
+    bad = list(differences(want, json.loads(done.stdout), "status"))
+    if done.returncode != exit_status(want):
+        bad.append(f"exit {done.returncode}, not {exit_status(want)}")
+    cpuids = int(done.stderr.split()[1])
+    if cpuids > CPUIDS:
+        bad.append(f"{cpuids} CPUIDs, more than {CPUIDS}")
+    for line in bad:
+        print(line)
+    print(done.stdout, f"{cpuids} CPUIDs", sep="")
+    sys.exit(bool(bad))
+
+
+main()

@@ -383,6 +383,25 @@ static bool take_ptp(struct machine *machine, char *rest)
 	return phc->needs_image || strcmp(can, "precise") == 0;
 }
 
+/* node PATH NUMBER: the device stands there, and nowhere else. */
+static bool take_node(struct machine *machine, char *rest)
+{
+	struct machine_file *file = &machine->node[machine->n_nodes];
+	const char *path = next_word(&rest);
+	uint64_t index;
+
+	if (machine->n_nodes == FAKE_NODES || !path ||
+	    !number(next_word(&rest), &index) || index >= FAKE_PHCS)
+		return false;
+	snprintf(file->path, sizeof(file->path), "%s", path);
+	machine->ptp.node[machine->n_nodes++] = (struct fake_node){
+		.path = file->path,
+		.phc = (unsigned int)index,
+	};
+	machine->ptp.phc[index].nodeless = true;
+	return true;
+}
+
 static bool take_line(struct machine *machine, char *line)
 {
 	char *rest;
@@ -409,6 +428,8 @@ static bool take_line(struct machine *machine, char *line)
 		return take_no_page(machine, rest);
 	if (strcmp(word, "ptp") == 0)
 		return take_ptp(machine, rest);
+	if (strcmp(word, "node") == 0)
+		return take_node(machine, rest);
 	if (strcmp(word, "firmware") != 0 ||
 	    strcmp(remainder_of(rest), "hidden") != 0)
 		return false;

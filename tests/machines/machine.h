@@ -25,8 +25,8 @@ struct machine_file {
 struct machine {
 	struct fake_ptp ptp; /* first: its env.ctx is this struct */
 	struct machine_leaf leaf[MACHINE_LEAVES];
-	struct machine_file file[MACHINE_FILES], no_page[4];
-	unsigned int n_leaves, n_files, n_no_pages, n_announced;
+	struct machine_file file[MACHINE_FILES], no_page[4], node[FAKE_NODES];
+	unsigned int n_leaves, n_files, n_no_pages, n_nodes, n_announced;
 	int cpuid_error;
 	char announced[4][64]; /* ACPI ids, and compatibles */
 	uint8_t where;	       /* enum paraclock_firmware of those */

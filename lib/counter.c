@@ -13,27 +13,23 @@
  * it is dispatch serialising, which newer ones say in CPUID; on the others
  * rdtscp is sure to, and a few ns slower.
  */
-static int look_at_fences(const struct paraclock_env *env,
-			  enum counter_how *ret_how)
+static enum counter_how look_at_fences(const struct paraclock_env *env)
 {
 	uint32_t regs[4];
-	int ret = env->cpuid(env->ctx, 0, 0, regs);
 
-	*ret_how = COUNTER_FENCED;
-	if (ret)
-		return ret;
-	if (regs[2] != 0x444d4163 /* AuthenticAMD */ &&
-	    regs[2] != 0x656e6975 /* HygonGenuine */)
-		return 0;
+	if (env->cpuid(env->ctx, 0, 0, regs) ||
+	    (regs[2] != 0x444d4163 /* AuthenticAMD */ &&
+	     regs[2] != 0x656e6975 /* HygonGenuine */))
+		return COUNTER_FENCED;
 	if (!env->cpuid(env->ctx, 0x80000000U, 0, regs) &&
 	    regs[0] >= LEAF_AMD_FEATURES_2 &&
 	    !env->cpuid(env->ctx, LEAF_AMD_FEATURES_2, 0, regs) &&
 	    regs[0] & FEATURE_LFENCE_SERIALISING)
-		return 0;
+		return COUNTER_FENCED;
 	if (!env->cpuid(env->ctx, LEAF_AMD_FEATURES, 0, regs) &&
 	    regs[3] & FEATURE_RDTSCP)
-		*ret_how = COUNTER_RDTSCP;
-	return 0;
+		return COUNTER_RDTSCP;
+	return COUNTER_FENCED;
 }
 
 enum counter_how paraclock_counter_choose(const struct paraclock_env *env)
@@ -47,8 +43,9 @@ enum counter_how paraclock_counter_choose(const struct paraclock_env *env)
 		return COUNTER_FENCED;
 	if (kept && cpu_is_kept(env, &kept->how_slot))
 		return (enum counter_how)kept->how;
-	if (!look_at_fences(env, &how) && kept &&
-	    cpu_keep(env, &kept->how_slot)) {
+	how = look_at_fences(env);
+	/* Also where CPUID is forbidden: to ask is a system call. */
+	if (kept && cpu_keep(env, &kept->how_slot)) {
 		kept->how = how;
 		cpu_kept_whole(&kept->how_slot);
 	}

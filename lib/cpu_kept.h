@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What CPUID said, kept at the end of env->local. */
+/* What CPUID said, and how fast the counter is: kept at the end of env->local.
+ */
 #ifndef CPU_KEPT_H
 #define CPU_KEPT_H
 
+#include "frequency.h"
 #include "hypervisor.h"
 #include "local.h"
 
@@ -23,6 +25,10 @@ struct __attribute__((may_alias)) cpu_kept {
 	uint64_t how; /* enum counter_how */
 	struct cpu_slot seen_slot;
 	struct pclk_hypervisors seen;
+	struct cpu_slot hz_slot;
+	/* The frequency as first measured, and from where on. */
+	uint64_t hz, error_hz;
+	struct point from;
 };
 _Static_assert(sizeof(struct cpu_kept) == LOCAL_CPU_WORDS * sizeof(uint64_t),
 	       "the end of struct paraclock_local is its");

@@ -67,7 +67,7 @@ struct __attribute__((may_alias)) local {
 
 /* The last words of a struct paraclock_local: what CPUID said, cpu_kept.h.
  */
-#define LOCAL_CPU_WORDS 18
+#define LOCAL_CPU_WORDS 26
 _Static_assert(sizeof(struct local) <=
 		       sizeof(struct paraclock_local) -
 			       LOCAL_CPU_WORDS * sizeof(uint64_t),

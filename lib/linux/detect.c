@@ -15,6 +15,7 @@
 #endif
 
 #include "counter.h"
+#include "cpu_kept.h"
 #include "detect.h"
 #include "fixed.h"
 #include "frequency.h"
@@ -174,17 +175,52 @@ static void wait_ns(long ns)
 		;
 }
 
+/*
+ * Measured from where the first look began, there is nothing to wait for. But
+ * if the machine was moved or suspended since, that is no one frequency: it is
+ * then another one than was measured first.
+ */
+static bool look_again(const struct cpu_kept *kept, struct frequency *frequency,
+		       struct paraclock_machine *machine)
+{
+	const struct paraclock_machine was = *machine;
+	const struct point from = frequency->from;
+	uint64_t apart;
+
+	frequency->from = kept->from;
+	pclk_frequency_end(frequency, machine);
+	apart = machine->measured_hz > kept->hz
+			? machine->measured_hz - kept->hz
+			: kept->hz - machine->measured_hz;
+	if (machine->measured_hz &&
+	    apart <= machine->measured_error_hz + kept->error_hz)
+		return true;
+	frequency->from = from;
+	*machine = was;
+	return false;
+}
+
 /* A claim is held against the clock; without one the clock alone counts. */
 static void ask_clock(const struct paraclock_env *env,
 		      struct paraclock_machine *machine)
 {
+	struct cpu_kept *kept = cpu_kept_of(env);
 	struct frequency frequency;
 
 	if ((env->check_counter && env->check_counter(env->ctx)) ||
 	    pclk_frequency_begin(&frequency, env))
 		return;
+	if (kept && cpu_is_kept(env, &kept->hz_slot) &&
+	    look_again(kept, &frequency, machine))
+		return;
 	wait_ns(machine->counter_hz ? CHECK_NS : MEASURE_NS);
 	pclk_frequency_end(&frequency, machine);
+	if (machine->measured_hz && kept && cpu_keep(env, &kept->hz_slot)) {
+		kept->from = frequency.from;
+		kept->hz = machine->measured_hz;
+		kept->error_hz = machine->measured_error_hz;
+		cpu_kept_whole(&kept->hz_slot);
+	}
 }
 
 static uint8_t find_device(const struct paraclock_env *env,

@@ -107,8 +107,10 @@ static void explain_absence(const struct paraclock_env *env,
 			    const struct paraclock_options *opts)
 {
 	bool is_hyperv;
+	int ret = check_access(env, &is_hyperv);
 
-	if (check_access(env, &is_hyperv))
+	/* arm64 has no CPUID, and nothing to say of it. */
+	if (ret && ret != -EOPNOTSUPP)
 		explain_access(is_hyperv, "; ", env, opts);
 }
 

@@ -58,12 +58,15 @@ static bool may_be_kvm(const struct paraclock_env *env)
 static void explain_absence(const struct paraclock_env *env,
 			    const struct paraclock_options *opts)
 {
+	struct pclk_hypervisors seen;
+
 	TEXT(opts->detail, opts->detail_size,
 	     "no PTP clock is named " PTP_NAME " in /sys/class/ptp",
 	     may_be_kvm(env) ? "; modprobe ptp_kvm (if there is none then "
 			       "either, the host offers no clock pairing)"
 			     : "");
-	if (env->cpuid)
+	/* arm64 has no CPUID, and nothing to say of it. */
+	if (pclk_hypervisors_look(env, &seen) != -EOPNOTSUPP)
 		pclk_hypervisors_say(env, "; ", opts->detail,
 				     opts->detail_size);
 }

@@ -65,8 +65,12 @@ static void explain_absence(const struct paraclock_env *env,
 			    const struct paraclock_options *opts)
 {
 	uint32_t features;
+	int ret = kvm_features(env, &features);
 
-	if (kvm_features(env, &features))
+	/* arm64 has no CPUID, and nothing to say of it. */
+	if (ret == -EOPNOTSUPP)
+		return;
+	if (ret)
 		pclk_hypervisors_say(env, "; ", opts->detail,
 				     opts->detail_size);
 	else if (!(features &

@@ -64,7 +64,7 @@ static void explain_absence(const struct paraclock_env *env,
 		TEXT(opts->detail, opts->detail_size,
 		     "/dev/vmclock0: no such device, and whether firmware "
 		     "announces one cannot be known here (/sys is hidden, as "
-		     "in a container); look outside");
+		     "in a container); run this outside of it");
 	else
 		TEXT(opts->detail, opts->detail_size,
 		     "/dev/vmclock0: no such device, but ",

@@ -124,6 +124,19 @@ static void adopt(struct update *up)
 		state->sequence = (uint32_t)counter_now(up);
 }
 
+/* What was written last, as far as it is known. It is in memory that processes
+ * share, so it is no more believed than what is on the page. */
+static const struct page_pair *written(const struct update *up)
+{
+	const struct page_writer_state *state = up->state;
+	const struct page_pair *pair = &state->pair[(state->current - 1) & 1];
+
+	return state->current && up->kind->is_usable(&pair->asked) &&
+			       up->kind->is_usable(&pair->shown)
+		       ? pair
+		       : NULL;
+}
+
 static int begin(struct update *up)
 {
 	struct page_writer_state *state = up->state;
@@ -142,10 +155,11 @@ static int begin(struct update *up)
 	}
 	state->kind = up->kind->id;
 	up->seen = LOAD(*sequence_of(up));
-	if (!state->current)
+	if (!written(up)) {
+		state->current = 0;
 		adopt(up);
-	up->old =
-		state->current ? &state->pair[(state->current - 1) & 1] : NULL;
+	}
+	up->old = written(up);
 	return 0;
 }
 

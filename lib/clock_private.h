@@ -70,7 +70,7 @@ struct paraclock {
 	const struct paraclock_backend *be;
 	void *state;
 	uint64_t max_pair_error_ns;
-	uint8_t marker_class; /* of its sources; see paraclock_marker_class() */
+	uint8_t marker_class; /* at most; see paraclock_marker_class() */
 	uint8_t n_markers;
 	bool markers_in_memory; /* watch[] shows every marker source */
 	struct marker_source marker[MARKERS_MAX];
@@ -103,14 +103,36 @@ static inline bool paraclock_is_jump(int64_t gap_ns)
 	return gap_ns > 1000 || gap_ns < -1000;
 }
 
-/* What equality of epochs promises now: while the page may be from before a
- * disruption just before the open, no marker vouches for it. */
+/* What one source's marker promises, by the last look at it. */
+static inline uint8_t class_of(const struct paraclock_backend *be, void *state)
+{
+	return be->marker_class > PARACLOCK_MARKER_HEURISTIC &&
+			       be->is_inferred && be->is_inferred(state)
+		       ? PARACLOCK_MARKER_HEURISTIC
+		       : be->marker_class;
+}
+
+/*
+ * What equality of epochs promises now: what the best of the markers does, as
+ * each of them is looked at. While the page may be from before a disruption
+ * just before the open, no marker vouches for it.
+ */
 static inline uint8_t paraclock_marker_class(const struct paraclock *clk,
 					     const struct remembered *now)
 {
-	return now->unsettled && clk->marker_class > PARACLOCK_MARKER_HEURISTIC
-		       ? PARACLOCK_MARKER_HEURISTIC
-		       : clk->marker_class;
+	uint8_t most = now->unsettled ? PARACLOCK_MARKER_HEURISTIC
+				      : PARACLOCK_MARKER_AUTHORITATIVE;
+	uint8_t best = class_of(clk->be, clk->state);
+
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		const struct marker_source *source = &clk->marker[i];
+		uint8_t its = class_of(source->be, source->state);
+
+		best = its > best ? its : best;
+	}
+	if (clk->marker_class < most)
+		most = clk->marker_class;
+	return best < most ? best : most;
 }
 
 /* observe.c */

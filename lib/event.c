@@ -113,7 +113,7 @@ static void tell_marker(struct paraclock *clk, unsigned int i,
 	uint64_t given = clk->log.generations & generations(clk, obs);
 
 	event->source = be->name;
-	event->marker_class = be->marker_class;
+	event->marker_class = class_of(be, clk->marker[i].state);
 	if (given >> i & 1 &&
 	    event->marker_before.generation != event->marker_after.generation)
 		event->kind = PARACLOCK_EVENT_RESTORED;

@@ -176,6 +176,9 @@ static int make(const struct job *job, struct paraclock_timeline *tl)
 		tl->flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	if (outlet->flags & PARACLOCK_OUTLET_GENERATION)
 		tl->flags |= PARACLOCK_TIMELINE_GENERATION;
+	/* A page below vouches for no more than what is above does. */
+	if (job->src->inferred)
+		tl->flags |= PARACLOCK_TIMELINE_INFERRED;
 	return 0;
 }
 
@@ -385,7 +388,10 @@ static void note_source(struct paraclock_relay *relay,
 	const size_t to = offsetof(struct paraclock_line, usable);
 	struct relay_kept *kept = relay_kept(relay);
 
-	if (!kept->version ||
+	/* Whoever was told that nothing is missed is told that it may be. */
+	if (kept->version && src->inferred && !kept->inferred)
+		mark_all(relay, MARK_DISRUPTED);
+	if (!kept->version || kept->inferred != src->inferred ||
 	    memcmp((const char *)&kept->line + from,
 		   (const char *)&src->line + from, to - from) != 0 ||
 	    memcmp(kept->qualifiers, src->qualifiers,
@@ -393,6 +399,7 @@ static void note_source(struct paraclock_relay *relay,
 		kept->version++;
 	if (kept->generations != src->generations)
 		mark_all(relay, MARK_RESTORED);
+	kept->inferred = src->inferred;
 	kept->generations = src->generations;
 	kept->line = src->line;
 	memcpy(kept->qualifiers, src->qualifiers, sizeof(kept->qualifiers));

@@ -19,6 +19,7 @@ struct __attribute__((may_alias)) relay_kept {
 	uint8_t unsettled; /* the page above may be from before a move */
 	uint8_t noticed;   /* and the clock's source has heard of that */
 	uint8_t counted;   /* a disruption that nothing was written after */
+	uint8_t inferred;  /* see relay_source */
 };
 _Static_assert(sizeof(struct relay_kept) <=
 		       sizeof(((struct paraclock_relay *)0)->opaque),
@@ -41,6 +42,7 @@ struct relay_source {
 	struct paraclock_timeline tl; /* from now on, in L1's ticks */
 	uint64_t epoch;		      /* 0: not known */
 	uint64_t generations;	      /* the sum of the markers' */
+	bool inferred; /* whoever knows of disruptions is not above */
 	uint64_t qualifiers[2];
 	struct paraclock_line line; /* of a timekeeper: what tells it apart */
 };

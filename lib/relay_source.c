@@ -261,6 +261,7 @@ static int look_once(struct paraclock_relay *relay, struct relay_source *src)
 	if (ret)
 		return ret;
 	src->epoch = sample.disruption;
+	src->inferred = sample.marker_class < PARACLOCK_MARKER_AUTHORITATIVE;
 	if (!sample.valid)
 		return NOT_VALID;
 	ret = paraclock_observe(clk, &obs);

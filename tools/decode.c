@@ -219,11 +219,10 @@ static void take_marker(const struct paraclock *clk,
 	struct paraclock_marker marker;
 
 	sample->disruption = 0;
-	sample->marker_class = PARACLOCK_MARKER_NONE;
 	if (paraclock_marker(clk, &marker))
-		return;
-	sample->disruption = marker.disruption;
-	sample->marker_class = PARACLOCK_MARKER_AUTHORITATIVE;
+		sample->marker_class = PARACLOCK_MARKER_NONE;
+	else
+		sample->disruption = marker.disruption;
 }
 
 static int decode(const struct decoding *decoding, const struct paraclock *clk)

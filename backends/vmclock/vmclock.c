@@ -19,6 +19,7 @@
 struct vmclock {
 	struct page page;
 	struct vmclock_limits limits;
+	uint32_t is_inferred; /* by the flags when its marker was last read */
 };
 
 static int read_page(struct vmclock *vm, struct vmclock_page *ret_vc,
@@ -165,6 +166,8 @@ static int vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
 				&flags))
 		return paraclock_page_malformed(&vm->page,
 						"size: no disruption_marker");
+	__atomic_store_n(&vm->is_inferred, (flags & VMCLOCK_FLAG_INFERRED) != 0,
+			 __ATOMIC_RELAXED);
 	/* head's upper half is size. */
 	if (flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
 	    head >> 32 >= sizeof(struct vmclock_page))
@@ -199,6 +202,13 @@ static int vmclock_has_generation(void *state)
 				    offsetof(struct vmclock_page, flags),
 				    &flags) &&
 	       flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT;
+}
+
+static int vmclock_is_inferred(void *state)
+{
+	const struct vmclock *vm = state;
+
+	return (int)__atomic_load_n(&vm->is_inferred, __ATOMIC_RELAXED);
 }
 
 /*
@@ -261,4 +271,5 @@ const struct paraclock_backend paraclock_backend_vmclock = {
 	.has_generation = vmclock_has_generation,
 	.poll_fd = vmclock_poll_fd,
 	.is_there = vmclock_is_there,
+	.is_inferred = vmclock_is_inferred,
 };

@@ -99,6 +99,9 @@ enum vmclock_status {
 #define VMCLOCK_FLAG_TIME_MAXERROR_VALID    (1U << 6)
 #define VMCLOCK_FLAG_TIME_MONOTONIC	    (1U << 7)
 #define VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT (1U << 8)
+/* Not the specification's, which gives out its bits from below, and readers
+ * ignore what they do not know: this library's own. See docs/decisions/0021. */
+#define VMCLOCK_FLAG_INFERRED ((uint64_t)1 << 62)
 
 /* Where the words begin that a line watches: seq_count, the marker, the flags,
  * the status. */

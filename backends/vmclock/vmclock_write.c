@@ -60,7 +60,10 @@ static uint64_t flags_of(const struct paraclock_timeline *tl)
 	for (unsigned int i = 0; i < sizeof(bits); i++)
 		theirs |= (uint64_t)(tl->flags >> i & 1) << bits[i];
 	/* Without NO_BIT. */
-	return (uint32_t)theirs;
+	theirs = (uint32_t)theirs;
+	return tl->flags & PARACLOCK_TIMELINE_INFERRED
+		       ? theirs | VMCLOCK_FLAG_INFERRED
+		       : theirs;
 }
 
 static uint8_t timescale_of(const struct vmclock_page *vc)

@@ -362,6 +362,12 @@ struct paraclock_backend {
 	 * NULL: get_time says so.
 	 */
 	int (*is_there)(void *state);
+	/**
+	 * 1: what its marker says was inferred by whoever writes it, as by a
+	 * relay: then it promises HEURISTIC, whatever marker_class says. 0, or
+	 * NULL: what that says. Asked after get_marker.
+	 */
+	int (*is_inferred)(void *state);
 };
 
 #ifdef __cplusplus

@@ -87,13 +87,18 @@ enum paraclock_reason {
 	PARACLOCK_REASON_IMPLAUSIBLE = 9,
 };
 
-/** What equality of two epochs (sample.disruption) promises. */
+/**
+ * What equality of two epochs (sample.disruption) promises: the weakest of what
+ * stands behind it. None promises that this machine was not paused: a host may
+ * stop it and let it go on and show nothing; see paraclock-disruption(7).
+ */
 enum paraclock_marker_class {
 	/** Nothing: no source of markers is open. */
 	PARACLOCK_MARKER_NONE = 0,
 	/** No disruption was seen in the page's parameters; some leave none. */
 	PARACLOCK_MARKER_HEURISTIC = 1,
-	/** The host's own marker says that there was no disruption. */
+	/** The host's own marker is the same: nothing after which the host
+	 * changes it, such as a migration, a restore or a clone. */
 	PARACLOCK_MARKER_AUTHORITATIVE = 2,
 };
 

@@ -17,7 +17,8 @@ extern "C" {
 
 /** What the host shows of disruptions; see paraclock_marker(). */
 struct paraclock_marker {
-	/** Another value after every disruption. */
+	/** Another value after every disruption that its writer knows of. A
+	 * pause need be none: see paraclock-disruption(7). */
 	uint64_t disruption;
 	/** Another value after a restore or clone; 0 where not given. */
 	uint64_t generation;
@@ -43,7 +44,9 @@ PARACLOCK_API uint64_t paraclock_token(const struct paraclock *clk);
  * Was there a disruption since a token was taken?
  *
  * What 0 promises is the marker_class of the clock's samples: NONE promises
- * nothing, HEURISTIC that the page's parameters did not jump.
+ * nothing, HEURISTIC that the page's parameters were not seen to jump,
+ * AUTHORITATIVE that the host's own marker is the same. None of them promises
+ * that the machine was not paused.
  *
  * @param clk The clock.
  * @param token From paraclock_token() or sample.disruption, of this clock.

@@ -64,6 +64,10 @@ enum paraclock_status {
 #define PARACLOCK_TIMELINE_DISRUPTION_SOON 0x200U
 /** timeline.flags: a disruption is expected within about an hour. */
 #define PARACLOCK_TIMELINE_DISRUPTION_IMMINENT 0x400U
+/** timeline.flags: @c disruption and @c generation count what was inferred, and
+ * not what somebody knows: who reads them may not promise more than HEURISTIC.
+ */
+#define PARACLOCK_TIMELINE_INFERRED 0x1000U
 
 /**
  * What a clock shows at a counter value: an affine map, and where it holds.

@@ -105,9 +105,11 @@ struct paraclock_outlet {
 	/** The same, fraction, always forward, 2^-64 s. */
 	uint64_t offset_frac;
 	/**
-	 * The marker that the guest sees: timeline.disruption. Given with the
-	 * first write; 1 is added by each disruption. For a guest that comes
-	 * from elsewhere begin with the last one there plus 1.
+	 * The marker that the guest sees: timeline.disruption, with INFERRED
+	 * while the clock above is not AUTHORITATIVE. Given with the first
+	 * write; 1 is added by each disruption, and when it becomes INFERRED.
+	 * For a guest that comes from elsewhere begin with the last one there
+	 * plus 1.
 	 */
 	uint64_t disruption;
 	/** The generation that the guest sees; as @c disruption, by each

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a page below may promise: no more than what is above knows. And what a
+ * page promises of which it is told that it does not know.
+ */
+
+#include "relays.h"
+
+#define SEC_TICKS 2500000000U
+#define INFERRED  ((uint64_t)1 << 62)
+#define FLAGS	  24 /* of a vmclock */
+
+static struct above above;
+static struct below below;
+static struct paraclock_outlet outlet;
+static struct paraclock_relay relay;
+
+static const uint8_t heuristic = PARACLOCK_MARKER_HEURISTIC;
+static const uint8_t authoritative = PARACLOCK_MARKER_AUTHORITATIVE;
+
+static void start(const struct writer_kind *kind)
+{
+	above_start(&above, kind, SEC_TICKS, 1ULL << 45, 1000);
+	below_init(&below, &outlet, &kinds[2], &above.fake.env);
+	relay = relay_of(&above, &outlet, 1);
+}
+
+static uint8_t class_below(void)
+{
+	struct paraclock_sample sample;
+
+	assert_int_equal(below_sample(&below, above.fake.counter, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	return sample.marker_class;
+}
+
+static uint64_t flags_of(const struct fake *fake)
+{
+	return get64(fake->vmclock, FLAGS);
+}
+
+struct class_case {
+	const char *name;
+	unsigned int above;
+	bool is_inferred; /* the page above says so */
+	uint8_t want;
+};
+
+static struct class_case class_cases[] = {
+	/* clang-format off */
+	{ "kvmclock above is followed by its page", 0, false, 1 },
+	{ "hyperv above is followed by its page", 1, false, 1 },
+	{ "a vmclock above knows", 2, false, 2 },
+	{ "a vmclock that a relay wrote does not", 2, true, 1 },
+	/* clang-format on */
+};
+
+static void promises_what_is_above(void **state)
+{
+	const struct class_case *c = *state;
+
+	start(&kinds[c->above]);
+	if (c->is_inferred) {
+		above.line.flags |= PARACLOCK_TIMELINE_INFERRED;
+		above_renew(&above);
+		relay.clk = above.clk;
+	}
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	assert_int_equal(class_below(), c->want);
+	assert_int_equal(flags_of(&below.fake) & INFERRED,
+			 c->want == authoritative ? 0 : INFERRED);
+	above_end(&above);
+}
+
+/* Its count is its writer's word. */
+static void a_timekeeper_above_does_not_know(void **state)
+{
+	static struct paraclock_timekeeper tk;
+	const struct paraclock_env *env = &above.fake.env;
+	struct paraclock_timeline line;
+	struct paraclock *clk;
+
+	(void)state;
+	start(&kinds[2]);
+	memset(&tk, 0, sizeof(tk));
+	assert_int_equal(paraclock_timekeeper_take(&tk, env, NULL), 0);
+	line = above.line;
+	line.t_end = line.base_tsc + 1000ULL * SEC_TICKS;
+	assert_int_equal(paraclock_timekeeper_set(&tk, env, &line, 0), 0);
+	above.fake.counter += SEC_TICKS;
+	assert_int_equal(paraclock_timekeeper_open(&clk, &tk, env), 0);
+	relay.clk = clk;
+	relay.timekeeper = &tk;
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	assert_int_equal(class_below(), heuristic);
+	paraclock_close(clk);
+	above_end(&above);
+}
+
+/* Who kept a token while it meant more is told. */
+static void what_means_less_is_another_marker(void **state)
+{
+	struct paraclock_sample before, after;
+	struct paraclock *clk;
+
+	(void)state;
+	start(&kinds[2]);
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	assert_int_equal(outlet.disruption, 1);
+	below.fake.counter = above.fake.counter;
+	clk = fake_open(&below.fake, "vmclock");
+	assert_int_equal(paraclock_read(clk, &before), 0);
+	assert_int_equal(before.marker_class, authoritative);
+	above.line.flags |= PARACLOCK_TIMELINE_INFERRED;
+	above_write(&above);
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	assert_int_equal(outlet.disruption, 2);
+	below.fake.counter = above.fake.counter;
+	assert_int_equal(paraclock_read(clk, &after), 0);
+	assert_int_equal(after.marker_class, heuristic);
+	assert_int_equal(after.disruption, before.disruption + 1);
+	/* That it means more again is no disruption. */
+	above.line.flags &= ~(uint32_t)PARACLOCK_TIMELINE_INFERRED;
+	above_write(&above);
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	assert_int_equal(outlet.disruption, 2);
+	below.fake.counter = above.fake.counter;
+	assert_int_equal(paraclock_read(clk, &after), 0);
+	assert_int_equal(after.marker_class, authoritative);
+	assert_int_equal(after.disruption, before.disruption + 1);
+	paraclock_close(clk);
+	above_end(&above);
+}
+
+/* Markers of a vmclock without a time, beside another clock. */
+static void markers_of_a_relay_vouch_for_nothing(void **state)
+{
+	struct paraclock_event event = { .size = sizeof(event) };
+	struct paraclock_sample sample;
+	struct paraclock *clk;
+	struct fake fake;
+
+	(void)state;
+	fake_init(&fake);
+	/* So that the page is known to be from after the open. */
+	fake.cpu = 0;
+	fake.vmclock_error = 0;
+	fake_set_vmclock_marker(&fake, 7);
+	clk = fake_open(&fake, "kvmclock");
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.marker_class, authoritative);
+	paraclock_close(clk);
+	put64(fake.vmclock, FLAGS, INFERRED);
+	clk = fake_open(&fake, "kvmclock");
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.marker_class, heuristic);
+	/* And what it shows is not known, but inferred. */
+	put64(fake.vmclock, 16, 8);
+	assert_int_equal(paraclock_next_event(clk, &event), 0);
+	assert_int_equal(event.marker_class, heuristic);
+	assert_string_equal(event.source, "vmclock");
+	paraclock_close(clk);
+}
+
+int main(void)
+{
+	static struct CMUnitTest tests[20];
+	size_t n = 0;
+
+	ROWS(class_cases, promises_what_is_above);
+	ROW("a timekeeper above does not know",
+	    a_timekeeper_above_does_not_know);
+	ROW("what means less is another marker",
+	    what_means_less_is_another_marker);
+	ROW("markers of a relay vouch for nothing",
+	    markers_of_a_relay_vouch_for_nothing);
+	return _cmocka_run_group_tests("relay_class", tests, n, NULL, NULL);
+}

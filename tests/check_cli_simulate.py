@@ -4,12 +4,14 @@
 Usage: check_cli_simulate.py PARACLOCK"""
 import fcntl
 import json
+import os
 import pathlib
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -72,6 +74,10 @@ class Simulate(unittest.TestCase):
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.kill)
+        # What hangs is ended, and fails.
+        guard = threading.Timer(600, process.kill)
+        guard.start()
+        self.addCleanup(guard.cancel)
         # The pages are written before the next line is.
         for line in process.stdout:
             if "open v" in line:
@@ -397,6 +403,54 @@ class Simulate(unittest.TestCase):
             sample = self.read(backend, name)
             self.assertIs(sample["valid"], False, name)
             self.assertEqual(sample["reason"], reason)
+
+    def wait_for(self, holds):
+        """Until it does; what never does ends at the guard of start()."""
+        while not holds():
+            time.sleep(0.01)
+
+    @unittest.skipUnless(can_read_the_counter(), "no counter")
+    def test_a_file_that_is_truncated_is_written_anew(self):
+        process = self.start(HOST + "open v\nrun 3600s\n")
+        names = ("v.vmclock", "v.pvclock.0", "v.pvclock.1", "v.hyperv")
+        for cut in (0, 1, 13, 31):
+            for name in names:
+                path = self.dir / "out" / name
+                size = path.stat().st_size
+                os.truncate(path, cut)
+                self.wait_for(lambda: process.poll() is not None or
+                              path.stat().st_size == size)
+                self.assertIsNone(process.poll())
+        for backend, name in (("vmclock", "v.vmclock"),
+                              ("kvmclock", "v.pvclock.0"),
+                              ("hyperv", "v.hyperv")):
+            self.wait_for(lambda: self.read(backend, name)["valid"])
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(), 0)
+        # Once for each.
+        lines = process.stderr.read().splitlines()
+        self.assertEqual(len(lines), len(names), lines)
+        for name in names:
+            self.assertEqual(sum(f"{name}: was truncated" in line
+                                 for line in lines), 1)
+
+    @unittest.skipUnless(can_read_the_counter(), "no counter")
+    def test_memory_that_is_truncated_ends_it(self):
+        path = self.dir / "memory"
+        for cut in (0, 4096, 5000):
+            with self.subTest(cut):
+                path.write_bytes(bytes(8192))
+                process = self.start(HOST + "open v\nrun 3600s\n", "--into",
+                                     path, "--at", 4096)
+                os.truncate(path, cut)
+                self.assertEqual(process.wait(), 1)
+                self.assertEqual(path.stat().st_size, cut)
+                lines = process.stderr.read().splitlines()
+                self.assertEqual(len(lines), 1)
+                self.assertIn(f"{path}: was truncated", lines[0])
+                # And the others are not to be believed.
+                self.assertIs(self.read("vmclock", "v.vmclock")["valid"],
+                              False)
 
     @unittest.skipUnless(can_read_the_counter(), "no counter")
     def test_a_migration_is_seen_from_outside(self):

@@ -4,19 +4,17 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "publish.h"
-
-/* A guest maps it, so it cannot begin in the middle of a page of its own. */
-#define ALIGN 4096U
 
 #define VMCLOCK_MAGIC 0x4b4c4356U
 
@@ -42,51 +40,103 @@ static int complain(const char *path, const char *what)
 /* --- one page -------------------------------------------------------------
  */
 
-/* From here on no reader takes what it copies for the page. */
-static void close_page(const struct published *p)
+/*
+ * By the kernel's hand, not by stores to a mapping: somebody may truncate the
+ * file, and a store past its end would be a SIGBUS. Each call is ordered after
+ * the one before. It may be seen byte by byte: what is torn so is a sequence or
+ * a marker that is none of before, which readers take for a change that came
+ * the sooner.
+ */
+static int put(const struct published *p, size_t offset, size_t n)
 {
-	uint32_t *seq = (uint32_t *)p->live + sequence_at[p->kind];
-	uint32_t was = __atomic_load_n(seq, __ATOMIC_RELAXED);
+	const char *from = (const char *)p->shown + offset;
+	ssize_t wrote;
 
-	__atomic_store_n(seq, p->kind == PARACLOCK_SIM_HYPERV ? 0 : was | 1,
-			 __ATOMIC_RELAXED);
-	/* Pairs with the acquire fence of readers before they look at the
-	 * sequence again. */
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	if (!p->map) {
+		wrote = pwrite(p->fd, from, n, (off_t)(p->at + offset));
+	} else {
+		/* A page fits a pipe, and EFAULT is no signal. */
+		wrote = write(p->pipe[1], from, n);
+		if (wrote == (ssize_t)n)
+			wrote = read(p->pipe[0],
+				     (char *)p->map + p->map_size - p->size +
+					     offset,
+				     n);
+	}
+	if (wrote < 0)
+		return -errno;
+	return wrote == (ssize_t)n ? 0 : -ENOSPC;
 }
 
-static void show(const struct published *p)
+/* From here on no reader takes what it copies for the page. */
+static int close_page(const struct published *p)
 {
 	unsigned int seq = sequence_at[p->kind];
-	const uint64_t *from = p->page;
-	const uint32_t *from32 = p->page;
-	uint64_t *to = p->live;
-	uint32_t *to32 = p->live;
+	uint32_t *shown = (uint32_t *)p->shown + seq;
 
-	if (memcmp(p->page, p->live, p->size) == 0)
-		return;
-	close_page(p);
-	/* Whole words: a marker is looked at without the sequence. */
-	for (size_t i = 0; i < p->size / sizeof(*to); i++) {
-		if (i != seq / 2)
-			__atomic_store_n(&to[i], from[i], __ATOMIC_RELAXED);
-	}
-	__atomic_store_n(&to32[seq ^ 1], from32[seq ^ 1], __ATOMIC_RELAXED);
-	/* Pairs with the readers' acquire load of it. */
-	__atomic_store_n(&to32[seq], from32[seq], __ATOMIC_RELEASE);
+	*shown = p->kind == PARACLOCK_SIM_HYPERV ? 0 : *shown | 1;
+	return put(p, seq * sizeof(*shown), sizeof(*shown));
 }
 
-static int map_page(struct published *p, const char *path, uint64_t at,
-		    uint64_t align)
+/* All of it, whatever is there; its sequence last. */
+static int put_page(struct published *p)
 {
-	uint64_t skip = at % align;
+	const size_t size = sizeof(uint32_t);
+	size_t at = sequence_at[p->kind] * size;
+	int ret = close_page(p);
+
+	if (ret)
+		return ret;
+	memcpy(p->shown, p->page, p->size);
+	if (at)
+		ret = put(p, 0, at);
+	if (!ret)
+		ret = put(p, at + size, p->size - at - size);
+	return ret ? ret : put(p, at, size);
+}
+
+/* Did somebody cut the page off? Another one's file is not made longer. */
+static int mend(struct published *p)
+{
+	struct stat stat;
+
+	if (fstat(p->fd, &stat))
+		return complain(p->path, strerror(errno));
+	if ((uint64_t)stat.st_size >= p->at + p->size)
+		return 0;
+	if (!p->own)
+		return complain(p->path, "was truncated by somebody else");
+	if (!p->mended)
+		warnx("%s: was truncated by somebody else; written anew",
+		      p->path);
+	p->mended = true;
+	return 1;
+}
+
+static int show(struct published *p)
+{
+	int ret = mend(p);
+
+	if (ret < 0 || (!ret && !memcmp(p->page, p->shown, p->size)))
+		return ret;
+	ret = put_page(p);
+	return ret ? complain(p->path, strerror(-ret)) : 0;
+}
+
+/* A file of huge pages, which is mapped from one of these on. */
+static int map_page(struct published *p, uint64_t align)
+{
+	uint64_t skip = p->at % align;
 
 	p->map_size = p->size + skip;
 	p->map = mmap(NULL, p->map_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      p->fd, (off_t)(at - skip));
-	if (p->map == MAP_FAILED)
-		return complain(path, strerror(errno));
-	p->live = (char *)p->map + skip;
+		      p->fd, (off_t)(p->at - skip));
+	if (p->map == MAP_FAILED) {
+		p->map = NULL;
+		return complain(p->path, strerror(errno));
+	}
+	if (pipe2(p->pipe, O_CLOEXEC))
+		return complain(p->path, strerror(errno));
 	return 0;
 }
 
@@ -108,39 +158,43 @@ static int open_regular(const char *path, int flags, struct stat *ret_stat)
 
 /* Who writes there alone, and never into a hole: on a full disk the store would
  * end this process, with all its other pages as they are. */
-static int claim(const struct published *p, const char *path, uint64_t at)
+static int claim(struct published *p)
 {
+	ssize_t got;
 	int error;
 
 	if (flock(p->fd, LOCK_EX | LOCK_NB))
-		return complain(path, "another process publishes there");
+		return complain(p->path, "another process publishes there");
 	do
-		error = posix_fallocate(p->fd, (off_t)at, (off_t)p->size);
+		error = posix_fallocate(p->fd, (off_t)p->at, (off_t)p->size);
 	while (error == EINTR);
-	return error ? complain(path, strerror(error)) : 0;
+	if (error)
+		return complain(p->path, strerror(error));
+	got = pread(p->fd, p->shown, p->size, (off_t)p->at);
+	return got == (ssize_t)p->size
+		       ? 0
+		       : complain(p->path,
+				  got < 0 ? strerror(errno) : "cannot be read");
 }
 
-/* A file of its own keeps its size for as long as it is there: who has mapped
- * it does not fault. */
-static int open_own(struct published *p, const char *path)
+static int open_own(struct published *p)
 {
 	struct stat stat;
-	int ret;
 
-	p->fd = open_regular(path, O_CREAT, &stat);
+	p->own = true;
+	p->fd = open_regular(p->path, O_CREAT, &stat);
 	if (p->fd < 0)
 		return p->fd;
 	if (stat.st_size && (size_t)stat.st_size != p->size)
-		return complain(path, "is there, and is no page; take another "
-				      "directory, or remove it");
-	ret = claim(p, path, 0);
-	return ret ? ret : map_page(p, path, 0, ALIGN);
+		return complain(p->path, "is there, and is no page; take "
+					 "another directory, or remove it");
+	return claim(p);
 }
 
 static bool is_free(const struct published *p)
 {
-	const unsigned char *byte = p->live;
-	const uint32_t *magic = p->live;
+	const unsigned char *byte = p->shown;
+	const uint32_t *magic = p->shown;
 
 	if (*magic == VMCLOCK_MAGIC)
 		return true;
@@ -152,52 +206,61 @@ static bool is_free(const struct published *p)
 }
 
 /* Into another one's file, which neither grows nor shrinks. */
-static int open_into(struct published *p, const struct publisher *pub)
+static int open_into(struct published *p)
 {
+	struct statfs fs;
 	struct stat stat;
 	uint64_t size;
 	int ret;
 
-	p->fd = open_regular(pub->into, 0, &stat);
+	p->fd = open_regular(p->path, 0, &stat);
 	if (p->fd < 0)
 		return p->fd;
 	size = (uint64_t)stat.st_size;
-	if (size < p->size || pub->at > size - p->size)
-		return complain(pub->into, "--at is beyond its end");
-	ret = claim(p, pub->into, pub->at);
-	if (ret)
-		return ret;
-	/* A file of huge pages is mapped from one of these on. */
-	ret = map_page(p, pub->into, pub->at,
-		       stat.st_blksize > (blksize_t)ALIGN
-			       ? (uint64_t)stat.st_blksize
-			       : ALIGN);
+	if (size < p->size || p->at > size - p->size)
+		return complain(p->path, "--at is beyond its end");
+	ret = claim(p);
+	if (!ret && !fstatfs(p->fd, &fs) && fs.f_type == HUGETLBFS_MAGIC)
+		ret = map_page(p, (uint64_t)fs.f_bsize);
 	if (ret)
 		return ret;
 	return is_free(p) ? 0
-			  : complain(pub->into, "there is something else at "
-						"--at; zero it first");
+			  : complain(p->path, "there is something else at "
+					      "--at; zero it first");
 }
 
 static void drop_page(const struct published *p)
 {
-	if (p->live)
+	if (p->map)
 		munmap(p->map, p->map_size);
+	for (unsigned int i = 0; i < 2; i++) {
+		if (p->pipe[i] >= 0)
+			close(p->pipe[i]);
+	}
 	if (p->fd >= 0)
 		close(p->fd);
+	free(p->shown);
+	free(p->path);
 }
 
 static int open_page(struct published *p, const struct publisher *pub,
 		     const char *name)
 {
-	char path[PATH_MAX];
+	int ret;
 
-	if (!name)
-		return open_into(p, pub);
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", pub->dir, name) >=
-	    sizeof(path))
-		return complain(pub->dir, "too long a name");
-	return open_own(p, path);
+	p->at = name ? 0 : pub->at;
+	if (name)
+		ret = asprintf(&p->path, "%s/%s", pub->dir, name);
+	else
+		ret = asprintf(&p->path, "%s", pub->into);
+	if (ret < 0)
+		p->path = NULL;
+	p->shown = malloc(p->size);
+	if (!p->path || !p->shown) {
+		warnx("no memory");
+		return -EIO;
+	}
+	return name ? open_own(p) : open_into(p);
 }
 
 static int add_page(struct publisher *pub, const struct published *like,
@@ -226,7 +289,7 @@ static int add_page(struct publisher *pub, const struct published *like,
 static int add_kind(struct publisher *pub, const char *vm_name,
 		    struct paraclock_sim_vm *vm, unsigned int kind)
 {
-	struct published p = { .kind = kind, .fd = -1 };
+	struct published p = { .kind = kind, .fd = -1, .pipe = { -1, -1 } };
 	char name[64];
 	int ret = 0;
 
@@ -248,7 +311,9 @@ static int add_kind(struct publisher *pub, const char *vm_name,
 static int add_vm(struct publisher *pub, const char *name,
 		  struct paraclock_sim_vm *vm)
 {
-	struct published p = { .kind = PARACLOCK_SIM_VMCLOCK, .fd = -1 };
+	struct published p = { .kind = PARACLOCK_SIM_VMCLOCK,
+			       .fd = -1,
+			       .pipe = { -1, -1 } };
 	int ret = 0;
 
 	for (unsigned int kind = 0;
@@ -284,9 +349,17 @@ int publish(struct publisher *pub, const struct paraclock_sim_play *play)
 
 	/* Those that are there in any case: the last ones say that nobody is
 	 * to believe them. */
-	for (unsigned int i = 0; i < pub->pages; i++)
-		show(&pub->page[i]);
-	return ret;
+	for (unsigned int i = 0; i < pub->pages; i++) {
+		struct published *p = &pub->page[i];
+
+		if (p->fd >= 0 && show(p)) {
+			/* Once. */
+			close(p->fd);
+			p->fd = -1;
+			pub->error = -EIO;
+		}
+	}
+	return ret ? ret : pub->error;
 }
 
 void publish_end(struct publisher *pub, bool off)
@@ -294,8 +367,8 @@ void publish_end(struct publisher *pub, bool off)
 	for (unsigned int i = 0; i < pub->pages; i++) {
 		const struct published *p = &pub->page[i];
 
-		if (off && p->kind == PARACLOCK_SIM_HYPERV)
-			close_page(p);
+		if (off && p->fd >= 0 && p->kind == PARACLOCK_SIM_HYPERV)
+			(void)close_page(p);
 		drop_page(p);
 	}
 	free(pub->page);

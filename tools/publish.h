@@ -8,15 +8,20 @@
 
 #include <paraclock/sim_script.h>
 
-/* A page that is mapped. */
+/* A page in a file. */
 struct published {
 	const void *page; /* the simulation's */
-	void *live;	  /* what others see */
-	void *map;
-	size_t map_size;
+	void *shown;	  /* a copy of what others see */
+	char *path;
 	size_t size;
+	uint64_t at; /* where in the file, bytes */
+	void *map;   /* of a file that takes no write(2); NULL: it does */
+	size_t map_size;
+	int pipe[2];
 	unsigned int kind; /* enum paraclock_sim_page_kind */
 	int fd;
+	bool own;    /* the file is the page's alone */
+	bool mended; /* it was cut, which has been complained of */
 };
 
 /* Zero what is not set. */

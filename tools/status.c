@@ -212,8 +212,14 @@ static void print_frequency(const struct paraclock_machine *machine)
 		fputs(" (measured; firmware states ", stdout);
 		print_mhz(machine->stated_hz, 0);
 		fputs(", which this kernel's clock contradicts), ", stdout);
+	} else if (machine->measured) {
+		fputs(" (measured), ", stdout);
 	} else {
-		fputs(machine->measured ? " (measured), " : ", ", stdout);
+		fputs(machine->measured_hz ? ", "
+					   : " (stated, and this kernel's "
+					     "clock is too coarse to check "
+					     "it), ",
+		      stdout);
 	}
 }
 

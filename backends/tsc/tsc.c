@@ -96,7 +96,9 @@ static int tsc_open(const struct paraclock_env *env,
 	}
 	if (pclk_describe(env, &machine) || !machine.counter_hz) {
 		TEXT(opts->detail, opts->detail_size,
-		     "the frequency of the counter cannot be had");
+		     "the frequency of the counter is not known: no firmware "
+		     "states it, and the kernel's clock is too coarse to "
+		     "measure it");
 		return -ENODEV;
 	}
 	tsc = env->alloc(env->ctx, sizeof(*tsc));

@@ -6,6 +6,7 @@
 
 #include "clock_private.h"
 #include "counter.h"
+#include "env_call.h"
 #include "frequency.h"
 #include "text.h"
 
@@ -154,7 +155,7 @@ static int open_one(struct paraclock **ret_clk,
 	clk = new_clock(env, be, opts);
 	if (!clk)
 		return fail(opts, -ENOMEM);
-	ret = be->open(env, opts, &clk->state);
+	ret = pclk_env_error(be->open(env, opts, &clk->state));
 	if (ret) {
 		env->free(env->ctx, clk);
 		return fail(opts, ret);
@@ -408,10 +409,10 @@ static void list_markers_only(struct paraclock_listing *listing,
 	struct paraclock_marker marker;
 	void *state;
 
-	listing->error = be->open(opts->env, opts, &state);
+	listing->error = pclk_env_error(be->open(opts->env, opts, &state));
 	if (listing->error)
 		return;
-	listing->error = be->get_marker(state, &marker);
+	listing->error = pclk_env_error(be->get_marker(state, &marker));
 	be->close(state);
 }
 

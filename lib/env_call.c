@@ -3,6 +3,10 @@
 #include <string.h>
 
 #include "env_call.h"
+#include "local.h"
+
+/* CLOCK_REALTIME's distance is that of the narrowest of so many looks. */
+#define OFFSET_TRIES 4
 
 int64_t pclk_env_pread(const struct paraclock_env *env, int fd, void *buf,
 		       size_t n, uint64_t offset)
@@ -47,6 +51,48 @@ int pclk_env_clocksource(const struct paraclock_env *env, char ret_name[32],
 			    ? kind
 			    : (uint8_t)PARACLOCK_CLOCKSOURCE_UNKNOWN;
 	return 0;
+}
+
+int pclk_env_describe(const struct paraclock_env *env,
+		      struct paraclock_machine *ret_machine)
+{
+	struct paraclock_machine machine = { .size = sizeof(machine) };
+	int ret = -EOPNOTSUPP;
+
+	if (env->describe)
+		ret = pclk_env_error(env->describe(env->ctx, &machine));
+	if (ret)
+		return ret;
+	machine.size = sizeof(machine);
+	machine.hypervisor[sizeof(machine.hypervisor) - 1] = '\0';
+	machine.clocksource[sizeof(machine.clocksource) - 1] = '\0';
+	*ret_machine = machine;
+	return 0;
+}
+
+bool pclk_env_offset(const struct paraclock_env *env, int64_t *ret_offset_ns,
+		     int64_t *ret_realtime_ns)
+{
+	static const uint8_t clocks[] = { PARACLOCK_CLOCK_MONOTONIC,
+					  PARACLOCK_CLOCK_REALTIME,
+					  PARACLOCK_CLOCK_MONOTONIC };
+	int64_t ns[3], width, offset, narrow = INT64_MAX;
+
+	for (unsigned int i = 0; i < 3 * OFFSET_TRIES; i++) {
+		if (!env->read_clock ||
+		    env->read_clock(env->ctx, local_clock_id[clocks[i % 3]],
+				    &ns[i % 3]))
+			return false;
+		/* They may be anything. */
+		if (i % 3 < 2 || __builtin_sub_overflow(ns[2], ns[0], &width) ||
+		    width < 0 || width >= narrow ||
+		    __builtin_sub_overflow(ns[1], ns[0] + width / 2, &offset))
+			continue;
+		narrow = width;
+		*ret_offset_ns = offset;
+		*ret_realtime_ns = ns[1];
+	}
+	return narrow < INT64_MAX;
 }
 
 int pclk_env_open(const struct paraclock_env *env, const char *path,

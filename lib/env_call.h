@@ -7,6 +7,7 @@
 #define ENV_CALL_H
 
 #include <errno.h>
+#include <stdbool.h>
 
 #include <paraclock/backend.h>
 
@@ -24,6 +25,14 @@ static inline int64_t pclk_env_length(int64_t ret, size_t most)
 	return (uint64_t)ret < most ? ret : (int64_t)most;
 }
 
+/* Of one that starts to watch, and gives a descriptor. */
+static inline int pclk_env_watch(int ret, const int *fd)
+{
+	if (ret < 0)
+		return pclk_env_error(ret);
+	return *fd < 0 ? -EIO : ret;
+}
+
 /* Bytes read, at most n, or a negative errno. */
 int64_t pclk_env_pread(const struct paraclock_env *env, int fd, void *buf,
 		       size_t n, uint64_t offset);
@@ -36,6 +45,15 @@ int pclk_env_text(const struct paraclock_env *env, const char *path, char *buf,
 /* clocksource(): the name ends, and nothing but NULs follows. */
 int pclk_env_clocksource(const struct paraclock_env *env, char ret_name[32],
 			 uint8_t *ret_kind);
+
+/* describe(): its names end; *ret_machine is written on success only. */
+int pclk_env_describe(const struct paraclock_env *env,
+		      struct paraclock_machine *ret_machine);
+
+/* CLOCK_REALTIME - CLOCK_MONOTONIC, and the former, ns; false: these clocks
+ * cannot be read, or say what cannot be. */
+bool pclk_env_offset(const struct paraclock_env *env, int64_t *ret_offset_ns,
+		     int64_t *ret_realtime_ns);
 
 /* open_device(): 0 and a descriptor that may be one, or a negative errno. */
 int pclk_env_open(const struct paraclock_env *env, const char *path,

@@ -5,13 +5,11 @@
 #include <string.h>
 
 #include "clock_private.h"
+#include "env_call.h"
 #include "local.h"
 #include "seqword.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-
-/* CLOCK_REALTIME's distance is that of the narrowest of so many looks. */
-#define OFFSET_TRIES 4
 
 /* What fails as may pass is lost when it has lasted for so long: 5000 times what
  * a read waits for a writer. No more often is a source asked, for that may be a
@@ -50,30 +48,6 @@ void paraclock_event_close(struct paraclock *clk)
 		close_sources(clk->env, clk->events);
 }
 
-static bool read_offset(const struct paraclock_env *env, int64_t *ret_offset_ns,
-			int64_t *ret_realtime_ns)
-{
-	const int mono = local_clock_id[PARACLOCK_CLOCK_MONOTONIC];
-	int64_t before, real, after, narrow = INT64_MAX;
-
-	if (!env->read_clock)
-		return false;
-	for (unsigned int i = 0; i < OFFSET_TRIES; i++) {
-		if (env->read_clock(env->ctx, mono, &before) ||
-		    env->read_clock(env->ctx,
-				    local_clock_id[PARACLOCK_CLOCK_REALTIME],
-				    &real) ||
-		    env->read_clock(env->ctx, mono, &after))
-			return false;
-		if (after - before >= narrow)
-			continue;
-		narrow = after - before;
-		*ret_offset_ns = real - before - narrow / 2;
-		*ret_realtime_ns = real;
-	}
-	return true;
-}
-
 static bool has_another_source(const struct paraclock_env *env,
 			       struct event_sources *events)
 {
@@ -81,7 +55,7 @@ static bool has_another_source(const struct paraclock_env *env,
 	bool known = events->clocksource[0];
 	uint8_t kind;
 
-	if (!env->clocksource || env->clocksource(env->ctx, name, &kind) ||
+	if (pclk_env_clocksource(env, name, &kind) ||
 	    !memcmp(name, events->clocksource, sizeof(name)))
 		return false;
 	memcpy(events->clocksource, name, sizeof(name));
@@ -127,15 +101,18 @@ static int open_sources(const struct paraclock *clk,
 	*events = (struct event_sources){ .group = -1,
 					  .clock = -1,
 					  .generation = -1 };
-	ret = env->watch_clock(env->ctx, &events->clock);
+	ret = pclk_env_watch(env->watch_clock(env->ctx, &events->clock),
+			     &events->clock);
 	if (ret >= 0)
-		ret = env->poll_group(env->ctx, &events->group, events->clock);
+		ret = pclk_env_watch(env->poll_group(env->ctx, &events->group,
+						     events->clock),
+				     &events->group);
 	if (ret < 0) {
 		close_sources(env, events);
 		return ret;
 	}
 	add_optional(clk, events);
-	events->has_offset = read_offset(env, &events->offset_ns, &real_ns);
+	events->has_offset = pclk_env_offset(env, &events->offset_ns, &real_ns);
 	(void)has_another_source(env, events);
 	*ret_events = events;
 	return 0;
@@ -181,7 +158,7 @@ static void collect(const struct paraclock *clk, struct event_sources *events)
 	if (events->generation >= 0)
 		restored = env->watch_generation(env->ctx, &events->generation);
 	if (restored > 0)
-		events->restored |= (uint8_t)restored;
+		events->restored |= (uint8_t)(restored & 3);
 }
 
 static void tell_set(const struct paraclock_env *env,
@@ -193,16 +170,18 @@ static void tell_set(const struct paraclock_env *env,
 	events->was_set = false;
 	event->kind = PARACLOCK_EVENT_CLOCK_SET;
 	event->source = "clock";
-	if (!read_offset(env, &offset_ns, &real_ns)) {
+	if (!pclk_env_offset(env, &offset_ns, &real_ns)) {
 		events->has_offset = false;
 		return;
 	}
 	event->timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
 	event->host_ns_after = real_ns;
 	event->flags |= PARACLOCK_EVENT_AFTER;
-	if (events->has_offset) {
-		event->gap_ns = offset_ns - events->offset_ns;
-		event->host_ns_before = real_ns - event->gap_ns;
+	if (events->has_offset &&
+	    !__builtin_sub_overflow(offset_ns, events->offset_ns,
+				    &event->gap_ns) &&
+	    !__builtin_sub_overflow(real_ns, event->gap_ns,
+				    &event->host_ns_before)) {
 		event->flags |= PARACLOCK_EVENT_GAP | PARACLOCK_EVENT_BEFORE;
 	}
 	events->has_offset = true;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "env_call.h"
 #include "fixed.h"
 #include "frequency.h"
 #include "interpolate.h"
@@ -226,8 +227,7 @@ int pclk_describe(const struct paraclock_env *env,
 		  struct paraclock_machine *ret_machine)
 {
 	struct paraclock_machine machine = { .size = sizeof(machine) };
-	int ret =
-		env->describe ? env->describe(env->ctx, &machine) : -EOPNOTSUPP;
+	int ret = pclk_env_describe(env, &machine);
 
 	if (ret)
 		return ret;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "env_call.h"
 #include "frequency.h"
 #include "interpolate.h"
 #include "local.h"
@@ -329,11 +330,7 @@ static void read_clocksource(const struct paraclock_env *env,
 	uint8_t kind = PARACLOCK_CLOCKSOURCE_UNKNOWN;
 
 	memset(state->clocksource, 0, sizeof(state->clocksource));
-	if (env->clocksource &&
-	    env->clocksource(env->ctx, state->clocksource, &kind))
-		kind = PARACLOCK_CLOCKSOURCE_UNKNOWN;
-	/* Whatever an env wrote, it ends. */
-	state->clocksource[sizeof(state->clocksource) - 1] = '\0';
+	(void)pclk_env_clocksource(env, state->clocksource, &kind);
 	state->kind = kind;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock_private.h"
+#include "env_call.h"
 #include "line.h"
 #include "seqword.h"
 
@@ -25,7 +26,7 @@ int paraclock_look_at_markers(const struct paraclock *clk,
 		int ret = source->be->get_marker(source->state, &ret_marker[i]);
 
 		if (ret)
-			return ret;
+			return pclk_env_error(ret);
 	}
 	return 0;
 }
@@ -72,8 +73,10 @@ int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
 						&ret_obs->line);
 		else
 			ret = clk->be->get_time(clk->state, &ret_obs->sample);
+		/* A backend may be the caller's, or hand on what its env
+		 * returned. */
 		if (ret)
-			return ret;
+			return pclk_env_error(ret);
 		pclk_line_confine(&ret_obs->line);
 		ret = paraclock_look_at_markers(clk, after, watched);
 		if (ret)

@@ -124,9 +124,7 @@ void paraclock_page_explain(struct page *page, int error, char *buf,
 static int64_t file_read(const struct page *page, void *buf, size_t n,
 			 uint64_t offset)
 {
-	const struct paraclock_env *env = page->env;
-
-	return env->pread(env->ctx, page->map.fd, buf, n, offset);
+	return pclk_env_pread(page->env, page->map.fd, buf, n, offset);
 }
 
 static int copy_memory(const struct page *page, struct page_copy *copy)

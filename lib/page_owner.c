@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "clock_private.h"
+#include "env_call.h"
 #include "page_writer.h"
 
 /*
@@ -52,7 +53,9 @@ static int identify(const struct paraclock_env *env,
 		    struct paraclock_process *ret_self)
 {
 	struct paraclock_process self = { .id = paraclock_page_process(env) };
-	int ret = env->identify ? env->identify(env->ctx, 0, &self) : 0;
+	int ret = env->identify
+			  ? pclk_env_error(env->identify(env->ctx, 0, &self))
+			  : 0;
 
 	if (!ret && (!self.id || self.id >> ID_BITS))
 		ret = -EOPNOTSUPP;
@@ -92,7 +95,7 @@ static bool is_dead(const struct paraclock_env *env,
 		    const struct page_writer_state *state, uint64_t owner,
 		    const struct paraclock_process *self)
 {
-	struct paraclock_process who;
+	struct paraclock_process who = { 0 };
 	int ret;
 
 	if (!env->identify || !self->space ||
@@ -118,7 +121,7 @@ int paraclock_page_writer_take(struct paraclock_page_writer *writer,
 		return -EINVAL;
 	ret = paraclock_page_env(&env);
 	if (!ret && env->check_counter)
-		ret = env->check_counter(env->ctx);
+		ret = pclk_env_error(env->check_counter(env->ctx));
 	if (!ret)
 		ret = identify(env, &self);
 	if (ret)

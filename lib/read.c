@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock_private.h"
+#include "env_call.h"
 #include "fixed.h"
 
 #define LOAD(x)	    __atomic_load_n(&(x), __ATOMIC_RELAXED)
@@ -288,7 +289,7 @@ read_at_slow(const struct paraclock *clk, uint64_t counter,
 			return ret;
 		ret = clk->be->get_time_at(clk->state, counter, &sample);
 		if (ret)
-			return ret;
+			return pclk_env_error(ret);
 		ret = look(clk);
 		if (ret < 0)
 			return ret;

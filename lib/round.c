@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "env_call.h"
 #include "local.h"
 
 /* Sums are in 2^-8 ns, relative to a clock's first reading. */
@@ -56,7 +57,7 @@ int round_read(const struct paraclock_env *env, enum counter_how how,
 					  &round->ns[i]);
 
 		if (ret)
-			return ret;
+			return pclk_env_error(ret);
 		round->tsc[i + 1] = counter_read(env, how);
 	}
 	/* Another CPU's, or that of another machine; apart, so that it costs

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "env_call.h"
 #include "interpolate.h"
 #include "local.h"
 #include "seqword.h"
@@ -169,7 +170,7 @@ static bool has_other_source(const struct paraclock_env *env,
 	char name[sizeof(state->clocksource)] = "";
 	uint8_t kind;
 
-	return env->clocksource && !env->clocksource(env->ctx, name, &kind) &&
+	return !pclk_env_clocksource(env, name, &kind) &&
 	       memcmp(name, state->clocksource, sizeof(name)) != 0;
 }
 

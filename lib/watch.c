@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "env_call.h"
 #include "local.h"
 #include "seqword.h"
 
@@ -84,10 +85,8 @@ int paraclock_refresh(const struct paraclock_env *env)
 	uint8_t kind;
 	int ret = env_with_local(&env);
 
-	if (!ret && !env->clocksource)
-		ret = -EOPNOTSUPP;
 	if (!ret)
-		ret = env->clocksource(env->ctx, name, &kind);
+		ret = pclk_env_clocksource(env, name, &kind);
 	if (!ret)
 		ret = update(env, name, false);
 	return ret < 0 ? ret : 0;
@@ -111,7 +110,8 @@ int paraclock_watch_open(struct paraclock_watch **ret_watch,
 	if (!watch)
 		return -ENOMEM;
 	*watch = (struct paraclock_watch){ .env = env, .fd = -1 };
-	ret = env->watch_clock(env->ctx, &watch->fd);
+	ret = pclk_env_watch(env->watch_clock(env->ctx, &watch->fd),
+			     &watch->fd);
 	if (ret < 0) {
 		env->free(env->ctx, watch);
 		return ret;
@@ -129,20 +129,20 @@ int paraclock_watch_update(struct paraclock_watch *watch)
 {
 	const struct paraclock_env *env;
 	char name[CLOCKSOURCE_MAX] = "";
-	bool named = false;
+	bool named;
 	uint8_t kind;
 	int ret;
 
 	if (!watch)
 		return -EINVAL;
 	env = watch->env;
-	ret = env->watch_clock(env->ctx, &watch->fd);
+	ret = pclk_env_watch(env->watch_clock(env->ctx, &watch->fd),
+			     &watch->fd);
 	if (ret < 0)
 		return ret;
 	watch->was_set |= ret > 0;
 	/* A set counts also where the name cannot be had. */
-	if (env->clocksource)
-		named = !env->clocksource(env->ctx, name, &kind);
+	named = !pclk_env_clocksource(env, name, &kind);
 	ret = update(env, named ? name : NULL, watch->was_set);
 	if (ret < 0)
 		return ret;

@@ -292,6 +292,8 @@ static int map_results(struct kvm_call *kc,
 	}
 	ret = env->map_page(env->ctx, "kvm-pairing", NULL, &kc->map);
 	if (ret) {
+		/* Whatever an env wrote, it ends. */
+		kc->map.why[sizeof(kc->map.why) - 1] = '\0';
 		TEXT(opts->detail, opts->detail_size, kc->map.why);
 		return ret;
 	}

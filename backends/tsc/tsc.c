@@ -82,7 +82,7 @@ static void take_machine(struct tsc *tsc,
 static int tsc_open(const struct paraclock_env *env,
 		    const struct paraclock_options *opts, void **ret_state)
 {
-	struct paraclock_machine machine = { .size = sizeof(machine) };
+	struct paraclock_machine machine;
 	struct tsc *tsc;
 
 	if (!env->describe || !env->read_clock) {

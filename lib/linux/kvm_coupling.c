@@ -6,6 +6,7 @@
 
 #include <paraclock/backend.h>
 
+#include "env_call.h"
 #include "fixed.h"
 
 /* As <linux/kvm.h> has them on x86; elsewhere it has not. */
@@ -127,7 +128,7 @@ int paraclock_coupling_kvm(struct paraclock_coupling *ret_coupling,
 	/* On arm64 the same attribute is an interrupt's number. */
 	if (!env->ioctl || env->counter_id != PARACLOCK_COUNTER_X86_TSC)
 		return -EOPNOTSUPP;
-	ret = read_offset(env, vcpu_fd, &coupling.offset);
+	ret = pclk_env_error(read_offset(env, vcpu_fd, &coupling.offset));
 	if (!ret && !ratio)
 		ret = check_unscaled(env, vcpu_fd);
 	if (!ret)

@@ -202,6 +202,7 @@ static bool ends_at_a_member(size_t size)
 		offsetof(struct paraclock_options, max_pair_error_ns),
 		offsetof(struct paraclock_options, detail),
 		offsetof(struct paraclock_options, detail_size),
+		offsetof(struct paraclock_options, flags),
 	};
 
 	for (size_t i = 0; i < sizeof(ends); i++) {
@@ -233,11 +234,12 @@ static int copy_options(struct paraclock_options *full,
 	if (!full->detail_size)
 		full->detail = NULL;
 	TEXT(full->detail, full->detail_size, "");
-	if (!asks_for_more(opts))
+	if (!asks_for_more(opts) &&
+	    !(full->flags & ~(uint64_t)PARACLOCK_DEVICE_FIXED_SIZE))
 		return 0;
 	TEXT(full->detail, full->detail_size,
 	     "options ask for something that this version does not know: "
-	     "bytes beyond its members are not 0");
+	     "a flag, or bytes beyond its members that are not 0");
 	return -EINVAL;
 }
 

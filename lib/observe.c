@@ -56,6 +56,24 @@ int paraclock_markers_moved(const struct paraclock *clk,
 	       watched[0] != now->watched[0] || watched[1] != now->watched[1];
 }
 
+/* All that is known of the host is one page, and that is not in memory. */
+static bool is_one_copy(const struct paraclock *clk)
+{
+	return clk->be->get_line_marker && clk->n_markers == 1 &&
+	       clk->marker[0].state == clk->state && !clk->markers_in_memory;
+}
+
+static int observe_copy(const struct paraclock *clk,
+			struct observation *ret_obs)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		ret_obs->watched[i] =
+			__atomic_load_n(clk->watch[i], __ATOMIC_ACQUIRE);
+	return pclk_env_error(
+		clk->be->get_line_marker(clk->state, &ret_obs->sample,
+					 &ret_obs->line, &ret_obs->marker[0]));
+}
+
 int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
 {
 	struct paraclock_marker after[MARKERS_MAX];
@@ -63,6 +81,8 @@ int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
 	int ret;
 
 	memset(ret_obs, 0, sizeof(*ret_obs));
+	if (is_one_copy(clk))
+		return observe_copy(clk, ret_obs);
 	for (unsigned int i = 0; i < OBSERVE_TRIES; i++) {
 		ret = paraclock_look_at_markers(clk, ret_obs->marker,
 						ret_obs->watched);

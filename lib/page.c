@@ -20,7 +20,7 @@
 /*
  * A host that dies mid-update must not hang its guests; one that is merely
  * preempted deserves about 100 us (2^18 ticks of a 2.6 GHz counter). The caps
- * are for a counter that stands still; a try at a file is three system calls.
+ * are for a counter that stands still; a try at a file is two system calls.
  */
 #define TRY_TICKS    (1U << 18)
 #define TRIES_A_SEC  10000
@@ -47,6 +47,7 @@ int paraclock_page_open(struct page *page, const struct paraclock_env *env,
 	page->shape = shape;
 	page->how = paraclock_counter_choose(env);
 	page->map.fd = -1;
+	page->map.flags = opts->flags;
 	if (!env->map_page) {
 		TEXT(opts->detail, opts->detail_size,
 		     "this env cannot map the ", shape->name, " page");
@@ -127,7 +128,7 @@ static int64_t file_read(const struct page *page, void *buf, size_t n,
 	return pclk_env_pread(page->env, page->map.fd, buf, n, offset);
 }
 
-static int copy_memory(const struct page *page, struct page_copy *copy)
+static void copy_memory(const struct page *page, struct page_copy *copy)
 {
 	const uint64_t *live = page->map.addr;
 	size_t words = page->map.size / sizeof(uint64_t);
@@ -138,63 +139,79 @@ static int copy_memory(const struct page *page, struct page_copy *copy)
 	for (size_t i = 0; i < words; i++)
 		copy->word[i] = LOAD(live[i]);
 	copy->size = words * sizeof(uint64_t);
-	return 0;
 }
 
-static int copy_file(const struct page *page, struct page_copy *copy)
-{
-	int64_t got = file_read(page, copy->word, page->shape->size, 0);
-
-	if (got < 0)
-		return (int)got;
-	copy->size = (size_t)got;
-	return 0;
-}
-
-static int load_sequence(const struct page *page, uint32_t *ret_seq)
+static uint32_t load_sequence(const struct page *page)
 {
 	const char *live = page->map.addr;
-	int64_t got;
+	const uint32_t *seq = (const void *)(live + page->shape->seq_offset);
 
-	if (live) {
-		const uint32_t *seq =
-			(const void *)(live + page->shape->seq_offset);
-
-		/* Acquire: the body is not read ahead of it. */
-		*ret_seq = __atomic_load_n(seq, __ATOMIC_ACQUIRE);
-		return 0;
-	}
-	got = file_read(page, ret_seq, sizeof(*ret_seq),
-			page->shape->seq_offset);
-	if (got < 0)
-		return (int)got;
-	return got == sizeof(*ret_seq) ? 0 : -EPROTO;
+	/* Acquire: the body is not read ahead of it. */
+	return __atomic_load_n(seq, __ATOMIC_ACQUIRE);
 }
 
 /* 0: *copy is one state of the page; -EAGAIN: not this time. */
-static int try_copy(const struct page *page, struct page_copy *copy)
+static int try_memory(const struct page *page, struct page_copy *copy)
 {
-	uint32_t again;
-	int ret;
-
-	ret = load_sequence(page, &copy->seq);
-	if (ret)
-		return ret;
+	copy->seq = load_sequence(page);
 	if (paraclock_page_busy(page->shape, copy->seq))
 		return -EAGAIN;
 	memset(copy->word, 0, sizeof(copy->word));
-	ret = page->map.addr ? copy_memory(page, copy) : copy_file(page, copy);
-	if (ret)
-		return ret;
+	copy_memory(page, copy);
 	copy->ticks = counter_read(page->env, page->how);
 	/* Pairs with the writer's barrier after it made the sequence odd (or
 	 * 0): any word of its update read above shows here. That the counter
 	 * may have been read a few ns late does no harm: see line_read(). */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	ret = load_sequence(page, &again);
+	return load_sequence(page) == copy->seq ? 0 : -EAGAIN;
+}
+
+int pclk_page_peek(const struct page *page, struct page_copy *ret_copy)
+{
+	int64_t got;
+
+	memset(ret_copy->word, 0, sizeof(ret_copy->word));
+	got = file_read(page, ret_copy->word, page->shape->size, 0);
+	if (got < 0)
+		return (int)got;
+	ret_copy->size = (size_t)got;
+	memcpy(&ret_copy->seq,
+	       (const char *)ret_copy->word + page->shape->seq_offset,
+	       sizeof(ret_copy->seq));
+	return 0;
+}
+
+/*
+ * A file: two copies that are the same, in which nothing is being written.
+ *
+ * In whatever order the kernel copies, the first one's sequence was there
+ * before the second copy began. So each word that belongs to it is in the
+ * second; one in the first that does not is an older one, which differs, or a
+ * newer one, which the writer wrote after it made the sequence odd (or 0): and
+ * that, or what came after it, is what the second then has for a sequence.
+ */
+static int try_file(const struct page *page, struct page_copy *copy)
+{
+	struct page_copy again;
+	int ret = pclk_page_peek(page, copy);
+
 	if (ret)
 		return ret;
-	return again == copy->seq ? 0 : -EAGAIN;
+	if (copy->size < page->shape->min_size)
+		return -EPROTO;
+	if (paraclock_page_busy(page->shape, copy->seq))
+		return -EAGAIN;
+	copy->ticks = counter_read(page->env, page->how);
+	/* The loads of one copy, which are the kernel's on this CPU, are not
+	 * put off until after those of the next. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	ret = pclk_page_peek(page, &again);
+	if (ret)
+		return ret;
+	return again.size == copy->size && !memcmp(again.word, copy->word,
+						   sizeof(again.word))
+		       ? 0
+		       : -EAGAIN;
 }
 
 /* For how long to try, ticks. */
@@ -222,7 +239,8 @@ int paraclock_page_read(struct page *page, struct page_copy *ret_copy)
 	int ret = -EAGAIN;
 
 	for (unsigned int i = 0; i < tries; i++) {
-		ret = try_copy(page, ret_copy);
+		ret = page->map.addr ? try_memory(page, ret_copy)
+				     : try_file(page, ret_copy);
 		if (ret != -EAGAIN)
 			break;
 		cpu_relax();

@@ -51,6 +51,9 @@ int paraclock_page_open(struct page *page, const struct paraclock_env *env,
 			const struct paraclock_options *opts);
 void paraclock_page_close(struct page *page);
 int paraclock_page_read(struct page *page, struct page_copy *ret_copy);
+/* One look at a page that is not in memory: words that belong to different
+ * updates, perhaps, but each as it was. ticks is not set. */
+int pclk_page_peek(const struct page *page, struct page_copy *ret_copy);
 void paraclock_page_explain(struct page *page, int error, char *buf,
 			    size_t size);
 /* -ENODEV: what was opened was removed or replaced. */

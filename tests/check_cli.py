@@ -219,6 +219,25 @@ class Read(unittest.TestCase):
         result = run("read", "-b", "vmclock", "-d", page.path)
         self.assertNotIn("LOCAL", result.stdout)
 
+    def test_a_file_of_fixed_size_says_the_same(self):
+        page = Page(vmclock().ljust(4096, b"\0"))
+        for command in ("read", "cross", "watch", "events"):
+            args = [command, "-b", "vmclock", "-d", page.path, "--fixed-size"]
+            result = run(*args, "--help")
+            self.assertEqual(result.returncode, 0, command)
+            self.assertIn("--fixed-size", result.stdout)
+            result = run(command, "--fixed-size")
+            self.assertEqual(result.returncode, 2, command)
+            self.assertIn("name it with -d", result.stderr)
+        args = ["read", "-b", "vmclock", "-d", page.path, "-n", "3", "-i",
+                "0", "--json"]
+        plain, mapped = objects(run(*args)), objects(run(*args, "--fixed-size"))
+        for reading in plain + mapped:
+            for key in ("host_tsc", "host_ns", "time"):
+                reading.pop(key, None)
+        self.assertEqual(len(plain), 3)
+        self.assertEqual(plain, mapped)
+
     def test_a_terminal_gets_a_header_and_one_remark(self):
         shown = on_terminal(self, "read", "-b", "tsc", "-n", "50", "-i", "0")
         self.assertEqual(shown.count("HOST_NS"), 3)

@@ -12,6 +12,9 @@
 /* Of a backend. */
 #define NAME_SIZE 32
 
+/* Not a character: the option has none. */
+#define FIXED_SIZE 0x100
+
 static const struct argp_option options[] = {
 	{ "backend", 'b', "BACKEND", 0,
 	  "Read this source, valid or not; without it, the best one that is "
@@ -19,6 +22,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "device", 'd', "DEVICE", 0,
 	  "Device node of BACKEND, or a file that holds its page", 0 },
+	{ "fixed-size", FIXED_SIZE, NULL, 0,
+	  "The file at DEVICE never gets shorter, and so may be mapped", 0 },
 	{ 0 },
 };
 
@@ -33,7 +38,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'd':
 		source->device = arg;
 		return 0;
+	case FIXED_SIZE:
+		source->flags |= PARACLOCK_DEVICE_FIXED_SIZE;
+		return 0;
 	case ARGP_KEY_END:
+		if (source->flags && !source->device)
+			return args_error(state, "--fixed-size: of which "
+						 "file? name it with -d");
 		if (source->device && !source->backend)
 			return args_error(state,
 					  "-d %s: whose device? name "
@@ -61,6 +72,7 @@ int source_open(const struct source *source, struct paraclock **ret_clk)
 		.device = source->device,
 		.detail = detail,
 		.detail_size = sizeof(detail),
+		.flags = source->flags,
 	};
 	int ret = paraclock_open(ret_clk, &opts);
 

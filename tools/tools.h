@@ -57,10 +57,11 @@ error_t parse_count(const struct argp_state *state, const char *text,
 
 /* --- source.c: which clock ------------------------------------------------ */
 
-/* -b and -d, as a child of a subcommand's argp. */
+/* -b, -d and --fixed-size, as a child of a subcommand's argp. */
 struct source {
 	const char *backend;
 	const char *device;
+	uint64_t flags; /* PARACLOCK_DEVICE_x */
 };
 extern const struct argp source_argp;
 

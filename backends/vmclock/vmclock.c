@@ -22,20 +22,16 @@ struct vmclock {
 	uint32_t is_inferred; /* by the flags when its marker was last read */
 };
 
-static int read_page(struct vmclock *vm, struct vmclock_page *ret_vc,
-		     uint64_t *ret_ticks)
+static int read_page(struct vmclock *vm, struct page_copy *ret_copy,
+		     struct vmclock_page *ret_vc)
 {
-	struct page_copy copy;
 	const char *bad;
-	int ret = paraclock_page_read(&vm->page, &copy);
+	int ret = paraclock_page_read(&vm->page, ret_copy);
 
 	if (ret)
 		return ret;
-	bad = vmclock_decode(&copy, ret_vc);
-	if (bad)
-		return paraclock_page_malformed(&vm->page, bad);
-	*ret_ticks = copy.ticks;
-	return 0;
+	bad = vmclock_decode(ret_copy, ret_vc);
+	return bad ? paraclock_page_malformed(&vm->page, bad) : 0;
 }
 
 static void vmclock_close(void *state)
@@ -107,24 +103,32 @@ static int convert(struct vmclock *vm, const struct vmclock_page *vc,
 	return bad ? paraclock_page_malformed(&vm->page, bad) : ret;
 }
 
+static int line_of(struct vmclock *vm, const struct page_copy *copy,
+		   const struct vmclock_page *vc,
+		   struct paraclock_sample *ret_sample,
+		   struct paraclock_line *ret_line)
+{
+	const char *live = vm->page.map.addr;
+	int ret = convert(vm, vc, copy->ticks, ret_sample);
+
+	if (ret)
+		return ret;
+	memset(ret_line, 0, sizeof(*ret_line));
+	if (live && vm->page.map.size >= sizeof(*vc))
+		ret_line->page = (const void *)(live + VMCLOCK_LINE_OFFSET);
+	vmclock_line(vc, &vm->limits, ret_sample, ret_line);
+	return 0;
+}
+
 static int vmclock_get_line(void *state, struct paraclock_sample *ret_sample,
 			    struct paraclock_line *ret_line)
 {
 	struct vmclock *vm = state;
-	const char *live = vm->page.map.addr;
 	struct vmclock_page vc;
-	uint64_t ticks;
-	int ret = read_page(vm, &vc, &ticks);
+	struct page_copy copy;
+	int ret = read_page(vm, &copy, &vc);
 
-	if (!ret)
-		ret = convert(vm, &vc, ticks, ret_sample);
-	if (ret)
-		return ret;
-	memset(ret_line, 0, sizeof(*ret_line));
-	if (live && vm->page.map.size >= sizeof(vc))
-		ret_line->page = (const void *)(live + VMCLOCK_LINE_OFFSET);
-	vmclock_line(&vc, &vm->limits, ret_sample, ret_line);
-	return 0;
+	return ret ? ret : line_of(vm, &copy, &vc, ret_sample, ret_line);
 }
 
 static int vmclock_get_time(void *state, struct paraclock_sample *ret_sample)
@@ -139,10 +143,59 @@ static int vmclock_get_time_at(void *state, uint64_t counter,
 {
 	struct vmclock *vm = state;
 	struct vmclock_page vc;
-	uint64_t ticks;
-	int ret = read_page(vm, &vc, &ticks);
+	struct page_copy copy;
+	int ret = read_page(vm, &copy, &vc);
 
 	return ret ? ret : convert(vm, &vc, counter, ret_sample);
+}
+
+/* Of a copy, whole or not. */
+static int marker_of(struct vmclock *vm, const struct page_copy *copy,
+		     struct paraclock_marker *ret_marker)
+{
+	struct vmclock_page vc;
+
+	memcpy(&vc, copy->word, sizeof(vc));
+	if (vc.magic != VMCLOCK_MAGIC)
+		return paraclock_page_malformed(&vm->page,
+						"magic is not 0x4b4c4356");
+	if (copy->size < offsetof(struct vmclock_page, pad))
+		return paraclock_page_malformed(&vm->page,
+						"size: no disruption_marker");
+	__atomic_store_n(&vm->is_inferred,
+			 (vc.flags & VMCLOCK_FLAG_INFERRED) != 0,
+			 __ATOMIC_RELAXED);
+	*ret_marker = (struct paraclock_marker){
+		.disruption = vc.disruption_marker,
+	};
+	/* 0 where the copy ends before it. */
+	if (vc.flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
+	    vc.size >= sizeof(vc))
+		ret_marker->generation = vc.vm_generation_counter;
+	return 0;
+}
+
+static int vmclock_get_line_marker(void *state,
+				   struct paraclock_sample *ret_sample,
+				   struct paraclock_line *ret_line,
+				   struct paraclock_marker *ret_marker)
+{
+	struct vmclock *vm = state;
+	struct vmclock_page vc;
+	struct page_copy copy;
+	int ret = read_page(vm, &copy, &vc);
+
+	if (!ret)
+		ret = marker_of(vm, &copy, ret_marker);
+	return ret ? ret : line_of(vm, &copy, &vc, ret_sample, ret_line);
+}
+
+static int peek_marker(struct vmclock *vm, struct paraclock_marker *ret_marker)
+{
+	struct page_copy copy;
+	int ret = pclk_page_peek(&vm->page, &copy);
+
+	return ret ? ret : marker_of(vm, &copy, ret_marker);
 }
 
 /*
@@ -155,6 +208,8 @@ static int vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
 	struct paraclock_marker marker = { 0 };
 	uint64_t head, flags;
 
+	if (!vm->page.map.addr)
+		return peek_marker(vm, ret_marker);
 	if (paraclock_page_word(&vm->page, 0, &head) ||
 	    (uint32_t)head != VMCLOCK_MAGIC)
 		return paraclock_page_malformed(&vm->page,
@@ -272,4 +327,5 @@ const struct paraclock_backend paraclock_backend_vmclock = {
 	.poll_fd = vmclock_poll_fd,
 	.is_there = vmclock_is_there,
 	.is_inferred = vmclock_is_inferred,
+	.get_line_marker = vmclock_get_line_marker,
 };

@@ -33,6 +33,8 @@ struct paraclock_mapping {
 	uint32_t cookie;
 	/** Set on failure only: a sentence that names what and why. */
 	char why[256];
+	/** Set before the call: options.flags, what the caller vouches for. */
+	uint64_t flags;
 };
 
 /**
@@ -92,8 +94,8 @@ struct paraclock_env {
 	/**
 	 * Make a page readable: "pvclock", "hyperv" or "vmclock", where this
 	 * machine has it (@p path NULL) or at @p path: a device is mapped, a
-	 * regular file is left to @c pread. A load from what is handed out
-	 * must never fault. On failure only ret_map->why is written; -ENODEV:
+	 * regular file left to @c pread if it may shrink. A load from what is
+	 * handed out must never fault. On failure only ret_map->why is written; -ENODEV:
 	 * there is no such page; -ENXIO: there is, and it is no use.
 	 */
 	int (*map_page)(void *ctx, const char *name, const char *path,
@@ -368,6 +370,13 @@ struct paraclock_backend {
 	 * NULL: what that says. Asked after get_marker.
 	 */
 	int (*is_inferred)(void *state);
+	/**
+	 * As get_line, and get_marker, of one copy of the page: for sources
+	 * that are not in memory, where each look is dear. May be NULL.
+	 */
+	int (*get_line_marker)(void *state, struct paraclock_sample *ret_sample,
+			       struct paraclock_line *ret_line,
+			       struct paraclock_marker *ret_marker);
 };
 
 #ifdef __cplusplus

@@ -176,6 +176,14 @@ struct paraclock_sample {
 	uint8_t reserved[12];
 };
 
+/**
+ * options.flags: the file at @c device never gets shorter while it is open, so
+ * that it is mapped, and a read costs what one of a device does. If it is
+ * truncated all the same, reads raise SIGBUS. A file that is sealed
+ * (F_SEAL_SHRINK) needs no such word.
+ */
+#define PARACLOCK_DEVICE_FIXED_SIZE 0x1U
+
 /** How to open a clock. Zero every member that is not used. */
 struct paraclock_options {
 	/**
@@ -197,9 +205,10 @@ struct paraclock_options {
 	/** The outside world; NULL: this machine's. Must outlive the clock. */
 	const struct paraclock_env *env;
 	/**
-	 * Device node, or a regular file that holds a page image (which is
-	 * then read by pread(2), never mapped); NULL: where this machine has
-	 * it. Needs @c backend. A page there may be another machine's, so it
+	 * Device node, or a regular file that holds a page image; NULL: where
+	 * this machine has it. A file is mapped where it cannot shrink (it is
+	 * sealed, or the caller says so: PARACLOCK_DEVICE_FIXED_SIZE), and else
+	 * read by pread(2). Needs @c backend. A page there may be another machine's, so it
 	 * is opened with no markers but its own. A PTP clock may be named by
 	 * its device number, too: "MAJOR:MINOR".
 	 */
@@ -218,6 +227,8 @@ struct paraclock_options {
 	char *detail;
 	/** Bytes at @c detail; the text is cut to fit and ends with a NUL. */
 	size_t detail_size;
+	/** PARACLOCK_DEVICE_x; others are -EINVAL. */
+	uint64_t flags;
 };
 
 /**
@@ -283,7 +294,7 @@ PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
  *
  * From a mapped page, in the steady state this is one ordered counter read: no
  * system call, no lock, no allocation, no store to shared memory. A page in a
- * regular file costs three calls of pread(2) (a vmclock's up to eleven), tsc a
+ * file that is not mapped costs two calls of pread(2), tsc a
  * few clock readings, kvm-host an ioctl(2), and phc and kvm-pairing, under
  * Linux, up to some tens of system calls.
  * The counter is read after every load that the calling thread made before.

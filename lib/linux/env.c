@@ -19,6 +19,7 @@
 #include "device.h"
 #include "env_call.h"
 #include "fixed.h"
+#include "page.h"
 #include "process.h"
 #include "text.h"
 #include "vvar.h"
@@ -68,9 +69,48 @@ static int map_device(int fd, const char *path,
 }
 
 /*
- * A device is mapped. A regular file is read anew each time: it may shrink,
- * and a load past its end would be a SIGBUS in the caller's process.
+ * Does the file keep its size? Sealed, or its user vouches for it. Nobody's
+ * owner or mode says that: root truncates files, too.
  */
+static bool keeps_its_size(int fd, uint64_t flags)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return flags & PARACLOCK_DEVICE_FIXED_SIZE ||
+	       (seals >= 0 && seals & F_SEAL_SHRINK);
+}
+
+/*
+ * A file that keeps its size is mapped. Any other is read anew each time, for a
+ * load past its end would be a SIGBUS in the caller's process. So is one that
+ * cannot be mapped, and one that is so short that it must yet grow.
+ */
+static void map_file(int fd, struct paraclock_mapping *ret_map)
+{
+	bool kept = keeps_its_size(fd, ret_map->flags);
+	void *page = MAP_FAILED;
+	size_t size = 0;
+	struct stat st;
+
+	ret_map->fd = fd;
+	/* After the seal was seen: from there on it does not shrink. */
+	if (kept && !fstat(fd, &st))
+		size = st.st_size < DEVICE_PAGE ? (size_t)st.st_size
+						: DEVICE_PAGE;
+	if (size >= PAGE_COPY_MAX)
+		page = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (page == MAP_FAILED)
+		return;
+	/* Who vouches for it may err: it is as long as that now. */
+	if (vvar_probe(page, size)) {
+		munmap(page, size);
+		return;
+	}
+	ret_map->addr = page;
+	ret_map->size = size;
+	ret_map->cookie |= IS_MAPPED;
+}
+
 static int map_path(const char *path, struct paraclock_mapping *ret_map)
 {
 	/* O_NONBLOCK: a FIFO must not hold us up. */
@@ -89,7 +129,7 @@ static int map_path(const char *path, struct paraclock_mapping *ret_map)
 	if (S_ISREG(st.st_mode)) {
 		ret_map->addr = NULL;
 		ret_map->size = (size_t)st.st_size;
-		ret_map->fd = fd;
+		map_file(fd, ret_map);
 		return 0;
 	}
 	if (S_ISCHR(st.st_mode)) {
@@ -148,7 +188,7 @@ static int map_vvar(enum vvar_page page, const char *name,
 static int linux_map_page(void *ctx, const char *name, const char *path,
 			  struct paraclock_mapping *ret_map)
 {
-	struct paraclock_mapping map = { .fd = -1 };
+	struct paraclock_mapping map = { .fd = -1, .flags = ret_map->flags };
 	int saved = errno;
 	int ret;
 

@@ -336,11 +336,11 @@ static struct length_case lengths[] = {
 	{ "2^32, of which an int keeps nothing", INT64_C(1) << 32, 0 },
 	{ "the most that there is", INT64_MAX, 0 },
 	{ "nothing", 0, -EPROTO },
-	{ "no errno", -4096, -EPROTO },
-	{ "-2^32, of which an int keeps 0", -(INT64_C(1) << 32), -EPROTO },
-	{ "the least that there is", INT64_MIN, -EPROTO },
-	{ "the last errno", -4095, -EPROTO },
-	{ "an errno", -ENODEV, -EPROTO },
+	{ "no errno", -4096, -EIO },
+	{ "-2^32, of which an int keeps 0", -(INT64_C(1) << 32), -EIO },
+	{ "the least that there is", INT64_MIN, -EIO },
+	{ "the last errno", -4095, -4095 },
+	{ "an errno", -ENODEV, -ENODEV },
 	/* clang-format on */
 };
 

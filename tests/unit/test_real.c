@@ -350,7 +350,7 @@ static void no_descriptor_is_left_open(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
-/* A published image is read, never mapped: it may shrink. */
+/* A published image is read, not mapped: nobody vouches for its size. */
 static void a_file_that_shrinks_is_an_error_not_a_signal(void **state)
 {
 	static const uint32_t page[8] = { 2, 0, 1, 0, 0, 0, 1U << 31, 0x100 };

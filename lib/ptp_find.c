@@ -24,14 +24,20 @@
 #define DEV   "/dev/ptp"
 #define CLASS "/sys/class/ptp/ptp"
 
+/* Around what sysfs lacks. */
+#define NOT_KNOWN ": which PTP clock this is cannot be known, for sysfs "
+#define NAME_IT	  "; name it as the device, and its timescale is not known"
+
 struct search {
 	struct ptp *ptp;
 	const struct paraclock_options *opts;
 	ptp_wanted_fn *wanted;
+	const uint32_t *number; /* the device that it must be; NULL: wanted */
 	/* The first failure that is no plain absence, and what it is. */
 	int error;
 	char why[256];
 	bool astray; /* a node was not there, or another device's */
+	bool seen;   /* sysfs shows some PTP clock */
 };
 
 static int fail_open(const struct ptp *ptp,
@@ -142,20 +148,28 @@ static bool is_wanted_by_class(const struct search *search, const char *digits)
 	       search->wanted(name);
 }
 
-/* Open /dev/ptpN if it is a wanted one: 0; else what ends the search, or
- * -ENODEV. */
-static int try_node(struct search *search, const char *digits)
+static bool is_it(const struct search *search)
+{
+	const struct ptp *ptp = search->ptp;
+
+	if (!search->number)
+		return search->wanted(ptp->name);
+	return ptp->numbered && ptp->number[0] == search->number[0] &&
+	       ptp->number[1] == search->number[1];
+}
+
+/* 0: it is open; else what ends the search, or -ENODEV. */
+static int try_node(struct search *search, const char *path)
 {
 	struct ptp *ptp = search->ptp;
-	char path[64], why[sizeof(search->why)] = "";
+	char why[sizeof(search->why)] = "";
 	struct paraclock_options opts = *search->opts;
 	int ret;
 
 	opts.detail = why;
 	opts.detail_size = sizeof(why);
-	TEXT(path, sizeof(path), DEV, digits);
 	ret = open_path(ptp, &opts, path);
-	if (!ret && search->wanted(ptp->name))
+	if (!ret && is_it(search))
 		return 0;
 	search->astray |= !ret || ret == -ENODEV;
 	if (!ret) {
@@ -163,10 +177,10 @@ static int try_node(struct search *search, const char *digits)
 			TEXT(why, sizeof(why), path,
 			     ": this is another PTP clock (", ptp->name, ")");
 		else
-			TEXT(why, sizeof(why), path,
-			     ": which PTP clock this is cannot be known, for "
-			     "sysfs does not show its number; name it as the "
-			     "device, and its timescale is not known");
+			TEXT(why, sizeof(why), path, NOT_KNOWN,
+			     "does not show "
+			     "its number",
+			     NAME_IT);
 		paraclock_ptp_close(ptp);
 		ret = -ENODEV;
 	}
@@ -177,41 +191,27 @@ static int try_node(struct search *search, const char *digits)
 	return ret == -ENOMEM ? ret : -ENODEV;
 }
 
-/* The nodes of those that sysfs names so; *ret_seen: it names some clock. */
-static int search_class(struct search *search, bool *ret_seen)
+/*
+ * The nodes of those that sysfs names so; or any, for one may be at another
+ * one's place.
+ */
+static int try_nodes(struct search *search, bool by_class)
 {
 	const struct paraclock_env *env = search->ptp->env;
 	uint32_t number = 0;
 	int ret = -ENODEV;
 
-	*ret_seen = false;
 	for (unsigned int i = 0; i < DEVICES && ret == -ENODEV; i++, number++) {
-		char buf[24];
+		char buf[24], path[64];
 		const char *digits;
 
-		if (!next(env, CLASS, &number))
+		if (!next(env, by_class ? CLASS : DEV, &number))
 			break;
-		*ret_seen |= env->next_number != NULL;
 		digits = pclk_decimal(number, buf);
-		if (is_wanted_by_class(search, digits))
-			ret = try_node(search, digits);
-	}
-	return ret;
-}
-
-/* Any node: one of those that sysfs names may be at another one's place. */
-static int search_nodes(struct search *search)
-{
-	const struct paraclock_env *env = search->ptp->env;
-	uint32_t number = 0;
-	int ret = -ENODEV;
-
-	for (unsigned int i = 0; i < DEVICES && ret == -ENODEV; i++, number++) {
-		char buf[24];
-
-		if (!next(env, DEV, &number))
-			break;
-		ret = try_node(search, pclk_decimal(number, buf));
+		TEXT(path, sizeof(path), DEV, digits);
+		search->seen |= by_class;
+		if (!by_class || is_wanted_by_class(search, digits))
+			ret = try_node(search, path);
 	}
 	return ret;
 }
@@ -221,29 +221,22 @@ static int search_nodes(struct search *search)
  * if no other does better. Nodes of others are opened only where a wanted one
  * must be somewhere.
  */
-static int open_wanted(struct ptp *ptp, const struct paraclock_options *opts,
-		       ptp_wanted_fn *wanted)
+static int open_wanted(struct search *search)
 {
-	struct search search = { ptp, opts, wanted, -ENODEV, "", false };
+	const struct paraclock_env *env = search->ptp->env;
 	uint32_t first = 0;
-	bool seen;
-	int ret = search_class(&search, &seen);
+	int ret = try_nodes(search, true);
 
-	if (ret == -ENODEV && search.astray && ptp->env->next_number)
-		ret = search_nodes(&search);
-	if (!ret || ret == -ENOMEM)
-		goto out;
-	ret = search.error;
+	if (ret == -ENODEV && search->astray && env->next_number)
+		ret = try_nodes(search, false);
 	/* Clocks without sysfs: that is not the same as none. */
-	if (!seen && ptp->env->next_number && next(ptp->env, DEV, &first))
-		TEXT(search.why, sizeof(search.why), DEV, "N",
-		     ": which PTP clock this is cannot be known, for sysfs "
-		     "shows none (is /sys mounted, or masked?); name it as "
-		     "the device, and its timescale is not known");
-out:
+	if (ret == -ENODEV && !search->seen && next(env, DEV, &first))
+		TEXT(search->why, sizeof(search->why), DEV, "N", NOT_KNOWN,
+		     "shows none (is /sys mounted, or masked?)", NAME_IT);
 	if (ret)
-		TEXT(opts->detail, opts->detail_size, search.why);
-	return ret;
+		TEXT(search->opts->detail, search->opts->detail_size,
+		     search->why);
+	return ret == -ENODEV ? search->error : ret;
 }
 
 static const char *parse_number(const char *text, uint32_t *ret_value)
@@ -271,19 +264,6 @@ static bool parse_numbers(const char *text, uint32_t ret_number[2])
 	return text && !*text;
 }
 
-/* 0: the node is that device. */
-static int try_numbered(struct ptp *ptp, const struct paraclock_options *opts,
-			const char *path, const uint32_t number[2])
-{
-	int ret = open_path(ptp, opts, path);
-
-	if (ret || (ptp->numbered && ptp->number[0] == number[0] &&
-		    ptp->number[1] == number[1]))
-		return ret;
-	paraclock_ptp_close(ptp);
-	return -ENODEV;
-}
-
 /* Where DEVNAME= is in a device's uevent, its value, cut off there. */
 static char *device_name(char *uevent)
 {
@@ -305,44 +285,43 @@ static char *device_name(char *uevent)
 }
 
 /* By the name that the kernel gave it, or under whatever number it is. */
-static int open_numbered(struct ptp *ptp, const struct paraclock_options *opts,
-			 const uint32_t number[2])
+static int open_numbered(struct search *search)
 {
-	const struct paraclock_env *env = ptp->env;
+	const struct paraclock_options *opts = search->opts;
 	char path[300], uevent[256 + 16] = "";
-	uint32_t n = 0;
 	int ret = -ENODEV;
 	const char *name;
 
 	TEXT(path, sizeof(path), "/sys/dev/char/", opts->device, "/uevent");
 	/* 16: what is compared with the key does not end before it. */
-	if (pclk_env_text(env, path, uevent, sizeof(uevent) - 16) >= 0 &&
+	if (pclk_env_text(search->ptp->env, path, uevent,
+			  sizeof(uevent) - 16) >= 0 &&
 	    (name = device_name(uevent))) {
 		TEXT(path, sizeof(path), "/dev/", name);
-		ret = try_numbered(ptp, opts, path, number);
-	}
-	for (unsigned int i = 0; i < DEVICES && ret == -ENODEV; i++, n++) {
-		char buf[24];
-
-		if (!next(env, DEV, &n))
-			break;
-		TEXT(path, sizeof(path), DEV, pclk_decimal(n, buf));
-		ret = try_numbered(ptp, opts, path, number);
+		ret = try_node(search, path);
 	}
 	if (ret == -ENODEV)
+		ret = try_nodes(search, false);
+	if (!ret)
+		return 0;
+	if (search->error == -ENODEV)
 		TEXT(opts->detail, opts->detail_size, opts->device,
 		     ": no node in /dev is this device; name one that is");
-	return ret;
+	else
+		TEXT(opts->detail, opts->detail_size, search->why);
+	return search->error;
 }
 
 int pclk_ptp_find(struct ptp *ptp, const struct paraclock_options *opts,
 		  ptp_wanted_fn *wanted)
 {
+	struct search search = { ptp, opts, wanted, NULL, -ENODEV, "", 0, 0 };
 	uint32_t number[2];
 
 	if (!opts->device)
-		return open_wanted(ptp, opts, wanted);
-	if (parse_numbers(opts->device, number))
-		return open_numbered(ptp, opts, number);
-	return open_path(ptp, opts, opts->device);
+		return open_wanted(&search);
+	if (!parse_numbers(opts->device, number))
+		return open_path(ptp, opts, opts->device);
+	search.number = number;
+	return open_numbered(&search);
 }

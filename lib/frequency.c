@@ -61,7 +61,7 @@ int pclk_read_point(const struct paraclock_env *env, enum counter_how how,
 
 		after = counter_read(env, how);
 		if (ret)
-			return ret;
+			return pclk_env_error(ret);
 		if (is_before(after, before))
 			continue;
 		climb(stairs, before, after, step, ns);

@@ -260,6 +260,21 @@ static int poll_group(void *ctx, int *group, int fd)
 	return watch(ctx, group);
 }
 
+static int identify(void *ctx, uint32_t id, struct paraclock_process *ret_who)
+{
+	(void)ctx;
+	(void)id;
+	fill(ret_who, sizeof(*ret_who), 1);
+	return answer();
+}
+
+static int is_there(void *ctx, const struct paraclock_mapping *map)
+{
+	(void)ctx;
+	(void)map;
+	return answer();
+}
+
 static int device_number(void *ctx, int fd, uint32_t *ret_major,
 			 uint32_t *ret_minor)
 {
@@ -314,6 +329,9 @@ static void init(uint64_t lies)
 		.watch_clock = watch,
 		.watch_generation = watch,
 		.poll_group = poll_group,
+		.identify = identify,
+		.fork_id = process_id,
+		.is_there = is_there,
 		.device_number = device_number,
 		.next_number = next_number,
 	};

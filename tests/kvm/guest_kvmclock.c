@@ -307,7 +307,7 @@ static void no_step_under_a_reader_is_missed(void **state)
 	mailbox->slack_ns = GUEST_ROUNDED_NS;
 	steps = (struct steps){ .vm = &vm };
 	steps.clock[0] = guest_kvm_clock(&vm);
-	assert_int_equal(guest_watch_while(&vm, 0, 60000, make_step, &steps),
+	assert_int_equal(guest_watch_while(&vm, 0, 3600000, make_step, &steps),
 			 STEPS - 1);
 	check_steps(&steps);
 	guest_vm_free(&vm);

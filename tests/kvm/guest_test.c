@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
 
 #include "guest_test.h"
+
+/* So often at least it is seen that the vCPU has read between two updates: there
+ * may be one CPU for both. */
+#define TURNS 16
 
 /* Questions in one command. */
 #define BATCH 1000
@@ -133,18 +139,39 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static bool is_over(const struct updates *up)
+{
+	return __atomic_load_n(&up->mailbox->stop, __ATOMIC_RELAXED);
+}
+
+/* Until the vCPU has begun and ended so many reads from now on, however long it
+ * takes. */
+static void wait_for_reads(const struct updates *up, uint64_t reads)
+{
+	const uint64_t *count = &up->mailbox->count;
+	uint64_t until = __atomic_load_n(count, __ATOMIC_RELAXED) + reads;
+
+	while (__atomic_load_n(count, __ATOMIC_RELAXED) < until && !is_over(up))
+		sched_yield();
+}
+
 static void *make_updates(void *arg)
 {
 	struct updates *up = arg;
 	const int64_t end = now_ms() + up->ms;
+	uint64_t count = 0, now, turns = 0;
 
+	wait_for_reads(up, 1);
 	do {
 		up->ret = up->update(up->arg, up->n);
 		if (up->ret)
 			break;
 		up->n++;
-	} while (now_ms() < end &&
-		 !__atomic_load_n(&up->mailbox->stop, __ATOMIC_RELAXED));
+		now = __atomic_load_n(&up->mailbox->count, __ATOMIC_RELAXED);
+		turns += now != count;
+		count = now;
+	} while ((now_ms() < end || turns < TURNS) && !is_over(up));
+	wait_for_reads(up, 2);
 	__atomic_store_n(&up->mailbox->stop, 1, __ATOMIC_RELAXED);
 	return NULL;
 }
@@ -162,6 +189,7 @@ uint64_t guest_watch_while(struct guest_vm *vm, unsigned int cpu, long ms,
 	int ret;
 
 	up.mailbox->stop = 0;
+	up.mailbox->count = 0;
 	assert_int_equal(guest_set_ring(vm, cpu, 3), 0);
 	assert_int_equal(pthread_create(&thread, NULL, make_updates, &up), 0);
 	ret = guest_call(vm, cpu, GUEST_WATCH);

@@ -64,7 +64,8 @@ void guest_set_kvm_clock(const struct guest_vm *vm,
 /*
  * Have a vCPU watch its clock in ring 3 while update() is called for i from 0
  * on in another thread, until that is not 0, ms have passed, or the ring is
- * full. The number of updates.
+ * full. It is waited for that the vCPU gets on meanwhile, for longer
+ * than ms if need be. The number of updates.
  */
 uint64_t guest_watch_while(struct guest_vm *vm, unsigned int cpu, long ms,
 			   int (*update)(void *arg, uint64_t i), void *arg);

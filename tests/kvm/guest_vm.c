@@ -14,8 +14,8 @@
 #include "guest_vm.h"
 
 /* A call does thousands of instructions, which a KVM that emulates them does
- * in some ms. */
-#define CALL_SEC 10
+ * in some ms. What is longer than this, beside others, hangs. */
+#define CALL_SEC 600
 
 /* Until it returns, KVM_RUN is interrupted each: one signal may come just
  * before it. */

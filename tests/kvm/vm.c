@@ -15,7 +15,7 @@
 #define HLT    0xf4
 
 /* Seconds after which a vCPU is not waited for: some nested KVMs hang. */
-#define RUN_SEC 5
+#define RUN_SEC 30
 
 #define CLOCKSOURCE \
 	"/sys/devices/system/clocksource/clocksource0/current_clocksource"

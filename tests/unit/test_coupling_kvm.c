@@ -297,7 +297,7 @@ static void on_alarm(int number)
 	(void)number;
 }
 
-/* The guest's own rdtsc; 0: it did not come to its hlt within 5 s. */
+/* The guest's own rdtsc; 0: it did not come to its hlt within 30 s. */
 static int run_guest(const struct guest *guest, uint64_t *ret_tsc)
 {
 	struct sigaction act = { .sa_handler = on_alarm };
@@ -313,7 +313,7 @@ static int run_guest(const struct guest *guest, uint64_t *ret_tsc)
 	    ioctl(guest->vcpu, KVM_SET_REGS, &regs))
 		return 0;
 	sigaction(SIGALRM, &act, NULL);
-	alarm(5);
+	alarm(30);
 	ret = ioctl(guest->vcpu, KVM_RUN, 0);
 	alarm(0);
 	if (ret || guest->run->exit_reason != KVM_EXIT_HLT ||

@@ -17,7 +17,7 @@
 	"/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
 /* The event descriptor wakes once a second at the least. */
-#define WAIT_MS 3000
+#define WAIT_MS 60000
 
 static struct paraclock_snapshot snapshot(void)
 {

@@ -6,7 +6,7 @@ import time
 
 import vm
 
-ANSWER_SEC = 20
+ANSWER_SEC = 300
 
 
 class Publisher:

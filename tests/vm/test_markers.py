@@ -144,7 +144,7 @@ def test_watch(guest):
 def test_generation(guest):
     """Another VM generation ID: a restore or a clone."""
     guest.begin("udevadm monitor --kernel --property >/tmp/uevents & "
-                "sleep 0.5")
+                "until grep -q KERNEL /tmp/uevents; do sleep 0.1; done")
     guest.finish()
     at = guest.command.index(f"vmgenid,guid={IDS[0]}")
     guest.command[at] = f"vmgenid,guid={IDS[1]}"
@@ -178,9 +178,12 @@ def test(image, args):
             guest.must("insmod /ptp_vmclock.ko")
             test_status(guest)
             test_access(guest)
-            guest.must("paraclock events -b vmclock --json >/tmp/events & "
+            guest.must("paraclock watch -b vmclock >/tmp/watch & "
+                       f"{vm.IS_OPEN}; "
                        "vm_guest follow >/tmp/follow & "
-                       "paraclock watch -b vmclock >/tmp/watch & sleep 0.5")
+                       "until grep -q token /tmp/follow; do sleep 0.1; done; "
+                       "paraclock events -b vmclock --json >/tmp/events & "
+                       f"{vm.IS_OPEN}")
             test_set(guest)
             test_migrations(guest)
             test_generation(guest)

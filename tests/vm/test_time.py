@@ -55,8 +55,8 @@ def events(bench):
 
 
 def count_events(bench):
-    """Once those of what has happened are told: it looks once a second."""
-    time.sleep(1.2)
+    """Once those of what has happened are told."""
+    bench.guest.must(vm.HAS_LOOKED)
     return len(events(bench))
 
 
@@ -157,11 +157,11 @@ def test_clocksources(bench):
               "current_clocksource" in got[1], got)
         check(f"{name}: the host's time is read all the same",
               bench.read()["valid"])
-        # It looks once a second.
         wait_for(f"{name}: paraclock events tells", lambda: events(bench),
                  good=lambda got: got and got[-1]["kind"] ==
                  "clocksource-changed")
-        guest.must("vm_guest clocksource tsc; sleep 1.2")
+        guest.must("vm_guest clocksource tsc")
+        guest.must(vm.HAS_LOOKED)
         sample = guest.json("paraclock cross --json", want=0)[0]
         check(f"{name}: and correlated again after", sample["valid"], sample)
 
@@ -248,10 +248,14 @@ def test_leap(bench):
     already ahead by one more."""
     guest, host = bench.guest, bench.host
     midnight = calendar.timegm((2027, 7, 1, 0, 0, 0))
-    to_second(bench, "2027-06-30 23:59:55")
-    host.must("leap 1", "publish")
-    phc = guest.json("vm_guest phc /dev/ptp0 200", want=0)
-    samples = guest.json(f"{READ} -n 34 -i 0.25", want=0)
+    # On a machine that is busy it may be over before it is looked at.
+    for seconds in range(5, 40, 5):
+        to_second(bench, f"2027-06-30 23:59:{60 - seconds}")
+        host.must("leap 1", "publish")
+        phc = guest.json("vm_guest phc /dev/ptp0 200", want=0)
+        samples = guest.json(f"{READ} -n {4 * seconds + 14} -i 0.25", want=0)
+        if len({sample["leap"] for sample in samples}) == 3:
+            break
     # The leap second, and the first one behind it, as TAI has them.
     begin, end = (midnight + 37) * SEC, (midnight + 38) * SEC
     for sample in samples:
@@ -285,8 +289,10 @@ def test_dead_publisher(bench):
     host.must(f"rate {FAST}", "publish")
     host.kill()
     sample = bench.read()
+    # It is for 5 s; they may be over.
     check("a page is valid while its bound is below 1 s",
-          sample["valid"] and sample["clock_error_ns"] < SEC, sample)
+          sample["clock_error_ns"] < SEC if sample["valid"] else
+          sample["reason"] == "window", sample)
     sample = wait_for("its publisher dead, it ceases to be",
                       lambda: guest.json(READ)[0],
                       good=lambda got: not got["valid"])
@@ -404,7 +410,7 @@ def run(image, args, folder):
         test_links(bench)
         test_local_clocks(bench)
         guest.must("paraclock events -b vmclock --json >/tmp/events & "
-                   "sleep 0.5")
+                   f"echo $! >/tmp/events.pid; {vm.IS_OPEN}")
         test_clocksources(bench)
         test_steps(bench)
         test_statuses(bench)

@@ -35,6 +35,14 @@ PAGE = 4096
 CLOCK_GROUP = 100
 
 
+# For the guest's shell: what was begun last is open, and waits for what comes;
+# and it has looked at everything since. It sleeps between two looks.
+IS_OPEN = "until ls -l /proc/$!/fd | grep -q eventpoll; do sleep 0.1; done"
+HAS_LOOKED = ("slept() { sed -n 's/^voluntary_ctxt_switches:[^0-9]*//p' "
+              "/proc/$(cat /tmp/events.pid)/status; }; from=$(slept); "
+              "until [ $(slept) -gt $((from + 2)) ]; do sleep 0.1; done")
+
+
 class Skip(Exception):
     """A part of the test is not here."""
 

@@ -68,8 +68,11 @@ static void *write_on(void *arg)
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		struct paraclock_snapshot snap = snapshot_at(counter);
 
-		if (paraclock_history_add(hist, &snap))
+		/* Readers wait for no more. */
+		if (paraclock_history_add(hist, &snap)) {
+			__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 			break;
+		}
 		__atomic_store_n(&newest, counter, __ATOMIC_RELEASE);
 		counter += STEP;
 		added++;
@@ -113,6 +116,8 @@ static bool is_enough(const struct reader *reader)
 {
 	uint64_t now = __atomic_load_n(&newest, __ATOMIC_RELAXED);
 
+	if (__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		return true;
 	return reader->found && reader->older &&
 	       now / STEP > 2 * (uint64_t)world->entries + 1;
 }
@@ -179,6 +184,7 @@ static void check(const struct reader *readers)
 	assert_int_equal(sum.not_around, 0);
 	assert_int_equal(sum.not_neighbours, 0);
 	assert_int_equal(sum.other, 0);
+	assert_true(added > 2 * world->entries);
 }
 
 static void entries_are_whole(void **state)

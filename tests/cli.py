@@ -14,7 +14,8 @@ class Result(unittest.TextTestResult):
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         name = test.id().split(".", 1)[-1]
-        print(f"skipped: {name}: {reason}", flush=True)
+        # The line has been begun on stderr.
+        print(f"\nskipped: {name}: {reason}", flush=True)
 
 
 def main():

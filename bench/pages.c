@@ -88,11 +88,11 @@ static void fill_vmclock(uint8_t *page, uint64_t hz, uint64_t ticks)
 #else
 	put(page, 10, 1, 1); /* counter: X86_TSC */
 #endif
-	put(page, 11, 1, 1);	/* time type: TAI */
-	put(page, 12, 2, 4);	/* seq_count: even */
-	put(page, 16, 1, 8);	/* disruption_marker */
-	put(page, 24, 0x51, 8); /* TAI offset, both error terms */
-	put(page, 34, 2, 1);	/* status: SYNCHRONIZED */
+	put(page, 11, 1, 1);		 /* time type: TAI */
+	put(page, 12, 2, 4);		 /* seq_count: even */
+	put(page, 16, 1, 8);		 /* disruption_marker */
+	put(page, 24, 0x51, 8);		 /* TAI offset, both error terms */
+	put(page, 34, 2, 1);		 /* status: SYNCHRONIZED */
 	put(page, 36, (uint16_t)-37, 2); /* UTC - TAI, s */
 	put(page, 39, shift, 1);
 	put(page, 40, ticks, 8);

@@ -220,6 +220,12 @@ static bool may_pass(int error)
 	return error == -EAGAIN || error == -ETIMEDOUT || error == -ENOMEM;
 }
 
+/* A clock may say anything: one that went back has gone on for long. */
+static bool has_lasted(int64_t since_ns, int64_t now_ns)
+{
+	return (uint64_t)now_ns - (uint64_t)since_ns >= FAILING_NS;
+}
+
 /* A look sees no more of a page than whether it is another; a source without
  * one must be asked whether it is there; and a file that was removed or replaced
  * can still be read. */
@@ -236,8 +242,8 @@ static int ask(struct paraclock *clk, int64_t now_ns)
 			ret = source->be->is_there(source->state);
 	}
 	if (ret)
-		return ret;
-	if (!loss->asked_ns || now_ns - loss->asked_ns >= FAILING_NS) {
+		return pclk_env_error(ret);
+	if (!loss->asked_ns || has_lasted(loss->asked_ns, now_ns)) {
 		loss->asked_ns = now_ns;
 		loss->asked = paraclock_observe(clk, &obs);
 	}
@@ -256,7 +262,7 @@ static int64_t mono_ns(struct paraclock *clk)
 			     local_clock_id[PARACLOCK_CLOCK_MONOTONIC], &ns))
 		return ns;
 	clk->loss.asked_ns = 0;
-	return clk->loss.failing_ns + FAILING_NS;
+	return (int64_t)((uint64_t)clk->loss.failing_ns + FAILING_NS);
 }
 
 /* The error of a look, or why the source is none in spite of it. 0: it is there,
@@ -276,7 +282,7 @@ static int error_now(struct paraclock *clk, int error, bool *ret_as_it_was)
 		loss->failing_ns = 0;
 	else if (!loss->failing_ns)
 		loss->failing_ns = now;
-	*ret_as_it_was = may_pass(error) && now - loss->failing_ns < FAILING_NS;
+	*ret_as_it_was = may_pass(error) && !has_lasted(loss->failing_ns, now);
 	return error;
 }
 

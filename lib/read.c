@@ -318,29 +318,11 @@ read_at_slow(const struct paraclock *clk, uint64_t counter,
 }
 
 /*
- * As line_read(), with the counter in two parts: tsc says when it is now, and
- * what was not disrupted by then was not before. The past begins with
- * since_tsc, and every counter value on the line has its qualifiers.
+ * By the line, with the counter in two parts: what it is now says when it is,
+ * and what was not disrupted by then was not before. The past begins with
+ * since_tsc, and every counter value on the line has its qualifiers. One way
+ * for all lines and counters: a few ns are not worth a second one here.
  */
-static inline __attribute__((always_inline)) bool
-line_read_at(const struct paraclock *clk, uint32_t gen, uint64_t counter,
-	     bool plain, struct paraclock_sample *ret_sample)
-{
-	return LIKELY(counter >= LOAD(clk->now.since_tsc)) &&
-	       line_read(clk, gen, counter, plain, ret_sample);
-}
-
-static __attribute__((noinline)) int
-read_at_full(const struct paraclock *clk, uint32_t gen, uint64_t counter,
-	     struct paraclock_sample *ret_sample)
-{
-	if (counter > counter_read(clk->env, clk->how))
-		return -EINVAL;
-	if (line_read_at(clk, gen, counter, false, ret_sample))
-		return 0;
-	return read_at_slow(clk, counter, ret_sample);
-}
-
 int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
 		      struct paraclock_sample *ret_sample)
 {
@@ -352,11 +334,10 @@ int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
 		return -EOPNOTSUPP;
 	/* Pairs with the release store in publish(). */
 	gen = __atomic_load_n(&clk->gen, __ATOMIC_ACQUIRE);
-	if (UNLIKELY(!LOAD(clk->now.plain)))
-		return read_at_full(clk, gen, counter, ret_sample);
-	if (counter > counter_fenced())
+	if (counter > counter_read(clk->env, clk->how))
 		return -EINVAL;
-	if (line_read_at(clk, gen, counter, true, ret_sample))
+	if (LIKELY(counter >= LOAD(clk->now.since_tsc)) &&
+	    line_read(clk, gen, counter, false, ret_sample))
 		return 0;
 	return read_at_slow(clk, counter, ret_sample);
 }

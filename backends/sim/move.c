@@ -90,6 +90,17 @@ static void stop(struct paraclock_sim_vm *vm)
 	sim_go_on(vm->sim);
 }
 
+/* It does not begin before its start, nor does the tick that it is in. */
+static void set_mono(struct paraclock_sim_vm *vm, uint64_t now, u128 mono)
+{
+	struct sim_line line = { .hz = sim_vm_hz(vm) };
+	u128 least = sim_part_of_tick(&line, (uint64_t)sim_vm_tsc(vm, now));
+
+	if (!vm->host->inside && mono < least)
+		mono = least;
+	vm->over_host = (s128)(mono - sim_host_mono(vm->host, now));
+}
+
 /* The world is stopped, and pieces are ended. */
 static void land(struct paraclock_sim_vm *vm, const struct landing *at,
 		 uint32_t flags)
@@ -99,7 +110,7 @@ static void land(struct paraclock_sim_vm *vm, const struct landing *at,
 	vm->own_ratio = at->own_ratio;
 	vm->emulated = at->ratio != at->own_ratio;
 	sim_vm_set_tsc(vm, at->now, at->tsc);
-	vm->over_host = (s128)(at->mono - sim_host_mono(at->host, at->now));
+	set_mono(vm, at->now, at->mono);
 	if (flags & PARACLOCK_SIM_TELLS_STOP)
 		sim_pages_tell_stop(vm);
 }
@@ -128,8 +139,7 @@ static int resume(struct paraclock_sim_vm *vm, uint32_t flags)
 	if (flags & PARACLOCK_SIM_COUNTER_STOPS)
 		sim_vm_set_tsc(vm, now, vm->stopped_tsc);
 	if (flags & PARACLOCK_SIM_CLOCK_STOPS)
-		vm->over_host =
-			(s128)(vm->stopped_mono - sim_host_mono(vm->host, now));
+		set_mono(vm, now, vm->stopped_mono);
 	if (flags & PARACLOCK_SIM_TELLS_STOP)
 		sim_pages_tell_stop(vm);
 	sim_set_paused(vm, false);

@@ -324,9 +324,36 @@ static void a_generation_id_alone_tells_of_restores(void **state)
 	paraclock_close(clk);
 }
 
+/* Its TSC is somewhere in a tick then, which began before its time did. */
+static void time_is_put_back_to_its_start(void **state)
+{
+	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 1);
+	struct paraclock_sim_state *saved;
+	struct paraclock_sim_host *to;
+
+	(void)state;
+	assert_int_equal(paraclock_sim_save(&saved, vm), 0);
+	for (unsigned int i = 0; i < 40; i++) {
+		to = i % 2 ? host : fast;
+		run(SEC + 7 * i);
+		assert_int_equal(
+			paraclock_sim_restore(vm, saved, to, CLOCK_STOPS), 0);
+		assert_int_equal(truth(vm, MONO), 0);
+		assert_all_right(vm);
+		assert_int_equal(
+			paraclock_sim_migrate(vm, host, 3 + i, CLOCK_STOPS), 0);
+		assert_int_equal(truth(vm, MONO), 0);
+		assert_int_equal(paraclock_sim_pause(vm), 0);
+		run(5 + i);
+		assert_int_equal(paraclock_sim_resume(vm, CLOCK_STOPS), 0);
+		assert_int_equal(truth(vm, MONO), 0);
+	}
+	paraclock_sim_state_free(saved);
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[4 * ARRAY_LEN(stops) + 9];
+	struct CMUnitTest tests[4 * ARRAY_LEN(stops) + 10];
 	size_t n = 0;
 
 	memset(tests, 0, sizeof(tests));
@@ -342,5 +369,6 @@ int main(void)
 	SIM_ROW("events tell of it", events_tell_of_it);
 	SIM_ROW("a generation id alone tells of restores",
 		a_generation_id_alone_tells_of_restores);
+	SIM_ROW("time is put back to its start", time_is_put_back_to_its_start);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

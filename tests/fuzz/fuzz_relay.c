@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A relay below a page, or a timekeeper, that anybody writes, to guests of any
+ * coupling: it ends, fails as documented, and what runs below says what is
+ * above.
+ */
+
+#include "fuzz_host.h"
+
+#define OUTLETS 3
+
+static const int errors[] = { EINVAL, EAGAIN, EOPNOTSUPP, ESTALE, EPERM,
+			      EBUSY,  ERANGE, EPROTO,	  ENODEV, 0 };
+
+struct state {
+	struct fuzz_world world;
+	_Alignas(64) uint64_t above[512]; /* the page above: a vmclock */
+	struct paraclock_page_writer above_writer;
+	struct paraclock_timekeeper above_tk;
+	bool from_tk;
+	bool scribbled; /* above, where no sequence shows it */
+	struct paraclock *clk;
+	struct paraclock_relay relay;
+	struct paraclock_outlet outlet[OUTLETS];
+	struct paraclock_page_writer writer[OUTLETS];
+	_Alignas(64) uint64_t page[OUTLETS][512];
+	struct paraclock_timekeeper tk;
+	bool stopped; /* the guest of the pvclock */
+};
+
+static int map_page(void *ctx, const char *name, const char *path,
+		    struct paraclock_mapping *ret_map)
+{
+	struct fuzz_world *world = ctx;
+	struct state *s = world->arg;
+
+	(void)path;
+	if (strcmp(name, "vmclock") != 0)
+		return -ENODEV;
+	*ret_map = (struct paraclock_mapping){
+		.addr = s->above,
+		.size = sizeof(s->above),
+		.fd = -1,
+	};
+	return 0;
+}
+
+static int stop_guest(void *arg, int stop)
+{
+	struct state *s = arg;
+
+	if (fuzz_take(&s->world, 1) >= 0xf0)
+		return -EBUSY;
+	s->stopped = stop;
+	return 0;
+}
+
+/* --- above ---------------------------------------------------------------- */
+
+static void write_above(struct state *s)
+{
+	struct paraclock_timeline tl = fuzz_timeline(&s->world);
+
+	tl.flags |= PARACLOCK_TIMELINE_STABLE;
+	if (s->from_tk)
+		(void)paraclock_timekeeper_set(&s->above_tk, &s->world.env, &tl,
+					       0);
+	else
+		(void)paraclock_vmclock_write(s->above, &s->above_writer,
+					      &s->world.env, &tl);
+}
+
+static void scribble_above(struct state *s)
+{
+	uint64_t *word = s->from_tk ? s->above_tk.opaque : s->above;
+	size_t at = fuzz_take(&s->world, 1) % (s->from_tk ? 256 : 14);
+	uint8_t mask = (uint8_t)fuzz_take(&s->world, 1);
+	uint64_t bits = mask & 0x80 ? UINT64_MAX : 0xffULL << (mask & 7) * 8;
+
+	word[at] = (word[at] & ~bits) | (fuzz_take(&s->world, 8) & bits);
+	s->scribbled = true;
+}
+
+/* --- below ---------------------------------------------------------------- */
+
+static struct paraclock_coupling any_coupling(struct fuzz_world *world)
+{
+	uint8_t kind = (uint8_t)fuzz_take(world, 1);
+	struct paraclock_coupling c = {
+		.size = sizeof(c),
+		.mult = 1ULL << 48,
+		.shift = 48,
+		.device_counter = PARACLOCK_COUNTER_X86_TSC,
+		.system_counter = PARACLOCK_COUNTER_X86_TSC,
+		.flags =
+			PARACLOCK_COUPLING_FIXED | PARACLOCK_COUPLING_TO_DEVICE,
+	};
+
+	if (kind & 1)
+		c.size = 0;
+	if (kind & 2)
+		c.offset = fuzz_take(world, 8) >> (kind >> 4);
+	if (kind & 4)
+		c.mult = (1ULL << 46) + (fuzz_take(world, 6) << 1);
+	if ((kind & 0xf8) == 0xf8) {
+		c.mult = fuzz_take(world, 8);
+		c.shift = (uint8_t)fuzz_take(world, 1);
+		c.flags = (uint8_t)fuzz_take(world, 1);
+	}
+	return c;
+}
+
+static void set_outlets(struct state *s)
+{
+	for (unsigned int i = 0; i < OUTLETS; i++) {
+		s->outlet[i].coupling = any_coupling(&s->world);
+		s->outlet[i].flags = (uint32_t)fuzz_take(&s->world, 1) & 7;
+		s->outlet[i].offset_sec = 0;
+		if (fuzz_take(&s->world, 1) >= 0xf0)
+			s->outlet[i].offset_sec =
+				(int64_t)fuzz_take(&s->world, 8);
+	}
+}
+
+static void make_outlets(struct state *s)
+{
+	s->outlet[0].timekeeper = &s->tk;
+	s->outlet[1].write = paraclock_vmclock_write;
+	s->outlet[1].freeze = paraclock_vmclock_freeze;
+	s->outlet[2].write = paraclock_pvclock_write;
+	s->outlet[2].pause = stop_guest;
+	s->outlet[2].arg = s;
+	for (unsigned int i = 0; i < OUTLETS; i++) {
+		s->outlet[i].size = sizeof(s->outlet[i]);
+		if (!i)
+			continue;
+		s->outlet[i].page = s->page[i];
+		s->outlet[i].writer = &s->writer[i];
+		CHECK(!paraclock_page_writer_take(&s->writer[i],
+						  &s->world.env));
+	}
+	CHECK(!paraclock_timekeeper_take(&s->tk, &s->world.env, NULL));
+	set_outlets(s);
+}
+
+/* May what is above be taken as if it had changed already? */
+static bool changes_soon(struct state *s)
+{
+	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
+
+	return s->from_tk &&
+	       !paraclock_timekeeper_describe(&s->above_tk, &s->world.env,
+					      &info) &&
+	       info.next.size;
+}
+
+/* It says so within 20 us. */
+static void until_changed(struct state *s)
+{
+	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
+
+	if (!paraclock_timekeeper_describe(&s->tk, &s->world.env, &info) &&
+	    info.next.size)
+		s->world.counter = info.t_change;
+}
+
+/* What runs below on L1's own counter is what is valid above. */
+static void check_below(struct state *s)
+{
+	struct paraclock_sample above, below;
+	int64_t off;
+
+	if (s->scribbled || s->outlet[0].state != PARACLOCK_OUTLET_RUNNING ||
+	    s->outlet[0].coupling.size || s->outlet[0].offset_sec)
+		return;
+	until_changed(s);
+	if (paraclock_timekeeper_read(&s->tk, &s->world.env, &below) ||
+	    !below.valid || paraclock_read_at(s->clk, below.host_tsc, &above) ||
+	    !above.valid)
+		return;
+	CHECK(above.timescale == below.timescale);
+	/* That is drawn back to now, and as far off as it says if it says so. */
+	if (changes_soon(s))
+		return;
+	off = above.host_ns - below.host_ns;
+	CHECK(off >= -2 && off <= 2);
+	CHECK(below.clock_error_ns >= above.clock_error_ns);
+}
+
+/* --- acts ----------------------------------------------------------------- */
+
+static void call_relay(struct state *s, uint8_t how)
+{
+	int (*call)(struct paraclock_relay *) =
+		how == 0   ? paraclock_relay_freeze
+		: how == 1 ? paraclock_relay_resume
+			   : paraclock_relay_update;
+	int ret;
+
+	fuzz_begin_call(&s->world);
+	ret = call(&s->relay);
+	fuzz_check_error(ret, errors);
+	for (unsigned int i = 0; i < OUTLETS; i++) {
+		const struct paraclock_outlet *outlet = &s->outlet[i];
+
+		fuzz_check_error(outlet->error, errors);
+		CHECK(outlet->state <= PARACLOCK_OUTLET_WRITTEN);
+		CHECK(how || ret || outlet->state == PARACLOCK_OUTLET_FROZEN ||
+		      outlet->flags & PARACLOCK_OUTLET_HELD);
+		CHECK(!(how && !ret) ||
+		      outlet->state == PARACLOCK_OUTLET_RUNNING ||
+		      outlet->flags & PARACLOCK_OUTLET_HELD);
+	}
+	/* A guest whose page cannot be frozen does not run without one. */
+	CHECK(s->stopped || s->outlet[2].state == PARACLOCK_OUTLET_RUNNING ||
+	      s->outlet[2].state == PARACLOCK_OUTLET_NEW || ret);
+	if (how && !ret)
+		check_below(s);
+}
+
+static void align(struct state *s)
+{
+	struct paraclock_outlet *outlet =
+		&s->outlet[fuzz_take(&s->world, 1) % OUTLETS];
+	uint64_t sec = fuzz_take(&s->world, 3);
+
+	fuzz_begin_call(&s->world);
+	fuzz_check_error(paraclock_relay_align(&s->relay, outlet,
+					       s->world.counter, sec, 0),
+			 errors);
+}
+
+static void act(struct state *s)
+{
+	uint8_t what = (uint8_t)fuzz_take(&s->world, 1);
+
+	if (what < 64)
+		write_above(s);
+	else if (what < 80)
+		scribble_above(s);
+	else if (what < 92)
+		set_outlets(s);
+	else if (what < 100)
+		align(s);
+	else if (what < 120)
+		s->world.counter += fuzz_take(&s->world, 4);
+	else if (what < 124)
+		s->world.counter -= fuzz_take(&s->world, 4);
+	else
+		call_relay(s, what % 8);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct state s;
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = "vmclock",
+		.device = "page",
+		.env = &s.world.env,
+	};
+
+	memset(&s, 0, sizeof(s));
+	fuzz_world_init(&s.world, data, size);
+	s.world.env.map_page = map_page;
+	s.world.arg = &s;
+	s.from_tk = fuzz_take(&s.world, 1) & 1;
+	CHECK(!paraclock_page_writer_take(&s.above_writer, &s.world.env));
+	CHECK(!paraclock_timekeeper_take(&s.above_tk, &s.world.env, NULL));
+	write_above(&s);
+	if (s.from_tk ? paraclock_timekeeper_open(&s.clk, &s.above_tk,
+						  &s.world.env)
+		      : paraclock_open(&s.clk, &opts))
+		return 0;
+	s.relay = (struct paraclock_relay){
+		.size = sizeof(s.relay),
+		.clk = s.clk,
+		.timekeeper = s.from_tk ? &s.above_tk : NULL,
+		.outlets = s.outlet,
+		.n_outlets = OUTLETS,
+		.lease_ns = fuzz_take(&s.world, 4),
+	};
+	make_outlets(&s);
+	while (s.world.size)
+		act(&s);
+	paraclock_close(s.clk);
+	return 0;
+}

@@ -16,7 +16,7 @@ static int64_t days_before_month(int64_t month)
 	return (month * 153 + 2) / 5;
 }
 
-struct calendar_month calendar_month_of(int64_t sec)
+struct calendar_month pclk_calendar_month_of(int64_t sec)
 {
 	int64_t days = sec / DAY_SEC + EPOCH_DAYS;
 	/* 146097 days are 400 years: at most one too many or too few. */

@@ -22,6 +22,6 @@ struct calendar_month {
 };
 
 /* The month of a second between 1970 and LEAP_LAST_SEC. */
-struct calendar_month calendar_month_of(int64_t sec);
+struct calendar_month pclk_calendar_month_of(int64_t sec);
 
 #endif

@@ -99,8 +99,8 @@ static int64_t to_ppb(s128 gain, uint64_t interval_ns)
 
 	if ((uint64_t)(scaled >> 64) >= interval_ns)
 		return gain < 0 ? INT64_MIN : INT64_MAX;
-	ppb = divide_128((uint64_t)(scaled >> 64), (uint64_t)scaled,
-			 interval_ns);
+	ppb = pclk_divide_128((uint64_t)(scaled >> 64), (uint64_t)scaled,
+			      interval_ns);
 	if (ppb > INT64_MAX)
 		return gain < 0 ? INT64_MIN : INT64_MAX;
 	return gain < 0 ? -(int64_t)ppb : (int64_t)ppb;

@@ -19,7 +19,7 @@
 
 const struct paraclock_env *paraclock_default_env(void)
 {
-	return paraclock_builtin_env;
+	return pclk_builtin_env;
 }
 
 const char *paraclock_backend_name(const struct paraclock *clk)
@@ -88,7 +88,7 @@ static struct paraclock *new_clock(const struct paraclock_env *env,
 	memset(clk->nothing, 0xff, sizeof(clk->nothing));
 	clk->env = env;
 	clk->be = be;
-	clk->how = paraclock_counter_choose(env);
+	clk->how = pclk_counter_choose(env);
 	clk->marker_class = be->marker_class;
 	clk->now.epoch = 1;
 	clk->now.line.page = clk->nothing;
@@ -258,7 +258,7 @@ static int complete(struct paraclock_options *full,
 	}
 	full->size = sizeof(*full);
 	if (!full->env)
-		full->env = paraclock_builtin_env;
+		full->env = pclk_builtin_env;
 	env = full->env;
 	if (!env) {
 		TEXT(full->detail, full->detail_size,
@@ -461,7 +461,7 @@ int paraclock_list(const struct paraclock_env *env, paraclock_list_fn *fn,
 
 	if (!fn)
 		return -EINVAL;
-	if (!env && !paraclock_builtin_env)
+	if (!env && !pclk_builtin_env)
 		return -ENODEV;
 	while ((be = next_backend(be))) {
 		int ret = list_one(be, env, fn, arg);
@@ -478,7 +478,7 @@ int paraclock_describe_machine(const struct paraclock_env *env,
 	if (!ret_machine || ret_machine->size < sizeof(*ret_machine))
 		return -EINVAL;
 	if (!env)
-		env = paraclock_builtin_env;
+		env = pclk_builtin_env;
 	if (!env)
 		return -ENODEV;
 	return pclk_describe(env, ret_machine);

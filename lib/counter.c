@@ -32,7 +32,7 @@ static enum counter_how look_at_fences(const struct paraclock_env *env)
 	return COUNTER_FENCED;
 }
 
-enum counter_how paraclock_counter_choose(const struct paraclock_env *env)
+enum counter_how pclk_counter_choose(const struct paraclock_env *env)
 {
 	struct cpu_kept *kept = cpu_kept_of(env);
 	enum counter_how how;
@@ -55,12 +55,12 @@ enum counter_how paraclock_counter_choose(const struct paraclock_env *env)
 uint64_t paraclock_counter(const struct paraclock_env *env)
 {
 	if (!env)
-		env = paraclock_builtin_env;
+		env = pclk_builtin_env;
 	/* In ring 0 there may be none, and there is a counter. */
 	if (!env)
 		return counter_fenced();
 	return env->size >= sizeof(*env)
-		       ? counter_read(env, paraclock_counter_choose(env))
+		       ? counter_read(env, pclk_counter_choose(env))
 		       : 0;
 }
 

@@ -81,7 +81,7 @@ static inline void cpu_relax(void)
 #endif
 
 /* For env, what to use; a few CPUIDs, so once for each handle. */
-enum counter_how paraclock_counter_choose(const struct paraclock_env *env);
+enum counter_how pclk_counter_choose(const struct paraclock_env *env);
 
 /*
  * How many ticks the counter moves by at a time, at least 1: at a reading, so

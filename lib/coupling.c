@@ -46,7 +46,7 @@ static int inverse(const struct paraclock_coupling *coupling, uint64_t to,
 
 	if (high >= coupling->mult)
 		return -ERANGE;
-	*ret_from = divide_128(high, (uint64_t)value, coupling->mult);
+	*ret_from = pclk_divide_128(high, (uint64_t)value, coupling->mult);
 	return 0;
 }
 

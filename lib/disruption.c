@@ -107,7 +107,7 @@ static int settle(const struct paraclock *clk, struct remembered *next,
 		next->pending = 0;
 		next->unsettled = 0;
 		memcpy(next->seen, obs->marker, sizeof(next->seen));
-		ret = paraclock_observe(clk, obs);
+		ret = pclk_observe(clk, obs);
 		if (ret)
 			return ret;
 		/* Another disruption, while the first was taken in. */
@@ -176,11 +176,11 @@ static int notice_owned(struct paraclock *clk, enum event_cause cause,
 			struct observation *obs, struct remembered *next)
 {
 	struct remembered was;
-	bool lost = !paraclock_recall(clk, next);
+	bool lost = !pclk_recall(clk, next);
 	bool moved;
 	int ret;
 
-	ret = paraclock_observe(clk, obs);
+	ret = pclk_observe(clk, obs);
 	if (ret)
 		return ret;
 	if (lost) {
@@ -194,7 +194,7 @@ static int notice_owned(struct paraclock *clk, enum event_cause cause,
 		next->epoch =
 			__atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED);
 		cause = cause ? cause : CAUSE_LOST;
-	} else if (!cause && paraclock_unchanged(clk, next, obs)) {
+	} else if (!cause && pclk_unchanged(clk, next, obs)) {
 		return 0;
 	}
 
@@ -233,7 +233,7 @@ int paraclock_notice(struct paraclock *clk, struct observation *obs,
 	return ret;
 }
 
-bool paraclock_own(struct paraclock *clk)
+bool pclk_own(struct paraclock *clk)
 {
 	bool taken = false;
 
@@ -250,7 +250,7 @@ int paraclock_notice_restore(struct paraclock *clk, enum event_cause cause)
 	struct remembered next;
 	int ret = 0;
 
-	if (!paraclock_own(clk))
+	if (!pclk_own(clk))
 		return 1;
 	if (!paraclock_event_has_restore(clk, cause))
 		ret = notice_owned(clk, cause, &obs, &next);
@@ -263,10 +263,10 @@ int paraclock_set_implausible(struct paraclock *clk, bool implausible)
 	struct remembered next;
 	int ret = -EAGAIN;
 
-	if (!paraclock_own(clk))
+	if (!pclk_own(clk))
 		return -EAGAIN;
 	/* What a fork has lost, the next read mends. */
-	if (paraclock_recall(clk, &next)) {
+	if (pclk_recall(clk, &next)) {
 		next.implausible = implausible;
 		/* The hot read stays out until a slow one has been here. */
 		next.line.page = clk->nothing;

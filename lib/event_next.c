@@ -245,7 +245,7 @@ static int ask(struct paraclock *clk, int64_t now_ns)
 		return pclk_env_error(ret);
 	if (!loss->asked_ns || has_lasted(loss->asked_ns, now_ns)) {
 		loss->asked_ns = now_ns;
-		loss->asked = paraclock_observe(clk, &obs);
+		loss->asked = pclk_observe(clk, &obs);
 	}
 	return loss->asked;
 }
@@ -275,7 +275,7 @@ static int error_now(struct paraclock *clk, int error, bool *ret_as_it_was)
 
 	/* Or another thread was at it, which is no fault of the source's. */
 	if (error == -EAGAIN)
-		error = paraclock_observe(clk, &obs);
+		error = pclk_observe(clk, &obs);
 	if (!error)
 		error = ask(clk, now);
 	if (!may_pass(error))
@@ -338,7 +338,7 @@ static int take(struct paraclock *clk, uint64_t looked,
 	size_t size = ret_ev->size;
 	int ret = 1;
 
-	if (!paraclock_own(clk))
+	if (!pclk_own(clk))
 		return -EAGAIN;
 	if (log->first != log->end) {
 		*ret_ev = log->event[log->first++ % EVENTS_MAX];

@@ -26,7 +26,7 @@ static inline uint64_t follow_quotient(u128 value, uint64_t divisor)
 {
 	uint64_t high = (uint64_t)(value >> 64);
 
-	return high < divisor ? divide_128(high, (uint64_t)value, divisor)
+	return high < divisor ? pclk_divide_128(high, (uint64_t)value, divisor)
 			      : UINT64_MAX;
 }
 

@@ -84,7 +84,7 @@ static uint64_t scale(uint64_t a, uint64_t b, uint64_t c)
 {
 	u128 product = (u128)a * b;
 
-	return divide_128((uint64_t)(product >> 64), (uint64_t)product, c);
+	return pclk_divide_128((uint64_t)(product >> 64), (uint64_t)product, c);
 }
 
 bool pclk_span(const struct point *from, const struct point *to, uint64_t step,
@@ -111,7 +111,7 @@ bool pclk_span(const struct point *from, const struct point *to, uint64_t step,
 int pclk_frequency_begin(struct frequency *frequency,
 			 const struct paraclock_env *env)
 {
-	enum counter_how how = paraclock_counter_choose(env);
+	enum counter_how how = pclk_counter_choose(env);
 	uint64_t first = 0;
 	int ret = 0;
 
@@ -155,7 +155,8 @@ static void enter(const struct span *span, struct paraclock_machine *machine)
 	if (span->error_ns > span->ns >> USABLE_SHIFT ||
 	    ticks >> 62 >= span->ns)
 		return;
-	hz = divide_128((uint64_t)(ticks >> 64), (uint64_t)ticks, span->ns);
+	hz = pclk_divide_128((uint64_t)(ticks >> 64), (uint64_t)ticks,
+			     span->ns);
 	machine->measured_hz = hz;
 	machine->measured_error_hz =
 		scale(hz, span->error_ns, span->ns - span->error_ns) + 1;

@@ -69,7 +69,7 @@ int paraclock_history_new(struct paraclock_history **ret_hist,
 	if (!ret_hist || entries < 2 || entries > PARACLOCK_HISTORY_MAX)
 		return -EINVAL;
 	if (!env)
-		env = paraclock_builtin_env;
+		env = pclk_builtin_env;
 	if (!env)
 		return -ENODEV;
 	if (env->size < sizeof(*env) || !env->alloc || !env->free)

@@ -22,7 +22,7 @@ static uint64_t digit(u128 *rest, uint64_t next, uint64_t divisor)
 	return q;
 }
 
-uint64_t divide_128(uint64_t high, uint64_t low, uint64_t divisor)
+uint64_t pclk_divide_128(uint64_t high, uint64_t low, uint64_t divisor)
 {
 	unsigned int shift = (unsigned int)__builtin_clzll(divisor);
 	u128 value = ((u128)high << 64 | low) << shift;

@@ -6,12 +6,12 @@
 #include <stdint.h>
 
 /* floor((high * 2^64 + low) / divisor); high < divisor, so that it fits. */
-uint64_t divide_128(uint64_t high, uint64_t low, uint64_t divisor);
+uint64_t pclk_divide_128(uint64_t high, uint64_t low, uint64_t divisor);
 
 /* part / whole in 2^-64, rounded down; part < whole. */
 static inline uint64_t fraction(uint64_t part, uint64_t whole)
 {
-	return divide_128(part, 0, whole);
+	return pclk_divide_128(part, 0, whole);
 }
 
 /* from + (to - from) * part / whole with f = fraction(part, whole): within one

@@ -163,7 +163,7 @@ static int add_entry(struct parser *p, int64_t sec, int64_t offset_sec)
 	struct paraclock_leap_table *t = &p->table;
 	const struct paraclock_leap_entry *last;
 
-	if (calendar_month_of(sec).start_sec != sec)
+	if (pclk_calendar_month_of(sec).start_sec != sec)
 		return fail(p, -EPROTO, "not the first second of a month");
 	if (offset_sec > INT16_MAX)
 		return fail(p, -EPROTO, "no such TAI - UTC");

@@ -49,7 +49,7 @@ int paraclock_leap_table_check(const struct paraclock_leap_table *table)
 		int64_t sec = table->entry[i].utc_sec;
 
 		if (!in_range(sec) || table->entry[i].tai_offset_sec < 0 ||
-		    calendar_month_of(sec).start_sec != sec ||
+		    pclk_calendar_month_of(sec).start_sec != sec ||
 		    (i && !is_sound_step(table, i)))
 			return -EINVAL;
 	}
@@ -94,7 +94,7 @@ static int see_month(const struct paraclock_leap_table *table, uint32_t i,
 		     int64_t utc_sec, struct leap_month *ret_month)
 {
 	struct leap_month month = {
-		.utc = calendar_month_of(utc_sec),
+		.utc = pclk_calendar_month_of(utc_sec),
 		.offset_sec = table->entry[i].tai_offset_sec,
 		.known_sec = table->expires_sec < LEAP_LAST_SEC
 				     ? table->expires_sec

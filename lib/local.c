@@ -57,7 +57,8 @@ static bool rate_of(uint64_t ns, uint64_t ticks, uint64_t *ret_rate)
 	/* 2^15 ns a tick: such a slow one is no counter. */
 	if (!ticks || ns >> (63 - MULT_BITS) >= ticks)
 		return false;
-	*ret_rate = divide_128(ns >> (64 - MULT_BITS), ns << MULT_BITS, ticks);
+	*ret_rate =
+		pclk_divide_128(ns >> (64 - MULT_BITS), ns << MULT_BITS, ticks);
 	return true;
 }
 
@@ -339,7 +340,7 @@ int local_calibrate(const struct paraclock_env *env, struct local_state *state)
 	struct local_state next = *state;
 	int ret;
 
-	next.how = paraclock_counter_choose(env);
+	next.how = pclk_counter_choose(env);
 	next.missing = 0;
 	world_of(env, next.world);
 	read_clocksource(env, &next);

@@ -74,7 +74,7 @@ static int observe_copy(const struct paraclock *clk,
 					 &ret_obs->line, &ret_obs->marker[0]));
 }
 
-int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
+int pclk_observe(const struct paraclock *clk, struct observation *ret_obs)
 {
 	struct paraclock_marker after[MARKERS_MAX];
 	uint64_t watched[2];
@@ -110,7 +110,7 @@ int paraclock_observe(const struct paraclock *clk, struct observation *ret_obs)
 }
 
 /* false: it is being written; bounded, for the writer may be stopped. */
-bool paraclock_recall(const struct paraclock *clk, struct remembered *ret_now)
+bool pclk_recall(const struct paraclock *clk, struct remembered *ret_now)
 {
 	return seqwords_copy(&clk->gen, ret_now, &clk->now, REMEMBERED_WORDS);
 }
@@ -121,9 +121,8 @@ void paraclock_publish(struct paraclock *clk, const struct remembered *next)
 	seqwords_publish(&clk->gen, &clk->now, next, REMEMBERED_WORDS);
 }
 
-bool paraclock_unchanged(const struct paraclock *clk,
-			 const struct remembered *now,
-			 const struct observation *obs)
+bool pclk_unchanged(const struct paraclock *clk, const struct remembered *now,
+		    const struct observation *obs)
 {
 	return now->primed && !now->pending &&
 	       same_markers(clk, now->seen, obs->marker) &&

@@ -29,7 +29,7 @@
 
 #define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 
-bool paraclock_page_busy(const struct page_shape *shape, uint32_t seq)
+bool pclk_page_busy(const struct page_shape *shape, uint32_t seq)
 {
 	if (shape->sequence == PAGE_ODD)
 		return seq & 1;
@@ -45,7 +45,7 @@ int paraclock_page_open(struct page *page, const struct paraclock_env *env,
 	memset(page, 0, sizeof(*page));
 	page->env = env;
 	page->shape = shape;
-	page->how = paraclock_counter_choose(env);
+	page->how = pclk_counter_choose(env);
 	page->map.fd = -1;
 	page->map.flags = opts->flags;
 	if (!env->map_page) {
@@ -154,7 +154,7 @@ static uint32_t load_sequence(const struct page *page)
 static int try_memory(const struct page *page, struct page_copy *copy)
 {
 	copy->seq = load_sequence(page);
-	if (paraclock_page_busy(page->shape, copy->seq))
+	if (pclk_page_busy(page->shape, copy->seq))
 		return -EAGAIN;
 	memset(copy->word, 0, sizeof(copy->word));
 	copy_memory(page, copy);
@@ -199,7 +199,7 @@ static int try_file(const struct page *page, struct page_copy *copy)
 		return ret;
 	if (copy->size < page->shape->min_size)
 		return -EPROTO;
-	if (paraclock_page_busy(page->shape, copy->seq))
+	if (pclk_page_busy(page->shape, copy->seq))
 		return -EAGAIN;
 	copy->ticks = counter_read(page->env, page->how);
 	/* The loads of one copy, which are the kernel's on this CPU, are not

@@ -74,6 +74,6 @@ static inline int paraclock_page_malformed(struct page *page, const char *field)
 }
 
 /* Is this sequence one at which the body may be looked at? */
-bool paraclock_page_busy(const struct page_shape *shape, uint32_t seq);
+bool pclk_page_busy(const struct page_shape *shape, uint32_t seq);
 
 #endif

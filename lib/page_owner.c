@@ -42,7 +42,7 @@ uint32_t paraclock_page_process(const struct paraclock_env *env)
 int paraclock_page_env(const struct paraclock_env **env)
 {
 	if (!*env)
-		*env = paraclock_builtin_env;
+		*env = pclk_builtin_env;
 	if (!*env)
 		return -ENODEV;
 	return (*env)->size < sizeof(**env) ? -EINVAL : 0;
@@ -141,7 +141,7 @@ int paraclock_page_writer_take(struct paraclock_page_writer *writer,
 	STORE(state->start, self.start);
 	STORE(state->space, self.space);
 	STORE(state->machine, self.machine);
-	state->how = paraclock_counter_choose(env);
+	state->how = pclk_counter_choose(env);
 	STORE(state->busy, 0);
 	/* Release pairs with enter(): all this is set for who may write. */
 	__atomic_store_n(&state->owner, mine, __ATOMIC_RELEASE);

@@ -46,7 +46,7 @@ static uint32_t *sequence_of(const struct update *up)
 
 static bool is_busy(const struct update *up)
 {
-	return paraclock_page_busy(up->kind->shape, up->seen);
+	return pclk_page_busy(up->kind->shape, up->seen);
 }
 
 static unsigned int words(const struct page_kind *kind)

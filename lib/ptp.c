@@ -42,7 +42,7 @@ int paraclock_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
 	ptp->own.local = &ptp->local;
 	ptp->env = env->local ? env : &ptp->own;
 	ptp->fd = -1;
-	ptp->how = paraclock_counter_choose(env);
+	ptp->how = pclk_counter_choose(env);
 	ptp->good_ns =
 		opts->max_pair_error_ns ? opts->max_pair_error_ns : GOOD_NS;
 	if (!env->open_device || !env->close_device || !env->ioctl ||

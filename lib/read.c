@@ -154,11 +154,10 @@ static int take_in(struct paraclock *clk, struct observation *obs,
 	int ret = 1;
 
 	for (unsigned int i = 0; ret > 0 && i < BUSY_TRIES; i++) {
-		ret = paraclock_observe(clk, obs);
+		ret = pclk_observe(clk, obs);
 		if (ret)
 			return ret;
-		if (paraclock_recall(clk, now) &&
-		    paraclock_unchanged(clk, now, obs))
+		if (pclk_recall(clk, now) && pclk_unchanged(clk, now, obs))
 			return 0;
 		ret = paraclock_notice(clk, obs, now);
 		cpu_relax();
@@ -218,16 +217,16 @@ static int look(const struct paraclock *clk)
 
 	if (clk->markers_in_memory && is_as_remembered(clk))
 		return 0;
-	if (!paraclock_recall(clk, &now))
+	if (!pclk_recall(clk, &now))
 		return 1;
 	/* What has no line shows nothing but its markers: not worth a read of
 	 * the device. */
 	if (!clk->be->get_line && now.primed && !now.pending)
 		return paraclock_markers_moved(clk, &now);
-	ret = paraclock_observe(clk, &obs);
+	ret = pclk_observe(clk, &obs);
 	if (ret)
 		return ret;
-	return !paraclock_unchanged(clk, &now, &obs);
+	return !pclk_unchanged(clk, &now, &obs);
 }
 
 int paraclock_look(const struct paraclock *clk)
@@ -295,7 +294,7 @@ read_at_slow(const struct paraclock *clk, uint64_t counter,
 			return ret;
 		/* Last of all: a disruption that another thread took in since
 		 * the page was read must show. */
-		if (!paraclock_recall(clk, &now) || (ret && !now.pending))
+		if (!pclk_recall(clk, &now) || (ret && !now.pending))
 			continue;
 		/* Again: a restore that was taken in since may have turned the
 		 * counter back, and then this value is none of the past. */

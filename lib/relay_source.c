@@ -21,7 +21,7 @@
 /* A look that another thread's, or the host's, change fell into. */
 #define LOOK_TRIES 4
 
-/* 10^9 with its top bit set: ns to s in divide_128(). */
+/* 10^9 with its top bit set: ns to s in pclk_divide_128(). */
 #define DIVISOR_UP 34
 #define DIVISOR	   ((uint64_t)NSEC_PER_SEC << DIVISOR_UP)
 
@@ -39,8 +39,8 @@ static int scale(u128 value, unsigned int up, uint64_t *ret_scaled)
 	if (value >> (128 - up) || (value << up) >> 64 >= DIVISOR)
 		return -ERANGE;
 	value <<= up;
-	*ret_scaled =
-		divide_128((uint64_t)(value >> 64), (uint64_t)value, DIVISOR);
+	*ret_scaled = pclk_divide_128((uint64_t)(value >> 64), (uint64_t)value,
+				      DIVISOR);
 	return 0;
 }
 
@@ -95,7 +95,7 @@ static int from_line(const struct observation *obs,
 	}
 	/* Rounded up, so that a whole ns stays the same one. */
 	base = ((u128)(uint64_t)sec << 64) +
-	       divide_128((uint64_t)ns, line->frac, NSEC_PER_SEC) +
+	       pclk_divide_128((uint64_t)ns, line->frac, NSEC_PER_SEC) +
 	       ((uint64_t)ns | line->frac ? 1 : 0);
 	tl->base_tsc = line->base_tsc;
 	if (past ||
@@ -237,7 +237,7 @@ static int settle(struct paraclock_relay *relay)
 	/* One that was set before it was asked would be waited for. */
 	if (!kept->unsettled || !clk->be->settle || relay->timekeeper)
 		return 0;
-	if (!paraclock_own(clk))
+	if (!pclk_own(clk))
 		return -EAGAIN;
 	ret = clk->be->settle(clk->state, !kept->noticed);
 	flag_give(&clk->owner);
@@ -264,11 +264,11 @@ static int look_once(struct paraclock_relay *relay, struct relay_source *src)
 	src->inferred = sample.marker_class < PARACLOCK_MARKER_AUTHORITATIVE;
 	if (!sample.valid)
 		return NOT_VALID;
-	ret = paraclock_observe(clk, &obs);
+	ret = pclk_observe(clk, &obs);
 	if (ret)
 		return ret;
-	if (!paraclock_recall(clk, &now) || now.epoch != sample.disruption ||
-	    !obs.sample.valid || !paraclock_unchanged(clk, &now, &obs))
+	if (!pclk_recall(clk, &now) || now.epoch != sample.disruption ||
+	    !obs.sample.valid || !pclk_unchanged(clk, &now, &obs))
 		return -EAGAIN;
 	for (unsigned int i = 0; i < clk->n_markers; i++)
 		src->generations += obs.marker[i].generation;
@@ -337,9 +337,9 @@ static int couple_rates(const struct paraclock_coupling *coupling,
 	u128 grown;
 
 	if (period < mult) {
-		scaled = divide_128(period, 0, mult);
+		scaled = pclk_divide_128(period, 0, mult);
 	} else {
-		scaled = divide_128(period >> 1, period << 63, mult);
+		scaled = pclk_divide_128(period >> 1, period << 63, mult);
 		shift--;
 	}
 	if (shift < 0 || shift > 63)
@@ -348,8 +348,8 @@ static int couple_rates(const struct paraclock_coupling *coupling,
 	grown = (u128)rate * scaled;
 	if (grown >> 64 < tl->period_frac)
 		tl->maxerror_rate_frac =
-			divide_128((uint64_t)(grown >> 64), (uint64_t)grown,
-				   tl->period_frac) +
+			pclk_divide_128((uint64_t)(grown >> 64),
+					(uint64_t)grown, tl->period_frac) +
 			(rate != 0);
 	else
 		tl->flags &= ~(uint32_t)PARACLOCK_TIMELINE_MAXERROR_RATE;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "text.h"
 
-void paraclock_text_join(char *buf, size_t size, const char *const *parts)
+void pclk_text_join(char *buf, size_t size, const char *const *parts)
 {
 	size_t used = 0;
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Join strings up to a NULL; cut to fit, NUL at the end. buf may be NULL. */
-void paraclock_text_join(char *buf, size_t size, const char *const *parts);
+void pclk_text_join(char *buf, size_t size, const char *const *parts);
 
 /* strcmp() == 0, which ring 0 need not have. */
 bool paraclock_text_equal(const char *a, const char *b);
@@ -19,8 +19,7 @@ void pclk_text_hz(uint64_t hz, uint64_t error_hz, char ret_text[32]);
 /* The number in buf; where it begins. */
 const char *pclk_decimal(uint64_t value, char buf[24]);
 
-#define TEXT(buf, size, ...)           \
-	paraclock_text_join(buf, size, \
-			    (const char *const[]){ __VA_ARGS__, NULL })
+#define TEXT(buf, size, ...) \
+	pclk_text_join(buf, size, (const char *const[]){ __VA_ARGS__, NULL })
 
 #endif

@@ -63,8 +63,7 @@ uint64_t paraclock_timekeeper_ticks(const struct paraclock_timeline *tl,
 	/* 1: it is rounded down. */
 	u128 tick = paraclock_timeline_tick(tl) + 1;
 
-	return paraclock_ticks_within(ns, (uint64_t)(tick >> 64),
-				      (uint64_t)tick);
+	return pclk_ticks_within(ns, (uint64_t)(tick >> 64), (uint64_t)tick);
 }
 
 uint64_t paraclock_tk_after_readers(const struct tk_job *job, uint64_t margin)

@@ -145,7 +145,7 @@ uint64_t paraclock_timeline_month_end(const struct paraclock_timeline *tl)
 	if (tl->leap == PARACLOCK_LEAP_POS)
 		return tl->base_sec + 1;
 	/* PRE_NEG: the last second is not there. */
-	return (uint64_t)(calendar_month_of((int64_t)tl->base_sec - offset)
+	return (uint64_t)(pclk_calendar_month_of((int64_t)tl->base_sec - offset)
 				  .end_sec +
 			  offset - (tl->leap == PARACLOCK_LEAP_PRE_NEG));
 }
@@ -191,7 +191,7 @@ int paraclock_timeline_set_hz(struct paraclock_timeline *tl, uint64_t hz,
 		period = HALF;
 		shift--;
 	} else {
-		period = divide_128(HALF, 0, hz);
+		period = pclk_divide_128(HALF, 0, hz);
 		/* 2^127 - period * hz, which is below hz. */
 		rest = 0 - period * hz;
 		/* No overflow: hz > 2^63 makes period + 1 at most 2^64 - 1. */

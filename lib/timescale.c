@@ -162,8 +162,8 @@ static bool tells_end(uint8_t leap, int64_t sec,
 static void fill_table(struct paraclock_leap_table *table, int64_t sec,
 		       uint8_t leap, int offset_sec)
 {
-	struct calendar_month month = calendar_month_of(sec);
-	int64_t last = calendar_month_of(month.start_sec - 1).start_sec;
+	struct calendar_month month = pclk_calendar_month_of(sec);
+	int64_t last = pclk_calendar_month_of(month.start_sec - 1).start_sec;
 	int64_t end = month.end_sec;
 
 	if (leap == PARACLOCK_LEAP_NONE)
@@ -179,7 +179,7 @@ static void fill_table(struct paraclock_leap_table *table, int64_t sec,
 	else if (leap == PARACLOCK_LEAP_PRE_NEG)
 		add_entry(table, end, offset_sec - 1);
 	if (tells_end(leap, sec, &month))
-		end = calendar_month_of(end).end_sec;
+		end = pclk_calendar_month_of(end).end_sec;
 	/* A month of which the end is not known may lack its last second. */
 	table->expires_sec = end - 1;
 }

@@ -123,7 +123,7 @@ static int hyperv_open(const struct paraclock_env *env,
 	if (!hv)
 		return -ENOMEM;
 	memset(hv, 0, sizeof(*hv));
-	ret = paraclock_page_open(&hv->page, env, &hyperv_shape, opts);
+	ret = paraclock_page_open(&hv->page, env, &pclk_hyperv_shape, opts);
 	if (ret) {
 		if (ret == -ENODEV && !opts->device)
 			explain_absence(env, opts);
@@ -146,7 +146,7 @@ static int read_page(struct hyperv *hv, struct hyperv_page *ret_page,
 	struct page_copy copy = { 0 };
 	int ret = paraclock_page_read(&hv->page, &copy);
 
-	if (ret == -EAGAIN && paraclock_page_busy(&hyperv_shape, copy.seq)) {
+	if (ret == -EAGAIN && pclk_page_busy(&pclk_hyperv_shape, copy.seq)) {
 		memset(ret_page, 0, sizeof(*ret_page));
 		*ret_ticks = counter_read(hv->page.env, hv->page.how);
 		return 0;
@@ -233,7 +233,7 @@ static void hyperv_explain(void *state, int error,
 		     "off, only the kernel can read its clock");
 }
 
-const struct paraclock_backend paraclock_backend_hyperv = {
+const struct paraclock_backend pclk_backend_hyperv = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "hyperv",
 	.quality = QUALITY,

@@ -23,7 +23,7 @@ _Static_assert(offsetof(struct hyperv_page, tsc_scale) == 8, "ABI");
 _Static_assert(offsetof(struct hyperv_page, tsc_offset) == 16, "ABI");
 _Static_assert(sizeof(struct hyperv_page) == 32, "four words to watch");
 
-extern const struct page_shape hyperv_shape;
+extern const struct page_shape pclk_hyperv_shape;
 
 /* What the page says at a counter value; *ret_bad names a wrong field. */
 int hyperv_convert(const struct hyperv_page *hv, uint64_t counter,

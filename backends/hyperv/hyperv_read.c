@@ -11,7 +11,7 @@
 /* ns in a unit of the page. */
 #define UNIT_NS 100
 
-const struct page_shape hyperv_shape = {
+const struct page_shape pclk_hyperv_shape = {
 	.name = "hyperv",
 	.seq_offset = offsetof(struct hyperv_page, tsc_sequence),
 	.size = sizeof(struct hyperv_page),
@@ -39,7 +39,7 @@ int hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
 	u128 scale = (u128)hv->tsc_scale * UNIT_NS;
 	s128 ns;
 
-	if (paraclock_page_busy(&hyperv_shape, hv->tsc_sequence)) {
+	if (pclk_page_busy(&pclk_hyperv_shape, hv->tsc_sequence)) {
 		sample.reason = PARACLOCK_REASON_SEQUENCE;
 		*ret_sample = sample;
 		return 0;

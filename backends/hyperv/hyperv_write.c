@@ -152,7 +152,7 @@ static bool hyperv_is_usable(const void *image)
 
 static const struct page_kind hyperv_kind = {
 	.rounded = ROUNDED,
-	.shape = &hyperv_shape,
+	.shape = &pclk_hyperv_shape,
 	.id = KIND,
 	.first = 1,
 	.is_tsc = true,

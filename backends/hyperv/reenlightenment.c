@@ -43,7 +43,7 @@
  * is new when Hyper-V says that its emulation has ended. */
 #define RATE_PART 2000
 
-extern const struct paraclock_backend paraclock_backend_hyperv;
+extern const struct paraclock_backend pclk_backend_hyperv;
 
 struct __attribute__((may_alias)) kept {
 	uint64_t handled; /* notifications that were run */
@@ -244,7 +244,7 @@ static int source_open(const struct paraclock_env *env,
 	source->env = env;
 	source->re = (void *)(uintptr_t)opts->device;
 	page.device = NULL;
-	ret = paraclock_backend_hyperv.open(env, &page, &source->page);
+	ret = pclk_backend_hyperv.open(env, &page, &source->page);
 	if (ret)
 		env->free(env->ctx, source);
 	else
@@ -256,7 +256,7 @@ static void source_close(void *state)
 {
 	struct source *source = state;
 
-	paraclock_backend_hyperv.close(source->page);
+	pclk_backend_hyperv.close(source->page);
 	source->env->free(source->env->ctx, source);
 }
 
@@ -264,7 +264,7 @@ static int source_get_time(void *state, struct paraclock_sample *ret_sample)
 {
 	struct source *source = state;
 
-	return paraclock_backend_hyperv.get_time(source->page, ret_sample);
+	return pclk_backend_hyperv.get_time(source->page, ret_sample);
 }
 
 static int source_get_time_at(void *state, uint64_t counter,
@@ -272,8 +272,8 @@ static int source_get_time_at(void *state, uint64_t counter,
 {
 	struct source *source = state;
 
-	return paraclock_backend_hyperv.get_time_at(source->page, counter,
-						    ret_sample);
+	return pclk_backend_hyperv.get_time_at(source->page, counter,
+					       ret_sample);
 }
 
 static int source_get_line(void *state, struct paraclock_sample *ret_sample,
@@ -281,8 +281,7 @@ static int source_get_line(void *state, struct paraclock_sample *ret_sample,
 {
 	struct source *source = state;
 
-	return paraclock_backend_hyperv.get_line(source->page, ret_sample,
-						 ret_line);
+	return pclk_backend_hyperv.get_line(source->page, ret_sample, ret_line);
 }
 
 static void source_explain(void *state, int error,
@@ -291,8 +290,7 @@ static void source_explain(void *state, int error,
 {
 	struct source *source = state;
 
-	paraclock_backend_hyperv.explain(source->page, error, sample, buf,
-					 size);
+	pclk_backend_hyperv.explain(source->page, error, sample, buf, size);
 }
 
 static int source_get_marker(void *state, struct paraclock_marker *ret_marker)

@@ -368,7 +368,7 @@ int kvm_call_open(struct kvm_call *kc, const struct paraclock_env *env,
 
 	memset(kc, 0, sizeof(*kc));
 	kc->env = env;
-	kc->how = paraclock_counter_choose(env);
+	kc->how = pclk_counter_choose(env);
 	if (kc->env->counter_id == PARACLOCK_COUNTER_ARM_VCNT) {
 		kc->smccc = true;
 		ret = find_smccc(kc->env, opts);

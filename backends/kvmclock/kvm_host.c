@@ -78,7 +78,7 @@ static int kvm_host_open(const struct paraclock_env *env,
 		return -ENOMEM;
 	memset(kh, 0, sizeof(*kh));
 	kh->env = env;
-	kh->how = paraclock_counter_choose(env);
+	kh->how = pclk_counter_choose(env);
 	ret = open_vm(kh, opts);
 	if (ret)
 		env->free(env->ctx, kh);
@@ -203,7 +203,7 @@ static void kvm_host_explain(void *state, int error,
 		TEXT(buf, size, why);
 }
 
-const struct paraclock_backend paraclock_backend_kvm_host = {
+const struct paraclock_backend pclk_backend_kvm_host = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "kvm-host",
 	.quality = QUALITY,

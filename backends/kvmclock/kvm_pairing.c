@@ -174,7 +174,7 @@ static void pairing_explain(void *state, int error,
 		paraclock_ptp_explain(&kp->ptp, error, sample, buf, size);
 }
 
-const struct paraclock_backend paraclock_backend_kvm_pairing = {
+const struct paraclock_backend pclk_backend_kvm_pairing = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "kvm-pairing",
 	.quality = QUALITY,

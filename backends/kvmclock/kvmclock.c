@@ -174,7 +174,7 @@ static int kvmclock_open(const struct paraclock_env *env,
 	kc->limits.max_age_ns =
 		opts->max_age_ns ? opts->max_age_ns : UINT64_MAX;
 	kc->limits.stable_mask = PVCLOCK_TSC_STABLE;
-	ret = paraclock_page_open(&kc->page, env, &pvclock_shape, opts);
+	ret = paraclock_page_open(&kc->page, env, &pclk_pvclock_shape, opts);
 	if (ret) {
 		if (ret == -ENODEV && !opts->device)
 			explain_absence(env, opts);
@@ -301,7 +301,7 @@ static void kvmclock_explain(void *state, int error,
 		     "again in a moment");
 }
 
-const struct paraclock_backend paraclock_backend_kvmclock = {
+const struct paraclock_backend pclk_backend_kvmclock = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "kvmclock",
 	.quality = QUALITY,

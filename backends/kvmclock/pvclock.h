@@ -43,7 +43,7 @@ struct pvclock_limits {
 	uint8_t stable_mask; /* PVCLOCK_TSC_STABLE, or 0: never stable */
 };
 
-extern const struct page_shape pvclock_shape;
+extern const struct page_shape pclk_pvclock_shape;
 
 /* What the record says at a counter value; *ret_bad names a wrong field. */
 int pvclock_convert(const struct pvclock *pv,

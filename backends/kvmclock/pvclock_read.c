@@ -10,7 +10,7 @@
 
 #define SHIFT_MAX 63
 
-const struct page_shape pvclock_shape = {
+const struct page_shape pclk_pvclock_shape = {
 	.name = "pvclock",
 	.seq_offset = offsetof(struct pvclock, version),
 	.size = sizeof(struct pvclock),

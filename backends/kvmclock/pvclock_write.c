@@ -152,7 +152,7 @@ static int pvclock_settle(const struct paraclock_timeline *tl,
 
 static const struct page_kind pvclock_kind = {
 	.rounded = ROUNDED,
-	.shape = &pvclock_shape,
+	.shape = &pclk_pvclock_shape,
 	.id = KIND,
 	.first = 1,
 	.is_tsc = true,

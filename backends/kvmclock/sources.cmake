@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 list(APPEND PARACLOCK_TABLES
-  paraclock_backend_kvmclock
-  paraclock_backend_kvm_pairing
-  paraclock_backend_kvm_host)
+  pclk_backend_kvmclock
+  pclk_backend_kvm_pairing
+  pclk_backend_kvm_host)
 list(APPEND PARACLOCK_BACKEND_SOURCES
   backends/kvmclock/kvm_call.c
   backends/kvmclock/kvm_host.c

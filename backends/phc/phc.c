@@ -122,7 +122,7 @@ static void phc_explain(void *state, int error,
 		paraclock_ptp_explain(&phc->ptp, error, sample, buf, size);
 }
 
-const struct paraclock_backend paraclock_backend_phc = {
+const struct paraclock_backend pclk_backend_phc = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "phc",
 	.quality = QUALITY,

@@ -7,7 +7,7 @@
 void sim_utc_arm(struct sim_utc *utc, uint8_t leap, u128 tai)
 {
 	int64_t tai_sec = (int64_t)(tai >> 64) / NSEC_PER_SEC;
-	int64_t end = calendar_month_of(tai_sec - utc->offset_sec).end_sec;
+	int64_t end = pclk_calendar_month_of(tai_sec - utc->offset_sec).end_sec;
 
 	utc->leap = leap;
 	utc->leap_ns = INT64_MAX;

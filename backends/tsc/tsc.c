@@ -106,7 +106,7 @@ static int tsc_open(const struct paraclock_env *env,
 		return -ENOMEM;
 	memset(tsc, 0, sizeof(*tsc));
 	tsc->env = env;
-	tsc->how = paraclock_counter_choose(env);
+	tsc->how = pclk_counter_choose(env);
 	tsc->step = pclk_counter_step(env, tsc->how);
 	tsc->counter = counter_of(env);
 	take_machine(tsc, &machine);
@@ -223,7 +223,7 @@ static void tsc_explain(void *state, int error,
 		explain_frequency(tsc, buf, size);
 }
 
-const struct paraclock_backend paraclock_backend_tsc = {
+const struct paraclock_backend pclk_backend_tsc = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "tsc",
 	.quality = QUALITY,

@@ -12,7 +12,7 @@
 /* For ever, in whole seconds that still fit as ns. */
 #define HORIZON_MAX_SEC 9000000000U
 
-bool leap_tai_is_plausible(int16_t offset_sec)
+bool pclk_leap_tai_is_plausible(int16_t offset_sec)
 {
 	return offset_sec >= TAI_OFFSET_MIN && offset_sec <= TAI_OFFSET_MAX;
 }
@@ -144,7 +144,7 @@ static bool is_past(const struct leap_state *leap)
 	       leap->leap == PARACLOCK_LEAP_POST_NEG;
 }
 
-bool leap_apply(struct leap_state *leap, int64_t ref_sec, int64_t *sec)
+bool pclk_leap_apply(struct leap_state *leap, int64_t ref_sec, int64_t *sec)
 {
 	bool utc = leap->timescale == PARACLOCK_TIMESCALE_UTC;
 	int64_t at;

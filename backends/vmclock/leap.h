@@ -17,7 +17,7 @@ struct leap_state {
 };
 
 /* May this be TAI - UTC? Positive since 1972, and bound to stay so. */
-bool leap_tai_is_plausible(int16_t offset_sec);
+bool pclk_leap_tai_is_plausible(int16_t offset_sec);
 
 /*
  * TAI - UTC by a page's tai_offset_sec; 0: it does not say. Version 1.0 of the
@@ -31,9 +31,9 @@ int16_t pclk_leap_tai(int16_t stated_sec);
  * leap seconds: correct *sec and the state. false: it cannot be known.
  * The inserted second repeats the number of the one before it.
  */
-bool leap_apply(struct leap_state *leap, int64_t ref_sec, int64_t *sec);
+bool pclk_leap_apply(struct leap_state *leap, int64_t ref_sec, int64_t *sec);
 
-/* Whole seconds after ref_sec for which leap_apply() changes nothing. */
+/* Whole seconds after ref_sec for which pclk_leap_apply() changes nothing. */
 uint64_t leap_horizon_sec(const struct leap_state *leap, int64_t ref_sec);
 
 /* enum paraclock_leap. */

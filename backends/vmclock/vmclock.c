@@ -83,7 +83,7 @@ static int vmclock_open(const struct paraclock_env *env,
 	memset(vm, 0, sizeof(*vm));
 	vm->limits.max_age_ns = opts->max_age_ns;
 	vm->limits.counter_id = env->counter_id;
-	ret = paraclock_page_open(&vm->page, env, &vmclock_shape, opts);
+	ret = paraclock_page_open(&vm->page, env, &pclk_vmclock_shape, opts);
 	if (ret) {
 		if (vm->page.absent && !opts->device)
 			explain_absence(env, opts);
@@ -309,7 +309,7 @@ static void vmclock_explain(void *state, int error,
 		     "before its reference point; is its publisher alive?");
 }
 
-const struct paraclock_backend paraclock_backend_vmclock = {
+const struct paraclock_backend pclk_backend_vmclock = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "vmclock",
 	.quality = QUALITY,

@@ -113,7 +113,7 @@ struct vmclock_limits {
 	uint8_t counter_id;  /* enum paraclock_counter */
 };
 
-extern const struct page_shape vmclock_shape;
+extern const struct page_shape pclk_vmclock_shape;
 
 /* Take a copy apart: fields that its size does not cover become 0.
  * NULL: it is a vmclock; else which field says that it is not. */

@@ -25,7 +25,7 @@
 #define LINE_TICKS (1ULL << 46)
 #define LINE_GUARD (LINE_TICKS + 2ULL * NSEC_PER_SEC)
 
-const struct page_shape vmclock_shape = {
+const struct page_shape pclk_vmclock_shape = {
 	.name = "vmclock",
 	.seq_offset = offsetof(struct vmclock_page, seq_count),
 	.size = sizeof(struct vmclock_page),
@@ -45,7 +45,7 @@ const char *vmclock_decode(const struct page_copy *copy,
 	memcpy(&vc, copy->word, sizeof(vc));
 	if (vc.magic != VMCLOCK_MAGIC)
 		return "magic is not 0x4b4c4356";
-	if (vc.size < vmclock_shape.min_size)
+	if (vc.size < pclk_vmclock_shape.min_size)
 		return "size is below 32";
 	if (vc.version != 1)
 		return "version is not 1";
@@ -239,7 +239,8 @@ int vmclock_convert(const struct vmclock_page *vc,
 	if (!sample.reason) {
 		if (time_at(vc, ticks, &sec, &nsec))
 			return -ERANGE;
-		if (!leap_apply(&leap, (int64_t)ref_sec, (int64_t *)&sec)) {
+		if (!pclk_leap_apply(&leap, (int64_t)ref_sec,
+				     (int64_t *)&sec)) {
 			sample.reason = PARACLOCK_REASON_WINDOW;
 			sec = ref_sec;
 			nsec = ref_nsec;
@@ -283,7 +284,7 @@ static void limit_error(const struct vmclock_page *vc,
 		return;
 	}
 	room = ERROR_MAX_NS - 2 - line->error_ns;
-	ticks = paraclock_ticks_within(room, 0, line->error_mult);
+	ticks = pclk_ticks_within(room, 0, line->error_mult);
 	if (ticks < line->max_ticks)
 		line->max_ticks = ticks;
 }

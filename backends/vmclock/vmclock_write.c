@@ -112,7 +112,7 @@ static int vmclock_reading(const void *image, uint64_t counter, s128 *ret_time)
 		return -ERANGE;
 	time += (u128)vc->time_sec << 64 | vc->time_frac_sec;
 	sec = (int64_t)(time >> 64);
-	if (!leap_apply(&leap, (int64_t)vc->time_sec, &sec) || sec < 0)
+	if (!pclk_leap_apply(&leap, (int64_t)vc->time_sec, &sec) || sec < 0)
 		return -ERANGE;
 	*ret_time = (s128)sec << 64 | (uint64_t)time;
 	return 0;
@@ -284,7 +284,7 @@ static int set_status(const struct paraclock_timeline *tl,
 	if (leaps && tl->leap > PARACLOCK_LEAP_POST_NEG)
 		return -EINVAL;
 	if (tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET) {
-		if (!leap_tai_is_plausible(tl->tai_offset_sec))
+		if (!pclk_leap_tai_is_plausible(tl->tai_offset_sec))
 			return -EINVAL;
 		/* From TAI to UTC: with the other sign, the PTP clock that
 		 * Linux makes of a UTC page is off by twice as much. */
@@ -333,7 +333,7 @@ static int vmclock_make(const struct paraclock_timeline *tl, void *image)
 
 static const struct page_kind vmclock_kind = {
 	.rounded = ROUNDED,
-	.shape = &vmclock_shape,
+	.shape = &pclk_vmclock_shape,
 	.id = KIND,
 	.first = offsetof(struct vmclock_page, disruption_marker) /
 		 sizeof(uint64_t),

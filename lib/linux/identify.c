@@ -43,8 +43,8 @@ static void add(struct seen *seen, const char *const *parts)
 	const size_t size = sizeof(seen->machine->evidence[0]);
 
 	if (seen->count < PARACLOCK_EVIDENCE_MAX)
-		paraclock_text_join(seen->machine->evidence[seen->count++],
-				    size, parts);
+		pclk_text_join(seen->machine->evidence[seen->count++], size,
+			       parts);
 }
 
 #define ADD(seen, ...) add(seen, (const char *const[]){ __VA_ARGS__, NULL })

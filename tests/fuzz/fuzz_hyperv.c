@@ -14,9 +14,9 @@ static int convert(const uint8_t *page, size_t size,
 
 	(void)max_age_ns;
 	memcpy(&hv, page, sizeof(hv));
-	if (size < hyperv_shape.min_size &&
+	if (size < pclk_hyperv_shape.min_size &&
 	    !(size >= sizeof(hv.tsc_sequence) &&
-	      paraclock_page_busy(&hyperv_shape, hv.tsc_sequence))) {
+	      pclk_page_busy(&pclk_hyperv_shape, hv.tsc_sequence))) {
 		*ret_bad = "size";
 		return -EPROTO;
 	}
@@ -30,7 +30,7 @@ static int convert(const uint8_t *page, size_t size,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct fuzz_kind kind = { "hyperv", &hyperv_shape,
+	static const struct fuzz_kind kind = { "hyperv", &pclk_hyperv_shape,
 					       convert };
 
 	fuzz_page(&kind, data, size);

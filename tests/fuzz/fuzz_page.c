@@ -193,7 +193,7 @@ static void show(struct world *world, const struct fuzz_kind *kind,
 	if (seq == was)
 		seq += 2;
 	memcpy(world->page + kind->shape->seq_offset, &seq, sizeof(seq));
-	world->busy = paraclock_page_busy(kind->shape, seq);
+	world->busy = pclk_page_busy(kind->shape, seq);
 }
 
 static void init(struct world *world, const struct fuzz_kind *kind,

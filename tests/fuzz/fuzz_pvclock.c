@@ -33,7 +33,7 @@ static int convert(const uint8_t *page, size_t size,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct fuzz_kind kind = { "kvmclock", &pvclock_shape,
+	static const struct fuzz_kind kind = { "kvmclock", &pclk_pvclock_shape,
 					       convert };
 
 	fuzz_page(&kind, data, size);

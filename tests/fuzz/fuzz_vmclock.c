@@ -24,7 +24,7 @@ static int convert(const uint8_t *page, size_t size,
 	memcpy(copy.word, page, copy.size);
 	memcpy(&vc, copy.word, sizeof(vc));
 	/* The marker is looked at first, whatever the sequence. */
-	if (size < vmclock_shape.min_size)
+	if (size < pclk_vmclock_shape.min_size)
 		return malformed("size", ret_bad);
 	if (vc.magic != VMCLOCK_MAGIC)
 		return malformed("magic", ret_bad);
@@ -38,7 +38,7 @@ static int convert(const uint8_t *page, size_t size,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct fuzz_kind kind = { "vmclock", &vmclock_shape,
+	static const struct fuzz_kind kind = { "vmclock", &pclk_vmclock_shape,
 					       convert };
 
 	fuzz_page(&kind, data, size);

@@ -105,14 +105,14 @@ static void check_choice(void **state)
 	start(c->leaf, ARRAY_LEN(c->leaf));
 	w.cpuid_error = c->error;
 	w.fake.env.counter = NULL;
-	assert_int_equal(paraclock_counter_choose(&w.fake.env), c->want);
+	assert_int_equal(pclk_counter_choose(&w.fake.env), c->want);
 }
 
 static void the_envs_own_counter_comes_first(void **state)
 {
 	(void)state;
 	start(choices[2].leaf, 4);
-	assert_int_equal(paraclock_counter_choose(&w.fake.env), COUNTER_ENV);
+	assert_int_equal(pclk_counter_choose(&w.fake.env), COUNTER_ENV);
 }
 
 static uint64_t next_ticks(void *ctx)

@@ -204,7 +204,7 @@ static void check_apply(void **state)
 	struct leap_state leap = state_of(c);
 	int64_t sec = END + c->sec;
 
-	assert_int_equal(leap_apply(&leap, END + c->ref, &sec), c->known);
+	assert_int_equal(pclk_leap_apply(&leap, END + c->ref, &sec), c->known);
 	if (!c->known) {
 		/* What cannot be known is left as it was. */
 		assert_int_equal(sec, END + c->sec);
@@ -360,7 +360,7 @@ static void check_horizon(void **state)
 			/* 0 is for a line that is not followed at all. */
 			if (!horizon)
 				break;
-			assert_true(leap_apply(&leap, ref, &sec));
+			assert_true(pclk_leap_apply(&leap, ref, &sec));
 			assert_int_equal(sec, ref + (int64_t)after);
 			assert_int_equal(leap.leap, was.leap);
 			assert_int_equal(leap.tai_offset_sec, 37);
@@ -375,7 +375,7 @@ static void check_plausible(void **state)
 {
 	(void)state;
 	for (int offset = INT16_MIN; offset <= INT16_MAX; offset++)
-		assert_int_equal(leap_tai_is_plausible((int16_t)offset),
+		assert_int_equal(pclk_leap_tai_is_plausible((int16_t)offset),
 				 offset >= 10 && offset <= 100);
 }
 

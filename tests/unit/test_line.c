@@ -402,7 +402,7 @@ static void check_ticks_within(void **state)
 		uint64_t ns = sized(64);
 		uint64_t hi = one_in(2) ? 0 : sized(33);
 		uint64_t lo = sized(64);
-		uint64_t ticks = paraclock_ticks_within(ns, hi, lo);
+		uint64_t ticks = pclk_ticks_within(ns, hi, lo);
 		u128 low = (u128)ticks * lo;
 		u128 whole = (u128)ticks * hi + (uint64_t)(low >> 64);
 		bool part = (uint64_t)low != 0;
@@ -413,12 +413,12 @@ static void check_ticks_within(void **state)
 		if (hi < UINT32_MAX && ticks < 1ULL << 62)
 			assert_true(whole + 2 * (hi + 1) + (ns >> 60) >= ns);
 	}
-	assert_int_equal(paraclock_ticks_within(1000, 1, 0), 1000);
-	assert_int_equal(paraclock_ticks_within(1000, 41, UINT64_MAX), 23);
-	assert_int_equal(paraclock_ticks_within(1000, 0, 1ULL << 63), 2000);
-	assert_int_equal(paraclock_ticks_within(0, 0, 1), 0);
-	assert_int_equal(paraclock_ticks_within(1, 0, 0), 1ULL << 62);
-	assert_int_equal(paraclock_ticks_within(UINT64_MAX, UINT64_MAX, 0), 0);
+	assert_int_equal(pclk_ticks_within(1000, 1, 0), 1000);
+	assert_int_equal(pclk_ticks_within(1000, 41, UINT64_MAX), 23);
+	assert_int_equal(pclk_ticks_within(1000, 0, 1ULL << 63), 2000);
+	assert_int_equal(pclk_ticks_within(0, 0, 1), 0);
+	assert_int_equal(pclk_ticks_within(1, 0, 0), 1ULL << 62);
+	assert_int_equal(pclk_ticks_within(UINT64_MAX, UINT64_MAX, 0), 0);
 }
 
 /* By hand: 2^63 is half a ns a tick. */

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "shared.h"
+
 #define DAY_SEC INT64_C(86400)
 
 /*
@@ -22,6 +24,6 @@ struct calendar_month {
 };
 
 /* The month of a second between 1970 and LEAP_LAST_SEC. */
-struct calendar_month pclk_calendar_month_of(int64_t sec);
+PCLK_SHARED struct calendar_month pclk_calendar_month_of(int64_t sec);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "counter.h"
 #include "event.h"
+#include "shared.h"
 
 /* One of them is compiled in; the rest is for the backends of others. */
 #define MARKERS_MAX 4
@@ -95,7 +96,7 @@ struct observation {
 /* The compiled-in backends, NULL at the end; generated. */
 extern const struct paraclock_backend *const paraclock_backends[];
 /* This machine's env; NULL in ring 0; generated. */
-extern const struct paraclock_env *const pclk_builtin_env;
+PCLK_SHARED extern const struct paraclock_env *const pclk_builtin_env;
 
 /* Two lines that differ by more at the new one's base are a jump, ns. */
 static inline bool paraclock_is_jump(int64_t gap_ns)
@@ -142,10 +143,13 @@ int paraclock_look_at_markers(const struct paraclock *clk,
 /* 1: a marker is not as remembered; 0: all are. */
 int paraclock_markers_moved(const struct paraclock *clk,
 			    const struct remembered *now);
-int pclk_observe(const struct paraclock *clk, struct observation *ret_obs);
-bool pclk_recall(const struct paraclock *clk, struct remembered *ret_now);
-bool pclk_unchanged(const struct paraclock *clk, const struct remembered *now,
-		    const struct observation *obs);
+PCLK_SHARED int pclk_observe(const struct paraclock *clk,
+			     struct observation *ret_obs);
+PCLK_SHARED bool pclk_recall(const struct paraclock *clk,
+			     struct remembered *ret_now);
+PCLK_SHARED bool pclk_unchanged(const struct paraclock *clk,
+				const struct remembered *now,
+				const struct observation *obs);
 void paraclock_publish(struct paraclock *clk, const struct remembered *next);
 
 /* disruption.c: take in what obs shows; 1: somebody else is at it. */
@@ -155,7 +159,7 @@ int paraclock_notice(struct paraclock *clk, struct observation *obs,
  * memory; 1, or an error: it could not be taken in now. */
 int paraclock_notice_restore(struct paraclock *clk, enum event_cause cause);
 /* Take owner; flag_give() is the way back. false: another thread holds it. */
-bool pclk_own(struct paraclock *clk);
+PCLK_SHARED bool pclk_own(struct paraclock *clk);
 /* How far the new line is ahead of the old one, ns, at the later one of their
  * bases, or if they have none at counter. false: they cannot be compared. */
 bool paraclock_line_gap(const struct paraclock_line *from,

@@ -7,6 +7,8 @@
 
 #include <paraclock/backend.h>
 
+#include "shared.h"
+
 /* How a handle reads its counter; chosen once, when it is opened. */
 enum counter_how {
 	COUNTER_FENCED = 0, /* lfence; rdtsc - or isb; mrs */
@@ -81,7 +83,8 @@ static inline void cpu_relax(void)
 #endif
 
 /* For env, what to use; a few CPUIDs, so once for each handle. */
-enum counter_how pclk_counter_choose(const struct paraclock_env *env);
+PCLK_SHARED enum counter_how
+pclk_counter_choose(const struct paraclock_env *env);
 
 /*
  * How many ticks the counter moves by at a time, at least 1: at a reading, so

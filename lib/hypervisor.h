@@ -9,6 +9,7 @@
 #include <paraclock/backend.h>
 
 #include "counter.h"
+#include "shared.h"
 
 /* Signatures, 12 bytes. */
 #define PCLK_SIGNATURE_KVM    "KVMKVMKVM\0\0\0"
@@ -51,8 +52,9 @@ int pclk_hypervisors_look(const struct paraclock_env *env,
  * characters. -ENODEV: no such hypervisor, or it has no such leaf; else as
  * pclk_hypervisors_look().
  */
-int pclk_hypervisor_leaf(const struct paraclock_env *env, const char *signature,
-			 uint32_t n, uint32_t ret_regs[4]);
+PCLK_SHARED int pclk_hypervisor_leaf(const struct paraclock_env *env,
+				     const char *signature, uint32_t n,
+				     uint32_t ret_regs[4]);
 
 /* Where those leaves begin; -ENODEV: nowhere; else as above. */
 int paraclock_hypervisor_find(const struct paraclock_env *env,

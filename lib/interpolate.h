@@ -5,8 +5,11 @@
 
 #include <stdint.h>
 
+#include "shared.h"
+
 /* floor((high * 2^64 + low) / divisor); high < divisor, so that it fits. */
-uint64_t pclk_divide_128(uint64_t high, uint64_t low, uint64_t divisor);
+PCLK_SHARED uint64_t pclk_divide_128(uint64_t high, uint64_t low,
+				     uint64_t divisor);
 
 /* part / whole in 2^-64, rounded down; part < whole. */
 static inline uint64_t fraction(uint64_t part, uint64_t whole)

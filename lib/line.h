@@ -7,8 +7,11 @@
 
 #include <paraclock/backend.h>
 
+#include "shared.h"
+
 /* Ticks that take at most ns, at mult 2^-64 ns per tick. */
-uint64_t pclk_ticks_within(uint64_t ns, uint64_t mult_hi, uint64_t mult_lo);
+PCLK_SHARED uint64_t pclk_ticks_within(uint64_t ns, uint64_t mult_hi,
+				       uint64_t mult_lo);
 
 /*
  * Bound max_ticks, so that the line is followed for at most max_ns and its

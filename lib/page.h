@@ -9,6 +9,7 @@
 #include <paraclock/backend.h>
 
 #include "counter.h"
+#include "shared.h"
 
 /* The longest structure on any page, bytes; a multiple of 8. */
 #define PAGE_COPY_MAX 112
@@ -74,6 +75,6 @@ static inline int paraclock_page_malformed(struct page *page, const char *field)
 }
 
 /* Is this sequence one at which the body may be looked at? */
-bool pclk_page_busy(const struct page_shape *shape, uint32_t seq);
+PCLK_SHARED bool pclk_page_busy(const struct page_shape *shape, uint32_t seq);
 
 #endif

@@ -7,8 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared.h"
+
 /* Join strings up to a NULL; cut to fit, NUL at the end. buf may be NULL. */
-void pclk_text_join(char *buf, size_t size, const char *const *parts);
+PCLK_SHARED void pclk_text_join(char *buf, size_t size,
+				const char *const *parts);
 
 /* strcmp() == 0, which ring 0 need not have. */
 bool paraclock_text_equal(const char *a, const char *b);

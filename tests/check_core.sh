@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# usage: check_core.sh ARCHIVE
+# usage: check_core.sh ARCHIVE ...
 # The core for ring 0 needs four functions of its surroundings, no more, and
 # no register that an interrupt handler would have to save.
 set -eu
 
-archive=${1:?usage: check_core.sh ARCHIVE}
+[ $# -gt 0 ] || {
+	echo "usage: check_core.sh ARCHIVE ..."
+	exit 2
+}
 
 for tool in ld nm objdump; do
 	command -v $tool >/dev/null || {
@@ -16,7 +19,7 @@ done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-ld -r --whole-archive "$archive" -o "$work/core.o"
+ld -r --whole-archive "$@" -o "$work/core.o"
 
 needed=$(nm -u "$work/core.o" | awk '{ print $NF }' | LC_ALL=C sort)
 extra=$(grep -vxE 'memcpy|memset|memmove|memcmp' <<<"$needed" || true)

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# usage: check_symbols.sh LIBRARY
-# The shared library exports what tests/symbols.txt lists, no more, no less.
+# usage: check_symbols.sh LIBRARY LIST
+# The shared library exports what tests/LIST names, no more, no less.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-lib=${1:?usage: check_symbols.sh LIBRARY}
+lib=${1:?usage: check_symbols.sh LIBRARY LIST}
+list=${2:?usage: check_symbols.sh LIBRARY LIST}
 
 command -v nm >/dev/null || {
 	echo "skipped: no nm (binutils)"
@@ -15,11 +16,11 @@ command -v nm >/dev/null || {
 # Names with their version nodes; the node itself is an absolute symbol.
 exported=$(nm -D --defined-only "$lib" |
 	awk '$2 != "A" { print $3 }' | LC_ALL=C sort)
-if diff -u --label tests/symbols.txt "$here/symbols.txt" \
+if diff -u --label "tests/$list" "$here/$list" \
 	--label "$lib" <(printf '%s\n' "$exported"); then
-	echo "$(wc -l <"$here/symbols.txt") symbols, as listed"
+	echo "$(wc -l <"$here/$list") symbols, as listed"
 else
 	echo "A symbol that is gone or changed breaks programs; a new one goes" \
-		"into lib/libparaclock.map and tests/symbols.txt"
+		"into the library's .map in lib/ and tests/$list"
 	exit 1
 fi

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "page.h"
+#include "shared.h"
 
 struct hyperv_page {
 	uint32_t tsc_sequence; /* 0 (of old: 0xffffffff): the page is off */
@@ -23,7 +24,10 @@ _Static_assert(offsetof(struct hyperv_page, tsc_scale) == 8, "ABI");
 _Static_assert(offsetof(struct hyperv_page, tsc_offset) == 16, "ABI");
 _Static_assert(sizeof(struct hyperv_page) == 32, "four words to watch");
 
-extern const struct page_shape pclk_hyperv_shape;
+/* The clock that reenlightenment reads. */
+PCLK_SHARED extern const struct paraclock_backend pclk_backend_hyperv;
+
+PCLK_SHARED extern const struct page_shape pclk_hyperv_shape;
 
 /* What the page says at a counter value; *ret_bad names a wrong field. */
 int hyperv_convert(const struct hyperv_page *hv, uint64_t counter,

@@ -18,6 +18,7 @@
 #include <paraclock/host.h>
 
 #include "fixed.h"
+#include "hyperv_page.h"
 #include "hypervisor.h"
 
 /* Leaf base + 3, see [2]: AccessFrequencyMsrs and
@@ -43,7 +44,6 @@
  * is new when Hyper-V says that its emulation has ended. */
 #define RATE_PART 2000
 
-extern const struct paraclock_backend pclk_backend_hyperv;
 
 struct __attribute__((may_alias)) kept {
 	uint64_t handled; /* notifications that were run */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "page.h"
+#include "shared.h"
 
 /* One vCPU's record. */
 struct pvclock {
@@ -43,7 +44,7 @@ struct pvclock_limits {
 	uint8_t stable_mask; /* PVCLOCK_TSC_STABLE, or 0: never stable */
 };
 
-extern const struct page_shape pclk_pvclock_shape;
+PCLK_SHARED extern const struct page_shape pclk_pvclock_shape;
 
 /* What the record says at a counter value; *ret_bad names a wrong field. */
 int pvclock_convert(const struct pvclock *pv,

@@ -9,5 +9,6 @@ list(APPEND PARACLOCK_BACKEND_SOURCES
   backends/kvmclock/kvm_pairing.c
   backends/kvmclock/kvm_vm.c
   backends/kvmclock/kvmclock.c
-  backends/kvmclock/pvclock_read.c
+  backends/kvmclock/pvclock_read.c)
+list(APPEND PARACLOCK_HOST_SOURCES
   backends/kvmclock/pvclock_write.c)

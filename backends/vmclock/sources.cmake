@@ -3,5 +3,6 @@ list(APPEND PARACLOCK_TABLES pclk_backend_vmclock)
 list(APPEND PARACLOCK_BACKEND_SOURCES
   backends/vmclock/leap.c
   backends/vmclock/vmclock.c
-  backends/vmclock/vmclock_read.c
+  backends/vmclock/vmclock_read.c)
+list(APPEND PARACLOCK_HOST_SOURCES
   backends/vmclock/vmclock_write.c)

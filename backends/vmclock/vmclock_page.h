@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "page.h"
+#include "shared.h"
 
 /* Fields up to time_type are constant; the rest is under seq_count. */
 struct vmclock_page {
@@ -113,7 +114,7 @@ struct vmclock_limits {
 	uint8_t counter_id;  /* enum paraclock_counter */
 };
 
-extern const struct page_shape pclk_vmclock_shape;
+PCLK_SHARED extern const struct page_shape pclk_vmclock_shape;
 
 /* Take a copy apart: fields that its size does not cover become 0.
  * NULL: it is a vmclock; else which field says that it is not. */

@@ -101,7 +101,7 @@ enum vmclock_status {
 #define VMCLOCK_FLAG_TIME_MONOTONIC	    (1U << 7)
 #define VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT (1U << 8)
 /* Not the specification's, which gives out its bits from below, and readers
- * ignore what they do not know: this library's own. See docs/decisions/0021. */
+ * ignore what they do not know: this library's own. See docs/decisions/0023. */
 #define VMCLOCK_FLAG_INFERRED ((uint64_t)1 << 62)
 
 /* Where the words begin that a line watches: seq_count, the marker, the flags,

@@ -44,7 +44,6 @@
  * is new when Hyper-V says that its emulation has ended. */
 #define RATE_PART 2000
 
-
 struct __attribute__((may_alias)) kept {
 	uint64_t handled; /* notifications that were run */
 };

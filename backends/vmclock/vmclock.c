@@ -175,6 +175,14 @@ static int marker_of(struct vmclock *vm, const struct page_copy *copy,
 	return 0;
 }
 
+static int peek_marker(struct vmclock *vm, struct paraclock_marker *ret_marker)
+{
+	struct page_copy copy;
+	int ret = pclk_page_peek(&vm->page, &copy);
+
+	return ret ? ret : marker_of(vm, &copy, ret_marker);
+}
+
 static int vmclock_get_line_marker(void *state,
 				   struct paraclock_sample *ret_sample,
 				   struct paraclock_line *ret_line,
@@ -183,19 +191,15 @@ static int vmclock_get_line_marker(void *state,
 	struct vmclock *vm = state;
 	struct vmclock_page vc;
 	struct page_copy copy;
+	struct paraclock_marker marker;
 	int ret = read_page(vm, &copy, &vc);
 
+	/* Garbage may look as if it were being written for ever. */
+	if (ret == -EAGAIN && peek_marker(vm, &marker) == -EPROTO)
+		return -EPROTO;
 	if (!ret)
 		ret = marker_of(vm, &copy, ret_marker);
 	return ret ? ret : line_of(vm, &copy, &vc, ret_sample, ret_line);
-}
-
-static int peek_marker(struct vmclock *vm, struct paraclock_marker *ret_marker)
-{
-	struct page_copy copy;
-	int ret = pclk_page_peek(&vm->page, &copy);
-
-	return ret ? ret : marker_of(vm, &copy, ret_marker);
 }
 
 /*

@@ -143,35 +143,98 @@ static int take_line(const struct observation *obs, struct relay_source *src)
 
 /* --- from a timekeeper ---------------------------------------------------- */
 
+#define BOUND (PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE)
+
+/* How far apart two lines are there. */
+static int gap_at(const struct paraclock_timeline *a,
+		  const struct paraclock_timeline *b, uint64_t counter,
+		  u128 *ret_gap)
+{
+	u128 time, other;
+	int ret = paraclock_timeline_time(a, counter, &time);
+
+	if (!ret)
+		ret = paraclock_timeline_time(b, counter, &other);
+	if (!ret)
+		*ret_gap = time > other ? time - other : other - time;
+	return ret;
+}
+
+/* *tl stands for the other one, too, which has a bound of error_ns where they
+ * are gap apart. */
+static void raise_bound(struct paraclock_timeline *tl,
+			const struct paraclock_timeline *other, u128 gap,
+			uint64_t error_ns)
+{
+	/* 2: the gap and what it is made of are rounded down. */
+	u128 sum = (gap * NSEC_PER_SEC >> 64) + 2 + error_ns;
+
+	if ((tl->flags & other->flags & BOUND) != BOUND || sum > UINT64_MAX)
+		tl->flags &= ~(uint32_t)BOUND;
+	else if (sum > tl->maxerror_ns)
+		tl->maxerror_ns = (uint64_t)sum;
+}
+
 /*
  * What is about to come, as if it had come: from that counter value on. Until
- * it comes its line leaves the one that is in force; that, and what the one in
- * force grows to, is in its bound.
+ * it comes its line leaves the one that is in force, or comes nearer; the most
+ * of both ends, and what the bound of the one in force grows to, is in its
+ * bound.
  */
 static int begin_early(struct paraclock_timeline *next,
 		       struct paraclock_timeline *tl, uint64_t counter)
 {
-	const uint32_t both =
-		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
 	const uint64_t base = next->base_tsc;
-	u128 time, shown, error_ns;
+	u128 now, then, time;
 	int ret = paraclock_timeline_time(next, counter, &time);
 
 	if (!ret)
-		ret = paraclock_timeline_time(tl, counter, &shown);
+		ret = gap_at(next, tl, counter, &now);
+	if (!ret)
+		ret = gap_at(next, tl, base, &then);
 	if (!ret)
 		ret = paraclock_timeline_rebase(tl, base);
 	if (ret)
 		return ret;
-	shown = time > shown ? time - shown : shown - time;
-	error_ns = (shown * NSEC_PER_SEC >> 64) + 2 + tl->maxerror_ns;
-	if ((tl->flags & both) != both || error_ns > UINT64_MAX)
-		next->flags &= ~both;
-	else if (error_ns > next->maxerror_ns)
-		next->maxerror_ns = (uint64_t)error_ns;
+	raise_bound(next, tl, now > then ? now : then, tl->maxerror_ns);
 	next->base_tsc = counter;
 	relay_set_base(next, time);
 	*tl = *next;
+	return 0;
+}
+
+/* From one period_shift to another, rounded down. */
+static u128 reshift(uint64_t frac, int by)
+{
+	return by < 0 ? (u128)frac << -by : frac >> by;
+}
+
+/*
+ * What is in force, and is gone on with although another one comes later, until
+ * the next call: in its bound is how far that one is off when it comes, and how
+ * fast it goes away.
+ */
+static int wait_for(const struct paraclock_timeline *next,
+		    struct paraclock_timeline *tl, uint64_t counter)
+{
+	const int by = next->period_shift - tl->period_shift;
+	const u128 period = reshift(next->period_frac, by);
+	u128 away = reshift(next->maxerror_rate_frac, by);
+	u128 gap;
+	int ret = gap_at(next, tl, next->base_tsc, &gap);
+
+	if (!ret)
+		ret = paraclock_timeline_rebase(tl, counter);
+	if (ret)
+		return ret;
+	raise_bound(tl, next, gap, next->maxerror_ns);
+	/* 2: both are rounded down. */
+	away += 2 + (period > tl->period_frac ? period - tl->period_frac
+					      : tl->period_frac - period);
+	if (away > UINT64_MAX)
+		tl->flags &= ~(uint32_t)BOUND;
+	else if (away > tl->maxerror_rate_frac)
+		tl->maxerror_rate_frac = (uint64_t)away;
 	return 0;
 }
 
@@ -190,9 +253,10 @@ static int begin_at(struct paraclock_timekeeper_info *info, uint64_t counter)
 	/* Another one has come in between: look again. */
 	if (counter < tl->base_tsc)
 		return -EAGAIN;
-	return is_soon(info) && counter < info->next.base_tsc
-		       ? begin_early(&info->next, tl, counter)
-		       : paraclock_timeline_rebase(tl, counter);
+	if (!info->next.size || counter >= info->next.base_tsc)
+		return paraclock_timeline_rebase(tl, counter);
+	return is_soon(info) ? begin_early(&info->next, tl, counter)
+			     : wait_for(&info->next, tl, counter);
 }
 
 static int take_timekeeper(const struct paraclock_relay *relay,

@@ -148,7 +148,8 @@ struct paraclock_relay {
 	/**
 	 * NULL: the page behind @c clk says how its time goes on. Else this
 	 * timekeeper does, and @c clk is paraclock_timekeeper_open()'s of it:
-	 * for a source that is no page, let a timekeeper follow it.
+	 * for a source that is no page, let a timekeeper follow it. A change
+	 * of it that is still to come is in the bound of what is below.
 	 */
 	const struct paraclock_timekeeper *timekeeper;
 	/** What is below. */

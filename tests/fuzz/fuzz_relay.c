@@ -116,6 +116,7 @@ static void set_outlets(struct state *s)
 		s->outlet[i].coupling = any_coupling(&s->world);
 		s->outlet[i].flags = (uint32_t)fuzz_take(&s->world, 1) & 7;
 		s->outlet[i].offset_sec = 0;
+		s->outlet[i].offset_frac = 0;
 		if (fuzz_take(&s->world, 1) >= 0xf0)
 			s->outlet[i].offset_sec =
 				(int64_t)fuzz_take(&s->world, 8);
@@ -143,8 +144,8 @@ static void make_outlets(struct state *s)
 	set_outlets(s);
 }
 
-/* May what is above be taken as if it had changed already? */
-static bool changes_soon(struct state *s)
+/* Is what is above to change? Then no line is exact for long. */
+static bool is_to_change(struct state *s)
 {
 	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
 
@@ -164,11 +165,13 @@ static void until_changed(struct state *s)
 		s->world.counter = info.t_change;
 }
 
-/* What runs below on L1's own counter is what is valid above. */
+/* What runs below on L1's own counter is what is valid above; where that is to
+ * change, within what it says. */
 static void check_below(struct state *s)
 {
 	struct paraclock_sample above, below;
-	int64_t off;
+	bool to_change = is_to_change(s);
+	uint64_t off;
 
 	if (s->scribbled || s->outlet[0].state != PARACLOCK_OUTLET_RUNNING ||
 	    s->outlet[0].coupling.size || s->outlet[0].offset_sec)
@@ -179,12 +182,14 @@ static void check_below(struct state *s)
 	    !above.valid)
 		return;
 	CHECK(above.timescale == below.timescale);
-	/* That is drawn back to now, and as far off as it says if it says so. */
-	if (changes_soon(s))
-		return;
-	off = above.host_ns - below.host_ns;
-	CHECK(off >= -2 && off <= 2);
+	off = above.host_ns > below.host_ns
+		      ? (uint64_t)(above.host_ns - below.host_ns)
+		      : (uint64_t)(below.host_ns - above.host_ns);
 	CHECK(below.clock_error_ns >= above.clock_error_ns);
+	CHECK(off <= 2 ||
+	      (to_change &&
+	       (below.clock_error_ns == PARACLOCK_ERROR_UNKNOWN ||
+		off <= below.clock_error_ns - above.clock_error_ns)));
 }
 
 /* --- acts ----------------------------------------------------------------- */

@@ -138,50 +138,107 @@ static void a_timekeeper_above(void **state)
 	above_end(&above);
 }
 
+/* --- a change above that is still to come --------------------------------- */
+
+static struct paraclock_timekeeper changing;
+static struct paraclock *changing_clk;
+
 /*
- * A change that is 10 us away, to a rate that is a tenth less: taken as come, it
- * is a us ahead of what is shown now, and what is shown is within 4000 ns then.
+ * Above is a timekeeper at 5001 s, within 4000 ns. In us it changes: by so many
+ * ns, to a rate that is a tenth less, within 10 ns. The vmclock below is
+ * written.
  */
-static void what_is_to_come_is_within_its_bound(void **state)
+static uint64_t below_one_that_changes(uint64_t us, int64_t by_ns)
 {
-	static struct paraclock_timekeeper tk;
 	const struct paraclock_env *env = &above.fake.env;
 	struct paraclock_timeline line;
-	struct paraclock_sample sample;
-	struct paraclock *clk;
 	uint64_t at;
 
-	(void)state;
 	start(pvclock, SEC_TICKS, 1ULL << 45);
 	above.fake.counter_step = 0;
-	memset(&tk, 0, sizeof(tk));
-	assert_int_equal(paraclock_timekeeper_take(&tk, env, NULL), 0);
+	memset(&changing, 0, sizeof(changing));
+	assert_int_equal(paraclock_timekeeper_take(&changing, env, NULL), 0);
 	line = above.line;
 	line.base_sec = 5000;
 	line.t_end = line.base_tsc + 1000ULL * SEC_TICKS;
 	line.maxerror_ns = 4000;
 	line.flags |=
 		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
-	assert_int_equal(paraclock_timekeeper_set(&tk, env, &line, 0), 0);
+	assert_int_equal(paraclock_timekeeper_set(&changing, env, &line, 0), 0);
 	above.fake.counter = line.base_tsc + SEC_TICKS;
-	at = above.fake.counter + SEC_TICKS / 100000;
+	at = above.fake.counter + us * (SEC_TICKS / 1000000);
 	assert_int_equal(paraclock_timeline_rebase(&line, at), 0);
+	add_ns(&line, by_ns);
 	line.maxerror_ns = 10;
 	line.period_frac -= line.period_frac / 10;
-	assert_int_equal(paraclock_timekeeper_set(&tk, env, &line, at), 0);
-	assert_int_equal(paraclock_timekeeper_open(&clk, &tk, env), 0);
-	relay.clk = clk;
-	relay.timekeeper = &tk;
+	assert_int_equal(paraclock_timekeeper_set(&changing, env, &line, at),
+			 0);
+	assert_int_equal(
+		paraclock_timekeeper_open(&changing_clk, &changing, env), 0);
+	relay.clk = changing_clk;
+	relay.timekeeper = &changing;
 	relay.outlets = &outlets[2];
 	relay.n_outlets = 1;
 	assert_int_equal(update(), 0);
-	assert_int_equal(below_sample(&below[2], above.fake.counter, &sample),
-			 0);
-	assert_int_equal(sample.valid, 1);
-	assert_in_range(sample.host_ns, 5001000000999, 5001000001001);
-	assert_in_range(sample.clock_error_ns, 5000, 5003);
-	paraclock_close(clk);
+	return at;
+}
+
+static void end_of_change(void)
+{
+	paraclock_close(changing_clk);
 	above_end(&above);
+}
+
+/* What is below, ns and its bound. */
+static void assert_below(uint64_t counter, int64_t ns, uint64_t error_ns)
+{
+	struct paraclock_sample sample;
+
+	assert_int_equal(below_sample(&below[2], counter, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	assert_in_range(sample.host_ns, ns - 1, ns + 1);
+	assert_in_range(sample.clock_error_ns, error_ns, error_ns + 4);
+}
+
+/* Taken as come, it is a us ahead of what is shown now, and what is shown is
+ * within 4000 ns then. */
+static void what_is_to_come_is_within_its_bound(void **state)
+{
+	(void)state;
+	(void)below_one_that_changes(10, 0);
+	assert_below(above.fake.counter, 5001000001000, 5000);
+	end_of_change();
+}
+
+/* Now it is 26 us behind, and 30 us when it comes. */
+static void lines_that_part_are_within_it(void **state)
+{
+	uint64_t at;
+
+	(void)state;
+	at = below_one_that_changes(40, -30000);
+	assert_below(above.fake.counter, 5000999974000, 34000);
+	/* Above, it is 5001000040000 within 4000 until then. */
+	assert_below(at - 1, 5001000010000, 34000);
+	end_of_change();
+}
+
+/*
+ * A second away, the old line goes on below, until the next call. It is 300 us
+ * behind the new one then, and a tenth of each second ahead of that later; the
+ * bound is that of both from the beginning.
+ */
+static void what_comes_later_is_within_it(void **state)
+{
+	uint64_t at;
+
+	(void)state;
+	at = below_one_that_changes(1000000, 300000);
+	assert_below(above.fake.counter, 5001000000000, 300010);
+	assert_below(at, 5002000000000, 100300010);
+	/* Above, it is 5003800300000 within 10. */
+	assert_below(at + 2ULL * SEC_TICKS, 5004000000000, 300300010);
+	end_of_change();
 }
 
 int main(void)
@@ -193,6 +250,10 @@ int main(void)
 		  .test_func = a_timekeeper_above },
 		{ .name = "what is to come is within its bound",
 		  .test_func = what_is_to_come_is_within_its_bound },
+		{ .name = "lines that part until it comes are within it",
+		  .test_func = lines_that_part_are_within_it },
+		{ .name = "what comes later is within the bound, too",
+		  .test_func = what_comes_later_is_within_it },
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

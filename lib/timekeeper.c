@@ -138,11 +138,17 @@ int paraclock_tk_begin(struct tk_job *job,
 
 u128 paraclock_tk_seen_by(const struct tk_slot *slot, uint64_t counter)
 {
-	uint64_t at = counter < slot->t_lease ? counter : slot->t_lease;
+	uint64_t base = slot->tl[0].base_tsc;
+	uint64_t at = slot->t_lease;
 	u128 time;
 
-	if (slot->mode != TK_RUNNING || at < slot->tl[0].base_tsc)
+	if (slot->mode != TK_RUNNING ||
+	    (counter < base && counter >= slot->t_written))
 		return (u128)slot->seen_sec << 64 | slot->seen_frac;
+	/* One that is less than it has been is no measure of what was seen
+	 * before that: all of the lease, perhaps. */
+	if (counter >= base && counter < at)
+		at = counter;
 	if (paraclock_timeline_time(&slot->tl[at >= slot->t_change], at, &time))
 		time = (u128)TIMELINE_SEC_MAX << 64;
 	return time;
@@ -178,12 +184,13 @@ int paraclock_timekeeper_freeze(struct paraclock_timekeeper *timekeeper,
 		 */
 		tk_set_seen(&job.slot, paraclock_tk_seen_by(&was, TK_NEVER));
 		job.slot.mode = TK_FROZEN;
+		job.slot.t_written = 0;
 		paraclock_tk_publish(job.tk, &job.slot);
-		job.slot.t_frozen = paraclock_tk_after_readers(
+		job.slot.t_written = paraclock_tk_after_readers(
 			&job,
 			paraclock_timekeeper_ticks(&was.tl[0], TK_JUDGE_NS));
 		tk_set_seen(&job.slot,
-			    paraclock_tk_seen_by(&was, job.slot.t_frozen));
+			    paraclock_tk_seen_by(&was, job.slot.t_written));
 	}
 	return paraclock_tk_end(&job, 0);
 }
@@ -234,7 +241,7 @@ static int unfreeze(struct tk_slot *slot, uint64_t now)
 	slot->line[i].base_sec = tl->base_sec;
 	slot->line[i].base_frac = tl->base_frac;
 	slot->mode = TK_RUNNING;
-	slot->t_frozen = 0;
+	slot->t_written = now;
 	return ret;
 }
 
@@ -284,6 +291,7 @@ static int orphan(struct paraclock_timekeeper *timekeeper,
 		tk_set_seen(&job.slot,
 			    paraclock_tk_seen_by(&job.slot, TK_NEVER));
 		job.slot.mode = TK_FROZEN;
+		job.slot.t_written = 0;
 	}
 	/* Not to be unfrozen as it is. */
 	job.slot.t_lease = 0;

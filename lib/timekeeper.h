@@ -62,7 +62,7 @@ struct __attribute__((may_alias)) tk_slot {
 	uint64_t migrations; /* all of its bits */
 	struct tk_line line[2];
 	/* The rest is the writer's. */
-	uint64_t t_frozen;
+	uint64_t t_written; /* counter when it was set, or frozen; 0: unknown */
 	/* Before tl[0] began, or it was frozen, nothing later was seen. */
 	uint64_t seen_sec, seen_frac;
 	struct paraclock_timeline tl[2];

@@ -75,7 +75,7 @@ int paraclock_timekeeper_describe(const struct paraclock_timekeeper *timekeeper,
 	};
 	info->state = state_of(&slot, info->now_tsc);
 	if (slot.mode == TK_FROZEN) {
-		info->t_frozen = slot.t_frozen;
+		info->t_frozen = slot.t_written;
 		info->seen_sec = slot.seen_sec;
 		info->seen_frac = slot.seen_frac;
 	}

@@ -198,6 +198,7 @@ static int start(struct tk_slot *slot, const struct change *change,
 	if (ret)
 		return ret;
 	slot->t_change = TK_NEVER;
+	slot->t_written = now;
 	tk_set_seen(slot, seen);
 	ret = paraclock_tk_install(slot, 0, &change->tl);
 	/* The month's end may be over, too. */
@@ -225,6 +226,7 @@ static int succeed(struct tk_slot *slot, const struct change *change,
 		return -EINVAL;
 	*tl = change->tl;
 	slot->t_change = t_change;
+	slot->t_written = now;
 	ret = paraclock_timeline_time(&slot->tl[0], t_change, &shown);
 	if (!ret)
 		ret = paraclock_timeline_rebase(tl, t_change);

@@ -122,7 +122,8 @@ PARACLOCK_API int paraclock_timekeeper_give(struct paraclock_timekeeper *tk,
  *
  * With MONOTONIC in its flags a timeline that is behind the one before at
  * @p t_change (by more than 1 ns, by which it is lifted) is refused. Where the
- * lease is over already it is compared with what readers can have seen.
+ * lease is over already it is compared with what readers can have seen; where
+ * the counter has been reset, they can have seen all of the lease.
  *
  * Where the timeline says how the UTC month ends (on TAI: the TAI offset is
  * known; on UTC: that, or leap is not UNKNOWN), its lease does not reach

@@ -285,6 +285,34 @@ static void wide_pairs_are_no_rate(void **state)
 	assert_int_equal(call_after_a_ms(), 0);
 }
 
+/* No marker says so. 4 s are left of the lease, so 4 s may have been seen. */
+static void never_back_after_a_reset(void **state)
+{
+	struct paraclock_sample s;
+	uint64_t last;
+
+	(void)state;
+	follow.flags = MONO;
+	follow.drift_ppb = 1;
+	source.sample.clock_error_ns = 100;
+	start_following();
+	last = keeper.fake.counter;
+	assert_int_equal(keeper_read(&keeper, last + 3 * SEC, &s), 0);
+	keeper.fake.counter = 1000;
+	source.turned = 0;
+	source.offset_ns = 10 * SEC;
+	assert_int_equal(call(), 0);
+	/* A lease is rounded down. */
+	assert_in_range(shown(), (int64_t)last + 9 * SEC - 1,
+			(int64_t)last + 9 * SEC);
+	assert_int_equal(keeper_read(&keeper, 1000, &s), 0);
+	assert_in_range(s.clock_error_ns, off(), off() + 300);
+	assert_in_range(follow.offset_ns + off() + 1, 0, 2);
+	/* Half a ms a second. */
+	assert_int_equal(call_for(2), 0);
+	assert_in_range((int64_t)last - SEC - 1000 - off(), 999000, 1001000);
+}
+
 static void never_back(void **state)
 {
 	struct paraclock_sample s;
@@ -339,5 +367,6 @@ int main(void)
 		   wide_pairs_are_no_rate);
 	FOLLOW_ROW("the clock is within the bound", bound_holds);
 	FOLLOW_ROW("never back, whatever the clock does", never_back);
+	FOLLOW_ROW("nor where the counter is reset", never_back_after_a_reset);
 	return _cmocka_run_group_tests("follow", tests, n, NULL, NULL);
 }

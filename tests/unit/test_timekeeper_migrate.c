@@ -128,6 +128,39 @@ static void promise_is_kept_across_a_move(void **state)
 	assert_shows(&keeper, 1000, SEC);
 }
 
+/* What it was at then is not known: at the end of the lease, perhaps. */
+static void promise_outlives_a_reset(void **state)
+{
+	struct paraclock_timeline tl;
+
+	(void)state;
+	running_at_5();
+	keeper.fake.counter = 1000;
+	assert_int_equal(freeze(), 0);
+	assert_int_equal(describe(&keeper).seen_sec, 15);
+	assert_int_equal(describe(&keeper).seen_frac, 0);
+
+	running_at_5();
+	assert_shows(&keeper, NOW + TICKS_SEC, 6 * SEC);
+	keeper.fake.counter = 1000;
+	tl = line_at(1000, 14);
+	tl.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	assert_int_equal(keeper_set(&keeper, &tl, 0), -ESTALE);
+	/* Of the one that comes last. */
+	tl.base_sec = 15;
+	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+	assert_shows(&keeper, 1000, 15 * SEC);
+
+	/* But what has not begun is seen by nobody. */
+	keeper_init(&keeper);
+	tl = line_at(NOW + TICKS_SEC, 50);
+	tl.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+	tl.base_sec = 5;
+	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+	assert_shows(&keeper, NOW + TICKS_SEC, 5 * SEC);
+}
+
 static void empty_may_be_frozen(void **state)
 {
 	struct paraclock_timeline tl = line_at(NOW, 5);
@@ -431,6 +464,7 @@ int main(void)
 	ROW("a frozen one refuses, and says that it is", frozen_refuses);
 	ROW("moved to another counter", moved_to_another_counter);
 	ROW("the promise is kept across a move", promise_is_kept_across_a_move);
+	ROW("the promise outlives a counter's reset", promise_outlives_a_reset);
 	ROW("an empty one may be frozen", empty_may_be_frozen);
 	ROWS(move_cases, sequence_is_the_same);
 	ROW("one writer at a time", one_writer_at_a_time);

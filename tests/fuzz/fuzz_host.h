@@ -29,9 +29,10 @@ struct fuzz_world {
 	void *arg;
 };
 
-/* More looks at the counter than any call may take: those of the longest
- * bounded loop (2^14), three times around for each of a few outlets. */
-#define FUZZ_LOOKS_MAX (1U << 18)
+/* More looks at the counter than any call may take: a relay looks four times
+ * at a page that stays odd, which is tried 2^16 times while the counter stands
+ * still. */
+#define FUZZ_LOOKS_MAX (1U << 20)
 
 void fuzz_world_init(struct fuzz_world *world, const uint8_t *data,
 		     size_t size);

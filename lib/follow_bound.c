@@ -112,6 +112,11 @@ static uint64_t ns_of(const struct paraclock_timeline *tl, uint64_t ticks)
 	       mul_high((uint64_t)took, NSEC_PER_SEC);
 }
 
+static uint64_t apart(int64_t a, int64_t b)
+{
+	return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+}
+
 /* What it will say there if nothing changes, and how sure it will be. */
 static bool ask(const struct ahead *ahead, uint64_t counter,
 		struct paraclock_sample *ret_then)
@@ -125,8 +130,9 @@ static bool ask(const struct ahead *ahead, uint64_t counter,
 
 /*
  * By what it says now of the end of the lease: how much its bound grows, and
- * how far its own line leaves tl, which is at the rate measured. What tl begins
- * with is raised if the source has changed since the sample.
+ * how far its own line leaves tl, which is at the rate measured. If the source
+ * has changed since the sample, its new line is what is known: tl begins with
+ * that one's bound, and as far from it as it is.
  */
 static uint64_t growth_ahead(const struct ahead *ahead,
 			     struct paraclock_timeline *tl)
@@ -143,8 +149,10 @@ static uint64_t growth_ahead(const struct ahead *ahead,
 	}
 	if (!ask(ahead, tl->base_tsc, &now))
 		return UINT64_MAX;
-	if (now.clock_error_ns > tl->maxerror_ns)
-		tl->maxerror_ns = now.clock_error_ns;
+	error_ns = add(now.clock_error_ns,
+		       apart(now.host_ns, ahead->sample->host_ns));
+	if (error_ns > tl->maxerror_ns)
+		tl->maxerror_ns = error_ns;
 	ns = ns_of(tl, ticks);
 	line_ns = (uint64_t)then.host_ns - (uint64_t)now.host_ns;
 	/* 3: each of these three is rounded. */

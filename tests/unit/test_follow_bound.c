@@ -131,6 +131,50 @@ static void a_bound_grows_as_its_source_s(void **state)
 	assert_int_equal(own.clock_error_ns, 427626);
 }
 
+/* A page that is rewritten when this call has read it. */
+static unsigned int until_renewed;
+
+static uint64_t counter_that_renews(void *ctx)
+{
+	(void)ctx;
+	if (until_renewed && --until_renewed == 0)
+		write_page(-1000, 0, 1000, 0);
+	return keeper.fake.counter;
+}
+
+/*
+ * It was 1000 ns ahead, and is 1000 behind, each within 1000. In 4 s the truth
+ * loses 2000, which is within the new page's bound as well; and what has been
+ * read of the old one is then 3000 ahead.
+ */
+static void a_page_that_changes_meanwhile(void **state)
+{
+	uint64_t away, wide;
+
+	(void)state;
+	page_seq = 0;
+	begin_truth(0);
+	write_page(1000, 0, 1000, 0);
+	open_vmclock();
+	follow.drift_ppb = 1;
+	follow.rate_interval_ns = 99 * SEC;
+	assert_int_equal(call(), -EAGAIN);
+	keeper.fake.counter += 100 * SEC;
+	assert_int_equal(call(), -EAGAIN);
+	keeper.fake.counter += 100 * SEC;
+	keeper.fake.env.counter = counter_that_renews;
+	/* Three times for the read, and then the timekeeper is looked at. */
+	until_renewed = 4;
+	assert_int_equal(call(), 0);
+	assert_int_equal(until_renewed, 0);
+	set_true_rate(-500);
+	keeper.fake.counter += 3999 * MS;
+	assert_int_equal(look(&away, &wide), 0);
+	assert_in_range(away, 2998, 3001);
+	assert_true(away <= wide);
+	assert_in_range(wide, 3000, 3100);
+}
+
 /* --- hosts that correct themselves ---------------------------------------- */
 
 static int64_t own_off;	    /* of the clock, ns */
@@ -356,6 +400,8 @@ int main(void)
 
 	FOLLOW_ROW("a bound grows as its source's does",
 		   a_bound_grows_as_its_source_s);
+	FOLLOW_ROW("a page that changes meanwhile",
+		   a_page_that_changes_meanwhile);
 	FOLLOW_ROWS(corrections, corrections_are_no_rate);
 	tests[n++] = (struct CMUnitTest){
 		.name = "honest hosts with a page are within",

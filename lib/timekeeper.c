@@ -240,6 +240,8 @@ static int unfreeze(struct tk_slot *slot, uint64_t now)
 	/* It may have been lifted by some of a ns. */
 	slot->line[i].base_sec = tl->base_sec;
 	slot->line[i].base_frac = tl->base_frac;
+	if (slot->line[i].error_ns < PARACLOCK_ERROR_UNKNOWN)
+		slot->line[i].error_ns = tl->maxerror_ns;
 	slot->mode = TK_RUNNING;
 	slot->t_written = now;
 	return ret;

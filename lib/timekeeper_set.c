@@ -110,6 +110,9 @@ int paraclock_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
 	base = ((u128)tl->base_sec << 64 | tl->base_frac) + (shown - time);
 	tl->base_sec = (uint64_t)(base >> 64);
 	tl->base_frac = (uint64_t)base;
+	/* By so much it is off now, a ns at most. */
+	if (tl->maxerror_ns < UINT64_MAX)
+		tl->maxerror_ns++;
 	return 0;
 }
 

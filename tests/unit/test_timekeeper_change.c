@@ -182,6 +182,45 @@ static void keeps_the_promise(void **state)
 		assert_shows(&keeper, at + TICKS_SEC, 8 * SEC);
 }
 
+static uint64_t bound_at(uint64_t counter)
+{
+	struct paraclock_sample s;
+
+	assert_int_equal(keeper_read(&keeper, counter, &s), 0);
+	return s.clock_error_ns;
+}
+
+/* A ns ahead of a line that is off by 5 at most. */
+static void lift_is_in_the_bound(void **state)
+{
+	const struct paraclock_env *env = &keeper.fake.env;
+	const uint64_t at = NOW + 2 * TICKS_SEC;
+	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline next = line_at(at, 6);
+
+	(void)state;
+	keeper_init(&keeper);
+	tl.flags |= MONOTONIC | PARACLOCK_TIMELINE_MAXERROR |
+		    PARACLOCK_TIMELINE_MAXERROR_RATE;
+	tl.maxerror_ns = 5;
+	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
+	assert_int_equal(bound_at(at - 1), 5);
+	next.flags = tl.flags;
+	next.maxerror_ns = 5;
+	next.base_frac = 0 - (uint64_t)NSEC_FRAC;
+	assert_int_equal(keeper_set(&keeper, &next, at), 0);
+	assert_shows(&keeper, at, 7 * SEC);
+	assert_int_equal(bound_at(at), 6);
+	/* The same where nobody reads meanwhile. */
+	keeper.fake.counter = at;
+	assert_int_equal(paraclock_timekeeper_freeze(&keeper.tk, env), 0);
+	assert_int_equal(
+		paraclock_timekeeper_reconfigure(&keeper.tk, env, &next), 0);
+	assert_int_equal(paraclock_timekeeper_unfreeze(&keeper.tk, env), 0);
+	assert_shows(&keeper, at, 7 * SEC);
+	assert_int_equal(bound_at(at), 6);
+}
+
 static void promise_outlives_the_lease(void **state)
 {
 	struct paraclock_timeline tl = line_at(NOW, 5);
@@ -424,6 +463,7 @@ int main(void)
 	ROW("the last lease ends with the counter",
 	    the_last_lease_ends_with_the_counter);
 	ROWS(promise_cases, keeps_the_promise);
+	ROW("what is lifted is in the bound", lift_is_in_the_bound);
 	ROW("the promise outlives the lease", promise_outlives_the_lease);
 	ROW("a writer that dies in a change leaves no step",
 	    dead_writer_leaves_no_step);

@@ -73,12 +73,12 @@ uint64_t paraclock_counter(const struct paraclock_env *env)
  * same with each reading moves by another way around a clock. */
 #define RAW_CLOCK 4
 
-/* Beyond it there is no counter, and no sum below overflows. */
+/* Beyond it there is no counter, whoever says so, and no sum overflows. */
 #define STEP_MAX (1U << 31)
 
 /* Moves of a steady step that is no whole number of ticks (1 GHz made of
  * 19.2 MHz: 52 and 53) differ by so much where they are of as many steps. */
-#define STEP_ROUNDING 2
+#define STEP_ROUNDING 1
 
 /* A fine counter must not be taken for a coarse one because each reading takes
  * as long as the one before. */
@@ -139,9 +139,9 @@ static uint64_t uneven_step(const uint64_t *sorted, unsigned int n)
 {
 	uint64_t heap = 0, last = 0, least = UINT64_MAX;
 
-	/* Moves of 2 may be of 2.5. */
-	if (!n || sorted[0] <= STEP_ROUNDING)
-		return !n || sorted[0] == 1 ? 1 : STEP_ROUNDING + 1;
+	/* Moves of 2 may be of 2.5, and leave no room between the heaps. */
+	if (!n || sorted[0] <= 2)
+		return !n || sorted[0] == 1 ? 1 : 3;
 	for (unsigned int i = 0; i < n; i++) {
 		uint64_t gap = sorted[i] - last;
 
@@ -153,7 +153,8 @@ static uint64_t uneven_step(const uint64_t *sorted, unsigned int n)
 			return 1;
 		last = sorted[i];
 	}
-	return least + STEP_ROUNDING;
+	/* The heaps are up to so much wide, and the next one begins late. */
+	return least + 2 * STEP_ROUNDING;
 }
 
 uint64_t pclk_counter_step(const struct paraclock_env *env,
@@ -162,9 +163,8 @@ uint64_t pclk_counter_step(const struct paraclock_env *env,
 	uint64_t sorted[STEP_MOVES], step = 0;
 	unsigned int n;
 
-	if (env->counter_step)
-		return env->counter_step < STEP_MAX ? env->counter_step
-						    : STEP_MAX;
+	if (env->counter_step && env->counter_step < STEP_MAX)
+		return env->counter_step;
 	n = watch_moves(env, how, sorted);
 	for (unsigned int i = 0; i < n; i++)
 		step = common_divisor(step, sorted[i]);

@@ -196,8 +196,8 @@ struct paraclock_env {
 	 * How many ticks @c counter moves by at a time: 1 where it shows each
 	 * tick, 64 where a counter of 24 MHz is shown as 1536 MHz. Two readings
 	 * that far apart may lie twice as far apart in time, and so it is part
-	 * of every error bound that is a distance of readings. 0: the library
-	 * measures it.
+	 * of every error bound that is a distance of readings. 0, and what no
+	 * counter does (2^31 and more): the library measures it.
 	 */
 	uint64_t counter_step;
 	/**

@@ -21,6 +21,7 @@ static struct fake_counter counters[] = {
 	{ "2096 MHz by 21", 99809523, 21, 1 },
 	{ "1 GHz by 52 and 53", 19200000, 625, 12 },
 	{ "2.6 GHz by 26 and a bit", 100000000, 2593, 100 },
+	{ "280 MHz by 3 and 4", 86504594, 81, 25 },
 	{ "1 MHz", 1000000, 1, 1 },
 	{ "1 GHz", 1000000000, 1, 1 },
 	{ "2.5 GHz", 2500000000, 1, 1 },
@@ -214,7 +215,7 @@ static void sum_up(unsigned int sandwiches, uint64_t ret_off[3],
 {
 	memset(ret_off, 0, 3 * sizeof(ret_off[0]));
 	*ret_said = 0;
-	prepare(&counters[8], false);
+	prepare(&counters[9], false);
 	for (unsigned int i = 0; i < READS; i++) {
 		struct paraclock_snapshot snap = { .size = sizeof(snap) };
 
@@ -253,6 +254,25 @@ static void more_sandwiches_make_each_clock_better(void **state)
 	assert_true(said_more < said_usual);
 }
 
+/* What an env states is taken, but no nonsense: then it is measured. */
+static void a_step_that_no_counter_has_is_measured(void **state)
+{
+	static const uint64_t stated[] = { 1ULL << 31, 1ULL << 63, UINT64_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(stated); i++) {
+		struct paraclock_snapshot snap = { .size = sizeof(snap) };
+
+		/* 1536 MHz by 64. */
+		prepare(&counters[3], false);
+		machine.world.env.counter_step = stated[i];
+		assert_int_equal(paraclock_snapshot(&machine.world.env, &snap),
+				 0);
+		assert_int_equal(snap.counter_step, 64);
+		take_snapshots();
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void **state);
@@ -269,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest whole[] = {
 		cmocka_unit_test(more_sandwiches_make_each_clock_better),
+		cmocka_unit_test(a_step_that_no_counter_has_is_measured),
 	};
 	struct CMUnitTest tests[TESTS] = { 0 };
 	static char names[TESTS][64];

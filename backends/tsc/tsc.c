@@ -41,15 +41,31 @@ static uint8_t counter_of(const struct paraclock_env *env)
 							: env->counter_id;
 }
 
+/* The clocksource of a kernel that keeps its time by the counter. */
+static const char *clocksource_of(uint8_t counter)
+{
+	return counter == PARACLOCK_COUNTER_ARM_VCNT ? "arch_sys_counter"
+						     : "tsc";
+}
+
+/* A kernel that does not trust the counter has seen it go wrong; and another
+ * clock may be coarse, which no width of a reading shows. */
+static bool is_trusted(const struct paraclock_machine *machine)
+{
+	/* That an arm64 counter is steady is known without its kernel. */
+	if (machine->counter == PARACLOCK_COUNTER_ARM_VCNT &&
+	    !machine->clocksource[0])
+		return true;
+	return paraclock_text_equal(machine->clocksource,
+				    clocksource_of(machine->counter));
+}
+
 static uint8_t judge(const struct tsc *tsc,
 		     const struct paraclock_machine *machine)
 {
 	if (tsc->counter == PARACLOCK_COUNTER_NONE)
 		return PARACLOCK_REASON_COUNTER;
-	/* A kernel that does not trust the counter has seen it go wrong. */
-	if (!machine->invariant ||
-	    (machine->counter == PARACLOCK_COUNTER_X86_TSC &&
-	     !paraclock_text_equal(machine->clocksource, "tsc")))
+	if (!machine->invariant || !is_trusted(machine))
 		return PARACLOCK_REASON_UNSTABLE;
 	return PARACLOCK_REASON_OK;
 }
@@ -188,8 +204,9 @@ static void explain_unstable(const struct tsc *tsc, char *buf, size_t size)
 		     "sysfs");
 	else
 		TEXT(buf, size, "the kernel's clocksource is ", source,
-		     " and not tsc: a kernel that does not keep its time by "
-		     "the TSC may have seen it go wrong");
+		     " and not ", clocksource_of(tsc->counter),
+		     ": a kernel that does not keep its time by the counter "
+		     "may have seen it go wrong");
 }
 
 static void explain_frequency(const struct tsc *tsc, char *buf, size_t size)

@@ -181,13 +181,55 @@ static void unstable_is_explained_by_what_is_missing(void **state)
 	}
 }
 
-#define WHOLE 2
+/* Its clocks may move once in 4 ms, and then nothing in the width of a reading
+ * says how far they are behind. */
+static void an_arm_kernel_on_another_clock_is_unstable(void **state)
+{
+	static const struct {
+		const char *clocksource;
+		uint8_t reason;
+		const char *says;
+	} rows[] = {
+		{ "arch_sys_counter", PARACLOCK_REASON_OK, "" },
+		{ "jiffies", PARACLOCK_REASON_UNSTABLE,
+		  "is jiffies and not arch_sys_counter" },
+		{ "tsc", PARACLOCK_REASON_UNSTABLE,
+		  "is tsc and not arch_sys_counter" },
+		/* The architecture says that the counter is steady. */
+		{ "", PARACLOCK_REASON_OK, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct paraclock_sample sample;
+		struct paraclock *clk;
+		char text[256];
+
+		fake_init(&fake);
+		fake.env.counter_id = PARACLOCK_COUNTER_ARM_VCNT;
+		fake.machine.counter = PARACLOCK_COUNTER_ARM_VCNT;
+		memset(fake.machine.clocksource, 0,
+		       sizeof(fake.machine.clocksource));
+		strcpy(fake.machine.clocksource, rows[i].clocksource);
+		clk = fake_open(&fake, "tsc");
+		assert_int_equal(paraclock_read(clk, &sample), 0);
+		assert_int_equal(sample.reason, rows[i].reason);
+		assert_int_equal(paraclock_explain(clk, 0, &sample, text,
+						   sizeof(text)),
+				 0);
+		assert_non_null(strstr(text, rows[i].says));
+		paraclock_close(clk);
+	}
+}
+
+#define WHOLE 3
 
 int main(void)
 {
 	struct CMUnitTest tests[WHOLE + ARRAY_LEN(cases)] = {
 		cmocka_unit_test(a_counter_without_a_name_is_none),
 		cmocka_unit_test(unstable_is_explained_by_what_is_missing),
+		cmocka_unit_test(an_arm_kernel_on_another_clock_is_unstable),
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -36,6 +36,7 @@ struct remembered {
 	uint64_t watched[2];
 	struct paraclock_marker seen[MARKERS_MAX];
 	uint64_t last_scale;  /* enum paraclock_timescale of last */
+	int64_t last_leap;    /* pclk_announced_leap() of last */
 	uint64_t noticed_tsc; /* counter when the epoch last advanced */
 	uint64_t line_tsc;    /* counter at which line was first seen */
 	uint64_t since_tsc;   /* before that nothing is known of the past */
@@ -165,6 +166,10 @@ PCLK_SHARED bool pclk_own(struct paraclock *clk);
 bool paraclock_line_gap(const struct paraclock_line *from,
 			const struct paraclock_line *to, uint64_t counter,
 			int64_t *ret_ns);
+
+/* The leap second at the end of the month that a line of UTC begins in, as its
+ * page says: 1 inserted, -1 removed, or 0. The line goes on without it. */
+int64_t pclk_announced_leap(const struct observation *obs);
 
 /* A second clock contradicts this one, or no longer; -EAGAIN: somebody else is
  * changing what is remembered. */

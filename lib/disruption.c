@@ -36,16 +36,12 @@ bool paraclock_line_gap(const struct paraclock_line *from,
 			const struct paraclock_line *to, uint64_t counter,
 			int64_t *ret_ns)
 {
-	/* Never scaled by the age of the old line, nor by that of the new. */
-	uint64_t at =
-		to->base_tsc > from->base_tsc ? to->base_tsc : from->base_tsc;
+	uint64_t at = pclk_lines_meet(from, to, counter);
 	s128 gap;
 
 	if (!from->usable || !to->usable)
 		return false;
-	/* Pages without a reference point are compared where they were read.
-	 * No overflow: mult_hi of a usable line has 32 bits (line.c). */
-	at = at ? at : counter;
+	/* No overflow: mult_hi of a usable line has 32 bits (line.c). */
 	gap = line_ns(to, at) - line_ns(from, at);
 	if (gap > INT64_MAX || gap < -INT64_MAX)
 		return false;
@@ -134,6 +130,24 @@ static uint64_t since_of(const struct remembered *next)
 		       : next->line_tsc;
 }
 
+int64_t pclk_announced_leap(const struct observation *obs)
+{
+	const struct paraclock_sample *sample = &obs->sample;
+	const s128 half = NSEC_PER_SEC / 2;
+	s128 ahead;
+
+	if (sample->timescale != PARACLOCK_TIMESCALE_UTC || !obs->line.usable)
+		return 0;
+	if (sample->leap == PARACLOCK_LEAP_PRE_POS ||
+	    sample->leap == PARACLOCK_LEAP_PRE_NEG)
+		return sample->leap == PARACLOCK_LEAP_PRE_POS ? 1 : -1;
+	if (pclk_line_reaches(&obs->line, sample->host_tsc))
+		return 0;
+	/* Beyond the line it may have been. */
+	ahead = line_ns(&obs->line, sample->host_tsc) - sample->host_ns;
+	return (ahead > half) - (-ahead > half);
+}
+
 static void remember(const struct paraclock *clk, struct remembered *next,
 		     const struct observation *obs)
 {
@@ -152,6 +166,7 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 	if (obs->line.usable) {
 		next->last = obs->line;
 		next->last_scale = sample.timescale;
+		next->last_leap = pclk_announced_leap(obs);
 	}
 	next->since_tsc = since_of(next);
 	/* Beyond the line's end other qualifiers may hold than on it: after a

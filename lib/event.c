@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "calendar.h"
 #include "clock_private.h"
+#include "fixed.h"
 #include "line.h"
 
 const char *paraclock_event_kind_name(unsigned int value)
@@ -36,6 +38,40 @@ static bool line_at(const struct paraclock_line *line, uint64_t counter,
 	       paraclock_line_gap(&zero, line, counter, ret_ns);
 }
 
+/* By how much what a page says is before its line, ns: beyond a leap second
+ * that it announced, which is no gap. */
+static int64_t leapt_ns(const struct paraclock_line *line, int64_t leap,
+			uint64_t counter)
+{
+	struct paraclock_line start = { .usable = 1, .base_tsc = counter };
+	int64_t sec = line->base_ns / NSEC_PER_SEC;
+	int64_t ns;
+
+	if (!leap)
+		return 0;
+	/* The one that is removed is the month's last. */
+	sec = pclk_calendar_month_of(sec).end_sec - (leap < 0);
+	if (paraclock_line_gap(&start, line, counter, &ns) &&
+	    ns / NSEC_PER_SEC < sec)
+		return 0;
+	return leap * NSEC_PER_SEC;
+}
+
+static bool gap_between(const struct remembered *was,
+			const struct observation *obs, uint64_t counter,
+			int64_t *ret_ns)
+{
+	const struct paraclock_line *from = &was->last, *to = &obs->line;
+	uint64_t at = pclk_lines_meet(from, to, counter);
+	int64_t leap;
+
+	if (!paraclock_line_gap(from, to, counter, ret_ns))
+		return false;
+	leap = leapt_ns(from, was->last_leap, at) -
+	       leapt_ns(to, pclk_announced_leap(obs), at);
+	return !__builtin_add_overflow(*ret_ns, leap, ret_ns);
+}
+
 /* The last four members of time, from the page after the disruption. What it
  * is compared with is what was said last, however long no page could be used
  * in between. */
@@ -56,8 +92,10 @@ static void tell_times(struct paraclock_event *event,
 		return;
 	if (line_at(from, event->counter_before, &event->host_ns_before))
 		event->flags |= PARACLOCK_EVENT_BEFORE;
-	if (paraclock_line_gap(from, to, event->counter_after, &event->gap_ns))
+	if (gap_between(was, obs, event->counter_after, &event->gap_ns))
 		event->flags |= PARACLOCK_EVENT_GAP;
+	else
+		event->gap_ns = 0;
 	if (event->kind == PARACLOCK_EVENT_UPDATED &&
 	    ((event->flags & PARACLOCK_EVENT_GAP &&
 	      paraclock_is_jump(event->gap_ns)) ||

@@ -33,4 +33,16 @@ static inline bool pclk_line_reaches(const struct paraclock_line *line,
 	return line->usable && counter - line->base_tsc <= line->max_ticks;
 }
 
+/* Where two lines are compared: never scaled by the age of either, and pages
+ * without a reference point where they were read. */
+static inline uint64_t pclk_lines_meet(const struct paraclock_line *from,
+				       const struct paraclock_line *to,
+				       uint64_t counter)
+{
+	uint64_t at =
+		to->base_tsc > from->base_tsc ? to->base_tsc : from->base_tsc;
+
+	return at ? at : counter;
+}
+
 #endif

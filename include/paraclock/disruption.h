@@ -162,7 +162,8 @@ struct paraclock_event {
 	 * How far the host clock is ahead (negative: behind) of what its page
 	 * said before, at one and the same counter value, ns. A pause in which
 	 * the counter stopped is as long as this; one that the counter ran
-	 * through, or jumped over together with the clock, does not show here.
+	 * through, or jumped over together with the clock, does not show here;
+	 * nor does a leap second that the page had announced.
 	 * CLOCK_SET: by how much it was set, to within some 100 ns.
 	 */
 	int64_t gap_ns;

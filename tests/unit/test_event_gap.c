@@ -5,9 +5,9 @@
  */
 
 #include "events.h"
+#include "leaps.h"
 
 #define NOW 1000000000
-#define SEC 1000000000LL
 
 static struct world world;
 static struct fake *const fake = &world.fake;
@@ -261,6 +261,134 @@ static void another_timescale_is_no_gap(void **state)
 	paraclock_close(clk);
 }
 
+/* --- a leap second in between --------------------------------------------- */
+
+/* A page of UTC: when and what it says, of leap seconds too; tai 0: it does not
+ * tell. */
+struct leaping {
+	int64_t tick, sec; /* s after NOW; s of UTC */
+	uint8_t leap;
+	int tai;
+};
+
+static void write_leaping(const struct leaping *page, uint32_t i)
+{
+	put32(fake->vmclock, 12, 2 * i + 1);
+	fake_set_vmclock(fake, 2 * i + 1, i, NOW + (uint64_t)(page->tick * SEC),
+			 (uint64_t)page->sec);
+	fake->vmclock[11] = 0; /* UTC */
+	put64(fake->vmclock, 24, page->tai != 0);
+	put16(fake->vmclock, 36, (uint16_t)page->tai);
+	fake->vmclock[38] = page->leap;
+	put32(fake->vmclock, 12, 2 * i + 2);
+}
+
+#define POS(before) (T2017_01 - (before))
+#define NEG(before) (T2035_01 - (before))
+#define PRE_POS	    PARACLOCK_LEAP_PRE_POS
+#define POST_POS    PARACLOCK_LEAP_POST_POS
+#define PRE_NEG	    PARACLOCK_LEAP_PRE_NEG
+#define POST_NEG    PARACLOCK_LEAP_POST_NEG
+#define NO_LEAP	    PARACLOCK_LEAP_NONE
+
+/* The first page is from 10 s before the month's end, the second from 30 s
+ * later: 19 s after it where a second was inserted, 21 where one was removed. */
+static struct leap_gap_row {
+	const char *name;
+	struct leaping from, to;
+	int64_t gap_ns;
+} leap_gaps[] = {
+	{ "inserted",
+	  { 0, POS(10), PRE_POS, 36 },
+	  { 30, POS(-19), POST_POS, 37 },
+	  0 },
+	{ "inserted, and told no more",
+	  { 0, POS(10), PRE_POS, 0 },
+	  { 30, POS(-19), NO_LEAP, 0 },
+	  0 },
+	{ "inserted, and 3 s behind",
+	  { 0, POS(10), PRE_POS, 36 },
+	  { 30, POS(-16), POST_POS, 37 },
+	  -3 * SEC },
+	{ "announced, and not inserted",
+	  { 0, POS(10), PRE_POS, 36 },
+	  { 30, POS(-20), NO_LEAP, 36 },
+	  SEC },
+	{ "removed",
+	  { 0, NEG(10), PRE_NEG, 37 },
+	  { 30, NEG(-21), POST_NEG, 36 },
+	  0 },
+	{ "removed, without an offset, 1 s behind",
+	  { 0, NEG(10), PRE_NEG, 0 },
+	  { 30, NEG(-20), POST_NEG, 0 },
+	  -SEC },
+	{ "not yet",
+	  { 0, POS(10), PRE_POS, 36 },
+	  { 8, POS(2), PRE_POS, 36 },
+	  0 },
+	{ "not yet, and another offset",
+	  { 0, POS(10), PRE_POS, 36 },
+	  { 5, POS(5), PRE_POS, 37 },
+	  0 },
+	{ "not yet removed",
+	  { 0, NEG(10), PRE_NEG, 37 },
+	  { 7, NEG(3), PRE_NEG, 37 },
+	  0 },
+	{ "just removed",
+	  { 0, NEG(10), PRE_NEG, 37 },
+	  { 10, NEG(-1), POST_NEG, 36 },
+	  0 },
+	{ "long ago",
+	  { 0, POS(-10), POST_POS, 37 },
+	  { 30, POS(-40), NO_LEAP, 37 },
+	  0 },
+};
+
+static void check_leap_gap(struct paraclock *clk,
+			   const struct leap_gap_row *row)
+{
+	struct paraclock_event event;
+
+	fake->counter = NOW + (uint64_t)(row->to.tick * SEC) + 500;
+	write_leaping(&row->to, 2);
+	event = next_event(clk);
+	assert_int_equal(event.flags & PARACLOCK_EVENT_GAP,
+			 PARACLOCK_EVENT_GAP);
+	/* The page's own rounding: below 1 ns in each 10 s. */
+	assert_in_range(event.gap_ns - row->gap_ns + 100, 0, 200);
+	assert_int_equal(event.kind, row->gap_ns ? PARACLOCK_EVENT_JUMPED
+						 : PARACLOCK_EVENT_UPDATED);
+	no_event(clk);
+	paraclock_close(clk);
+}
+
+/* It is opened s after NOW, and looks at the page s after that. */
+static struct paraclock *open_leaping(const struct leap_gap_row *row,
+				      int64_t opened, int64_t looks)
+{
+	struct paraclock_sample sample;
+	struct paraclock *clk;
+
+	world_init(&world);
+	fake->vmclock_error = 0;
+	write_leaping(&row->from, 1);
+	fake->counter = NOW + (uint64_t)(opened * SEC);
+	clk = fake_open(fake, "vmclock");
+	fake->counter += (uint64_t)(looks * SEC);
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	assert_int_equal(sample.valid, 1);
+	return clk;
+}
+
+static void a_leap_second_is_no_gap(void **state)
+{
+	const struct leap_gap_row *row = *state;
+
+	check_leap_gap(open_leaping(row, 0, 0), row);
+	check_leap_gap(open_leaping(row, 1, row->to.tick - 2), row);
+	check_leap_gap(open_leaping(row, row->to.tick - 3, 1), row);
+}
+
 int main(void)
 {
 	static const CMUnitTestFunction checks[] = {
@@ -273,6 +401,7 @@ int main(void)
 		cmocka_unit_test(another_timescale_is_no_gap),
 	};
 	struct CMUnitTest table[ARRAY_LEN(rows)] = { 0 };
+	struct CMUnitTest leap_table[ARRAY_LEN(leap_gaps)] = { 0 };
 	int failed = 0;
 
 	for (size_t c = 0; c < ARRAY_LEN(checks); c++) {
@@ -283,5 +412,12 @@ int main(void)
 								&rows[i] };
 		failed |= cmocka_run_group_tests(table, NULL, NULL);
 	}
+	for (size_t i = 0; i < ARRAY_LEN(leap_gaps); i++)
+		leap_table[i] =
+			(struct CMUnitTest){ .name = leap_gaps[i].name,
+					     .test_func =
+						     a_leap_second_is_no_gap,
+					     .initial_state = &leap_gaps[i] };
+	failed |= cmocka_run_group_tests(leap_table, NULL, NULL);
 	return failed | cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -232,6 +232,10 @@ int pclk_describe(const struct paraclock_env *env,
 
 	if (ret)
 		return ret;
+	/* Twice as bad as what is not even entered here: an env says anything. */
+	if (machine.measured_error_hz > machine.measured_hz >>
+	    (USABLE_SHIFT - 1))
+		machine.measured_hz = machine.measured_error_hz = 0;
 	if (!machine.measured_hz && env->read_clock &&
 	    !(env->check_counter && env->check_counter(env->ctx)))
 		measure(env, &machine);

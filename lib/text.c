@@ -23,6 +23,8 @@ bool paraclock_text_equal(const char *a, const char *b)
 	return *a == *b;
 }
 
+#define HZ_PER_MHZ 1000000
+
 void pclk_text_hz(uint64_t hz, uint64_t error_hz, char ret_text[32])
 {
 	static const char unit[] = " MHz";
@@ -30,10 +32,14 @@ void pclk_text_hz(uint64_t hz, uint64_t error_hz, char ret_text[32])
 	uint64_t scale = 1;
 
 	/* So that the last digit is off by one at most. */
-	for (; decimals && scale / 2 < error_hz && error_hz; decimals--)
+	for (; scale / 2 < error_hz && (decimals || error_hz < hz);
+	     decimals -= decimals > 0)
 		scale *= 10;
 	/* To the nearest, and then without the digits that are not known. */
 	hz = hz / scale + (hz % scale >= scale - scale / 2 && scale > 1);
+	/* Whole MHz have all of theirs, as zeros. */
+	for (; scale > HZ_PER_MHZ; scale /= 10)
+		hz *= 10;
 	for (unsigned int i = 0; i < sizeof(unit); i++)
 		ret_text[at + i] = unit[i];
 	for (unsigned int i = 0; hz || i <= decimals; i++) {

@@ -189,14 +189,13 @@ static void print_mhz(uint64_t hz, uint64_t error_hz)
 	int decimals = 6;
 
 	/* So that the last digit is off by one at most. */
-	for (; decimals && unit < 2 * error_hz; decimals--)
+	for (; unit / 2 < error_hz && unit<hz; decimals -= decimals> 0)
 		unit *= 10;
-	/* To the nearest, then without the digits that are not known. */
-	hz = hz / unit + (unit > 1 && hz % unit >= unit / 2);
-	unit = 1000000 / unit;
-	printf("%" PRIu64, hz / unit);
+	/* To the nearest, with zeros for the digits that are not known. */
+	hz = (hz / unit + (unit > 1 && hz % unit >= unit / 2)) * unit;
+	printf("%" PRIu64, hz / 1000000);
 	if (decimals)
-		printf(".%0*" PRIu64, decimals, hz % unit);
+		printf(".%0*" PRIu64, decimals, hz % 1000000 / unit);
 	fputs(" MHz", stdout);
 }
 

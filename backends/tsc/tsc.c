@@ -28,8 +28,8 @@ struct tsc {
 	uint8_t reason;
 	bool invariant;
 	/* What firmware states, if the clock contradicts it, and what that
-	 * says, Hz; or 0. */
-	uint64_t stated_hz, measured_hz;
+	 * says, and to what, Hz; or 0. */
+	uint64_t stated_hz, measured_hz, measured_error_hz;
 	char clocksource[32];
 };
 
@@ -75,7 +75,7 @@ static uint64_t mult_of(const struct paraclock_machine *machine)
 {
 	uint64_t hz = machine->counter_hz;
 
-	/* Known to 2^-6 at least: never 0. */
+	/* Known to 2^-5 at least: never 0. */
 	if (machine->measured_hz)
 		hz = machine->measured_hz - machine->measured_error_hz;
 	return ((uint64_t)NSEC_PER_SEC << 32) / (hz ? hz : 1) + 1;
@@ -88,6 +88,7 @@ static void take_machine(struct tsc *tsc,
 	if (machine->measured && machine->stated_hz) {
 		tsc->stated_hz = machine->stated_hz;
 		tsc->measured_hz = machine->measured_hz;
+		tsc->measured_error_hz = machine->measured_error_hz;
 	}
 	memcpy(tsc->clocksource, machine->clocksource,
 	       sizeof(tsc->clocksource));
@@ -214,7 +215,7 @@ static void explain_frequency(const struct tsc *tsc, char *buf, size_t size)
 	char stated[32], measured[32];
 
 	pclk_text_hz(tsc->stated_hz, 0, stated);
-	pclk_text_hz(tsc->measured_hz, tsc->measured_hz >> 10, measured);
+	pclk_text_hz(tsc->measured_hz, tsc->measured_error_hz, measured);
 	TEXT(buf, size, "fit for correlation; firmware states a counter of ",
 	     stated, ", but by the kernel's clock it runs at ", measured,
 	     ", which is what counts here");

@@ -308,6 +308,27 @@ static void a_guest_is_held_against_what_is_measured(void **state)
 	}
 }
 
+/* Of an env's own measurement nothing is left where it says so itself. */
+static void an_env_that_knows_nothing_is_not_believed(void **state)
+{
+	static const uint64_t errors[] = {
+		UINT64_MAX,
+		3000000000,
+		/* 10^15 Hz would be left. */
+		3000000000U - 1000000000000000U,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+		fake_machine_init(&machine, &tsc);
+		machine.world.machine.counter_hz = 3000000000;
+		machine.world.machine.measured_hz = 3000000000;
+		machine.world.machine.measured_error_hz = errors[i];
+		machine.world.machine.measured = 1;
+		check_pairs();
+	}
+}
+
 /* --- digits ---------------------------------------------------------------- */
 
 static void only_known_digits_are_said(void **state)
@@ -323,6 +344,13 @@ static void only_known_digits_are_said(void **state)
 		{ 2096496271, 400000, "2096 MHz" },
 		{ 2096500000, 500000, "2097 MHz" },
 		{ 24000000, 20, "24.0000 MHz" },
+		/* Known to 1.5 %, and MHz are not all known. */
+		{ 2076006271, 31000000, "2100 MHz" },
+		{ 2076006271, 5000000, "2080 MHz" },
+		{ 2076006271, 5000001, "2100 MHz" },
+		{ 2076006271, 500001, "2080 MHz" },
+		{ 24000000, 360000, "24 MHz" },
+		{ 996000000, 4000000, "1000 MHz" },
 		{ 1, 0, "0.000001 MHz" },
 		{ 0, 0, "0.000000 MHz" },
 		{ UINT64_MAX, 0, "18446744073709.551615 MHz" },
@@ -347,6 +375,7 @@ int main(void)
 	const struct CMUnitTest whole[] = {
 		cmocka_unit_test(nothing_stated_is_measured),
 		cmocka_unit_test(a_contradiction_is_explained),
+		cmocka_unit_test(an_env_that_knows_nothing_is_not_believed),
 		cmocka_unit_test(only_known_digits_are_said),
 #if defined(__x86_64__)
 		cmocka_unit_test(a_guest_is_held_against_what_is_measured),

@@ -12,9 +12,10 @@
 #include "shared.h"
 
 /* Signatures, 12 bytes. */
-#define PCLK_SIGNATURE_KVM    "KVMKVMKVM\0\0\0"
-#define PCLK_SIGNATURE_HYPERV "Microsoft Hv"
-#define PCLK_SIGNATURE_XEN    "XenVMMXenVMM"
+#define PCLK_SIGNATURE_KVM     "KVMKVMKVM\0\0\0"
+#define PCLK_SIGNATURE_HYPERV  "Microsoft Hv"
+#define PCLK_SIGNATURE_XEN     "XenVMMXenVMM"
+#define PCLK_SIGNATURE_OPENBSD "OpenBSDVMM58"
 
 /* One may show others' leaves before its own: QEMU shows up to three sets. */
 #define PCLK_HYPERVISORS 5

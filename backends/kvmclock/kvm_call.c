@@ -264,17 +264,25 @@ int kvm_call_read(struct kvm_call *kc, struct paraclock_sample *ret_sample)
 
 /* --- opening -------------------------------------------------------------- */
 
-/* A vmcall on another hypervisor may be an invalid instruction. */
+/*
+ * A vmcall on another hypervisor may be an invalid instruction; so it may be on
+ * OpenBSD's, which shows KVM's leaves for the sake of its clock alone. And KVM
+ * has a leaf of features, whatever else it has.
+ */
 static int kvm_find(const struct paraclock_env *env,
 		    const struct paraclock_options *opts)
 {
-	uint32_t base;
-	int ret = paraclock_hypervisor_find(env, PCLK_SIGNATURE_KVM, &base);
+	const char *why = "the hypercall is KVM's, and KVM is not seen: ";
+	uint32_t base, regs[4];
+	int ret = pclk_hypervisor_leaf(env, PCLK_SIGNATURE_KVM, 1, regs);
 
+	if (!ret &&
+	    !paraclock_hypervisor_find(env, PCLK_SIGNATURE_OPENBSD, &base)) {
+		why = "the hypercall is KVM's, and this is OpenBSD's vmm: ";
+		ret = -ENODEV;
+	}
 	if (ret)
-		pclk_hypervisors_say(
-			env, "the hypercall is KVM's, and KVM is not seen: ",
-			opts->detail, opts->detail_size);
+		pclk_hypervisors_say(env, why, opts->detail, opts->detail_size);
 	return ret;
 }
 

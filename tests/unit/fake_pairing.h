@@ -33,6 +33,9 @@ static struct host {
 	unsigned int calls, maps, unmaps;
 	uint32_t cpuid_ebx; /* xor of what is right */
 	int cpuid_error;
+	const char *shows_first; /* a signature at the first base, and KVM's
+				  * leaves at the second */
+	bool no_features;	 /* KVM's leaves end with the signature's */
 	/* A read while a read is under way, as a signal handler's. */
 	struct paraclock *nested;
 	unsigned int depth, depths, busy;
@@ -48,8 +51,10 @@ static int host_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
 	memset(ret_regs, 0, 4 * sizeof(ret_regs[0]));
 	if (leaf == 1)
 		ret_regs[2] = 1U << 31;
-	if (leaf == 0x40000000) {
-		ret_regs[0] = 0x40000001;
+	if (leaf == 0x40000000 && host.shows_first) {
+		memcpy(&ret_regs[1], host.shows_first, 12);
+	} else if (leaf == (host.shows_first ? 0x40000100U : 0x40000000U)) {
+		ret_regs[0] = leaf + !host.no_features;
 		ret_regs[1] = 0x4b4d564b ^ host.cpuid_ebx;
 		ret_regs[2] = 0x564b4d56;
 		ret_regs[3] = 0x4d;

@@ -33,6 +33,9 @@ WORLD(big_sec, host.sec = 9223372037)
 WORLD(small_sec, host.sec = INT64_MIN)
 WORLD(largest_sec, host.sec = 9223372036; host.nsec = 854775807)
 WORLD(not_kvm, host.cpuid_ebx = 1)
+WORLD(openbsd, host.shows_first = "OpenBSDVMM58")
+WORLD(hyperv_first, host.shows_first = "Microsoft Hv")
+WORLD(no_features, host.no_features = true)
 WORLD(no_cpuid, ENV.cpuid = NULL)
 WORLD(cpuid_forbidden, host.cpuid_error = -EACCES)
 WORLD(no_map, ENV.map_page = NULL)
@@ -81,6 +84,11 @@ static struct open_case opens[] = {
 	{ "below them too", small_sec, -ERANGE, "fit", 0 },
 	{ "no vmcall is made where KVM is not", not_kvm, -ENODEV,
 	  "the hypercall is KVM's, and KVM is not seen: CPUID shows", 0 },
+	{ "nor where OpenBSD shows KVM's leaves, too", openbsd, -ENODEV,
+	  "the hypercall is KVM's, and this is OpenBSD's vmm: CPUID shows", 0 },
+	{ "nor where KVM has no leaf of features", no_features, -ENODEV,
+	  "the hypercall is KVM's, and KVM is not seen: CPUID shows", 0 },
+	{ "KVM behind Hyper-V's face is KVM", hyperv_first, 0, "", HOST_NS },
 	{ "nor where that cannot be asked", no_cpuid, -EOPNOTSUPP,
 	  "CPUID cannot be asked", 0 },
 	{ "nor where that is forbidden", cpuid_forbidden, -EACCES,
@@ -117,6 +125,8 @@ static void check_open(void **state)
 			 c->ret);
 	if (!strstr(detail, c->want))
 		fail_msg("'%s' is not in '%s'", c->want, detail);
+	if (strstr(c->want, "the hypercall is KVM's"))
+		assert_int_equal(host.calls, 0);
 	if (c->ret) {
 		assert_ptr_equal(clk, UNTOUCHED);
 	} else {

@@ -16,13 +16,17 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "env_call.h"
 #include "hypervisor.h"
 #include "identify.h"
 #include "text.h"
 
 #define AVAILABLE \
 	"/sys/devices/system/clocksource/clocksource0/available_clocksource"
-#define TREE_NODE "/sys/firmware/devicetree/base/hypervisor/compatible"
+#define PTP_CLASS "/sys/class/ptp/ptp"
+/* A machine of many NICs has a PTP clock for each. */
+#define DRIVERS_MAX 64
+#define TREE_NODE   "/sys/firmware/devicetree/base/hypervisor/compatible"
 
 /* What was seen. */
 struct seen {
@@ -34,6 +38,7 @@ struct seen {
 	unsigned int unnamed;  /* signatures that are nobody's */
 	bool kvm, xen, hyperv; /* signatures */
 	bool kvm_clock, xen_clock, hyperv_clock, pvclock_page, hyperv_page;
+	bool vmware_clock;
 	const char *other;    /* another signature's name */
 	const char *firmware; /* what the device tree or DMI names */
 };
@@ -152,8 +157,7 @@ static void ask_clocksources(const struct paraclock_env *env, struct seen *seen)
 	char names[256], *next = names;
 
 	take_clocksource(seen, "clocksource ", current);
-	if (!env->read_text ||
-	    env->read_text(env->ctx, AVAILABLE, names, sizeof(names)) < 0)
+	if (pclk_env_text(env, AVAILABLE, names, sizeof(names)) < 0)
 		return;
 	while (*next) {
 		char *name = next + strspn(next, " ");
@@ -198,10 +202,42 @@ static void ask_kernel(const struct paraclock_env *env, struct seen *seen)
 	seen->hyperv_page = has_page(env, "hyperv", 8);
 	if (seen->hyperv_page)
 		ADD(seen, "hyperv page");
-	if (env->read_text && env->read_text(env->ctx, "/sys/hypervisor/type",
-					     type, sizeof(type)) > 0) {
+	if (pclk_env_text(env, "/sys/hypervisor/type", type, sizeof(type)) >
+	    0) {
 		seen->xen_clock |= strcmp(type, "xen") == 0;
 		ADD(seen, "sysfs hypervisor ", type);
+	}
+}
+
+/*
+ * The PTP clock of a paravirtual driver, which no other hypervisor's guest has.
+ * Not vmclock's or virtio's, which several have.
+ */
+static void take_driver(struct seen *seen, const char *name)
+{
+	if (strcmp(name, "KVM virtual PTP") == 0)
+		seen->kvm_clock = true;
+	else if (strcmp(name, "hyperv") == 0)
+		seen->hyperv_clock = true;
+	else if (strcmp(name, "ptp_vmw") == 0)
+		seen->vmware_clock = true;
+	else
+		return;
+	ADD(seen, "ptp ", name);
+}
+
+static void ask_drivers(const struct paraclock_env *env, struct seen *seen)
+{
+	char path[64], digits[24], name[64];
+	uint32_t number = 0;
+
+	for (unsigned int i = 0; env->next_number && i < DRIVERS_MAX; i++) {
+		if (env->next_number(env->ctx, PTP_CLASS, number, &number))
+			return;
+		TEXT(path, sizeof(path), PTP_CLASS,
+		     pclk_decimal(number++, digits), "/clock_name");
+		if (pclk_env_text(env, path, name, sizeof(name)) > 0)
+			take_driver(seen, name);
 	}
 }
 
@@ -220,8 +256,7 @@ static void ask_device_tree(const struct paraclock_env *env, struct seen *seen)
 {
 	char text[48];
 
-	if (!env->read_text ||
-	    env->read_text(env->ctx, TREE_NODE, text, sizeof(text)) <= 0)
+	if (pclk_env_text(env, TREE_NODE, text, sizeof(text)) <= 0)
 		return;
 	ADD(seen, "device tree ", text);
 	if (starts_with(text, "linux,kvm"))
@@ -249,6 +284,8 @@ static const struct {
 	{ "Xen", "", "xen", false },
 	{ "Parallels", "", "parallels", false },
 	{ "BHYVE", "", "bhyve", false },
+	/* Its vendor is a blank, or FreeBSD. */
+	{ "", "BHYVE", "bhyve", false },
 	{ "Microsoft Corporation", "Virtual Machine", "hyper-v", false },
 	{ "Apple", "Apple Virtualization", "apple", false },
 	{ "OpenStack", "", "kvm", false },
@@ -260,7 +297,7 @@ static const struct {
 static void read_dmi(const struct paraclock_env *env, const char *path,
 		     char *buf, size_t size)
 {
-	if (!env->read_text || env->read_text(env->ctx, path, buf, size) < 0)
+	if (pclk_env_text(env, path, buf, size) < 0)
 		buf[0] = '\0';
 	for (char *c = buf; *c; c++) {
 		if (*c < ' ' || *c > '~')
@@ -307,15 +344,18 @@ static bool has_another(const struct seen *seen)
 	return seen->other || seen->unnamed || seen->hyperv;
 }
 
-/* The clock of KVM, or of who stands in for it. */
+/* The clock of KVM, or of a hypervisor that stands in for it. */
 static const char *judge_kvm(const struct seen *seen)
 {
-	/* It shows KVM's leaves to guests that are known to use them. */
-	if (seen->kvm)
+	if (seen->kvm) {
+		/* Both show KVM's leaves, for guests that know its clock. */
+		if (is(seen->other, "openbsd-vmm"))
+			return seen->other;
 		return is(seen->firmware, "virtualbox") ? "virtualbox" : "kvm";
-	/* KVM always shows its leaves to a kernel that uses its clock. User
-	 * mode sees others if its CPUID is not KVM's: that is PVM. */
-	return has_another(seen) || seen->xen ? "pvm" : "kvm";
+	}
+	/* KVM always shows its leaves to a kernel that uses its clock. If user
+	 * mode sees others or none, its CPUID is not KVM's: that is PVM. */
+	return seen->cpuid_known ? "pvm" : "kvm";
 }
 
 static const char *judge_hyperv(const struct seen *seen)
@@ -343,11 +383,18 @@ static const char *judge(const struct seen *seen)
 		return seen->other;
 	if (seen->hyperv || seen->hyperv_clock || seen->hyperv_page)
 		return judge_hyperv(seen);
+	if (seen->vmware_clock)
+		return "vmware";
 	if (seen->firmware)
 		return seen->firmware;
 	if (seen->count)
 		return "unknown";
 	return seen->cpuid_known ? "none" : "";
+}
+
+static bool is_named(const char *name)
+{
+	return name[0] && !is(name, "unknown") && !is(name, "none");
 }
 
 void pclk_identify(const struct paraclock_env *env,
@@ -362,5 +409,8 @@ void pclk_identify(const struct paraclock_env *env,
 	ask_announced(&seen, machine->vmgenid, "VMGENCTR", "microsoft,vmgenid");
 	ask_device_tree(env, &seen);
 	ask_dmi(env, &seen);
+	/* As on arm64, where neither CPUID nor DMI need say anything. */
+	if (!is_named(judge(&seen)))
+		ask_drivers(env, &seen);
 	TEXT(machine->hypervisor, sizeof(machine->hypervisor), judge(&seen));
 }

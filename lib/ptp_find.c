@@ -113,6 +113,7 @@ static int open_path(struct ptp *ptp, const struct paraclock_options *opts,
 {
 	int ret = pclk_env_open(ptp->env, path, &ptp->fd);
 
+	ptp->numbered = false;
 	TEXT(ptp->path, sizeof(ptp->path), path);
 	if (ret) {
 		ptp->fd = -1;
@@ -291,6 +292,7 @@ static int open_numbered(struct search *search)
 	char path[300], uevent[256 + 16] = "";
 	int ret = -ENODEV;
 	const char *name;
+	bool is_there;
 
 	TEXT(path, sizeof(path), "/sys/dev/char/", opts->device, "/uevent");
 	/* 16: what is compared with the key does not end before it. */
@@ -300,11 +302,16 @@ static int open_numbered(struct search *search)
 		TEXT(path, sizeof(path), "/dev/", name);
 		ret = try_node(search, path);
 	}
-	if (ret == -ENODEV)
+	/* It was found, and then refused. */
+	is_there = ret == -ENODEV && is_it(search);
+	if (ret == -ENODEV && !is_there)
 		ret = try_nodes(search, false);
 	if (!ret)
 		return 0;
-	if (search->error == -ENODEV)
+	if (is_there)
+		TEXT(opts->detail, opts->detail_size, opts->device, ": ",
+		     search->why);
+	else if (search->error == -ENODEV)
 		TEXT(opts->detail, opts->detail_size, opts->device,
 		     ": no node in /dev is this device; name one that is");
 	else

@@ -51,13 +51,17 @@ static int map_device(int fd, const char *path,
 {
 	void *page = mmap(NULL, DEVICE_PAGE, PROT_READ, MAP_SHARED, fd, 0);
 
-	if (page == MAP_FAILED)
+	if (page == MAP_FAILED && errno != ENODEV && errno != EINVAL)
 		return fail(ret_map, path, errno);
-	/* Some devices map and then fault. */
-	if (vvar_probe(page, DEVICE_PAGE)) {
-		munmap(page, DEVICE_PAGE);
+	/* Most devices have nothing to map, and some map and then fault. */
+	if (page == MAP_FAILED || vvar_probe(page, DEVICE_PAGE)) {
+		if (page != MAP_FAILED)
+			munmap(page, DEVICE_PAGE);
 		TEXT(ret_map->why, sizeof(ret_map->why), path,
-		     ": its page cannot be read; is it a clock?");
+		     page == MAP_FAILED
+			     ? ": this device has no page to map; is it a "
+			       "clock?"
+			     : ": its page cannot be read; is it a clock?");
 		return -ENXIO;
 	}
 	ret_map->addr = page;

@@ -95,7 +95,21 @@ static void a_file_is_no_ptp_clock(void **state)
 	assert_true(is_said("phc", folder, -ENODEV, "this is a folder"));
 	assert_true(
 		is_said("phc", "/dev/null", -ENODEV, "this is no PTP clock"));
-	assert_true(is_said("phc", "1:3", -ENODEV, "no node in /dev"));
+	/* Its name is in sysfs. */
+	assert_true(is_said("phc", "1:3", -ENODEV,
+			    access("/sys/dev/char/1:3/uevent", R_OK)
+				    ? "no node in /dev"
+				    : "/dev/null: this is no PTP clock"));
+}
+
+static void a_device_has_a_page(void **state)
+{
+	static const char *const kinds[] = { "vmclock", "kvmclock", "hyperv" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		assert_true(is_said(kinds[i], "/dev/null", -ENODEV,
+				    "/dev/null: this device has no page"));
 }
 
 /* 1 from a child that found something wrong. */
@@ -270,6 +284,7 @@ int main(void)
 		cmocka_unit_test(a_node_without_a_driver),
 		cmocka_unit_test(what_is_not_there),
 		cmocka_unit_test(a_file_is_no_ptp_clock),
+		cmocka_unit_test(a_device_has_a_page),
 		cmocka_unit_test(no_descriptor_is_left),
 		cmocka_unit_test(what_its_mode_forbids),
 		cmocka_unit_test(what_is_forbidden_to_root),

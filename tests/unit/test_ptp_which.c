@@ -158,6 +158,12 @@ static void kvm_at_ptp3(void)
 	put_node(1, "/dev/ptp0", 1);
 }
 
+static void no_clock(void)
+{
+	host();
+	ptp.phc[0].caps_error = -ENOTTY;
+}
+
 static void nothing(void)
 {
 }
@@ -205,6 +211,8 @@ static struct which_case whichs[] = {
 	  -ENODEV, 0, 0, "248:0: no node in /dev is this device" },
 	{ "a number that is none", host, "phc", "248:9",
 	  -ENODEV, 0, 0, "248:9: no node in /dev is this device" },
+	{ "a number that is another kind of device", no_clock, "phc", "248:0",
+	  -ENODEV, 0, 0, "248:0: /dev/ptp0: this is no PTP clock" },
 	{ "another major", host, "phc", "249:0",
 	  -ENODEV, 0, 0, "249:0: no node in /dev is this device" },
 	{ "a number that does not fit is a path", host, "phc",

@@ -132,8 +132,8 @@ const char *pclk_open_why(int error)
 	case -EPERM:
 		return ": refused, also to root: by the device policy of a "
 		       "sandbox (a container's, a unit's DeviceAllow=), a "
-		       "mount with nodev, or a security module; have it "
-		       "allowed there";
+		       "mount with nodev, a user namespace without its owner, "
+		       "or a security module; have it allowed there";
 	case -ENOMEM:
 		return ": no memory is left";
 	case -EMFILE:

@@ -217,6 +217,29 @@ static int try_nodes(struct search *search, bool by_class)
 	return ret;
 }
 
+/* Sysfs shows no PTP clock: that is not the same as none. Where it is hidden as
+ * a whole, so is the clocksource. */
+static void explain_unseen(struct search *search)
+{
+	const struct paraclock_env *env = search->ptp->env;
+	uint32_t first = 0;
+	char name[32];
+	uint8_t kind;
+	int ret;
+
+	if (next(env, DEV, &first)) {
+		TEXT(search->why, sizeof(search->why), DEV, "N", NOT_KNOWN,
+		     "shows none (is /sys mounted, or masked?)", NAME_IT);
+		return;
+	}
+	ret = pclk_env_clocksource(env, name, &kind);
+	if (ret && ret != -EOPNOTSUPP)
+		TEXT(search->why, sizeof(search->why),
+		     "whether there is such a PTP clock cannot be known: /sys "
+		     "is hidden here (not mounted, or masked), and no node is "
+		     "in /dev; show it and the device to this process");
+}
+
 /*
  * The first wanted device that opens. One that is here and fails is told of
  * if no other does better. Nodes of others are opened only where a wanted one
@@ -225,15 +248,12 @@ static int try_nodes(struct search *search, bool by_class)
 static int open_wanted(struct search *search)
 {
 	const struct paraclock_env *env = search->ptp->env;
-	uint32_t first = 0;
 	int ret = try_nodes(search, true);
 
 	if (ret == -ENODEV && search->astray && env->next_number)
 		ret = try_nodes(search, false);
-	/* Clocks without sysfs: that is not the same as none. */
-	if (ret == -ENODEV && !search->seen && next(env, DEV, &first))
-		TEXT(search->why, sizeof(search->why), DEV, "N", NOT_KNOWN,
-		     "shows none (is /sys mounted, or masked?)", NAME_IT);
+	if (ret == -ENODEV && !search->seen)
+		explain_unseen(search);
 	if (ret)
 		TEXT(search->opts->detail, search->opts->detail_size,
 		     search->why);

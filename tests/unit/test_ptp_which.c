@@ -168,6 +168,11 @@ static void nothing(void)
 {
 }
 
+static void all_hidden(void)
+{
+	ptp.clocks.source_error = -ENODEV;
+}
+
 /* --- which one ------------------------------------------------------------ */
 
 struct which_case {
@@ -250,6 +255,10 @@ static struct which_case whichs[] = {
 	  "no PTP clock of a paravirtual driver" },
 	{ "none at all is not the same as one that is not known", nothing,
 	  "phc", NULL, -ENODEV, 0, 0, "no PTP clock of a paravirtual driver" },
+	{ "so it is where all of /sys is hidden", all_hidden, "phc", NULL,
+	  -ENODEV, 0, 0, "such a PTP clock cannot be known: /sys is hidden" },
+	{ "for kvm-pairing as well", all_hidden, "kvm-pairing", NULL,
+	  -ENODEV, 0, 0, "such a PTP clock cannot be known: /sys is hidden" },
 	{ "kvm-pairing finds its own at another one's place", kvm_at_ptp3,
 	  "kvm-pairing", NULL, 0, 0, SMEARED, NULL },
 	{ "and by its number", kvm_at_ptp3, "kvm-pairing", "248:0",

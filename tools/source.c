@@ -147,6 +147,7 @@ const char *source_is_replaced(const struct source *source,
 		       : "it was replaced";
 }
 
+/* Without the user's flags: --fixed-size vouched for the file before. */
 bool source_reopen(const struct source *source, const struct paraclock *clk,
 		   struct paraclock **ret_clk)
 {

@@ -44,8 +44,9 @@ const struct verb script_verbs[VERBS] = {
 		{ "pvclock-every", KIND_TIME },
 		{ "vmclock-every", KIND_TIME },
 		{ "clocksource", KIND_GUEST_SOURCE } },
-		"a part needs another one (ptp-vmclock: vmclock), or two of them exclude each other; or its TSC is too "
-		"far from the host's" },
+		"a part needs another one (ptp-vmclock: vmclock), or two of "
+		"them exclude each other; or its TSC is too far from the "
+		"host's" },
 	[VERB_RUN] = { "run", 1, 0, 0, { { NULL, KIND_TIME } }, "" },
 	[VERB_AT] = { "at", 1, 0, 0, { { NULL, KIND_TIME } }, "" },
 	[VERB_STEP] = { "step", 2, 0, 0, {

@@ -95,8 +95,9 @@ struct paraclock_env {
 	 * Make a page readable: "pvclock", "hyperv" or "vmclock", where this
 	 * machine has it (@p path NULL) or at @p path: a device is mapped, a
 	 * regular file left to @c pread if it may shrink. A load from what is
-	 * handed out must never fault. On failure only ret_map->why is written; -ENODEV:
-	 * there is no such page; -ENXIO: there is, and it is no use.
+	 * handed out must never fault. On failure only ret_map->why is written;
+	 * -ENODEV: there is no such page; -ENXIO: there is one, and it cannot
+	 * be used.
 	 */
 	int (*map_page)(void *ctx, const char *name, const char *path,
 			struct paraclock_mapping *ret_map);

@@ -208,9 +208,9 @@ struct paraclock_options {
 	 * Device node, or a regular file that holds a page image; NULL: where
 	 * this machine has it. A file is mapped where it cannot shrink (it is
 	 * sealed, or the caller says so: PARACLOCK_DEVICE_FIXED_SIZE), and else
-	 * read by pread(2). Needs @c backend. A page there may be another machine's, so it
-	 * is opened with no markers but its own. A PTP clock may be named by
-	 * its device number, too: "MAJOR:MINOR".
+	 * read by pread(2). Needs @c backend. A page there may be another
+	 * machine's, so it is opened with no markers but its own. A PTP clock
+	 * may be named by its device number, too: "MAJOR:MINOR".
 	 */
 	const char *device;
 	/**

@@ -107,9 +107,10 @@ struct paraclock_snapshot {
  * @c sandwiches says. Its value at @c counter is the mean of the narrow ones'
  * midpoints; @c uncertainty_ns is how far off the worst clock can be, at any
  * instant at which the counter shows that value: what the counter moves by at a
- * time is part of it. That is certain while the counters of the CPUs agree and the clocks run at their
- * rate, to within 0.1 %, which is what the kernel slews by; a daemon that slews
- * by the kernel's tick (chrony, up to 8 %) may add that part of some 50 ns. The
+ * time is part of it. That is certain while the counters of the CPUs agree and
+ * the clocks run at their rate, to within 0.1 %, which is what the kernel slews
+ * by; a daemon that slews by the kernel's tick (chrony, up to 8 %) may add that
+ * part of some 50 ns. The
  * default of two costs least for an error of CLOCK_REALTIME that stays within
  * 5 ns nearly always, because a counter of some 10 ns granularity (AMD) then
  * averages out; see docs/decisions/0013.

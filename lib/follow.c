@@ -169,12 +169,25 @@ static int source_line(const struct call *call, struct paraclock_timeline *tl)
 	return 0;
 }
 
+/* A line ends with its month, by 2 ns before: see cut_at_month_end(). What was
+ * seen may be there already, where a lease ended so. */
+static bool is_at_month_end(const struct paraclock_timeline *tl)
+{
+	const uint64_t sec = paraclock_timeline_month_end(tl);
+
+	return sec != UINT64_MAX && ((u128)sec << 64) - base_of(tl) <=
+					    ((u128)3 << 64) / NSEC_PER_SEC;
+}
+
 /* -ESTALE of tl: the promise is kept by an aimed one, so it is late only. */
 static int let_in(const struct call *call, struct paraclock_timeline *tl)
 {
-	int ret = paraclock_timekeeper_reconfigure(call->timekeeper, call->env,
-						   tl);
+	int ret;
 
+	/* It goes on once the clock is in the next one. */
+	if (is_at_month_end(tl))
+		return -EAGAIN;
+	ret = paraclock_timekeeper_reconfigure(call->timekeeper, call->env, tl);
 	if (!ret)
 		ret = paraclock_timekeeper_unfreeze(call->timekeeper,
 						    call->env);

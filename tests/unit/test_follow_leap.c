@@ -309,6 +309,35 @@ static void restart_is_in_the_month_of_the_sample(void **state)
 	assert_true(restarted > 0);
 }
 
+static struct leap_case restarted = {
+	"", 1000000000, UTC, 0, MONO | PARACLOCK_FOLLOW_RESTART, 0
+};
+
+/* A counter is reset, so all of a lease may have been seen, and that ended with
+ * the month: no line begins there, until the clock is in the next one. */
+static void what_was_seen_to_the_end_waits_for_the_clock(void **state)
+{
+	struct paraclock_sample s;
+
+	(void)state;
+	begin(&restarted);
+	followed_until(-2600);
+	source.marker++;
+	keeper.fake.counter = 1000;
+	first = 1000 - (AROUND_SEC * 1000 - 2500) * MS;
+	assert_int_equal(call(), -ESTALE);
+	for (int64_t ms = -1900; ms < 0; ms += 600) {
+		to(ms);
+		assert_int_equal(call(), -EAGAIN);
+		assert_refuses(&keeper, keeper.fake.counter, -EAGAIN);
+	}
+	to(100);
+	assert_int_equal(call(), 0);
+	assert_int_equal(keeper_read(&keeper, keeper.fake.counter, &s), 0);
+	assert_int_equal(s.host_ns, JANUARY * SEC + 100 * (int64_t)MS);
+	tear_down(NULL);
+}
+
 int main(void)
 {
 	static struct CMUnitTest tests[30];
@@ -321,5 +350,7 @@ int main(void)
 	    leading_one_waits_for_the_clock);
 	ROW("a restart is in the month of its sample",
 	    restart_is_in_the_month_of_the_sample);
+	ROW("what was seen to the month's end waits for the clock",
+	    what_was_seen_to_the_end_waits_for_the_clock);
 	return _cmocka_run_group_tests("follow", tests, n, NULL, NULL);
 }

@@ -154,7 +154,7 @@ static uint64_t uneven_step(const uint64_t *sorted, unsigned int n)
 		last = sorted[i];
 	}
 	/* The heaps are up to so much wide, and the next one begins late. */
-	return least + 2 * STEP_ROUNDING;
+	return least + 2ULL * STEP_ROUNDING;
 }
 
 uint64_t pclk_counter_step(const struct paraclock_env *env,

@@ -45,7 +45,9 @@ int pclk_env_clocksource(const struct paraclock_env *env, char ret_name[32],
 	name[31] = '\0';
 	for (unsigned int i = 0, ended = 0; i < 32; i++) {
 		ended |= !name[i];
-		ret_name[i] = ended ? '\0' : name[i];
+		if (ended)
+			name[i] = '\0';
+		ret_name[i] = name[i];
 	}
 	*ret_kind = kind <= PARACLOCK_CLOCKSOURCE_OTHER
 			    ? kind

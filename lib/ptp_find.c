@@ -179,9 +179,7 @@ static int try_node(struct search *search, const char *path)
 			     ": this is another PTP clock (", ptp->name, ")");
 		else
 			TEXT(why, sizeof(why), path, NOT_KNOWN,
-			     "does not show "
-			     "its number",
-			     NAME_IT);
+			     "does not show its number", NAME_IT);
 		paraclock_ptp_close(ptp);
 		ret = -ENODEV;
 	}

@@ -48,8 +48,10 @@ void pclk_text_hz(uint64_t hz, uint64_t error_hz, char ret_text[32])
 		if (i + 1 == decimals)
 			ret_text[--at] = '.';
 	}
-	for (unsigned int i = 0; i < 32; i++)
-		ret_text[i] = at + i < 32 ? ret_text[at + i] : '\0';
+	for (unsigned int i = at; i < 32; i++)
+		ret_text[i - at] = ret_text[i];
+	for (unsigned int i = 32 - at; i < 32; i++)
+		ret_text[i] = '\0';
 }
 
 const char *pclk_decimal(uint64_t value, char buf[24])

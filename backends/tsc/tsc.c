@@ -206,8 +206,9 @@ static void explain_unstable(const struct tsc *tsc, char *buf, size_t size)
 	else
 		TEXT(buf, size, "the kernel's clocksource is ", source,
 		     " and not ", clocksource_of(tsc->counter),
-		     ": a kernel that does not keep its time by the counter "
-		     "may have seen it go wrong");
+		     ": a kernel that keeps its time by another clock may "
+		     "have ",
+		     "seen the counter go wrong");
 }
 
 static void explain_frequency(const struct tsc *tsc, char *buf, size_t size)

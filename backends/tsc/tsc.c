@@ -205,9 +205,8 @@ static void explain_unstable(const struct tsc *tsc, char *buf, size_t size)
 		     "sysfs");
 	else
 		TEXT(buf, size, "the kernel's clocksource is ", source,
-		     " and not ", clocksource_of(tsc->counter),
-		     ": a kernel that keeps its time by another clock may "
-		     "have ",
+		     " and not ", clocksource_of(tsc->counter), ": a kernel ",
+		     "that keeps its time by another clock may have ",
 		     "seen the counter go wrong");
 }
 

@@ -260,6 +260,8 @@ static void check_snapshots(void **state)
 
 /* --- a guest's frequency and its host's ------------------------------------ */
 
+#if defined(__x86_64__)
+
 static int guest_khz;
 
 static int kvm_ioctl(void *ctx, int fd, unsigned long request, void *arg)
@@ -307,6 +309,8 @@ static void a_guest_is_held_against_what_is_measured(void **state)
 		assert_int_equal(couple(stated[i], INT32_MAX), -ENODEV);
 	}
 }
+
+#endif
 
 /* Of an env's own measurement nothing is left where it says so itself. */
 static void an_env_that_knows_nothing_is_not_believed(void **state)

@@ -37,7 +37,7 @@ struct event_loss {
 	int64_t failing_ns; /* since when it fails as may pass; 0: not now */
 };
 
-/* Its only reader without owner is the consumer, who has no use for order. */
+/* Only the consumer reads it without owner, and needs no order. */
 static inline void pclk_event_set_looked(struct event_log *log,
 					 uint64_t counter)
 {

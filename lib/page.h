@@ -16,8 +16,8 @@
 
 /* How a page says that it is being written. */
 enum page_sequence {
-	PAGE_ODD,  /* an odd sequence (pvclock, vmclock) */
-	PAGE_ZERO, /* 0, and 0xffffffff as of old (Hyper-V) */
+	PAGE_ODD,  /* an odd sequence */
+	PAGE_ZERO, /* 0, and 0xffffffff as of old */
 };
 
 /* What the reader of one kind of page must know. */

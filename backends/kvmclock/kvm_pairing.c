@@ -62,8 +62,8 @@ static void explain_absence(const struct paraclock_env *env,
 
 	TEXT(opts->detail, opts->detail_size,
 	     "no PTP clock is named " PTP_NAME " in /sys/class/ptp",
-	     may_be_kvm(env) ? "; modprobe ptp_kvm (if there is none then "
-			       "either, the host offers no clock pairing)"
+	     may_be_kvm(env) ? "; modprobe ptp_kvm (if it still is not there, "
+			       "the host offers no clock pairing)"
 			     : "");
 	/* arm64 has no CPUID, and nothing to say of it. */
 	if (pclk_hypervisors_look(env, &seen) != -EOPNOTSUPP)

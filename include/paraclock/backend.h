@@ -178,10 +178,10 @@ struct paraclock_env {
 	 */
 	int (*poll_group)(void *ctx, int *group, int fd);
 	/**
-	 * Which process is that, of this one's own namespace? With @p id 0: this
-	 * one. -ESRCH: there is none, and that is known: that it is not to be
-	 * seen does not say so. Any other error: it cannot be known. NULL: there
-	 * is one process, process_id's.
+	 * Identify the process @p id of this one's PID namespace; 0: this
+	 * process. -ESRCH: the kernel confirms that no such process exists; a
+	 * process that is merely hidden is another error. Any other error: it
+	 * cannot be known. NULL: the only process is process_id's.
 	 */
 	int (*identify)(void *ctx, uint32_t id,
 			struct paraclock_process *ret_who);

@@ -327,8 +327,8 @@ PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
  *         why.
  * @retval -EACCES The host refuses the hypercall: it is for ring 0 only.
  * @retval -ETIMEDOUT A device did not answer. Try again later.
- * @return Any other error of the env's, and -EIO where what it returns is none.
- *         Mend the env.
+ * @return Any other error of the env's; -EIO: the env returned a number that
+ *         is no errno value. Mend the env.
  *
  * Threads: any thread, any object; async-signal-safe.
  * Source: design of the kernels' seqcount readers; the page's own protocol is

@@ -211,9 +211,9 @@ struct paraclock_page_writer {
  * time, its PID and time namespace and this boot, and all of them are compared
  * by each write, too. It is taken for dead only if the kernel says so (there is
  * no such process in this namespace, or the one that has its id now started at
- * another time); what cannot be known (another namespace, hidepid, no /proc,
- * ring 0) is alive, and the caller who knows better zeroes the struct. So does
- * one that called exec().
+ * another time). A process of which that cannot be known (another namespace,
+ * hidepid, no /proc, ring 0) counts as alive; a caller that knows it is gone
+ * zeroes the struct. After exec(), zero the struct, too.
  *
  * @param writer The page's.
  * @param env The outside world, NULL: this machine's.

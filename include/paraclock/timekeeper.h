@@ -23,9 +23,8 @@ extern "C" {
  * 8-byte aligned (64 is faster), mapped at any address by any number of
  * processes; readers need no write access. The rest is the library's.
  *
- * Who can write it can make its readers believe any time; but what it says is
- * checked as a page is, and nothing on it makes a reader hang, or read
- * elsewhere.
+ * A process with write access can forge the time. It cannot make a reader hang
+ * or read elsewhere: readers check this memory as they check a page.
  */
 struct paraclock_timekeeper {
 	/** The library's own. */
@@ -81,7 +80,7 @@ struct paraclock_timekeeper_options {
  * @retval -EACCES The counter is forbidden to this thread (PR_SET_TSC).
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
  * @retval -ENOMEM As paraclock_page_writer_take().
- * @retval -EOPNOTSUPP As there.
+ * @retval -EOPNOTSUPP As paraclock_page_writer_take().
  *
  * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file machine.h
- * What machine this is, as far as clocks go.
+ * What machine this is, as far as clocks go, and which clocks are here.
  */
 #ifndef PARACLOCK_MACHINE_H
 #define PARACLOCK_MACHINE_H
@@ -98,6 +98,57 @@ struct paraclock_machine {
 PARACLOCK_API int
 paraclock_describe_machine(const struct paraclock_env *env,
 			   struct paraclock_machine *ret_machine);
+
+/** What paraclock_list() says of one backend. */
+struct paraclock_listing {
+	/** sizeof(struct paraclock_listing) as the library knows it. */
+	size_t size;
+	/** The backend's name. */
+	const char *name;
+	/** Higher is tried first; below 0 it is taken only by name. */
+	int quality;
+	/** 0: it is here; else the negative errno of the failed open or read.
+	 */
+	int error;
+	/** 1: it gives time; 0: it is a source of markers only. */
+	uint8_t gives_time;
+	/** 1: it is a LOCAL source. */
+	uint8_t local;
+	/** What was read; zeroed if @c error is not 0. */
+	struct paraclock_sample sample;
+	/** A sentence: what it is or why not, and what to do; never NULL. */
+	const char *detail;
+};
+
+/**
+ * Called for each backend by paraclock_list().
+ *
+ * @param arg The caller's own.
+ * @param listing What is known; gone when the function returns.
+ * @return 0 to go on; anything else ends the list and is returned by it.
+ */
+typedef int paraclock_list_fn(void *arg,
+			      const struct paraclock_listing *listing);
+
+/**
+ * Try each backend of this build: is it there, and if not, why?
+ *
+ * Opens, reads and closes each, in order of quality.
+ *
+ * @param env The outside world; NULL: this machine's.
+ * @param fn Called once for each backend.
+ * @param arg Handed to @p fn.
+ *
+ * @retval 0 Success, also when no backend is there.
+ * @retval -EINVAL @p fn is NULL.
+ * @retval -ENODEV @p env is NULL and this build has no env of its own.
+ * @return Else what @p fn returned.
+ *
+ * Threads: any thread. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_list(const struct paraclock_env *env,
+				 paraclock_list_fn *fn, void *arg);
 
 #ifdef __cplusplus
 }

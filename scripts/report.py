@@ -13,7 +13,10 @@ has tests of, or that PARTS names: used, or why not. A part that no test was run
 of was left out by the option SET.
 
 report.py failed XML LOG: each test that failed in a ctest run, how, and what it
-printed: the end of it, and what looks like an error before that."""
+printed: the end of it, and what looks like an error before that.
+
+report.py commands DIR: the compile commands of the build in DIR, of each file
+the first only."""
 import json
 import re
 import subprocess
@@ -131,5 +134,14 @@ def table(build, parts_file, option):
         print(f"{part:{width}}  {said}")
 
 
+def commands(build):
+    """Print a compilation database that names each file once."""
+    with open(f"{build}/compile_commands.json", encoding="utf-8") as database:
+        entries = json.load(database)
+    first = {entry["file"]: entry for entry in reversed(entries)}
+    json.dump(list(first.values()), sys.stdout, indent=1)
+
+
 if __name__ == "__main__":
-    {"run": run, "table": table, "failed": failed}[sys.argv[1]](*sys.argv[2:])
+    {"run": run, "table": table, "failed": failed,
+     "commands": commands}[sys.argv[1]](*sys.argv[2:])

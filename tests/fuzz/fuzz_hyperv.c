@@ -13,13 +13,11 @@ static int convert(const uint8_t *page, size_t size,
 	int ret;
 
 	(void)max_age_ns;
-	memcpy(&hv, page, sizeof(hv));
-	if (size < pclk_hyperv_shape.min_size &&
-	    !(size >= sizeof(hv.tsc_sequence) &&
-	      pclk_page_busy(&pclk_hyperv_shape, hv.tsc_sequence))) {
+	if (size < pclk_hyperv_shape.min_size) {
 		*ret_bad = "size";
 		return -EPROTO;
 	}
+	memcpy(&hv, page, sizeof(hv));
 	ret = hyperv_convert(&hv, counter, ret_sample, ret_bad);
 	if (!ret && !ret_sample->reason && !fuzz_has_tsc(env)) {
 		fuzz_foreign(ret_sample, counter);

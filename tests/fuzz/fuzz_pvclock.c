@@ -16,13 +16,13 @@ static int convert(const uint8_t *page, size_t size,
 	struct pvclock pv;
 	int ret;
 
-	memcpy(&pv, page, sizeof(pv));
-	if (size >= sizeof(pv.version) && pv.version & 1)
-		return -EAGAIN;
 	if (size < sizeof(pv)) {
 		*ret_bad = "size";
 		return -EPROTO;
 	}
+	memcpy(&pv, page, sizeof(pv));
+	if (pv.version & 1)
+		return -EAGAIN;
 	ret = pvclock_convert(&pv, &limits,
 			      fuzz_has_tsc(env) ? counter : pv.tsc_timestamp,
 			      ret_sample, ret_bad);

@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cpuid.h"
+#include "base/text.h"
 #include "hyperv_page.h"
-#include "hypervisor.h"
-#include "text.h"
 
 /* Below kvmclock: its unit is 100 ns, and it stops while the partition is
  * saved or paused. See kvmclock.c. */

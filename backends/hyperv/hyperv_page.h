@@ -10,8 +10,8 @@
 
 #include <stddef.h>
 
-#include "page.h"
-#include "shared.h"
+#include "base/shared.h"
+#include "page/page.h"
 
 struct hyperv_page {
 	uint32_t tsc_sequence; /* 0 (of old: 0xffffffff): the page is off */

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fixed.h"
+#include "base/fixed.h"
 #include "hyperv_page.h"
-#include "line.h"
+#include "page/conversion.h"
 
 /* ns in a unit of the page. */
 #define UNIT_NS 100

@@ -17,9 +17,9 @@
 #include <paraclock/disruption.h>
 #include <paraclock/host.h>
 
-#include "fixed.h"
+#include "base/cpuid.h"
+#include "base/fixed.h"
 #include "hyperv_page.h"
-#include "hypervisor.h"
 
 /* Leaf base + 3, see [2]: AccessFrequencyMsrs and
  * AccessReenlightenmentControls in EAX, the frequency MSRs in EDX. */

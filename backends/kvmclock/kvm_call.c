@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fixed.h"
-#include "hypervisor.h"
+#include "base/cpuid.h"
+#include "base/fixed.h"
+#include "base/text.h"
 #include "kvm_call.h"
-#include "text.h"
 
 /* RAX; RBX is the result's address, RCX the clock: 0 is CLOCK_REALTIME, and
  * there is no other. See [1]. */

@@ -7,7 +7,7 @@
 
 #include <paraclock/backend.h>
 
-#include "counter.h"
+#include "base/counter.h"
 
 struct kvm_call {
 	const struct paraclock_env *env;

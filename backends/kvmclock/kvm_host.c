@@ -11,9 +11,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "counter.h"
+#include "base/counter.h"
+#include "base/text.h"
 #include "kvm_vm.h"
-#include "text.h"
 
 /*
  * Never by itself: it would steer the local clock by the local clock. Above

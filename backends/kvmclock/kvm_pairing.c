@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "hypervisor.h"
+#include "base/cpuid.h"
+#include "base/text.h"
 #include "kvm_call.h"
-#include "ptp.h"
-#include "text.h"
+#include "linux/ptp.h"
 
 /*
  * Below the pages (hyperv's is the last, 250), which cost no exit to the host;

@@ -16,9 +16,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "env_call.h"
+#include "base/env_call.h"
+#include "base/text.h"
 #include "kvm_vm.h"
-#include "text.h"
 
 #define DEVICE "/dev/kvm"
 

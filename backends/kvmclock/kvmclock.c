@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "hypervisor.h"
+#include "base/cpuid.h"
+#include "base/text.h"
 #include "pvclock.h"
-#include "text.h"
 
 /*
  * Below a source that gives wall time with a bound (vmclock) and above one

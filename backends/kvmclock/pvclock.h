@@ -10,8 +10,8 @@
 
 #include <stddef.h>
 
-#include "page.h"
-#include "shared.h"
+#include "base/shared.h"
+#include "page/page.h"
 
 /* One vCPU's record. */
 struct pvclock {

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fixed.h"
-#include "line.h"
+#include "base/fixed.h"
+#include "page/conversion.h"
 #include "pvclock.h"
 
 #define SHIFT_MAX 63

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 
-#include "fixed.h"
-#include "page_writer.h"
+#include "base/fixed.h"
+#include "host/page_writer.h"
+#include "host/timeline.h"
 #include "pvclock.h"
-#include "timeline.h"
 
 #define KIND 1
 

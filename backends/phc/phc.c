@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "phc_scale.h"
-#include "text.h"
 
 /*
  * Below kvm-pairing (200), and so below every page: a pair costs system calls

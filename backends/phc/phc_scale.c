@@ -6,8 +6,8 @@
  */
 
 #include "phc_scale.h"
-#include "fixed.h"
-#include "text.h"
+#include "base/fixed.h"
+#include "base/text.h"
 
 /* A local clock that is off by more says nothing of leap seconds, ns. */
 #define CLOSE_NS 500000000ULL

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "ptp.h"
+#include "linux/ptp.h"
 
 /* What a device's name says of it. */
 struct phc_kind {

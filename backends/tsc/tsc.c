@@ -8,10 +8,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "counter.h"
-#include "fixed.h"
-#include "frequency.h"
-#include "text.h"
+#include "base/counter.h"
+#include "base/fixed.h"
+#include "base/text.h"
+#include "system/frequency.h"
 
 /* Never by itself: it would steer the local clock by the local clock. */
 #define QUALITY (-100)

@@ -8,7 +8,7 @@
 
 #include <paraclock/clock.h>
 
-#include "shared.h"
+#include "base/shared.h"
 
 /* Leap indicator and TAI offset, at one instant. */
 struct leap_state {

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "text.h"
+#include "base/text.h"
 #include "vmclock_page.h"
 
 /* The best there is: wall time, with the host's own bound and its own word on

@@ -11,8 +11,8 @@
 
 #include <stddef.h>
 
-#include "page.h"
-#include "shared.h"
+#include "base/shared.h"
+#include "page/page.h"
 
 /* Fields up to time_type are constant; the rest is under seq_count. */
 struct vmclock_page {

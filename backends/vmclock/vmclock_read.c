@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fixed.h"
+#include "base/fixed.h"
 #include "leap.h"
-#include "line.h"
+#include "page/conversion.h"
 #include "vmclock_page.h"
 
 #define SHIFT_MAX 127

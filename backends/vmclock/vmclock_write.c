@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fixed.h"
+#include "base/fixed.h"
+#include "host/page_writer.h"
+#include "host/timeline.h"
 #include "leap.h"
-#include "page_writer.h"
-#include "timeline.h"
 #include "vmclock_page.h"
 
 #define KIND 3

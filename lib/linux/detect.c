@@ -14,12 +14,12 @@
 #include <libcpuid/libcpuid.h>
 #endif
 
-#include "counter.h"
-#include "cpu_kept.h"
+#include "base/counter.h"
+#include "base/cpu_kept.h"
+#include "base/fixed.h"
 #include "detect.h"
-#include "fixed.h"
-#include "frequency.h"
 #include "identify.h"
+#include "system/frequency.h"
 
 /* Long enough for 4 ppm when both ends are known to 20 ns; and for 40, which
  * shows what is no frequency of this counter. */

@@ -14,14 +14,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "counter.h"
+#include "base/counter.h"
+#include "base/env_call.h"
+#include "base/fixed.h"
+#include "base/text.h"
 #include "detect.h"
 #include "device.h"
-#include "env_call.h"
-#include "fixed.h"
-#include "page.h"
+#include "page/page.h"
 #include "process.h"
-#include "text.h"
 #include "vvar.h"
 
 #define DEVICE_PAGE	4096U

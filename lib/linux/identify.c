@@ -16,10 +16,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "env_call.h"
-#include "hypervisor.h"
+#include "base/cpuid.h"
+#include "base/env_call.h"
+#include "base/text.h"
 #include "identify.h"
-#include "text.h"
 
 #define AVAILABLE \
 	"/sys/devices/system/clocksource/clocksource0/available_clocksource"

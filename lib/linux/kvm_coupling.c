@@ -6,8 +6,8 @@
 
 #include <paraclock/backend.h>
 
-#include "env_call.h"
-#include "fixed.h"
+#include "base/env_call.h"
+#include "base/fixed.h"
 
 /* As <linux/kvm.h> has them on x86; elsewhere it has not. */
 #define KVM_GET_API_VERSION 0xae00UL

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "detect.h"
 #include "fuzz_page.h"
+#include "linux/detect.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -5,7 +5,7 @@
  */
 
 #include "fuzz_host.h"
-#include "history.h"
+#include "system/history.h"
 
 static const int errors[] = { EINVAL, ENODEV, EAGAIN, 0 };
 

@@ -10,7 +10,7 @@
 #include <paraclock/timescale.h>
 
 #include "fuzz_page.h"
-#include "sha1.h"
+#include "timescale/sha1.h"
 
 /* The first bytes of an input; a list or a table follows. */
 struct head {

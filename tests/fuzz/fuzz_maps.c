@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fuzz_page.h"
-#include "vvar.h"
+#include "linux/vvar.h"
 
 /* How often the sizes of the pieces change. */
 #define PIECES 8

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "page.h"
+#include "page/page.h"
 
 /* What must hold for any input. */
 #define CHECK(x)                                                           \

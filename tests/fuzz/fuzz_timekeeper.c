@@ -5,7 +5,7 @@
  */
 
 #include "fuzz_host.h"
-#include "timekeeper.h"
+#include "host/timekeeper.h"
 
 static const int read_errors[] = { EINVAL, EAGAIN, EPROTO, ERANGE, 0 };
 static const int write_errors[] = { EINVAL, EPERM,  EBUSY,  EAGAIN,

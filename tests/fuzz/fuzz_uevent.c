@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "device.h"
 #include "fuzz_page.h"
+#include "linux/device.h"
 
 static const char wanted[] = "\0NEW_VMGENID=1";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
 
-#include "detect.h"
+#include "linux/detect.h"
 #include "machine.h"
 
 #define BLANKS " \t\n"

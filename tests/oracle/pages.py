@@ -10,7 +10,7 @@ down in the design, section 9, and not as a machine has to compute them.
       exit status, host_ns, valid, reason, clock_error_ns, timescale, leap and
       tai_offset_sec must be the same. Exit 1 on any difference.
   pages.py vectors
-      The vectors that tests/unit/test_pvclock.c, test_hyperv.c and
+      The vectors that tests/backends/test_pvclock.c, test_hyperv.c and
       test_vmclock.c hold.
 """
 

@@ -8,7 +8,7 @@
  * for all that is promised.
  */
 
-#include "../unit/live.h"
+#include "../shared/live.h"
 #include "nested.h"
 
 /* Without it. */

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+/* Disruptions, told one by one: what each was, as far as is known, and how they
+ * are kept until they are told. */
+
+#include <string.h>
+
+#include "base/calendar.h"
+#include "base/fixed.h"
+#include "clock.h"
+#include "page/conversion.h"
+
+const char *paraclock_event_kind_name(unsigned int value)
+{
+	/* In the order of the enum; no pointers, for each is a relocation. */
+	static const char names[] =
+		"unknown\0updated\0paused\0jumped\0migrated\0"
+		"restored\0clock-set\0clocksource-changed\0"
+		"source-lost\0source-found";
+	const char *name = names;
+
+	if (value > PARACLOCK_EVENT_SOURCE_FOUND)
+		value = 0;
+	while (value--) {
+		while (*name++)
+			;
+	}
+	return name;
+}
+
+/* --- what a disruption was ------------------------------------------------ */
+
+static bool line_at(const struct paraclock_line *line, uint64_t counter,
+		    int64_t *ret_ns)
+{
+	struct paraclock_line zero = { .usable = 1, .base_tsc = counter };
+
+	return pclk_line_reaches(line, counter) &&
+	       paraclock_line_gap(&zero, line, counter, ret_ns);
+}
+
+/* By how much what a page says is before its line, ns: beyond a leap second
+ * that it announced, which is no gap. */
+static int64_t leapt_ns(const struct paraclock_line *line, int64_t leap,
+			uint64_t counter)
+{
+	struct paraclock_line start = { .usable = 1, .base_tsc = counter };
+	int64_t sec = line->base_ns / NSEC_PER_SEC;
+	int64_t ns;
+
+	if (!leap)
+		return 0;
+	/* The one that is removed is the month's last. */
+	sec = pclk_calendar_month_of(sec).end_sec - (leap < 0);
+	if (paraclock_line_gap(&start, line, counter, &ns) &&
+	    ns / NSEC_PER_SEC < sec)
+		return 0;
+	return leap * NSEC_PER_SEC;
+}
+
+static bool gap_between(const struct remembered *was,
+			const struct observation *obs, uint64_t counter,
+			int64_t *ret_ns)
+{
+	const struct paraclock_line *from = &was->last, *to = &obs->line;
+	uint64_t at = pclk_lines_meet(from, to, counter);
+	int64_t leap;
+
+	if (!paraclock_line_gap(from, to, counter, ret_ns))
+		return false;
+	leap = leapt_ns(from, was->last_leap, at) -
+	       leapt_ns(to, pclk_announced_leap(obs), at);
+	return !__builtin_add_overflow(*ret_ns, leap, ret_ns);
+}
+
+/* The last four members of time, from the page after the disruption. What it
+ * is compared with is what was said last, however long no page could be used
+ * in between. */
+static void tell_times(struct paraclock_event *event,
+		       const struct remembered *was,
+		       const struct observation *obs)
+{
+	const struct paraclock_line *from = &was->last, *to = &obs->line;
+
+	event->timescale = obs->sample.timescale;
+	if (obs->sample.valid && obs->sample.host_tsc == event->counter_after) {
+		event->host_ns_after = obs->sample.host_ns;
+		event->flags |= PARACLOCK_EVENT_AFTER;
+	} else if (line_at(to, event->counter_after, &event->host_ns_after)) {
+		event->flags |= PARACLOCK_EVENT_AFTER;
+	}
+	if (was->last_scale != event->timescale)
+		return;
+	if (line_at(from, event->counter_before, &event->host_ns_before))
+		event->flags |= PARACLOCK_EVENT_BEFORE;
+	if (gap_between(was, obs, event->counter_after, &event->gap_ns))
+		event->flags |= PARACLOCK_EVENT_GAP;
+	else
+		event->gap_ns = 0;
+	if (event->kind == PARACLOCK_EVENT_UPDATED &&
+	    ((event->flags & PARACLOCK_EVENT_GAP &&
+	      paraclock_is_jump(event->gap_ns)) ||
+	     (to->usable && to->flags & PARACLOCK_LINE_REBASE &&
+	      to->base_tsc < from->base_tsc)))
+		event->kind = PARACLOCK_EVENT_JUMPED;
+}
+
+/* Is there a page, with nothing on it that could be compared? */
+static bool lacks_line(const struct paraclock *clk,
+		       const struct observation *obs)
+{
+	return clk->be->get_line && !obs->line.usable;
+}
+
+/* The index of the marker source that shows something else. */
+static unsigned int moved_marker(const struct paraclock *clk,
+				 const struct remembered *was,
+				 const struct observation *obs)
+{
+	unsigned int i = 0;
+
+	while (i < clk->n_markers &&
+	       !memcmp(&was->seen[i], &obs->marker[i], sizeof(was->seen[i])))
+		i++;
+	return i;
+}
+
+/* A bit for each source whose marker has a generation: 0 may be one like any
+ * other, or none. */
+static uint64_t generations(const struct paraclock *clk,
+			    const struct observation *obs)
+{
+	uint64_t given = 0;
+
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		const struct marker_source *source = &clk->marker[i];
+
+		if (obs->marker[i].generation ||
+		    (source->be->has_generation &&
+		     source->be->has_generation(source->state)))
+			given |= 1ULL << i;
+	}
+	return given;
+}
+
+/* The host's own word. */
+static void tell_marker(struct paraclock *clk, unsigned int i,
+			const struct observation *obs,
+			struct paraclock_event *event)
+{
+	const struct paraclock_backend *be = clk->marker[i].be;
+	uint64_t given = clk->log.generations & generations(clk, obs);
+
+	event->source = be->name;
+	event->marker_class = class_of(be, clk->marker[i].state);
+	if (given >> i & 1 &&
+	    event->marker_before.generation != event->marker_after.generation)
+		event->kind = PARACLOCK_EVENT_RESTORED;
+	else if (be->marker_kind)
+		event->kind = be->marker_kind;
+}
+
+static void tell_restore(struct paraclock_event *event)
+{
+	event->kind = PARACLOCK_EVENT_RESTORED;
+	event->marker_class = PARACLOCK_MARKER_AUTHORITATIVE;
+	event->source = "vmgenid";
+}
+
+/* Room for one more, at the cost of the oldest. */
+static struct paraclock_event *make_room(struct event_log *log)
+{
+	if (log->end - log->first == EVENTS_MAX) {
+		log->first++;
+		log->event[log->first % EVENTS_MAX].flags |=
+			PARACLOCK_EVENT_LOST;
+	}
+	return &log->event[log->end % EVENTS_MAX];
+}
+
+void paraclock_event_add(struct paraclock *clk, enum event_cause cause,
+			 const struct remembered *was,
+			 const struct remembered *now,
+			 const struct observation *obs)
+{
+	struct event_log *log = &clk->log;
+	struct paraclock_event *event = make_room(log);
+	unsigned int i = moved_marker(clk, was, obs);
+
+	*event = (struct paraclock_event){
+		.kind = PARACLOCK_EVENT_UPDATED,
+		.marker_class = PARACLOCK_MARKER_HEURISTIC,
+		.counter = clk->env->counter_id,
+		.source = clk->be->name,
+		.disruption = now->epoch,
+		.counter_before = log->looked_tsc,
+		.counter_after = obs->sample.valid ? obs->sample.host_tsc
+						   : now->noticed_tsc,
+	};
+	if (cause == CAUSE_LOST) {
+		event->flags = PARACLOCK_EVENT_LOST;
+	} else if (clk->n_markers) {
+		unsigned int shown = i < clk->n_markers ? i : 0;
+
+		event->marker_before = was->seen[shown];
+		event->marker_after = obs->marker[shown];
+		event->flags = PARACLOCK_EVENT_MARKERS;
+	}
+	if (cause == CAUSE_RESTORE)
+		tell_restore(event);
+	else if (i < clk->n_markers && cause == CAUSE_MEMORY)
+		tell_marker(clk, i, obs, event);
+	else if (was->last.usable && obs->line.usable &&
+		 obs->line.flags & ~was->last.flags & PARACLOCK_LINE_STOPPED)
+		event->kind = PARACLOCK_EVENT_PAUSED;
+	log->unfinished = now->pending || lacks_line(clk, obs);
+	if (!now->pending)
+		tell_times(event, was, obs);
+	/* After the event: a forked child sees it whole or not at all. */
+	__atomic_store_n(&log->end, log->end + 1, __ATOMIC_RELEASE);
+}
+
+void paraclock_event_finish(struct paraclock *clk, const struct remembered *was,
+			    const struct observation *obs)
+{
+	struct event_log *log = &clk->log;
+
+	if (!log->unfinished)
+		return;
+	if (log->first != log->end)
+		tell_times(&log->event[(log->end - 1) % EVENTS_MAX], was, obs);
+	log->unfinished = lacks_line(clk, obs);
+}
+
+bool paraclock_event_has_restore(struct paraclock *clk, enum event_cause cause)
+{
+	struct event_log *log = &clk->log;
+	struct paraclock_event *event;
+
+	/* A marker that has a generation tells of the same restores. */
+	if (log->generations)
+		return true;
+	if (log->first == log->end)
+		return false;
+	/* Until just now there was none: they are of one cause. */
+	event = &log->event[(log->end - 1) % EVENTS_MAX];
+	if (cause == CAUSE_RESTORE)
+		tell_restore(event);
+	else
+		event->flags |= PARACLOCK_EVENT_LOST;
+	return true;
+}
+
+void paraclock_event_looked(struct paraclock *clk,
+			    const struct observation *obs)
+{
+	clk->log.generations = generations(clk, obs);
+	if (obs->sample.counter != PARACLOCK_COUNTER_NONE)
+		pclk_event_set_looked(&clk->log, obs->sample.host_tsc);
+}

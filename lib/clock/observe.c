@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/* One consistent look at a handle's sources, and what the handle remembers. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/env_call.h"
+#include "base/seqword.h"
+#include "clock.h"
+#include "page/conversion.h"
+
+/* A disruption per try is not a machine that anybody can read on. */
+#define OBSERVE_TRIES 8
+
+#define REMEMBERED_WORDS (sizeof(struct remembered) / sizeof(uint64_t))
+
+int paraclock_look_at_markers(const struct paraclock *clk,
+			      struct paraclock_marker ret_marker[MARKERS_MAX],
+			      uint64_t ret_watched[2])
+{
+	for (unsigned int i = 0; i < 2; i++)
+		ret_watched[i] =
+			__atomic_load_n(clk->watch[i], __ATOMIC_ACQUIRE);
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		const struct marker_source *source = &clk->marker[i];
+		int ret = source->be->get_marker(source->state, &ret_marker[i]);
+
+		if (ret)
+			return pclk_env_error(ret);
+	}
+	return 0;
+}
+
+static bool same_markers(const struct paraclock *clk,
+			 const struct paraclock_marker *a,
+			 const struct paraclock_marker *b)
+{
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		if (a[i].disruption != b[i].disruption ||
+		    a[i].generation != b[i].generation)
+			return false;
+	}
+	return true;
+}
+
+int paraclock_markers_moved(const struct paraclock *clk,
+			    const struct remembered *now)
+{
+	struct paraclock_marker marker[MARKERS_MAX];
+	uint64_t watched[2];
+	int ret = paraclock_look_at_markers(clk, marker, watched);
+
+	if (ret)
+		return ret;
+	return !same_markers(clk, now->seen, marker) ||
+	       watched[0] != now->watched[0] || watched[1] != now->watched[1];
+}
+
+/* All that is known of the host is one page, and that is not in memory. */
+static bool is_one_copy(const struct paraclock *clk)
+{
+	return clk->be->get_line_marker && clk->n_markers == 1 &&
+	       clk->marker[0].state == clk->state && !clk->markers_in_memory;
+}
+
+static int observe_copy(const struct paraclock *clk,
+			struct observation *ret_obs)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		ret_obs->watched[i] =
+			__atomic_load_n(clk->watch[i], __ATOMIC_ACQUIRE);
+	return pclk_env_error(
+		clk->be->get_line_marker(clk->state, &ret_obs->sample,
+					 &ret_obs->line, &ret_obs->marker[0]));
+}
+
+int pclk_observe(const struct paraclock *clk, struct observation *ret_obs)
+{
+	struct paraclock_marker after[MARKERS_MAX];
+	uint64_t watched[2];
+	int ret;
+
+	memset(ret_obs, 0, sizeof(*ret_obs));
+	if (is_one_copy(clk))
+		return observe_copy(clk, ret_obs);
+	for (unsigned int i = 0; i < OBSERVE_TRIES; i++) {
+		ret = paraclock_look_at_markers(clk, ret_obs->marker,
+						ret_obs->watched);
+		if (ret)
+			return ret;
+		if (clk->be->get_line)
+			ret = clk->be->get_line(clk->state, &ret_obs->sample,
+						&ret_obs->line);
+		else
+			ret = clk->be->get_time(clk->state, &ret_obs->sample);
+		/* A backend may be the caller's, or hand on what its env
+		 * returned. */
+		if (ret)
+			return pclk_env_error(ret);
+		pclk_line_confine(&ret_obs->line);
+		ret = paraclock_look_at_markers(clk, after, watched);
+		if (ret)
+			return ret;
+		if (same_markers(clk, ret_obs->marker, after) &&
+		    ret_obs->watched[0] == watched[0] &&
+		    ret_obs->watched[1] == watched[1])
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+/* false: it is being written; bounded, for the writer may be stopped. */
+bool pclk_recall(const struct paraclock *clk, struct remembered *ret_now)
+{
+	return seqwords_copy(&clk->gen, ret_now, &clk->now, REMEMBERED_WORDS);
+}
+
+/* The caller holds owner. */
+void paraclock_publish(struct paraclock *clk, const struct remembered *next)
+{
+	seqwords_publish(&clk->gen, &clk->now, next, REMEMBERED_WORDS);
+}
+
+bool pclk_unchanged(const struct paraclock *clk, const struct remembered *now,
+		    const struct observation *obs)
+{
+	return now->primed && !now->pending &&
+	       same_markers(clk, now->seen, obs->marker) &&
+	       now->watched[0] == obs->watched[0] &&
+	       now->watched[1] == obs->watched[1] &&
+	       now->line.usable == obs->line.usable &&
+	       !(now->off_line &&
+		 pclk_line_reaches(&obs->line, obs->sample.host_tsc)) &&
+	       memcmp(now->line.key, obs->line.key, sizeof(obs->line.key)) == 0;
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+/* Cross timestamps: a device's time and the local clocks at one instant. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock/clock.h"
+#include "system/history.h"
+#include "system/system.h"
+
+/* How often it is tried again when CLOCK_REALTIME is set in the window. */
+#define SET_RETRIES 3
+
+/* What a cross timestamp is made of, the same on each try. */
+struct question {
+	const struct paraclock_env *env;
+	struct local *local;
+	paraclock_get_time_fn *get_time;
+	void *ctx;
+	const struct paraclock_coupling *coupling;
+	const struct paraclock_history *hist;
+};
+
+/* The local clocks around the call. */
+struct window {
+	struct paraclock_snapshot begin, end;
+};
+
+/* The sample's counter value on the local counter. */
+static int to_local(const struct question *q,
+		    const struct paraclock_sample *sample,
+		    uint64_t *ret_counter)
+{
+	const struct paraclock_coupling *coupling = q->coupling;
+
+	if (!coupling) {
+		if (sample->counter == PARACLOCK_COUNTER_NONE ||
+		    sample->counter != q->env->counter_id)
+			return -ENODEV;
+		*ret_counter = sample->host_tsc;
+		return 0;
+	}
+	if (coupling->size < sizeof(*coupling))
+		return -EINVAL;
+	if (sample->counter != coupling->device_counter ||
+	    coupling->system_counter != q->env->counter_id)
+		return -ENODEV;
+	return paraclock_coupling_to_system(coupling, sample->host_tsc,
+					    ret_counter);
+}
+
+/*
+ * Before the window: between the two entries of the history around it, the
+ * window's first snapshot being the last entry.
+ */
+static int look_back(const struct question *q, const struct window *window,
+		     uint64_t counter, struct paraclock_snapshot *ret_at)
+{
+	struct paraclock_snapshot before, after;
+	int ret;
+
+	/* Without a memory no seq says whether its entries still hold. */
+	if (!q->hist || !q->env->local)
+		return -EINVAL;
+	ret = paraclock_history_find(q->hist, counter, &before, &after);
+	if (ret < 0)
+		return ret;
+	if (ret == 1)
+		after = window->begin;
+	/* A counter that has jumped since is not the one they were taken at. */
+	if (before.clocksource_changed_seq !=
+		    window->begin.clocksource_changed_seq ||
+	    before.counter_id != window->begin.counter_id)
+		return -EINVAL;
+	return paraclock_interpolate_snapshots(&before, &after, counter,
+					       ret_at);
+}
+
+static void fill(struct paraclock_crosststamp *xt,
+		 const struct paraclock_snapshot *at)
+{
+	xt->counter = at->counter;
+	xt->clocksource_kind = at->clocksource_kind;
+	xt->known = at->known;
+	xt->realtime_valid = at->known >> PARACLOCK_CLOCK_REALTIME & 1;
+	memcpy(xt->ns, at->ns, sizeof(xt->ns));
+	xt->uncertainty_ns = at->uncertainty_ns;
+	xt->tai_offset_sec = at->tai_offset_sec;
+}
+
+/* 1: CLOCK_REALTIME was set in the window; try again. */
+static int interpolate_to(const struct question *q, const struct window *window,
+			  uint64_t counter, struct paraclock_crosststamp *xt)
+{
+	const struct paraclock_snapshot *begin = &window->begin;
+	const struct paraclock_snapshot *end = &window->end;
+	struct paraclock_snapshot at;
+	int ret;
+
+	if (begin->clocksource_changed_seq != end->clocksource_changed_seq)
+		return -EINVAL;
+	if (counter != end->counter && !is_before(counter, end->counter))
+		return -EINVAL;
+	if (is_before(counter, begin->counter)) {
+		ret = look_back(q, window, counter, &at);
+		xt->interpolated_from_history = 1;
+	} else if (begin->clock_was_set_seq != end->clock_was_set_seq) {
+		return 1;
+	} else {
+		ret = paraclock_interpolate_snapshots(begin, end, counter, &at);
+	}
+	if (!ret)
+		fill(xt, &at);
+	return ret;
+}
+
+static int try_correlate(const struct question *q,
+			 struct paraclock_crosststamp *xt)
+{
+	struct paraclock_sample *sample = &xt->sample;
+	struct window window;
+	uint64_t counter = 0;
+	int ret;
+
+	window.begin.size = window.end.size = sizeof(window.begin);
+	window.begin.sandwiches = window.end.sandwiches = xt->sandwiches;
+	ret = local_snapshot(q->env, q->local, &window.begin);
+	if (ret)
+		return ret;
+	if (!window.begin.valid_for_correlation)
+		return -ENODEV;
+	memset(sample, 0, sizeof(*sample));
+	sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
+	sample->leap = PARACLOCK_LEAP_UNKNOWN;
+	ret = q->get_time(q->ctx, sample);
+	if (ret > 0)
+		return -EINVAL;
+	if (!ret && sample->valid)
+		ret = to_local(q, sample, &counter);
+	if (!ret)
+		ret = local_snapshot(q->env, q->local, &window.end);
+	if (ret)
+		return ret;
+	xt->clock_was_set_seq = window.end.clock_was_set_seq;
+	xt->clocksource_changed_seq = window.end.clocksource_changed_seq;
+	memcpy(xt->clocksource, window.end.clocksource,
+	       sizeof(xt->clocksource));
+	xt->clocksource_kind = window.end.clocksource_kind;
+	if (!window.end.valid_for_correlation)
+		return -ENODEV;
+	return sample->valid ? interpolate_to(q, &window, counter, xt) : 0;
+}
+
+static int correlate_in(const struct question *q,
+			struct paraclock_crosststamp *ret_xt)
+{
+	struct paraclock_crosststamp xt = { .size = sizeof(xt) };
+	int ret = 1;
+
+	for (unsigned int i = 0; ret == 1 && i <= SET_RETRIES; i++) {
+		xt.sandwiches = ret_xt->sandwiches;
+		ret = try_correlate(q, &xt);
+	}
+	if (ret)
+		return ret == 1 ? -ESTALE : ret;
+	*ret_xt = xt;
+	return 0;
+}
+
+/* An env without a memory: this call's own, so that what changes in between
+ * shows. Apart, so that the others need not clear one. */
+static __attribute__((noinline)) int
+correlate_once(const struct question *q, struct paraclock_crosststamp *ret_xt)
+{
+	struct question own = *q;
+	struct local once = { 0 };
+
+	own.local = &once;
+	return correlate_in(&own, ret_xt);
+}
+
+static int correlate(const struct question *q,
+		     struct paraclock_crosststamp *ret_xt)
+{
+	return q->local ? correlate_in(q, ret_xt) : correlate_once(q, ret_xt);
+}
+
+static bool is_usable(const struct paraclock_crosststamp *xt)
+{
+	return xt && xt->size >= sizeof(*xt) &&
+	       xt->sandwiches <= PARACLOCK_SANDWICHES_MAX;
+}
+
+int paraclock_correlate(const struct paraclock_env *env,
+			paraclock_get_time_fn *get_time, void *ctx,
+			const struct paraclock_coupling *coupling,
+			const struct paraclock_history *hist,
+			struct paraclock_crosststamp *ret_xt)
+{
+	struct question q = {
+		.get_time = get_time,
+		.ctx = ctx,
+		.coupling = coupling,
+		.hist = hist,
+	};
+	int ret;
+
+	if (!get_time || !is_usable(ret_xt))
+		return -EINVAL;
+	ret = local_env(&env);
+	if (ret)
+		return ret;
+	q.env = env;
+	q.local = (struct local *)env->local;
+	return correlate(&q, ret_xt);
+}
+
+static int read_clock(void *ctx, struct paraclock_sample *ret_sample)
+{
+	return paraclock_read(ctx, ret_sample);
+}
+
+int paraclock_crosststamp(const struct paraclock *clk,
+			  const struct paraclock_history *hist,
+			  struct paraclock_crosststamp *ret_xt)
+{
+	struct paraclock_crosststamp xt = { .size = sizeof(xt) };
+	struct question q = {
+		.get_time = read_clock,
+		.ctx = (struct paraclock *)(uintptr_t)clk,
+		.hist = hist,
+	};
+	uint64_t token;
+	int ret;
+
+	if (!clk || !is_usable(ret_xt))
+		return -EINVAL;
+	q.env = clk->env;
+	ret = local_env(&q.env);
+	if (ret)
+		return ret;
+	q.local = (struct local *)q.env->local;
+	xt.sandwiches = ret_xt->sandwiches;
+	token = paraclock_token(clk);
+	ret = correlate(&q, &xt);
+	if (ret)
+		return ret;
+	/* What the counter said before is of another machine, or time. */
+	ret = paraclock_disrupted(clk, token);
+	if (ret < 0)
+		return ret;
+	if (ret || xt.sample.disruption != token)
+		return -ESTALE;
+	*ret_xt = xt;
+	return 0;
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+/* What a timekeeper is doing, and a timekeeper as a clock. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "clock/clock.h"
+#include "timekeeper.h"
+
+#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+
+/* As often as a read tries. */
+#define TRIES (1U << 12)
+
+static int copy_slot(const struct tk *tk, struct tk_slot *ret_slot,
+		     uint64_t *ret_state)
+{
+	uint64_t *to = (void *)ret_slot;
+
+	for (unsigned int tries = 0; tries < TRIES; tries++) {
+		/* Pairs as in look(), timekeeper_read.c. */
+		uint64_t state = __atomic_load_n(&tk->state, __ATOMIC_ACQUIRE);
+		const uint64_t *from = (const void *)&tk->slot[state & 1];
+
+		for (size_t i = 0; i < TK_SLOT_WORDS; i++)
+			to[i] = LOAD(from[i]);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		*ret_state = state;
+		if (LOAD(tk->state) == state)
+			return 0;
+		cpu_relax();
+	}
+	return -EAGAIN;
+}
+
+static uint8_t state_of(const struct tk_slot *slot, uint64_t now)
+{
+	if (slot->mode == TK_FROZEN)
+		return PARACLOCK_TIMEKEEPER_FROZEN;
+	if (slot->mode != TK_RUNNING)
+		return PARACLOCK_TIMEKEEPER_EMPTY;
+	return now > slot->t_end ? PARACLOCK_TIMEKEEPER_EXPIRED
+				 : PARACLOCK_TIMEKEEPER_RUNNING;
+}
+
+int paraclock_timekeeper_describe(const struct paraclock_timekeeper *timekeeper,
+				  const struct paraclock_env *env,
+				  struct paraclock_timekeeper_info *ret_info)
+{
+	struct paraclock_timekeeper_info *const info = ret_info;
+	const struct tk *tk = (const void *)timekeeper;
+	struct tk_slot slot;
+	uint64_t state;
+	bool changed;
+	int ret;
+
+	if (!tk_is_aligned(timekeeper) || !info || info->size < sizeof(*info) ||
+	    (env && env->size < sizeof(*env)))
+		return -EINVAL;
+	ret = tk_check(tk);
+	if (!ret)
+		ret = copy_slot(tk, &slot, &state);
+	if (!ret && !pclk_tk_is_sane(&slot))
+		ret = -EPROTO;
+	if (ret)
+		return ret;
+	*info = (struct paraclock_timekeeper_info){
+		.size = sizeof(*info),
+		.migrations = slot.migrations,
+		.updates = state & TK_SEQ_MASK,
+		.now_tsc = paraclock_tk_counter(tk, env),
+		.t_end = slot.t_lease,
+		.t_change = slot.t_change,
+	};
+	info->state = state_of(&slot, info->now_tsc);
+	if (slot.mode == TK_FROZEN) {
+		info->t_frozen = slot.t_written;
+		info->seen_sec = slot.seen_sec;
+		info->seen_frac = slot.seen_frac;
+	}
+	changed = info->now_tsc >= slot.t_change;
+	info->timeline = slot.tl[changed];
+	if (changed)
+		info->t_change = TK_NEVER;
+	else if (slot.t_change != TK_NEVER)
+		info->next = slot.tl[1];
+	return 0;
+}
+
+/* --- as a clock -----------------------------------------------------------
+ */
+
+struct source {
+	const struct paraclock_env *env;
+	const struct tk *tk;
+	uint64_t settled; /* migrations when it was last known to be new */
+};
+
+static int source_open(const struct paraclock_env *env,
+		       const struct paraclock_options *opts, void **ret_state)
+{
+	struct source *source = env->alloc(env->ctx, sizeof(*source));
+
+	if (!source)
+		return -ENOMEM;
+	*source = (struct source){
+		.env = env,
+		.tk = (const void *)opts->device,
+	};
+	*ret_state = source;
+	return 0;
+}
+
+static void source_close(void *state)
+{
+	struct source *source = state;
+
+	source->env->free(source->env->ctx, source);
+}
+
+static int source_get_time(void *state, struct paraclock_sample *ret_sample)
+{
+	struct source *source = state;
+
+	return paraclock_timekeeper_at(source->tk, source->env, NULL,
+				       ret_sample);
+}
+
+static int source_get_time_at(void *state, uint64_t counter,
+			      struct paraclock_sample *ret_sample)
+{
+	struct source *source = state;
+
+	return paraclock_timekeeper_at(source->tk, source->env, &counter,
+				       ret_sample);
+}
+
+static int describe(const struct source *source,
+		    struct paraclock_timekeeper_info *ret_info)
+{
+	ret_info->size = sizeof(*ret_info);
+	return paraclock_timekeeper_describe((const void *)source->tk,
+					     source->env, ret_info);
+}
+
+static int source_get_marker(void *state, struct paraclock_marker *ret_marker)
+{
+	struct paraclock_timekeeper_info info;
+	int ret = describe(state, &info);
+
+	if (!ret)
+		*ret_marker = (struct paraclock_marker){ info.migrations, 0 };
+	return ret;
+}
+
+/*
+ * Another marker may be there before the writer has frozen the timekeeper, and
+ * until it is reconfigured it says what held before. What was there when the
+ * clock was opened may be from before, too, and is not waited for.
+ */
+static int source_settle(void *state, int noticed)
+{
+	struct paraclock_timekeeper_info info;
+	struct source *source = state;
+	uint64_t before = source->settled;
+
+	(void)noticed;
+	if (describe(source, &info))
+		return -EAGAIN;
+	source->settled = info.migrations;
+	return before && before != info.migrations ? 0 : -EAGAIN;
+}
+
+static void source_explain(void *state, int error,
+			   const struct paraclock_sample *sample, char *buf,
+			   size_t size)
+{
+	struct paraclock_timekeeper_info info;
+
+	(void)sample;
+	if (error != -EAGAIN)
+		return;
+	if (describe(state, &info) || info.state == PARACLOCK_TIMEKEEPER_EMPTY)
+		TEXT(buf, size, "the timekeeper's writer has not set it yet");
+	else if (info.state == PARACLOCK_TIMEKEEPER_FROZEN)
+		TEXT(buf, size,
+		     "the timekeeper is frozen, as for a migration; ask again "
+		     "later");
+	else if (info.state == PARACLOCK_TIMEKEEPER_EXPIRED)
+		TEXT(buf, size,
+		     "the timekeeper's lease is over: its writer has died, or "
+		     "is late");
+}
+
+/* Its quality is never asked for: it is opened by hand only. What its count
+ * promises is the writer's word, and what that has noticed. */
+static const struct paraclock_backend backend = {
+	.size = sizeof(struct paraclock_backend),
+	.name = "timekeeper",
+	.quality = 0,
+	.marker_class = PARACLOCK_MARKER_HEURISTIC,
+	.open = source_open,
+	.get_time = source_get_time,
+	.get_time_at = source_get_time_at,
+	.get_marker = source_get_marker,
+	.settle = source_settle,
+	.explain = source_explain,
+	.close = source_close,
+};
+
+int paraclock_timekeeper_open(struct paraclock **ret_clk,
+			      const struct paraclock_timekeeper *timekeeper,
+			      const struct paraclock_env *env)
+{
+	/* Handed through as it is, to source_open(). */
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.env = env,
+		.device = (const void *)timekeeper,
+	};
+
+	int ret;
+
+	if (!tk_is_aligned(timekeeper))
+		return -EINVAL;
+	ret = paraclock_open_backend(ret_clk, &backend, &opts);
+	/* Whatever other markers promise: that the count has moved since does
+	 * not say that it has for what they show. */
+	if (!ret)
+		(*ret_clk)->marker_class = PARACLOCK_MARKER_HEURISTIC;
+	return ret;
+}

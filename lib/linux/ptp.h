@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PTP hardware clocks: the device's time and the counter as one pair, by the
+ * best that its driver can do. Which device is whose, the backends know.
+ *
+ * Source: Linux include/uapi/linux/ptp_clock.h, drivers/ptp/ptp_chardev.c.
+ */
+#ifndef PTP_H
+#define PTP_H
+
+#include <stdbool.h>
+
+#include <paraclock/backend.h>
+
+#include "base/counter.h"
+
+/* Requests, with direction, size and the type '=' encoded. */
+#define PTP_CLOCK_GETCAPS	0x80503d01UL
+#define PTP_SYS_OFFSET_PRECISE	0xc0403d08UL
+#define PTP_SYS_OFFSET_EXTENDED 0xc4c03d09UL
+
+/* Readings that one PTP_SYS_OFFSET_EXTENDED may hold. */
+#define PTP_MAX_SAMPLES 25
+
+struct ptp_time {
+	int64_t sec;
+	uint32_t nsec;
+	uint32_t reserved;
+};
+
+struct ptp_caps {
+	int32_t adjust_and_pins[6];
+	int32_t cross_timestamping; /* 1: PRECISE may work */
+	int32_t reserved[13];
+};
+_Static_assert(sizeof(struct ptp_caps) == 80, "as the kernel's");
+_Static_assert(offsetof(struct ptp_caps, cross_timestamping) == 24,
+	       "as the kernel's");
+
+struct ptp_precise {
+	struct ptp_time device;
+	struct ptp_time realtime;
+	struct ptp_time monoraw;
+	uint32_t reserved[4];
+};
+_Static_assert(sizeof(struct ptp_precise) == 64, "as the kernel's");
+
+struct ptp_extended {
+	uint32_t n_samples;
+	/* What the times around are read from; Linux before 6.12 has it
+	 * reserved, refuses another one than 0, and reads REALTIME. */
+	int32_t clock_id;
+	uint32_t reserved[2];
+	struct ptp_time time[PTP_MAX_SAMPLES][3]; /* before, device, after */
+};
+_Static_assert(sizeof(struct ptp_extended) == 1216, "as the kernel's");
+_Static_assert(offsetof(struct ptp_extended, time) == 16, "as the kernel's");
+
+struct ptp {
+	/* The caller's, with a memory of its own where it has none: without
+	 * one, a clock that is set in the middle of a measurement would not
+	 * show. */
+	struct paraclock_env own;
+	struct paraclock_local local;
+	const struct paraclock_env *env;
+	enum counter_how how;
+	int fd;
+	bool cross; /* PRECISE may work */
+	/* A pair as wide as this need not be made narrower, ns. */
+	uint64_t good_ns;
+	/* Ways that the driver has refused, see ptp_read.c, and when, by
+	 * CLOCK_MONOTONIC_RAW, ns; relaxed atomics. */
+	uint64_t refused, refused_ns;
+	/* 1: the last read ended because the driver stayed busy; relaxed. */
+	uint32_t busy;
+	uint32_t number[2]; /* of the device: major and minor; if numbered */
+	bool numbered;
+	char name[64]; /* as sysfs says of that number; empty: unknown */
+	char path[64];
+};
+
+struct ptp_pair {
+	int64_t host_ns; /* the device's time */
+	uint64_t tsc;	 /* the counter at it */
+	/* Half of what brackets it, and what finding tsc adds; UNKNOWN if not
+	 * coupled. */
+	uint64_t error_ns;
+	/* The device's time - CLOCK_REALTIME, ns; if ahead_known. */
+	int64_t ahead_ns;
+	/* The device's time - CLOCK_MONOTONIC, ns, modulo 2^64; only changes
+	 * of it mean anything. */
+	uint64_t over_monotonic_ns;
+	/* TAI - UTC by the local kernel, s; 0: it has none. */
+	int16_t tai_offset_sec;
+	bool ahead_known;
+	/* The local kernel runs on the counter, so it trusts it. */
+	bool coupled;
+};
+
+/* Does a backend want a device of this name? */
+typedef bool ptp_wanted_fn(const char *name);
+
+/*
+ * Open options.device, or the first device that is wanted. Errors as
+ * paraclock_open(), each with its sentence in options.detail - but for
+ * -ENODEV without options.device: none is wanted, and that is the backend's
+ * to put into words.
+ */
+int paraclock_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
+		       const struct paraclock_options *opts,
+		       ptp_wanted_fn *wanted);
+void paraclock_ptp_close(struct ptp *ptp);
+
+/*
+ * A pair, now. -EAGAIN: clocks kept stepping; -ETIMEDOUT: the device gives no
+ * time at present; -ENODEV: it has gone; -EPROTO, -ERANGE: what it gives is no
+ * time, or none that fits.
+ */
+int paraclock_ptp_read(struct ptp *ptp, struct ptp_pair *ret_pair);
+
+/* After a disruption: the host may be another, and what its clock can do. */
+void paraclock_ptp_forget(struct ptp *ptp);
+
+void paraclock_ptp_sample(const struct ptp *ptp, const struct ptp_pair *pair,
+			  uint8_t timescale,
+			  struct paraclock_sample *ret_sample);
+void paraclock_ptp_explain(const struct ptp *ptp, int error,
+			   const struct paraclock_sample *sample, char *buf,
+			   size_t size);
+
+#endif

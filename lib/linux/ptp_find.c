@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Finding PTP hardware clocks, and knowing which one it is that was opened.
+ *
+ * A path says nothing of that: a container's /dev/ptp0 may be the host's ptp1,
+ * and a device's only node may have any name. The number of the device that is
+ * open does, by /sys/dev/char/MAJOR:MINOR.
+ */
+
+#include <string.h>
+
+#include "base/env_call.h"
+#include "base/text.h"
+#include "ptp_find.h"
+
+/* Devices that are looked at; with an env that cannot list them, sysfs's
+ * first numbers. */
+#define DEVICES	    256U
+#define DEVICES_TRY 32U
+
+/* A driver may be busy for an instant, not for ever. */
+#define CAPS_TRIES 4
+
+#define DEV   "/dev/ptp"
+#define CLASS "/sys/class/ptp/ptp"
+
+/* Around what sysfs lacks. */
+#define NOT_KNOWN ": which PTP clock this is cannot be known, for sysfs "
+#define NAME_IT	  "; name it as the device, and its timescale is not known"
+
+struct search {
+	struct ptp *ptp;
+	const struct paraclock_options *opts;
+	ptp_wanted_fn *wanted;
+	const uint32_t *number; /* the device that it must be; NULL: wanted */
+	/* The first failure that is no plain absence, and what it is. */
+	int error;
+	char why[256];
+	bool astray; /* a node was not there, or another device's */
+	bool seen;   /* sysfs shows some PTP clock */
+};
+
+static int fail_open(const struct ptp *ptp,
+		     const struct paraclock_options *opts, int error)
+{
+	TEXT(opts->detail, opts->detail_size, ptp->path, pclk_open_why(error));
+	return pclk_open_error(error);
+}
+
+static int get_caps(const struct ptp *ptp, struct ptp_caps *ret_caps)
+{
+	int ret = -EBUSY;
+
+	memset(ret_caps, 0, sizeof(*ret_caps));
+	for (unsigned int i = 0;
+	     i < CAPS_TRIES &&
+	     (ret == -EBUSY || ret == -EAGAIN || ret == -EINTR);
+	     i++)
+		ret = ptp->env->ioctl(ptp->env->ctx, ptp->fd, PTP_CLOCK_GETCAPS,
+				      ret_caps);
+	return ret;
+}
+
+/* Any file can be opened; only a PTP clock answers this. */
+static int check_caps(struct ptp *ptp, const struct paraclock_options *opts)
+{
+	const char *why = ": this is no PTP clock";
+	struct ptp_caps caps;
+	int ret = get_caps(ptp, &caps);
+
+	if (!ret) {
+		ptp->cross = caps.cross_timestamping != 0;
+		return 0;
+	}
+	/* Who is busy for so long is a clock, and may do anything. */
+	if (ret == -EBUSY || ret == -EAGAIN || ret == -EINTR) {
+		ptp->cross = true;
+		return 0;
+	}
+	/* No mode of the node forbids a request. */
+	if (ret == -EACCES || ret == -EPERM)
+		return fail_open(ptp, opts, -EPERM);
+	if (ret == -EIO)
+		return fail_open(ptp, opts, -EIO);
+	if (ret == -ENODEV)
+		why = ": the device has gone (its driver was unloaded, or it "
+		      "was unplugged)";
+	TEXT(opts->detail, opts->detail_size, ptp->path, why);
+	return -ENODEV;
+}
+
+/* The name of what is open, by its number; none where that is not known. */
+static void identify(struct ptp *ptp)
+{
+	const struct paraclock_env *env = ptp->env;
+	char major[24], minor[24], path[80];
+
+	ptp->name[0] = '\0';
+	ptp->numbered = env->device_number &&
+			!env->device_number(env->ctx, ptp->fd, &ptp->number[0],
+					    &ptp->number[1]);
+	if (!ptp->numbered)
+		return;
+	TEXT(path, sizeof(path), "/sys/dev/char/",
+	     pclk_decimal(ptp->number[0], major), ":",
+	     pclk_decimal(ptp->number[1], minor), "/clock_name");
+	if (pclk_env_text(env, path, ptp->name, sizeof(ptp->name)) < 0)
+		ptp->name[0] = '\0';
+}
+
+static int open_path(struct ptp *ptp, const struct paraclock_options *opts,
+		     const char *path)
+{
+	int ret = pclk_env_open(ptp->env, path, &ptp->fd);
+
+	ptp->numbered = false;
+	TEXT(ptp->path, sizeof(ptp->path), path);
+	if (ret) {
+		ptp->fd = -1;
+		return fail_open(ptp, opts, ret);
+	}
+	/* Asked after its name: if the number has become another device's
+	 * meanwhile, this one has gone, and says so. */
+	identify(ptp);
+	ret = check_caps(ptp, opts);
+	if (ret)
+		paraclock_ptp_close(ptp);
+	return ret;
+}
+
+/* The next number with that prefix, from *number on; false: no more. */
+static bool next(const struct paraclock_env *env, const char *prefix,
+		 uint32_t *number)
+{
+	uint32_t from = *number;
+
+	if (!env->next_number)
+		return from < DEVICES_TRY;
+	return !env->next_number(env->ctx, prefix, from, number) &&
+	       *number >= from && *number < UINT32_MAX;
+}
+
+static bool is_wanted_by_class(const struct search *search, const char *digits)
+{
+	char path[64], name[64];
+
+	TEXT(path, sizeof(path), CLASS, digits, "/clock_name");
+	return pclk_env_text(search->ptp->env, path, name, sizeof(name)) >= 0 &&
+	       search->wanted(name);
+}
+
+static bool is_it(const struct search *search)
+{
+	const struct ptp *ptp = search->ptp;
+
+	if (!search->number)
+		return search->wanted(ptp->name);
+	return ptp->numbered && ptp->number[0] == search->number[0] &&
+	       ptp->number[1] == search->number[1];
+}
+
+/* 0: it is open; else what ends the search, or -ENODEV. */
+static int try_node(struct search *search, const char *path)
+{
+	struct ptp *ptp = search->ptp;
+	char why[sizeof(search->why)] = "";
+	struct paraclock_options opts = *search->opts;
+	int ret;
+
+	opts.detail = why;
+	opts.detail_size = sizeof(why);
+	ret = open_path(ptp, &opts, path);
+	if (!ret && is_it(search))
+		return 0;
+	search->astray |= !ret || ret == -ENODEV;
+	if (!ret) {
+		if (ptp->name[0])
+			TEXT(why, sizeof(why), path,
+			     ": this is another PTP clock (", ptp->name, ")");
+		else
+			TEXT(why, sizeof(why), path, NOT_KNOWN,
+			     "does not show its number", NAME_IT);
+		paraclock_ptp_close(ptp);
+		ret = -ENODEV;
+	}
+	if (search->error == -ENODEV && (!search->why[0] || ret != -ENODEV)) {
+		search->error = ret;
+		memcpy(search->why, why, sizeof(why));
+	}
+	return ret == -ENOMEM ? ret : -ENODEV;
+}
+
+/*
+ * The nodes of those that sysfs names so; or any, for one may be at another
+ * one's place.
+ */
+static int try_nodes(struct search *search, bool by_class)
+{
+	const struct paraclock_env *env = search->ptp->env;
+	uint32_t number = 0;
+	int ret = -ENODEV;
+
+	for (unsigned int i = 0; i < DEVICES && ret == -ENODEV; i++, number++) {
+		char buf[24], path[64];
+		const char *digits;
+
+		if (!next(env, by_class ? CLASS : DEV, &number))
+			break;
+		digits = pclk_decimal(number, buf);
+		TEXT(path, sizeof(path), DEV, digits);
+		search->seen |= by_class;
+		if (!by_class || is_wanted_by_class(search, digits))
+			ret = try_node(search, path);
+	}
+	return ret;
+}
+
+/* Sysfs shows no PTP clock: that is not the same as none. Where it is hidden as
+ * a whole, so is the clocksource. */
+static void explain_unseen(struct search *search)
+{
+	const struct paraclock_env *env = search->ptp->env;
+	uint32_t first = 0;
+	char name[32];
+	uint8_t kind;
+	int ret;
+
+	if (next(env, DEV, &first)) {
+		TEXT(search->why, sizeof(search->why), DEV, "N", NOT_KNOWN,
+		     "shows none (is /sys mounted, or masked?)", NAME_IT);
+		return;
+	}
+	ret = pclk_env_clocksource(env, name, &kind);
+	if (ret && ret != -EOPNOTSUPP)
+		TEXT(search->why, sizeof(search->why),
+		     "whether there is such a PTP clock cannot be known: /sys "
+		     "is hidden here (not mounted, or masked), and no node is "
+		     "in /dev; show it and the device to this process");
+}
+
+/*
+ * The first wanted device that opens. One that is here and fails is told of
+ * if no other does better. Nodes of others are opened only where a wanted one
+ * must be somewhere.
+ */
+static int open_wanted(struct search *search)
+{
+	const struct paraclock_env *env = search->ptp->env;
+	int ret = try_nodes(search, true);
+
+	if (ret == -ENODEV && search->astray && env->next_number)
+		ret = try_nodes(search, false);
+	if (ret == -ENODEV && !search->seen)
+		explain_unseen(search);
+	if (ret)
+		TEXT(search->opts->detail, search->opts->detail_size,
+		     search->why);
+	return ret == -ENODEV ? search->error : ret;
+}
+
+static const char *parse_number(const char *text, uint32_t *ret_value)
+{
+	uint64_t value = 0;
+
+	if (*text < '0' || *text > '9')
+		return NULL;
+	for (; *text >= '0' && *text <= '9'; text++) {
+		value = value * 10 + (uint64_t)(*text - '0');
+		if (value > UINT32_MAX)
+			return NULL;
+	}
+	*ret_value = (uint32_t)value;
+	return text;
+}
+
+/* MAJOR:MINOR, and no path. */
+static bool parse_numbers(const char *text, uint32_t ret_number[2])
+{
+	text = parse_number(text, &ret_number[0]);
+	if (!text || *text != ':')
+		return false;
+	text = parse_number(text + 1, &ret_number[1]);
+	return text && !*text;
+}
+
+/* Where DEVNAME= is in a device's uevent, its value, cut off there. */
+static char *device_name(char *uevent)
+{
+	static const char key[] = "DEVNAME=";
+	char *line = uevent;
+	char *end;
+
+	while (memcmp(line, key, sizeof(key) - 1) != 0) {
+		while (*line && *line != '\n')
+			line++;
+		if (!*line++)
+			return NULL;
+	}
+	line += sizeof(key) - 1;
+	for (end = line; *end && *end != '\n'; end++)
+		;
+	*end = '\0';
+	return line;
+}
+
+/* By the name that the kernel gave it, or under whatever number it is. */
+static int open_numbered(struct search *search)
+{
+	const struct paraclock_options *opts = search->opts;
+	char path[300], uevent[256 + 16] = "";
+	int ret = -ENODEV;
+	const char *name;
+	bool is_there;
+
+	TEXT(path, sizeof(path), "/sys/dev/char/", opts->device, "/uevent");
+	/* 16: what is compared with the key does not end before it. */
+	if (pclk_env_text(search->ptp->env, path, uevent,
+			  sizeof(uevent) - 16) >= 0 &&
+	    (name = device_name(uevent))) {
+		TEXT(path, sizeof(path), "/dev/", name);
+		ret = try_node(search, path);
+	}
+	/* It was found, and then refused. */
+	is_there = ret == -ENODEV && is_it(search);
+	if (ret == -ENODEV && !is_there)
+		ret = try_nodes(search, false);
+	if (!ret)
+		return 0;
+	if (is_there)
+		TEXT(opts->detail, opts->detail_size, opts->device, ": ",
+		     search->why);
+	else if (search->error == -ENODEV)
+		TEXT(opts->detail, opts->detail_size, opts->device,
+		     ": no node in /dev is this device; name one that is");
+	else
+		TEXT(opts->detail, opts->detail_size, search->why);
+	return search->error;
+}
+
+int pclk_ptp_find(struct ptp *ptp, const struct paraclock_options *opts,
+		  ptp_wanted_fn *wanted)
+{
+	struct search search = { ptp, opts, wanted, NULL, -ENODEV, "", 0, 0 };
+	uint32_t number[2];
+
+	if (!opts->device)
+		return open_wanted(&search);
+	if (!parse_numbers(opts->device, number))
+		return open_path(ptp, opts, opts->device);
+	search.number = number;
+	return open_numbered(&search);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/* How long a line may be used. */
+
+#include "conversion.h"
+#include "base/fixed.h"
+#include "base/interpolate.h"
+
+/* Far beyond any line; keeps sums of ticks from wrapping. */
+#define LINE_TICKS_MAX (1ULL << 62)
+
+/* As many as there are, but for one and some parts in 2^62: a division by 64
+ * bits is all there is in ring 0, so the divisor is brought down to 63, rounded
+ * up. */
+uint64_t pclk_ticks_within(uint64_t ns, uint64_t mult_hi, uint64_t mult_lo)
+{
+	u128 mult = (u128)mult_hi << 64 | mult_lo;
+	uint64_t ticks = LINE_TICKS_MAX;
+	unsigned int down = 0;
+	u128 value;
+
+	if (mult_hi >= UINT32_MAX)
+		return 0;
+	/* At most 33: value loses nothing. */
+	if (mult_hi)
+		down = 65 - (unsigned int)__builtin_clzll(mult_hi);
+	mult = (mult + (1ULL << down) - 1) >> down;
+	value = ((u128)ns << 64) >> down;
+	if ((uint64_t)(value >> 64) < (uint64_t)mult)
+		ticks = pclk_divide_128((uint64_t)(value >> 64),
+					(uint64_t)value, (uint64_t)mult);
+	return ticks < LINE_TICKS_MAX ? ticks : LINE_TICKS_MAX;
+}
+
+void paraclock_line_limit(struct paraclock_line *line, uint64_t max_ns)
+{
+	uint64_t room = line->base_ns > 0
+				? (uint64_t)(INT64_MAX - line->base_ns)
+				: INT64_MAX;
+	uint64_t ticks = pclk_ticks_within(max_ns < room ? max_ns : room,
+					   line->mult_hi, line->mult_lo);
+
+	if (ticks < line->max_ticks)
+		line->max_ticks = ticks;
+	if (!ticks || line->mult_hi >= UINT32_MAX)
+		line->usable = 0;
+}
+
+void pclk_line_confine(struct paraclock_line *line)
+{
+	uint64_t ticks = UINT64_MAX - line->base_tsc;
+
+	if (ticks < line->max_ticks)
+		line->max_ticks = ticks;
+	if (!line->error_mult)
+		return;
+	/* UINT64_MAX itself means that there is no bound. */
+	ticks = line->error_ns < UINT64_MAX - 1
+			? UINT64_MAX - 1 - line->error_ns
+			: 0;
+	ticks = pclk_ticks_within(ticks, 0, line->error_mult);
+	if (ticks < line->max_ticks)
+		line->max_ticks = ticks;
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+/* One look at the local clocks: each between two readings of the counter. */
+
+#include <errno.h>
+
+#include "base/env_call.h"
+#include "system.h"
+
+/* Sums are in 2^-8 ns, relative to a clock's first reading. */
+#define SUB_BITS 8
+/* A clock that moves by more (3 days) in one round was set. */
+#define SPAN_MAX (INT64_C(1) << 48)
+
+const int local_clock_id[PARACLOCK_CLOCKS] = {
+	[PARACLOCK_CLOCK_REALTIME] = 0,	     /* CLOCK_REALTIME */
+	[PARACLOCK_CLOCK_MONOTONIC] = 1,     /* CLOCK_MONOTONIC */
+	[PARACLOCK_CLOCK_MONOTONIC_RAW] = 4, /* CLOCK_MONOTONIC_RAW */
+	[PARACLOCK_CLOCK_BOOTTIME] = 7,	     /* CLOCK_BOOTTIME */
+	[PARACLOCK_CLOCK_TAI] = 11,	     /* CLOCK_TAI */
+};
+
+void round_plan(struct round *round, const struct local_state *state,
+		unsigned int sandwiches)
+{
+	/* CLOCK_TAI is the second look at CLOCK_REALTIME: they are whole
+	 * seconds apart. Those that may be slewed are near the middle. */
+	static const uint8_t first[ROUND_USUAL] = {
+		PARACLOCK_CLOCK_REALTIME,
+		PARACLOCK_CLOCK_MONOTONIC,
+		PARACLOCK_CLOCK_MONOTONIC_RAW,
+		PARACLOCK_CLOCK_TAI,
+	};
+	/* And what goes on from there, in turn. */
+	static const uint8_t more[] = {
+		PARACLOCK_CLOCK_MONOTONIC_RAW,
+		PARACLOCK_CLOCK_MONOTONIC,
+		PARACLOCK_CLOCK_REALTIME,
+	};
+
+	round->n = sandwiches + 2;
+	for (unsigned int i = 0; i < round->n; i++)
+		round->clock[i] = i < ROUND_USUAL ? first[i]
+						  : more[(i - ROUND_USUAL) % 3];
+	if (state->missing >> PARACLOCK_CLOCK_TAI & 1 && round->n > 3)
+		round->clock[3] = PARACLOCK_CLOCK_REALTIME;
+}
+
+int round_read(const struct paraclock_env *env, enum counter_how how,
+	       struct round *round)
+{
+	bool back = false;
+
+	round->tsc[0] = counter_read(env, how);
+	for (unsigned int i = 0; i < round->n; i++) {
+		int ret = env->read_clock(env->ctx,
+					  local_clock_id[round->clock[i]],
+					  &round->ns[i]);
+
+		if (ret)
+			return pclk_env_error(ret);
+		round->tsc[i + 1] = counter_read(env, how);
+	}
+	/* Another CPU's, or that of another machine; apart, so that it costs
+	 * nothing between the readings. */
+	for (unsigned int i = 0; i < round->n; i++)
+		back |= is_before(round->tsc[i + 1], round->tsc[i]);
+	round->at = round->tsc[round->n / 2];
+	return back ? -EAGAIN : 0;
+}
+
+/* The first was wide, or none. */
+static __attribute__((noinline)) int read_again(const struct paraclock_env *env,
+						const struct local_state *state,
+						unsigned int tries, bool found,
+						struct round *ret_round)
+{
+	struct round round = *ret_round;
+
+	for (unsigned int i = 1; i < tries; i++) {
+		int ret = round_read(env, (enum counter_how)state->how, &round);
+
+		if (ret && ret != -EAGAIN)
+			return ret;
+		if (ret ||
+		    (found && round_width(&round) >= round_width(ret_round)))
+			continue;
+		*ret_round = round;
+		found = true;
+		if (!round_is_wide(&round, state))
+			break;
+	}
+	return found ? 0 : -EAGAIN;
+}
+
+int round_read_narrow(const struct paraclock_env *env,
+		      const struct local_state *state, unsigned int tries,
+		      struct round *round)
+{
+	int ret = round_read(env, (enum counter_how)state->how, round);
+
+	if (ret && ret != -EAGAIN)
+		return ret;
+	if (ret || round_is_wide(round, state))
+		return read_again(env, state, tries, !ret, round);
+	return 0;
+}
+
+/* A clock at round->at, in 2^-SUB_BITS ns from its first reading: what is
+ * certain, and the best guess by this reading alone. */
+struct bounds {
+	int64_t low, high, middle;
+};
+
+/* Bounded to 6 days, so that no sum of ROUND_MAX overflows. */
+static int64_t sub_ns(const struct local_state *state, uint64_t ticks)
+{
+	u128 ns = (u128)ticks * state->mult >> (MULT_BITS - SUB_BITS);
+
+	return ns > (u128)INT64_MAX / 64 ? INT64_MAX / 64 : (int64_t)ns;
+}
+
+void round_scale(struct round *round, const struct local_state *state)
+{
+	const unsigned int middle = round->n / 2;
+
+	round->grain = sub_ns(state, state->step);
+	round->grain += (round->grain >> state->rate_shift) +
+			(int64_t)(state->stairs_ns << SUB_BITS) + 1;
+	for (unsigned int i = 0; i <= round->n; i++) {
+		bool is_later = i >= middle;
+		int64_t ns =
+			sub_ns(state, is_later ? round->tsc[i] - round->at
+					       : round->at - round->tsc[i]);
+
+		round->until[i] = is_later ? -ns : ns;
+		round->slack[0][i] = ns >> state->rate_shift;
+		/* Slewed by up to 0.1 %; see the header for what slews more. */
+		round->slack[1][i] = round->slack[0][i] + (ns >> 10);
+	}
+}
+
+/*
+ * The clock showed ns, rounded down to a whole one, at some counter value
+ * between the two around it, or up to a step after: a counter that shows a
+ * value has come to it at any time since it showed the one before. What is said
+ * of the clock is meant for all the time for which the counter shows round->at;
+ * so it is a step on either side. false: too far from the first one.
+ */
+static bool reading_bounds(const struct round *round, unsigned int i,
+			   int64_t base, struct bounds *ret_bounds)
+{
+	const int64_t *slack =
+		round->slack[round->clock[i] != PARACLOCK_CLOCK_MONOTONIC_RAW];
+	int64_t ns;
+
+	if (__builtin_sub_overflow(round->ns[i], base, &ns) || ns > SPAN_MAX ||
+	    ns < -SPAN_MAX)
+		return false;
+	ns *= 1 << SUB_BITS;
+	ret_bounds->middle = ns + (1 << SUB_BITS) / 2 + round->until[i] / 2 +
+			     round->until[i + 1] / 2;
+	ret_bounds->low =
+		ns + round->until[i + 1] - slack[i + 1] - round->grain;
+	ret_bounds->high = ns + (1 << SUB_BITS) + round->until[i] + slack[i] +
+			   round->grain;
+	return true;
+}
+
+/* Of which clock is a reading, and at what distance? */
+static bool is_reading_of(const struct round *round, unsigned int i,
+			  enum paraclock_clock clock)
+{
+	return round->clock[i] == clock ||
+	       (clock == PARACLOCK_CLOCK_REALTIME &&
+		round->clock[i] == PARACLOCK_CLOCK_TAI);
+}
+
+/*
+ * Certain is what all readings have in common. The best guess in it is the
+ * mean of the narrow ones' middles: a counter that moves in steps of 10 ns (26
+ * ticks on AMD) puts each middle up to half a step off, and evenly so.
+ */
+static bool combine(const struct bounds *bounds, unsigned int n,
+		    struct bounds *ret_common, int64_t *ret_best)
+{
+	int64_t narrow = INT64_MAX, sum = 0, used = 0, best;
+	struct bounds common = { .low = INT64_MIN, .high = INT64_MAX };
+
+	for (unsigned int i = 0; i < n; i++) {
+		int64_t width = bounds[i].high - bounds[i].low;
+
+		common.low =
+			bounds[i].low > common.low ? bounds[i].low : common.low;
+		common.high = bounds[i].high < common.high ? bounds[i].high
+							   : common.high;
+		narrow = width < narrow ? width : narrow;
+	}
+	if (common.low > common.high)
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		if (bounds[i].high - bounds[i].low > narrow + narrow / 2)
+			continue;
+		sum += bounds[i].middle;
+		used++;
+	}
+	/* The narrowest itself is always used. A division costs as much as
+	 * half a clock reading. */
+	best = used < 2 ? sum : used == 2 ? sum / 2 : sum / used;
+	best = best < common.low ? common.low : best;
+	*ret_best = best > common.high ? common.high : best;
+	*ret_common = common;
+	return true;
+}
+
+/* What the kernel says is rounded down too; so is the guess. */
+static bool conclude(int64_t base, int64_t best, const struct bounds *certain,
+		     struct estimate *ret_value)
+{
+	int64_t above = certain->high - best, below = best - certain->low;
+
+	/* Rounded up; so are both roundings down to a whole ns within it. */
+	ret_value->error_ns =
+		1 + (uint64_t)((above > below ? above : below) >> SUB_BITS);
+	return !__builtin_add_overflow(base, best >> SUB_BITS, &ret_value->ns);
+}
+
+bool round_estimate_one(const struct round *round, unsigned int i,
+			struct estimate *ret_value)
+{
+	struct bounds bounds;
+
+	return reading_bounds(round, i, round->ns[i], &bounds) &&
+	       conclude(round->ns[i], bounds.middle, &bounds, ret_value);
+}
+
+bool round_estimate(const struct round *round, const struct local_state *state,
+		    enum paraclock_clock clock, struct estimate *ret_value)
+{
+	struct bounds bounds[ROUND_MAX], common;
+	unsigned int n = 0;
+	int64_t base = 0, best;
+
+	for (unsigned int i = 0; i < round->n; i++) {
+		int64_t from;
+
+		if (!is_reading_of(round, i, clock))
+			continue;
+		if (!n)
+			base = round->ns[i];
+		from = base;
+		if (round->clock[i] != clock &&
+		    __builtin_add_overflow(
+			    base, state->tai_sec * (int64_t)NSEC_PER_SEC,
+			    &from))
+			return false;
+		if (!reading_bounds(round, i, from, &bounds[n++]))
+			return false;
+	}
+	if (!n || !combine(bounds, n, &common, &best))
+		return false;
+	return conclude(base, best, &common, ret_value);
+}

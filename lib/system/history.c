@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A ring of snapshots, one writer and any number of readers.
+ *
+ * The ring has one slot more than it shows. What is being written is the spare
+ * one, which no reader looks for: a writer that stops in the middle of it
+ * stops nobody. A reader fails only if the writer laps it, and an entry's
+ * sequence and index tell it so.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include <paraclock/backend.h>
+
+#include "base/fixed.h"
+#include "base/interpolate.h"
+#include "base/seqword.h"
+#include "clock/clock.h"
+#include "history.h"
+#include "system.h"
+
+/* Enough for a reader that is preempted once; with the 17 looks that a search
+ * of the largest ring takes, below 10 us. */
+#define TRIES 16
+
+/* Two snapshots of one call are closer than this, unless a device is slow. */
+#define ONE_CALL_NS 10000
+
+/* RAW at two counter values is wrong by less than so many steps together,
+ * apart from what an interrupt adds. */
+#define CLOSE_STEPS 4
+
+#define MASK(clock) (1U << (clock))
+#define ALL_CLOCKS  (MASK(PARACLOCK_CLOCKS) - 1)
+#define SET_CLOCKS  (MASK(PARACLOCK_CLOCK_REALTIME) | MASK(PARACLOCK_CLOCK_TAI))
+
+/* Whole 64-bit words only: it is copied by words. */
+struct added {
+	uint64_t index;	  /* how many were added before it */
+	uint64_t first;	  /* index of the oldest that goes with it */
+	uint64_t counter; /* as in snap, for a look that copies no more */
+	struct paraclock_snapshot snap;
+};
+_Static_assert(sizeof(struct added) % sizeof(uint64_t) == 0, "whole words");
+
+#define ADDED_WORDS (sizeof(struct added) / sizeof(uint64_t))
+#define LOOK_WORDS  (offsetof(struct added, snap) / sizeof(uint64_t))
+
+struct entry {
+	uint32_t gen; /* odd: being written */
+	uint32_t reserved;
+	struct added added;
+};
+
+struct paraclock_history {
+	const struct paraclock_env *env;
+	uint64_t entries; /* that readers see; one slot less than there are */
+	uint64_t count;	  /* of all that were ever added */
+	struct entry slot[];
+};
+
+int paraclock_history_new(struct paraclock_history **ret_hist,
+			  const struct paraclock_env *env, unsigned int entries)
+{
+	struct paraclock_history *hist;
+	size_t size;
+
+	if (!ret_hist || entries < 2 || entries > PARACLOCK_HISTORY_MAX)
+		return -EINVAL;
+	if (!env)
+		env = pclk_builtin_env;
+	if (!env)
+		return -ENODEV;
+	if (env->size < sizeof(*env) || !env->alloc || !env->free)
+		return -EINVAL;
+	size = sizeof(*hist) + (entries + 1) * sizeof(hist->slot[0]);
+	hist = env->alloc(env->ctx, size);
+	if (!hist)
+		return -ENOMEM;
+	memset(hist, 0, size);
+	hist->env = env;
+	hist->entries = entries;
+	*ret_hist = hist;
+	return 0;
+}
+
+void paraclock_history_free(struct paraclock_history *hist)
+{
+	if (hist)
+		hist->env->free(hist->env->ctx, hist);
+}
+
+static size_t slot_of(const struct paraclock_history *hist, uint64_t index)
+{
+	return (size_t)(index % (hist->entries + 1));
+}
+
+/* --- writing -------------------------------------------------------------- */
+
+/* No counter runs faster than that, ticks per ns; and RAW stands still between
+ * two ticks of a kernel whose clocks are coarse. */
+#define TICKS_PER_NS_MAX 64
+#define RAW_STEP_NS	 NSEC_PER_SEC
+
+/* A counter that was turned back from far up comes "after", modulo 2^64. */
+static bool is_too_fast(uint64_t ticks, s128 went)
+{
+	return ticks > (went + RAW_STEP_NS) * TICKS_PER_NS_MAX;
+}
+
+/* Are they so few steps of the counter apart that neither it nor RAW says which
+ * is the later one? */
+static bool is_close(const struct paraclock_snapshot *newest,
+		     const struct paraclock_snapshot *snap)
+{
+	return snap->counter - newest->counter <=
+	       CLOSE_STEPS * (uint64_t)snap->counter_step;
+}
+
+/*
+ * Does snap come after the newest one? 1: yes. 0: the two are not of one line
+ * of counter and time, so that nothing can be said in between: the counter and
+ * RAW, which both only ever rise, disagree. -EINVAL: it is no later.
+ */
+static int follows(const struct paraclock_snapshot *newest,
+		   const struct paraclock_snapshot *snap)
+{
+	s128 went = (s128)snap->ns[PARACLOCK_CLOCK_MONOTONIC_RAW] -
+		    newest->ns[PARACLOCK_CLOCK_MONOTONIC_RAW];
+	s128 error = (s128)snap->uncertainty_ns + newest->uncertainty_ns;
+
+	if (snap->clocksource_changed_seq != newest->clocksource_changed_seq)
+		return 0;
+	if (is_before(newest->counter, snap->counter)) {
+		if (went >= 0)
+			return !is_too_fast(snap->counter - newest->counter,
+					    went);
+		return is_close(newest, snap) && went >= -error ? -EINVAL : 0;
+	}
+	/* In one step of the counter RAW may rise by what it is known to. */
+	return went > error ? 0 : -EINVAL;
+}
+
+int paraclock_history_add(struct paraclock_history *hist,
+			  const struct paraclock_snapshot *snap)
+{
+	struct added next = { .index = 0 };
+	struct entry *entry;
+
+	if (!hist || !snap || snap->size < sizeof(*snap))
+		return -EINVAL;
+	if (!snap->valid_for_correlation ||
+	    !(snap->known & MASK(PARACLOCK_CLOCK_MONOTONIC_RAW)))
+		return -ENODEV;
+	next.index = hist->count;
+	next.first = next.index;
+	if (next.index) {
+		const struct added *newest =
+			&hist->slot[slot_of(hist, next.index - 1)].added;
+		int ret;
+
+		if (newest->snap.counter_id != snap->counter_id)
+			return -ENODEV;
+		ret = follows(&newest->snap, snap);
+		if (ret < 0)
+			return ret;
+		if (ret)
+			next.first = newest->first;
+	}
+	next.counter = snap->counter;
+	next.snap = *snap;
+	next.snap.size = sizeof(*snap);
+	entry = &hist->slot[slot_of(hist, next.index)];
+	seqwords_publish(&entry->gen, &entry->added, &next, ADDED_WORDS);
+	/* Pairs with the acquire in try_find(): who sees the count sees the
+	 * entry. */
+	__atomic_store_n(&hist->count, next.index + 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+/* false: that entry is gone, or going. */
+static bool look(const struct paraclock_history *hist, uint64_t index,
+		 struct added *ret_added, size_t words)
+{
+	const struct entry *entry = &hist->slot[slot_of(hist, index)];
+
+	return seqwords_copy(&entry->gen, ret_added, &entry->added, words) &&
+	       ret_added->index == index;
+}
+
+static uint64_t oldest(const struct paraclock_history *hist,
+		       const struct added *newest)
+{
+	uint64_t count = newest->index + 1;
+	uint64_t kept = count > hist->entries ? count - hist->entries : 0;
+
+	return newest->first > kept ? newest->first : kept;
+}
+
+/* The first entry from low on that is not before a counter value; the newest
+ * is not. */
+static int search(const struct paraclock_history *hist, uint64_t low,
+		  const struct added *newest, uint64_t counter,
+		  uint64_t *ret_index)
+{
+	uint64_t high = newest->index;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+		struct added at;
+
+		if (!look(hist, middle, &at, LOOK_WORDS))
+			return -EAGAIN;
+		/* By age, which does not wrap where the counter does. */
+		if (newest->counter - at.counter <= newest->counter - counter)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	*ret_index = high;
+	return 0;
+}
+
+/* As paraclock_history_find(); -EAGAIN: not this time. */
+static int try_find(const struct paraclock_history *hist, uint64_t counter,
+		    struct added *ret_before, struct added *ret_after)
+{
+	/* Pairs with the release in paraclock_history_add(). */
+	uint64_t count = __atomic_load_n(&hist->count, __ATOMIC_ACQUIRE);
+	uint64_t first, index;
+
+	if (!count)
+		return -EINVAL;
+	if (!look(hist, count - 1, ret_after, ADDED_WORDS))
+		return -EAGAIN;
+	*ret_before = *ret_after;
+	if (is_before(ret_after->counter, counter))
+		return 1;
+	first = oldest(hist, ret_after);
+	if (search(hist, first, ret_after, counter, &index) ||
+	    !look(hist, index, ret_after, ADDED_WORDS))
+		return -EAGAIN;
+	if (ret_after->counter == counter) {
+		*ret_before = *ret_after;
+		return 0;
+	}
+	if (index == first)
+		return -EINVAL;
+	return look(hist, index - 1, ret_before, ADDED_WORDS) ? 0 : -EAGAIN;
+}
+
+int paraclock_history_find(const struct paraclock_history *hist,
+			   uint64_t counter,
+			   struct paraclock_snapshot *ret_before,
+			   struct paraclock_snapshot *ret_after)
+{
+	struct added before, after;
+	int ret = -EAGAIN;
+
+	for (unsigned int i = 0; i < TRIES && ret == -EAGAIN; i++) {
+		if (i)
+			cpu_relax();
+		ret = try_find(hist, counter, &before, &after);
+	}
+	if (ret < 0)
+		return ret;
+	*ret_before = before.snap;
+	if (!ret)
+		*ret_after = after.snap;
+	return ret;
+}
+
+/* --- in between ----------------------------------------------------------- */
+
+static bool one_line(const struct paraclock_snapshot *a,
+		     const struct paraclock_snapshot *b)
+{
+	return a->clocksource_changed_seq == b->clocksource_changed_seq &&
+	       a->counter_id == b->counter_id &&
+	       a->known & b->known & MASK(PARACLOCK_CLOCK_MONOTONIC_RAW);
+}
+
+/* Did BOOTTIME gain on MONOTONIC in between? Then it was not on a line: the
+ * machine slept somewhere there. */
+static bool has_slept(const struct paraclock_snapshot *a,
+		      const struct paraclock_snapshot *b)
+{
+	s128 gain = ((s128)b->ns[PARACLOCK_CLOCK_BOOTTIME] -
+		     b->ns[PARACLOCK_CLOCK_MONOTONIC]) -
+		    ((s128)a->ns[PARACLOCK_CLOCK_BOOTTIME] -
+		     a->ns[PARACLOCK_CLOCK_MONOTONIC]);
+	s128 error = (s128)a->uncertainty_ns + b->uncertainty_ns;
+
+	return gain > error || -gain > error;
+}
+
+/* The clocks that a line from one to the other says something about. A clock
+ * that was set has no line, and its value is not made up. */
+static uint8_t known_between(const struct paraclock_snapshot *a,
+			     const struct paraclock_snapshot *b)
+{
+	unsigned int known = a->known & b->known & ALL_CLOCKS;
+
+	if (a->clock_was_set_seq != b->clock_was_set_seq)
+		known &= ~SET_CLOCKS;
+	if (a->tai_offset_sec != b->tai_offset_sec)
+		known &= ~MASK(PARACLOCK_CLOCK_TAI);
+	if (has_slept(a, b))
+		known &= ~MASK(PARACLOCK_CLOCK_BOOTTIME);
+	return (uint8_t)known;
+}
+
+/*
+ * Between the ends the clocks' rates may change by up to 10 % (what chrony
+ * slews by, with the kernel's tick), and back: a clock can then be off the
+ * line by a quarter of that of the time between the ends, in the middle. That
+ * covers a counter that jumped by less than its rate is known to as well.
+ * Within one call, by 0.1 % (what the kernel itself slews by): a change of more
+ * comes once a second at most, and bends 10 us by 250 ns. One more for
+ * rounding.
+ */
+static uint64_t uncertainty(const struct paraclock_snapshot *a,
+			    const struct paraclock_snapshot *b)
+{
+	int64_t a_raw = a->ns[PARACLOCK_CLOCK_MONOTONIC_RAW];
+	int64_t b_raw = b->ns[PARACLOCK_CLOCK_MONOTONIC_RAW];
+	/* As unsigned: the difference of two int64_t may need 64 bits. */
+	uint64_t between = b_raw >= a_raw ? (uint64_t)b_raw - (uint64_t)a_raw
+					  : (uint64_t)a_raw - (uint64_t)b_raw;
+	uint64_t ends = a->uncertainty_ns > b->uncertainty_ns
+				? a->uncertainty_ns
+				: b->uncertainty_ns;
+	uint64_t part = between <= ONE_CALL_NS ? 4000 : 40;
+	uint64_t slew = between / part + (between % part != 0) + 1;
+
+	return ends > UINT64_MAX - slew ? UINT64_MAX : ends + slew;
+}
+
+int paraclock_interpolate_snapshots(const struct paraclock_snapshot *a,
+				    const struct paraclock_snapshot *b,
+				    uint64_t counter,
+				    struct paraclock_snapshot *ret_at)
+{
+	uint64_t total = b->counter - a->counter;
+	uint64_t since = counter - a->counter;
+	/* From the nearer end, and then f is a half at most. */
+	bool forward = since < total - since;
+	uint64_t part = forward ? since : total - since;
+	struct paraclock_snapshot at = *b;
+	uint64_t f;
+
+	if (!a->valid_for_correlation || !b->valid_for_correlation)
+		return -ENODEV;
+	if (since > total || total > INT64_MAX || !one_line(a, b))
+		return -EINVAL;
+	f = part ? fraction(part, total) : 0;
+	at.counter = counter;
+	at.known = known_between(a, b);
+	at.uncertainty_ns = uncertainty(a, b);
+	for (unsigned int i = 0; i < PARACLOCK_CLOCKS; i++) {
+		if (!(at.known & MASK(i)))
+			at.ns[i] = 0;
+		else if (forward)
+			at.ns[i] = interpolate(a->ns[i], b->ns[i], f);
+		else
+			at.ns[i] = interpolate(b->ns[i], a->ns[i], f);
+	}
+	if (!(at.known & MASK(PARACLOCK_CLOCK_TAI)))
+		at.tai_offset_sec = 0;
+	*ret_at = at;
+	return 0;
+}

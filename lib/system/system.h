@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* What is known of the local kernel's clocks, and one look at them. */
+#ifndef LOCAL_H
+#define LOCAL_H
+
+#include <stdbool.h>
+
+#include <paraclock/backend.h>
+#include <paraclock/crosststamp.h>
+
+#include "base/counter.h"
+#include "base/fixed.h"
+
+/* Fraction bits of local_state.mult: up to 65535 ns a tick, and a rounding
+ * that adds up to 4 ns in 10^15 ticks. */
+#define MULT_BITS 48
+
+/* The most readings of one round, and those of the default: REALTIME,
+ * MONOTONIC, RAW and TAI. */
+#define ROUND_MAX   (PARACLOCK_SANDWICHES_MAX + 2)
+#define ROUND_USUAL 4
+
+/* A clock's value, known to within error. */
+struct estimate {
+	int64_t ns;
+	uint64_t error_ns;
+};
+
+/* Whole 64-bit words only: it is copied by words. */
+struct local_state {
+	/* Whose clocks these are: ctx, counter, read_clock and clocksource of
+	 * the env. */
+	uint64_t world[4];
+	uint64_t ready;
+	uint64_t how;	     /* enum counter_how */
+	uint64_t step;	     /* what the counter moves by at a time, ticks */
+	uint64_t stairs_ns;  /* what the clocks do, where that is more */
+	uint64_t narrow;     /* ticks of a narrow sandwich, a step at least */
+	uint64_t mult;	     /* MONOTONIC_RAW ns a tick, 2^-MULT_BITS */
+	uint64_t mult_error; /* what mult may be off, the same */
+	uint64_t rate_shift; /* mult is right to 2^-rate_shift of it */
+	uint64_t baseline;   /* ticks that mult was measured over */
+	/* RAW at a counter value: where the line starts that it must fit. */
+	uint64_t fit_tsc;
+	struct estimate fit_raw;
+	/* REALTIME - MONOTONIC lies in between, ns. */
+	int64_t real_low, real_high;
+	struct estimate boot; /* BOOTTIME - MONOTONIC */
+	int64_t tai_sec;      /* TAI - REALTIME */
+	uint64_t set_seq;
+	uint64_t source_seq;
+	uint64_t kind;	  /* enum paraclock_clocksource_kind */
+	uint64_t name_ns; /* RAW when the name of one of no use was read */
+	uint64_t missing; /* clocks that the env has not, a mask */
+	char clocksource[32];
+};
+_Static_assert(sizeof(struct local_state) % sizeof(uint64_t) == 0,
+	       "copied by words");
+
+/* What a struct paraclock_local holds. */
+struct __attribute__((may_alias)) local {
+	uint32_t gen;	/* odd: now is being written */
+	uint32_t owner; /* who writes it; see flag_take() */
+	struct local_state now;
+	uint64_t boot_tsc; /* when now.boot was last found right */
+};
+
+/* The last words of a struct paraclock_local: what CPUID said, cpu_kept.h.
+ */
+#define LOCAL_CPU_WORDS 26
+_Static_assert(sizeof(struct local) <=
+		       sizeof(struct paraclock_local) -
+			       LOCAL_CPU_WORDS * sizeof(uint64_t),
+	       "the public struct has room for both");
+
+/* Clocks read between readings of the counter: clock[i] was ns[i] at some
+ * counter value from tsc[i] to tsc[i + 1]. */
+struct round {
+	unsigned int n;
+	uint8_t clock[ROUND_MAX]; /* enum paraclock_clock */
+	int64_t ns[ROUND_MAX];
+	uint64_t tsc[ROUND_MAX + 1];
+	uint64_t at; /* the counter value that the clocks are brought to */
+	/* What the counter and the clocks are coarse by, 2^-8 ns. */
+	int64_t grain;
+	/* From tsc[i] to at, in 2^-8 ns, by round_scale(); and what that may
+	 * be off, for RAW [0] and for a clock that may be slewed [1]. */
+	int64_t until[ROUND_MAX + 1];
+	int64_t slack[2][ROUND_MAX + 1];
+};
+
+/* As clock_gettime(2) numbers them; by enum paraclock_clock. */
+extern const int local_clock_id[PARACLOCK_CLOCKS];
+
+/* Is the clocksource the counter, or an image of it? */
+static inline bool local_is_coupled(const struct local_state *state)
+{
+	return state->kind == PARACLOCK_CLOCKSOURCE_COUNTER ||
+	       state->kind == PARACLOCK_CLOCKSOURCE_IMAGE;
+}
+
+static inline uint64_t local_ns(const struct local_state *state, uint64_t ticks)
+{
+	return (uint64_t)(((u128)ticks * state->mult) >> MULT_BITS);
+}
+
+static inline void local_set_narrow(struct local_state *state, uint64_t ticks)
+{
+	state->narrow = ticks > state->step ? ticks : state->step;
+}
+
+/* Counter values are compared modulo 2^64: is a before b? */
+static inline bool is_before(uint64_t a, uint64_t b)
+{
+	return a - b > UINT64_MAX / 2;
+}
+
+/* --- round.c -------------------------------------------------------------- */
+
+/* The order of a snapshot's readings. */
+void round_plan(struct round *round, const struct local_state *state,
+		unsigned int sandwiches);
+static inline uint64_t round_width(const struct round *round)
+{
+	return round->tsc[round->n] - round->tsc[0];
+}
+/* Wider than its kind usually is? */
+static inline bool round_is_wide(const struct round *round,
+				 const struct local_state *state)
+{
+	return round_width(round) > 2 * state->narrow * round->n;
+}
+/* Read them. -EAGAIN: the counter went back; else as env->read_clock. */
+int round_read(const struct paraclock_env *env, enum counter_how how,
+	       struct round *round);
+/* The first that is not wide, else the narrowest of so many; errors as
+ * round_read(). */
+int round_read_narrow(const struct paraclock_env *env,
+		      const struct local_state *state, unsigned int tries,
+		      struct round *round);
+/* Measure the distances, before the estimates. */
+void round_scale(struct round *round, const struct local_state *state);
+/* Where round_plan() puts the clocks that are read once, unless more than
+ * ROUND_USUAL readings were asked for. */
+#define ROUND_MONOTONIC 1
+#define ROUND_RAW	2
+
+/* Bring one reading to round->at. false: it does not fit. */
+bool round_estimate_one(const struct round *round, unsigned int i,
+			struct estimate *ret_value);
+/* Bring a clock to round->at; tai_sec: TAI counts as REALTIME that much later.
+ * false: its readings contradict each other, so it was set in between. */
+bool round_estimate(const struct round *round, const struct local_state *state,
+		    enum paraclock_clock clock, struct estimate *ret_value);
+
+/* --- local.c -------------------------------------------------------------- */
+
+/* Measure everything anew; set_seq counts up if that shows a set. */
+int local_calibrate(const struct paraclock_env *env, struct local_state *state);
+/* What depends on CLOCK_REALTIME and BOOTTIME, the same. */
+int local_measure_offsets(const struct paraclock_env *env,
+			  struct local_state *state);
+/* -EOPNOTSUPP: the env has no BOOTTIME. */
+int local_measure_boot(const struct paraclock_env *env,
+		       const struct local_state *state,
+		       struct estimate *ret_boot);
+/* Can both be the same offset? */
+bool local_agree(const struct estimate *a, const struct estimate *b);
+/* A longer baseline gives a better rate: if round is far enough, take it. */
+void local_improve_rate(struct local_state *state, const struct round *round,
+			const struct estimate *raw);
+/* Is state of these clocks, or of none yet? */
+bool local_is_of(const struct local_state *state,
+		 const struct paraclock_env *env);
+
+/* --- snapshot.c ----------------------------------------------------------- */
+
+/* The env, or the built-in one if NULL; 0 or an error of
+ * paraclock_snapshot()'s. */
+int local_env(const struct paraclock_env **env);
+/* As paraclock_snapshot(), remembering in local; the caller has checked size
+ * and sandwiches. */
+int local_snapshot(const struct paraclock_env *env, struct local *local,
+		   struct paraclock_snapshot *ret_snap);
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+/* Being told of what a snapshot would have to find out. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/env_call.h"
+#include "base/seqword.h"
+#include "system.h"
+
+#define CLOCKSOURCE_MAX sizeof(((struct local_state *)0)->clocksource)
+#define WORDS		(sizeof(struct local_state) / sizeof(uint64_t))
+
+/* Another thread holds the flag for at most 50 us, unless it is preempted. */
+#define TAKE_TRIES 4096
+
+struct paraclock_watch {
+	const struct paraclock_env *env;
+	int fd;
+	bool was_set; /* seen, and not yet taken in */
+};
+
+/* With the flag held; 1: next is to be published. */
+static int take_in(const struct paraclock_env *env, struct local_state *next,
+		   const char *name, bool was_set)
+{
+	int ret = 0;
+
+	/* Before the first snapshot there is nothing that could change. */
+	if (!next->ready)
+		return 0;
+	if (!local_is_of(next, env))
+		return -EINVAL;
+	if (name &&
+	    memcmp(name, next->clocksource, sizeof(next->clocksource)) != 0) {
+		ret = local_calibrate(env, next);
+		if (ret)
+			return ret;
+		next->source_seq++;
+		ret = 1;
+	}
+	next->set_seq += was_set;
+	return ret || was_set;
+}
+
+/* 1: something is another than it was. @p name, of the clocksource, is padded
+ * with zeros; NULL: not known. */
+static int update(const struct paraclock_env *env, const char *name,
+		  bool was_set)
+{
+	struct local *local = (struct local *)env->local;
+	struct local_state next;
+	int ret = -EAGAIN;
+
+	for (unsigned int i = 0; !flag_take(&local->owner, env); i++) {
+		if (i >= TAKE_TRIES)
+			return -EAGAIN;
+		cpu_relax();
+	}
+	/* A state whose writer has forked is the next snapshot's to mend. */
+	if (!(__atomic_load_n(&local->gen, __ATOMIC_RELAXED) & 1)) {
+		memcpy(&next, &local->now, sizeof(next));
+		ret = take_in(env, &next, name, was_set);
+		if (ret > 0)
+			seqwords_publish(&local->gen, &local->now, &next,
+					 WORDS);
+	}
+	flag_give(&local->owner);
+	return ret;
+}
+
+/* env, with a memory that can be told. */
+static int env_with_local(const struct paraclock_env **env)
+{
+	int ret = local_env(env);
+
+	if (ret)
+		return ret;
+	return (*env)->local ? 0 : -EOPNOTSUPP;
+}
+
+int paraclock_refresh(const struct paraclock_env *env)
+{
+	char name[CLOCKSOURCE_MAX] = "";
+	uint8_t kind;
+	int ret = env_with_local(&env);
+
+	if (!ret)
+		ret = pclk_env_clocksource(env, name, &kind);
+	if (!ret)
+		ret = update(env, name, false);
+	return ret < 0 ? ret : 0;
+}
+
+int paraclock_watch_open(struct paraclock_watch **ret_watch,
+			 const struct paraclock_env *env)
+{
+	struct paraclock_watch *watch;
+	int ret;
+
+	if (!ret_watch)
+		return -EINVAL;
+	ret = env_with_local(&env);
+	if (ret)
+		return ret;
+	if (!env->watch_clock || !env->close_device || !env->alloc ||
+	    !env->free)
+		return -EOPNOTSUPP;
+	watch = env->alloc(env->ctx, sizeof(*watch));
+	if (!watch)
+		return -ENOMEM;
+	*watch = (struct paraclock_watch){ .env = env, .fd = -1 };
+	ret = pclk_env_watch(env->watch_clock(env->ctx, &watch->fd),
+			     &watch->fd);
+	if (ret < 0) {
+		env->free(env->ctx, watch);
+		return ret;
+	}
+	*ret_watch = watch;
+	return 0;
+}
+
+int paraclock_watch_fd(const struct paraclock_watch *watch)
+{
+	return watch ? watch->fd : -EINVAL;
+}
+
+int paraclock_watch_update(struct paraclock_watch *watch)
+{
+	const struct paraclock_env *env;
+	char name[CLOCKSOURCE_MAX] = "";
+	bool named;
+	uint8_t kind;
+	int ret;
+
+	if (!watch)
+		return -EINVAL;
+	env = watch->env;
+	ret = pclk_env_watch(env->watch_clock(env->ctx, &watch->fd),
+			     &watch->fd);
+	if (ret < 0)
+		return ret;
+	watch->was_set |= ret > 0;
+	/* A set counts also where the name cannot be had. */
+	named = !pclk_env_clocksource(env, name, &kind);
+	ret = update(env, named ? name : NULL, watch->was_set);
+	if (ret < 0)
+		return ret;
+	/* Before the first snapshot there is no seq to count in, but it was. */
+	ret = ret || watch->was_set;
+	watch->was_set = false;
+	return ret;
+}
+
+void paraclock_watch_close(struct paraclock_watch *watch)
+{
+	if (!watch)
+		return;
+	watch->env->close_device(watch->env->ctx, watch->fd);
+	watch->env->free(watch->env->ctx, watch);
+}

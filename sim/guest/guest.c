@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+/* The env of a VM: what is read at full speed, and what pages there are. */
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "sim/world/world.h"
+
+static struct paraclock_sim_vm *vm_of(void *ctx)
+{
+	return ((struct sim_view *)ctx)->vm;
+}
+
+static uint64_t tsc_now(const struct paraclock_sim_vm *vm, unsigned int vcpu)
+{
+	u128 tsc = sim_vm_tsc(vm, sim_instant(vm->sim));
+
+	return (uint64_t)(tsc >> 64) + vm->skew[vcpu];
+}
+
+/* No lock: what this looks at changes only while no thread is in a VM. */
+static uint64_t guest_counter(void *ctx)
+{
+	struct paraclock_sim_vm *vm = vm_of(ctx);
+	int vcpu;
+
+	sim_stop_here(vm);
+	vcpu = sim_this_vcpu(vm);
+	return tsc_now(vm, vcpu < 0 ? 0 : (unsigned int)vcpu);
+}
+
+static uint64_t writer_counter(void *ctx)
+{
+	struct paraclock_sim_vm *vm = vm_of(ctx);
+
+	return tsc_now(vm, vm->writer_vcpu);
+}
+
+/* --- pages ---------------------------------------------------------------- */
+
+static struct sim_page *find_page(struct sim_view *view, const char *name)
+{
+	struct paraclock_sim_vm *vm = view->vm;
+	unsigned int vcpu = vm->opts.user_vcpu;
+
+	if (strcmp(name, "hyperv") == 0)
+		return sim_page_of(vm, PARACLOCK_SIM_HYPERV, 0);
+	if (strcmp(name, "vmclock") == 0)
+		return sim_page_of(vm, PARACLOCK_SIM_VMCLOCK, 0);
+	if (strcmp(name, "pvclock") != 0)
+		return NULL;
+	if (view == &vm->view[PARACLOCK_SIM_KERNEL]) {
+		int here = sim_this_vcpu(vm);
+
+		vcpu = here < 0 ? 0 : (unsigned int)here;
+	}
+	return sim_page_of(vm, PARACLOCK_SIM_PVCLOCK, vcpu);
+}
+
+static int map_pairing(const struct sim_view *view,
+		       struct paraclock_mapping *ret_map)
+{
+	*ret_map = (struct paraclock_mapping){
+		.addr = view->vm->pairing,
+		.size = PAGE_BYTES,
+		.phys = SIM_PHYS_PAIRING,
+		.fd = -1,
+	};
+	return 0;
+}
+
+static int guest_map_page(void *ctx, const char *name, const char *path,
+			  struct paraclock_mapping *ret_map)
+{
+	struct sim_view *view = ctx;
+	bool kernel = view == &view->vm->view[PARACLOCK_SIM_KERNEL];
+	struct sim_page *page = find_page(view, name);
+
+	if (kernel && !path && strcmp(name, "kvm-pairing") == 0)
+		return map_pairing(view, ret_map);
+	if (!page || (path && (strcmp(name, "vmclock") != 0 ||
+			       strcmp(path, "/dev/vmclock0") != 0))) {
+		(void)snprintf(ret_map->why, sizeof(ret_map->why),
+			       "the simulated VM has no %s page%s%s", name,
+			       path ? " at " : "", path ? path : "");
+		return -ENODEV;
+	}
+	*ret_map = (struct paraclock_mapping){
+		.addr = page->live,
+		.size = PAGE_BYTES,
+		.phys = kernel ? sim_phys_of(page) : 0,
+		.fd = !kernel && page->kind == PARACLOCK_SIM_VMCLOCK
+			      ? SIM_FD_VMCLOCK
+			      : -1,
+	};
+	return 0;
+}
+
+static void guest_unmap_page(void *ctx, struct paraclock_mapping *map)
+{
+	(void)ctx;
+	map->addr = NULL;
+}
+
+/* --- the machine ---------------------------------------------------------- */
+
+#define ANY_VMCLOCK \
+	(PARACLOCK_SIM_HAS_VMCLOCK | PARACLOCK_SIM_HAS_VMCLOCK_MARKERS)
+
+static int guest_find_device(void *ctx, const char *acpi_hid,
+			     const char *compatible)
+{
+	uint32_t parts = vm_of(ctx)->opts.parts;
+
+	(void)compatible;
+	if (strcmp(acpi_hid, "AMZNC10C") == 0 && parts & ANY_VMCLOCK)
+		return PARACLOCK_FIRMWARE_ACPI;
+	if (strcmp(acpi_hid, "VMGENCTR") == 0 &&
+	    parts & PARACLOCK_SIM_HAS_GENERATION)
+		return PARACLOCK_FIRMWARE_ACPI;
+	return PARACLOCK_FIRMWARE_NONE;
+}
+
+static int guest_describe(void *ctx, struct paraclock_machine *ret_machine)
+{
+	const uint32_t kvm =
+		PARACLOCK_SIM_HAS_PVCLOCK | PARACLOCK_SIM_HAS_PAIRING;
+	struct paraclock_sim_vm *vm = vm_of(ctx);
+	uint32_t parts = vm->opts.parts;
+	struct paraclock_machine machine = {
+		.size = ret_machine->size,
+		.counter = PARACLOCK_COUNTER_X86_TSC,
+		.invariant = 1,
+		.vmclock = parts & ANY_VMCLOCK ? PARACLOCK_FIRMWARE_ACPI : 0,
+		.vmgenid = parts & PARACLOCK_SIM_HAS_GENERATION
+				   ? PARACLOCK_FIRMWARE_ACPI
+				   : 0,
+	};
+	bool hyperv = parts & PARACLOCK_SIM_HAS_HYPERV && !(parts & kvm);
+	const char *name = hyperv ? "hyper-v" : "kvm";
+	struct sim_hz hz;
+
+	memcpy(machine.hypervisor, name, strlen(name));
+	sim_lock(vm->sim);
+	memcpy(machine.clocksource, vm->kernel.source,
+	       sizeof(machine.clocksource));
+	hz = sim_vm_hz(vm);
+	sim_unlock(vm->sim);
+	machine.counter_hz = hz.hz >> hz.bits;
+	*ret_machine = machine;
+	return 0;
+}
+
+static int guest_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
+{
+	struct paraclock_sim_vm *vm = vm_of(ctx);
+
+	sim_lock(vm->sim);
+	memcpy(ret_name, vm->kernel.source, sizeof(vm->kernel.source));
+	*ret_kind = vm->kernel.kind;
+	sim_unlock(vm->sim);
+	return 0;
+}
+
+static int guest_run_on_cpu(void *ctx, unsigned int cpu, int go)
+{
+	struct paraclock_sim_vm *vm = vm_of(ctx);
+
+	if (sim_this_vcpu(vm) == (int)cpu)
+		return 0;
+	if (!go || cpu >= vm->opts.vcpus)
+		return -EAGAIN;
+	sim_lock(vm->sim);
+	sim_page_enter_vcpu(vm, cpu);
+	sim_unlock(vm->sim);
+	return 0;
+}
+
+static uint32_t guest_process_id(void *ctx)
+{
+	(void)ctx;
+	return 4711;
+}
+
+static void *guest_alloc(void *ctx, size_t size)
+{
+	(void)ctx;
+	return malloc(size);
+}
+
+static void guest_free(void *ctx, void *ptr)
+{
+	(void)ctx;
+	free(ptr);
+}
+
+/* Linux's read(2): a copy under the sequence; here, nobody writes meanwhile. */
+static int64_t guest_pread(void *ctx, int fd, void *buf, size_t n,
+			   uint64_t offset)
+{
+	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct sim_page *page = sim_page_of(vm, PARACLOCK_SIM_VMCLOCK, 0);
+
+	if (fd != SIM_FD_VMCLOCK || !page)
+		return -EBADF;
+	if (offset >= PAGE_BYTES)
+		return 0;
+	if (n > PAGE_BYTES - offset)
+		n = PAGE_BYTES - (size_t)offset;
+	sim_lock(vm->sim);
+	memcpy(buf, page->live + offset, n);
+	sim_unlock(vm->sim);
+	return (int64_t)n;
+}
+
+/* --- the views ------------------------------------------------------------ */
+
+static const struct paraclock_env common = {
+	.size = sizeof(struct paraclock_env),
+	.counter_id = PARACLOCK_COUNTER_X86_TSC,
+	.counter = guest_counter,
+	.cpuid = sim_cpuid,
+	.map_page = guest_map_page,
+	.unmap_page = guest_unmap_page,
+	.find_device = guest_find_device,
+	.describe = guest_describe,
+	.process_id = guest_process_id,
+	.alloc = guest_alloc,
+	.free = guest_free,
+};
+
+static void add_kernel(struct paraclock_env *env)
+{
+	env->rdmsr = sim_rdmsr;
+	env->wrmsr = sim_wrmsr;
+	env->hypercall = sim_hypercall;
+}
+
+static void add_user(struct paraclock_env *env)
+{
+	env->pread = guest_pread;
+	env->read_clock = sim_read_clock;
+	env->run_on_cpu = guest_run_on_cpu;
+	env->clocksource = guest_clocksource;
+	env->read_text = sim_read_text;
+	env->open_device = sim_open_device;
+	env->device_number = sim_device_number;
+	env->ioctl = sim_ioctl;
+	env->close_device = sim_close_device;
+	env->watch_clock = sim_watch_clock;
+	env->watch_generation = sim_watch_generation;
+	env->poll_group = sim_poll_group;
+}
+
+void sim_views_init(struct paraclock_sim_vm *vm)
+{
+	for (unsigned int i = 0; i < SIM_VIEWS; i++) {
+		vm->view[i].vm = vm;
+		vm->view[i].env = common;
+		vm->view[i].env.ctx = &vm->view[i];
+		vm->view[i].env.local = &vm->view[i].local;
+	}
+	add_user(&vm->view[PARACLOCK_SIM_USER].env);
+	add_kernel(&vm->view[PARACLOCK_SIM_KERNEL].env);
+	vm->view[SIM_WRITER].env.counter = writer_counter;
+}
+
+struct sim_view *sim_view_of(const struct paraclock_env *env)
+{
+	return env->counter == guest_counter ? env->ctx : NULL;
+}
+
+const struct paraclock_env *paraclock_sim_env(struct paraclock_sim_vm *vm,
+					      unsigned int ring)
+{
+	if (!vm || ring > PARACLOCK_SIM_KERNEL)
+		return NULL;
+	return &vm->view[ring].env;
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+/*
+ * CPUID, MSRs and the hypercall.
+ *
+ * References: Hyper-V TLFS, "Feature Discovery", "Timers"; Linux
+ * Documentation/virt/kvm/x86/{cpuid,msr,hypercalls}.rst.
+ */
+
+#include <errno.h>
+
+#include "sim/world/world.h"
+
+#define KVM_PARTS (PARACLOCK_SIM_HAS_PVCLOCK | PARACLOCK_SIM_HAS_PAIRING)
+/* Old and new MSRs, and that TSC_STABLE means something. */
+#define KVM_CLOCK_FEATURES (1U << 0 | 1U << 3 | 1U << 24)
+#define HYPERV_ACCESS	   (1U << 1 | 1U << 9 | 1U << 11 | 1U << 15)
+#define HYPERV_REENLIGHTEN (1U << 13)
+#define HYPERV_FREQUENCIES (1U << 8)
+
+#define MSR_TSC		     0x10U
+#define MSR_SYSTEM_TIME	     0x4b564d01U
+#define MSR_REF_COUNT	     0x40000020U
+#define MSR_REF_TSC	     0x40000021U
+#define MSR_TSC_FREQUENCY    0x40000022U
+#define MSR_APIC_FREQUENCY   0x40000023U
+#define MSR_REENLIGHTENMENT  0x40000106U
+#define MSR_EMULATION	     0x40000107U
+#define MSR_EMULATION_STATUS 0x40000108U
+#define MSR_INVARIANT	     0x40000118U
+#define MSR_ENABLE	     1U
+#define MSR_PAGE	     (~(uint64_t)(PAGE_BYTES - 1))
+
+#define APIC_HZ	       1000000000U
+#define REF_UNIT_NS    100
+#define HC_PAIRING     9U
+#define KVM_EFAULT     (-14)
+#define KVM_EOPNOTSUPP (-95)
+#define KVM_ENOSYS     (-1000)
+
+static struct paraclock_sim_vm *vm_of(void *ctx)
+{
+	return ((struct sim_view *)ctx)->vm;
+}
+
+/* --- CPUID ---------------------------------------------------------------- */
+
+static void sign(uint32_t ret_regs[4], uint32_t last_leaf,
+		 const char signature[13])
+{
+	ret_regs[0] = last_leaf;
+	memcpy(&ret_regs[1], signature, 12);
+}
+
+static void hyperv_leaf(uint32_t parts, uint32_t n, uint32_t ret_regs[4])
+{
+	if (n == 0) {
+		sign(ret_regs, 0x40000006, "Microsoft Hv");
+	} else if (n == 1) {
+		memcpy(ret_regs, "Hv#1", 4);
+	} else if (n == 3) {
+		ret_regs[0] = HYPERV_ACCESS;
+		ret_regs[3] = HYPERV_FREQUENCIES;
+		if (parts & PARACLOCK_SIM_HAS_REENLIGHTENMENT)
+			ret_regs[0] |= HYPERV_REENLIGHTEN;
+	}
+}
+
+static void kvm_leaf(uint32_t parts, uint32_t base, uint32_t n,
+		     uint32_t ret_regs[4])
+{
+	if (n == 0)
+		sign(ret_regs, base + 1, "KVMKVMKVM\0\0\0");
+	else if (n == 1 && parts & PARACLOCK_SIM_HAS_PVCLOCK)
+		ret_regs[0] = KVM_CLOCK_FEATURES;
+}
+
+int sim_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
+{
+	uint32_t parts = vm_of(ctx)->opts.parts;
+	bool hyperv = parts & PARACLOCK_SIM_HAS_HYPERV;
+	/* As QEMU has them: Hyper-V's first, where there are both. */
+	uint32_t kvm = hyperv ? 0x40000100 : 0x40000000;
+
+	(void)subleaf;
+	memset(ret_regs, 0, 4 * sizeof(ret_regs[0]));
+	if (leaf == 1)
+		ret_regs[2] = 1U << 31;
+	else if (leaf == 0x80000000)
+		ret_regs[0] = 0x80000007;
+	else if (leaf == 0x80000007)
+		ret_regs[3] = 1U << 8;
+	else if (hyperv && leaf - 0x40000000 < 0x100)
+		hyperv_leaf(parts, leaf - 0x40000000, ret_regs);
+	else if ((!hyperv || parts & KVM_PARTS) && leaf - kvm < 0x100)
+		kvm_leaf(parts, kvm, leaf - kvm, ret_regs);
+	return 0;
+}
+
+/* --- MSRs ----------------------------------------------------------------- */
+
+static bool has_msr(const struct paraclock_sim_vm *vm, uint32_t msr)
+{
+	const uint32_t parts = vm->opts.parts;
+
+	if (msr == MSR_TSC)
+		return true;
+	if (msr == MSR_SYSTEM_TIME)
+		return parts & PARACLOCK_SIM_HAS_PVCLOCK;
+	if (msr >= MSR_REENLIGHTENMENT && msr <= MSR_EMULATION_STATUS)
+		return parts & PARACLOCK_SIM_HAS_REENLIGHTENMENT;
+	return parts & PARACLOCK_SIM_HAS_HYPERV;
+}
+
+static uint64_t reference_count(const struct paraclock_sim_vm *vm)
+{
+	u128 mono = sim_vm_mono(vm, sim_instant(vm->sim));
+
+	return (uint64_t)(mono >> 64) / REF_UNIT_NS;
+}
+
+/* That which it will have when it acknowledges. */
+static uint64_t frequency(const struct paraclock_sim_vm *vm)
+{
+	struct sim_hz hz = sim_hz_scale(sim_host_hz(vm->host), vm->own_ratio);
+
+	return hz.hz >> hz.bits;
+}
+
+static int read_msr(struct paraclock_sim_vm *vm, uint32_t msr,
+		    uint64_t *ret_value)
+{
+	struct sim_page *page = sim_page_of(vm, PARACLOCK_SIM_HYPERV, 0);
+	int vcpu = sim_this_vcpu(vm);
+
+	switch (msr) {
+	case MSR_TSC:
+		*ret_value =
+			(uint64_t)(sim_vm_tsc(vm, sim_instant(vm->sim)) >> 64) +
+			vm->skew[vcpu < 0 ? 0 : vcpu];
+		break;
+	case MSR_SYSTEM_TIME:
+		page = sim_page_of(vm, PARACLOCK_SIM_PVCLOCK,
+				   vcpu < 0 ? 0 : (unsigned int)vcpu);
+		*ret_value = sim_phys_of(page) | MSR_ENABLE;
+		break;
+	case MSR_REF_COUNT:
+		*ret_value = reference_count(vm);
+		break;
+	case MSR_REF_TSC:
+		*ret_value = sim_phys_of(page) | MSR_ENABLE;
+		break;
+	case MSR_TSC_FREQUENCY:
+		*ret_value = frequency(vm);
+		break;
+	case MSR_APIC_FREQUENCY:
+		*ret_value = APIC_HZ;
+		break;
+	case MSR_REENLIGHTENMENT:
+		*ret_value = vm->msrs.reenlightenment;
+		break;
+	case MSR_EMULATION:
+		*ret_value = vm->msrs.emulation;
+		break;
+	case MSR_EMULATION_STATUS:
+		*ret_value = vm->emulated;
+		break;
+	case MSR_INVARIANT:
+		*ret_value = 1;
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+int sim_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value)
+{
+	struct paraclock_sim_vm *vm = vm_of(ctx);
+	int ret;
+
+	if (!has_msr(vm, msr))
+		return -EOPNOTSUPP;
+	sim_lock(vm->sim);
+	ret = read_msr(vm, msr, ret_value);
+	sim_unlock(vm->sim);
+	return ret;
+}
+
+/* The guest shows where a page is to be; this one has it in one place only,
+ * and does not lose it when one of its programs switches it off. */
+static int place_page(struct paraclock_sim_vm *vm, uint64_t value)
+{
+	if (!(value & MSR_ENABLE))
+		return 0;
+	for (unsigned int i = 0; i < vm->n_pages; i++) {
+		if (sim_phys_of(&vm->page[i]) == (value & MSR_PAGE)) {
+			sim_page_renew(vm, &vm->page[i]);
+			return sim_take_error(vm->sim);
+		}
+	}
+	return -EINVAL;
+}
+
+static int write_msr(struct paraclock_sim_vm *vm, uint32_t msr, uint64_t value)
+{
+	switch (msr) {
+	case MSR_SYSTEM_TIME:
+	case MSR_REF_TSC:
+		return place_page(vm, value);
+	case MSR_REENLIGHTENMENT:
+		vm->msrs.reenlightenment = value;
+		return 0;
+	case MSR_EMULATION:
+		vm->msrs.emulation = value;
+		return 0;
+	case MSR_EMULATION_STATUS:
+		if (!(value & MSR_ENABLE))
+			sim_end_emulation(vm);
+		return sim_take_error(vm->sim);
+	case MSR_INVARIANT:
+		return 0;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+bool sim_is_reenlightened(const struct paraclock_sim_vm *vm)
+{
+	return vm->msrs.reenlightenment >> 16 & 1 &&
+	       vm->msrs.emulation & MSR_ENABLE;
+}
+
+int sim_wrmsr(void *ctx, uint32_t msr, uint64_t value)
+{
+	struct paraclock_sim_vm *vm = vm_of(ctx);
+	int ret;
+
+	if (!has_msr(vm, msr))
+		return -EOPNOTSUPP;
+	sim_lock(vm->sim);
+	ret = write_msr(vm, msr, value);
+	sim_unlock(vm->sim);
+	return ret;
+}
+
+/* --- the hypercall -------------------------------------------------------- */
+
+struct pairing {
+	int64_t sec;
+	int64_t nsec;
+	uint64_t tsc;
+	uint64_t flags_and_pad[5];
+};
+_Static_assert(sizeof(struct pairing) == 64, "as KVM's");
+
+static int64_t pair(struct paraclock_sim_vm *vm, const uint64_t args[4])
+{
+	const struct paraclock_sim_host *real = sim_real_host(vm->host);
+	uint64_t at = args[0] - SIM_PHYS_PAIRING;
+	uint64_t now = sim_instant(vm->sim);
+	u128 utc = sim_to_utc(&real->utc, sim_host_tai(real, now));
+	int vcpu = sim_this_vcpu(vm);
+	struct pairing result = {
+		.sec = (int64_t)(utc >> 64) / NSEC_PER_SEC,
+		.nsec = (int64_t)(utc >> 64) % NSEC_PER_SEC,
+		.tsc = (uint64_t)(sim_vm_tsc(vm, now) >> 64),
+	};
+
+	if (!(vm->opts.parts & PARACLOCK_SIM_HAS_PAIRING))
+		return KVM_ENOSYS;
+	if (args[1] || !sim_is_paired(vm->host))
+		return KVM_EOPNOTSUPP;
+	if (at > PAGE_BYTES - sizeof(result))
+		return KVM_EFAULT;
+	result.tsc += vm->skew[vcpu < 0 ? 0 : vcpu];
+	memcpy(vm->pairing + at, &result, sizeof(result));
+	return 0;
+}
+
+int sim_hypercall(void *ctx, uint64_t number, const uint64_t args[4],
+		  uint64_t ret_regs[4])
+{
+	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim *sim = vm->sim;
+	uint32_t half = sim->opts.exit_ns / 2;
+
+	sim_lock(sim);
+	sim_spend(sim, half);
+	ret_regs[0] =
+		(uint64_t)(number == HC_PAIRING ? pair(vm, args) : KVM_ENOSYS);
+	sim_spend(sim, sim->opts.exit_ns - half);
+	sim_unlock(sim);
+	return 0;
+}

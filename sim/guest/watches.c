@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+/* What a process in the VM watches for: numbers for descriptors. */
+
+#include <errno.h>
+
+#include "sim/world/world.h"
+
+enum watch {
+	UNUSED = 0,
+	CLOCK,
+	GENERATION
+};
+
+static uint64_t count_of(const struct paraclock_sim_vm *vm, enum watch what)
+{
+	return what == CLOCK ? vm->kernel.sets : vm->restores;
+}
+
+static int start(struct sim_view *view, enum watch what, int *fd)
+{
+	for (int i = 0; i < SIM_WATCHES; i++) {
+		if (view->watch[i].what != UNUSED)
+			continue;
+		view->watch[i].what = (uint8_t)what;
+		view->watch[i].seen = count_of(view->vm, what);
+		*fd = SIM_FD_WATCH + i;
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+static int look(struct sim_view *view, enum watch what, int fd)
+{
+	int i = fd - SIM_FD_WATCH;
+	uint64_t seen, count = count_of(view->vm, what);
+
+	if (i < 0 || i >= SIM_WATCHES || view->watch[i].what != what)
+		return -EBADF;
+	seen = view->watch[i].seen;
+	view->watch[i].seen = count;
+	return seen != count;
+}
+
+static int watch(struct sim_view *view, enum watch what, int *fd)
+{
+	int ret;
+
+	sim_lock(view->vm->sim);
+	ret = *fd < 0 ? start(view, what, fd) : look(view, what, *fd);
+	sim_unlock(view->vm->sim);
+	return ret;
+}
+
+int sim_watch_clock(void *ctx, int *fd)
+{
+	return watch(ctx, CLOCK, fd);
+}
+
+int sim_watch_generation(void *ctx, int *fd)
+{
+	return watch(ctx, GENERATION, fd);
+}
+
+/* Nothing ever happens to a number. */
+int sim_poll_group(void *ctx, int *group, int fd)
+{
+	(void)ctx;
+	(void)fd;
+	*group = SIM_FD_GROUP;
+	return 0;
+}
+
+void sim_close_device(void *ctx, int fd)
+{
+	struct sim_view *view = ctx;
+	int i = fd - SIM_FD_WATCH;
+
+	if (i < 0 || i >= SIM_WATCHES)
+		return;
+	sim_lock(view->vm->sim);
+	view->watch[i].what = UNUSED;
+	sim_unlock(view->vm->sim);
+}

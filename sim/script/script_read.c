@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+/* Readers in the VMs of a script, and what they are expected to see. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "script.h"
+#include "sim/world/world.h"
+
+/* 'expect': where its conditions stand among its words. */
+enum condition {
+	EXPECT_VALID = 1,
+	EXPECT_INVALID,
+	EXPECT_REASON,
+	EXPECT_FAILS,
+	EXPECT_DISRUPTED,
+	EXPECT_UNDISRUPTED,
+	EXPECT_ERROR,
+};
+
+/* One reading, and what is to be said of it. */
+struct reading {
+	int ret; /* of paraclock_read() */
+	struct paraclock_sample sample;
+	int truth_ret; /* 0: error_ns is known */
+	int64_t error_ns;
+};
+
+static int open_clock(struct paraclock_sim_play *play,
+		      const struct statement *s, struct play_vm *vm)
+{
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.env = paraclock_sim_env(vm->vm, GIVEN(s, 2)
+							 ? PARACLOCK_SIM_KERNEL
+							 : PARACLOCK_SIM_USER),
+		.detail = play->remark,
+		.detail_size = sizeof(play->remark),
+	};
+	const struct paraclock_backend *be = paraclock_sim_backend();
+	int ret;
+
+	paraclock_close(vm->clk);
+	vm->clk = NULL;
+	opts.backend =
+		GIVEN(s, 1) ? script_word(KIND_BACKEND, s->value[1]) : NULL;
+	if (opts.backend && strcmp(opts.backend, be->name) == 0) {
+		opts.backend = NULL;
+		ret = paraclock_open_backend(&vm->clk, be, &opts);
+	} else {
+		ret = paraclock_open(&vm->clk, &opts);
+	}
+	if (ret)
+		return play_error(play, ret,
+				  play->remark[0] ? play->remark
+						  : "there is no clock");
+	vm->token = paraclock_token(vm->clk);
+	vm->last.valid = 0;
+	snprintf(play->remark, sizeof(play->remark), "%s",
+		 paraclock_backend_name(vm->clk));
+	return 0;
+}
+
+static struct reading take_reading(const struct play_vm *vm)
+{
+	struct reading r = { .truth_ret = -ESTALE };
+	int64_t truth;
+
+	r.ret = paraclock_read(vm->clk, &r.sample);
+	if (r.ret || !r.sample.valid)
+		return r;
+	r.truth_ret = paraclock_sim_truth(vm->vm, r.sample.host_tsc,
+					  r.sample.timescale, &truth);
+	if (!r.truth_ret)
+		/* Unsigned: a wrong page may be off by any amount. */
+		r.error_ns =
+			(int64_t)((uint64_t)r.sample.host_ns - (uint64_t)truth);
+	return r;
+}
+
+static void describe(const struct reading *r, char *buf, size_t size)
+{
+	if (r->ret)
+		snprintf(buf, size, "failed: %s", paraclock_error_name(r->ret));
+	else if (!r->sample.valid)
+		snprintf(buf, size, "not valid: %s",
+			 paraclock_reason_name(r->sample.reason));
+	else if (r->truth_ret)
+		snprintf(buf, size, "valid, and the truth is not known");
+	else
+		snprintf(buf, size, "valid, off by %+" PRId64 " ns",
+			 r->error_ns);
+}
+
+static uint64_t size_of(int64_t ns)
+{
+	return ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
+}
+
+static bool is_off(const struct reading *r, int64_t bound_ns, bool inclusive)
+{
+	return r->ret || !r->sample.valid || r->truth_ret ||
+	       size_of(r->error_ns) > (uint64_t)bound_ns - !inclusive;
+}
+
+/* Which condition does not hold; 0: all do. */
+static unsigned int broken(const struct statement *s, const struct reading *r,
+			   bool disrupted)
+{
+	bool valid = !r->ret && r->sample.valid;
+
+	if (GIVEN(s, EXPECT_VALID) && !valid)
+		return EXPECT_VALID;
+	if (GIVEN(s, EXPECT_INVALID) && (r->ret || valid))
+		return EXPECT_INVALID;
+	if (GIVEN(s, EXPECT_REASON) &&
+	    (r->ret || r->sample.reason != s->value[EXPECT_REASON]))
+		return EXPECT_REASON;
+	if (GIVEN(s, EXPECT_FAILS) && r->ret != s->value[EXPECT_FAILS])
+		return EXPECT_FAILS;
+	if (GIVEN(s, EXPECT_DISRUPTED) && !disrupted)
+		return EXPECT_DISRUPTED;
+	if (GIVEN(s, EXPECT_UNDISRUPTED) && disrupted)
+		return EXPECT_UNDISRUPTED;
+	if (GIVEN(s, EXPECT_ERROR) &&
+	    (!s->value[EXPECT_ERROR] ||
+	     is_off(r, s->value[EXPECT_ERROR], false)))
+		return EXPECT_ERROR;
+	return 0;
+}
+
+static int expect(struct paraclock_sim_play *play, const struct statement *s,
+		  struct play_vm *vm)
+{
+	struct paraclock_sim_event event = { .time_ns = play_now(play) };
+	struct reading r = take_reading(vm);
+	bool disrupted = paraclock_token(vm->clk) != vm->token;
+	char state[128];
+	unsigned int which = broken(s, &r, disrupted);
+
+	/* "disrupted" is: since it was last asked. */
+	if (GIVEN(s, EXPECT_DISRUPTED) || GIVEN(s, EXPECT_UNDISRUPTED))
+		vm->token = paraclock_token(vm->clk);
+	if (!which)
+		return play_tell(play, s, &event);
+	describe(&r, state, sizeof(state));
+	snprintf(play->remark, sizeof(play->remark), "not %s: %s%s",
+		 s->verb->arg[which].word, state,
+		 which == EXPECT_DISRUPTED     ? "; nothing was noticed"
+		 : which == EXPECT_UNDISRUPTED ? "; there was a disruption"
+					       : "");
+	event.failed = 1;
+	event.detail = play->remark;
+	return play_tell(play, s, &event);
+}
+
+static int read_once(struct paraclock_sim_play *play, const struct statement *s,
+		     struct play_vm *vm)
+{
+	struct paraclock_sim_event event = { .time_ns = play_now(play) };
+	struct reading r = take_reading(vm);
+
+	describe(&r, play->remark, sizeof(play->remark));
+	event.detail = play->remark;
+	event.backend = paraclock_backend_name(vm->clk);
+	event.error_ns = r.error_ns;
+	if (!r.ret)
+		event.sample = &r.sample;
+	return play_tell(play, s, &event);
+}
+
+/* --- watch ----------------------------------------------------------------
+ */
+
+struct play_vm *play_next_watch(struct paraclock_sim_play *play)
+{
+	struct play_vm *first = NULL;
+
+	for (unsigned int i = 0; i < play->vms; i++) {
+		struct play_vm *vm = &play->vm[i];
+
+		if (vm->watch && (!first || vm->due_ns < first->due_ns))
+			first = vm;
+	}
+	return first;
+}
+
+/* The host promised that it would not, then and now. */
+static bool is_back(const struct play_vm *vm, const struct reading *r)
+{
+	const struct paraclock_sample *last = &vm->last;
+
+	return last->valid && last->disruption == r->sample.disruption &&
+	       last->flags & r->sample.flags & PARACLOCK_FLAG_MONOTONIC &&
+	       r->sample.host_ns < last->host_ns;
+}
+
+static int tell_wrong(struct paraclock_sim_play *play, struct play_vm *vm,
+		      const struct reading *r, bool back)
+{
+	struct paraclock_sim_event event = {
+		.time_ns = play_now(play),
+		.detail = play->remark,
+		.failed = 1,
+	};
+
+	/* The first one is worth a line, the others are counted. */
+	if (vm->wrong++)
+		return 0;
+	if (back)
+		snprintf(play->remark, sizeof(play->remark),
+			 "back by %" PRId64 " ns, against the promise",
+			 vm->last.host_ns - r->sample.host_ns);
+	else
+		describe(r, play->remark, sizeof(play->remark));
+	return play_tell(play, vm->watch, &event);
+}
+
+/* What was missed, in a move or by a reading that took long, is not made up
+ * for. */
+static void set_due(const struct paraclock_sim_play *play, struct play_vm *vm)
+{
+	int64_t every_ns = vm->watch->value[1];
+	int64_t late_ns = play_now(play) - vm->due_ns;
+
+	vm->due_ns += (late_ns / every_ns + 1) * every_ns;
+}
+
+static int watch_once(struct paraclock_sim_play *play, struct play_vm *vm)
+{
+	struct reading r = take_reading(vm);
+	bool back;
+	int ret = 0;
+
+	vm->readings++;
+	if (r.ret || !r.sample.valid)
+		return 0;
+	vm->valid++;
+	back = is_back(vm, &r);
+	if (back || is_off(&r, vm->watch->value[2], true))
+		ret = tell_wrong(play, vm, &r, back);
+	vm->last = r.sample;
+	return ret;
+}
+
+int play_watch(struct paraclock_sim_play *play, struct play_vm *vm)
+{
+	/* While it is stopped no program of it reads. */
+	int ret = sim_vm_runs(vm->vm) ? watch_once(play, vm) : 0;
+
+	set_due(play, vm);
+	return ret;
+}
+
+static int end_watch(struct paraclock_sim_play *play, struct play_vm *vm)
+{
+	struct paraclock_sim_event event = {
+		.time_ns = play_now(play),
+		.detail = play->remark,
+	};
+	const struct statement *watch = vm->watch;
+
+	if (!watch)
+		return 0;
+	vm->watch = NULL;
+	snprintf(play->remark, sizeof(play->remark),
+		 "%" PRIu64 " readings, %" PRIu64 " valid, %" PRIu64
+		 " of these wrong",
+		 vm->readings, vm->valid, vm->wrong);
+	return play_tell(play, watch, &event);
+}
+
+int play_watch_end(struct paraclock_sim_play *play)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < play->vms; i++)
+		ret = end_watch(play, &play->vm[i]);
+	return ret;
+}
+
+static int start_watch(struct paraclock_sim_play *play,
+		       const struct statement *s, struct play_vm *vm)
+{
+	int ret = end_watch(play, vm);
+
+	vm->watch = s;
+	vm->due_ns = play_now(play) + s->value[1];
+	vm->readings = 0;
+	vm->valid = 0;
+	vm->wrong = 0;
+	return ret;
+}
+
+/* --- statements -----------------------------------------------------------
+ */
+
+int play_reader(struct paraclock_sim_play *play, const struct statement *s)
+{
+	struct paraclock_sim_event event = { .time_ns = play_now(play) };
+	struct play_vm *vm = &play->vm[s->value[0]];
+	int ret = 0;
+
+	play->remark[0] = '\0';
+	switch ((enum verb_id)(s->verb - script_verbs)) {
+	case VERB_READ:
+		return read_once(play, s, vm);
+	case VERB_EXPECT:
+		return expect(play, s, vm);
+	case VERB_OPEN:
+		ret = open_clock(play, s, vm);
+		break;
+	case VERB_WATCH:
+		ret = start_watch(play, s, vm);
+		play->remark[0] = '\0';
+		break;
+	default:
+		ret = end_watch(play, vm);
+		paraclock_close(vm->clk);
+		vm->clk = NULL;
+		play->remark[0] = '\0';
+		break;
+	}
+	event.detail = play->remark;
+	return ret ? ret : play_tell(play, s, &event);
+}

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The pages of a VM, by the library's own writers. What those would never do
+ * (leave a page torn, be late) is done to the bytes: while something is wrong
+ * with a page its writer writes a shadow of it.
+ */
+
+#include <errno.h>
+
+#include "world.h"
+
+/* The changing part of any page, bytes. */
+#define BODY 112
+
+/* Bit 1 of a pvclock's byte 29. */
+#define GUEST_STOPPED (0x02ULL << 40)
+
+typedef int write_fn(void *page, struct paraclock_page_writer *writer,
+		     const struct paraclock_env *env,
+		     const struct paraclock_timeline *tl);
+
+static write_fn *const write_of[] = {
+	[PARACLOCK_SIM_PVCLOCK] = paraclock_pvclock_write,
+	[PARACLOCK_SIM_HYPERV] = paraclock_hyperv_write,
+	[PARACLOCK_SIM_VMCLOCK] = paraclock_vmclock_write,
+};
+
+/* Where a page's sequence is, in words of 4 bytes. */
+static const unsigned int sequence_at[] = {
+	[PARACLOCK_SIM_PVCLOCK] = 0,
+	[PARACLOCK_SIM_HYPERV] = 0,
+	[PARACLOCK_SIM_VMCLOCK] = 3,
+};
+
+static bool runs_vcpu(const struct paraclock_sim_vm *vm, unsigned int vcpu)
+{
+	return !(vm->halted >> vcpu & 1);
+}
+
+/* --- what it should say --------------------------------------------------- */
+
+bool sim_is_stable(const struct paraclock_sim_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->opts.vcpus; i++) {
+		if (vm->skew[i])
+			return false;
+	}
+	return sim_is_paired(vm->host);
+}
+
+/* A rate in the timeline's unit of rates, rounded up. */
+static uint64_t rate_of(const struct paraclock_timeline *tl, uint64_t ppb)
+{
+	return (uint64_t)(((u128)tl->period_frac * ppb + PPB_ONE - 1) /
+			  PPB_ONE);
+}
+
+/* A clock that nobody keeps right is off by what has added up. */
+static uint64_t grown(const struct paraclock_sim_host *host, uint64_t ns,
+		      uint64_t ppb)
+{
+	uint64_t since = sim_instant(host->sim) - host->free_from;
+	uint64_t by;
+
+	if (host->opts.status != PARACLOCK_STATUS_FREERUNNING)
+		return ns;
+	by = 1 + (uint64_t)((u128)sim_ppb_of(sim_span(host->sim, since),
+					     (int64_t)ppb) >>
+			    64);
+	return by < UINT64_MAX - ns ? ns + by : UINT64_MAX;
+}
+
+static void add_errors(const struct paraclock_sim_host *host,
+		       struct paraclock_timeline *tl)
+{
+	const struct paraclock_sim_host_options *opts = &host->opts;
+
+	tl->flags |= opts->error_flags;
+	tl->maxerror_ns = grown(host, opts->maxerror_ns, opts->maxerror_ppb);
+	tl->esterror_ns = grown(host, opts->esterror_ns, opts->esterror_ppb);
+	tl->maxerror_rate_frac = rate_of(tl, opts->maxerror_ppb);
+	tl->esterror_rate_frac = rate_of(tl, opts->esterror_ppb);
+}
+
+/* As QEMU's and Firecracker's: all that says a time is 0, and a time_type of 0
+ * is UTC. */
+static struct paraclock_timeline markers_only(const struct paraclock_sim_vm *vm)
+{
+	return (struct paraclock_timeline){
+		.size = sizeof(struct paraclock_timeline),
+		.disruption = vm->disruption,
+		.generation = vm->generation,
+		.timescale = PARACLOCK_TIMESCALE_UTC,
+		.counter = PARACLOCK_COUNTER_NONE,
+		.status = PARACLOCK_STATUS_UNKNOWN,
+		.leap = PARACLOCK_LEAP_NONE,
+	};
+}
+
+static int vmclock_timeline(const struct paraclock_sim_vm *vm,
+			    struct paraclock_timeline *tl)
+{
+	const struct paraclock_sim_host *real = sim_real_host(vm->host);
+	int ret = 0;
+
+	if (vm->opts.parts & PARACLOCK_SIM_HAS_VMCLOCK_MARKERS) {
+		*tl = markers_only(vm);
+	} else {
+		ret = sim_timeline(vm, vm->opts.vmclock_timescale, tl);
+		tl->status = real->opts.status;
+		add_errors(real, tl);
+	}
+	if (ret)
+		return ret;
+	if (vm->opts.parts & PARACLOCK_SIM_HAS_GENERATION)
+		tl->flags |= PARACLOCK_TIMELINE_GENERATION;
+	return 0;
+}
+
+static int timeline_for(const struct paraclock_sim_vm *vm,
+			const struct sim_page *page,
+			struct paraclock_timeline *tl)
+{
+	int ret;
+
+	if (page->kind == PARACLOCK_SIM_VMCLOCK)
+		ret = vmclock_timeline(vm, tl);
+	else
+		ret = sim_timeline(vm, PARACLOCK_TIMESCALE_MONOTONIC, tl);
+	if (ret)
+		return ret;
+	tl->flags |= vm->opts.timeline_flags;
+	tl->flags |= sim_is_stable(vm) ? PARACLOCK_TIMELINE_STABLE : 0;
+	tl->base_tsc += vm->skew[page->vcpu];
+	return 0;
+}
+
+/* --- writing it ----------------------------------------------------------- */
+
+static int put(struct paraclock_sim_vm *vm, struct sim_page *page)
+{
+	void *at = page->fault ? page->shadow : page->live;
+	const struct paraclock_env *env = &vm->view[SIM_WRITER].env;
+	write_fn *write = write_of[page->kind];
+	struct paraclock_timeline tl;
+	int ret = timeline_for(vm, page, &tl);
+
+	if (ret)
+		return ret;
+	vm->writer_vcpu = page->vcpu;
+	ret = write(at, &page->writer, env, &tl);
+	if (ret == -ESTALE && tl.flags & PARACLOCK_TIMELINE_MONOTONIC) {
+		tl.flags &= ~PARACLOCK_TIMELINE_MONOTONIC;
+		ret = write(at, &page->writer, env, &tl);
+	}
+	if (ret == -ESTALE && page->kind == PARACLOCK_SIM_VMCLOCK) {
+		/* Nobody shall rely on the bound that was given. */
+		vm->disruption = sim_marker(vm->sim);
+		tl.disruption = vm->disruption;
+		ret = write(at, &page->writer, env, &tl);
+	}
+	return ret;
+}
+
+static uint32_t *sequence_of(const struct sim_page *page, uint8_t *at)
+{
+	return (uint32_t *)(void *)at + sequence_at[page->kind];
+}
+
+static void tear(struct sim_page *page)
+{
+	uint32_t *sequence = sequence_of(page, page->live);
+	bool odd = page->kind != PARACLOCK_SIM_HYPERV;
+
+	STORE(*sequence, odd ? LOAD(*sequence) | 1 : 0);
+	/* As in the library's writers. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+/* Words of 8 bytes, but for the one that has the sequence in it. */
+static void copy_body(struct sim_page *page, unsigned int bytes)
+{
+	const unsigned int sequence = sequence_at[page->kind];
+	uint64_t *to = (void *)page->live;
+	const uint64_t *from = (const void *)page->shadow;
+	uint32_t *to_half = (void *)page->live;
+	const uint32_t *from_half = (const void *)page->shadow;
+	unsigned int other = sequence ^ 1;
+
+	for (unsigned int i = 0; i < bytes / sizeof(*to); i++) {
+		if (i == sequence / 2)
+			STORE(to_half[other], from_half[other]);
+		else
+			STORE(to[i], from[i]);
+	}
+}
+
+/* What the shadow says is on the page. */
+static void show_shadow(struct sim_page *page)
+{
+	uint32_t sequence = LOAD(*sequence_of(page, page->shadow));
+
+	tear(page);
+	copy_body(page, BODY);
+	__atomic_store_n(sequence_of(page, page->live), sequence,
+			 __ATOMIC_RELEASE);
+	page->due = NEVER;
+}
+
+/*
+ * The sequence goes on: what reads the page is no program of the VM, which
+ * would have been put back as well. It may be in the middle of a reading, and
+ * the sequence that was saved may come again and again.
+ */
+void sim_page_put_back(struct sim_page *page, const uint8_t *from)
+{
+	uint32_t *sequence = sequence_of(page, page->shadow);
+	uint32_t *live = sequence_of(page, page->live);
+	uint32_t last = page->fault ? *sequence : LOAD(*live);
+
+	memcpy(page->shadow, from, PAGE_BYTES);
+	*sequence = last;
+	copy_body(page, PAGE_BYTES);
+}
+
+static void write_page(struct paraclock_sim_vm *vm, struct sim_page *page)
+{
+	uint64_t now = sim_instant(vm->sim);
+	int ret = put(vm, page);
+
+	page->pending = false;
+	page->next = page->period_ns ? now + sim_ticks(vm->sim, page->period_ns)
+				     : NEVER;
+	if (ret) {
+		if (!vm->sim->error)
+			vm->sim->error = ret;
+		return;
+	}
+	if (page->fault == PARACLOCK_SIM_FAULT_SLOW) {
+		page->due = now + sim_ticks(vm->sim, page->delay_ns);
+	} else if (page->fault == PARACLOCK_SIM_FAULT_DIES) {
+		tear(page);
+		copy_body(page, page->kind == PARACLOCK_SIM_VMCLOCK ? 64 : 16);
+		page->fault = PARACLOCK_SIM_FAULT_TORN;
+	}
+}
+
+void sim_page_renew(struct paraclock_sim_vm *vm, struct sim_page *page)
+{
+	if (vm->opts.parts & PARACLOCK_SIM_HAS_NO_WRITER || !sim_vm_runs(vm))
+		return;
+	if (page->kind == PARACLOCK_SIM_PVCLOCK && !runs_vcpu(vm, page->vcpu))
+		page->pending = true;
+	else
+		write_page(vm, page);
+}
+
+void sim_pages_renew(struct paraclock_sim_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_pages; i++)
+		sim_page_renew(vm, &vm->page[i]);
+}
+
+void sim_page_enter_vcpu(struct paraclock_sim_vm *vm, unsigned int vcpu)
+{
+	struct sim_page *page = sim_page_of(vm, PARACLOCK_SIM_PVCLOCK, vcpu);
+
+	if (page && page->pending && sim_vm_runs(vm))
+		write_page(vm, page);
+}
+
+void sim_pages_tell_stop(struct paraclock_sim_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->n_pages; i++) {
+		struct sim_page *page = &vm->page[i];
+		uint8_t *at = page->fault ? page->shadow : page->live;
+
+		if (page->kind == PARACLOCK_SIM_PVCLOCK)
+			__atomic_fetch_or((uint64_t *)(void *)at + 3,
+					  GUEST_STOPPED, __ATOMIC_RELAXED);
+	}
+}
+
+/* --- in time -------------------------------------------------------------- */
+
+uint64_t sim_pages_next(const struct paraclock_sim_vm *vm)
+{
+	bool runs = sim_vm_runs(vm);
+	uint64_t next = NEVER;
+
+	for (unsigned int i = 0; i < vm->n_pages; i++) {
+		const struct sim_page *page = &vm->page[i];
+
+		if (page->due < next)
+			next = page->due;
+		if (runs && page->next < next)
+			next = page->next;
+	}
+	return next;
+}
+
+void sim_pages_due(struct paraclock_sim_vm *vm)
+{
+	uint64_t now = sim_instant(vm->sim);
+	bool runs = sim_vm_runs(vm);
+
+	for (unsigned int i = 0; i < vm->n_pages; i++) {
+		struct sim_page *page = &vm->page[i];
+
+		if (page->due <= now)
+			show_shadow(page);
+		if (runs && page->next <= now) {
+			page->next = now + sim_ticks(vm->sim, page->period_ns);
+			sim_page_renew(vm, page);
+		}
+	}
+}
+
+/* --- faults --------------------------------------------------------------- */
+
+/* Only with a writer, whose business faults are. */
+static struct sim_page *written_page(const struct paraclock_sim_vm *vm,
+				     unsigned int kind, unsigned int vcpu)
+{
+	if (!vm || vm->opts.parts & PARACLOCK_SIM_HAS_NO_WRITER)
+		return NULL;
+	return sim_page_of(vm, kind, vcpu);
+}
+
+static void set_fault(struct paraclock_sim_vm *vm, struct sim_page *page,
+		      unsigned int fault, uint64_t delay_ns)
+{
+	if (page->fault)
+		show_shadow(page);
+	page->fault = (uint8_t)fault;
+	page->delay_ns = delay_ns;
+	if (!fault) {
+		write_page(vm, page);
+		return;
+	}
+	memcpy(page->shadow, page->live, PAGE_BYTES);
+	if (fault == PARACLOCK_SIM_FAULT_TORN)
+		tear(page);
+}
+
+int paraclock_sim_fault(struct paraclock_sim_vm *vm, unsigned int kind,
+			unsigned int vcpu, unsigned int fault,
+			uint64_t delay_ns)
+{
+	struct sim_page *page = written_page(vm, kind, vcpu);
+	int ret;
+
+	if (!page || fault > PARACLOCK_SIM_FAULT_SLOW ||
+	    (delay_ns && fault != PARACLOCK_SIM_FAULT_SLOW) ||
+	    delay_ns > RUN_MAX)
+		return -EINVAL;
+	sim_lock(vm->sim);
+	set_fault(vm, page, fault, delay_ns);
+	ret = sim_take_error(vm->sim);
+	sim_unlock(vm->sim);
+	return ret;
+}
+
+int paraclock_sim_update(struct paraclock_sim_vm *vm, unsigned int kind,
+			 unsigned int vcpu)
+{
+	struct sim_page *page = written_page(vm, kind, vcpu);
+	int ret;
+
+	if (!page)
+		return -EINVAL;
+	sim_lock(vm->sim);
+	write_page(vm, page);
+	ret = sim_take_error(vm->sim);
+	sim_unlock(vm->sim);
+	return ret;
+}

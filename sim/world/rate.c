@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+/* Frequencies, ratios of them, and lines that run by them. */
+
+#include <errno.h>
+
+#include "world.h"
+
+#define HZ_MIN	 (1ULL << 16)
+#define HZ_MAX	 (1ULL << 40)
+#define BITS_MAX 32U
+
+/* KVM's: what it can scale by, about. */
+#define RATIO_MIN (1ULL << 33)
+#define RATIO_MAX (1ULL << 63)
+
+bool sim_hz_is_good(uint64_t hz, unsigned int bits)
+{
+	return bits <= BITS_MAX && hz >> bits >= HZ_MIN && hz >> bits <= HZ_MAX;
+}
+
+/* The 64 bits that count, rounded. */
+static struct sim_hz normalise(u128 hz, int bits)
+{
+	unsigned int drop = 0;
+
+	while (hz >> drop >> 64)
+		drop++;
+	if (drop)
+		hz = (hz >> drop) + (hz >> (drop - 1) & 1);
+	/* Rounded up to 2^64. */
+	if (hz >> 64) {
+		hz >>= 1;
+		drop++;
+	}
+	return (struct sim_hz){ (uint64_t)hz, bits - (int)drop };
+}
+
+struct sim_hz sim_hz_scale(struct sim_hz hz, uint64_t ratio)
+{
+	if (ratio == RATIO_ONE)
+		return hz;
+	return normalise((u128)hz.hz * ratio, hz.bits + RATIO_BITS);
+}
+
+int sim_ratio(struct sim_hz a, struct sim_hz b, uint64_t *ret_ratio)
+{
+	int up_a = __builtin_clzll(a.hz), up_b = __builtin_clzll(b.hz);
+	/* Of two numbers with their top bits set: 2^62 to 2^64. */
+	u128 ratio = ((u128)(a.hz << up_a) << 63) / (b.hz << up_b);
+	int drop = 63 - RATIO_BITS + (a.bits + up_a) - (b.bits + up_b);
+
+	if (drop < 0 || drop > 32)
+		return -ERANGE;
+	if (drop)
+		ratio = (ratio >> drop) + (ratio >> (drop - 1) & 1);
+	if (ratio < RATIO_MIN || ratio > RATIO_MAX)
+		return -ERANGE;
+	*ret_ratio = (uint64_t)ratio;
+	return 0;
+}
+
+void sim_timeline_set_rate(struct paraclock_timeline *tl, struct sim_hz hz,
+			   int64_t ppb)
+{
+	const uint64_t rate = (uint64_t)(PPB_ONE + ppb);
+	u128 period;
+
+	/* Cannot fail: every frequency here is within what it takes. */
+	(void)paraclock_timeline_set_hz(tl, hz.hz, (unsigned int)hz.bits);
+	period = tl->period_frac;
+	if (ppb)
+		period = (period * rate + PPB_ONE / 2) / PPB_ONE;
+	if (period >> 64) {
+		period >>= 1;
+		tl->period_shift--;
+	}
+	tl->period_frac = (uint64_t)period;
+}
+
+/*
+ * part * (10^9 + ppb) * 2^bits / hz, in 2^-64: a tick is that many ns, and the
+ * rest of each division goes into the next.
+ */
+static u128 ticks_in_ns(const struct sim_line *line, uint64_t ticks)
+{
+	const uint64_t hz = line->hz.hz;
+	const int bits = line->hz.bits;
+	u128 whole = (u128)ticks * (uint64_t)(PPB_ONE + line->ppb);
+	u128 part = whole % hz << 64;
+
+	return (whole / hz << (64 + bits)) + (part / hz << bits) +
+	       ((part % hz << bits) + hz - 1) / hz;
+}
+
+u128 sim_line_at(const struct sim_line *line, uint64_t ticks)
+{
+	return line->at + ticks_in_ns(line, ticks);
+}
+
+u128 sim_part_of_tick(const struct sim_line *line, uint64_t frac)
+{
+	/* As so many whole ones; 64 bits of them might not fit. */
+	return ticks_in_ns(line, frac >> 32) >> 32;
+}
+
+s128 sim_ppb_of(u128 time, int64_t ppb)
+{
+	uint64_t rate = ppb < 0 ? (uint64_t)-ppb : (uint64_t)ppb;
+	u128 whole = (u128)(uint64_t)(time >> 64) * rate;
+	u128 part = (u128)(uint64_t)time * rate;
+	u128 sum = (whole / PPB_ONE << 64) + (whole % PPB_ONE << 64) / PPB_ONE +
+		   part / PPB_ONE;
+
+	return ppb < 0 ? -(s128)sum : (s128)sum;
+}
+
+/* The remainder keeps 56 bits of the tick: the divisor may have 72. */
+u128 sim_ticks_of(const struct paraclock_sim *sim, struct sim_hz hz,
+		  uint64_t base_ticks)
+{
+	u128 product, each;
+
+	if (hz.bits > (int)BITS_MAX) {
+		hz.hz >>= hz.bits - (int)BITS_MAX;
+		hz.bits = BITS_MAX;
+	}
+	product = (u128)base_ticks * hz.hz;
+	each = (u128)sim->hz << hz.bits;
+	return (product / each << 64) + ((product % each << 56) / each << 8);
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+/* What a VM's readings should have been: its history. */
+
+#include <errno.h>
+
+#include "world.h"
+
+#define FIRST_ROOM 16U
+
+static uint64_t counter_now(const struct paraclock_sim_vm *vm)
+{
+	return (uint64_t)(sim_vm_tsc(vm, sim_instant(vm->sim)) >> 64);
+}
+
+static struct sim_piece *newest(const struct paraclock_sim_vm *vm)
+{
+	return vm->n_pieces ? &vm->piece[vm->newest] : NULL;
+}
+
+/* Room for one more; beyond HISTORY_MAX the oldest's. */
+static int make_room(struct paraclock_sim_vm *vm)
+{
+	unsigned int room = vm->room ? 2 * vm->room : FIRST_ROOM;
+	struct sim_piece *piece;
+
+	if (vm->piece && (vm->n_pieces < vm->room || room > HISTORY_MAX))
+		return 0;
+	piece = realloc(vm->piece, room * sizeof(*piece));
+	if (!piece)
+		return -ENOMEM;
+	vm->piece = piece;
+	vm->room = room;
+	return 0;
+}
+
+/* The clock shows at when the TSC has frac of a tick beyond a whole one. */
+static struct sim_line line_of(const struct paraclock_sim_vm *vm, u128 at,
+			       uint64_t frac, int64_t ppb)
+{
+	struct sim_line line = { .hz = sim_vm_hz(vm), .ppb = ppb };
+
+	line.at = at - sim_part_of_tick(&line, frac);
+	return line;
+}
+
+static struct sim_piece piece_now(const struct paraclock_sim_vm *vm)
+{
+	const struct paraclock_sim_host *real = sim_real_host(vm->host);
+	uint64_t now = sim_instant(vm->sim);
+	u128 tsc = sim_vm_tsc(vm, now);
+
+	return (struct sim_piece){
+		.first = (uint64_t)(tsc >> 64),
+		.last = NEVER,
+		.mono = line_of(vm, sim_vm_mono(vm, now), (uint64_t)tsc, 0),
+		.tai = line_of(vm, sim_host_tai(real, now), (uint64_t)tsc,
+			       real->ppb),
+		.utc = real->utc,
+	};
+}
+
+void sim_end_pieces(struct paraclock_sim *sim)
+{
+	for (struct paraclock_sim_vm *vm = sim->vms; vm; vm = vm->next) {
+		if (newest(vm))
+			newest(vm)->last = counter_now(vm);
+	}
+}
+
+void sim_go_on_with_pieces(struct paraclock_sim *sim)
+{
+	for (struct paraclock_sim_vm *vm = sim->vms; vm; vm = vm->next) {
+		if (newest(vm))
+			newest(vm)->last = NEVER;
+	}
+}
+
+int sim_new_piece(struct paraclock_sim_vm *vm)
+{
+	struct sim_piece piece = piece_now(vm);
+	struct sim_piece *last = newest(vm);
+	int ret;
+
+	if (last && last->last == NEVER)
+		last->last = piece.first;
+	/* One that lasted for no tick is not missed. */
+	if (last && last->first == last->last && last->first == piece.first) {
+		*last = piece;
+		return 0;
+	}
+	ret = make_room(vm);
+	if (ret)
+		return ret;
+	vm->newest = vm->n_pieces ? (vm->newest + 1) % vm->room : 0;
+	vm->n_pieces += vm->n_pieces < vm->room;
+	vm->piece[vm->newest] = piece;
+	return 0;
+}
+
+/* The n-th before the newest. */
+static const struct sim_piece *piece_at(const struct paraclock_sim_vm *vm,
+					unsigned int n)
+{
+	return &vm->piece[(vm->newest + vm->room - n) % vm->room];
+}
+
+static const struct sim_piece *find(const struct paraclock_sim_vm *vm,
+				    uint64_t counter)
+{
+	const struct sim_piece *piece;
+	uint64_t now = counter_now(vm);
+
+	for (unsigned int n = 0; n < vm->n_pieces; n++) {
+		piece = piece_at(vm, n);
+		if (piece->first <= counter &&
+		    counter <= (n || piece->last != NEVER ? piece->last : now))
+			return piece;
+	}
+	/* Never shown: later than now, or jumped over. */
+	for (unsigned int n = 0; n < vm->n_pieces; n++) {
+		piece = piece_at(vm, n);
+		if (piece->first <= counter)
+			return piece;
+	}
+	return NULL;
+}
+
+/* A piece's clock; -EINVAL. */
+static int clock_at(const struct sim_piece *piece, uint64_t counter,
+		    unsigned int timescale, u128 *ret_time)
+{
+	uint64_t ticks = counter - piece->first;
+
+	switch (timescale) {
+	case PARACLOCK_TIMESCALE_MONOTONIC:
+		*ret_time = sim_line_at(&piece->mono, ticks);
+		return 0;
+	case PARACLOCK_TIMESCALE_TAI:
+		*ret_time = sim_line_at(&piece->tai, ticks);
+		return 0;
+	case PARACLOCK_TIMESCALE_UTC:
+	case PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED:
+		*ret_time = sim_to_utc(&piece->utc,
+				       sim_line_at(&piece->tai, ticks));
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int sim_truth(const struct paraclock_sim_vm *vm, uint64_t counter,
+	      unsigned int timescale, int64_t *ret_ns)
+{
+	const struct sim_piece *piece = find(vm, counter);
+	u128 time = 0;
+	int ret;
+
+	if (!piece)
+		return -ESTALE;
+	ret = clock_at(piece, counter, timescale, &time);
+	if (ret)
+		return ret;
+	if (time >> 127)
+		return -ERANGE;
+	*ret_ns = (int64_t)(time >> 64);
+	return 0;
+}
+
+int paraclock_sim_truth(const struct paraclock_sim_vm *vm, uint64_t counter,
+			unsigned int timescale, int64_t *ret_ns)
+{
+	int ret;
+
+	if (!vm || !ret_ns)
+		return -EINVAL;
+	sim_lock(vm->sim);
+	ret = sim_truth(vm, counter, timescale, ret_ns);
+	sim_unlock(vm->sim);
+	return ret;
+}
+
+int sim_timeline(const struct paraclock_sim_vm *vm, unsigned int timescale,
+		 struct paraclock_timeline *ret_tl)
+{
+	const struct paraclock_sim_host *real = sim_real_host(vm->host);
+	bool mono = timescale == PARACLOCK_TIMESCALE_MONOTONIC;
+	struct paraclock_timeline tl = {
+		.size = sizeof(tl),
+		.base_tsc = counter_now(vm),
+		.disruption = vm->disruption,
+		.generation = vm->generation,
+		.timescale = (uint8_t)timescale,
+		.counter = PARACLOCK_COUNTER_X86_TSC,
+		.status = PARACLOCK_STATUS_SYNCHRONIZED,
+		.leap = PARACLOCK_LEAP_NONE,
+	};
+	struct sim_utc utc;
+	u128 time = 0;
+	int ret = clock_at(newest(vm), tl.base_tsc, timescale, &time);
+
+	if (ret)
+		return ret;
+	if (time >> 127)
+		return -ERANGE;
+	/* From ns to s, rounded up, as all times are here. */
+	time = (time + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+	tl.base_sec = (uint64_t)(time >> 64);
+	tl.base_frac = (uint64_t)time;
+	sim_timeline_set_rate(&tl, sim_vm_hz(vm), mono ? 0 : real->ppb);
+	if (!mono) {
+		utc = sim_utc_at(&newest(vm)->utc,
+				 sim_host_tai(real, sim_instant(vm->sim)));
+		tl.tai_offset_sec = utc.offset_sec;
+		tl.flags |= utc.known ? PARACLOCK_TIMELINE_TAI_OFFSET : 0;
+		tl.leap = utc.leap;
+	}
+	*ret_tl = tl;
+	return 0;
+}
+
+int paraclock_sim_timeline(const struct paraclock_sim_vm *vm,
+			   unsigned int timescale,
+			   struct paraclock_timeline *ret_tl)
+{
+	int ret;
+
+	if (!vm || !ret_tl)
+		return -EINVAL;
+	sim_lock(vm->sim);
+	ret = sim_timeline(vm, timescale, ret_tl);
+	if (!ret && sim_is_stable(vm))
+		ret_tl->flags |= PARACLOCK_TIMELINE_STABLE;
+	sim_unlock(vm->sim);
+	return ret;
+}

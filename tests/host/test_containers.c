@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Containers whose first processes are both process 1: whose page is it, and
+ * who holds the flag of a handle?
+ */
+
+#include "clock/clock.h"
+/* Before what has a variable of the name of an argument in there. */
+#include "base/seqword.h"
+
+#include "processes.h"
+
+/* --- containers ----------------------------------------------------------- */
+
+static int container_start[2], container_end[2];
+
+static struct paraclock_timeline running(void)
+{
+	struct paraclock_timeline tl = {
+		.size = sizeof(tl),
+		.base_sec = 5,
+		.t_end = UINT64_MAX - 1,
+		.flags = PARACLOCK_TIMELINE_STABLE,
+		.timescale = PARACLOCK_TIMESCALE_MONOTONIC,
+		.counter = env->counter_id,
+		.status = PARACLOCK_STATUS_SYNCHRONIZED,
+	};
+
+	(void)paraclock_timeline_set_hz(&tl, 2000000000, 0);
+	return tl;
+}
+
+/* The first process of a container: takes, and then waits. */
+static int first_container(void)
+{
+	struct paraclock_timeline tl = running();
+	char byte = 0;
+
+	if (getpid() != 1)
+		return 77;
+	if (paraclock_page_writer_take(&shared->writer, NULL))
+		return 1;
+	if (paraclock_timekeeper_take(&shared->tk, NULL, NULL))
+		return 2;
+	if (paraclock_timekeeper_set(&shared->tk, NULL, &tl, 0))
+		return 3;
+	if (write(container_start[1], &byte, 1) != 1 ||
+	    read(container_end[0], &byte, 1) != 1)
+		return 4;
+	/* It still is the owner of both. */
+	if (paraclock_timekeeper_set(&shared->tk, NULL, &tl, 0))
+		return 5;
+	return paraclock_page_writer_give(&shared->writer, NULL) ? 6 : 0;
+}
+
+/* The first process of another one, which is process 1 as well. */
+static int second_container(void)
+{
+	struct paraclock_timeline tl = running();
+
+	tl.base_sec = 1000;
+	if (getpid() != 1)
+		return 77;
+	if (paraclock_timekeeper_set(&shared->tk, NULL, &tl, 0) != -EPERM)
+		return 1;
+	if (paraclock_timekeeper_give(&shared->tk, NULL) != -EPERM)
+		return 2;
+	if (paraclock_timekeeper_freeze(&shared->tk, NULL) != -EPERM)
+		return 3;
+	if (paraclock_page_writer_give(&shared->writer, NULL) != -EPERM)
+		return 4;
+	if (paraclock_timekeeper_take(&shared->tk, NULL, NULL) != -EBUSY)
+		return 5;
+	return paraclock_page_writer_take(&shared->writer, NULL) == -EBUSY ? 0
+									   : 6;
+}
+
+static int second_with_proc(void)
+{
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("proc", "/proc", "proc", 0, NULL))
+		return 77;
+	return second_container();
+}
+
+static int without_proc(void)
+{
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", "/proc", "tmpfs", 0, NULL))
+		return 77;
+	return second_container();
+}
+
+static int first_with_proc(void)
+{
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("proc", "/proc", "proc", 0, NULL))
+		return 77;
+	return first_container();
+}
+
+static int first_without_proc(void)
+{
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", "/proc", "tmpfs", 0, NULL))
+		return 77;
+	return first_container();
+}
+
+struct container_case {
+	const char *name;
+	int (*first)(void);
+	int (*second)(void);
+};
+
+static struct container_case container_cases[] = {
+	/* clang-format off */
+	{ "two containers, each with its own /proc", first_with_proc,
+	  second_with_proc },
+	{ "both with the host's", first_container, second_container },
+	{ "the first with the host's", first_container, second_with_proc },
+	{ "the second with the host's", first_with_proc, second_container },
+	{ "none at all", first_without_proc, without_proc },
+	{ "none in the second", first_with_proc, without_proc },
+	{ "none in the first", first_without_proc, second_with_proc },
+	/* clang-format on */
+};
+
+static void containers_are_told_apart(void **state)
+{
+	const struct container_case *c = *state;
+	const int flags = CLONE_NEWPID | CLONE_NEWNS;
+	pid_t first;
+	char byte = 0;
+	int ret;
+
+	assert_int_equal(pipe(container_start), 0);
+	assert_int_equal(pipe(container_end), 0);
+	first = (pid_t)syscall(SYS_clone, (long)flags | SIGCHLD, NULL, NULL,
+			       NULL, 0);
+	if (first == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(c->first());
+	}
+	SKIP_IF(first < 0, "no PID namespaces for this process");
+	close(container_start[1]);
+	if (read(container_start[0], &byte, 1) != 1) {
+		ret = wait_for(first);
+		SKIP_IF(ret == 77, "no mounts in a namespace here");
+		assert_int_equal(ret, 0);
+	}
+	ret = run_in(flags, c->second);
+	/* Nor is it this process, which is in neither. */
+	assert_int_equal(paraclock_timekeeper_freeze(&shared->tk, NULL),
+			 -EPERM);
+	assert_int_equal(paraclock_timekeeper_take(&shared->tk, NULL, NULL),
+			 -EBUSY);
+	assert_int_equal(write(container_end[1], &byte, 1), 1);
+	assert_int_equal(wait_for(first), 0);
+	close(container_start[0]);
+	close(container_end[0]);
+	close(container_end[1]);
+	SKIP_IF(ret == 77, "no mounts in a namespace here");
+	assert_int_equal(ret, 0);
+}
+
+/* --- a fork while a thread is at it --------------------------------------- */
+
+static struct fake fake;
+static uint32_t flag;
+
+static int take_it_over(void)
+{
+	if (!flag_take(&flag, &fake.env))
+		return 1;
+	flag_give(&flag);
+	/* And then it is one like any other. */
+	if (!flag_take(&flag, &fake.env) || flag_take(&flag, &fake.env))
+		return 2;
+	return 0;
+}
+
+/* Process 1 of one container forks process 1 of another; its flag is taken. */
+static int fork_first_of_another(void)
+{
+	if (getpid() != 1)
+		return 77;
+	if (!flag_take(&flag, &fake.env))
+		return 3;
+	return run_in(CLONE_NEWPID, take_it_over);
+}
+
+static int fork_into_another(void)
+{
+	return run_in(CLONE_NEWPID, take_it_over);
+}
+
+static int fork_twice(void)
+{
+	if (getpid() != 1)
+		return 77;
+	return flag_take(&flag, &fake.env) ? run_in(0, fork_into_another) : 3;
+}
+
+/* A handle whose owner flag a thread of the parent's holds. */
+static struct paraclock *clk;
+
+static int read_on(void)
+{
+	struct paraclock_sample sample;
+	int ret = paraclock_read(clk, &sample);
+
+	if (ret)
+		return 1;
+	return sample.valid && !sample.reason ? 0 : 2;
+}
+
+static int fork_and_read(void)
+{
+	if (getpid() != 1)
+		return 77;
+	if (!flag_take(&clk->owner, &fake.env))
+		return 3;
+	/* What it would take in. */
+	fake_set_pvclock(&fake, 4, 1000000000 - 500, 5500);
+	return run_in(CLONE_NEWPID, read_on);
+}
+
+static int first_forks(void)
+{
+	return run_in(CLONE_NEWPID, fork_first_of_another);
+}
+
+struct fork_case {
+	const char *name;
+	int flags;
+	int (*fn)(void);
+};
+
+static struct fork_case fork_cases[] = {
+	/* clang-format off */
+	{ "a child takes over what its parent held", 0, take_it_over },
+	{ "a child that is process 1, of one that is", CLONE_NEWPID,
+	  fork_first_of_another },
+	{ "one below that", CLONE_NEWPID, first_forks },
+	{ "a grandchild of one that did not ask", CLONE_NEWPID, fork_twice },
+	{ "and its reads are valid", CLONE_NEWPID, fork_and_read },
+	/* clang-format on */
+};
+
+static void a_flag_is_not_for_ever(void **state)
+{
+	const struct fork_case *c = *state;
+	int ret;
+
+	fake_init(&fake);
+	fake.env.process_id = env->process_id;
+	fake.env.fork_id = env->fork_id;
+	flag = 0;
+	clk = fake_open(&fake, "kvmclock");
+	if (c->fn == take_it_over)
+		assert_true(flag_take(&flag, &fake.env));
+	ret = run_in(c->flags, c->fn);
+	paraclock_close(clk);
+	SKIP_IF(ret == 77, "no PID namespaces for this process");
+	assert_int_equal(ret, 0);
+}
+
+static void a_fork_has_another_id(void **state)
+{
+	const uint32_t mine = env->fork_id(env->ctx);
+	int status;
+	pid_t child;
+
+	(void)state;
+	assert_int_not_equal(mine, 0);
+	assert_int_equal(env->fork_id(env->ctx), mine);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		const uint32_t own = env->fork_id(env->ctx);
+		bool right =
+			own && own != mine && env->fork_id(env->ctx) == own;
+
+		child = fork();
+		if (child == 0) {
+			const uint32_t last = env->fork_id(env->ctx);
+
+			_exit(!last || last == own || last == mine);
+		}
+		_exit(!right || waitpid(child, &status, 0) != child || status);
+	}
+	assert_int_equal(wait_for(child), 0);
+	assert_int_equal(env->fork_id(env->ctx), mine);
+}
+
+int main(void)
+{
+	static struct CMUnitTest tests[20];
+	size_t n = 0;
+
+	PROCESS_ROWS(container_cases, containers_are_told_apart);
+	PROCESS_ROW("a fork has another id", a_fork_has_another_id);
+	PROCESS_ROWS(fork_cases, a_flag_is_not_for_ever);
+	return _cmocka_run_group_tests("containers", tests, n, NULL, NULL);
+}

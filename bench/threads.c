@@ -27,17 +27,18 @@ struct stamp {
 
 /* What both threads share; the work is the same for both. */
 struct pair {
+	/* Alone on its lines: spun on. */
+	_Alignas(128) uint64_t arrived;
+	char rest_of_lines[120];
+	double *one[SUBJECTS_MAX]; /* block of one thread, ns */
+	double *two[SUBJECTS_MAX]; /* the same work in each */
 	struct bench *bench;
 	unsigned int which[SUBJECTS_MAX]; /* subjects that take part */
 	unsigned int count;
-	uint64_t round;
 	bool stop;
+	uint64_t round;
 	pthread_barrier_t go; /* the second sleeps here between its rounds */
 	struct stamp other[SUBJECTS_MAX];
-	/* Alone on its lines: spun on. */
-	_Alignas(128) uint64_t arrived;
-	_Alignas(128) double *one[SUBJECTS_MAX]; /* block of one thread, ns */
-	double *two[SUBJECTS_MAX];		 /* the same work in each */
 };
 
 static struct stamp run_block(const struct subject *subject)

@@ -98,7 +98,7 @@ static void hyperv_close(void *state)
 
 	if (hv->wrote_msr)
 		(void)env->wrmsr(env->ctx, MSR_REFERENCE_TSC, 0);
-	paraclock_page_close(&hv->page);
+	pclk_page_close(&hv->page);
 	env->free(env->ctx, hv);
 }
 
@@ -123,7 +123,7 @@ static int hyperv_open(const struct paraclock_env *env,
 	if (!hv)
 		return -ENOMEM;
 	memset(hv, 0, sizeof(*hv));
-	ret = paraclock_page_open(&hv->page, env, &pclk_hyperv_shape, opts);
+	ret = pclk_page_open(&hv->page, env, &pclk_hyperv_shape, opts);
 	if (ret) {
 		if (ret == -ENODEV && !opts->device)
 			explain_absence(env, opts);
@@ -144,7 +144,7 @@ static int read_page(struct hyperv *hv, struct hyperv_page *ret_page,
 		     uint64_t *ret_ticks)
 {
 	struct page_copy copy = { 0 };
-	int ret = paraclock_page_read(&hv->page, &copy);
+	int ret = pclk_page_read(&hv->page, &copy);
 
 	if (ret == -EAGAIN && pclk_page_busy(&pclk_hyperv_shape, copy.seq)) {
 		memset(ret_page, 0, sizeof(*ret_page));
@@ -162,14 +162,13 @@ static int convert(struct hyperv *hv, const struct hyperv_page *page,
 		   uint64_t counter, struct paraclock_sample *ret_sample)
 {
 	const char *bad = NULL;
-	int ret = hyperv_convert(page, counter, ret_sample, &bad);
+	int ret = pclk_hyperv_convert(page, counter, ret_sample, &bad);
 
 	if (bad)
-		return paraclock_page_malformed(&hv->page, bad);
+		return page_malformed(&hv->page, bad);
 	/* The page has no reference point whose time it could show. */
-	if (!ret && !ret_sample->reason &&
-	    !paraclock_page_is_tsc_ours(&hv->page)) {
-		paraclock_page_foreign(ret_sample);
+	if (!ret && !ret_sample->reason && !pclk_page_is_tsc_ours(&hv->page)) {
+		pclk_page_foreign(ret_sample);
 		ret_sample->host_ns = 0;
 	}
 	return ret;
@@ -191,7 +190,7 @@ static int hyperv_get_line(void *state, struct paraclock_sample *ret_sample,
 	/* The four words are watched, and an image may hold only three. */
 	if (hv->page.map.size >= sizeof(struct hyperv_page))
 		ret_line->page = hv->page.map.addr;
-	hyperv_line(&page, ret_sample, ret_line);
+	pclk_hyperv_line(&page, ret_sample, ret_line);
 	return 0;
 }
 
@@ -225,7 +224,7 @@ static void hyperv_explain(void *state, int error,
 	struct hyperv *hv = state;
 
 	if (error)
-		paraclock_page_explain(&hv->page, error, buf, size);
+		pclk_page_explain(&hv->page, error, buf, size);
 	else if (sample && sample->reason == PARACLOCK_REASON_SEQUENCE)
 		TEXT(buf, size,
 		     "the hypervisor has switched the reference TSC page off "

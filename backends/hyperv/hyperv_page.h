@@ -30,12 +30,13 @@ PCLK_SHARED extern const struct paraclock_backend pclk_backend_hyperv;
 PCLK_SHARED extern const struct page_shape pclk_hyperv_shape;
 
 /* What the page says at a counter value; *ret_bad names a wrong field. */
-int hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
-		   struct paraclock_sample *ret_sample, const char **ret_bad);
+int pclk_hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
+			struct paraclock_sample *ret_sample,
+			const char **ret_bad);
 
 /* The same until it changes; sample is the one at some counter. */
-void hyperv_line(const struct hyperv_page *hv,
-		 const struct paraclock_sample *sample,
-		 struct paraclock_line *ret_line);
+void pclk_hyperv_line(const struct hyperv_page *hv,
+		      const struct paraclock_sample *sample,
+		      struct paraclock_line *ret_line);
 
 #endif

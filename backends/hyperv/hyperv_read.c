@@ -32,8 +32,9 @@ static struct paraclock_sample blank(uint64_t counter)
 	};
 }
 
-int hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
-		   struct paraclock_sample *ret_sample, const char **ret_bad)
+int pclk_hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
+			struct paraclock_sample *ret_sample,
+			const char **ret_bad)
 {
 	struct paraclock_sample sample = blank(counter);
 	u128 scale = (u128)hv->tsc_scale * UNIT_NS;
@@ -61,9 +62,9 @@ int hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
 	return 0;
 }
 
-void hyperv_line(const struct hyperv_page *hv,
-		 const struct paraclock_sample *sample,
-		 struct paraclock_line *ret_line)
+void pclk_hyperv_line(const struct hyperv_page *hv,
+		      const struct paraclock_sample *sample,
+		      struct paraclock_line *ret_line)
 {
 	u128 scale = (u128)hv->tsc_scale * UNIT_NS;
 	s128 base = (s128)hv->tsc_offset * UNIT_NS;
@@ -80,5 +81,5 @@ void hyperv_line(const struct hyperv_page *hv,
 	ret_line->base_ns = (int64_t)base;
 	ret_line->error_ns = PARACLOCK_ERROR_UNKNOWN;
 	ret_line->max_ticks = UINT64_MAX;
-	paraclock_line_limit(ret_line, UINT64_MAX);
+	pclk_line_limit(ret_line, UINT64_MAX);
 }

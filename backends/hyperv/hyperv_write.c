@@ -130,7 +130,7 @@ static int hyperv_lift(const struct page_lift *lift, void *image)
 	hv->tsc_scale -= slightly;
 	if (set_offset(hv, lift->counter, was) ||
 	    hyperv_reading(hv, lift->counter, &now) ||
-	    paraclock_timeline_time(lift->tl, lift->counter, &truth))
+	    pclk_timeline_time(lift->tl, lift->counter, &truth))
 		return -ERANGE;
 	slower = lift->counter ? (uint64_t)(now - was) / lift->counter : 0;
 	if ((slower <= slightly || now - lift->is > LEAD_YOUNG) &&
@@ -167,11 +167,11 @@ int paraclock_hyperv_write(void *page, struct paraclock_page_writer *writer,
 			   const struct paraclock_env *env,
 			   const struct paraclock_timeline *tl)
 {
-	return paraclock_page_write(&hyperv_kind, page, writer, env, tl);
+	return pclk_page_write(&hyperv_kind, page, writer, env, tl);
 }
 
 int paraclock_hyperv_freeze(void *page, struct paraclock_page_writer *writer,
 			    const struct paraclock_env *env)
 {
-	return paraclock_page_freeze(&hyperv_kind, page, writer, env);
+	return pclk_page_freeze(&hyperv_kind, page, writer, env);
 }

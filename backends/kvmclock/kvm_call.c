@@ -227,7 +227,7 @@ static int ask(struct kvm_call *kc, struct pair *ret_pair)
  * between two readings of ours. If it never does it is not our counter, and
  * only the time means something.
  */
-int kvm_call_read(struct kvm_call *kc, struct paraclock_sample *ret_sample)
+int pclk_kvm_call_read(struct kvm_call *kc, struct paraclock_sample *ret_sample)
 {
 	struct paraclock_sample sample = {
 		.clock_error_ns = PARACLOCK_ERROR_UNKNOWN,
@@ -276,8 +276,7 @@ static int kvm_find(const struct paraclock_env *env,
 	uint32_t base, regs[4];
 	int ret = pclk_hypervisor_leaf(env, PCLK_SIGNATURE_KVM, 1, regs);
 
-	if (!ret &&
-	    !paraclock_hypervisor_find(env, PCLK_SIGNATURE_OPENBSD, &base)) {
+	if (!ret && !pclk_hypervisor_find(env, PCLK_SIGNATURE_OPENBSD, &base)) {
 		why = "the hypercall is KVM's, and this is OpenBSD's vmm: ";
 		ret = -ENODEV;
 	}
@@ -319,7 +318,7 @@ static int map_results(struct kvm_call *kc,
 	return 0;
 }
 
-void kvm_call_explain(int error, char *buf, size_t size)
+void pclk_kvm_call_explain(int error, char *buf, size_t size)
 {
 	switch (error) {
 	case -EOPNOTSUPP:
@@ -359,18 +358,18 @@ static int try_call(struct kvm_call *kc, const struct paraclock_options *opts)
 	int ret = ask(kc, &pair);
 
 	if (ret && opts->detail)
-		kvm_call_explain(ret, opts->detail, opts->detail_size);
+		pclk_kvm_call_explain(ret, opts->detail, opts->detail_size);
 	return ret;
 }
 
-void kvm_call_close(struct kvm_call *kc)
+void pclk_kvm_call_close(struct kvm_call *kc)
 {
 	if (kc->map.addr && kc->env->unmap_page)
 		kc->env->unmap_page(kc->env->ctx, &kc->map);
 }
 
-int kvm_call_open(struct kvm_call *kc, const struct paraclock_env *env,
-		  const struct paraclock_options *opts)
+int pclk_kvm_call_open(struct kvm_call *kc, const struct paraclock_env *env,
+		       const struct paraclock_options *opts)
 {
 	int ret = -EOPNOTSUPP;
 
@@ -395,6 +394,6 @@ int kvm_call_open(struct kvm_call *kc, const struct paraclock_env *env,
 		return ret;
 	ret = try_call(kc, opts);
 	if (ret)
-		kvm_call_close(kc);
+		pclk_kvm_call_close(kc);
 	return ret;
 }

@@ -21,12 +21,13 @@ struct kvm_call {
 };
 
 /* Errors as paraclock_open(), with its sentence in options.detail. */
-int kvm_call_open(struct kvm_call *kc, const struct paraclock_env *env,
-		  const struct paraclock_options *opts);
-void kvm_call_close(struct kvm_call *kc);
+int pclk_kvm_call_open(struct kvm_call *kc, const struct paraclock_env *env,
+		       const struct paraclock_options *opts);
+void pclk_kvm_call_close(struct kvm_call *kc);
 
 /* As paraclock_backend.get_time. */
-int kvm_call_read(struct kvm_call *kc, struct paraclock_sample *ret_sample);
-void kvm_call_explain(int error, char *buf, size_t size);
+int pclk_kvm_call_read(struct kvm_call *kc,
+		       struct paraclock_sample *ret_sample);
+void pclk_kvm_call_explain(int error, char *buf, size_t size);
 
 #endif

@@ -42,7 +42,7 @@ static int use_vm(const struct paraclock_env *env,
 		return -EINVAL;
 	}
 	/* Whether it gives a pair may change; that is for the reads. */
-	ret = fd < 0 ? -EINVAL : kvm_vm_get_clock(env, fd, &clock);
+	ret = fd < 0 ? -EINVAL : pclk_kvm_vm_get_clock(env, fd, &clock);
 	if (!ret)
 		return 0;
 	if (ret == -EIO)
@@ -56,7 +56,7 @@ static int open_vm(struct kvm_host *kh, const struct paraclock_options *opts)
 {
 	kh->own = !opts->vm_fd;
 	if (kh->own)
-		return kvm_vm_make(kh->env, opts, &kh->fd);
+		return pclk_kvm_vm_make(kh->env, opts, &kh->fd);
 	kh->fd = opts->vm_fd;
 	return use_vm(kh->env, opts, kh->fd);
 }
@@ -124,7 +124,7 @@ static int kvm_host_get_time(void *state, struct paraclock_sample *ret_sample)
 	const struct kvm_host *kh = state;
 	uint64_t before = counter_read(kh->env, kh->how);
 	struct kvm_vm_clock clock;
-	int ret = kvm_vm_get_clock(kh->env, kh->fd, &clock);
+	int ret = pclk_kvm_vm_get_clock(kh->env, kh->fd, &clock);
 	uint64_t after = counter_read(kh->env, kh->how);
 
 	if (ret)
@@ -157,7 +157,7 @@ static const char *why_no_pair(const struct kvm_host *kh)
 {
 	const uint32_t pair = KVMIO_CLOCK_REALTIME | KVMIO_CLOCK_HOST_TSC;
 
-	if ((kvm_vm_clock_flags(kh->env, kh->fd) & pair) != pair)
+	if ((pclk_kvm_vm_clock_flags(kh->env, kh->fd) & pair) != pair)
 		return "this kernel's KVM tells no time with its TSC; Linux "
 		       "5.16 and later do";
 	if (kh->own)
@@ -175,7 +175,7 @@ static const char *why_no_pair(const struct kvm_host *kh)
 static const char *why_no_answer(const struct kvm_host *kh)
 {
 	struct kvm_vm_clock clock;
-	int ret = kvm_vm_get_clock(kh->env, kh->fd, &clock);
+	int ret = pclk_kvm_vm_get_clock(kh->env, kh->fd, &clock);
 
 	if (ret == -EIO)
 		return "KVM answers only the process that made the VM, and "

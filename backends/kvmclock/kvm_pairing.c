@@ -35,7 +35,7 @@ struct pairing {
 
 static bool is_wanted(const char *name)
 {
-	return paraclock_text_equal(name, PTP_NAME);
+	return pclk_text_equal(name, PTP_NAME);
 }
 
 /* CPUID may show the layer below this machine's hypervisor (PVM); the kernel
@@ -45,14 +45,14 @@ static bool may_be_kvm(const struct paraclock_env *env)
 	char name[32] = "";
 	uint8_t kind;
 	uint32_t base;
-	int ret = paraclock_hypervisor_find(env, PCLK_SIGNATURE_KVM, &base);
+	int ret = pclk_hypervisor_find(env, PCLK_SIGNATURE_KVM, &base);
 
 	if (ret != -ENODEV)
 		return true;
 	if (env->clocksource && env->clocksource(env->ctx, name, &kind))
 		name[0] = '\0';
 	name[sizeof(name) - 1] = '\0';
-	return paraclock_text_equal(name, "kvm-clock");
+	return pclk_text_equal(name, "kvm-clock");
 }
 
 static void explain_absence(const struct paraclock_env *env,
@@ -73,7 +73,7 @@ static void explain_absence(const struct paraclock_env *env,
 
 static int open_ptp(struct pairing *kp, const struct paraclock_options *opts)
 {
-	int ret = paraclock_ptp_open(&kp->ptp, kp->env, opts, is_wanted);
+	int ret = pclk_ptp_open(&kp->ptp, kp->env, opts, is_wanted);
 
 	kp->by_ptp = true;
 	if (ret == -ENODEV && !opts->device && opts->detail && !opts->detail[0])
@@ -88,7 +88,7 @@ static int open_ptp(struct pairing *kp, const struct paraclock_options *opts)
 		TEXT(opts->detail, opts->detail_size, kp->ptp.path,
 		     " is another PTP clock (", kp->ptp.name,
 		     "); the backend phc reads it");
-		paraclock_ptp_close(&kp->ptp);
+		pclk_ptp_close(&kp->ptp);
 		return -ENODEV;
 	}
 	return 0;
@@ -105,7 +105,7 @@ static int pairing_open(const struct paraclock_env *env,
 	memset(kp, 0, sizeof(*kp));
 	kp->env = env;
 	if (env->hypercall && !opts->device)
-		ret = kvm_call_open(&kp->call, env, opts);
+		ret = pclk_kvm_call_open(&kp->call, env, opts);
 	else
 		ret = open_ptp(kp, opts);
 	if (ret)
@@ -120,9 +120,9 @@ static void pairing_close(void *state)
 	struct pairing *kp = state;
 
 	if (kp->by_ptp)
-		paraclock_ptp_close(&kp->ptp);
+		pclk_ptp_close(&kp->ptp);
 	else
-		kvm_call_close(&kp->call);
+		pclk_kvm_call_close(&kp->call);
 	kp->env->free(kp->env->ctx, kp);
 }
 
@@ -133,11 +133,10 @@ static int pairing_get_time(void *state, struct paraclock_sample *ret_sample)
 	int ret;
 
 	if (!kp->by_ptp)
-		return kvm_call_read(&kp->call, ret_sample);
-	ret = paraclock_ptp_read(&kp->ptp, &pair);
+		return pclk_kvm_call_read(&kp->call, ret_sample);
+	ret = pclk_ptp_read(&kp->ptp, &pair);
 	if (!ret)
-		paraclock_ptp_sample(&kp->ptp, &pair, kp->timescale,
-				     ret_sample);
+		pclk_ptp_sample(&kp->ptp, &pair, kp->timescale, ret_sample);
 	return ret;
 }
 
@@ -147,7 +146,7 @@ static int pairing_settle(void *state, int noticed)
 	struct pairing *kp = state;
 
 	if (noticed && kp->by_ptp)
-		paraclock_ptp_forget(&kp->ptp);
+		pclk_ptp_forget(&kp->ptp);
 	return 0;
 }
 
@@ -158,7 +157,7 @@ static void pairing_explain(void *state, int error,
 	struct pairing *kp = state;
 
 	if (!kp->by_ptp && error)
-		kvm_call_explain(error, buf, size);
+		pclk_kvm_call_explain(error, buf, size);
 	else if (!error && sample && sample->reason == PARACLOCK_REASON_COUNTER)
 		TEXT(buf, size,
 		     "the counter value that the host gives was not that of "
@@ -171,7 +170,7 @@ static void pairing_explain(void *state, int error,
 		     "keep its time by kvm-clock, as only then does it give "
 		     "narrow pairs");
 	else if (kp->by_ptp)
-		paraclock_ptp_explain(&kp->ptp, error, sample, buf, size);
+		pclk_ptp_explain(&kp->ptp, error, sample, buf, size);
 }
 
 const struct paraclock_backend pclk_backend_kvm_pairing = {

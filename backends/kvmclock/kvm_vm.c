@@ -111,8 +111,8 @@ static int start_clock(const struct paraclock_env *env,
 	return ret < 0 ? failed(opts, "KVM_SET_CLOCK", ret) : 0;
 }
 
-int kvm_vm_make(const struct paraclock_env *env,
-		const struct paraclock_options *opts, int *ret_fd)
+int pclk_kvm_vm_make(const struct paraclock_env *env,
+		     const struct paraclock_options *opts, int *ret_fd)
 {
 	int vm, ret;
 
@@ -133,8 +133,8 @@ int kvm_vm_make(const struct paraclock_env *env,
 	return ret;
 }
 
-int kvm_vm_get_clock(const struct paraclock_env *env, int fd,
-		     struct kvm_vm_clock *ret_clock)
+int pclk_kvm_vm_get_clock(const struct paraclock_env *env, int fd,
+			  struct kvm_vm_clock *ret_clock)
 {
 	struct kvm_vm_clock clock;
 	int ret;
@@ -148,7 +148,7 @@ int kvm_vm_get_clock(const struct paraclock_env *env, int fd,
 	return 0;
 }
 
-uint32_t kvm_vm_clock_flags(const struct paraclock_env *env, int fd)
+uint32_t pclk_kvm_vm_clock_flags(const struct paraclock_env *env, int fd)
 {
 	void *cap = (void *)(uintptr_t)KVMIO_CAP_ADJUST_CLOCK;
 	int ret = call(env, fd, KVMIO_CHECK_EXTENSION, cap);

@@ -42,14 +42,14 @@ _Static_assert(offsetof(struct kvm_vm_clock, realtime) == 16, "uapi");
 _Static_assert(offsetof(struct kvm_vm_clock, host_tsc) == 24, "uapi");
 
 /* A file descriptor of a VM whose clock goes; close it, and all is gone. */
-int kvm_vm_make(const struct paraclock_env *env,
-		const struct paraclock_options *opts, int *ret_fd);
+int pclk_kvm_vm_make(const struct paraclock_env *env,
+		     const struct paraclock_options *opts, int *ret_fd);
 
 /* What the VM's clock says, or ioctl's own error. */
-int kvm_vm_get_clock(const struct paraclock_env *env, int fd,
-		     struct kvm_vm_clock *ret_clock);
+int pclk_kvm_vm_get_clock(const struct paraclock_env *env, int fd,
+			  struct kvm_vm_clock *ret_clock);
 
 /* What this kernel could say there: KVMIO_CLOCK_x; 0: nothing. */
-uint32_t kvm_vm_clock_flags(const struct paraclock_env *env, int fd);
+uint32_t pclk_kvm_vm_clock_flags(const struct paraclock_env *env, int fd);
 
 #endif

@@ -115,7 +115,7 @@ static int read_page(struct kvmclock *kc, struct pvclock *ret_pv,
 		     uint64_t *ret_ticks)
 {
 	struct page_copy copy;
-	int ret = paraclock_page_read(&kc->page, &copy);
+	int ret = pclk_page_read(&kc->page, &copy);
 
 	if (ret)
 		return ret;
@@ -142,7 +142,7 @@ static int check_live(struct kvmclock *kc, const struct paraclock_options *opts)
 	/* Mid-update is the next read's business. */
 	if (ret == -EAGAIN)
 		return 0;
-	if (ret || !pvclock_is_sane(&pv)) {
+	if (ret || !pclk_pvclock_is_sane(&pv)) {
 		TEXT(opts->detail, opts->detail_size,
 		     "the page where this kernel should show kvmclock holds "
 		     "something else; nothing of it can be trusted");
@@ -158,7 +158,7 @@ static void kvmclock_close(void *state)
 
 	if (kc->wrote_msr)
 		(void)env->wrmsr(env->ctx, MSR_KVM_SYSTEM_TIME_NEW, 0);
-	paraclock_page_close(&kc->page);
+	pclk_page_close(&kc->page);
 	env->free(env->ctx, kc);
 }
 
@@ -174,7 +174,7 @@ static int kvmclock_open(const struct paraclock_env *env,
 	kc->limits.max_age_ns =
 		opts->max_age_ns ? opts->max_age_ns : UINT64_MAX;
 	kc->limits.stable_mask = PVCLOCK_TSC_STABLE;
-	ret = paraclock_page_open(&kc->page, env, &pclk_pvclock_shape, opts);
+	ret = pclk_page_open(&kc->page, env, &pclk_pvclock_shape, opts);
 	if (ret) {
 		if (ret == -ENODEV && !opts->device)
 			explain_absence(env, opts);
@@ -194,18 +194,18 @@ static int kvmclock_open(const struct paraclock_env *env,
 static int convert(struct kvmclock *kc, const struct pvclock *pv,
 		   uint64_t counter, struct paraclock_sample *ret_sample)
 {
-	bool ours = paraclock_page_is_tsc_ours(&kc->page);
+	bool ours = pclk_page_is_tsc_ours(&kc->page);
 	const char *bad = NULL;
 	int ret;
 
 	/* Of a foreign counter only the reference point means anything. */
-	ret = pvclock_convert(pv, &kc->limits,
-			      ours ? counter : pv->tsc_timestamp, ret_sample,
-			      &bad);
+	ret = pclk_pvclock_convert(pv, &kc->limits,
+				   ours ? counter : pv->tsc_timestamp,
+				   ret_sample, &bad);
 	if (bad)
-		return paraclock_page_malformed(&kc->page, bad);
+		return page_malformed(&kc->page, bad);
 	if (!ret && !ours) {
-		paraclock_page_foreign(ret_sample);
+		pclk_page_foreign(ret_sample);
 		ret_sample->host_tsc = counter;
 	}
 	return ret;
@@ -225,7 +225,7 @@ static int kvmclock_get_line(void *state, struct paraclock_sample *ret_sample,
 		return ret;
 	memset(ret_line, 0, sizeof(*ret_line));
 	ret_line->page = kc->page.map.addr;
-	pvclock_line(&pv, &kc->limits, ret_sample, ret_line);
+	pclk_pvclock_line(&pv, &kc->limits, ret_sample, ret_line);
 	return 0;
 }
 
@@ -262,7 +262,7 @@ static int kvmclock_settle(void *state, int noticed)
 
 	if (!kc->live)
 		return 0;
-	if (paraclock_page_word(&kc->page, 0, &word))
+	if (pclk_page_word(&kc->page, 0, &word))
 		return -EAGAIN;
 	version = (uint32_t)word;
 	if (noticed) {
@@ -288,7 +288,7 @@ static void kvmclock_explain(void *state, int error,
 	struct kvmclock *kc = state;
 
 	if (error)
-		paraclock_page_explain(&kc->page, error, buf, size);
+		pclk_page_explain(&kc->page, error, buf, size);
 	else if (sample && sample->reason == PARACLOCK_REASON_UNSTABLE)
 		TEXT(buf, size,
 		     "the host does not promise that the TSCs of all vCPUs "

@@ -47,16 +47,18 @@ struct pvclock_limits {
 PCLK_SHARED extern const struct page_shape pclk_pvclock_shape;
 
 /* What the record says at a counter value; *ret_bad names a wrong field. */
-int pvclock_convert(const struct pvclock *pv,
-		    const struct pvclock_limits *limits, uint64_t counter,
-		    struct paraclock_sample *ret_sample, const char **ret_bad);
+int pclk_pvclock_convert(const struct pvclock *pv,
+			 const struct pvclock_limits *limits, uint64_t counter,
+			 struct paraclock_sample *ret_sample,
+			 const char **ret_bad);
 
 /* The same until it changes; sample is the valid one at some counter. */
-void pvclock_line(const struct pvclock *pv, const struct pvclock_limits *limits,
-		  const struct paraclock_sample *sample,
-		  struct paraclock_line *ret_line);
+void pclk_pvclock_line(const struct pvclock *pv,
+		       const struct pvclock_limits *limits,
+		       const struct paraclock_sample *sample,
+		       struct paraclock_line *ret_line);
 
 /* Is this a pvclock record at all, and not something else's page? */
-int pvclock_is_sane(const struct pvclock *pv);
+int pclk_pvclock_is_sane(const struct pvclock *pv);
 
 #endif

@@ -18,7 +18,7 @@ const struct page_shape pclk_pvclock_shape = {
 	.sequence = PAGE_ODD,
 };
 
-int pvclock_is_sane(const struct pvclock *pv)
+int pclk_pvclock_is_sane(const struct pvclock *pv)
 {
 	return !pv->pad0 && !pv->pad[0] && !pv->pad[1] &&
 	       pv->tsc_to_system_mul && pv->tsc_shift <= SHIFT_MAX &&
@@ -52,9 +52,10 @@ static uint8_t judge(const struct pvclock *pv,
 	return PARACLOCK_REASON_OK;
 }
 
-int pvclock_convert(const struct pvclock *pv,
-		    const struct pvclock_limits *limits, uint64_t counter,
-		    struct paraclock_sample *ret_sample, const char **ret_bad)
+int pclk_pvclock_convert(const struct pvclock *pv,
+			 const struct pvclock_limits *limits, uint64_t counter,
+			 struct paraclock_sample *ret_sample,
+			 const char **ret_bad)
 {
 	u128 elapsed = 0;
 	u128 ns;
@@ -96,9 +97,10 @@ int pvclock_convert(const struct pvclock *pv,
 	return 0;
 }
 
-void pvclock_line(const struct pvclock *pv, const struct pvclock_limits *limits,
-		  const struct paraclock_sample *sample,
-		  struct paraclock_line *ret_line)
+void pclk_pvclock_line(const struct pvclock *pv,
+		       const struct pvclock_limits *limits,
+		       const struct paraclock_sample *sample,
+		       struct paraclock_line *ret_line)
 {
 	int shift = pv->tsc_shift;
 	u128 mult;
@@ -121,5 +123,5 @@ void pvclock_line(const struct pvclock *pv, const struct pvclock_limits *limits,
 	ret_line->base_ns = (int64_t)pv->system_time;
 	ret_line->error_ns = PARACLOCK_ERROR_UNKNOWN;
 	ret_line->max_ticks = shift > 0 ? UINT64_MAX >> shift : UINT64_MAX;
-	paraclock_line_limit(ret_line, limits->max_age_ns);
+	pclk_line_limit(ret_line, limits->max_age_ns);
 }

@@ -103,7 +103,7 @@ static int pvclock_lift(const struct page_lift *lift, void *image)
 
 	if (pv->tsc_timestamp < lift->counter)
 		pv->tsc_timestamp = lift->counter;
-	if (paraclock_timeline_time(lift->tl, pv->tsc_timestamp, &truth))
+	if (pclk_timeline_time(lift->tl, pv->tsc_timestamp, &truth))
 		return -ERANGE;
 	if (lift->was > (s128)(truth * NSEC_PER_SEC) + ROUNDED)
 		return -ESTALE;
@@ -170,5 +170,5 @@ int paraclock_pvclock_write(void *page, struct paraclock_page_writer *writer,
 			    const struct paraclock_env *env,
 			    const struct paraclock_timeline *tl)
 {
-	return paraclock_page_write(&pvclock_kind, page, writer, env, tl);
+	return pclk_page_write(&pvclock_kind, page, writer, env, tl);
 }

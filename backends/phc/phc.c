@@ -21,14 +21,14 @@
 struct phc {
 	struct ptp ptp;
 	struct phc_kind kind;
-	uint64_t scale; /* phc_measure()'s memory */
+	uint64_t scale; /* pclk_phc_measure()'s memory */
 };
 
 static bool is_wanted(const char *name)
 {
 	struct phc_kind kind;
 
-	phc_kind_of(name, &kind);
+	pclk_phc_kind_of(name, &kind);
 	return kind.paravirtual;
 }
 
@@ -41,7 +41,7 @@ static int phc_open(const struct paraclock_env *env,
 	if (!phc)
 		return -ENOMEM;
 	memset(phc, 0, sizeof(*phc));
-	ret = paraclock_ptp_open(&phc->ptp, env, opts, is_wanted);
+	ret = pclk_ptp_open(&phc->ptp, env, opts, is_wanted);
 	if (ret) {
 		if (ret == -ENODEV && !opts->device && opts->detail &&
 		    !opts->detail[0])
@@ -53,7 +53,7 @@ static int phc_open(const struct paraclock_env *env,
 		env->free(env->ctx, phc);
 		return ret;
 	}
-	phc_kind_of(phc->ptp.name, &phc->kind);
+	pclk_phc_kind_of(phc->ptp.name, &phc->kind);
 	*ret_state = phc;
 	return 0;
 }
@@ -63,7 +63,7 @@ static void phc_close(void *state)
 	struct phc *phc = state;
 	const struct paraclock_env *env = phc->ptp.env;
 
-	paraclock_ptp_close(&phc->ptp);
+	pclk_ptp_close(&phc->ptp);
 	env->free(env->ctx, phc);
 }
 
@@ -72,13 +72,13 @@ static int phc_get_time(void *state, struct paraclock_sample *ret_sample)
 	struct phc *phc = state;
 	uint8_t timescale = phc->kind.timescale;
 	struct ptp_pair pair;
-	int ret = paraclock_ptp_read(&phc->ptp, &pair);
+	int ret = pclk_ptp_read(&phc->ptp, &pair);
 
 	if (ret)
 		return ret;
 	if (phc->kind.measured)
-		timescale = phc_measure(&phc->scale, &pair);
-	paraclock_ptp_sample(&phc->ptp, &pair, timescale, ret_sample);
+		timescale = pclk_phc_measure(&phc->scale, &pair);
+	pclk_ptp_sample(&phc->ptp, &pair, timescale, ret_sample);
 	/* Its driver gives the time of a page that was given up, too. */
 	if (phc->kind.measured)
 		ret_sample->flags = PARACLOCK_FLAG_UNVOUCHED;
@@ -92,7 +92,7 @@ static int phc_settle(void *state, int noticed)
 	struct phc *phc = state;
 
 	if (noticed) {
-		paraclock_ptp_forget(&phc->ptp);
+		pclk_ptp_forget(&phc->ptp);
 		__atomic_store_n(&phc->scale, 0, __ATOMIC_RELAXED);
 	}
 	return 0;
@@ -119,7 +119,7 @@ static void phc_explain(void *state, int error,
 			     : ": its driver is not one whose timescale is "
 			       "known");
 	else
-		paraclock_ptp_explain(&phc->ptp, error, sample, buf, size);
+		pclk_ptp_explain(&phc->ptp, error, sample, buf, size);
 }
 
 const struct paraclock_backend pclk_backend_phc = {

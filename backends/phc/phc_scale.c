@@ -71,13 +71,13 @@ static uint8_t virtio_timescale(int type)
 	}
 }
 
-void phc_kind_of(const char *name, struct phc_kind *ret_kind)
+void pclk_phc_kind_of(const char *name, struct phc_kind *ret_kind)
 {
 	const char *virtio = after(name, "Virtio PTP ");
 	struct phc_kind kind = { .timescale = PARACLOCK_TIMESCALE_UNKNOWN };
 
-	if (paraclock_text_equal(name, "hyperv") ||  /* [1] */
-	    paraclock_text_equal(name, "ptp_vmw")) { /* [6] */
+	if (pclk_text_equal(name, "hyperv") ||	/* [1] */
+	    pclk_text_equal(name, "ptp_vmw")) { /* [6] */
 		kind.paravirtual = true;
 		kind.timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
 	} else if (is_vmclock(name)) { /* [2] */
@@ -87,7 +87,7 @@ void phc_kind_of(const char *name, struct phc_kind *ret_kind)
 		kind.paravirtual = true;
 		kind.timescale = virtio_timescale(
 			number_up_to(after(virtio, "type "), '/'));
-	} else if (paraclock_text_equal(name, "KVM virtual PTP")) { /* [4] */
+	} else if (pclk_text_equal(name, "KVM virtual PTP")) { /* [4] */
 		/* Another backend's, but it may be named. */
 		kind.timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
 	}
@@ -127,7 +127,7 @@ static uint8_t measure(const struct ptp_pair *pair)
  * CLOCK_REALTIME. But if that then fits another timescale, one of the two
  * measurements was of a wrong local clock, and it is not known which.
  */
-uint8_t phc_measure(uint64_t *memory, const struct ptp_pair *pair)
+uint8_t pclk_phc_measure(uint64_t *memory, const struct ptp_pair *pair)
 {
 	const uint64_t was = __atomic_load_n(memory, __ATOMIC_RELAXED);
 	const uint64_t distance = pair->over_monotonic_ns & ~SCALE_MASK;

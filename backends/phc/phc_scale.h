@@ -14,12 +14,12 @@ struct phc_kind {
 	uint8_t timescale;
 };
 
-void phc_kind_of(const char *name, struct phc_kind *ret_kind);
+void pclk_phc_kind_of(const char *name, struct phc_kind *ret_kind);
 
 /*
  * The timescale of a device where it is measured: UTC, TAI or UNKNOWN. memory
  * is 0 at first, and then this function's own; threads may share it.
  */
-uint8_t phc_measure(uint64_t *memory, const struct ptp_pair *pair);
+uint8_t pclk_phc_measure(uint64_t *memory, const struct ptp_pair *pair);
 
 #endif

@@ -56,8 +56,8 @@ static bool is_trusted(const struct paraclock_machine *machine)
 	if (machine->counter == PARACLOCK_COUNTER_ARM_VCNT &&
 	    !machine->clocksource[0])
 		return true;
-	return paraclock_text_equal(machine->clocksource,
-				    clocksource_of(machine->counter));
+	return pclk_text_equal(machine->clocksource,
+			       clocksource_of(machine->counter));
 }
 
 static uint8_t judge(const struct tsc *tsc,

@@ -40,7 +40,7 @@ static int64_t days_to_month(int64_t year, unsigned int month)
 	       in_year - 719468;
 }
 
-int64_t leap_month_end(int64_t sec)
+int64_t pclk_leap_month_end(int64_t sec)
 {
 	int64_t days = sec / DAY_SEC - (sec % DAY_SEC < 0);
 	/* A little under 400 years of 146097 days: never a year too late. */
@@ -75,7 +75,7 @@ static int64_t leap_second_at(const struct leap_state *leap, int64_t ref_sec)
 	if (leap->timescale == PARACLOCK_TIMESCALE_TAI)
 		offset =
 			leap->tai_known ? leap->tai_offset_sec : TAI_OFFSET_MAX;
-	end = leap_month_end(ref_sec - offset);
+	end = pclk_leap_month_end(ref_sec - offset);
 	if (leap->timescale == PARACLOCK_TIMESCALE_TAI && leap->tai_known)
 		end += offset;
 	/* A negative one takes the month's last second away. */
@@ -84,7 +84,7 @@ static int64_t leap_second_at(const struct leap_state *leap, int64_t ref_sec)
 
 static bool is_first_of_month(int64_t sec)
 {
-	return leap_month_end(sec - 1) == sec;
+	return pclk_leap_month_end(sec - 1) == sec;
 }
 
 /* The UTC second that one of the page's scale is, at the least and at the
@@ -107,9 +107,11 @@ static int64_t most_utc(const struct leap_state *leap, int64_t sec)
  * the end of that on it was not the last month's. */
 static void expire(struct leap_state *leap, int64_t after_sec, int64_t sec)
 {
-	if (most_utc(leap, sec) < leap_month_end(least_utc(leap, after_sec)))
+	if (most_utc(leap, sec) <
+	    pclk_leap_month_end(least_utc(leap, after_sec)))
 		return;
-	if (least_utc(leap, sec) < leap_month_end(most_utc(leap, after_sec)))
+	if (least_utc(leap, sec) <
+	    pclk_leap_month_end(most_utc(leap, after_sec)))
 		leap->leap = PARACLOCK_LEAP_UNKNOWN;
 	else
 		leap->leap = PARACLOCK_LEAP_NONE;
@@ -179,7 +181,7 @@ bool pclk_leap_apply(struct leap_state *leap, int64_t ref_sec, int64_t *sec)
 	return true;
 }
 
-uint64_t leap_horizon_sec(const struct leap_state *leap, int64_t ref_sec)
+uint64_t pclk_leap_horizon_sec(const struct leap_state *leap, int64_t ref_sec)
 {
 	int64_t at;
 
@@ -189,7 +191,7 @@ uint64_t leap_horizon_sec(const struct leap_state *leap, int64_t ref_sec)
 		return 0;
 	if (!is_announced(leap) && !is_past(leap))
 		return HORIZON_MAX_SEC;
-	at = is_past(leap) ? leap_month_end(least_utc(leap, ref_sec)) +
+	at = is_past(leap) ? pclk_leap_month_end(least_utc(leap, ref_sec)) +
 				     ref_sec - most_utc(leap, ref_sec)
 			   : leap_second_at(leap, ref_sec);
 	/* 1: the reference may be anywhere in its second. */
@@ -197,7 +199,7 @@ uint64_t leap_horizon_sec(const struct leap_state *leap, int64_t ref_sec)
 	return at > ref_sec ? (uint64_t)(at - ref_sec) : 0;
 }
 
-uint8_t leap_for_sample(const struct leap_state *leap)
+uint8_t pclk_leap_for_sample(const struct leap_state *leap)
 {
 	if (leap->timescale == PARACLOCK_TIMESCALE_MONOTONIC ||
 	    leap->leap > PARACLOCK_LEAP_POST_NEG)

@@ -37,12 +37,12 @@ PCLK_SHARED bool pclk_leap_apply(struct leap_state *leap, int64_t ref_sec,
 				 int64_t *sec);
 
 /* Whole seconds after ref_sec for which pclk_leap_apply() changes nothing. */
-uint64_t leap_horizon_sec(const struct leap_state *leap, int64_t ref_sec);
+uint64_t pclk_leap_horizon_sec(const struct leap_state *leap, int64_t ref_sec);
 
 /* enum paraclock_leap. */
-uint8_t leap_for_sample(const struct leap_state *leap);
+uint8_t pclk_leap_for_sample(const struct leap_state *leap);
 
 /* First second after the UTC month that sec (since 1970) is in. */
-int64_t leap_month_end(int64_t sec);
+int64_t pclk_leap_month_end(int64_t sec);
 
 #endif

@@ -26,12 +26,12 @@ static int read_page(struct vmclock *vm, struct page_copy *ret_copy,
 		     struct vmclock_page *ret_vc)
 {
 	const char *bad;
-	int ret = paraclock_page_read(&vm->page, ret_copy);
+	int ret = pclk_page_read(&vm->page, ret_copy);
 
 	if (ret)
 		return ret;
-	bad = vmclock_decode(ret_copy, ret_vc);
-	return bad ? paraclock_page_malformed(&vm->page, bad) : 0;
+	bad = pclk_vmclock_decode(ret_copy, ret_vc);
+	return bad ? page_malformed(&vm->page, bad) : 0;
 }
 
 static void vmclock_close(void *state)
@@ -39,7 +39,7 @@ static void vmclock_close(void *state)
 	struct vmclock *vm = state;
 	const struct paraclock_env *env = vm->page.env;
 
-	paraclock_page_close(&vm->page);
+	pclk_page_close(&vm->page);
 	env->free(env->ctx, vm);
 }
 
@@ -83,7 +83,7 @@ static int vmclock_open(const struct paraclock_env *env,
 	memset(vm, 0, sizeof(*vm));
 	vm->limits.max_age_ns = opts->max_age_ns;
 	vm->limits.counter_id = env->counter_id;
-	ret = paraclock_page_open(&vm->page, env, &pclk_vmclock_shape, opts);
+	ret = pclk_page_open(&vm->page, env, &pclk_vmclock_shape, opts);
 	if (ret) {
 		if (vm->page.absent && !opts->device)
 			explain_absence(env, opts);
@@ -98,9 +98,10 @@ static int convert(struct vmclock *vm, const struct vmclock_page *vc,
 		   uint64_t counter, struct paraclock_sample *ret_sample)
 {
 	const char *bad = NULL;
-	int ret = vmclock_convert(vc, &vm->limits, counter, ret_sample, &bad);
+	int ret = pclk_vmclock_convert(vc, &vm->limits, counter, ret_sample,
+				       &bad);
 
-	return bad ? paraclock_page_malformed(&vm->page, bad) : ret;
+	return bad ? page_malformed(&vm->page, bad) : ret;
 }
 
 static int line_of(struct vmclock *vm, const struct page_copy *copy,
@@ -116,7 +117,7 @@ static int line_of(struct vmclock *vm, const struct page_copy *copy,
 	memset(ret_line, 0, sizeof(*ret_line));
 	if (live && vm->page.map.size >= sizeof(*vc))
 		ret_line->page = (const void *)(live + VMCLOCK_LINE_OFFSET);
-	vmclock_line(vc, &vm->limits, ret_sample, ret_line);
+	pclk_vmclock_line(vc, &vm->limits, ret_sample, ret_line);
 	return 0;
 }
 
@@ -157,11 +158,9 @@ static int marker_of(struct vmclock *vm, const struct page_copy *copy,
 
 	memcpy(&vc, copy->word, sizeof(vc));
 	if (vc.magic != VMCLOCK_MAGIC)
-		return paraclock_page_malformed(&vm->page,
-						"magic is not 0x4b4c4356");
+		return page_malformed(&vm->page, "magic is not 0x4b4c4356");
 	if (copy->size < offsetof(struct vmclock_page, pad))
-		return paraclock_page_malformed(&vm->page,
-						"size: no disruption_marker");
+		return page_malformed(&vm->page, "size: no disruption_marker");
 	__atomic_store_n(&vm->is_inferred,
 			 (vc.flags & VMCLOCK_FLAG_INFERRED) != 0,
 			 __ATOMIC_RELAXED);
@@ -214,26 +213,24 @@ static int vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
 
 	if (!vm->page.map.addr)
 		return peek_marker(vm, ret_marker);
-	if (paraclock_page_word(&vm->page, 0, &head) ||
+	if (pclk_page_word(&vm->page, 0, &head) ||
 	    (uint32_t)head != VMCLOCK_MAGIC)
-		return paraclock_page_malformed(&vm->page,
-						"magic is not 0x4b4c4356");
-	if (paraclock_page_word(
-		    &vm->page, offsetof(struct vmclock_page, disruption_marker),
-		    &marker.disruption) ||
-	    paraclock_page_word(&vm->page, offsetof(struct vmclock_page, flags),
-				&flags))
-		return paraclock_page_malformed(&vm->page,
-						"size: no disruption_marker");
+		return page_malformed(&vm->page, "magic is not 0x4b4c4356");
+	if (pclk_page_word(&vm->page,
+			   offsetof(struct vmclock_page, disruption_marker),
+			   &marker.disruption) ||
+	    pclk_page_word(&vm->page, offsetof(struct vmclock_page, flags),
+			   &flags))
+		return page_malformed(&vm->page, "size: no disruption_marker");
 	__atomic_store_n(&vm->is_inferred, (flags & VMCLOCK_FLAG_INFERRED) != 0,
 			 __ATOMIC_RELAXED);
 	/* head's upper half is size. */
 	if (flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
 	    head >> 32 >= sizeof(struct vmclock_page))
-		(void)paraclock_page_word(&vm->page,
-					  offsetof(struct vmclock_page,
-						   vm_generation_counter),
-					  &marker.generation);
+		(void)pclk_page_word(&vm->page,
+				     offsetof(struct vmclock_page,
+					      vm_generation_counter),
+				     &marker.generation);
 	*ret_marker = marker;
 	return 0;
 }
@@ -257,9 +254,8 @@ static int vmclock_has_generation(void *state)
 	struct vmclock *vm = state;
 	uint64_t flags;
 
-	return !paraclock_page_word(&vm->page,
-				    offsetof(struct vmclock_page, flags),
-				    &flags) &&
+	return !pclk_page_word(&vm->page, offsetof(struct vmclock_page, flags),
+			       &flags) &&
 	       flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT;
 }
 
@@ -299,7 +295,7 @@ static void vmclock_explain(void *state, int error,
 	struct vmclock *vm = state;
 
 	if (error)
-		paraclock_page_explain(&vm->page, error, buf, size);
+		pclk_page_explain(&vm->page, error, buf, size);
 	else if (sample && sample->reason == PARACLOCK_REASON_STATUS)
 		TEXT(buf, size,
 		     "the host vouches for no time on this page (QEMU and "

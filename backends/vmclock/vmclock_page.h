@@ -118,18 +118,19 @@ PCLK_SHARED extern const struct page_shape pclk_vmclock_shape;
 
 /* Take a copy apart: fields that its size does not cover become 0.
  * NULL: it is a vmclock; else which field says that it is not. */
-const char *vmclock_decode(const struct page_copy *copy,
-			   struct vmclock_page *ret_vc);
+const char *pclk_vmclock_decode(const struct page_copy *copy,
+				struct vmclock_page *ret_vc);
 
 /* What the page says at a counter value; *ret_bad names a wrong field. */
-int vmclock_convert(const struct vmclock_page *vc,
-		    const struct vmclock_limits *limits, uint64_t counter,
-		    struct paraclock_sample *ret_sample, const char **ret_bad);
+int pclk_vmclock_convert(const struct vmclock_page *vc,
+			 const struct vmclock_limits *limits, uint64_t counter,
+			 struct paraclock_sample *ret_sample,
+			 const char **ret_bad);
 
 /* The same until it changes; sample is the one at some counter. */
-void vmclock_line(const struct vmclock_page *vc,
-		  const struct vmclock_limits *limits,
-		  const struct paraclock_sample *sample,
-		  struct paraclock_line *ret_line);
+void pclk_vmclock_line(const struct vmclock_page *vc,
+		       const struct vmclock_limits *limits,
+		       const struct paraclock_sample *sample,
+		       struct paraclock_line *ret_line);
 
 #endif

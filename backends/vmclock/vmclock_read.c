@@ -37,8 +37,8 @@ const struct page_shape pclk_vmclock_shape = {
 	((vc)->size >= \
 	 offsetof(struct vmclock_page, field) + sizeof((vc)->field))
 
-const char *vmclock_decode(const struct page_copy *copy,
-			   struct vmclock_page *ret_vc)
+const char *pclk_vmclock_decode(const struct page_copy *copy,
+				struct vmclock_page *ret_vc)
 {
 	struct vmclock_page vc;
 
@@ -205,9 +205,10 @@ static struct leap_state leap_of(const struct vmclock_page *vc)
 	};
 }
 
-int vmclock_convert(const struct vmclock_page *vc,
-		    const struct vmclock_limits *limits, uint64_t counter,
-		    struct paraclock_sample *ret_sample, const char **ret_bad)
+int pclk_vmclock_convert(const struct vmclock_page *vc,
+			 const struct vmclock_limits *limits, uint64_t counter,
+			 struct paraclock_sample *ret_sample,
+			 const char **ret_bad)
 {
 	struct paraclock_sample sample = describe(vc, counter);
 	struct leap_state leap = leap_of(vc);
@@ -251,7 +252,7 @@ int vmclock_convert(const struct vmclock_page *vc,
 	if (sec * NSEC_PER_SEC + nsec > INT64_MAX)
 		return -ERANGE;
 	sample.host_ns = (int64_t)(sec * NSEC_PER_SEC + nsec);
-	sample.leap = leap_for_sample(&leap);
+	sample.leap = pclk_leap_for_sample(&leap);
 	if (leap.tai_known) {
 		sample.flags |= PARACLOCK_FLAG_TAI_OFFSET;
 		sample.tai_offset_sec = leap.tai_offset_sec;
@@ -289,10 +290,10 @@ static void limit_error(const struct vmclock_page *vc,
 		line->max_ticks = ticks;
 }
 
-void vmclock_line(const struct vmclock_page *vc,
-		  const struct vmclock_limits *limits,
-		  const struct paraclock_sample *sample,
-		  struct paraclock_line *ret_line)
+void pclk_vmclock_line(const struct vmclock_page *vc,
+		       const struct vmclock_limits *limits,
+		       const struct paraclock_sample *sample,
+		       struct paraclock_line *ret_line)
 {
 	struct leap_state leap = leap_of(vc);
 	uint64_t horizon_ns, max_age_ns = limits->max_age_ns;
@@ -321,7 +322,7 @@ void vmclock_line(const struct vmclock_page *vc,
 		limit_error(vc, ret_line);
 	if (!max_age_ns)
 		max_age_ns = has_growing_error(vc) ? UINT64_MAX : AGE_MAX_NS;
-	horizon_ns = leap_horizon_sec(&leap, (int64_t)sec) * NSEC_PER_SEC;
-	paraclock_line_limit(ret_line,
-			     max_age_ns < horizon_ns ? max_age_ns : horizon_ns);
+	horizon_ns = pclk_leap_horizon_sec(&leap, (int64_t)sec) * NSEC_PER_SEC;
+	pclk_line_limit(ret_line,
+			max_age_ns < horizon_ns ? max_age_ns : horizon_ns);
 }

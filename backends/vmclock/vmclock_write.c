@@ -198,7 +198,7 @@ static int vmclock_settle(const struct paraclock_timeline *tl,
 {
 	int ret;
 
-	if (tl && paraclock_timeline_has_time(tl))
+	if (tl && pclk_timeline_has_time(tl))
 		return !old || keeps_bound((const void *)&old->shown,
 					   (const void *)&next->shown, counter)
 			       ? 0
@@ -266,7 +266,7 @@ static int set_constants(const struct paraclock_timeline *tl,
 	else if (tl->counter == PARACLOCK_COUNTER_ARM_VCNT)
 		vc->counter_id = VMCLOCK_COUNTER_ARM_VCNT;
 	else if (tl->counter == PARACLOCK_COUNTER_NONE &&
-		 !paraclock_timeline_has_time(tl))
+		 !pclk_timeline_has_time(tl))
 		vc->counter_id = COUNTER_INVALID;
 	else
 		return -EINVAL;
@@ -277,7 +277,7 @@ static int set_status(const struct paraclock_timeline *tl,
 		      struct vmclock_page *vc)
 {
 	bool leaps = vc->time_type != VMCLOCK_TIME_MONOTONIC &&
-		     paraclock_timeline_has_time(tl);
+		     pclk_timeline_has_time(tl);
 
 	if (tl->smear > SMEAR_MAX)
 		return -EINVAL;
@@ -326,7 +326,7 @@ static int vmclock_make(const struct paraclock_timeline *tl, void *image)
 
 	if (!ret)
 		ret = set_status(tl, image);
-	if (!ret && paraclock_timeline_has_time(tl))
+	if (!ret && pclk_timeline_has_time(tl))
 		set_time(tl, image);
 	return ret;
 }
@@ -350,11 +350,11 @@ int paraclock_vmclock_write(void *page, struct paraclock_page_writer *writer,
 			    const struct paraclock_env *env,
 			    const struct paraclock_timeline *tl)
 {
-	return paraclock_page_write(&vmclock_kind, page, writer, env, tl);
+	return pclk_page_write(&vmclock_kind, page, writer, env, tl);
 }
 
 int paraclock_vmclock_freeze(void *page, struct paraclock_page_writer *writer,
 			     const struct paraclock_env *env)
 {
-	return paraclock_page_freeze(&vmclock_kind, page, writer, env);
+	return pclk_page_freeze(&vmclock_kind, page, writer, env);
 }

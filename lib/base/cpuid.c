@@ -113,8 +113,8 @@ static int find(const struct paraclock_env *env, const char *signature,
 	return -ENODEV;
 }
 
-int paraclock_hypervisor_find(const struct paraclock_env *env,
-			      const char *signature, uint32_t *ret_base)
+int pclk_hypervisor_find(const struct paraclock_env *env, const char *signature,
+			 uint32_t *ret_base)
 {
 	struct pclk_hypervisor hv;
 	int ret = find(env, signature, &hv);

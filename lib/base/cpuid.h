@@ -58,8 +58,8 @@ PCLK_SHARED int pclk_hypervisor_leaf(const struct paraclock_env *env,
 				     uint32_t ret_regs[4]);
 
 /* Where those leaves begin; -ENODEV: nowhere; else as above. */
-int paraclock_hypervisor_find(const struct paraclock_env *env,
-			      const char *signature, uint32_t *ret_base);
+int pclk_hypervisor_find(const struct paraclock_env *env, const char *signature,
+			 uint32_t *ret_base);
 
 /*
  * Append to what is in @p buf (which may be NULL) @p text, and what CPUID

@@ -34,7 +34,7 @@ uint64_t pclk_divide_128(uint64_t high, uint64_t low, uint64_t divisor)
 	return q | digit(&rest, (uint32_t)value, divisor);
 }
 
-int64_t interpolate(int64_t from, int64_t to, uint64_t f)
+int64_t pclk_interpolate(int64_t from, int64_t to, uint64_t f)
 {
 	uint64_t way, part;
 

@@ -19,6 +19,6 @@ static inline uint64_t fraction(uint64_t part, uint64_t whole)
 
 /* from + (to - from) * part / whole with f = fraction(part, whole): within one
  * of the exact value, whatever the two ends are. */
-int64_t interpolate(int64_t from, int64_t to, uint64_t f);
+int64_t pclk_interpolate(int64_t from, int64_t to, uint64_t f);
 
 #endif

@@ -14,7 +14,7 @@ void pclk_text_join(char *buf, size_t size, const char *const *parts)
 	buf[used] = '\0';
 }
 
-bool paraclock_text_equal(const char *a, const char *b)
+bool pclk_text_equal(const char *a, const char *b)
 {
 	while (*a && *a == *b) {
 		a++;

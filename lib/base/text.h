@@ -14,7 +14,7 @@ PCLK_SHARED void pclk_text_join(char *buf, size_t size,
 				const char *const *parts);
 
 /* strcmp() == 0, which ring 0 need not have. */
-bool paraclock_text_equal(const char *a, const char *b);
+bool pclk_text_equal(const char *a, const char *b);
 
 /* "2096.06 MHz": the digits that are known where it is within error_hz. */
 void pclk_text_hz(uint64_t hz, uint64_t error_hz, char ret_text[32]);

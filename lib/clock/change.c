@@ -32,9 +32,9 @@ static __attribute__((noinline)) s128 line_ns(const struct paraclock_line *line,
 	       (s128)(((u128)ticks * line->mult_lo + line->frac) >> 64);
 }
 
-bool paraclock_line_gap(const struct paraclock_line *from,
-			const struct paraclock_line *to, uint64_t counter,
-			int64_t *ret_ns)
+bool pclk_line_gap(const struct paraclock_line *from,
+		   const struct paraclock_line *to, uint64_t counter,
+		   int64_t *ret_ns)
 {
 	uint64_t at = pclk_lines_meet(from, to, counter);
 	s128 gap;
@@ -73,8 +73,7 @@ static bool is_rebase(const struct paraclock_line *from,
 		return true;
 	if (change * REBASE_RATE > old_rate)
 		return true;
-	return !paraclock_line_gap(from, to, counter, &gap) ||
-	       paraclock_is_jump(gap);
+	return !pclk_line_gap(from, to, counter, &gap) || is_jump(gap);
 }
 
 static bool marker_moved(const struct paraclock *clk,
@@ -153,7 +152,7 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 {
 	struct paraclock_sample sample = obs->sample;
 
-	sample.marker_class = paraclock_marker_class(clk, next);
+	sample.marker_class = best_marker_class(clk, next);
 	memcpy(&next->qualifiers, &sample.valid, sizeof(next->qualifiers));
 	memcpy(&next->flags, &sample.flags, sizeof(next->flags));
 	memcpy(next->seen, obs->marker, sizeof(next->seen));
@@ -226,18 +225,18 @@ static int notice_owned(struct paraclock *clk, enum event_cause cause,
 	     is_rebase(&next->last, &obs->line, obs->sample.host_tsc))) {
 		next->epoch++;
 		next->noticed_tsc = counter_read(clk->env, clk->how);
-		paraclock_event_add(clk, cause, &was, next, obs);
+		pclk_event_add(clk, cause, &was, next, obs);
 	} else if (!next->pending) {
-		paraclock_event_finish(clk, &was, obs);
+		pclk_event_finish(clk, &was, obs);
 	}
-	paraclock_event_looked(clk, obs);
+	pclk_event_looked(clk, obs);
 	remember(clk, next, obs);
-	paraclock_publish(clk, next);
+	pclk_publish(clk, next);
 	return 0;
 }
 
-int paraclock_notice(struct paraclock *clk, struct observation *obs,
-		     struct remembered *ret_now)
+int pclk_notice(struct paraclock *clk, struct observation *obs,
+		struct remembered *ret_now)
 {
 	int ret;
 
@@ -259,7 +258,7 @@ bool pclk_own(struct paraclock *clk)
 	return taken;
 }
 
-int paraclock_notice_restore(struct paraclock *clk, enum event_cause cause)
+int pclk_notice_restore(struct paraclock *clk, enum event_cause cause)
 {
 	struct observation obs;
 	struct remembered next;
@@ -267,13 +266,13 @@ int paraclock_notice_restore(struct paraclock *clk, enum event_cause cause)
 
 	if (!pclk_own(clk))
 		return 1;
-	if (!paraclock_event_has_restore(clk, cause))
+	if (!pclk_event_has_restore(clk, cause))
 		ret = notice_owned(clk, cause, &obs, &next);
 	flag_give(&clk->owner);
 	return ret;
 }
 
-int paraclock_set_implausible(struct paraclock *clk, bool implausible)
+int pclk_set_implausible(struct paraclock *clk, bool implausible)
 {
 	struct remembered next;
 	int ret = -EAGAIN;
@@ -289,14 +288,14 @@ int paraclock_set_implausible(struct paraclock *clk, bool implausible)
 		/* And this makes that one take in what there is. */
 		if (!implausible)
 			next.line.usable = !next.line.usable;
-		paraclock_publish(clk, &next);
+		pclk_publish(clk, &next);
 		ret = 0;
 	}
 	flag_give(&clk->owner);
 	return ret;
 }
 
-bool paraclock_is_implausible(const struct paraclock *clk)
+bool pclk_is_implausible(const struct paraclock *clk)
 {
 	return __atomic_load_n(&clk->now.implausible, __ATOMIC_RELAXED);
 }
@@ -306,7 +305,7 @@ uint64_t paraclock_token(const struct paraclock *clk)
 	if (!clk)
 		return 0;
 	/* An error is the next read's to report. */
-	(void)paraclock_look(clk);
+	(void)pclk_look(clk);
 	return __atomic_load_n(&clk->now.epoch, __ATOMIC_ACQUIRE);
 }
 
@@ -316,7 +315,7 @@ int paraclock_disrupted(const struct paraclock *clk, uint64_t token)
 
 	if (!clk)
 		return -EINVAL;
-	ret = paraclock_look(clk);
+	ret = pclk_look(clk);
 	if (ret < 0)
 		return ret;
 	return __atomic_load_n(&clk->now.epoch, __ATOMIC_ACQUIRE) != token;

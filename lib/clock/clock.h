@@ -72,7 +72,7 @@ struct paraclock {
 	const struct paraclock_backend *be;
 	void *state;
 	uint64_t max_pair_error_ns;
-	uint8_t marker_class; /* at most; see paraclock_marker_class() */
+	uint8_t marker_class; /* at most; see best_marker_class() */
 	uint8_t n_markers;
 	bool markers_in_memory; /* watch[] shows every marker source */
 	struct marker_source marker[MARKERS_MAX];
@@ -95,12 +95,12 @@ struct observation {
 };
 
 /* The compiled-in backends, NULL at the end; generated. */
-extern const struct paraclock_backend *const paraclock_backends[];
+extern const struct paraclock_backend *const pclk_backends[];
 /* This machine's env; NULL in ring 0; generated. */
 PCLK_SHARED extern const struct paraclock_env *const pclk_builtin_env;
 
 /* Two lines that differ by more at the new one's base are a jump, ns. */
-static inline bool paraclock_is_jump(int64_t gap_ns)
+static inline bool is_jump(int64_t gap_ns)
 {
 	return gap_ns > 1000 || gap_ns < -1000;
 }
@@ -119,8 +119,8 @@ static inline uint8_t class_of(const struct paraclock_backend *be, void *state)
  * each of them is looked at. While the page may be from before a disruption
  * just before the open, no marker vouches for it.
  */
-static inline uint8_t paraclock_marker_class(const struct paraclock *clk,
-					     const struct remembered *now)
+static inline uint8_t best_marker_class(const struct paraclock *clk,
+					const struct remembered *now)
 {
 	uint8_t most = now->unsettled ? PARACLOCK_MARKER_HEURISTIC
 				      : PARACLOCK_MARKER_AUTHORITATIVE;
@@ -138,12 +138,12 @@ static inline uint8_t paraclock_marker_class(const struct paraclock *clk,
 }
 
 /* observe.c */
-int paraclock_look_at_markers(const struct paraclock *clk,
-			      struct paraclock_marker ret_marker[MARKERS_MAX],
-			      uint64_t ret_watched[2]);
+int pclk_look_at_markers(const struct paraclock *clk,
+			 struct paraclock_marker ret_marker[MARKERS_MAX],
+			 uint64_t ret_watched[2]);
 /* 1: a marker is not as remembered; 0: all are. */
-int paraclock_markers_moved(const struct paraclock *clk,
-			    const struct remembered *now);
+int pclk_markers_moved(const struct paraclock *clk,
+		       const struct remembered *now);
 PCLK_SHARED int pclk_observe(const struct paraclock *clk,
 			     struct observation *ret_obs);
 PCLK_SHARED bool pclk_recall(const struct paraclock *clk,
@@ -151,21 +151,21 @@ PCLK_SHARED bool pclk_recall(const struct paraclock *clk,
 PCLK_SHARED bool pclk_unchanged(const struct paraclock *clk,
 				const struct remembered *now,
 				const struct observation *obs);
-void paraclock_publish(struct paraclock *clk, const struct remembered *next);
+void pclk_publish(struct paraclock *clk, const struct remembered *next);
 
 /* disruption.c: take in what obs shows; 1: somebody else is at it. */
-int paraclock_notice(struct paraclock *clk, struct observation *obs,
-		     struct remembered *ret_now);
+int pclk_notice(struct paraclock *clk, struct observation *obs,
+		struct remembered *ret_now);
 /* The machine was restored, or may have been (CAUSE_LOST), says who is not in
  * memory; 1, or an error: it could not be taken in now. */
-int paraclock_notice_restore(struct paraclock *clk, enum event_cause cause);
+int pclk_notice_restore(struct paraclock *clk, enum event_cause cause);
 /* Take owner; flag_give() is the way back. false: another thread holds it. */
 PCLK_SHARED bool pclk_own(struct paraclock *clk);
 /* How far the new line is ahead of the old one, ns, at the later one of their
  * bases, or if they have none at counter. false: they cannot be compared. */
-bool paraclock_line_gap(const struct paraclock_line *from,
-			const struct paraclock_line *to, uint64_t counter,
-			int64_t *ret_ns);
+bool pclk_line_gap(const struct paraclock_line *from,
+		   const struct paraclock_line *to, uint64_t counter,
+		   int64_t *ret_ns);
 
 /* The leap second at the end of the month that a line of UTC begins in, as its
  * page says: 1 inserted, -1 removed, or 0. The line goes on without it. */
@@ -173,13 +173,12 @@ int64_t pclk_announced_leap(const struct observation *obs);
 
 /* A second clock contradicts this one, or no longer; -EAGAIN: somebody else is
  * changing what is remembered. */
-int paraclock_set_implausible(struct paraclock *clk, bool implausible);
-bool paraclock_is_implausible(const struct paraclock *clk);
+int pclk_set_implausible(struct paraclock *clk, bool implausible);
+bool pclk_is_implausible(const struct paraclock *clk);
 
 /* read.c: the walk of every read that the line cannot answer. */
-int paraclock_read_slow(struct paraclock *clk,
-			struct paraclock_sample *ret_sample);
+int pclk_read_slow(struct paraclock *clk, struct paraclock_sample *ret_sample);
 /* Take in what is visible now; -EAGAIN: somebody else is at it. */
-int paraclock_look(const struct paraclock *clk);
+int pclk_look(const struct paraclock *clk);
 
 #endif

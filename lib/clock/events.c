@@ -35,7 +35,7 @@ static bool line_at(const struct paraclock_line *line, uint64_t counter,
 	struct paraclock_line zero = { .usable = 1, .base_tsc = counter };
 
 	return pclk_line_reaches(line, counter) &&
-	       paraclock_line_gap(&zero, line, counter, ret_ns);
+	       pclk_line_gap(&zero, line, counter, ret_ns);
 }
 
 /* By how much what a page says is before its line, ns: beyond a leap second
@@ -51,7 +51,7 @@ static int64_t leapt_ns(const struct paraclock_line *line, int64_t leap,
 		return 0;
 	/* The one that is removed is the month's last. */
 	sec = pclk_calendar_month_of(sec).end_sec - (leap < 0);
-	if (paraclock_line_gap(&start, line, counter, &ns) &&
+	if (pclk_line_gap(&start, line, counter, &ns) &&
 	    ns / NSEC_PER_SEC < sec)
 		return 0;
 	return leap * NSEC_PER_SEC;
@@ -65,7 +65,7 @@ static bool gap_between(const struct remembered *was,
 	uint64_t at = pclk_lines_meet(from, to, counter);
 	int64_t leap;
 
-	if (!paraclock_line_gap(from, to, counter, ret_ns))
+	if (!pclk_line_gap(from, to, counter, ret_ns))
 		return false;
 	leap = leapt_ns(from, was->last_leap, at) -
 	       leapt_ns(to, pclk_announced_leap(obs), at);
@@ -97,8 +97,7 @@ static void tell_times(struct paraclock_event *event,
 	else
 		event->gap_ns = 0;
 	if (event->kind == PARACLOCK_EVENT_UPDATED &&
-	    ((event->flags & PARACLOCK_EVENT_GAP &&
-	      paraclock_is_jump(event->gap_ns)) ||
+	    ((event->flags & PARACLOCK_EVENT_GAP && is_jump(event->gap_ns)) ||
 	     (to->usable && to->flags & PARACLOCK_LINE_REBASE &&
 	      to->base_tsc < from->base_tsc)))
 		event->kind = PARACLOCK_EVENT_JUMPED;
@@ -177,10 +176,9 @@ static struct paraclock_event *make_room(struct event_log *log)
 	return &log->event[log->end % EVENTS_MAX];
 }
 
-void paraclock_event_add(struct paraclock *clk, enum event_cause cause,
-			 const struct remembered *was,
-			 const struct remembered *now,
-			 const struct observation *obs)
+void pclk_event_add(struct paraclock *clk, enum event_cause cause,
+		    const struct remembered *was, const struct remembered *now,
+		    const struct observation *obs)
 {
 	struct event_log *log = &clk->log;
 	struct paraclock_event *event = make_room(log);
@@ -219,8 +217,8 @@ void paraclock_event_add(struct paraclock *clk, enum event_cause cause,
 	__atomic_store_n(&log->end, log->end + 1, __ATOMIC_RELEASE);
 }
 
-void paraclock_event_finish(struct paraclock *clk, const struct remembered *was,
-			    const struct observation *obs)
+void pclk_event_finish(struct paraclock *clk, const struct remembered *was,
+		       const struct observation *obs)
 {
 	struct event_log *log = &clk->log;
 
@@ -231,7 +229,7 @@ void paraclock_event_finish(struct paraclock *clk, const struct remembered *was,
 	log->unfinished = lacks_line(clk, obs);
 }
 
-bool paraclock_event_has_restore(struct paraclock *clk, enum event_cause cause)
+bool pclk_event_has_restore(struct paraclock *clk, enum event_cause cause)
 {
 	struct event_log *log = &clk->log;
 	struct paraclock_event *event;
@@ -250,8 +248,7 @@ bool paraclock_event_has_restore(struct paraclock *clk, enum event_cause cause)
 	return true;
 }
 
-void paraclock_event_looked(struct paraclock *clk,
-			    const struct observation *obs)
+void pclk_event_looked(struct paraclock *clk, const struct observation *obs)
 {
 	clk->log.generations = generations(clk, obs);
 	if (obs->sample.counter != PARACLOCK_COUNTER_NONE)

@@ -55,20 +55,18 @@ struct event_sources;
 
 /* All with owner held. The epoch has advanced; what was remembered before, and
  * what is remembered now. */
-void paraclock_event_add(struct paraclock *clk, enum event_cause cause,
-			 const struct remembered *was,
-			 const struct remembered *now,
-			 const struct observation *obs);
+void pclk_event_add(struct paraclock *clk, enum event_cause cause,
+		    const struct remembered *was, const struct remembered *now,
+		    const struct observation *obs);
 /* The page after the last disruption may have come. */
-void paraclock_event_finish(struct paraclock *clk, const struct remembered *was,
-			    const struct observation *obs);
+void pclk_event_finish(struct paraclock *clk, const struct remembered *was,
+		       const struct observation *obs);
 /* Is the restore, or that one may have been lost, told of already, or now by
  * an event that nobody took? */
-bool paraclock_event_has_restore(struct paraclock *clk, enum event_cause cause);
+bool pclk_event_has_restore(struct paraclock *clk, enum event_cause cause);
 /* All was as it is now when obs was made. */
-void paraclock_event_looked(struct paraclock *clk,
-			    const struct observation *obs);
+void pclk_event_looked(struct paraclock *clk, const struct observation *obs);
 
-void paraclock_event_close(struct paraclock *clk);
+void pclk_event_close(struct paraclock *clk);
 
 #endif

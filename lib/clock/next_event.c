@@ -42,7 +42,7 @@ static void close_sources(const struct paraclock_env *env,
 	env->free(env->ctx, events);
 }
 
-void paraclock_event_close(struct paraclock *clk)
+void pclk_event_close(struct paraclock *clk)
 {
 	if (clk->events)
 		close_sources(clk->env, clk->events);
@@ -259,7 +259,8 @@ static int64_t mono_ns(struct paraclock *clk)
 
 	if (env->read_clock &&
 	    !env->read_clock(env->ctx,
-			     local_clock_id[PARACLOCK_CLOCK_MONOTONIC], &ns))
+			     pclk_local_clock_id[PARACLOCK_CLOCK_MONOTONIC],
+			     &ns))
 		return ns;
 	clk->loss.asked_ns = 0;
 	return (int64_t)((uint64_t)clk->loss.failing_ns + FAILING_NS);
@@ -370,10 +371,10 @@ int paraclock_next_event(struct paraclock *clk, struct paraclock_event *ret_ev)
 	if (ret <= 0)
 		return ret;
 	looked = counter_read(clk->env, clk->how);
-	error = paraclock_look(clk);
+	error = pclk_look(clk);
 	if (events && events->restored &&
-	    !paraclock_notice_restore(clk, events->restored & 1 ? CAUSE_RESTORE
-								: CAUSE_LOST))
+	    !pclk_notice_restore(clk, events->restored & 1 ? CAUSE_RESTORE
+							   : CAUSE_LOST))
 		events->restored = 0;
 	if (!tell_source(clk, error, ret_ev))
 		return 0;

@@ -14,9 +14,9 @@
 
 #define REMEMBERED_WORDS (sizeof(struct remembered) / sizeof(uint64_t))
 
-int paraclock_look_at_markers(const struct paraclock *clk,
-			      struct paraclock_marker ret_marker[MARKERS_MAX],
-			      uint64_t ret_watched[2])
+int pclk_look_at_markers(const struct paraclock *clk,
+			 struct paraclock_marker ret_marker[MARKERS_MAX],
+			 uint64_t ret_watched[2])
 {
 	for (unsigned int i = 0; i < 2; i++)
 		ret_watched[i] =
@@ -43,12 +43,12 @@ static bool same_markers(const struct paraclock *clk,
 	return true;
 }
 
-int paraclock_markers_moved(const struct paraclock *clk,
-			    const struct remembered *now)
+int pclk_markers_moved(const struct paraclock *clk,
+		       const struct remembered *now)
 {
 	struct paraclock_marker marker[MARKERS_MAX];
 	uint64_t watched[2];
-	int ret = paraclock_look_at_markers(clk, marker, watched);
+	int ret = pclk_look_at_markers(clk, marker, watched);
 
 	if (ret)
 		return ret;
@@ -84,8 +84,8 @@ int pclk_observe(const struct paraclock *clk, struct observation *ret_obs)
 	if (is_one_copy(clk))
 		return observe_copy(clk, ret_obs);
 	for (unsigned int i = 0; i < OBSERVE_TRIES; i++) {
-		ret = paraclock_look_at_markers(clk, ret_obs->marker,
-						ret_obs->watched);
+		ret = pclk_look_at_markers(clk, ret_obs->marker,
+					   ret_obs->watched);
 		if (ret)
 			return ret;
 		if (clk->be->get_line)
@@ -98,7 +98,7 @@ int pclk_observe(const struct paraclock *clk, struct observation *ret_obs)
 		if (ret)
 			return pclk_env_error(ret);
 		pclk_line_confine(&ret_obs->line);
-		ret = paraclock_look_at_markers(clk, after, watched);
+		ret = pclk_look_at_markers(clk, after, watched);
 		if (ret)
 			return ret;
 		if (same_markers(clk, ret_obs->marker, after) &&
@@ -116,7 +116,7 @@ bool pclk_recall(const struct paraclock *clk, struct remembered *ret_now)
 }
 
 /* The caller holds owner. */
-void paraclock_publish(struct paraclock *clk, const struct remembered *next)
+void pclk_publish(struct paraclock *clk, const struct remembered *next)
 {
 	seqwords_publish(&clk->gen, &clk->now, next, REMEMBERED_WORDS);
 }

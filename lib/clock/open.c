@@ -61,7 +61,7 @@ static void open_marker_sources(struct paraclock *clk, const char *device)
 	clk->takes_other_machines = device && clk->be->takes_image;
 	if (clk->takes_other_machines)
 		return;
-	for (const struct paraclock_backend *const *be = paraclock_backends;
+	for (const struct paraclock_backend *const *be = pclk_backends;
 	     *be && clk->n_markers < MARKERS_MAX; be++) {
 		struct paraclock_marker marker;
 		void *state;
@@ -111,11 +111,10 @@ static void prime(struct paraclock *clk)
 {
 	struct remembered first = clk->now;
 
-	first.primed =
-		!paraclock_look_at_markers(clk, first.seen, first.watched);
+	first.primed = !pclk_look_at_markers(clk, first.seen, first.watched);
 	if (clk->be->settle)
 		first.unsettled = clk->be->settle(clk->state, 1) != 0;
-	paraclock_publish(clk, &first);
+	pclk_publish(clk, &first);
 }
 
 /* A failure that nobody has put into words yet. */
@@ -162,7 +161,7 @@ static int open_one(struct paraclock **ret_clk,
 	}
 	open_marker_sources(clk, opts->device);
 	prime(clk);
-	ret = paraclock_read_slow(clk, &sample);
+	ret = pclk_read_slow(clk, &sample);
 	if (!ret && !scale_is_wanted(opts, &sample)) {
 		TEXT(opts->detail, opts->detail_size, be->name, " gives ",
 		     paraclock_timescale_name(sample.timescale),
@@ -282,9 +281,9 @@ static int complete(struct paraclock_options *full,
 
 static const struct paraclock_backend *find_backend(const char *name)
 {
-	for (const struct paraclock_backend *const *be = paraclock_backends;
-	     *be; be++) {
-		if (paraclock_text_equal((*be)->name, name))
+	for (const struct paraclock_backend *const *be = pclk_backends; *be;
+	     be++) {
+		if (pclk_text_equal((*be)->name, name))
 			return *be;
 	}
 	return NULL;
@@ -298,8 +297,8 @@ next_backend(const struct paraclock_backend *after)
 	const struct paraclock_backend *best = NULL;
 	bool passed = false;
 
-	for (const struct paraclock_backend *const *be = paraclock_backends;
-	     *be; be++) {
+	for (const struct paraclock_backend *const *be = pclk_backends; *be;
+	     be++) {
 		bool later = !after || (*be)->quality < after->quality ||
 			     (passed && (*be)->quality == after->quality);
 
@@ -394,7 +393,7 @@ void paraclock_close(struct paraclock *clk)
 	if (!clk)
 		return;
 	env = clk->env;
-	paraclock_event_close(clk);
+	pclk_event_close(clk);
 	for (unsigned int i = 0; i < clk->n_markers; i++) {
 		if (clk->marker[i].state != clk->state)
 			clk->marker[i].be->close(clk->marker[i].state);

@@ -123,7 +123,7 @@ static void finish(const struct paraclock *clk, const struct remembered *now,
 		   struct paraclock_sample *sample)
 {
 	sample->disruption = now->epoch;
-	sample->marker_class = paraclock_marker_class(clk, now);
+	sample->marker_class = best_marker_class(clk, now);
 	if (now->pending && comes_after_disrupted(sample->reason)) {
 		sample->valid = 0;
 		sample->reason = PARACLOCK_REASON_DISRUPTED;
@@ -159,14 +159,13 @@ static int take_in(struct paraclock *clk, struct observation *obs,
 			return ret;
 		if (pclk_recall(clk, now) && pclk_unchanged(clk, now, obs))
 			return 0;
-		ret = paraclock_notice(clk, obs, now);
+		ret = pclk_notice(clk, obs, now);
 		cpu_relax();
 	}
 	return ret;
 }
 
-int paraclock_read_slow(struct paraclock *clk,
-			struct paraclock_sample *ret_sample)
+int pclk_read_slow(struct paraclock *clk, struct paraclock_sample *ret_sample)
 {
 	struct observation obs;
 	struct remembered now;
@@ -222,14 +221,14 @@ static int look(const struct paraclock *clk)
 	/* What has no line shows nothing but its markers: not worth a read of
 	 * the device. */
 	if (!clk->be->get_line && now.primed && !now.pending)
-		return paraclock_markers_moved(clk, &now);
+		return pclk_markers_moved(clk, &now);
 	ret = pclk_observe(clk, &obs);
 	if (ret)
 		return ret;
 	return !pclk_unchanged(clk, &now, &obs);
 }
 
-int paraclock_look(const struct paraclock *clk)
+int pclk_look(const struct paraclock *clk)
 {
 	struct observation obs;
 	struct remembered now;
@@ -252,8 +251,7 @@ read_full(const struct paraclock *clk, uint32_t gen,
 
 	if (line_read(clk, gen, tsc, false, ret_sample))
 		return 0;
-	return paraclock_read_slow((struct paraclock *)(uintptr_t)clk,
-				   ret_sample);
+	return pclk_read_slow((struct paraclock *)(uintptr_t)clk, ret_sample);
 }
 
 int paraclock_read(const struct paraclock *clk,
@@ -269,8 +267,7 @@ int paraclock_read(const struct paraclock *clk,
 		return read_full(clk, gen, ret_sample);
 	if (line_read(clk, gen, counter_fenced(), true, ret_sample))
 		return 0;
-	return paraclock_read_slow((struct paraclock *)(uintptr_t)clk,
-				   ret_sample);
+	return pclk_read_slow((struct paraclock *)(uintptr_t)clk, ret_sample);
 }
 
 static __attribute__((noinline)) int
@@ -283,7 +280,7 @@ read_at_slow(const struct paraclock *clk, uint64_t counter,
 	int ret;
 
 	for (unsigned int i = 0; i < READ_AT_TRIES; i++) {
-		ret = paraclock_look(clk);
+		ret = pclk_look(clk);
 		if (ret < 0)
 			return ret;
 		ret = clk->be->get_time_at(clk->state, counter, &sample);

@@ -246,7 +246,7 @@ int paraclock_check(struct paraclock *clk, struct paraclock_check *check)
 	else
 		compare(&found, &kept, &next, error_ns);
 	if (found.contradicted) {
-		ret = paraclock_set_implausible(clk, true);
+		ret = pclk_set_implausible(clk, true);
 		if (ret)
 			return ret;
 	}
@@ -254,10 +254,10 @@ int paraclock_check(struct paraclock *clk, struct paraclock_check *check)
 	found.max_rate_ppb = check->max_rate_ppb;
 	found.max_offset_ns = check->max_offset_ns;
 	*check = found;
-	return paraclock_is_implausible(clk);
+	return pclk_is_implausible(clk);
 }
 
 int paraclock_check_clear(struct paraclock *clk)
 {
-	return clk ? paraclock_set_implausible(clk, false) : -EINVAL;
+	return clk ? pclk_set_implausible(clk, false) : -EINVAL;
 }

@@ -62,7 +62,7 @@ static int look_back(const struct question *q, const struct window *window,
 	/* Without a memory no seq says whether its entries still hold. */
 	if (!q->hist || !q->env->local)
 		return -EINVAL;
-	ret = paraclock_history_find(q->hist, counter, &before, &after);
+	ret = pclk_history_find(q->hist, counter, &before, &after);
 	if (ret < 0)
 		return ret;
 	if (ret == 1)
@@ -72,8 +72,7 @@ static int look_back(const struct question *q, const struct window *window,
 		    window->begin.clocksource_changed_seq ||
 	    before.counter_id != window->begin.counter_id)
 		return -EINVAL;
-	return paraclock_interpolate_snapshots(&before, &after, counter,
-					       ret_at);
+	return pclk_interpolate_snapshots(&before, &after, counter, ret_at);
 }
 
 static void fill(struct paraclock_crosststamp *xt,
@@ -107,7 +106,7 @@ static int interpolate_to(const struct question *q, const struct window *window,
 	} else if (begin->clock_was_set_seq != end->clock_was_set_seq) {
 		return 1;
 	} else {
-		ret = paraclock_interpolate_snapshots(begin, end, counter, &at);
+		ret = pclk_interpolate_snapshots(begin, end, counter, &at);
 	}
 	if (!ret)
 		fill(xt, &at);
@@ -124,7 +123,7 @@ static int try_correlate(const struct question *q,
 
 	window.begin.size = window.end.size = sizeof(window.begin);
 	window.begin.sandwiches = window.end.sandwiches = xt->sandwiches;
-	ret = local_snapshot(q->env, q->local, &window.begin);
+	ret = pclk_local_snapshot(q->env, q->local, &window.begin);
 	if (ret)
 		return ret;
 	if (!window.begin.valid_for_correlation)
@@ -138,7 +137,7 @@ static int try_correlate(const struct question *q,
 	if (!ret && sample->valid)
 		ret = to_local(q, sample, &counter);
 	if (!ret)
-		ret = local_snapshot(q->env, q->local, &window.end);
+		ret = pclk_local_snapshot(q->env, q->local, &window.end);
 	if (ret)
 		return ret;
 	xt->clock_was_set_seq = window.end.clock_was_set_seq;
@@ -207,7 +206,7 @@ int paraclock_correlate(const struct paraclock_env *env,
 
 	if (!get_time || !is_usable(ret_xt))
 		return -EINVAL;
-	ret = local_env(&env);
+	ret = pclk_local_env(&env);
 	if (ret)
 		return ret;
 	q.env = env;
@@ -236,7 +235,7 @@ int paraclock_crosststamp(const struct paraclock *clk,
 	if (!clk || !is_usable(ret_xt))
 		return -EINVAL;
 	q.env = clk->env;
-	ret = local_env(&q.env);
+	ret = pclk_local_env(&q.env);
 	if (ret)
 		return ret;
 	q.local = (struct local *)q.env->local;

@@ -104,7 +104,7 @@ static int aim(struct paraclock_timeline *tl, u128 shown, void *arg)
 	tl->base_frac = (uint64_t)shown;
 	/* A leap second between the two is no offset: until what is shown has
 	 * come to the end of its month, or the clock has. */
-	if (paraclock_timeline_month_end(tl) != call->month_end)
+	if (pclk_timeline_month_end(tl) != call->month_end)
 		return -EAGAIN;
 	ns = size_of(offset_ns);
 	/* 1: for what the offset is rounded by. */
@@ -163,8 +163,8 @@ static int source_line(const struct call *call, struct paraclock_timeline *tl)
 	ret = paraclock_timeline_set_hz(tl, kept->hz, FOLLOW_HZ_BITS);
 	if (ret)
 		return ret;
-	tl->t_end = timeline_after(
-		tl->base_tsc, paraclock_timekeeper_ticks(tl, follow->lease_ns));
+	tl->t_end = timeline_after(tl->base_tsc,
+				   pclk_timekeeper_ticks(tl, follow->lease_ns));
 	pclk_follow_bound(call->clk, sample, kept, follow->drift_ppb, tl);
 	return 0;
 }
@@ -173,7 +173,7 @@ static int source_line(const struct call *call, struct paraclock_timeline *tl)
  * seen may be there already, where a lease ended so. */
 static bool is_at_month_end(const struct paraclock_timeline *tl)
 {
-	const uint64_t sec = paraclock_timeline_month_end(tl);
+	const uint64_t sec = pclk_timeline_month_end(tl);
 
 	return sec != UINT64_MAX && ((u128)sec << 64) - base_of(tl) <=
 					    ((u128)3 << 64) / NSEC_PER_SEC;
@@ -206,7 +206,7 @@ static int restart(struct call *call, struct paraclock_timeline *tl)
 	int ret = 0;
 
 	if (call->follow.flags & PARACLOCK_FOLLOW_MONOTONIC &&
-	    !paraclock_timeline_time(tl, info->now_tsc, &time) && time < seen) {
+	    !pclk_timeline_time(tl, info->now_tsc, &time) && time < seen) {
 		ret = paraclock_timeline_rebase(tl, info->now_tsc);
 		if (!ret)
 			ret = aim(tl, seen, call);
@@ -246,7 +246,7 @@ static __attribute__((noinline)) int go_on(struct call *call)
 
 	if (ret)
 		return ret;
-	call->month_end = paraclock_timeline_month_end(&tl);
+	call->month_end = pclk_timeline_month_end(&tl);
 	if (info->state == PARACLOCK_TIMEKEEPER_FROZEN)
 		return restart(call, &tl);
 	if (info->state == PARACLOCK_TIMEKEEPER_RUNNING &&
@@ -256,8 +256,7 @@ static __attribute__((noinline)) int go_on(struct call *call)
 		if (is_step(call, call->follow.offset_ns))
 			return step(call, &tl);
 	}
-	return paraclock_timekeeper_aim(call->timekeeper, call->env, &tl, aim,
-					call);
+	return pclk_timekeeper_aim(call->timekeeper, call->env, &tl, aim, call);
 }
 
 /* others: it was frozen already, and not here. */

@@ -34,12 +34,12 @@
 #define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
-uint32_t paraclock_page_process(const struct paraclock_env *env)
+uint32_t pclk_page_process(const struct paraclock_env *env)
 {
 	return env->process_id ? env->process_id(env->ctx) : 1;
 }
 
-int paraclock_page_env(const struct paraclock_env **env)
+int pclk_page_env(const struct paraclock_env **env)
 {
 	if (!*env)
 		*env = pclk_builtin_env;
@@ -52,7 +52,7 @@ int paraclock_page_env(const struct paraclock_env **env)
 static int identify(const struct paraclock_env *env,
 		    struct paraclock_process *ret_self)
 {
-	struct paraclock_process self = { .id = paraclock_page_process(env) };
+	struct paraclock_process self = { .id = pclk_page_process(env) };
 	int ret = env->identify
 			  ? pclk_env_error(env->identify(env->ctx, 0, &self))
 			  : 0;
@@ -119,7 +119,7 @@ int paraclock_page_writer_take(struct paraclock_page_writer *writer,
 
 	if (!writer)
 		return -EINVAL;
-	ret = paraclock_page_env(&env);
+	ret = pclk_page_env(&env);
 	if (!ret && env->check_counter)
 		ret = pclk_env_error(env->check_counter(env->ctx));
 	if (!ret)
@@ -156,9 +156,9 @@ int paraclock_page_writer_give(struct paraclock_page_writer *writer,
 
 	if (!writer)
 		return -EINVAL;
-	ret = paraclock_page_env(&env);
+	ret = pclk_page_env(&env);
 	if (!ret)
-		ret = paraclock_page_enter(state, env);
+		ret = pclk_page_enter(state, env);
 	if (ret)
 		return ret;
 	/* busy stays taken: only who owns the page lets go of it. */
@@ -166,8 +166,8 @@ int paraclock_page_writer_give(struct paraclock_page_writer *writer,
 	return 0;
 }
 
-int paraclock_page_enter(struct page_writer_state *state,
-			 const struct paraclock_env *env)
+int pclk_page_enter(struct page_writer_state *state,
+		    const struct paraclock_env *env)
 {
 	struct paraclock_process self;
 	uint32_t busy = 0;
@@ -182,11 +182,11 @@ int paraclock_page_enter(struct page_writer_state *state,
 	 * since, whose flag this is now. */
 	if (is_owner(state, &self))
 		return 0;
-	paraclock_page_leave(state);
+	pclk_page_leave(state);
 	return -EPERM;
 }
 
-void paraclock_page_leave(struct page_writer_state *state)
+void pclk_page_leave(struct page_writer_state *state)
 {
 	__atomic_store_n(&state->busy, 0, __ATOMIC_RELEASE);
 }

@@ -78,7 +78,7 @@ static uint64_t counter_now(const struct update *up)
  * update would take longer when the clock is slow, and add to a lead. */
 static uint64_t margin_of(const struct paraclock_timeline *tl)
 {
-	u128 ns = paraclock_timeline_tick(tl);
+	u128 ns = pclk_timeline_tick(tl);
 	uint64_t ticks = 1;
 
 	while (ns >> 64 < JUDGE_NS && ticks < JUDGE_TICKS_MAX) {
@@ -144,13 +144,13 @@ static int begin(struct update *up)
 
 	if (!state || !up->page || (uintptr_t)up->page % sizeof(uint64_t))
 		return -EINVAL;
-	ret = paraclock_page_env(&up->env);
+	ret = pclk_page_env(&up->env);
 	if (!ret)
-		ret = paraclock_page_enter(state, up->env);
+		ret = pclk_page_enter(state, up->env);
 	if (ret)
 		return ret;
 	if (state->kind && state->kind != up->kind->id) {
-		paraclock_page_leave(state);
+		pclk_page_leave(state);
 		return -EINVAL;
 	}
 	state->kind = up->kind->id;
@@ -242,7 +242,7 @@ static int judge(struct update *up, const struct paraclock_timeline *tl,
 		 struct page_pair *next)
 {
 	const struct page_kind *kind = up->kind;
-	bool timed = tl && paraclock_timeline_has_time(tl);
+	bool timed = tl && pclk_timeline_has_time(tl);
 	bool monotonic = timed && tl->flags & PARACLOCK_TIMELINE_MONOTONIC;
 	uint64_t now;
 	int ret = 0;
@@ -292,24 +292,24 @@ static int write_page(struct update *up, const struct paraclock_timeline *tl,
 	else
 		show(up, next);
 out_leave:
-	paraclock_page_leave(up->state);
+	pclk_page_leave(up->state);
 	return ret;
 }
 
-int paraclock_page_write(const struct page_kind *kind, void *page,
-			 struct paraclock_page_writer *writer,
-			 const struct paraclock_env *env,
-			 const struct paraclock_timeline *tl)
+int pclk_page_write(const struct page_kind *kind, void *page,
+		    struct paraclock_page_writer *writer,
+		    const struct paraclock_env *env,
+		    const struct paraclock_timeline *tl)
 {
 	struct update up = { kind, page, (void *)writer, env, NULL, 0 };
 	struct paraclock_timeline line;
 	struct page_pair next = { 0 };
-	int ret = paraclock_timeline_from_start(tl, &line);
+	int ret = pclk_timeline_from_start(tl, &line);
 
 	if (ret)
 		return ret;
 	if (kind->is_tsc) {
-		if (!paraclock_timeline_has_time(&line) ||
+		if (!pclk_timeline_has_time(&line) ||
 		    line.timescale != PARACLOCK_TIMESCALE_MONOTONIC ||
 		    line.counter != PARACLOCK_COUNTER_X86_TSC)
 			return -EINVAL;
@@ -321,9 +321,9 @@ int paraclock_page_write(const struct page_kind *kind, void *page,
 	return ret ? ret : write_page(&up, &line, &next);
 }
 
-int paraclock_page_freeze(const struct page_kind *kind, void *page,
-			  struct paraclock_page_writer *writer,
-			  const struct paraclock_env *env)
+int pclk_page_freeze(const struct page_kind *kind, void *page,
+		     struct paraclock_page_writer *writer,
+		     const struct paraclock_env *env)
 {
 	struct update up = { kind, page, (void *)writer, env, NULL, 0 };
 	struct page_pair next = { 0 };
@@ -336,6 +336,6 @@ int paraclock_page_freeze(const struct page_kind *kind, void *page,
 		return ret;
 	STORE(up.state->off, 1);
 	close_page(&up);
-	paraclock_page_leave(up.state);
+	pclk_page_leave(up.state);
 	return 0;
 }

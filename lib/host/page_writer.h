@@ -78,23 +78,23 @@ struct page_kind {
 };
 
 /* Write what tl says; env may be NULL. As paraclock_pvclock_write(). */
-int paraclock_page_write(const struct page_kind *kind, void *page,
-			 struct paraclock_page_writer *writer,
-			 const struct paraclock_env *env,
-			 const struct paraclock_timeline *tl);
+int pclk_page_write(const struct page_kind *kind, void *page,
+		    struct paraclock_page_writer *writer,
+		    const struct paraclock_env *env,
+		    const struct paraclock_timeline *tl);
 
 /* Switch it off (PAGE_ZERO), or write what settle() makes of the last image
  * without a timeline. As paraclock_hyperv_freeze(). */
-int paraclock_page_freeze(const struct page_kind *kind, void *page,
-			  struct paraclock_page_writer *writer,
-			  const struct paraclock_env *env);
+int pclk_page_freeze(const struct page_kind *kind, void *page,
+		     struct paraclock_page_writer *writer,
+		     const struct paraclock_env *env);
 
 /* page_owner.c: one writer at a time. */
 
 /* The process that env is in: its id, for whoever has taken a page. */
-uint32_t paraclock_page_process(const struct paraclock_env *env);
+uint32_t pclk_page_process(const struct paraclock_env *env);
 /* env, or this machine's; -EINVAL, -ENODEV. */
-int paraclock_page_env(const struct paraclock_env **env);
+int pclk_page_env(const struct paraclock_env **env);
 
 /* struct paraclock_page_writer, from inside. */
 struct __attribute__((may_alias)) page_writer_state {
@@ -115,8 +115,8 @@ _Static_assert(sizeof(struct page_writer_state) <=
 	       "it is made of it");
 
 /* -EPERM, -EBUSY: not now. */
-int paraclock_page_enter(struct page_writer_state *state,
-			 const struct paraclock_env *env);
-void paraclock_page_leave(struct page_writer_state *state);
+int pclk_page_enter(struct page_writer_state *state,
+		    const struct paraclock_env *env);
+void pclk_page_leave(struct page_writer_state *state);
 
 #endif

@@ -56,7 +56,7 @@ static uint64_t guest_counter(void *ctx)
 
 static uint32_t guest_process_id(void *ctx)
 {
-	return paraclock_page_process(((struct job *)ctx)->relay->clk->env);
+	return pclk_page_process(((struct job *)ctx)->relay->clk->env);
 }
 
 static int guest_identify(void *ctx, uint32_t id,
@@ -106,8 +106,8 @@ static void note_seen(struct job *job)
 {
 	u128 time;
 
-	if (!paraclock_timeline_time(&job->outlet->timeline, guest_counter(job),
-				     &time))
+	if (!pclk_timeline_time(&job->outlet->timeline, guest_counter(job),
+				&time))
 		relay_raise_seen(job->outlet, time);
 }
 
@@ -157,13 +157,13 @@ static int make(const struct job *job, struct paraclock_timeline *tl)
 	int ret;
 
 	*tl = job->src->tl;
-	lease = timeline_after(
-		tl->base_tsc,
-		paraclock_timekeeper_ticks(tl, lease ? lease : LEASE_NS));
+	lease = timeline_after(tl->base_tsc,
+			       pclk_timekeeper_ticks(tl,
+						     lease ? lease : LEASE_NS));
 	tl->t_end = !outlet->timekeeper ? 0
 		    : lease < tl->t_end ? lease
 					: tl->t_end;
-	ret = paraclock_relay_couple(&outlet->coupling, tl);
+	ret = pclk_relay_couple(&outlet->coupling, tl);
 	if (ret)
 		return ret;
 	relay_set_base(tl, relay_base(tl) +
@@ -207,8 +207,7 @@ static int catch_up(struct job *job, const struct paraclock_timeline *tl)
 	u128 time;
 
 	for (unsigned int i = 0; i < WAIT_TRIES; i++) {
-		int ret =
-			paraclock_timeline_time(tl, guest_counter(job), &time);
+		int ret = pclk_timeline_time(tl, guest_counter(job), &time);
 
 		if (ret || time >= seen)
 			return ret;
@@ -286,7 +285,7 @@ static bool is_fresh(const struct job *job)
 {
 	uint64_t ns = job->relay->refresh_ns;
 	uint64_t ticks =
-		paraclock_timekeeper_ticks(&job->src->tl, ns ? ns : REFRESH_NS);
+		pclk_timekeeper_ticks(&job->src->tl, ns ? ns : REFRESH_NS);
 
 	return !job->outlet->timekeeper &&
 	       job->kept->version == relay_kept(job->relay)->version &&
@@ -424,7 +423,7 @@ static int walk(struct paraclock_relay *relay)
 {
 	struct relay_kept *kept = relay_kept(relay);
 	struct relay_source src;
-	int ret = paraclock_relay_look(relay, &src);
+	int ret = pclk_relay_look(relay, &src);
 	bool moved = note_epoch(relay, &src);
 	int error = 0;
 

@@ -54,12 +54,12 @@ struct relay_source {
 int pclk_relay_check(const struct paraclock_relay *relay);
 
 /* relay_source.c: epoch is set on failure, too. */
-int paraclock_relay_look(struct paraclock_relay *relay,
-			 struct relay_source *ret_source);
+int pclk_relay_look(struct paraclock_relay *relay,
+		    struct relay_source *ret_source);
 
 /* A timeline in the system's ticks as one in the device's. */
-int paraclock_relay_couple(const struct paraclock_coupling *coupling,
-			   struct paraclock_timeline *tl);
+int pclk_relay_couple(const struct paraclock_coupling *coupling,
+		      struct paraclock_timeline *tl);
 
 static inline u128 relay_base(const struct paraclock_timeline *tl)
 {

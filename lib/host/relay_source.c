@@ -151,10 +151,10 @@ static int gap_at(const struct paraclock_timeline *a,
 		  u128 *ret_gap)
 {
 	u128 time, other;
-	int ret = paraclock_timeline_time(a, counter, &time);
+	int ret = pclk_timeline_time(a, counter, &time);
 
 	if (!ret)
-		ret = paraclock_timeline_time(b, counter, &other);
+		ret = pclk_timeline_time(b, counter, &other);
 	if (!ret)
 		*ret_gap = time > other ? time - other : other - time;
 	return ret;
@@ -186,7 +186,7 @@ static int begin_early(struct paraclock_timeline *next,
 {
 	const uint64_t base = next->base_tsc;
 	u128 now, then, time;
-	int ret = paraclock_timeline_time(next, counter, &time);
+	int ret = pclk_timeline_time(next, counter, &time);
 
 	if (!ret)
 		ret = gap_at(next, tl, counter, &now);
@@ -243,7 +243,7 @@ static bool is_soon(const struct paraclock_timekeeper_info *info)
 {
 	return info->next.size && info->t_change > info->now_tsc &&
 	       info->t_change - info->now_tsc <
-		       paraclock_timekeeper_ticks(&info->next, SOON_NS);
+		       pclk_timekeeper_ticks(&info->next, SOON_NS);
 }
 
 static int begin_at(struct paraclock_timekeeper_info *info, uint64_t counter)
@@ -342,8 +342,8 @@ static int look_once(struct paraclock_relay *relay, struct relay_source *src)
 	return clk->be->get_line ? take_line(&obs, src) : -EOPNOTSUPP;
 }
 
-int paraclock_relay_look(struct paraclock_relay *relay,
-			 struct relay_source *ret_source)
+int pclk_relay_look(struct paraclock_relay *relay,
+		    struct relay_source *ret_source)
 {
 	int ret;
 
@@ -372,9 +372,9 @@ int paraclock_relay_align(struct paraclock_relay *relay,
 	if (outlet->state == PARACLOCK_OUTLET_RUNNING ||
 	    outlet->state == PARACLOCK_OUTLET_WRITTEN)
 		return -EBUSY;
-	ret = paraclock_relay_look(relay, &src);
+	ret = pclk_relay_look(relay, &src);
 	if (!ret)
-		ret = paraclock_timeline_time(&src.tl, counter, &time);
+		ret = pclk_timeline_time(&src.tl, counter, &time);
 	if (ret)
 		return ret < 0 ? ret : -EAGAIN;
 	time = ((u128)sec << 64 | frac) - time;
@@ -422,8 +422,8 @@ static int couple_rates(const struct paraclock_coupling *coupling,
 	return 0;
 }
 
-int paraclock_relay_couple(const struct paraclock_coupling *coupling,
-			   struct paraclock_timeline *tl)
+int pclk_relay_couple(const struct paraclock_coupling *coupling,
+		      struct paraclock_timeline *tl)
 {
 	uint64_t above = tl->base_tsc;
 	uint64_t rest;

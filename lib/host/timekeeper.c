@@ -25,7 +25,7 @@
 /* --- publishing -----------------------------------------------------------
  */
 
-void paraclock_tk_publish(struct tk *tk, const struct tk_slot *slot)
+void pclk_tk_publish(struct tk *tk, const struct tk_slot *slot)
 {
 	uint64_t state = LOAD(tk->state) + 1;
 	uint64_t *to = (void *)&tk->slot[state & 1];
@@ -43,30 +43,28 @@ void paraclock_tk_publish(struct tk *tk, const struct tk_slot *slot)
 			 __ATOMIC_RELEASE);
 }
 
-int paraclock_tk_end(struct tk_job *job, int ret)
+int pclk_tk_end(struct tk_job *job, int ret)
 {
 	if (!ret)
-		paraclock_tk_publish(job->tk, &job->slot);
-	paraclock_page_leave((void *)&job->tk->writer);
+		pclk_tk_publish(job->tk, &job->slot);
+	pclk_page_leave((void *)&job->tk->writer);
 	return ret;
 }
 
-uint64_t paraclock_tk_counter(const struct tk *tk,
-			      const struct paraclock_env *env)
+uint64_t pclk_tk_counter(const struct tk *tk, const struct paraclock_env *env)
 {
 	return tk_counter(tk, env);
 }
 
-uint64_t paraclock_timekeeper_ticks(const struct paraclock_timeline *tl,
-				    uint64_t ns)
+uint64_t pclk_timekeeper_ticks(const struct paraclock_timeline *tl, uint64_t ns)
 {
 	/* 1: it is rounded down. */
-	u128 tick = paraclock_timeline_tick(tl) + 1;
+	u128 tick = pclk_timeline_tick(tl) + 1;
 
 	return pclk_ticks_within(ns, (uint64_t)(tick >> 64), (uint64_t)tick);
 }
 
-uint64_t paraclock_tk_after_readers(const struct tk_job *job, uint64_t margin)
+uint64_t pclk_tk_after_readers(const struct tk_job *job, uint64_t margin)
 {
 	uint64_t start, now;
 
@@ -89,8 +87,8 @@ uint64_t paraclock_tk_after_readers(const struct tk_job *job, uint64_t margin)
 
 static bool is_sane_timeline(const struct paraclock_timeline *tl)
 {
-	return !paraclock_timeline_check(tl) &&
-	       paraclock_timeline_has_time(tl) && tl->timescale &&
+	return !pclk_timeline_check(tl) && pclk_timeline_has_time(tl) &&
+	       tl->timescale &&
 	       tl->timescale <= PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED &&
 	       tl->counter;
 }
@@ -106,26 +104,25 @@ bool pclk_tk_is_sane(const struct tk_slot *slot)
 	       (slot->t_change == TK_NEVER || is_sane_timeline(&slot->tl[1]));
 }
 
-int paraclock_tk_begin(struct tk_job *job,
-		       struct paraclock_timekeeper *timekeeper,
-		       const struct paraclock_env *env)
+int pclk_tk_begin(struct tk_job *job, struct paraclock_timekeeper *timekeeper,
+		  const struct paraclock_env *env)
 {
 	struct page_writer_state *owner;
 	int ret;
 
 	if (!tk_is_aligned(timekeeper))
 		return -EINVAL;
-	ret = paraclock_page_env(&env);
+	ret = pclk_page_env(&env);
 	if (ret)
 		return ret;
 	job->tk = (void *)timekeeper;
 	job->env = env;
 	owner = (void *)&job->tk->writer;
-	ret = paraclock_page_enter(owner, env);
+	ret = pclk_page_enter(owner, env);
 	if (ret)
 		return ret;
 	if (LOAD(job->tk->head) != TK_HEAD) {
-		paraclock_page_leave(owner);
+		pclk_page_leave(owner);
 		return -EPERM;
 	}
 	job->slot = job->tk->slot[LOAD(job->tk->state) & 1];
@@ -136,7 +133,7 @@ int paraclock_tk_begin(struct tk_job *job,
 	return 0;
 }
 
-u128 paraclock_tk_seen_by(const struct tk_slot *slot, uint64_t counter)
+u128 pclk_tk_seen_by(const struct tk_slot *slot, uint64_t counter)
 {
 	uint64_t base = slot->tl[0].base_tsc;
 	uint64_t at = slot->t_lease;
@@ -149,7 +146,7 @@ u128 paraclock_tk_seen_by(const struct tk_slot *slot, uint64_t counter)
 	 * before that: all of the lease, perhaps. */
 	if (counter >= base && counter < at)
 		at = counter;
-	if (paraclock_timeline_time(&slot->tl[at >= slot->t_change], at, &time))
+	if (pclk_timeline_time(&slot->tl[at >= slot->t_change], at, &time))
 		time = (u128)TIMELINE_SEC_MAX << 64;
 	return time;
 }
@@ -172,7 +169,7 @@ int paraclock_timekeeper_freeze(struct paraclock_timekeeper *timekeeper,
 {
 	struct tk_job job;
 	struct tk_slot was;
-	int ret = paraclock_tk_begin(&job, timekeeper, env);
+	int ret = pclk_tk_begin(&job, timekeeper, env);
 
 	if (ret)
 		return ret;
@@ -182,17 +179,16 @@ int paraclock_timekeeper_freeze(struct paraclock_timekeeper *timekeeper,
 	if (was.mode != TK_FROZEN) {
 		/* If this is as far as it gets: no more than all of the lease.
 		 */
-		tk_set_seen(&job.slot, paraclock_tk_seen_by(&was, TK_NEVER));
+		tk_set_seen(&job.slot, pclk_tk_seen_by(&was, TK_NEVER));
 		job.slot.mode = TK_FROZEN;
 		job.slot.t_written = 0;
-		paraclock_tk_publish(job.tk, &job.slot);
-		job.slot.t_written = paraclock_tk_after_readers(
-			&job,
-			paraclock_timekeeper_ticks(&was.tl[0], TK_JUDGE_NS));
+		pclk_tk_publish(job.tk, &job.slot);
+		job.slot.t_written = pclk_tk_after_readers(
+			&job, pclk_timekeeper_ticks(&was.tl[0], TK_JUDGE_NS));
 		tk_set_seen(&job.slot,
-			    paraclock_tk_seen_by(&was, job.slot.t_written));
+			    pclk_tk_seen_by(&was, job.slot.t_written));
 	}
-	return paraclock_tk_end(&job, 0);
+	return pclk_tk_end(&job, 0);
 }
 
 int paraclock_timekeeper_reconfigure(struct paraclock_timekeeper *timekeeper,
@@ -201,10 +197,10 @@ int paraclock_timekeeper_reconfigure(struct paraclock_timekeeper *timekeeper,
 {
 	struct paraclock_timeline next;
 	struct tk_job job;
-	int ret = paraclock_tk_prepare(tl, &next);
+	int ret = pclk_tk_prepare(tl, &next);
 
 	if (!ret)
-		ret = paraclock_tk_begin(&job, timekeeper, env);
+		ret = pclk_tk_begin(&job, timekeeper, env);
 	if (ret)
 		return ret;
 	ret = -EINVAL;
@@ -213,14 +209,14 @@ int paraclock_timekeeper_reconfigure(struct paraclock_timekeeper *timekeeper,
 	} else if (job.slot.mode == TK_FROZEN &&
 		   tk_has_scale_of(&job.slot, &next)) {
 		job.slot.tl[0] = next;
-		ret = paraclock_tk_install(&job.slot, 0, &next);
+		ret = pclk_tk_install(&job.slot, 0, &next);
 		if (ret == -ESTALE)
 			ret = -EINVAL;
 		job.slot.mode = TK_FROZEN;
 		job.slot.t_change = TK_NEVER;
 		job.slot.migrations++;
 	}
-	return paraclock_tk_end(&job, ret);
+	return pclk_tk_end(&job, ret);
 }
 
 static int unfreeze(struct tk_slot *slot, uint64_t now)
@@ -235,7 +231,7 @@ static int unfreeze(struct tk_slot *slot, uint64_t now)
 		return 0;
 	if (now > slot->t_lease)
 		return -ESTALE;
-	ret = paraclock_tk_keep_promise(
+	ret = pclk_tk_keep_promise(
 		tl, begins, (u128)slot->seen_sec << 64 | slot->seen_frac);
 	/* It may have been lifted by some of a ns. */
 	slot->line[i].base_sec = tl->base_sec;
@@ -251,7 +247,7 @@ int paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *timekeeper,
 				  const struct paraclock_env *env)
 {
 	struct tk_job job;
-	int ret = paraclock_tk_begin(&job, timekeeper, env);
+	int ret = pclk_tk_begin(&job, timekeeper, env);
 
 	if (ret)
 		return ret;
@@ -259,7 +255,7 @@ int paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *timekeeper,
 		ret = -EPROTO;
 	else if (job.slot.mode == TK_FROZEN)
 		ret = unfreeze(&job.slot, tk_counter_now(&job));
-	return paraclock_tk_end(&job, ret);
+	return pclk_tk_end(&job, ret);
 }
 
 /* --- its owner ------------------------------------------------------------
@@ -273,7 +269,7 @@ static void create(struct tk *tk, uint64_t migrations)
 		.migrations = migrations ? migrations : 1,
 	};
 
-	paraclock_tk_publish(tk, &empty);
+	pclk_tk_publish(tk, &empty);
 	/* Release pairs with the acquire of readers: the rest is made. */
 	__atomic_store_n(&tk->head, TK_HEAD, __ATOMIC_RELEASE);
 }
@@ -283,15 +279,14 @@ static int orphan(struct paraclock_timekeeper *timekeeper,
 		  const struct paraclock_env *env)
 {
 	struct tk_job job;
-	int ret = paraclock_tk_begin(&job, timekeeper, env);
+	int ret = pclk_tk_begin(&job, timekeeper, env);
 
 	if (ret)
 		return ret;
 	if (!job.is_sane)
 		forget(&job.slot);
 	if (job.slot.mode == TK_RUNNING) {
-		tk_set_seen(&job.slot,
-			    paraclock_tk_seen_by(&job.slot, TK_NEVER));
+		tk_set_seen(&job.slot, pclk_tk_seen_by(&job.slot, TK_NEVER));
 		job.slot.mode = TK_FROZEN;
 		job.slot.t_written = 0;
 	}
@@ -300,7 +295,7 @@ static int orphan(struct paraclock_timekeeper *timekeeper,
 	job.slot.t_end = 0;
 	job.slot.t_change = TK_NEVER;
 	job.slot.migrations++;
-	return paraclock_tk_end(&job, 0);
+	return pclk_tk_end(&job, 0);
 }
 
 int paraclock_timekeeper_take(struct paraclock_timekeeper *timekeeper,

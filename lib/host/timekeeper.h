@@ -113,8 +113,7 @@ static inline int tk_check(const struct tk *tk)
 }
 
 /* timekeeper.c: the same, where it is not to be fast. */
-uint64_t paraclock_tk_counter(const struct tk *tk,
-			      const struct paraclock_env *env);
+uint64_t pclk_tk_counter(const struct tk *tk, const struct paraclock_env *env);
 
 /* timekeeper.c: a private copy of what others may write: is it what a writer
  * leaves there? */
@@ -122,14 +121,13 @@ bool pclk_tk_is_sane(const struct tk_slot *slot);
 
 /* timekeeper.c: ticks that take at most ns; fewer by no more than some parts in
  * 2^62, whatever a tick takes. */
-uint64_t paraclock_timekeeper_ticks(const struct paraclock_timeline *tl,
-				    uint64_t ns);
+uint64_t pclk_timekeeper_ticks(const struct paraclock_timeline *tl,
+			       uint64_t ns);
 
 /* timekeeper_read.c: at a counter value, NULL: now. */
-int paraclock_timekeeper_at(const struct tk *tk,
-			    const struct paraclock_env *env,
-			    const uint64_t *counter,
-			    struct paraclock_sample *ret_sample);
+int pclk_timekeeper_at(const struct tk *tk, const struct paraclock_env *env,
+		       const uint64_t *counter,
+		       struct paraclock_sample *ret_sample);
 
 /*
  * Where a timeline begins: it is to go on from what is shown there, 2^-64 s,
@@ -139,9 +137,9 @@ typedef int aim_fn(struct paraclock_timeline *tl, u128 shown, void *arg);
 
 /* timekeeper.c: as paraclock_timekeeper_set(), as soon as can be, but aimed
  * where something is shown; or, if MONOTONIC, has been and was later. */
-int paraclock_timekeeper_aim(struct paraclock_timekeeper *timekeeper,
-			     const struct paraclock_env *env,
-			     const struct paraclock_timeline *tl, aim_fn *aim,
-			     void *arg);
+int pclk_timekeeper_aim(struct paraclock_timekeeper *timekeeper,
+			const struct paraclock_env *env,
+			const struct paraclock_timeline *tl, aim_fn *aim,
+			void *arg);
 
 #endif

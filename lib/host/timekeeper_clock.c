@@ -69,7 +69,7 @@ int paraclock_timekeeper_describe(const struct paraclock_timekeeper *timekeeper,
 		.size = sizeof(*info),
 		.migrations = slot.migrations,
 		.updates = state & TK_SEQ_MASK,
-		.now_tsc = paraclock_tk_counter(tk, env),
+		.now_tsc = pclk_tk_counter(tk, env),
 		.t_end = slot.t_lease,
 		.t_change = slot.t_change,
 	};
@@ -123,8 +123,7 @@ static int source_get_time(void *state, struct paraclock_sample *ret_sample)
 {
 	struct source *source = state;
 
-	return paraclock_timekeeper_at(source->tk, source->env, NULL,
-				       ret_sample);
+	return pclk_timekeeper_at(source->tk, source->env, NULL, ret_sample);
 }
 
 static int source_get_time_at(void *state, uint64_t counter,
@@ -132,8 +131,8 @@ static int source_get_time_at(void *state, uint64_t counter,
 {
 	struct source *source = state;
 
-	return paraclock_timekeeper_at(source->tk, source->env, &counter,
-				       ret_sample);
+	return pclk_timekeeper_at(source->tk, source->env, &counter,
+				  ret_sample);
 }
 
 static int describe(const struct source *source,

@@ -189,7 +189,7 @@ static __attribute__((noinline)) bool may_wait(const struct tk *tk,
 					       unsigned int tries,
 					       uint64_t *start)
 {
-	uint64_t now = paraclock_tk_counter(tk, env);
+	uint64_t now = pclk_tk_counter(tk, env);
 
 	if (!tries)
 		*start = now;
@@ -197,10 +197,9 @@ static __attribute__((noinline)) bool may_wait(const struct tk *tk,
 	return tries < TRIES && now - *start <= TRY_TICKS;
 }
 
-int paraclock_timekeeper_at(const struct tk *tk,
-			    const struct paraclock_env *env,
-			    const uint64_t *counter,
-			    struct paraclock_sample *ret_sample)
+int pclk_timekeeper_at(const struct tk *tk, const struct paraclock_env *env,
+		       const uint64_t *counter,
+		       struct paraclock_sample *ret_sample)
 {
 	unsigned int tries = 0;
 	uint64_t start = 0;
@@ -224,6 +223,6 @@ int paraclock_timekeeper_read(const struct paraclock_timekeeper *timekeeper,
 	if (UNLIKELY(!tk_is_aligned(timekeeper) || !ret_sample ||
 		     (env && env->size < sizeof(*env))))
 		return -EINVAL;
-	return paraclock_timekeeper_at((const void *)timekeeper, env, NULL,
-				       ret_sample);
+	return pclk_timekeeper_at((const void *)timekeeper, env, NULL,
+				  ret_sample);
 }

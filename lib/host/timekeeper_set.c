@@ -62,7 +62,7 @@ static uint8_t leap_of(const struct paraclock_timeline *tl)
 APART int cut_at_month_end(struct paraclock_timeline *tl,
 			   const struct paraclock_timeline *from)
 {
-	uint64_t sec = paraclock_timeline_month_end(from);
+	uint64_t sec = pclk_timeline_month_end(from);
 	uint64_t begin = tl->base_sec * NSEC_PER_SEC +
 			 mul_high(tl->base_frac, NSEC_PER_SEC);
 	/* 2: for what the base is rounded down by, and what it may be lifted
@@ -74,21 +74,21 @@ APART int cut_at_month_end(struct paraclock_timeline *tl,
 		return 0;
 	if (begin >= end)
 		return -ESTALE;
-	ticks = paraclock_timekeeper_ticks(tl, end - begin);
+	ticks = pclk_timekeeper_ticks(tl, end - begin);
 	if (tl->t_end - tl->base_tsc > ticks)
 		tl->t_end = tl->base_tsc + ticks;
 	return 0;
 }
 
-int paraclock_tk_prepare(const struct paraclock_timeline *tl,
-			 struct paraclock_timeline *ret_tl)
+int pclk_tk_prepare(const struct paraclock_timeline *tl,
+		    struct paraclock_timeline *ret_tl)
 {
-	int ret = paraclock_timeline_from_start(tl, ret_tl);
+	int ret = pclk_timeline_from_start(tl, ret_tl);
 
 	if (ret)
 		return ret;
 	ret_tl->size = sizeof(*ret_tl);
-	if (!paraclock_timeline_has_time(tl) || !tl->t_end ||
+	if (!pclk_timeline_has_time(tl) || !tl->t_end ||
 	    tl->t_end == TK_NEVER || tl->t_end < ret_tl->base_tsc ||
 	    !tl->timescale || !tl->counter ||
 	    tl->timescale > PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED ||
@@ -97,11 +97,11 @@ int paraclock_tk_prepare(const struct paraclock_timeline *tl,
 	return 0;
 }
 
-int paraclock_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
-			      u128 shown)
+int pclk_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
+			 u128 shown)
 {
 	u128 time, base;
-	int ret = paraclock_timeline_time(tl, counter, &time);
+	int ret = pclk_timeline_time(tl, counter, &time);
 
 	if (ret || !(tl->flags & PARACLOCK_TIMELINE_MONOTONIC) || time >= shown)
 		return ret;
@@ -151,8 +151,8 @@ APART void make_line(const struct paraclock_timeline *tl, struct tk_line *line)
 	memcpy(&line->flags, &sample.flags, sizeof(line->flags));
 }
 
-int paraclock_tk_install(struct tk_slot *slot, unsigned int i,
-			 const struct paraclock_timeline *from)
+int pclk_tk_install(struct tk_slot *slot, unsigned int i,
+		    const struct paraclock_timeline *from)
 {
 	struct paraclock_timeline *tl = &slot->tl[i];
 	int ret = cut_at_month_end(tl, from);
@@ -181,7 +181,7 @@ static int start(struct tk_slot *slot, const struct change *change,
 		 uint64_t now)
 {
 	struct paraclock_timeline *tl = &slot->tl[0];
-	u128 seen = paraclock_tk_seen_by(slot, now);
+	u128 seen = pclk_tk_seen_by(slot, now);
 	int ret = 0;
 
 	*tl = change->tl;
@@ -191,7 +191,7 @@ static int start(struct tk_slot *slot, const struct change *change,
 		ret = paraclock_timeline_rebase(tl, change->t_change);
 	/* Readers come after now, in the order of their counters. */
 	if (!ret)
-		ret = paraclock_tk_keep_promise(
+		ret = pclk_tk_keep_promise(
 			tl, now > tl->base_tsc ? now : tl->base_tsc, seen);
 	if (ret == -ESTALE && change->aim) {
 		ret = paraclock_timeline_rebase(tl, now);
@@ -203,7 +203,7 @@ static int start(struct tk_slot *slot, const struct change *change,
 	slot->t_change = TK_NEVER;
 	slot->t_written = now;
 	tk_set_seen(slot, seen);
-	ret = paraclock_tk_install(slot, 0, &change->tl);
+	ret = pclk_tk_install(slot, 0, &change->tl);
 	/* The month's end may be over, too. */
 	return !ret && now > slot->t_end ? -ESTALE : ret;
 }
@@ -230,14 +230,14 @@ static int succeed(struct tk_slot *slot, const struct change *change,
 	*tl = change->tl;
 	slot->t_change = t_change;
 	slot->t_written = now;
-	ret = paraclock_timeline_time(&slot->tl[0], t_change, &shown);
+	ret = pclk_timeline_time(&slot->tl[0], t_change, &shown);
 	if (!ret)
 		ret = paraclock_timeline_rebase(tl, t_change);
 	if (ret)
 		return ret;
 	ret = change->aim ? change->aim(tl, shown, change->arg)
-			  : paraclock_tk_keep_promise(tl, t_change, shown);
-	return ret ? ret : paraclock_tk_install(slot, 1, &change->tl);
+			  : pclk_tk_keep_promise(tl, t_change, shown);
+	return ret ? ret : pclk_tk_install(slot, 1, &change->tl);
 }
 
 /* Readers look at it with every read, so that it needs no publication. */
@@ -265,7 +265,7 @@ static uint64_t close_before(const struct tk_job *job, uint64_t t_change,
 		t_change = slot->t_change;
 	if (slot->t_lease >= t_change)
 		cut(job, t_change - 1);
-	return paraclock_tk_after_readers(job, judge);
+	return pclk_tk_after_readers(job, judge);
 }
 
 APART int change_once(struct tk_job *job, const struct change *change,
@@ -304,11 +304,11 @@ static int apply(struct paraclock_timekeeper *timekeeper,
 		 const struct paraclock_env *env, struct change *change)
 {
 	struct tk_job job;
-	int ret = paraclock_tk_begin(&job, timekeeper, env);
+	int ret = pclk_tk_begin(&job, timekeeper, env);
 
 	if (ret)
 		return ret;
-	change->lead = paraclock_timekeeper_ticks(&change->tl, LEAD_NS);
+	change->lead = pclk_timekeeper_ticks(&change->tl, LEAD_NS);
 	/* One division of 128 bits is long enough. */
 	change->judge = change->lead / (LEAD_NS / TK_JUDGE_NS);
 	ret = LATE;
@@ -322,7 +322,7 @@ static int apply(struct paraclock_timekeeper *timekeeper,
 		ret = change_once(&job, change,
 				  change->t_change ? change->t_change
 						   : soon(&job, change));
-	return paraclock_tk_end(&job, ret == LATE ? -ESTALE : ret);
+	return pclk_tk_end(&job, ret == LATE ? -ESTALE : ret);
 }
 
 int paraclock_timekeeper_set(struct paraclock_timekeeper *timekeeper,
@@ -331,7 +331,7 @@ int paraclock_timekeeper_set(struct paraclock_timekeeper *timekeeper,
 			     uint64_t t_change)
 {
 	struct change change = { .t_change = t_change };
-	int ret = paraclock_tk_prepare(tl, &change.tl);
+	int ret = pclk_tk_prepare(tl, &change.tl);
 
 	if (ret)
 		return ret;
@@ -341,13 +341,13 @@ int paraclock_timekeeper_set(struct paraclock_timekeeper *timekeeper,
 	return apply(timekeeper, env, &change);
 }
 
-int paraclock_timekeeper_aim(struct paraclock_timekeeper *timekeeper,
-			     const struct paraclock_env *env,
-			     const struct paraclock_timeline *tl, aim_fn *aim,
-			     void *arg)
+int pclk_timekeeper_aim(struct paraclock_timekeeper *timekeeper,
+			const struct paraclock_env *env,
+			const struct paraclock_timeline *tl, aim_fn *aim,
+			void *arg)
 {
 	struct change change = { .aim = aim, .arg = arg };
-	int ret = paraclock_tk_prepare(tl, &change.tl);
+	int ret = pclk_tk_prepare(tl, &change.tl);
 
 	return ret ? ret : apply(timekeeper, env, &change);
 }

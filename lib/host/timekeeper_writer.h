@@ -22,7 +22,7 @@ struct tk_job {
 
 static inline uint64_t tk_counter_now(const struct tk_job *job)
 {
-	return paraclock_tk_counter(job->tk, job->env);
+	return pclk_tk_counter(job->tk, job->env);
 }
 
 static inline bool tk_has_scale_of(const struct tk_slot *slot,
@@ -41,31 +41,30 @@ static inline void tk_set_seen(struct tk_slot *slot, u128 time)
 /* timekeeper.c */
 
 /* -EPERM, -EBUSY: not ours to change. */
-int paraclock_tk_begin(struct tk_job *job,
-		       struct paraclock_timekeeper *timekeeper,
-		       const struct paraclock_env *env);
-void paraclock_tk_publish(struct tk *tk, const struct tk_slot *slot);
+int pclk_tk_begin(struct tk_job *job, struct paraclock_timekeeper *timekeeper,
+		  const struct paraclock_env *env);
+void pclk_tk_publish(struct tk *tk, const struct tk_slot *slot);
 /* What has become of job.slot is published if ret is 0. Returns ret. */
-int paraclock_tk_end(struct tk_job *job, int ret);
+int pclk_tk_end(struct tk_job *job, int ret);
 /* A counter value that no reader of what was there before is past, and more
  * than margin ticks from now: those of TK_JUDGE_NS. */
-uint64_t paraclock_tk_after_readers(const struct tk_job *job, uint64_t margin);
+uint64_t pclk_tk_after_readers(const struct tk_job *job, uint64_t margin);
 /* Nothing later can have been seen by counter value, 2^-64 s. */
-u128 paraclock_tk_seen_by(const struct tk_slot *slot, uint64_t counter);
+u128 pclk_tk_seen_by(const struct tk_slot *slot, uint64_t counter);
 
 /* timekeeper_set.c */
 
 /* What does not depend on when; base_tsc is where it begins. */
-int paraclock_tk_prepare(const struct paraclock_timeline *tl,
-			 struct paraclock_timeline *ret_tl);
+int pclk_tk_prepare(const struct paraclock_timeline *tl,
+		    struct paraclock_timeline *ret_tl);
 /* From counter on, where at least shown must be seen if it is MONOTONIC. */
-int paraclock_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
-			      u128 shown);
+int pclk_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
+			 u128 shown);
 /*
  * slot->tl[i] is there, and where it begins is known: base_tsc. What it was
  * made from says which month it is in: a base that was moved may have left it.
  */
-int paraclock_tk_install(struct tk_slot *slot, unsigned int i,
-			 const struct paraclock_timeline *from);
+int pclk_tk_install(struct tk_slot *slot, unsigned int i,
+		    const struct paraclock_timeline *from);
 
 #endif

@@ -10,21 +10,20 @@
 #define SHIFT_MAX 63
 #define HALF	  (1ULL << 63)
 
-bool paraclock_timeline_has_time(const struct paraclock_timeline *tl)
+bool pclk_timeline_has_time(const struct paraclock_timeline *tl)
 {
 	return tl->status == PARACLOCK_STATUS_SYNCHRONIZED ||
 	       tl->status == PARACLOCK_STATUS_FREERUNNING;
 }
 
-int paraclock_timeline_check(const struct paraclock_timeline *tl)
+int pclk_timeline_check(const struct paraclock_timeline *tl)
 {
 	if (!tl || tl->size < sizeof(*tl) ||
 	    tl->status > PARACLOCK_STATUS_UNRELIABLE ||
 	    tl->period_shift > SHIFT_MAX ||
 	    (tl->t_end && tl->t_end < tl->t_start))
 		return -EINVAL;
-	return paraclock_timeline_has_time(tl) && !tl->period_frac ? -EINVAL
-								   : 0;
+	return pclk_timeline_has_time(tl) && !tl->period_frac ? -EINVAL : 0;
 }
 
 /* A timekeeper's is in memory that others may write: it was checked before. */
@@ -33,14 +32,14 @@ static unsigned int shift_of(const struct paraclock_timeline *tl)
 	return tl->period_shift & SHIFT_MAX;
 }
 
-u128 paraclock_timeline_tick(const struct paraclock_timeline *tl)
+u128 pclk_timeline_tick(const struct paraclock_timeline *tl)
 {
 	return (u128)tl->period_frac * NSEC_PER_SEC >> shift_of(tl);
 }
 
 /* Either way rounded down: before the base, elapsed is rounded up. */
-int paraclock_timeline_time(const struct paraclock_timeline *tl,
-			    uint64_t counter, u128 *ret_time)
+int pclk_timeline_time(const struct paraclock_timeline *tl, uint64_t counter,
+		       u128 *ret_time)
 {
 	const u128 max = (u128)TIMELINE_SEC_MAX << 64;
 	const bool before = counter < tl->base_tsc;
@@ -70,11 +69,11 @@ int paraclock_timeline_ns(const struct paraclock_timeline *tl, uint64_t counter,
 	u128 time;
 	int ret;
 
-	if (!ret_ns || paraclock_timeline_check(tl) || !tl->period_frac)
+	if (!ret_ns || pclk_timeline_check(tl) || !tl->period_frac)
 		return -EINVAL;
 	if (counter < tl->t_start || (tl->t_end && counter > tl->t_end))
 		return -ESTALE;
-	ret = paraclock_timeline_time(tl, counter, &time);
+	ret = pclk_timeline_time(tl, counter, &time);
 	if (ret)
 		return ret;
 	*ret_ns = (int64_t)to_ns(time);
@@ -110,11 +109,11 @@ int paraclock_timeline_rebase(struct paraclock_timeline *tl, uint64_t counter)
 	u128 time;
 	int ret;
 
-	if (paraclock_timeline_check(tl) || !tl->period_frac)
+	if (pclk_timeline_check(tl) || !tl->period_frac)
 		return -EINVAL;
 	maxerror_ns = tl->maxerror_ns;
 	esterror_ns = tl->esterror_ns;
-	ret = paraclock_timeline_time(tl, counter, &time);
+	ret = pclk_timeline_time(tl, counter, &time);
 	if (!ret)
 		ret = grow(tl, PARACLOCK_TIMELINE_MAXERROR_RATE,
 			   tl->maxerror_rate_frac, counter, &maxerror_ns);
@@ -131,7 +130,7 @@ int paraclock_timeline_rebase(struct paraclock_timeline *tl, uint64_t counter)
 	return 0;
 }
 
-uint64_t paraclock_timeline_month_end(const struct paraclock_timeline *tl)
+uint64_t pclk_timeline_month_end(const struct paraclock_timeline *tl)
 {
 	const bool tai = tl->timescale == PARACLOCK_TIMESCALE_TAI;
 	int64_t offset = tai ? tl->tai_offset_sec : 0;
@@ -150,22 +149,22 @@ uint64_t paraclock_timeline_month_end(const struct paraclock_timeline *tl)
 			  offset - (tl->leap == PARACLOCK_LEAP_PRE_NEG));
 }
 
-int paraclock_timeline_from_start(const struct paraclock_timeline *tl,
-				  struct paraclock_timeline *ret_tl)
+int pclk_timeline_from_start(const struct paraclock_timeline *tl,
+			     struct paraclock_timeline *ret_tl)
 {
-	int ret = paraclock_timeline_check(tl);
+	int ret = pclk_timeline_check(tl);
 
 	if (ret)
 		return ret;
 	*ret_tl = *tl;
-	if (!paraclock_timeline_has_time(tl))
+	if (!pclk_timeline_has_time(tl))
 		return 0;
 	/* That the time at the base itself fits is checked by this, too. */
 	ret = paraclock_timeline_rebase(ret_tl, tl->t_start > tl->base_tsc
 							? tl->t_start
 							: tl->base_tsc);
 	/* What goes with the time does not reach so far. */
-	if (!ret && ret_tl->base_sec >= paraclock_timeline_month_end(tl))
+	if (!ret && ret_tl->base_sec >= pclk_timeline_month_end(tl))
 		ret = -EINVAL;
 	return ret;
 }

@@ -16,10 +16,10 @@
 #define TIMELINE_NSEC 18446744074U
 
 /* Does the status vouch for a time? */
-bool paraclock_timeline_has_time(const struct paraclock_timeline *tl);
+bool pclk_timeline_has_time(const struct paraclock_timeline *tl);
 
 /* -EINVAL: a member is out of range. */
-int paraclock_timeline_check(const struct paraclock_timeline *tl);
+int pclk_timeline_check(const struct paraclock_timeline *tl);
 
 /* What ticks take, rounded down. */
 static inline u128 timeline_elapsed(uint64_t ticks, uint64_t period_frac,
@@ -36,12 +36,12 @@ static inline uint64_t timeline_after(uint64_t counter, uint64_t ticks)
 }
 
 /* The time at a counter value. -ERANGE: not in 0 to 2^63 ns. */
-int paraclock_timeline_time(const struct paraclock_timeline *tl,
-			    uint64_t counter, u128 *ret_time);
+int pclk_timeline_time(const struct paraclock_timeline *tl, uint64_t counter,
+		       u128 *ret_time);
 
 /* *tl, and not before its t_start; checked. */
-int paraclock_timeline_from_start(const struct paraclock_timeline *tl,
-				  struct paraclock_timeline *ret_tl);
+int pclk_timeline_from_start(const struct paraclock_timeline *tl,
+			     struct paraclock_timeline *ret_tl);
 
 /*
  * The end of the UTC month (or of the inserted second) that its
@@ -49,9 +49,9 @@ int paraclock_timeline_from_start(const struct paraclock_timeline *tl,
  * the number of seconds, the offset or what leap says is another one: to read a
  * straight line across it would be to be wrong by a second. Its time fits.
  */
-uint64_t paraclock_timeline_month_end(const struct paraclock_timeline *tl);
+uint64_t pclk_timeline_month_end(const struct paraclock_timeline *tl);
 
 /* A tick in 2^-64 ns. */
-u128 paraclock_timeline_tick(const struct paraclock_timeline *tl);
+u128 pclk_timeline_tick(const struct paraclock_timeline *tl);
 
 #endif

@@ -50,7 +50,7 @@ static bool is_forbidden(void)
 	return false;
 }
 
-int detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
+int pclk_detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
 {
 	if (is_forbidden())
 		return -EACCES;
@@ -145,7 +145,7 @@ static void ask_cpu(const struct paraclock_env *env,
 
 #else
 
-int detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
+int pclk_detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
 {
 	(void)leaf;
 	(void)subleaf;
@@ -233,8 +233,8 @@ static uint8_t find_device(const struct paraclock_env *env,
 	return ret < 0 ? PARACLOCK_FIRMWARE_UNKNOWN : (uint8_t)ret;
 }
 
-void detect_machine(const struct paraclock_env *env,
-		    struct paraclock_machine *ret_machine)
+void pclk_detect_machine(const struct paraclock_env *env,
+			 struct paraclock_machine *ret_machine)
 {
 	struct paraclock_machine machine = {
 		.size = sizeof(machine),

@@ -11,9 +11,9 @@
 #include "firmware.h"
 
 /* CPUID as this process may run it; -EACCES: the kernel lets it fault. */
-int detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4]);
+int pclk_detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4]);
 
-void detect_machine(const struct paraclock_env *env,
-		    struct paraclock_machine *ret_machine);
+void pclk_detect_machine(const struct paraclock_env *env,
+			 struct paraclock_machine *ret_machine);
 
 #endif

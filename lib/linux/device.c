@@ -22,7 +22,7 @@
  * event of its own. */
 #define WATCH_SEC 1
 
-int error_of_open(int error)
+int pclk_error_of_open(int error)
 {
 	switch (error) {
 	case EACCES:
@@ -57,7 +57,7 @@ static ssize_t read_fd(int fd, void *buf, size_t size)
 	return got;
 }
 
-int linux_read_text(void *ctx, const char *path, char *buf, size_t size)
+int pclk_linux_read_text(void *ctx, const char *path, char *buf, size_t size)
 {
 	int saved = errno;
 	int ret, fd;
@@ -70,7 +70,7 @@ int linux_read_text(void *ctx, const char *path, char *buf, size_t size)
 		got = readlink(path, buf, size - 1);
 		ret = got < 0 ? -ENODEV : (int)got;
 	} else if ((fd = open_file(path, O_RDONLY)) < 0) {
-		ret = error_of_open(errno);
+		ret = pclk_error_of_open(errno);
 	} else {
 		/* One read: sysfs gives a whole attribute at once. */
 		got = read_fd(fd, buf, size - 1);
@@ -109,10 +109,10 @@ uint8_t pclk_clocksource_kind(const char *name)
 	return PARACLOCK_CLOCKSOURCE_OTHER;
 }
 
-int linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
+int pclk_linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
 {
 	char name[32];
-	int ret = linux_read_text(ctx, CLOCKSOURCE, name, sizeof(name));
+	int ret = pclk_linux_read_text(ctx, CLOCKSOURCE, name, sizeof(name));
 
 	if (ret < 0)
 		return ret;
@@ -122,7 +122,7 @@ int linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
 	return 0;
 }
 
-int reason_of_open(const char *path, int error)
+int pclk_reason_of_open(const char *path, int error)
 {
 	/* Not by its mode, if that lets us in: nor does root get past it. */
 	if (error == EACCES &&
@@ -131,7 +131,7 @@ int reason_of_open(const char *path, int error)
 	return -error;
 }
 
-int linux_open_device(void *ctx, const char *path, int *ret_fd)
+int pclk_linux_open_device(void *ctx, const char *path, int *ret_fd)
 {
 	int saved = errno;
 	int ret = 0;
@@ -142,15 +142,15 @@ int linux_open_device(void *ctx, const char *path, int *ret_fd)
 	if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
 		fd = open_file(path, O_RDONLY);
 	if (fd < 0)
-		ret = reason_of_open(path, errno);
+		ret = pclk_reason_of_open(path, errno);
 	else
 		*ret_fd = fd;
 	errno = saved;
 	return ret;
 }
 
-int linux_device_number(void *ctx, int fd, uint32_t *ret_major,
-			uint32_t *ret_minor)
+int pclk_linux_device_number(void *ctx, int fd, uint32_t *ret_major,
+			     uint32_t *ret_minor)
 {
 	int saved = errno;
 	int ret = -ENODEV;
@@ -185,8 +185,8 @@ static int64_t number_of(const char *name, const char *prefix)
 	return value;
 }
 
-int linux_next_number(void *ctx, const char *prefix, uint32_t from,
-		      uint32_t *ret_number)
+int pclk_linux_next_number(void *ctx, const char *prefix, uint32_t from,
+			   uint32_t *ret_number)
 {
 	const char *name = strrchr(prefix, '/');
 	int64_t best = (int64_t)UINT32_MAX + 1;
@@ -216,7 +216,7 @@ int linux_next_number(void *ctx, const char *prefix, uint32_t from,
 	return 0;
 }
 
-int linux_ioctl(void *ctx, int fd, unsigned long request, void *arg)
+int pclk_linux_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
 	int saved = errno;
 	int ret = ioctl(fd, request, arg);
@@ -228,7 +228,7 @@ int linux_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 	return ret;
 }
 
-void linux_close_device(void *ctx, int fd)
+void pclk_linux_close_device(void *ctx, int fd)
 {
 	int saved = errno;
 
@@ -271,7 +271,7 @@ static int start_watch(int *fd)
 	return ret ? -EOPNOTSUPP : 0;
 }
 
-int linux_watch_clock(void *ctx, int *fd)
+int pclk_linux_watch_clock(void *ctx, int *fd)
 {
 	int saved = errno;
 	uint64_t expired;

@@ -12,27 +12,27 @@
 uint8_t pclk_clocksource_kind(const char *name);
 
 /* As the members of struct paraclock_env. */
-int linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind);
-int linux_read_text(void *ctx, const char *path, char *buf, size_t size);
-int linux_open_device(void *ctx, const char *path, int *ret_fd);
-int linux_ioctl(void *ctx, int fd, unsigned long request, void *arg);
-void linux_close_device(void *ctx, int fd);
-int linux_watch_clock(void *ctx, int *fd);
-int linux_watch_generation(void *ctx, int *fd);
-int linux_poll_group(void *ctx, int *group, int fd);
-int linux_device_number(void *ctx, int fd, uint32_t *ret_major,
-			uint32_t *ret_minor);
-int linux_next_number(void *ctx, const char *prefix, uint32_t from,
-		      uint32_t *ret_number);
+int pclk_linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind);
+int pclk_linux_read_text(void *ctx, const char *path, char *buf, size_t size);
+int pclk_linux_open_device(void *ctx, const char *path, int *ret_fd);
+int pclk_linux_ioctl(void *ctx, int fd, unsigned long request, void *arg);
+void pclk_linux_close_device(void *ctx, int fd);
+int pclk_linux_watch_clock(void *ctx, int *fd);
+int pclk_linux_watch_generation(void *ctx, int *fd);
+int pclk_linux_poll_group(void *ctx, int *group, int fd);
+int pclk_linux_device_number(void *ctx, int fd, uint32_t *ret_major,
+			     uint32_t *ret_minor);
+int pclk_linux_next_number(void *ctx, const char *prefix, uint32_t from,
+			   uint32_t *ret_number);
 
 /* Does the kernel's message say that the VM generation ID changed? It is
  * size bytes, of which nothing is taken for granted. */
-bool uevent_is_generation(const char *message, size_t size);
+bool pclk_uevent_is_generation(const char *message, size_t size);
 
 /* For an open(2) that failed: -ENODEV, -EACCES or -ENOMEM. */
-int error_of_open(int error);
+int pclk_error_of_open(int error);
 /* For an open(2) of that path that failed: its errno, but -EPERM where what
  * forbids it is not the mode. */
-int reason_of_open(const char *path, int error);
+int pclk_reason_of_open(const char *path, int error);
 
 #endif

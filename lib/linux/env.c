@@ -33,12 +33,12 @@
 #define IS_MAPPED 1U
 #define HAD_NAME  2U
 
-extern const struct paraclock_env paraclock_env_linux;
+extern const struct paraclock_env pclk_env_linux;
 
 /* -ENODEV: there is nothing. -ENXIO: there is, and it is no use. */
 static int fail(struct paraclock_mapping *map, const char *path, int error)
 {
-	int reason = reason_of_open(path, error);
+	int reason = pclk_reason_of_open(path, error);
 	int ret = pclk_open_error(reason);
 
 	TEXT(map->why, sizeof(map->why), path, pclk_open_why(reason),
@@ -54,7 +54,7 @@ static int map_device(int fd, const char *path,
 	if (page == MAP_FAILED && errno != ENODEV && errno != EINVAL)
 		return fail(ret_map, path, errno);
 	/* Most devices have nothing to map, and some map and then fault. */
-	if (page == MAP_FAILED || vvar_probe(page, DEVICE_PAGE)) {
+	if (page == MAP_FAILED || pclk_vvar_probe(page, DEVICE_PAGE)) {
 		if (page != MAP_FAILED)
 			munmap(page, DEVICE_PAGE);
 		TEXT(ret_map->why, sizeof(ret_map->why), path,
@@ -106,7 +106,7 @@ static void map_file(int fd, struct paraclock_mapping *ret_map)
 	if (page == MAP_FAILED)
 		return;
 	/* Who vouches for it may err: it is as long as that now. */
-	if (vvar_probe(page, size)) {
+	if (pclk_vvar_probe(page, size)) {
 		munmap(page, size);
 		return;
 	}
@@ -160,7 +160,7 @@ static int map_vmclock(struct paraclock_mapping *ret_map)
 		char path[64], digits[24];
 		int ret;
 
-		if (linux_next_number(NULL, VMCLOCK, number, &number))
+		if (pclk_linux_next_number(NULL, VMCLOCK, number, &number))
 			break;
 		TEXT(path, sizeof(path), VMCLOCK, pclk_decimal(number, digits));
 		ret = map_path(path, &map);
@@ -178,7 +178,7 @@ static int map_vvar(enum vvar_page page, const char *name,
 		    struct paraclock_mapping *ret_map)
 {
 	const char *why = "";
-	int ret = vvar_find(page, &ret_map->addr, &why);
+	int ret = pclk_vvar_find(page, &ret_map->addr, &why);
 
 	if (ret) {
 		TEXT(ret_map->why, sizeof(ret_map->why), "the kernel shows no ",
@@ -277,7 +277,7 @@ static int linux_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
 		       uint32_t ret_regs[4])
 {
 	int saved = errno;
-	int ret = detect_cpuid(leaf, subleaf, ret_regs);
+	int ret = pclk_detect_cpuid(leaf, subleaf, ret_regs);
 
 	(void)ctx;
 	errno = saved;
@@ -288,7 +288,7 @@ static int linux_find_device(void *ctx, const char *acpi_hid,
 			     const char *compatible)
 {
 	int saved = errno;
-	int ret = detect_device(acpi_hid, compatible);
+	int ret = pclk_detect_device(acpi_hid, compatible);
 
 	(void)ctx;
 	errno = saved;
@@ -300,7 +300,7 @@ static int linux_describe(void *ctx, struct paraclock_machine *ret_machine)
 	int saved = errno;
 
 	(void)ctx;
-	detect_machine(&paraclock_env_linux, ret_machine);
+	pclk_detect_machine(&pclk_env_linux, ret_machine);
 	errno = saved;
 	return 0;
 }
@@ -383,7 +383,7 @@ static void linux_free(void *ctx, void *ptr)
  * however many envs are copied from this one. */
 static struct paraclock_local local;
 
-const struct paraclock_env paraclock_env_linux = {
+const struct paraclock_env pclk_env_linux = {
 	.size = sizeof(struct paraclock_env),
 	.counter_id = COUNTER_NATIVE,
 	.check_counter = linux_check_counter,
@@ -395,21 +395,21 @@ const struct paraclock_env paraclock_env_linux = {
 	.describe = linux_describe,
 	.read_clock = linux_read_clock,
 	.run_on_cpu = linux_run_on_cpu,
-	.process_id = linux_process_id,
+	.process_id = pclk_linux_process_id,
 	.alloc = linux_alloc,
 	.free = linux_free,
 	.local = &local,
-	.clocksource = linux_clocksource,
-	.read_text = linux_read_text,
-	.open_device = linux_open_device,
-	.ioctl = linux_ioctl,
-	.close_device = linux_close_device,
-	.watch_clock = linux_watch_clock,
-	.watch_generation = linux_watch_generation,
-	.poll_group = linux_poll_group,
-	.identify = linux_identify,
-	.fork_id = linux_fork_id,
+	.clocksource = pclk_linux_clocksource,
+	.read_text = pclk_linux_read_text,
+	.open_device = pclk_linux_open_device,
+	.ioctl = pclk_linux_ioctl,
+	.close_device = pclk_linux_close_device,
+	.watch_clock = pclk_linux_watch_clock,
+	.watch_generation = pclk_linux_watch_generation,
+	.poll_group = pclk_linux_poll_group,
+	.identify = pclk_linux_identify,
+	.fork_id = pclk_linux_fork_id,
 	.is_there = linux_is_there,
-	.device_number = linux_device_number,
-	.next_number = linux_next_number,
+	.device_number = pclk_linux_device_number,
+	.next_number = pclk_linux_next_number,
 };

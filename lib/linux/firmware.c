@@ -72,7 +72,7 @@ static bool is_tree(const void *fdt, size_t size)
 	       !fdt_check_full(fdt, size);
 }
 
-int detect_in_fdt(const void *fdt, size_t size, const char *compatible)
+int pclk_detect_in_fdt(const void *fdt, size_t size, const char *compatible)
 {
 	int node = -1;
 
@@ -114,7 +114,7 @@ static int is_in_fdt_file(const char *compatible)
 	if (!fdt)
 		close(fd);
 	ret = size > 0 && is_tree(fdt, (size_t)size)
-		      ? detect_in_fdt(fdt, (size_t)size, compatible)
+		      ? pclk_detect_in_fdt(fdt, (size_t)size, compatible)
 		      : -EPROTO;
 	free(fdt);
 	return ret;
@@ -196,7 +196,7 @@ static bool walk_node(struct walk *walk, int fd, unsigned int depth)
 	return found;
 }
 
-int detect_in_tree(const char *folder, const char *compatible)
+int pclk_detect_in_tree(const char *folder, const char *compatible)
 {
 	struct walk walk = { .compatible = compatible, .nodes = NODES_MAX };
 	int fd = open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
@@ -228,12 +228,12 @@ static int is_in_device_tree(const char *compatible)
 
 	if (flat >= 0)
 		return flat;
-	ret = detect_in_tree(TREE, compatible);
+	ret = pclk_detect_in_tree(TREE, compatible);
 	/* Here, and of no use, is not absent. */
 	return ret == -ENOENT ? flat : ret;
 }
 
-int detect_device(const char *acpi_hid, const char *compatible)
+int pclk_detect_device(const char *acpi_hid, const char *compatible)
 {
 	int acpi = is_in_acpi(acpi_hid), tree;
 

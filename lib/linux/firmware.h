@@ -8,15 +8,15 @@
 #include <paraclock/machine.h>
 
 /* enum paraclock_firmware. */
-int detect_device(const char *acpi_hid, const char *compatible);
+int pclk_detect_device(const char *acpi_hid, const char *compatible);
 
 /* Does a flattened device tree hold a node with this compatible? 1, 0. */
-int detect_in_fdt(const void *fdt, size_t size, const char *compatible);
+int pclk_detect_in_fdt(const void *fdt, size_t size, const char *compatible);
 
 /*
  * The same in a folder that shows the tree as files. -ENOENT: there is no such
  * folder; another error: it, or a part of it, cannot be read.
  */
-int detect_in_tree(const char *folder, const char *compatible);
+int pclk_detect_in_tree(const char *folder, const char *compatible);
 
 #endif

@@ -75,7 +75,7 @@ static struct self *wiped_by_fork(void)
 /* Asked for with each update of a page, where a system call would be a third
  * of all that it takes. A vfork()ed child, which has its parent's memory, is
  * taken for the parent. */
-uint32_t linux_process_id(void *ctx)
+uint32_t pclk_linux_process_id(void *ctx)
 {
 	int saved = errno;
 	struct self *self = wiped_by_fork();
@@ -97,7 +97,7 @@ uint32_t linux_process_id(void *ctx)
  * Of a line of forks the depth, or a little more: it is inherited, and what was
  * given out is not. A process id may come again, as 1 does in each container.
  */
-uint32_t linux_fork_id(void *ctx)
+uint32_t pclk_linux_fork_id(void *ctx)
 {
 	static uint32_t last;
 	int saved = errno;
@@ -108,7 +108,7 @@ uint32_t linux_fork_id(void *ctx)
 		id = __atomic_load_n(&self->fork_id, __ATOMIC_RELAXED);
 	errno = saved;
 	if (!self)
-		return linux_process_id(ctx);
+		return pclk_linux_process_id(ctx);
 	if (id)
 		return id;
 	id = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
@@ -166,7 +166,7 @@ int pclk_parse_status(const char *text, uint32_t self)
 	return id == self && *end == '\n' ? 0 : -EXDEV;
 }
 
-/* As linux_read_text(), and also which error it was. */
+/* As pclk_linux_read_text(), and also which error it was. */
 static int read_file(const char *path, char *buf, size_t size)
 {
 	int fd = (int)syscall(SYS_openat, AT_FDCWD, path,
@@ -312,7 +312,7 @@ static void keep(struct self *self, const struct paraclock_process *who)
 static int identify_self(struct paraclock_process *ret_who)
 {
 	struct self *self = wiped_by_fork();
-	struct paraclock_process who = { .id = linux_process_id(NULL) };
+	struct paraclock_process who = { .id = pclk_linux_process_id(NULL) };
 	int ret;
 
 	/* Pairs with the release below. */
@@ -354,10 +354,11 @@ static int identify_other(uint32_t id, struct paraclock_process *ret_who)
 	return 0;
 }
 
-int linux_identify(void *ctx, uint32_t id, struct paraclock_process *ret_who)
+int pclk_linux_identify(void *ctx, uint32_t id,
+			struct paraclock_process *ret_who)
 {
 	int saved = errno;
-	bool is_other = id && id != linux_process_id(NULL);
+	bool is_other = id && id != pclk_linux_process_id(NULL);
 	int ret =
 		is_other ? identify_other(id, ret_who) : identify_self(ret_who);
 

@@ -5,9 +5,10 @@
 
 #include <paraclock/backend.h>
 
-uint32_t linux_process_id(void *ctx);
-uint32_t linux_fork_id(void *ctx);
-int linux_identify(void *ctx, uint32_t id, struct paraclock_process *ret_who);
+uint32_t pclk_linux_process_id(void *ctx);
+uint32_t pclk_linux_fork_id(void *ctx);
+int pclk_linux_identify(void *ctx, uint32_t id,
+			struct paraclock_process *ret_who);
 
 /* What /proc/PID/stat says; -EIO: it is cut, or something else. */
 int pclk_parse_stat(const char *text, struct paraclock_process *ret_who);

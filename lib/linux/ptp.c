@@ -31,9 +31,8 @@ static int check_clocks(const struct ptp *ptp,
 	return ret;
 }
 
-int paraclock_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
-		       const struct paraclock_options *opts,
-		       ptp_wanted_fn *wanted)
+int pclk_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
+		  const struct paraclock_options *opts, ptp_wanted_fn *wanted)
 {
 	int ret;
 
@@ -57,16 +56,15 @@ int paraclock_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
 	return pclk_ptp_find(ptp, opts, wanted);
 }
 
-void paraclock_ptp_close(struct ptp *ptp)
+void pclk_ptp_close(struct ptp *ptp)
 {
 	if (ptp->fd >= 0)
 		ptp->env->close_device(ptp->env->ctx, ptp->fd);
 	ptp->fd = -1;
 }
 
-void paraclock_ptp_sample(const struct ptp *ptp, const struct ptp_pair *pair,
-			  uint8_t timescale,
-			  struct paraclock_sample *ret_sample)
+void pclk_ptp_sample(const struct ptp *ptp, const struct ptp_pair *pair,
+		     uint8_t timescale, struct paraclock_sample *ret_sample)
 {
 	memset(ret_sample, 0, sizeof(*ret_sample));
 	ret_sample->host_ns = pair->host_ns;
@@ -123,9 +121,9 @@ static void explain_unstable(const struct ptp *ptp, char *buf, size_t size)
 	     ", not by them; choose another one, if the kernel offers it");
 }
 
-void paraclock_ptp_explain(const struct ptp *ptp, int error,
-			   const struct paraclock_sample *sample, char *buf,
-			   size_t size)
+void pclk_ptp_explain(const struct ptp *ptp, int error,
+		      const struct paraclock_sample *sample, char *buf,
+		      size_t size)
 {
 	const char *why = explain_error(ptp, error);
 

@@ -106,26 +106,24 @@ typedef bool ptp_wanted_fn(const char *name);
  * -ENODEV without options.device: none is wanted, and that is the backend's
  * to put into words.
  */
-int paraclock_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
-		       const struct paraclock_options *opts,
-		       ptp_wanted_fn *wanted);
-void paraclock_ptp_close(struct ptp *ptp);
+int pclk_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
+		  const struct paraclock_options *opts, ptp_wanted_fn *wanted);
+void pclk_ptp_close(struct ptp *ptp);
 
 /*
  * A pair, now. -EAGAIN: clocks kept stepping; -ETIMEDOUT: the device gives no
  * time at present; -ENODEV: it has gone; -EPROTO, -ERANGE: what it gives is no
  * time, or none that fits.
  */
-int paraclock_ptp_read(struct ptp *ptp, struct ptp_pair *ret_pair);
+int pclk_ptp_read(struct ptp *ptp, struct ptp_pair *ret_pair);
 
 /* After a disruption: the host may be another, and what its clock can do. */
-void paraclock_ptp_forget(struct ptp *ptp);
+void pclk_ptp_forget(struct ptp *ptp);
 
-void paraclock_ptp_sample(const struct ptp *ptp, const struct ptp_pair *pair,
-			  uint8_t timescale,
-			  struct paraclock_sample *ret_sample);
-void paraclock_ptp_explain(const struct ptp *ptp, int error,
-			   const struct paraclock_sample *sample, char *buf,
-			   size_t size);
+void pclk_ptp_sample(const struct ptp *ptp, const struct ptp_pair *pair,
+		     uint8_t timescale, struct paraclock_sample *ret_sample);
+void pclk_ptp_explain(const struct ptp *ptp, int error,
+		      const struct paraclock_sample *sample, char *buf,
+		      size_t size);
 
 #endif

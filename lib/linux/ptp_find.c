@@ -124,7 +124,7 @@ static int open_path(struct ptp *ptp, const struct paraclock_options *opts,
 	identify(ptp);
 	ret = check_caps(ptp, opts);
 	if (ret)
-		paraclock_ptp_close(ptp);
+		pclk_ptp_close(ptp);
 	return ret;
 }
 
@@ -180,7 +180,7 @@ static int try_node(struct search *search, const char *path)
 		else
 			TEXT(why, sizeof(why), path, NOT_KNOWN,
 			     "does not show its number", NAME_IT);
-		paraclock_ptp_close(ptp);
+		pclk_ptp_close(ptp);
 		ret = -ENODEV;
 	}
 	if (search->error == -ENODEV && (!search->why[0] || ret != -ENODEV)) {

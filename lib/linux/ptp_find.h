@@ -5,7 +5,7 @@
 
 #include "ptp.h"
 
-/* As paraclock_ptp_open(), with what is wrong in words. */
+/* As pclk_ptp_open(), with what is wrong in words. */
 int pclk_ptp_find(struct ptp *ptp, const struct paraclock_options *opts,
 		  ptp_wanted_fn *wanted);
 

@@ -147,8 +147,8 @@ static int64_t local_at(const struct ptp_window *w, enum paraclock_clock clock,
 
 	if (ticks >= total)
 		return w->end.ns[clock];
-	return interpolate(w->begin.ns[clock], w->end.ns[clock],
-			   fraction(ticks, total));
+	return pclk_interpolate(w->begin.ns[clock], w->end.ns[clock],
+				fraction(ticks, total));
 }
 
 /* The device's time against the local clocks. */
@@ -232,8 +232,7 @@ static bool is_coupled(const struct ptp_window *w)
 		       1U << PARACLOCK_CLOCK_MONOTONIC_RAW;
 }
 
-int paraclock_ptp_evaluate(const struct ptp_window *w,
-			   struct ptp_pair *ret_pair)
+int pclk_ptp_evaluate(const struct ptp_window *w, struct ptp_pair *ret_pair)
 {
 	struct ptp_reading reading;
 	struct ruler ruler;

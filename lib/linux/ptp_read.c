@@ -83,7 +83,7 @@ static void refuse(struct ptp *ptp, const struct ptp_window *w, uint64_t mask)
 	STORE(ptp->refused, refusal_key(w) << 8 | known | mask);
 }
 
-void paraclock_ptp_forget(struct ptp *ptp)
+void pclk_ptp_forget(struct ptp *ptp)
 {
 	STORE(ptp->refused, 0);
 }
@@ -217,7 +217,7 @@ static int attempt(const struct ptp *ptp, struct ptp_window *w,
 		if (!ret)
 			ret = take_snapshot(ptp, &w->end);
 		if (!ret)
-			ret = paraclock_ptp_evaluate(w, &pair);
+			ret = pclk_ptp_evaluate(w, &pair);
 	} while (!ret && w->way == PTP_WAY_SANDWICH && pair.coupled &&
 		 pair.error_ns > ptp->good_ns && w->n < SANDWICHES);
 	if (!ret)
@@ -272,7 +272,7 @@ static bool may_try(const struct ptp *ptp, const struct ptp_window *w)
 	return !(refusals(ptp, w) & 1U << w->way);
 }
 
-int paraclock_ptp_read(struct ptp *ptp, struct ptp_pair *ret_pair)
+int pclk_ptp_read(struct ptp *ptp, struct ptp_pair *ret_pair)
 {
 	int ret = -EAGAIN, raw_error = 0;
 	struct ptp_window w;

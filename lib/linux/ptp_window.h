@@ -35,7 +35,6 @@ struct ptp_window {
 };
 
 /* -EAGAIN: a clock stepped, try again; -EPROTO: not what was asked for. */
-int paraclock_ptp_evaluate(const struct ptp_window *w,
-			   struct ptp_pair *ret_pair);
+int pclk_ptp_evaluate(const struct ptp_window *w, struct ptp_pair *ret_pair);
 
 #endif

@@ -45,7 +45,7 @@
  * points, see device.c, and each would be an import that is used once.
  */
 
-bool uevent_is_generation(const char *message, size_t size)
+bool pclk_uevent_is_generation(const char *message, size_t size)
 {
 	static const char wanted[] = "NEW_VMGENID=1";
 	const char *text = message, *end = message + size;
@@ -103,7 +103,7 @@ static int open_uevents(int *ret_fd)
 			return 0;
 		}
 	}
-	ret = error_of_open(errno);
+	ret = pclk_error_of_open(errno);
 	if (fd >= 0)
 		close(fd);
 	return ret;
@@ -126,10 +126,10 @@ static int take_message(int fd)
 	/* Root's other processes may send to the group; the kernel is 0. */
 	if (length < sizeof(from) || from.nl_pid != 0)
 		return 0;
-	return uevent_is_generation(message, (size_t)got);
+	return pclk_uevent_is_generation(message, (size_t)got);
 }
 
-int linux_watch_generation(void *ctx, int *fd)
+int pclk_linux_watch_generation(void *ctx, int *fd)
 {
 	int saved = errno;
 	int ret = 0, one = 0;
@@ -173,7 +173,7 @@ static int add_to_group(int *group, int fd)
 	return 0;
 }
 
-int linux_poll_group(void *ctx, int *group, int fd)
+int pclk_linux_poll_group(void *ctx, int *group, int fd)
 {
 	struct epoll_event seen[16];
 	int saved = errno;

@@ -70,7 +70,7 @@ static void parse_line(struct vvar_map *map, const char *line)
 	}
 }
 
-void vvar_parse(struct vvar_parser *parser, const char *text, size_t size)
+void pclk_vvar_parse(struct vvar_parser *parser, const char *text, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
 		if (text[i] == '\n') {
@@ -89,8 +89,9 @@ void vvar_parse(struct vvar_parser *parser, const char *text, size_t size)
 	}
 }
 
-int vvar_choose(const struct vvar_map *map, enum vvar_page page,
-		uint32_t kernel, uint64_t *ret_address, const char **ret_why)
+int pclk_vvar_choose(const struct vvar_map *map, enum vvar_page page,
+		     uint32_t kernel, uint64_t *ret_address,
+		     const char **ret_why)
 {
 	uint64_t index = page;
 
@@ -129,7 +130,7 @@ int vvar_choose(const struct vvar_map *map, enum vvar_page page,
 	return 0;
 }
 
-uint32_t vvar_release(const char *release)
+uint32_t pclk_vvar_release(const char *release)
 {
 	uint32_t part[2] = { 0, 0 };
 
@@ -152,7 +153,7 @@ uint32_t vvar_release(const char *release)
  * of a page that is not there into EFAULT. (process_vm_readv() would do so
  * for every such page, there or not.)
  */
-int vvar_probe(const void *page, size_t n)
+int pclk_vvar_probe(const void *page, size_t n)
 {
 	ssize_t wrote;
 	int pipe_fd[2];
@@ -178,18 +179,19 @@ static int read_maps(struct vvar_map *ret_map)
 	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return error_of_open(errno) == -ENOMEM ? -ENOMEM : -ENODEV;
+		return pclk_error_of_open(errno) == -ENOMEM ? -ENOMEM : -ENODEV;
 	while ((got = read(fd, chunk, sizeof(chunk))) > 0 ||
 	       (got < 0 && errno == EINTR)) {
 		if (got > 0)
-			vvar_parse(&parser, chunk, (size_t)got);
+			pclk_vvar_parse(&parser, chunk, (size_t)got);
 	}
 	close(fd);
 	*ret_map = parser.map;
 	return got < 0 ? -ENODEV : 0;
 }
 
-int vvar_find(enum vvar_page page, const void **ret_page, const char **ret_why)
+int pclk_vvar_find(enum vvar_page page, const void **ret_page,
+		   const char **ret_why)
 {
 	struct vvar_map map;
 	struct utsname name;
@@ -211,11 +213,11 @@ int vvar_find(enum vvar_page page, const void **ret_page, const char **ret_why)
 	}
 	if (uname(&name))
 		name.release[0] = '\0';
-	ret = vvar_choose(&map, page, vvar_release(name.release), &address,
-			  ret_why);
+	ret = pclk_vvar_choose(&map, page, pclk_vvar_release(name.release),
+			       &address, ret_why);
 	if (ret)
 		return ret;
-	ret = vvar_probe((const void *)(uintptr_t)address, 32);
+	ret = pclk_vvar_probe((const void *)(uintptr_t)address, 32);
 	if (ret == -EFAULT) {
 		*ret_why = page == VVAR_PVCLOCK
 				   ? "the kernel has not enabled kvm-clock (or "

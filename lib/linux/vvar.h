@@ -36,22 +36,24 @@ struct vvar_parser {
 	bool overlong;
 };
 
-void vvar_parse(struct vvar_parser *parser, const char *text, size_t size);
+void pclk_vvar_parse(struct vvar_parser *parser, const char *text, size_t size);
 
 /*
  * Address of a page. kernel is major << 16 | minor. -ENODEV: it is not shown,
  * and *ret_why says why.
  */
-int vvar_choose(const struct vvar_map *map, enum vvar_page page,
-		uint32_t kernel, uint64_t *ret_address, const char **ret_why);
+int pclk_vvar_choose(const struct vvar_map *map, enum vvar_page page,
+		     uint32_t kernel, uint64_t *ret_address,
+		     const char **ret_why);
 
 /* The above for this process, and proof that a load does not fault. */
-int vvar_find(enum vvar_page page, const void **ret_page, const char **ret_why);
+int pclk_vvar_find(enum vvar_page page, const void **ret_page,
+		   const char **ret_why);
 
 /* May n bytes be loaded? Asks the kernel; no signal. -EFAULT: no. */
-int vvar_probe(const void *page, size_t n);
+int pclk_vvar_probe(const void *page, size_t n);
 
 /* "6.18.44-x" as major << 16 | minor; 0: not a release. */
-uint32_t vvar_release(const char *release);
+uint32_t pclk_vvar_release(const char *release);
 
 #endif

@@ -31,7 +31,7 @@ uint64_t pclk_ticks_within(uint64_t ns, uint64_t mult_hi, uint64_t mult_lo)
 	return ticks < LINE_TICKS_MAX ? ticks : LINE_TICKS_MAX;
 }
 
-void paraclock_line_limit(struct paraclock_line *line, uint64_t max_ns)
+void pclk_line_limit(struct paraclock_line *line, uint64_t max_ns)
 {
 	uint64_t room = line->base_ns > 0
 				? (uint64_t)(INT64_MAX - line->base_ns)

@@ -17,7 +17,7 @@ PCLK_SHARED uint64_t pclk_ticks_within(uint64_t ns, uint64_t mult_hi,
  * Bound max_ticks, so that the line is followed for at most max_ns and its
  * time fits; not usable if it does not fit at all. max_ticks must be set.
  */
-void paraclock_line_limit(struct paraclock_line *line, uint64_t max_ns);
+void pclk_line_limit(struct paraclock_line *line, uint64_t max_ns);
 
 /*
  * Bound max_ticks, so that the line ends where the counter wraps, and before

@@ -36,9 +36,9 @@ bool pclk_page_busy(const struct page_shape *shape, uint32_t seq)
 	return seq == 0 || seq == UINT32_MAX;
 }
 
-int paraclock_page_open(struct page *page, const struct paraclock_env *env,
-			const struct page_shape *shape,
-			const struct paraclock_options *opts)
+int pclk_page_open(struct page *page, const struct paraclock_env *env,
+		   const struct page_shape *shape,
+		   const struct paraclock_options *opts)
 {
 	int ret = -EOPNOTSUPP;
 
@@ -67,13 +67,13 @@ int paraclock_page_open(struct page *page, const struct paraclock_env *env,
 	    (!page->map.addr && !env->pread)) {
 		TEXT(opts->detail, opts->detail_size, "the env maps the ",
 		     shape->name, " page where it cannot be read in words");
-		paraclock_page_close(page);
+		pclk_page_close(page);
 		return -EINVAL;
 	}
 	return 0;
 }
 
-void paraclock_page_close(struct page *page)
+void pclk_page_close(struct page *page)
 {
 	const struct paraclock_env *env = page->env;
 
@@ -88,13 +88,13 @@ int pclk_page_is_there(const struct page *page)
 	return env->is_there ? env->is_there(env->ctx, &page->map) : 0;
 }
 
-bool paraclock_page_is_tsc_ours(const struct page *page)
+bool pclk_page_is_tsc_ours(const struct page *page)
 {
 	return page->env->counter_id == PARACLOCK_COUNTER_X86_TSC ||
 	       page->env->counter_id == PARACLOCK_COUNTER_ANY;
 }
 
-void paraclock_page_foreign(struct paraclock_sample *sample)
+void pclk_page_foreign(struct paraclock_sample *sample)
 {
 	sample->pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
 	sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
@@ -102,8 +102,7 @@ void paraclock_page_foreign(struct paraclock_sample *sample)
 	sample->reason = PARACLOCK_REASON_COUNTER;
 }
 
-void paraclock_page_explain(struct page *page, int error, char *buf,
-			    size_t size)
+void pclk_page_explain(struct page *page, int error, char *buf, size_t size)
 {
 	const char *field = LOAD(page->bad_field);
 
@@ -231,7 +230,7 @@ static uint64_t try_ticks(const struct page *page)
 	return TRY_TICKS;
 }
 
-int paraclock_page_read(struct page *page, struct page_copy *ret_copy)
+int pclk_page_read(struct page *page, struct page_copy *ret_copy)
 {
 	const uint64_t start = counter_read(page->env, page->how);
 	const uint64_t limit = try_ticks(page);
@@ -250,12 +249,12 @@ int paraclock_page_read(struct page *page, struct page_copy *ret_copy)
 			break;
 	}
 	if (ret == -EPROTO || (!ret && ret_copy->size < page->shape->min_size))
-		return paraclock_page_malformed(
+		return page_malformed(
 			page, "size: it ends before its fixed fields do");
 	return ret;
 }
 
-int paraclock_page_word(struct page *page, size_t offset, uint64_t *ret_word)
+int pclk_page_word(struct page *page, size_t offset, uint64_t *ret_word)
 {
 	const char *live = page->map.addr;
 	int64_t got;

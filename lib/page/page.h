@@ -34,7 +34,7 @@ struct page {
 	const struct page_shape *shape;
 	enum counter_how how;
 	struct paraclock_mapping map;
-	bool absent; /* paraclock_page_open(): -ENODEV, and nothing is there */
+	bool absent; /* pclk_page_open(): -ENODEV, and nothing is there */
 	/* The field that the last malformed copy had wrong; for explain. */
 	const char *bad_field;
 };
@@ -47,28 +47,27 @@ struct page_copy {
 	uint32_t seq; /* set on -EAGAIN too: the last one seen */
 };
 
-int paraclock_page_open(struct page *page, const struct paraclock_env *env,
-			const struct page_shape *shape,
-			const struct paraclock_options *opts);
-void paraclock_page_close(struct page *page);
-int paraclock_page_read(struct page *page, struct page_copy *ret_copy);
+int pclk_page_open(struct page *page, const struct paraclock_env *env,
+		   const struct page_shape *shape,
+		   const struct paraclock_options *opts);
+void pclk_page_close(struct page *page);
+int pclk_page_read(struct page *page, struct page_copy *ret_copy);
 /* One look at a page that is not in memory: words that belong to different
  * updates, perhaps, but each as it was. ticks is not set. */
 int pclk_page_peek(const struct page *page, struct page_copy *ret_copy);
-void paraclock_page_explain(struct page *page, int error, char *buf,
-			    size_t size);
+void pclk_page_explain(struct page *page, int error, char *buf, size_t size);
 /* -ENODEV: what was opened was removed or replaced. */
 int pclk_page_is_there(const struct page *page);
 /* One 64-bit word of the page, by itself. */
-int paraclock_page_word(struct page *page, size_t offset, uint64_t *ret_word);
+int pclk_page_word(struct page *page, size_t offset, uint64_t *ret_word);
 
 /* A page that counts with the TSC: is that the env's counter? */
-bool paraclock_page_is_tsc_ours(const struct page *page);
+bool pclk_page_is_tsc_ours(const struct page *page);
 /* Make a sample of one where it is not. */
-void paraclock_page_foreign(struct paraclock_sample *sample);
+void pclk_page_foreign(struct paraclock_sample *sample);
 
 /* Remember which field is wrong; any thread. */
-static inline int paraclock_page_malformed(struct page *page, const char *field)
+static inline int page_malformed(struct page *page, const char *field)
 {
 	__atomic_store_n(&page->bad_field, field, __ATOMIC_RELAXED);
 	return -EPROTO;

@@ -11,7 +11,7 @@
 /* A clock that moves by more (3 days) in one round was set. */
 #define SPAN_MAX (INT64_C(1) << 48)
 
-const int local_clock_id[PARACLOCK_CLOCKS] = {
+const int pclk_local_clock_id[PARACLOCK_CLOCKS] = {
 	[PARACLOCK_CLOCK_REALTIME] = 0,	     /* CLOCK_REALTIME */
 	[PARACLOCK_CLOCK_MONOTONIC] = 1,     /* CLOCK_MONOTONIC */
 	[PARACLOCK_CLOCK_MONOTONIC_RAW] = 4, /* CLOCK_MONOTONIC_RAW */
@@ -19,8 +19,8 @@ const int local_clock_id[PARACLOCK_CLOCKS] = {
 	[PARACLOCK_CLOCK_TAI] = 11,	     /* CLOCK_TAI */
 };
 
-void round_plan(struct round *round, const struct local_state *state,
-		unsigned int sandwiches)
+void pclk_round_plan(struct round *round, const struct local_state *state,
+		     unsigned int sandwiches)
 {
 	/* CLOCK_TAI is the second look at CLOCK_REALTIME: they are whole
 	 * seconds apart. Those that may be slewed are near the middle. */
@@ -45,15 +45,15 @@ void round_plan(struct round *round, const struct local_state *state,
 		round->clock[3] = PARACLOCK_CLOCK_REALTIME;
 }
 
-int round_read(const struct paraclock_env *env, enum counter_how how,
-	       struct round *round)
+int pclk_round_read(const struct paraclock_env *env, enum counter_how how,
+		    struct round *round)
 {
 	bool back = false;
 
 	round->tsc[0] = counter_read(env, how);
 	for (unsigned int i = 0; i < round->n; i++) {
 		int ret = env->read_clock(env->ctx,
-					  local_clock_id[round->clock[i]],
+					  pclk_local_clock_id[round->clock[i]],
 					  &round->ns[i]);
 
 		if (ret)
@@ -77,7 +77,8 @@ static __attribute__((noinline)) int read_again(const struct paraclock_env *env,
 	struct round round = *ret_round;
 
 	for (unsigned int i = 1; i < tries; i++) {
-		int ret = round_read(env, (enum counter_how)state->how, &round);
+		int ret = pclk_round_read(env, (enum counter_how)state->how,
+					  &round);
 
 		if (ret && ret != -EAGAIN)
 			return ret;
@@ -92,11 +93,11 @@ static __attribute__((noinline)) int read_again(const struct paraclock_env *env,
 	return found ? 0 : -EAGAIN;
 }
 
-int round_read_narrow(const struct paraclock_env *env,
-		      const struct local_state *state, unsigned int tries,
-		      struct round *round)
+int pclk_round_read_narrow(const struct paraclock_env *env,
+			   const struct local_state *state, unsigned int tries,
+			   struct round *round)
 {
-	int ret = round_read(env, (enum counter_how)state->how, round);
+	int ret = pclk_round_read(env, (enum counter_how)state->how, round);
 
 	if (ret && ret != -EAGAIN)
 		return ret;
@@ -119,7 +120,7 @@ static int64_t sub_ns(const struct local_state *state, uint64_t ticks)
 	return ns > (u128)INT64_MAX / 64 ? INT64_MAX / 64 : (int64_t)ns;
 }
 
-void round_scale(struct round *round, const struct local_state *state)
+void pclk_round_scale(struct round *round, const struct local_state *state)
 {
 	const unsigned int middle = round->n / 2;
 
@@ -224,8 +225,8 @@ static bool conclude(int64_t base, int64_t best, const struct bounds *certain,
 	return !__builtin_add_overflow(base, best >> SUB_BITS, &ret_value->ns);
 }
 
-bool round_estimate_one(const struct round *round, unsigned int i,
-			struct estimate *ret_value)
+bool pclk_round_estimate_one(const struct round *round, unsigned int i,
+			     struct estimate *ret_value)
 {
 	struct bounds bounds;
 
@@ -233,8 +234,9 @@ bool round_estimate_one(const struct round *round, unsigned int i,
 	       conclude(round->ns[i], bounds.middle, &bounds, ret_value);
 }
 
-bool round_estimate(const struct round *round, const struct local_state *state,
-		    enum paraclock_clock clock, struct estimate *ret_value)
+bool pclk_round_estimate(const struct round *round,
+			 const struct local_state *state,
+			 enum paraclock_clock clock, struct estimate *ret_value)
 {
 	struct bounds bounds[ROUND_MAX], common;
 	unsigned int n = 0;

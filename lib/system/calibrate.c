@@ -40,8 +40,8 @@ static void world_of(const struct paraclock_env *env, uint64_t ret_world[4])
 	ret_world[3] = (uint64_t)(uintptr_t)env->clocksource;
 }
 
-bool local_is_of(const struct local_state *state,
-		 const struct paraclock_env *env)
+bool pclk_local_is_of(const struct local_state *state,
+		      const struct paraclock_env *env)
 {
 	uint64_t world[4], differ = 0;
 
@@ -82,8 +82,9 @@ static bool set_rate(struct local_state *state, uint64_t ns, uint64_t ticks,
 	return true;
 }
 
-void local_improve_rate(struct local_state *state, const struct round *round,
-			const struct estimate *raw)
+void pclk_local_improve_rate(struct local_state *state,
+			     const struct round *round,
+			     const struct estimate *raw)
 {
 	uint64_t ticks = round->at - state->fit_tsc;
 	uint64_t ns = (uint64_t)raw->ns - (uint64_t)state->fit_raw.ns;
@@ -192,9 +193,9 @@ static int calibrate_rate(const struct paraclock_env *env,
  * spends in 100 ns: as good as equal is equal. Else the offset has the error
  * of its measurement.
  */
-int local_measure_boot(const struct paraclock_env *env,
-		       const struct local_state *state,
-		       struct estimate *ret_boot)
+int pclk_local_measure_boot(const struct paraclock_env *env,
+			    const struct local_state *state,
+			    struct estimate *ret_boot)
 {
 	struct round round = {
 		.n = 3,
@@ -207,12 +208,14 @@ int local_measure_boot(const struct paraclock_env *env,
 
 	if (state->missing >> PARACLOCK_CLOCK_BOOTTIME & 1)
 		return -EOPNOTSUPP;
-	ret = round_read_narrow(env, state, TRIES, &round);
+	ret = pclk_round_read_narrow(env, state, TRIES, &round);
 	if (ret)
 		return ret == -EAGAIN ? ret : -EOPNOTSUPP;
-	round_scale(&round, state);
-	if (!round_estimate(&round, state, PARACLOCK_CLOCK_MONOTONIC, &mono) ||
-	    !round_estimate(&round, state, PARACLOCK_CLOCK_BOOTTIME, &boot))
+	pclk_round_scale(&round, state);
+	if (!pclk_round_estimate(&round, state, PARACLOCK_CLOCK_MONOTONIC,
+				 &mono) ||
+	    !pclk_round_estimate(&round, state, PARACLOCK_CLOCK_BOOTTIME,
+				 &boot))
 		return -EAGAIN;
 	error = (int64_t)(mono.error_ns + boot.error_ns);
 	if (__builtin_sub_overflow(boot.ns, mono.ns, &offset))
@@ -270,14 +273,16 @@ static int measure_real(const struct paraclock_env *env,
 	int ret;
 
 	ret = measure_tai(env, state);
-	round_plan(&round, state, 2);
+	pclk_round_plan(&round, state, 2);
 	if (!ret)
-		ret = round_read_narrow(env, state, TRIES, &round);
+		ret = pclk_round_read_narrow(env, state, TRIES, &round);
 	if (ret)
 		return ret;
-	round_scale(&round, state);
-	if (!round_estimate(&round, state, PARACLOCK_CLOCK_REALTIME, &real) ||
-	    !round_estimate(&round, state, PARACLOCK_CLOCK_MONOTONIC, &mono))
+	pclk_round_scale(&round, state);
+	if (!pclk_round_estimate(&round, state, PARACLOCK_CLOCK_REALTIME,
+				 &real) ||
+	    !pclk_round_estimate(&round, state, PARACLOCK_CLOCK_MONOTONIC,
+				 &mono))
 		return -EAGAIN;
 	error = (int64_t)(real.error_ns + mono.error_ns);
 	if (__builtin_sub_overflow(real.ns, mono.ns, &offset) ||
@@ -287,7 +292,7 @@ static int measure_real(const struct paraclock_env *env,
 	return 0;
 }
 
-bool local_agree(const struct estimate *a, const struct estimate *b)
+bool pclk_local_agree(const struct estimate *a, const struct estimate *b)
 {
 	s128 off = (s128)a->ns - b->ns;
 	s128 error = (s128)a->error_ns + b->error_ns;
@@ -295,8 +300,8 @@ bool local_agree(const struct estimate *a, const struct estimate *b)
 	return off <= error && -off <= error;
 }
 
-int local_measure_offsets(const struct paraclock_env *env,
-			  struct local_state *state)
+int pclk_local_measure_offsets(const struct paraclock_env *env,
+			       struct local_state *state)
 {
 	struct local_state next = *state;
 	int ret = -EAGAIN;
@@ -307,14 +312,14 @@ int local_measure_offsets(const struct paraclock_env *env,
 		return ret;
 	ret = -EAGAIN;
 	for (unsigned int i = 0; ret == -EAGAIN && i < TRIES; i++)
-		ret = local_measure_boot(env, &next, &next.boot);
+		ret = pclk_local_measure_boot(env, &next, &next.boot);
 	if (ret == -EOPNOTSUPP) {
 		next.missing |= 1U << PARACLOCK_CLOCK_BOOTTIME;
 		next.boot = state->boot;
 	} else if (ret) {
 		return ret;
 	}
-	if (local_agree(&next.boot, &state->boot))
+	if (pclk_local_agree(&next.boot, &state->boot))
 		next.boot = state->boot;
 	/* A glitch may have looked like a set: are they others indeed? */
 	if (next.tai_sec != state->tai_sec ||
@@ -335,7 +340,8 @@ static void read_clocksource(const struct paraclock_env *env,
 	state->kind = kind;
 }
 
-int local_calibrate(const struct paraclock_env *env, struct local_state *state)
+int pclk_local_calibrate(const struct paraclock_env *env,
+			 struct local_state *state)
 {
 	struct local_state next = *state;
 	int ret;
@@ -349,7 +355,7 @@ int local_calibrate(const struct paraclock_env *env, struct local_state *state)
 	if (ret == -EOPNOTSUPP && next.kind == PARACLOCK_CLOCKSOURCE_OTHER)
 		ret = -ENODEV;
 	if (!ret)
-		ret = local_measure_offsets(env, &next);
+		ret = pclk_local_measure_offsets(env, &next);
 	if (ret)
 		return ret;
 	/* The first time there is nothing to differ from. */

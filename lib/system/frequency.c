@@ -57,7 +57,8 @@ int pclk_read_point(const struct paraclock_env *env, enum counter_how how,
 	for (unsigned int i = 0; i < TRIES; i++) {
 		uint64_t before = counter_read(env, how), after;
 		int64_t ns;
-		int ret = env->read_clock(env->ctx, local_clock_id[clock], &ns);
+		int ret = env->read_clock(env->ctx, pclk_local_clock_id[clock],
+					  &ns);
 
 		after = counter_read(env, how);
 		if (ret)

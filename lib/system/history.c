@@ -224,7 +224,7 @@ static int search(const struct paraclock_history *hist, uint64_t low,
 	return 0;
 }
 
-/* As paraclock_history_find(); -EAGAIN: not this time. */
+/* As pclk_history_find(); -EAGAIN: not this time. */
 static int try_find(const struct paraclock_history *hist, uint64_t counter,
 		    struct added *ret_before, struct added *ret_after)
 {
@@ -252,10 +252,9 @@ static int try_find(const struct paraclock_history *hist, uint64_t counter,
 	return look(hist, index - 1, ret_before, ADDED_WORDS) ? 0 : -EAGAIN;
 }
 
-int paraclock_history_find(const struct paraclock_history *hist,
-			   uint64_t counter,
-			   struct paraclock_snapshot *ret_before,
-			   struct paraclock_snapshot *ret_after)
+int pclk_history_find(const struct paraclock_history *hist, uint64_t counter,
+		      struct paraclock_snapshot *ret_before,
+		      struct paraclock_snapshot *ret_after)
 {
 	struct added before, after;
 	int ret = -EAGAIN;
@@ -339,10 +338,10 @@ static uint64_t uncertainty(const struct paraclock_snapshot *a,
 	return ends > UINT64_MAX - slew ? UINT64_MAX : ends + slew;
 }
 
-int paraclock_interpolate_snapshots(const struct paraclock_snapshot *a,
-				    const struct paraclock_snapshot *b,
-				    uint64_t counter,
-				    struct paraclock_snapshot *ret_at)
+int pclk_interpolate_snapshots(const struct paraclock_snapshot *a,
+			       const struct paraclock_snapshot *b,
+			       uint64_t counter,
+			       struct paraclock_snapshot *ret_at)
 {
 	uint64_t total = b->counter - a->counter;
 	uint64_t since = counter - a->counter;
@@ -364,9 +363,9 @@ int paraclock_interpolate_snapshots(const struct paraclock_snapshot *a,
 		if (!(at.known & MASK(i)))
 			at.ns[i] = 0;
 		else if (forward)
-			at.ns[i] = interpolate(a->ns[i], b->ns[i], f);
+			at.ns[i] = pclk_interpolate(a->ns[i], b->ns[i], f);
 		else
-			at.ns[i] = interpolate(b->ns[i], a->ns[i], f);
+			at.ns[i] = pclk_interpolate(b->ns[i], a->ns[i], f);
 	}
 	if (!(at.known & MASK(PARACLOCK_CLOCK_TAI)))
 		at.tai_offset_sec = 0;

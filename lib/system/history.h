@@ -20,10 +20,9 @@
  * *ret_before is written, the newest. -EINVAL: the history does not reach back
  * to it. -EAGAIN: the ring turned over under us, time and again.
  */
-int paraclock_history_find(const struct paraclock_history *hist,
-			   uint64_t counter,
-			   struct paraclock_snapshot *ret_before,
-			   struct paraclock_snapshot *ret_after);
+int pclk_history_find(const struct paraclock_history *hist, uint64_t counter,
+		      struct paraclock_snapshot *ret_before,
+		      struct paraclock_snapshot *ret_after);
 
 /*
  * Every clock known in both a and b, at a counter value between them; the rest
@@ -33,9 +32,9 @@ int paraclock_history_find(const struct paraclock_history *hist,
  * they are of two counters, or one does not know MONOTONIC_RAW. -ENODEV: one
  * is not valid for correlation.
  */
-int paraclock_interpolate_snapshots(const struct paraclock_snapshot *a,
-				    const struct paraclock_snapshot *b,
-				    uint64_t counter,
-				    struct paraclock_snapshot *ret_at);
+int pclk_interpolate_snapshots(const struct paraclock_snapshot *a,
+			       const struct paraclock_snapshot *b,
+			       uint64_t counter,
+			       struct paraclock_snapshot *ret_at);
 
 #endif

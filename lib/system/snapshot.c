@@ -64,7 +64,7 @@ struct values {
 	struct estimate real, mono, raw;
 };
 
-int local_env(const struct paraclock_env **env)
+int pclk_local_env(const struct paraclock_env **env)
 {
 	if (!*env)
 		*env = paraclock_default_env();
@@ -143,9 +143,9 @@ static bool estimate(const struct round *round, const struct local_state *state,
 		     unsigned int i, struct estimate *ret_value)
 {
 	if (round->n <= ROUND_USUAL)
-		return round_estimate_one(round, i, ret_value);
-	return round_estimate(round, state,
-			      (enum paraclock_clock)round->clock[i], ret_value);
+		return pclk_round_estimate_one(round, i, ret_value);
+	return pclk_round_estimate(
+		round, state, (enum paraclock_clock)round->clock[i], ret_value);
 }
 
 static enum verdict judge(const struct local_state *state,
@@ -156,8 +156,8 @@ static enum verdict judge(const struct local_state *state,
 		return SOURCE_CHANGED;
 	if (!raw_fits(state, round, &ret_values->raw))
 		return SOURCE_CHANGED;
-	if (!round_estimate(round, state, PARACLOCK_CLOCK_REALTIME,
-			    &ret_values->real) ||
+	if (!pclk_round_estimate(round, state, PARACLOCK_CLOCK_REALTIME,
+				 &ret_values->real) ||
 	    !real_fits(state, ret_values))
 		return WAS_SET;
 	return is_better(state, round, ret_values) ? BETTER : FITS;
@@ -178,7 +178,7 @@ static int change_source(const struct paraclock_env *env,
 			 struct local_state *state)
 {
 	bool first = !state->ready;
-	int ret = local_calibrate(env, state);
+	int ret = pclk_local_calibrate(env, state);
 
 	if (!ret && !first)
 		state->source_seq++;
@@ -211,7 +211,7 @@ static int learn(const struct paraclock_env *env, struct local_state *state,
 	/* A counter that the kernel does not keep its time by may do anything
 	 * between one look and the next. */
 	if (local_is_coupled(state))
-		local_improve_rate(state, round, &values->raw);
+		pclk_local_improve_rate(state, round, &values->raw);
 	return 0;
 }
 
@@ -227,10 +227,10 @@ static int has_slept(const struct paraclock_env *env, struct local *local,
 	if (!is_before(round->at, checked) &&
 	    local_ns(state, round->at - checked) <= BOOT_NS)
 		return 0;
-	ret = local_measure_boot(env, state, &boot);
+	ret = pclk_local_measure_boot(env, state, &boot);
 	if (ret)
 		return ret == -EOPNOTSUPP ? 0 : ret;
-	if (!local_agree(&boot, &state->boot))
+	if (!pclk_local_agree(&boot, &state->boot))
 		return 1;
 	__atomic_store_n(&local->boot_tsc, round->at, __ATOMIC_RELAXED);
 	return 0;
@@ -289,7 +289,7 @@ static int change(const struct paraclock_env *env, struct local_state *state,
 	case SOURCE_CHANGED:
 		return change_source(env, state);
 	case WAS_SET:
-		return local_measure_offsets(env, state);
+		return pclk_local_measure_offsets(env, state);
 	case BETTER:
 		return learn(env, state, round, values);
 	default:
@@ -337,12 +337,12 @@ static int look(const struct paraclock_env *env, struct local *local,
 	enum verdict verdict;
 	int ret;
 
-	if (!local_is_of(state, env))
+	if (!pclk_local_is_of(state, env))
 		return -EINVAL;
-	ret = round_read_narrow(env, state, NARROW_TRIES, round);
+	ret = pclk_round_read_narrow(env, state, NARROW_TRIES, round);
 	if (ret)
 		return ret;
-	round_scale(round, state);
+	pclk_round_scale(round, state);
 	verdict = judge(state, round, ret_values);
 	if (verdict != FITS && verdict != BETTER)
 		return (int)verdict;
@@ -366,8 +366,9 @@ static int try_snapshot(const struct paraclock_env *env, struct local *local,
 
 	if (seqwords_copy(&local->gen, &state, &local->now, WORDS) &&
 	    state.ready) {
-		round_plan(round, &state,
-			   ret_snap->sandwiches ? ret_snap->sandwiches : 2);
+		pclk_round_plan(round, &state,
+				ret_snap->sandwiches ? ret_snap->sandwiches
+						     : 2);
 		ret = look(env, local, &state, round, &values);
 		if (ret < 0)
 			return ret == -EAGAIN ? (int)AGAIN : ret;
@@ -388,8 +389,8 @@ static int try_snapshot(const struct paraclock_env *env, struct local *local,
 	return take_in(env, local, gen, round, (enum verdict)ret, &values);
 }
 
-int local_snapshot(const struct paraclock_env *env, struct local *local,
-		   struct paraclock_snapshot *ret_snap)
+int pclk_local_snapshot(const struct paraclock_env *env, struct local *local,
+			struct paraclock_snapshot *ret_snap)
 {
 	struct attempts attempts;
 
@@ -412,7 +413,7 @@ snapshot_once(const struct paraclock_env *env,
 {
 	struct local once = { 0 };
 
-	return local_snapshot(env, &once, ret_snap);
+	return pclk_local_snapshot(env, &once, ret_snap);
 }
 
 int paraclock_snapshot(const struct paraclock_env *env,
@@ -423,10 +424,10 @@ int paraclock_snapshot(const struct paraclock_env *env,
 	if (!ret_snap || ret_snap->size < sizeof(*ret_snap) ||
 	    ret_snap->sandwiches > PARACLOCK_SANDWICHES_MAX)
 		return -EINVAL;
-	ret = local_env(&env);
+	ret = pclk_local_env(&env);
 	if (ret)
 		return ret;
 	if (!env->local)
 		return snapshot_once(env, ret_snap);
-	return local_snapshot(env, (struct local *)env->local, ret_snap);
+	return pclk_local_snapshot(env, (struct local *)env->local, ret_snap);
 }

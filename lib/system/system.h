@@ -83,14 +83,14 @@ struct round {
 	uint64_t at; /* the counter value that the clocks are brought to */
 	/* What the counter and the clocks are coarse by, 2^-8 ns. */
 	int64_t grain;
-	/* From tsc[i] to at, in 2^-8 ns, by round_scale(); and what that may
+	/* From tsc[i] to at, in 2^-8 ns, by pclk_round_scale(); and what that may
 	 * be off, for RAW [0] and for a clock that may be slewed [1]. */
 	int64_t until[ROUND_MAX + 1];
 	int64_t slack[2][ROUND_MAX + 1];
 };
 
 /* As clock_gettime(2) numbers them; by enum paraclock_clock. */
-extern const int local_clock_id[PARACLOCK_CLOCKS];
+extern const int pclk_local_clock_id[PARACLOCK_CLOCKS];
 
 /* Is the clocksource the counter, or an image of it? */
 static inline bool local_is_coupled(const struct local_state *state)
@@ -118,8 +118,8 @@ static inline bool is_before(uint64_t a, uint64_t b)
 /* --- round.c -------------------------------------------------------------- */
 
 /* The order of a snapshot's readings. */
-void round_plan(struct round *round, const struct local_state *state,
-		unsigned int sandwiches);
+void pclk_round_plan(struct round *round, const struct local_state *state,
+		     unsigned int sandwiches);
 static inline uint64_t round_width(const struct round *round)
 {
 	return round->tsc[round->n] - round->tsc[0];
@@ -131,56 +131,60 @@ static inline bool round_is_wide(const struct round *round,
 	return round_width(round) > 2 * state->narrow * round->n;
 }
 /* Read them. -EAGAIN: the counter went back; else as env->read_clock. */
-int round_read(const struct paraclock_env *env, enum counter_how how,
-	       struct round *round);
+int pclk_round_read(const struct paraclock_env *env, enum counter_how how,
+		    struct round *round);
 /* The first that is not wide, else the narrowest of so many; errors as
- * round_read(). */
-int round_read_narrow(const struct paraclock_env *env,
-		      const struct local_state *state, unsigned int tries,
-		      struct round *round);
+ * pclk_round_read(). */
+int pclk_round_read_narrow(const struct paraclock_env *env,
+			   const struct local_state *state, unsigned int tries,
+			   struct round *round);
 /* Measure the distances, before the estimates. */
-void round_scale(struct round *round, const struct local_state *state);
-/* Where round_plan() puts the clocks that are read once, unless more than
+void pclk_round_scale(struct round *round, const struct local_state *state);
+/* Where pclk_round_plan() puts the clocks that are read once, unless more than
  * ROUND_USUAL readings were asked for. */
 #define ROUND_MONOTONIC 1
 #define ROUND_RAW	2
 
 /* Bring one reading to round->at. false: it does not fit. */
-bool round_estimate_one(const struct round *round, unsigned int i,
-			struct estimate *ret_value);
+bool pclk_round_estimate_one(const struct round *round, unsigned int i,
+			     struct estimate *ret_value);
 /* Bring a clock to round->at; tai_sec: TAI counts as REALTIME that much later.
  * false: its readings contradict each other, so it was set in between. */
-bool round_estimate(const struct round *round, const struct local_state *state,
-		    enum paraclock_clock clock, struct estimate *ret_value);
+bool pclk_round_estimate(const struct round *round,
+			 const struct local_state *state,
+			 enum paraclock_clock clock,
+			 struct estimate *ret_value);
 
 /* --- local.c -------------------------------------------------------------- */
 
 /* Measure everything anew; set_seq counts up if that shows a set. */
-int local_calibrate(const struct paraclock_env *env, struct local_state *state);
+int pclk_local_calibrate(const struct paraclock_env *env,
+			 struct local_state *state);
 /* What depends on CLOCK_REALTIME and BOOTTIME, the same. */
-int local_measure_offsets(const struct paraclock_env *env,
-			  struct local_state *state);
+int pclk_local_measure_offsets(const struct paraclock_env *env,
+			       struct local_state *state);
 /* -EOPNOTSUPP: the env has no BOOTTIME. */
-int local_measure_boot(const struct paraclock_env *env,
-		       const struct local_state *state,
-		       struct estimate *ret_boot);
+int pclk_local_measure_boot(const struct paraclock_env *env,
+			    const struct local_state *state,
+			    struct estimate *ret_boot);
 /* Can both be the same offset? */
-bool local_agree(const struct estimate *a, const struct estimate *b);
+bool pclk_local_agree(const struct estimate *a, const struct estimate *b);
 /* A longer baseline gives a better rate: if round is far enough, take it. */
-void local_improve_rate(struct local_state *state, const struct round *round,
-			const struct estimate *raw);
+void pclk_local_improve_rate(struct local_state *state,
+			     const struct round *round,
+			     const struct estimate *raw);
 /* Is state of these clocks, or of none yet? */
-bool local_is_of(const struct local_state *state,
-		 const struct paraclock_env *env);
+bool pclk_local_is_of(const struct local_state *state,
+		      const struct paraclock_env *env);
 
 /* --- snapshot.c ----------------------------------------------------------- */
 
 /* The env, or the built-in one if NULL; 0 or an error of
  * paraclock_snapshot()'s. */
-int local_env(const struct paraclock_env **env);
+int pclk_local_env(const struct paraclock_env **env);
 /* As paraclock_snapshot(), remembering in local; the caller has checked size
  * and sandwiches. */
-int local_snapshot(const struct paraclock_env *env, struct local *local,
-		   struct paraclock_snapshot *ret_snap);
+int pclk_local_snapshot(const struct paraclock_env *env, struct local *local,
+			struct paraclock_snapshot *ret_snap);
 
 #endif

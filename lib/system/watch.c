@@ -29,11 +29,11 @@ static int take_in(const struct paraclock_env *env, struct local_state *next,
 	/* Before the first snapshot there is nothing that could change. */
 	if (!next->ready)
 		return 0;
-	if (!local_is_of(next, env))
+	if (!pclk_local_is_of(next, env))
 		return -EINVAL;
 	if (name &&
 	    memcmp(name, next->clocksource, sizeof(next->clocksource)) != 0) {
-		ret = local_calibrate(env, next);
+		ret = pclk_local_calibrate(env, next);
 		if (ret)
 			return ret;
 		next->source_seq++;
@@ -72,7 +72,7 @@ static int update(const struct paraclock_env *env, const char *name,
 /* env, with a memory that can be told. */
 static int env_with_local(const struct paraclock_env **env)
 {
-	int ret = local_env(env);
+	int ret = pclk_local_env(env);
 
 	if (ret)
 		return ret;

@@ -17,17 +17,17 @@ int paraclock_tai_to_utc(const struct paraclock_leap_table *table,
 {
 	struct paraclock_utc utc = { 0 };
 	struct leap_month month = { 0 };
-	int64_t rest, sec = floor_sec(tai_ns, &rest);
+	int64_t rest, sec = pclk_floor_sec(tai_ns, &rest);
 	int64_t offset_sec;
 	int ret;
 
 	if (!ret_utc)
 		return -EINVAL;
-	ret = leap_month_of_tai(table, sec, &month);
+	ret = pclk_leap_month_of_tai(table, sec, &month);
 	if (ret)
 		return ret;
 	offset_sec = month.offset_sec;
-	utc.leap = leap_month_state(&month);
+	utc.leap = pclk_leap_month_state(&month);
 	if (sec - offset_sec == month.utc.end_sec) {
 		offset_sec++;
 		utc.leap = PARACLOCK_LEAP_POS;
@@ -62,8 +62,8 @@ int paraclock_utc_to_tai(const struct paraclock_leap_table *table,
 
 	if (!utc || !ret_tai_ns)
 		return -EINVAL;
-	sec = floor_sec(utc->ns, &rest);
-	ret = leap_month_of_utc(table, sec, &month);
+	sec = pclk_floor_sec(utc->ns, &rest);
+	ret = pclk_leap_month_of_utc(table, sec, &month);
 	if (ret)
 		return ret;
 	if (sec == month.utc.end_sec - 1)
@@ -188,7 +188,7 @@ static void fill_table(struct paraclock_leap_table *table, int64_t sec,
 static int sample_utc_sec(const struct paraclock_sample *sample,
 			  int64_t *ret_sec)
 {
-	int64_t rest, sec = floor_sec(sample->host_ns, &rest);
+	int64_t rest, sec = pclk_floor_sec(sample->host_ns, &rest);
 
 	if (sample->timescale == PARACLOCK_TIMESCALE_TAI)
 		sec -= sample->tai_offset_sec;

@@ -63,7 +63,7 @@ static bool take_number(struct parser *p, struct cursor *c, int64_t *ret_value)
 		if (++digits > DIGITS_MAX)
 			return false;
 		value = value * 10 + (*c->at - '0');
-		sha1_add(&p->sha, (uint8_t)*c->at);
+		pclk_sha1_add(&p->sha, (uint8_t)*c->at);
 	}
 	*ret_value = value;
 	return digits > 0;
@@ -220,7 +220,7 @@ static int check_whole(struct parser *p)
 	/* It stands at the end: what was cut off has none. */
 	if (!p->has_hash)
 		return fail(p, -EPROTO, "no hash (#h)");
-	sha1_end(&p->sha);
+	pclk_sha1_end(&p->sha);
 	for (unsigned int i = 0; i < SHA1_WORDS; i++) {
 		if (p->hash[i] != p->sha.hash[i])
 			return fail(p, -EPROTO, "the hash does not match");
@@ -251,7 +251,7 @@ int paraclock_leap_list_parse(const char *text, size_t size, char *detail,
 
 	if (!text || !ret_table)
 		return -EINVAL;
-	sha1_start(&p.sha);
+	pclk_sha1_start(&p.sha);
 	while (!ret && at < text + size) {
 		struct cursor c = next_line(&at, text + size);
 

@@ -6,7 +6,7 @@
 #include "base/fixed.h"
 #include "leap_table.h"
 
-int64_t floor_sec(int64_t ns, int64_t *ret_rest_ns)
+int64_t pclk_floor_sec(int64_t ns, int64_t *ret_rest_ns)
 {
 	int64_t sec = ns / (int64_t)NSEC_PER_SEC;
 	int64_t rest = ns % (int64_t)NSEC_PER_SEC;
@@ -134,8 +134,8 @@ static int find(const struct paraclock_leap_table *table, int64_t sec, bool tai,
 	return -ERANGE;
 }
 
-int leap_month_of_tai(const struct paraclock_leap_table *table, int64_t tai_sec,
-		      struct leap_month *ret_month)
+int pclk_leap_month_of_tai(const struct paraclock_leap_table *table,
+			   int64_t tai_sec, struct leap_month *ret_month)
 {
 	int64_t utc_sec;
 	uint32_t i = 0;
@@ -150,8 +150,8 @@ int leap_month_of_tai(const struct paraclock_leap_table *table, int64_t tai_sec,
 	return see_month(table, i, utc_sec, ret_month);
 }
 
-int leap_month_of_utc(const struct paraclock_leap_table *table, int64_t utc_sec,
-		      struct leap_month *ret_month)
+int pclk_leap_month_of_utc(const struct paraclock_leap_table *table,
+			   int64_t utc_sec, struct leap_month *ret_month)
 {
 	uint32_t i = 0;
 	int ret = find(table, utc_sec, false, &i);
@@ -159,7 +159,7 @@ int leap_month_of_utc(const struct paraclock_leap_table *table, int64_t utc_sec,
 	return ret ? ret : see_month(table, i, utc_sec, ret_month);
 }
 
-uint8_t leap_month_state(const struct leap_month *month)
+uint8_t pclk_leap_month_state(const struct leap_month *month)
 {
 	if (month->after)
 		return month->after > 0 ? PARACLOCK_LEAP_PRE_POS

@@ -25,18 +25,18 @@ struct leap_month {
 };
 
 /* Whole seconds, rounded down; *ret_rest_ns is the rest. */
-int64_t floor_sec(int64_t ns, int64_t *ret_rest_ns);
+int64_t pclk_floor_sec(int64_t ns, int64_t *ret_rest_ns);
 
 /*
  * The month of a second of TAI, or of UTC (or smeared UTC) by its number.
  * -EINVAL: an unsound table; -ERANGE: out of range; -ESTALE: expired.
  */
-int leap_month_of_tai(const struct paraclock_leap_table *table, int64_t tai_sec,
-		      struct leap_month *ret_month);
-int leap_month_of_utc(const struct paraclock_leap_table *table, int64_t utc_sec,
-		      struct leap_month *ret_month);
+int pclk_leap_month_of_tai(const struct paraclock_leap_table *table,
+			   int64_t tai_sec, struct leap_month *ret_month);
+int pclk_leap_month_of_utc(const struct paraclock_leap_table *table,
+			   int64_t utc_sec, struct leap_month *ret_month);
 
 /* enum paraclock_leap, except for the inserted second. */
-uint8_t leap_month_state(const struct leap_month *month);
+uint8_t pclk_leap_month_state(const struct leap_month *month);
 
 #endif

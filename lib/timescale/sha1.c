@@ -51,7 +51,7 @@ static void take_block(struct sha1 *sha)
 		sha->hash[i] += v[i];
 }
 
-void sha1_start(struct sha1 *sha)
+void pclk_sha1_start(struct sha1 *sha)
 {
 	*sha = (struct sha1){
 		.hash = { 0x67452301U, 0xefcdab89U, 0x98badcfeU, 0x10325476U,
@@ -59,7 +59,7 @@ void sha1_start(struct sha1 *sha)
 	};
 }
 
-void sha1_add(struct sha1 *sha, uint8_t byte)
+void pclk_sha1_add(struct sha1 *sha, uint8_t byte)
 {
 	uint32_t *word = &sha->block[sha->bytes / 4 % 16];
 
@@ -70,13 +70,13 @@ void sha1_add(struct sha1 *sha, uint8_t byte)
 		take_block(sha);
 }
 
-void sha1_end(struct sha1 *sha)
+void pclk_sha1_end(struct sha1 *sha)
 {
 	uint64_t bits = sha->bytes * 8;
 
-	sha1_add(sha, 0x80);
+	pclk_sha1_add(sha, 0x80);
 	while (sha->bytes % 64 != 56)
-		sha1_add(sha, 0);
+		pclk_sha1_add(sha, 0);
 	for (unsigned int i = 0; i < 8; i++)
-		sha1_add(sha, (uint8_t)(bits >> (56 - 8 * i)));
+		pclk_sha1_add(sha, (uint8_t)(bits >> (56 - 8 * i)));
 }

@@ -13,9 +13,9 @@ struct sha1 {
 	uint32_t block[16]; /* big-endian words, being filled */
 };
 
-void sha1_start(struct sha1 *sha);
-void sha1_add(struct sha1 *sha, uint8_t byte);
+void pclk_sha1_start(struct sha1 *sha);
+void pclk_sha1_add(struct sha1 *sha, uint8_t byte);
 /* Ends it: sha->hash is the result. */
-void sha1_end(struct sha1 *sha);
+void pclk_sha1_end(struct sha1 *sha);
 
 #endif

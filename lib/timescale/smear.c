@@ -185,7 +185,7 @@ static void fill_window(struct paraclock_wall_window *w,
 	w->start_tai_ns = to_ns(s.start);
 	w->max_delta_ns = (uint64_t)to_ns(s.end - s.start) - 1;
 	w->tai_offset_sec = (int16_t)offset_sec;
-	w->leap = inserted ? PARACLOCK_LEAP_POS : leap_month_state(month);
+	w->leap = inserted ? PARACLOCK_LEAP_POS : pclk_leap_month_state(month);
 	w->map[PARACLOCK_WALL_TAI] = even_map(&s, 0);
 	w->map[PARACLOCK_WALL_UTC] = even_map(&s, offset_sec);
 	w->map[PARACLOCK_WALL_SMEARED] =
@@ -198,12 +198,12 @@ int paraclock_wall_window_at(const struct paraclock_leap_table *table,
 {
 	struct paraclock_wall_window window = { .smear = (uint8_t)smear };
 	struct leap_month month = { 0 };
-	int64_t rest, sec = floor_sec(tai_ns, &rest);
+	int64_t rest, sec = pclk_floor_sec(tai_ns, &rest);
 	int ret;
 
 	if (!ret_window || smear >= KINDS)
 		return -EINVAL;
-	ret = leap_month_of_tai(table, sec, &month);
+	ret = pclk_leap_month_of_tai(table, sec, &month);
 	if (!ret)
 		ret = check_known(&kinds[smear], &month,
 				  sec - month.offset_sec);
@@ -266,13 +266,13 @@ int paraclock_smeared_to_tai(const struct paraclock_leap_table *table,
 {
 	struct leap_month month = { 0 };
 	struct smear active;
-	int64_t rest, sec = floor_sec(smeared_ns, &rest);
+	int64_t rest, sec = pclk_floor_sec(smeared_ns, &rest);
 	int ret;
 
 	if (!ret_tai_ns || smear == PARACLOCK_SMEAR_NONE || smear >= KINDS)
 		return -EINVAL;
 	/* A smeared clock has every number once: it is as good as UTC's. */
-	ret = leap_month_of_utc(table, sec, &month);
+	ret = pclk_leap_month_of_utc(table, sec, &month);
 	if (!ret)
 		ret = check_known(&kinds[smear], &month, sec);
 	if (ret)

@@ -27,7 +27,7 @@ static uint8_t choose(uint32_t timescales)
 static int sim_open(const struct paraclock_env *env,
 		    const struct paraclock_options *opts, void **ret_state)
 {
-	const struct sim_view *view = sim_view_of(env);
+	const struct sim_view *view = pclk_sim_view_of(env);
 	struct sim_state *state;
 
 	if (!view)
@@ -79,10 +79,10 @@ static int sim_get_marker(void *arg, struct paraclock_marker *ret_marker)
 {
 	const struct paraclock_sim_vm *vm = ((struct sim_state *)arg)->vm;
 
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	ret_marker->disruption = vm->moves + 1;
 	ret_marker->generation = vm->restores + 1;
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return 0;
 }
 

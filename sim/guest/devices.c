@@ -66,7 +66,7 @@ static int ptp_number(const struct paraclock_sim_vm *vm, const char *format,
 	return -1;
 }
 
-int sim_read_text(void *ctx, const char *path, char *buf, size_t size)
+int pclk_sim_read_text(void *ctx, const char *path, char *buf, size_t size)
 {
 	struct paraclock_sim_vm *vm = vm_of(ctx);
 	int n = ptp_number(vm, "/sys/class/ptp/ptp%u/clock_name", path);
@@ -81,7 +81,7 @@ int sim_read_text(void *ctx, const char *path, char *buf, size_t size)
 	return (size_t)length < size ? length : (int)size - 1;
 }
 
-int sim_open_device(void *ctx, const char *path, int *ret_fd)
+int pclk_sim_open_device(void *ctx, const char *path, int *ret_fd)
 {
 	int n = ptp_number(vm_of(ctx), "/dev/ptp%u", path);
 
@@ -91,8 +91,8 @@ int sim_open_device(void *ctx, const char *path, int *ret_fd)
 	return 0;
 }
 
-int sim_device_number(void *ctx, int fd, uint32_t *ret_major,
-		      uint32_t *ret_minor)
+int pclk_sim_device_number(void *ctx, int fd, uint32_t *ret_major,
+			   uint32_t *ret_minor)
 {
 	if (!ptp_of_fd(vm_of(ctx), fd))
 		return -ENODEV;
@@ -107,12 +107,12 @@ int sim_device_number(void *ctx, int fd, uint32_t *ret_major,
 static int device_ns(const struct paraclock_sim_vm *vm,
 		     const struct ptp_clock *clock, int64_t *ret_ns)
 {
-	const struct paraclock_sim_host *real = sim_real_host(vm->host);
-	u128 tai = sim_host_tai(real, sim_instant(vm->sim));
+	const struct paraclock_sim_host *real = pclk_sim_real_host(vm->host);
+	u128 tai = pclk_sim_host_tai(real, pclk_sim_instant(vm->sim));
 	bool is_tai = clock->part == PARACLOCK_SIM_HAS_PTP_VMCLOCK;
 
 	if (clock->part == PARACLOCK_SIM_HAS_PAIRING &&
-	    !sim_is_paired(vm->host))
+	    !pclk_sim_is_paired(vm->host))
 		return -EOPNOTSUPP;
 	if (is_tai && real->opts.status == PARACLOCK_STATUS_UNRELIABLE)
 		return -EINVAL;
@@ -128,9 +128,9 @@ static int ask_device(struct paraclock_sim_vm *vm,
 	uint32_t half = sim->opts.exit_ns / 2;
 	int ret;
 
-	sim_spend(sim, half);
+	pclk_sim_spend(sim, half);
 	ret = device_ns(vm, clock, ret_ns);
-	sim_spend(sim, sim->opts.exit_ns - half);
+	pclk_sim_spend(sim, sim->opts.exit_ns - half);
 	return ret;
 }
 
@@ -152,13 +152,13 @@ static int read_local(struct paraclock_sim_vm *vm, int clock_id,
 
 	if (clock_id > 11 || !(known >> clock_id & 1))
 		return -EINVAL;
-	sim_spend(sim, half);
-	ret = sim_kernel_ns(vm, clock_of[clock_id], ret_ns);
-	sim_spend(sim, sim->opts.clock_ns - half);
+	pclk_sim_spend(sim, half);
+	ret = pclk_sim_kernel_ns(vm, clock_of[clock_id], ret_ns);
+	pclk_sim_spend(sim, sim->opts.clock_ns - half);
 	return ret;
 }
 
-int sim_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
+int pclk_sim_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 {
 	struct paraclock_sim_vm *vm = vm_of(ctx);
 	const struct ptp_clock *clock = NULL;
@@ -166,12 +166,12 @@ int sim_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 
 	if (clock_id < 0)
 		clock = ptp_of_fd(vm, DYNAMIC_FD(clock_id));
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	if (clock)
 		ret = ask_device(vm, clock, ret_ns);
 	else if (clock_id >= 0)
 		ret = read_local(vm, clock_id, ret_ns);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }
 
@@ -190,7 +190,7 @@ static struct ptp_time local(const struct paraclock_sim_vm *vm,
 {
 	int64_t ns = 0;
 
-	(void)sim_kernel_ns(vm, clock, &ns);
+	(void)pclk_sim_kernel_ns(vm, clock, &ns);
 	return to_ptp(ns);
 }
 
@@ -213,14 +213,14 @@ static int precise(struct paraclock_sim_vm *vm, const struct ptp_clock *clock,
 	if (clock->part == PARACLOCK_SIM_HAS_PAIRING &&
 	    vm->kernel.kind != PARACLOCK_CLOCKSOURCE_IMAGE)
 		return -ENODEV;
-	sim_spend(vm->sim, half);
+	pclk_sim_spend(vm->sim, half);
 	ret = device_ns(vm, clock, &ns);
 	if (!ret) {
 		precise->device = to_ptp(ns);
 		precise->realtime = local(vm, PARACLOCK_CLOCK_REALTIME);
 		precise->monoraw = local(vm, PARACLOCK_CLOCK_MONOTONIC_RAW);
 	}
-	sim_spend(vm->sim, vm->sim->opts.exit_ns - half);
+	pclk_sim_spend(vm->sim, vm->sim->opts.exit_ns - half);
 	return ret;
 }
 
@@ -248,7 +248,7 @@ static int extended(struct paraclock_sim_vm *vm, const struct ptp_clock *clock,
 	return ret;
 }
 
-int sim_ioctl(void *ctx, int fd, unsigned long request, void *arg)
+int pclk_sim_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
 	struct paraclock_sim_vm *vm = vm_of(ctx);
 	const struct ptp_clock *clock = ptp_of_fd(vm, fd);
@@ -256,13 +256,13 @@ int sim_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 
 	if (!clock)
 		return -EBADF;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	if (request == PTP_CLOCK_GETCAPS)
 		ret = get_caps(clock, arg);
 	else if (request == PTP_SYS_OFFSET_PRECISE)
 		ret = precise(vm, clock, arg);
 	else if (request == PTP_SYS_OFFSET_EXTENDED)
 		ret = extended(vm, clock, arg);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }

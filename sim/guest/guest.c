@@ -13,7 +13,7 @@ static struct paraclock_sim_vm *vm_of(void *ctx)
 
 static uint64_t tsc_now(const struct paraclock_sim_vm *vm, unsigned int vcpu)
 {
-	u128 tsc = sim_vm_tsc(vm, sim_instant(vm->sim));
+	u128 tsc = pclk_sim_vm_tsc(vm, pclk_sim_instant(vm->sim));
 
 	return (uint64_t)(tsc >> 64) + vm->skew[vcpu];
 }
@@ -24,8 +24,8 @@ static uint64_t guest_counter(void *ctx)
 	struct paraclock_sim_vm *vm = vm_of(ctx);
 	int vcpu;
 
-	sim_stop_here(vm);
-	vcpu = sim_this_vcpu(vm);
+	pclk_sim_stop_here(vm);
+	vcpu = pclk_sim_this_vcpu(vm);
 	return tsc_now(vm, vcpu < 0 ? 0 : (unsigned int)vcpu);
 }
 
@@ -44,17 +44,17 @@ static struct sim_page *find_page(struct sim_view *view, const char *name)
 	unsigned int vcpu = vm->opts.user_vcpu;
 
 	if (strcmp(name, "hyperv") == 0)
-		return sim_page_of(vm, PARACLOCK_SIM_HYPERV, 0);
+		return pclk_sim_page_of(vm, PARACLOCK_SIM_HYPERV, 0);
 	if (strcmp(name, "vmclock") == 0)
-		return sim_page_of(vm, PARACLOCK_SIM_VMCLOCK, 0);
+		return pclk_sim_page_of(vm, PARACLOCK_SIM_VMCLOCK, 0);
 	if (strcmp(name, "pvclock") != 0)
 		return NULL;
 	if (view == &vm->view[PARACLOCK_SIM_KERNEL]) {
-		int here = sim_this_vcpu(vm);
+		int here = pclk_sim_this_vcpu(vm);
 
 		vcpu = here < 0 ? 0 : (unsigned int)here;
 	}
-	return sim_page_of(vm, PARACLOCK_SIM_PVCLOCK, vcpu);
+	return pclk_sim_page_of(vm, PARACLOCK_SIM_PVCLOCK, vcpu);
 }
 
 static int map_pairing(const struct sim_view *view,
@@ -88,7 +88,7 @@ static int guest_map_page(void *ctx, const char *name, const char *path,
 	*ret_map = (struct paraclock_mapping){
 		.addr = page->live,
 		.size = PAGE_BYTES,
-		.phys = kernel ? sim_phys_of(page) : 0,
+		.phys = kernel ? pclk_sim_phys_of(page) : 0,
 		.fd = !kernel && page->kind == PARACLOCK_SIM_VMCLOCK
 			      ? SIM_FD_VMCLOCK
 			      : -1,
@@ -141,11 +141,11 @@ static int guest_describe(void *ctx, struct paraclock_machine *ret_machine)
 	struct sim_hz hz;
 
 	memcpy(machine.hypervisor, name, strlen(name));
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	memcpy(machine.clocksource, vm->kernel.source,
 	       sizeof(machine.clocksource));
-	hz = sim_vm_hz(vm);
-	sim_unlock(vm->sim);
+	hz = pclk_sim_vm_hz(vm);
+	pclk_sim_unlock(vm->sim);
 	machine.counter_hz = hz.hz >> hz.bits;
 	*ret_machine = machine;
 	return 0;
@@ -155,10 +155,10 @@ static int guest_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
 {
 	struct paraclock_sim_vm *vm = vm_of(ctx);
 
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	memcpy(ret_name, vm->kernel.source, sizeof(vm->kernel.source));
 	*ret_kind = vm->kernel.kind;
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return 0;
 }
 
@@ -166,13 +166,13 @@ static int guest_run_on_cpu(void *ctx, unsigned int cpu, int go)
 {
 	struct paraclock_sim_vm *vm = vm_of(ctx);
 
-	if (sim_this_vcpu(vm) == (int)cpu)
+	if (pclk_sim_this_vcpu(vm) == (int)cpu)
 		return 0;
 	if (!go || cpu >= vm->opts.vcpus)
 		return -EAGAIN;
-	sim_lock(vm->sim);
-	sim_page_enter_vcpu(vm, cpu);
-	sim_unlock(vm->sim);
+	pclk_sim_lock(vm->sim);
+	pclk_sim_page_enter_vcpu(vm, cpu);
+	pclk_sim_unlock(vm->sim);
 	return 0;
 }
 
@@ -199,7 +199,7 @@ static int64_t guest_pread(void *ctx, int fd, void *buf, size_t n,
 			   uint64_t offset)
 {
 	struct paraclock_sim_vm *vm = vm_of(ctx);
-	struct sim_page *page = sim_page_of(vm, PARACLOCK_SIM_VMCLOCK, 0);
+	struct sim_page *page = pclk_sim_page_of(vm, PARACLOCK_SIM_VMCLOCK, 0);
 
 	if (fd != SIM_FD_VMCLOCK || !page)
 		return -EBADF;
@@ -207,9 +207,9 @@ static int64_t guest_pread(void *ctx, int fd, void *buf, size_t n,
 		return 0;
 	if (n > PAGE_BYTES - offset)
 		n = PAGE_BYTES - (size_t)offset;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	memcpy(buf, page->live + offset, n);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return (int64_t)n;
 }
 
@@ -219,7 +219,7 @@ static const struct paraclock_env common = {
 	.size = sizeof(struct paraclock_env),
 	.counter_id = PARACLOCK_COUNTER_X86_TSC,
 	.counter = guest_counter,
-	.cpuid = sim_cpuid,
+	.cpuid = pclk_sim_cpuid,
 	.map_page = guest_map_page,
 	.unmap_page = guest_unmap_page,
 	.find_device = guest_find_device,
@@ -231,28 +231,28 @@ static const struct paraclock_env common = {
 
 static void add_kernel(struct paraclock_env *env)
 {
-	env->rdmsr = sim_rdmsr;
-	env->wrmsr = sim_wrmsr;
-	env->hypercall = sim_hypercall;
+	env->rdmsr = pclk_sim_rdmsr;
+	env->wrmsr = pclk_sim_wrmsr;
+	env->hypercall = pclk_sim_hypercall;
 }
 
 static void add_user(struct paraclock_env *env)
 {
 	env->pread = guest_pread;
-	env->read_clock = sim_read_clock;
+	env->read_clock = pclk_sim_read_clock;
 	env->run_on_cpu = guest_run_on_cpu;
 	env->clocksource = guest_clocksource;
-	env->read_text = sim_read_text;
-	env->open_device = sim_open_device;
-	env->device_number = sim_device_number;
-	env->ioctl = sim_ioctl;
-	env->close_device = sim_close_device;
-	env->watch_clock = sim_watch_clock;
-	env->watch_generation = sim_watch_generation;
-	env->poll_group = sim_poll_group;
+	env->read_text = pclk_sim_read_text;
+	env->open_device = pclk_sim_open_device;
+	env->device_number = pclk_sim_device_number;
+	env->ioctl = pclk_sim_ioctl;
+	env->close_device = pclk_sim_close_device;
+	env->watch_clock = pclk_sim_watch_clock;
+	env->watch_generation = pclk_sim_watch_generation;
+	env->poll_group = pclk_sim_poll_group;
 }
 
-void sim_views_init(struct paraclock_sim_vm *vm)
+void pclk_sim_views_init(struct paraclock_sim_vm *vm)
 {
 	for (unsigned int i = 0; i < SIM_VIEWS; i++) {
 		vm->view[i].vm = vm;
@@ -265,7 +265,7 @@ void sim_views_init(struct paraclock_sim_vm *vm)
 	vm->view[SIM_WRITER].env.counter = writer_counter;
 }
 
-struct sim_view *sim_view_of(const struct paraclock_env *env)
+struct sim_view *pclk_sim_view_of(const struct paraclock_env *env)
 {
 	return env->counter == guest_counter ? env->ctx : NULL;
 }

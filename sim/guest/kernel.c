@@ -21,19 +21,21 @@ static uint8_t kind_of(const char *source)
 static u128 raw_now(const struct paraclock_sim_vm *vm)
 {
 	const struct sim_kernel *kernel = &vm->kernel;
-	uint64_t now = sim_instant(vm->sim);
+	uint64_t now = pclk_sim_instant(vm->sim);
 	uint64_t tsc;
 
 	switch (kernel->kind) {
 	case PARACLOCK_CLOCKSOURCE_COUNTER:
-		tsc = (uint64_t)(sim_vm_tsc(vm, now) >> 64);
+		tsc = (uint64_t)(pclk_sim_vm_tsc(vm, now) >> 64);
 		/* One that was turned back stands still, as Linux's does. */
-		return sim_line_at(&kernel->raw,
-				   tsc > kernel->from ? tsc - kernel->from : 0);
+		return pclk_sim_line_at(&kernel->raw,
+					tsc > kernel->from ? tsc - kernel->from
+							   : 0);
 	case PARACLOCK_CLOCKSOURCE_IMAGE:
-		return sim_vm_mono(vm, now) + (u128)kernel->over_mono;
+		return pclk_sim_vm_mono(vm, now) + (u128)kernel->over_mono;
 	default:
-		return kernel->raw.at + sim_span(vm->sim, now - kernel->from);
+		return kernel->raw.at +
+		       pclk_sim_span(vm->sim, now - kernel->from);
 	}
 }
 
@@ -41,31 +43,31 @@ static void take_source(struct paraclock_sim_vm *vm, const char *source,
 			u128 raw)
 {
 	struct sim_kernel *kernel = &vm->kernel;
-	uint64_t now = sim_instant(vm->sim);
+	uint64_t now = pclk_sim_instant(vm->sim);
 
 	memset(kernel->source, 0, sizeof(kernel->source));
 	memcpy(kernel->source, source, strlen(source));
 	kernel->kind = kind_of(source);
 	kernel->from = now;
 	if (kernel->kind == PARACLOCK_CLOCKSOURCE_COUNTER)
-		kernel->from = (uint64_t)(sim_vm_tsc(vm, now) >> 64);
-	kernel->over_mono = (s128)(raw - sim_vm_mono(vm, now));
-	kernel->raw = (struct sim_line){ .at = raw, .hz = sim_vm_hz(vm) };
+		kernel->from = (uint64_t)(pclk_sim_vm_tsc(vm, now) >> 64);
+	kernel->over_mono = (s128)(raw - pclk_sim_vm_mono(vm, now));
+	kernel->raw = (struct sim_line){ .at = raw, .hz = pclk_sim_vm_hz(vm) };
 }
 
-void sim_kernel_start(struct paraclock_sim_vm *vm, const char *source)
+void pclk_sim_kernel_start(struct paraclock_sim_vm *vm, const char *source)
 {
-	const struct paraclock_sim_host *real = sim_real_host(vm->host);
-	u128 tai = sim_host_tai(real, sim_instant(vm->sim));
+	const struct paraclock_sim_host *real = pclk_sim_real_host(vm->host);
+	u128 tai = pclk_sim_host_tai(real, pclk_sim_instant(vm->sim));
 
 	take_source(vm, source, 0);
 	vm->kernel.real_ns = (int64_t)(sim_to_utc(&real->utc, tai) >> 64);
 }
 
-int sim_kernel_ns(const struct paraclock_sim_vm *vm, unsigned int clock,
-		  int64_t *ret_ns)
+int pclk_sim_kernel_ns(const struct paraclock_sim_vm *vm, unsigned int clock,
+		       int64_t *ret_ns)
 {
-	const struct paraclock_sim_host *real = sim_real_host(vm->host);
+	const struct paraclock_sim_host *real = pclk_sim_real_host(vm->host);
 	int64_t ns = (int64_t)(raw_now(vm) >> 64);
 
 	if (clock > PARACLOCK_CLOCK_TAI)
@@ -85,14 +87,14 @@ int paraclock_sim_guest_step(struct paraclock_sim_vm *vm, int64_t ns)
 
 	if (!vm)
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	if (!__builtin_add_overflow(vm->kernel.real_ns, ns, &real_ns) &&
 	    real_ns < REAL_MAX && real_ns > -REAL_MAX) {
 		vm->kernel.real_ns = real_ns;
 		vm->kernel.sets++;
 		ret = 0;
 	}
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }
 
@@ -101,8 +103,8 @@ int paraclock_sim_guest_clocksource(struct paraclock_sim_vm *vm,
 {
 	if (!vm || !name || strlen(name) >= sizeof(vm->kernel.source))
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	take_source(vm, name, raw_now(vm));
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return 0;
 }

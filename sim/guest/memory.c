@@ -12,7 +12,7 @@
 #define ANY_VMCLOCK \
 	(PARACLOCK_SIM_HAS_VMCLOCK | PARACLOCK_SIM_HAS_VMCLOCK_MARKERS)
 
-uint64_t sim_phys_of(const struct sim_page *page)
+uint64_t pclk_sim_phys_of(const struct sim_page *page)
 {
 	if (page->kind == PARACLOCK_SIM_HYPERV)
 		return PHYS_HYPERV;
@@ -21,8 +21,8 @@ uint64_t sim_phys_of(const struct sim_page *page)
 	return PHYS_PVCLOCK + page->vcpu * (uint64_t)PAGE_BYTES;
 }
 
-struct sim_page *sim_page_of(const struct paraclock_sim_vm *vm,
-			     unsigned int kind, unsigned int vcpu)
+struct sim_page *pclk_sim_page_of(const struct paraclock_sim_vm *vm,
+				  unsigned int kind, unsigned int vcpu)
 {
 	for (unsigned int i = 0; i < vm->n_pages; i++) {
 		if (vm->page[i].kind == kind && vm->page[i].vcpu == vcpu)
@@ -34,7 +34,7 @@ struct sim_page *sim_page_of(const struct paraclock_sim_vm *vm,
 void *paraclock_sim_page(const struct paraclock_sim_vm *vm, unsigned int kind,
 			 unsigned int vcpu, size_t *ret_size)
 {
-	struct sim_page *page = vm ? sim_page_of(vm, kind, vcpu) : NULL;
+	struct sim_page *page = vm ? pclk_sim_page_of(vm, kind, vcpu) : NULL;
 
 	if (!page)
 		return NULL;
@@ -52,7 +52,7 @@ static uint8_t *new_memory(void)
 	return memory;
 }
 
-int sim_page_forget(struct paraclock_sim_vm *vm, struct sim_page *page)
+int pclk_sim_page_forget(struct paraclock_sim_vm *vm, struct sim_page *page)
 {
 	memset(&page->writer, 0, sizeof(page->writer));
 	return paraclock_page_writer_take(&page->writer,
@@ -73,7 +73,7 @@ static int add_page(struct paraclock_sim_vm *vm, unsigned int kind,
 	page->shadow = new_memory();
 	if (!page->live || !page->shadow)
 		return -ENOMEM;
-	return sim_page_forget(vm, page);
+	return pclk_sim_page_forget(vm, page);
 }
 
 static int add_pages(struct paraclock_sim_vm *vm)
@@ -94,7 +94,7 @@ static int add_pages(struct paraclock_sim_vm *vm)
 	return ret;
 }
 
-int sim_pages_make(struct paraclock_sim_vm *vm)
+int pclk_sim_pages_make(struct paraclock_sim_vm *vm)
 {
 	int ret = -ENOMEM;
 
@@ -103,11 +103,11 @@ int sim_pages_make(struct paraclock_sim_vm *vm)
 	if (vm->page && vm->pairing)
 		ret = add_pages(vm);
 	if (ret)
-		sim_pages_free(vm);
+		pclk_sim_pages_free(vm);
 	return ret;
 }
 
-void sim_pages_free(struct paraclock_sim_vm *vm)
+void pclk_sim_pages_free(struct paraclock_sim_vm *vm)
 {
 	for (unsigned int i = 0; vm->page && i < vm->n_pages; i++) {
 		free(vm->page[i].live);

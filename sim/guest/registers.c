@@ -74,7 +74,8 @@ static void kvm_leaf(uint32_t parts, uint32_t base, uint32_t n,
 		ret_regs[0] = KVM_CLOCK_FEATURES;
 }
 
-int sim_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
+int pclk_sim_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
+		   uint32_t ret_regs[4])
 {
 	uint32_t parts = vm_of(ctx)->opts.parts;
 	bool hyperv = parts & PARACLOCK_SIM_HAS_HYPERV;
@@ -113,7 +114,7 @@ static bool has_msr(const struct paraclock_sim_vm *vm, uint32_t msr)
 
 static uint64_t reference_count(const struct paraclock_sim_vm *vm)
 {
-	u128 mono = sim_vm_mono(vm, sim_instant(vm->sim));
+	u128 mono = pclk_sim_vm_mono(vm, pclk_sim_instant(vm->sim));
 
 	return (uint64_t)(mono >> 64) / REF_UNIT_NS;
 }
@@ -121,7 +122,8 @@ static uint64_t reference_count(const struct paraclock_sim_vm *vm)
 /* That which it will have when it acknowledges. */
 static uint64_t frequency(const struct paraclock_sim_vm *vm)
 {
-	struct sim_hz hz = sim_hz_scale(sim_host_hz(vm->host), vm->own_ratio);
+	struct sim_hz hz =
+		pclk_sim_hz_scale(pclk_sim_host_hz(vm->host), vm->own_ratio);
 
 	return hz.hz >> hz.bits;
 }
@@ -129,25 +131,27 @@ static uint64_t frequency(const struct paraclock_sim_vm *vm)
 static int read_msr(struct paraclock_sim_vm *vm, uint32_t msr,
 		    uint64_t *ret_value)
 {
-	struct sim_page *page = sim_page_of(vm, PARACLOCK_SIM_HYPERV, 0);
-	int vcpu = sim_this_vcpu(vm);
+	struct sim_page *page = pclk_sim_page_of(vm, PARACLOCK_SIM_HYPERV, 0);
+	int vcpu = pclk_sim_this_vcpu(vm);
 
 	switch (msr) {
 	case MSR_TSC:
 		*ret_value =
-			(uint64_t)(sim_vm_tsc(vm, sim_instant(vm->sim)) >> 64) +
+			(uint64_t)(pclk_sim_vm_tsc(vm,
+						   pclk_sim_instant(vm->sim)) >>
+				   64) +
 			vm->skew[vcpu < 0 ? 0 : vcpu];
 		break;
 	case MSR_SYSTEM_TIME:
-		page = sim_page_of(vm, PARACLOCK_SIM_PVCLOCK,
-				   vcpu < 0 ? 0 : (unsigned int)vcpu);
-		*ret_value = sim_phys_of(page) | MSR_ENABLE;
+		page = pclk_sim_page_of(vm, PARACLOCK_SIM_PVCLOCK,
+					vcpu < 0 ? 0 : (unsigned int)vcpu);
+		*ret_value = pclk_sim_phys_of(page) | MSR_ENABLE;
 		break;
 	case MSR_REF_COUNT:
 		*ret_value = reference_count(vm);
 		break;
 	case MSR_REF_TSC:
-		*ret_value = sim_phys_of(page) | MSR_ENABLE;
+		*ret_value = pclk_sim_phys_of(page) | MSR_ENABLE;
 		break;
 	case MSR_TSC_FREQUENCY:
 		*ret_value = frequency(vm);
@@ -173,16 +177,16 @@ static int read_msr(struct paraclock_sim_vm *vm, uint32_t msr,
 	return 0;
 }
 
-int sim_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value)
+int pclk_sim_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value)
 {
 	struct paraclock_sim_vm *vm = vm_of(ctx);
 	int ret;
 
 	if (!has_msr(vm, msr))
 		return -EOPNOTSUPP;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	ret = read_msr(vm, msr, ret_value);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }
 
@@ -193,9 +197,9 @@ static int place_page(struct paraclock_sim_vm *vm, uint64_t value)
 	if (!(value & MSR_ENABLE))
 		return 0;
 	for (unsigned int i = 0; i < vm->n_pages; i++) {
-		if (sim_phys_of(&vm->page[i]) == (value & MSR_PAGE)) {
-			sim_page_renew(vm, &vm->page[i]);
-			return sim_take_error(vm->sim);
+		if (pclk_sim_phys_of(&vm->page[i]) == (value & MSR_PAGE)) {
+			pclk_sim_page_renew(vm, &vm->page[i]);
+			return pclk_sim_take_error(vm->sim);
 		}
 	}
 	return -EINVAL;
@@ -215,8 +219,8 @@ static int write_msr(struct paraclock_sim_vm *vm, uint32_t msr, uint64_t value)
 		return 0;
 	case MSR_EMULATION_STATUS:
 		if (!(value & MSR_ENABLE))
-			sim_end_emulation(vm);
-		return sim_take_error(vm->sim);
+			pclk_sim_end_emulation(vm);
+		return pclk_sim_take_error(vm->sim);
 	case MSR_INVARIANT:
 		return 0;
 	default:
@@ -224,22 +228,22 @@ static int write_msr(struct paraclock_sim_vm *vm, uint32_t msr, uint64_t value)
 	}
 }
 
-bool sim_is_reenlightened(const struct paraclock_sim_vm *vm)
+bool pclk_sim_is_reenlightened(const struct paraclock_sim_vm *vm)
 {
 	return vm->msrs.reenlightenment >> 16 & 1 &&
 	       vm->msrs.emulation & MSR_ENABLE;
 }
 
-int sim_wrmsr(void *ctx, uint32_t msr, uint64_t value)
+int pclk_sim_wrmsr(void *ctx, uint32_t msr, uint64_t value)
 {
 	struct paraclock_sim_vm *vm = vm_of(ctx);
 	int ret;
 
 	if (!has_msr(vm, msr))
 		return -EOPNOTSUPP;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	ret = write_msr(vm, msr, value);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }
 
@@ -255,20 +259,20 @@ _Static_assert(sizeof(struct pairing) == 64, "as KVM's");
 
 static int64_t pair(struct paraclock_sim_vm *vm, const uint64_t args[4])
 {
-	const struct paraclock_sim_host *real = sim_real_host(vm->host);
+	const struct paraclock_sim_host *real = pclk_sim_real_host(vm->host);
 	uint64_t at = args[0] - SIM_PHYS_PAIRING;
-	uint64_t now = sim_instant(vm->sim);
-	u128 utc = sim_to_utc(&real->utc, sim_host_tai(real, now));
-	int vcpu = sim_this_vcpu(vm);
+	uint64_t now = pclk_sim_instant(vm->sim);
+	u128 utc = sim_to_utc(&real->utc, pclk_sim_host_tai(real, now));
+	int vcpu = pclk_sim_this_vcpu(vm);
 	struct pairing result = {
 		.sec = (int64_t)(utc >> 64) / NSEC_PER_SEC,
 		.nsec = (int64_t)(utc >> 64) % NSEC_PER_SEC,
-		.tsc = (uint64_t)(sim_vm_tsc(vm, now) >> 64),
+		.tsc = (uint64_t)(pclk_sim_vm_tsc(vm, now) >> 64),
 	};
 
 	if (!(vm->opts.parts & PARACLOCK_SIM_HAS_PAIRING))
 		return KVM_ENOSYS;
-	if (args[1] || !sim_is_paired(vm->host))
+	if (args[1] || !pclk_sim_is_paired(vm->host))
 		return KVM_EOPNOTSUPP;
 	if (at > PAGE_BYTES - sizeof(result))
 		return KVM_EFAULT;
@@ -277,18 +281,18 @@ static int64_t pair(struct paraclock_sim_vm *vm, const uint64_t args[4])
 	return 0;
 }
 
-int sim_hypercall(void *ctx, uint64_t number, const uint64_t args[4],
-		  uint64_t ret_regs[4])
+int pclk_sim_hypercall(void *ctx, uint64_t number, const uint64_t args[4],
+		       uint64_t ret_regs[4])
 {
 	struct paraclock_sim_vm *vm = vm_of(ctx);
 	struct paraclock_sim *sim = vm->sim;
 	uint32_t half = sim->opts.exit_ns / 2;
 
-	sim_lock(sim);
-	sim_spend(sim, half);
+	pclk_sim_lock(sim);
+	pclk_sim_spend(sim, half);
 	ret_regs[0] =
 		(uint64_t)(number == HC_PAIRING ? pair(vm, args) : KVM_ENOSYS);
-	sim_spend(sim, sim->opts.exit_ns - half);
-	sim_unlock(sim);
+	pclk_sim_spend(sim, sim->opts.exit_ns - half);
+	pclk_sim_unlock(sim);
 	return 0;
 }

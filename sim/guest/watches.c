@@ -45,24 +45,24 @@ static int watch(struct sim_view *view, enum watch what, int *fd)
 {
 	int ret;
 
-	sim_lock(view->vm->sim);
+	pclk_sim_lock(view->vm->sim);
 	ret = *fd < 0 ? start(view, what, fd) : look(view, what, *fd);
-	sim_unlock(view->vm->sim);
+	pclk_sim_unlock(view->vm->sim);
 	return ret;
 }
 
-int sim_watch_clock(void *ctx, int *fd)
+int pclk_sim_watch_clock(void *ctx, int *fd)
 {
 	return watch(ctx, CLOCK, fd);
 }
 
-int sim_watch_generation(void *ctx, int *fd)
+int pclk_sim_watch_generation(void *ctx, int *fd)
 {
 	return watch(ctx, GENERATION, fd);
 }
 
 /* Nothing ever happens to a number. */
-int sim_poll_group(void *ctx, int *group, int fd)
+int pclk_sim_poll_group(void *ctx, int *group, int fd)
 {
 	(void)ctx;
 	(void)fd;
@@ -70,14 +70,14 @@ int sim_poll_group(void *ctx, int *group, int fd)
 	return 0;
 }
 
-void sim_close_device(void *ctx, int fd)
+void pclk_sim_close_device(void *ctx, int fd)
 {
 	struct sim_view *view = ctx;
 	int i = fd - SIM_FD_WATCH;
 
 	if (i < 0 || i >= SIM_WATCHES)
 		return;
-	sim_lock(view->vm->sim);
+	pclk_sim_lock(view->vm->sim);
 	view->watch[i].what = UNUSED;
-	sim_unlock(view->vm->sim);
+	pclk_sim_unlock(view->vm->sim);
 }

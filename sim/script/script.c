@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Reading a script: lines, words, and what stands where in a statement. What a
- * statement is made of is in script_verbs.c.
+ * statement is made of is in pclk_sim_script_verbs.c.
  */
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 /* A usage, or a list of words. */
 #define SENTENCE_MAX 512
 
-int script_wrong(struct parser *p, const char *format, ...)
+int pclk_sim_script_wrong(struct parser *p, const char *format, ...)
 {
 	char what[SENTENCE_MAX + LINE_MAX_BYTES];
 	va_list list;
@@ -33,19 +33,20 @@ static int expected_usage(struct parser *p, const struct verb *verb,
 {
 	char usage[SENTENCE_MAX];
 
-	script_usage(verb, usage, sizeof(usage));
-	return script_wrong(p, "%s; expected: %s", what, usage);
+	pclk_sim_script_usage(verb, usage, sizeof(usage));
+	return pclk_sim_script_wrong(p, "%s; expected: %s", what, usage);
 }
 
 static int expected_kind(struct parser *p, unsigned int kind, const char *word)
 {
 	char like[SENTENCE_MAX];
 
-	script_describe(kind, like, sizeof(like));
+	pclk_sim_script_describe(kind, like, sizeof(like));
 	if (!word)
-		return script_wrong(p, "the line ends too early; expected %s",
-				    like);
-	return script_wrong(p, "'%s' does not fit; expected %s", word, like);
+		return pclk_sim_script_wrong(
+			p, "the line ends too early; expected %s", like);
+	return pclk_sim_script_wrong(p, "'%s' does not fit; expected %s", word,
+				     like);
 }
 
 /* --- names ----------------------------------------------------------------
@@ -67,14 +68,15 @@ static int new_name(struct parser *p, unsigned int kind, const char *word,
 
 	if (!is_name(word))
 		return expected_kind(p, kind, word);
-	if (script_find_name(script, word))
-		return script_wrong(p,
-				    "'%s' is there already; expected a name "
-				    "that is not",
-				    word);
+	if (pclk_sim_script_find_name(script, word))
+		return pclk_sim_script_wrong(
+			p,
+			"'%s' is there already; expected a name "
+			"that is not",
+			word);
 	if (script->names == NAMES_MAX)
-		return script_wrong(p, "too many names; expected at most %d",
-				    NAMES_MAX);
+		return pclk_sim_script_wrong(
+			p, "too many names; expected at most %d", NAMES_MAX);
 	name = &script->name[script->names++];
 	memcpy(name->text, word, strlen(word) + 1);
 	if (kind == KIND_NEW_HOST)
@@ -89,7 +91,7 @@ static int new_name(struct parser *p, unsigned int kind, const char *word,
 static int old_name(struct parser *p, unsigned int kind, const char *word,
 		    int64_t *ret_value)
 {
-	const struct name *name = script_find_name(p->script, word);
+	const struct name *name = pclk_sim_script_find_name(p->script, word);
 
 	if (!name || name->kind != kind)
 		return expected_kind(p, kind, word);
@@ -126,7 +128,7 @@ static int take_value(struct parser *p, unsigned int kind, unsigned int *at,
 	default:
 		break;
 	}
-	return script_value(kind, word, ret_value)
+	return pclk_sim_script_value(kind, word, ret_value)
 		       ? 0
 		       : expected_kind(p, kind, word);
 }
@@ -194,9 +196,9 @@ static int unknown_verb(struct parser *p)
 
 	for (size_t i = 0; i < VERBS; i++)
 		n += (size_t)snprintf(list + n, sizeof(list) - n, " %s",
-				      script_verbs[i].name);
-	return script_wrong(p, "'%s' is no statement; expected one of%s",
-			    p->word[0], list);
+				      pclk_sim_script_verbs[i].name);
+	return pclk_sim_script_wrong(
+		p, "'%s' is no statement; expected one of%s", p->word[0], list);
 }
 
 /* The words are in p->word. */
@@ -208,19 +210,19 @@ static int take_statement(struct parser *p, char **pool)
 	int ret;
 
 	if (script->statements == STATEMENTS_MAX)
-		return script_wrong(p,
-				    "too long; expected at most %d "
-				    "statements",
-				    STATEMENTS_MAX);
+		return pclk_sim_script_wrong(p,
+					     "too long; expected at most %d "
+					     "statements",
+					     STATEMENTS_MAX);
 	s->line = p->line;
-	s->verb = script_find_verb(p->word[0]);
+	s->verb = pclk_sim_script_find_verb(p->word[0]);
 	if (!s->verb)
 		return unknown_verb(p);
 	ret = take_required(p, s, &at);
 	if (!ret)
 		ret = take_others(p, s, at);
 	if (!ret)
-		ret = script_check(p, s);
+		ret = pclk_sim_script_check(p, s);
 	if (ret)
 		return ret;
 	s->text = *pool;
@@ -250,9 +252,10 @@ static int split(struct parser *p, char *line)
 			continue;
 		}
 		if (*c < '!' || *c > '~')
-			return script_wrong(p, "a byte that is no letter of "
-					       "ASCII; expected such, or a "
-					       "comment that begins with #");
+			return pclk_sim_script_wrong(
+				p, "a byte that is no letter of "
+				   "ASCII; expected such, or a "
+				   "comment that begins with #");
 		if (c == line || !c[-1])
 			p->word[n++] = c;
 	}
@@ -268,12 +271,13 @@ static int take_line(struct parser *p, const char *text, size_t size,
 
 	p->line++;
 	if (size > LINE_MAX_BYTES)
-		return script_wrong(p,
-				    "too long a line; expected at most %d "
-				    "bytes",
-				    LINE_MAX_BYTES);
+		return pclk_sim_script_wrong(
+			p,
+			"too long a line; expected at most %d "
+			"bytes",
+			LINE_MAX_BYTES);
 	if (memchr(text, '\0', size))
-		return script_wrong(p, "a NUL; expected text");
+		return pclk_sim_script_wrong(p, "a NUL; expected text");
 	memcpy(line, text, size);
 	line[size] = '\0';
 	ret = split(p, line);
@@ -287,8 +291,9 @@ static int take_lines(struct parser *p, const char *text, size_t size)
 
 	p->line = 1;
 	if (size > PARACLOCK_SIM_SCRIPT_MAX)
-		return script_wrong(p, "too long; expected at most %d bytes",
-				    PARACLOCK_SIM_SCRIPT_MAX);
+		return pclk_sim_script_wrong(
+			p, "too long; expected at most %d bytes",
+			PARACLOCK_SIM_SCRIPT_MAX);
 	p->line = 0;
 	while (!ret && size) {
 		const char *end = memchr(text, '\n', size);

@@ -57,7 +57,7 @@ enum kind {
 	KINDS
 };
 
-/* Which verb; the order of script_verbs[]. */
+/* Which verb; the order of pclk_sim_script_verbs[]. */
 enum verb_id {
 	VERB_WORLD,
 	VERB_HOST,
@@ -168,35 +168,36 @@ struct parser {
 };
 
 /* -EPROTO, with the line and what is wrong in detail. */
-int script_wrong(struct parser *p, const char *format, ...)
+int pclk_sim_script_wrong(struct parser *p, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* script_verbs.c */
-extern const struct verb script_verbs[VERBS];
-const struct verb *script_find_verb(const char *name);
+/* pclk_sim_script_verbs.c */
+extern const struct verb pclk_sim_script_verbs[VERBS];
+const struct verb *pclk_sim_script_find_verb(const char *name);
 /* "migrate VM to HOST [downtime TIME] ..." */
-void script_usage(const struct verb *verb, char *buf, size_t size);
+void pclk_sim_script_usage(const struct verb *verb, char *buf, size_t size);
 
 /* script_values.c */
 
 /* What a kind is called in a usage. */
-const char *script_kind_name(unsigned int kind);
+const char *pclk_sim_script_kind_name(unsigned int kind);
 /* What its words look like, in a sentence. */
-void script_describe(unsigned int kind, char *buf, size_t size);
+void pclk_sim_script_describe(unsigned int kind, char *buf, size_t size);
 /* One word; false: it is none of this kind. No names. */
-bool script_value(unsigned int kind, const char *word, int64_t *ret_value);
+bool pclk_sim_script_value(unsigned int kind, const char *word,
+			   int64_t *ret_value);
 /* The word for a value of a kind that is a list; NULL: none. */
-const char *script_word(unsigned int kind, int64_t value);
+const char *pclk_sim_script_word(unsigned int kind, int64_t value);
 
-/* script_check.c */
+/* pclk_sim_script_check.c */
 
 /* A name that is there; NULL. */
-struct name *script_find_name(struct paraclock_sim_script *script,
-			      const char *text);
-struct name *script_name_of(struct paraclock_sim_script *script,
-			    unsigned int kind, int64_t index);
+struct name *pclk_sim_script_find_name(struct paraclock_sim_script *script,
+				       const char *text);
+struct name *pclk_sim_script_name_of(struct paraclock_sim_script *script,
+				     unsigned int kind, int64_t index);
 /* What only the statements before it can tell. */
-int script_check(struct parser *p, const struct statement *s);
+int pclk_sim_script_check(struct parser *p, const struct statement *s);
 
 /* script_play.c */
 
@@ -239,32 +240,37 @@ struct paraclock_sim_play {
 #define GIVEN(s, i) ((s)->given >> (i)&1U)
 
 /* Tell what came of s: 0, or what on_event() returned. */
-int play_tell(struct paraclock_sim_play *play, const struct statement *s,
-	      struct paraclock_sim_event *event);
+int pclk_sim_play_tell(struct paraclock_sim_play *play,
+		       const struct statement *s,
+		       struct paraclock_sim_event *event);
 /* True time since the start, ns. */
-int64_t play_now(const struct paraclock_sim_play *play);
+int64_t pclk_sim_play_now(const struct paraclock_sim_play *play);
 /* The error ends the play: detail says so, with the statement's line. */
-int play_error(struct paraclock_sim_play *play, int error, const char *what);
+int pclk_sim_play_error(struct paraclock_sim_play *play, int error,
+			const char *what);
 /* As that: what was asked for is refused. */
-int play_refused(struct paraclock_sim_play *play, int error);
+int pclk_sim_play_refused(struct paraclock_sim_play *play, int error);
 
 /* Let time pass, with what is watched. */
-int play_pass(struct paraclock_sim_play *play, int64_t ns);
+int pclk_sim_play_pass(struct paraclock_sim_play *play, int64_t ns);
 /* And in a live world, without. */
-int play_wait(struct paraclock_sim_play *play, int64_t ns);
+int pclk_sim_play_wait(struct paraclock_sim_play *play, int64_t ns);
 
 /* script_publish.c */
-int play_publish(struct paraclock_sim_play *play, const struct statement *s);
-void play_publish_end(struct play_vm *vm);
+int pclk_sim_play_publish(struct paraclock_sim_play *play,
+			  const struct statement *s);
+void pclk_sim_play_publish_end(struct play_vm *vm);
 
 /* script_acts.c: all but time and readers. */
-int play_act(struct paraclock_sim_play *play, const struct statement *s);
+int pclk_sim_play_act(struct paraclock_sim_play *play,
+		      const struct statement *s);
 
 /* script_read.c */
-int play_reader(struct paraclock_sim_play *play, const struct statement *s);
+int pclk_sim_play_reader(struct paraclock_sim_play *play,
+			 const struct statement *s);
 /* The watched clock that is due first, and when, ns; NULL: none. */
-struct play_vm *play_next_watch(struct paraclock_sim_play *play);
-int play_watch(struct paraclock_sim_play *play, struct play_vm *vm);
-int play_watch_end(struct paraclock_sim_play *play);
+struct play_vm *pclk_sim_play_next_watch(struct paraclock_sim_play *play);
+int pclk_sim_play_watch(struct paraclock_sim_play *play, struct play_vm *vm);
+int pclk_sim_play_watch_end(struct paraclock_sim_play *play);
 
 #endif

@@ -89,7 +89,8 @@ static void add_vm(struct paraclock_sim_play *play, int64_t index,
 		(struct paraclock_sim_script *)(uintptr_t)play->script;
 
 	play->vm[index].vm = vm;
-	play->vm[index].name = script_name_of(script, KIND_VM, index)->text;
+	play->vm[index].name =
+		pclk_sim_script_name_of(script, KIND_VM, index)->text;
 	play->vms++;
 }
 
@@ -114,7 +115,8 @@ static int new_vm(struct paraclock_sim_play *play, const struct statement *s)
 	int ret;
 
 	if (GIVEN(s, 10))
-		opts.clocksource = script_word(KIND_GUEST_SOURCE, s->value[10]);
+		opts.clocksource =
+			pclk_sim_script_word(KIND_GUEST_SOURCE, s->value[10]);
 	if (live && !GIVEN(s, 9))
 		opts.vmclock_period_ns = LIVE_EVERY_NS;
 	/* The counter stands still: the VM's is the same, to the tick. */
@@ -137,7 +139,7 @@ static int migrate(struct paraclock_sim_play *play, const struct statement *s)
 	uint32_t flags = flags_of(s, FLAGS_AT);
 	int ret = 0;
 
-	/* It is over: see play_act(). */
+	/* It is over: see pclk_sim_play_act(). */
 	if (play->opts.counter) {
 		downtime_ns = 0;
 		ret = paraclock_sim_resume(vm,
@@ -196,7 +198,7 @@ static int act_on_host(struct paraclock_sim_play *play,
 	struct paraclock_sim_host *host = host_of(play, s, 0);
 	int64_t value = s->value[1];
 
-	switch ((enum verb_id)(s->verb - script_verbs)) {
+	switch ((enum verb_id)(s->verb - pclk_sim_script_verbs)) {
 	case VERB_STEP:
 		return paraclock_sim_step(host, value);
 	case VERB_SLEW:
@@ -224,7 +226,7 @@ static int act_on_vm(struct paraclock_sim_play *play, const struct statement *s)
 	struct paraclock_sim_vm *vm = play->vm[s->value[0]].vm;
 	unsigned int value = (unsigned int)s->value[1];
 
-	switch ((enum verb_id)(s->verb - script_verbs)) {
+	switch ((enum verb_id)(s->verb - pclk_sim_script_verbs)) {
 	case VERB_PAUSE:
 		return paraclock_sim_pause(vm);
 	case VERB_RESUME:
@@ -250,13 +252,14 @@ static int act_on_vm(struct paraclock_sim_play *play, const struct statement *s)
 		return paraclock_sim_guest_step(vm, s->value[1]);
 	default:
 		return paraclock_sim_guest_clocksource(
-			vm, script_word(KIND_GUEST_SOURCE, s->value[1]));
+			vm,
+			pclk_sim_script_word(KIND_GUEST_SOURCE, s->value[1]));
 	}
 }
 
 static int act(struct paraclock_sim_play *play, const struct statement *s)
 {
-	switch ((enum verb_id)(s->verb - script_verbs)) {
+	switch ((enum verb_id)(s->verb - pclk_sim_script_verbs)) {
 	case VERB_HOST:
 		return new_host(play, s);
 	case VERB_NESTED_HOST:
@@ -281,13 +284,14 @@ static int wait_for_move(struct paraclock_sim_play *play,
 {
 	int ret;
 
-	if (s->verb != &script_verbs[VERB_MIGRATE])
+	if (s->verb != &pclk_sim_script_verbs[VERB_MIGRATE])
 		return 0;
 	ret = paraclock_sim_pause(play->vm[s->value[0]].vm);
-	return ret ? ret : play_wait(play, s->value[2]);
+	return ret ? ret : pclk_sim_play_wait(play, s->value[2]);
 }
 
-int play_act(struct paraclock_sim_play *play, const struct statement *s)
+int pclk_sim_play_act(struct paraclock_sim_play *play,
+		      const struct statement *s)
 {
 	uint64_t counter;
 	int ret;

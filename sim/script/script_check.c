@@ -12,8 +12,8 @@
 /* As sim.h has it. */
 #define TAI_OFFSET_MAX 100
 
-struct name *script_find_name(struct paraclock_sim_script *script,
-			      const char *text)
+struct name *pclk_sim_script_find_name(struct paraclock_sim_script *script,
+				       const char *text)
 {
 	for (unsigned int i = 0; i < script->names; i++) {
 		if (strcmp(script->name[i].text, text) == 0)
@@ -22,8 +22,8 @@ struct name *script_find_name(struct paraclock_sim_script *script,
 	return NULL;
 }
 
-struct name *script_name_of(struct paraclock_sim_script *script,
-			    unsigned int kind, int64_t index)
+struct name *pclk_sim_script_name_of(struct paraclock_sim_script *script,
+				     unsigned int kind, int64_t index)
 {
 	for (unsigned int i = 0; i < script->names; i++) {
 		if (script->name[i].kind == kind &&
@@ -35,18 +35,19 @@ struct name *script_name_of(struct paraclock_sim_script *script,
 
 static struct name *vm_of(struct parser *p, const struct statement *s)
 {
-	return script_name_of(p->script, KIND_VM, s->value[0]);
+	return pclk_sim_script_name_of(p->script, KIND_VM, s->value[0]);
 }
 
 static struct name *host_of(struct parser *p, int64_t index)
 {
-	return script_name_of(p->script, KIND_HOST, index);
+	return pclk_sim_script_name_of(p->script, KIND_HOST, index);
 }
 
 /* The VM that a host is; NULL: it is none. */
 static const struct name *inside_of(struct parser *p, const struct name *host)
 {
-	return host->of ? script_name_of(p->script, KIND_VM, host->of - 1)
+	return host->of ? pclk_sim_script_name_of(p->script, KIND_VM,
+						  host->of - 1)
 			: NULL;
 }
 
@@ -78,8 +79,9 @@ static int pass(struct parser *p, uint64_t ns)
 {
 	p->passed_ns += ns;
 	if (p->passed_ns > PASSES_MAX_NS)
-		return script_wrong(p, "too late; expected a script of 366 "
-				       "days at most");
+		return pclk_sim_script_wrong(
+			p, "too late; expected a script of 366 "
+			   "days at most");
 	for (unsigned int i = 0; i < p->script->names; i++) {
 		const struct name *name = &p->script->name[i];
 
@@ -87,23 +89,26 @@ static int pass(struct parser *p, uint64_t ns)
 			p->work += work_of(name, ns);
 	}
 	if (p->work > WORK_MAX)
-		return script_wrong(p,
-				    "too much to do; expected at most %u "
-				    "renewals of pages and readings of "
-				    "'watch' in all, of a torn page a "
-				    "thousandth of that",
-				    WORK_MAX);
+		return pclk_sim_script_wrong(
+			p,
+			"too much to do; expected at most %u "
+			"renewals of pages and readings of "
+			"'watch' in all, of a torn page a "
+			"thousandth of that",
+			WORK_MAX);
 	return 0;
 }
 
 static int check_world(struct parser *p, const struct statement *s)
 {
 	if (p->script->statements)
-		return script_wrong(p, "'world' after another statement; "
-				       "expected it to be the first");
+		return pclk_sim_script_wrong(p,
+					     "'world' after another statement; "
+					     "expected it to be the first");
 	if (GIVEN(s, 2) && (!s->value[2] || s->value[2] > TAI_OFFSET_MAX))
-		return script_wrong(p, "no such tai-offset; expected 1 to %d",
-				    TAI_OFFSET_MAX);
+		return pclk_sim_script_wrong(
+			p, "no such tai-offset; expected 1 to %d",
+			TAI_OFFSET_MAX);
 	return 0;
 }
 
@@ -111,8 +116,9 @@ static int check_period(struct parser *p, int64_t ns, int64_t least)
 {
 	if (ns >= least)
 		return 0;
-	return script_wrong(p, "too often; expected every %s or less often",
-			    least == EVERY_MIN_NS ? "1us" : "1ms");
+	return pclk_sim_script_wrong(
+		p, "too often; expected every %s or less often",
+		least == EVERY_MIN_NS ? "1us" : "1ms");
 }
 
 static int check_vm(struct parser *p, const struct statement *s)
@@ -127,10 +133,11 @@ static int check_vm(struct parser *p, const struct statement *s)
 	vm->pvclock_ns = GIVEN(s, 8) ? (uint64_t)s->value[8] : PVCLOCK_EVERY_NS;
 	vm->vmclock_ns = GIVEN(s, 9) ? (uint64_t)s->value[9] : VMCLOCK_EVERY_NS;
 	if (!vm->vcpus || vm->vcpus > PARACLOCK_SIM_VCPUS_MAX)
-		return script_wrong(p,
-				    "no such number of vCPUs; expected 1 to "
-				    "%d",
-				    PARACLOCK_SIM_VCPUS_MAX);
+		return pclk_sim_script_wrong(
+			p,
+			"no such number of vCPUs; expected 1 to "
+			"%d",
+			PARACLOCK_SIM_VCPUS_MAX);
 	ret = check_period(p, (int64_t)vm->pvclock_ns, PERIOD_MIN_NS);
 	return ret ? ret
 		   : check_period(p, (int64_t)vm->vmclock_ns, PERIOD_MIN_NS);
@@ -145,10 +152,11 @@ static int check_landing(struct parser *p, const struct statement *s,
 	while (at->of && at->of - 1 != s->value[0])
 		at = host_of(p, inside_of(p, at)->on);
 	if (at->of)
-		return script_wrong(p,
-				    "%s is inside of %s; expected a host that "
-				    "is not",
-				    host->text, vm_of(p, s)->text);
+		return pclk_sim_script_wrong(
+			p,
+			"%s is inside of %s; expected a host that "
+			"is not",
+			host->text, vm_of(p, s)->text);
 	vm->on = (uint8_t)to;
 	return 0;
 }
@@ -157,7 +165,8 @@ static int check_landing(struct parser *p, const struct statement *s,
 static int check_clone(struct parser *p, const struct statement *s)
 {
 	const struct name *of = vm_of(p, s);
-	struct name *vm = script_name_of(p->script, KIND_VM, s->value[1]);
+	struct name *vm =
+		pclk_sim_script_name_of(p->script, KIND_VM, s->value[1]);
 
 	vm->parts = of->parts;
 	vm->vcpus = of->vcpus;
@@ -173,8 +182,8 @@ static int check_vcpu(struct parser *p, const struct statement *s, int64_t vcpu)
 
 	if (vcpu < vm->vcpus)
 		return 0;
-	return script_wrong(p, "%s has no vCPU %d; expected 0 to %u", vm->text,
-			    (int)vcpu, vm->vcpus - 1);
+	return pclk_sim_script_wrong(p, "%s has no vCPU %d; expected 0 to %u",
+				     vm->text, (int)vcpu, vm->vcpus - 1);
 }
 
 /* Who writes the VM's pages: the simulation, or 'publish'. */
@@ -185,9 +194,9 @@ static int check_writer(struct parser *p, const struct statement *s,
 
 	if (publish == !!(vm->parts & PARACLOCK_SIM_HAS_NO_WRITER))
 		return 0;
-	return script_wrong(p, "%s was made with%s no-writer; expected %s",
-			    vm->text, publish ? "out" : "",
-			    publish ? "it to be" : "'publish'");
+	return pclk_sim_script_wrong(
+		p, "%s was made with%s no-writer; expected %s", vm->text,
+		publish ? "out" : "", publish ? "it to be" : "'publish'");
 }
 
 static int check_publish(struct parser *p, const struct statement *s)
@@ -195,8 +204,9 @@ static int check_publish(struct parser *p, const struct statement *s)
 	int ret = check_writer(p, s, true);
 
 	if (!ret && !(vm_of(p, s)->parts & PARACLOCK_SIM_HAS_VMCLOCK))
-		ret = script_wrong(p, "%s has no vmclock; expected it to have",
-				   vm_of(p, s)->text);
+		ret = pclk_sim_script_wrong(
+			p, "%s has no vmclock; expected it to have",
+			vm_of(p, s)->text);
 	return ret ? ret : pass(p, (uint64_t)s->value[1]);
 }
 
@@ -212,10 +222,11 @@ static int check_page(struct parser *p, const struct statement *s)
 	int ret;
 
 	if (!(vm->parts & needs[s->value[1] & 0xff]))
-		return script_wrong(p,
-				    "%s has no such page; expected one of "
-				    "those it was made with",
-				    vm->text);
+		return pclk_sim_script_wrong(
+			p,
+			"%s has no such page; expected one of "
+			"those it was made with",
+			vm->text);
 	ret = check_writer(p, s, false);
 	return ret ? ret : check_vcpu(p, s, s->value[1] >> 8);
 }
@@ -237,8 +248,9 @@ static int check_paused(struct parser *p, const struct name *vm)
 {
 	if (!vm->paused)
 		return 0;
-	return script_wrong(p, "%s is paused; expected 'resume %s' before this",
-			    vm->text, vm->text);
+	return pclk_sim_script_wrong(
+		p, "%s is paused; expected 'resume %s' before this", vm->text,
+		vm->text);
 }
 
 /* A program in the VM runs if the VM does, and all that it runs on. */
@@ -259,10 +271,10 @@ static int check_physical(struct parser *p, const struct statement *s)
 
 	if (!host->of)
 		return 0;
-	return script_wrong(p,
-			    "%s is a VM and its clock is its host's; "
-			    "expected a host that is none",
-			    host->text);
+	return pclk_sim_script_wrong(p,
+				     "%s is a VM and its clock is its host's; "
+				     "expected a host that is none",
+				     host->text);
 }
 
 static int check_open(struct parser *p, const struct statement *s)
@@ -271,10 +283,11 @@ static int check_open(struct parser *p, const struct statement *s)
 
 	if (vm->open)
 		return 0;
-	return script_wrong(p,
-			    "no clock is open in %s; expected 'open %s' "
-			    "before this",
-			    vm->text, vm->text);
+	return pclk_sim_script_wrong(
+		p,
+		"no clock is open in %s; expected 'open %s' "
+		"before this",
+		vm->text, vm->text);
 }
 
 static int check_reader(struct parser *p, const struct statement *s)
@@ -304,8 +317,9 @@ static int check_close(struct parser *p, const struct statement *s)
 static int check_at(struct parser *p, const struct statement *s)
 {
 	if ((uint64_t)s->value[0] < p->passed_ns)
-		return script_wrong(p, "that is past; expected %lu ns or later",
-				    (unsigned long)p->passed_ns);
+		return pclk_sim_script_wrong(
+			p, "that is past; expected %lu ns or later",
+			(unsigned long)p->passed_ns);
 	return pass(p, (uint64_t)s->value[0] - p->passed_ns);
 }
 
@@ -322,29 +336,31 @@ static int check_migrate(struct parser *p, const struct statement *s)
 static int check_restore(struct parser *p, const struct statement *s)
 {
 	const struct name *state =
-		script_name_of(p->script, KIND_STATE, s->value[1]);
+		pclk_sim_script_name_of(p->script, KIND_STATE, s->value[1]);
 	struct name *vm = vm_of(p, s);
 
 	vm->paused = 0;
 	if (state->of != vm->index)
-		return script_wrong(p,
-				    "%s was saved of another VM; expected one "
-				    "of %s's own",
-				    state->text, vm->text);
+		return pclk_sim_script_wrong(
+			p,
+			"%s was saved of another VM; expected one "
+			"of %s's own",
+			state->text, vm->text);
 	return GIVEN(s, 2) ? check_landing(p, s, vm, s->value[2]) : 0;
 }
 
 static int check_tai(struct parser *p, const struct statement *s)
 {
 	if (s->value[1] > TAI_OFFSET_MAX)
-		return script_wrong(p, "no such TAI offset; expected 0 to %d",
-				    TAI_OFFSET_MAX);
+		return pclk_sim_script_wrong(
+			p, "no such TAI offset; expected 0 to %d",
+			TAI_OFFSET_MAX);
 	return check_physical(p, s);
 }
 
-int script_check(struct parser *p, const struct statement *s)
+int pclk_sim_script_check(struct parser *p, const struct statement *s)
 {
-	switch ((enum verb_id)(s->verb - script_verbs)) {
+	switch ((enum verb_id)(s->verb - pclk_sim_script_verbs)) {
 	case VERB_WORLD:
 		return check_world(p, s);
 	case VERB_NESTED_HOST:
@@ -358,13 +374,14 @@ int script_check(struct parser *p, const struct statement *s)
 		return check_at(p, s);
 	case VERB_PAUSE:
 	case VERB_RESUME:
-		vm_of(p, s)->paused = s->verb == &script_verbs[VERB_PAUSE];
+		vm_of(p, s)->paused =
+			s->verb == &pclk_sim_script_verbs[VERB_PAUSE];
 		return 0;
 	case VERB_MIGRATE:
 		return check_migrate(p, s);
 	case VERB_SAVE:
-		script_name_of(p->script, KIND_STATE, s->value[1])->of =
-			vm_of(p, s)->index;
+		pclk_sim_script_name_of(p->script, KIND_STATE, s->value[1])
+			->of = vm_of(p, s)->index;
 		return 0;
 	case VERB_RESTORE:
 		return check_restore(p, s);

@@ -11,7 +11,7 @@
 /* In a live world: how often what is due is done, ns. */
 #define TICK_NS 100000000
 
-int64_t play_now(const struct paraclock_sim_play *play)
+int64_t pclk_sim_play_now(const struct paraclock_sim_play *play)
 {
 	int64_t ns = 0;
 
@@ -19,7 +19,8 @@ int64_t play_now(const struct paraclock_sim_play *play)
 	return ns;
 }
 
-int play_error(struct paraclock_sim_play *play, int error, const char *what)
+int pclk_sim_play_error(struct paraclock_sim_play *play, int error,
+			const char *what)
 {
 	if (play->detail)
 		snprintf(play->detail, play->detail_size, "%u: %s: %s",
@@ -27,21 +28,22 @@ int play_error(struct paraclock_sim_play *play, int error, const char *what)
 	return error;
 }
 
-int play_refused(struct paraclock_sim_play *play, int error)
+int pclk_sim_play_refused(struct paraclock_sim_play *play, int error)
 {
 	const char *why = play->now->verb->refused;
 	char refused[64];
 
 	snprintf(refused, sizeof(refused), "refused (%s)",
 		 paraclock_error_name(error));
-	return play_error(play, error,
-			  why[0] && (error == -EINVAL || error == -ERANGE)
-				  ? why
-				  : refused);
+	return pclk_sim_play_error(
+		play, error,
+		why[0] && (error == -EINVAL || error == -ERANGE) ? why
+								 : refused);
 }
 
-int play_tell(struct paraclock_sim_play *play, const struct statement *s,
-	      struct paraclock_sim_event *event)
+int pclk_sim_play_tell(struct paraclock_sim_play *play,
+		       const struct statement *s,
+		       struct paraclock_sim_event *event)
 {
 	event->size = sizeof(*event);
 	event->text = s->text;
@@ -77,7 +79,7 @@ static int run(struct paraclock_sim_play *play, int64_t ns)
 {
 	int ret = paraclock_sim_run(play->sim, (uint64_t)ns);
 
-	return ret ? play_refused(play, ret) : 0;
+	return ret ? pclk_sim_play_refused(play, ret) : 0;
 }
 
 /* A tick of a live world, or all that is left of virtual time. */
@@ -97,31 +99,32 @@ static int pass_some(struct paraclock_sim_play *play, int64_t ns)
 static int pass_until(struct paraclock_sim_play *play, int64_t end_ns)
 {
 	for (;;) {
-		struct play_vm *vm = play_next_watch(play);
+		struct play_vm *vm = pclk_sim_play_next_watch(play);
 		bool reads = vm && vm->due_ns <= end_ns;
-		int64_t left = (reads ? vm->due_ns : end_ns) - play_now(play);
+		int64_t left =
+			(reads ? vm->due_ns : end_ns) - pclk_sim_play_now(play);
 		int ret = left > 0 ? pass_some(play, left) : 0;
 
-		if (!ret && reads && vm->due_ns <= play_now(play))
-			ret = play_watch(play, vm);
-		else if (!ret && !reads && end_ns <= play_now(play))
+		if (!ret && reads && vm->due_ns <= pclk_sim_play_now(play))
+			ret = pclk_sim_play_watch(play, vm);
+		else if (!ret && !reads && end_ns <= pclk_sim_play_now(play))
 			return 0;
 		if (ret)
 			return ret;
 	}
 }
 
-int play_wait(struct paraclock_sim_play *play, int64_t ns)
+int pclk_sim_play_wait(struct paraclock_sim_play *play, int64_t ns)
 {
-	int64_t end_ns = play_now(play) + ns, left;
+	int64_t end_ns = pclk_sim_play_now(play) + ns, left;
 	int ret = 0;
 
-	while (!ret && (left = end_ns - play_now(play)) > 0)
+	while (!ret && (left = end_ns - pclk_sim_play_now(play)) > 0)
 		ret = pass_some(play, left);
 	return ret;
 }
 
-int play_pass(struct paraclock_sim_play *play, int64_t ns)
+int pclk_sim_play_pass(struct paraclock_sim_play *play, int64_t ns)
 {
 	play->time_ns += ns;
 	return pass_until(play, play->time_ns);
@@ -132,12 +135,12 @@ int play_pass(struct paraclock_sim_play *play, int64_t ns)
 static int pass(struct paraclock_sim_play *play, const struct statement *s)
 {
 	struct paraclock_sim_event event = {
-		.time_ns = play_now(play),
+		.time_ns = pclk_sim_play_now(play),
 		.passes = 1,
 	};
-	int ret = play_tell(play, s, &event);
+	int ret = pclk_sim_play_tell(play, s, &event);
 
-	if (s->verb == &script_verbs[VERB_AT])
+	if (s->verb == &pclk_sim_script_verbs[VERB_AT])
 		play->time_ns = s->value[0];
 	else
 		play->time_ns += s->value[0];
@@ -153,31 +156,33 @@ static int check_live(struct paraclock_sim_play *play,
 	static const char why[] =
 		"in a live world each TSC is the counter that it passes by, "
 		"and none can be set apart";
-	enum verb_id verb = (enum verb_id)(s->verb - script_verbs);
+	enum verb_id verb = (enum verb_id)(s->verb - pclk_sim_script_verbs);
 	bool moves = verb == VERB_RESTORE || verb == VERB_CLONE ||
 		     verb == VERB_MIGRATE;
 
 	if (verb == VERB_TSC || verb == VERB_SKEW ||
 	    (verb == VERB_RESUME && GIVEN(s, 1)) ||
 	    (moves && GIVEN(s, FLAGS_AT)))
-		return play_error(play, -EINVAL, why);
+		return pclk_sim_play_error(play, -EINVAL, why);
 	return 0;
 }
 
 static int act(struct paraclock_sim_play *play, const struct statement *s)
 {
-	struct paraclock_sim_event event = { .time_ns = play_now(play) };
-	int ret = play_act(play, s);
+	struct paraclock_sim_event event = { .time_ns =
+						     pclk_sim_play_now(play) };
+	int ret = pclk_sim_play_act(play, s);
 
 	/* What stops the VM takes its time. */
-	play->time_ns += play_now(play) - event.time_ns;
-	return ret ? play_refused(play, ret) : play_tell(play, s, &event);
+	play->time_ns += pclk_sim_play_now(play) - event.time_ns;
+	return ret ? pclk_sim_play_refused(play, ret)
+		   : pclk_sim_play_tell(play, s, &event);
 }
 
 static int play_statement(struct paraclock_sim_play *play,
 			  const struct statement *s)
 {
-	enum verb_id verb = (enum verb_id)(s->verb - script_verbs);
+	enum verb_id verb = (enum verb_id)(s->verb - pclk_sim_script_verbs);
 	int ret;
 
 	play->now = s;
@@ -186,9 +191,9 @@ static int play_statement(struct paraclock_sim_play *play,
 	if (verb == VERB_RUN || verb == VERB_AT)
 		ret = pass(play, s);
 	else if (verb == VERB_PUBLISH)
-		ret = play_publish(play, s);
+		ret = pclk_sim_play_publish(play, s);
 	else if (verb >= VERB_OPEN)
-		ret = play_reader(play, s);
+		ret = pclk_sim_play_reader(play, s);
 	else
 		ret = act(play, s);
 	return ret ? ret : show_pages(play);
@@ -209,7 +214,7 @@ static uint64_t live_counter(void *arg)
 static void set_world(struct paraclock_sim_options *opts,
 		      const struct statement *s)
 {
-	if (s->verb != &script_verbs[VERB_WORLD])
+	if (s->verb != &pclk_sim_script_verbs[VERB_WORLD])
 		return;
 	opts->seed = (uint64_t)s->value[0];
 	opts->tai_offset_sec = (int16_t)s->value[2];
@@ -252,7 +257,7 @@ static void mend(struct play_vm *vm)
 		}
 	}
 	(void)paraclock_sim_resume(vm->vm, 0);
-	play_publish_end(vm);
+	pclk_sim_play_publish_end(vm);
 }
 
 /* Nobody is to take what is left behind for the time. */
@@ -293,12 +298,13 @@ static int play_all(struct paraclock_sim_play *play)
 	if (!ret && script->statements) {
 		ret = make_world(play);
 		if (ret)
-			return play_error(play, ret, "no world can be made");
+			return pclk_sim_play_error(play, ret,
+						   "no world can be made");
 	}
 	for (unsigned int i = 0; !ret && i < script->statements; i++)
 		ret = play_statement(play, &script->statement[i]);
 	if (!ret)
-		ret = play_watch_end(play);
+		ret = pclk_sim_play_watch_end(play);
 	if (play->opts.counter && play->sim)
 		end_live(play);
 	return ret;

@@ -37,7 +37,7 @@ static int write_page(struct paraclock_sim_play *play, struct play_vm *vm,
 	return paraclock_vmclock_write(page, &vm->writer, env, tl);
 }
 
-void play_publish_end(struct play_vm *vm)
+void pclk_sim_play_publish_end(struct play_vm *vm)
 {
 	if (vm->writes)
 		(void)paraclock_vmclock_freeze(
@@ -47,10 +47,11 @@ void play_publish_end(struct play_vm *vm)
 			paraclock_sim_env(vm->vm, PARACLOCK_SIM_USER));
 }
 
-int play_publish(struct paraclock_sim_play *play, const struct statement *s)
+int pclk_sim_play_publish(struct paraclock_sim_play *play,
+			  const struct statement *s)
 {
 	struct paraclock_sim_event event = {
-		.time_ns = play_now(play),
+		.time_ns = pclk_sim_play_now(play),
 		.detail = play->remark,
 	};
 	struct play_vm *vm = &play->vm[s->value[0]];
@@ -58,14 +59,16 @@ int play_publish(struct paraclock_sim_play *play, const struct statement *s)
 	int ret = paraclock_sim_timeline(vm->vm, vm->timescale, &tl);
 
 	if (ret)
-		return play_error(play, ret, "there is no time to publish");
+		return pclk_sim_play_error(play, ret,
+					   "there is no time to publish");
 	tl.flags |= vm->timeline_flags;
 	if (s->value[1])
-		ret = play_pass(play, s->value[1]);
+		ret = pclk_sim_play_pass(play, s->value[1]);
 	if (ret)
 		return ret;
 	ret = write_page(play, vm, &tl);
 	if (ret)
-		return play_error(play, ret, paraclock_error_name(ret));
-	return play_tell(play, s, &event);
+		return pclk_sim_play_error(play, ret,
+					   paraclock_error_name(ret));
+	return pclk_sim_play_tell(play, s, &event);
 }

@@ -45,8 +45,9 @@ static int open_clock(struct paraclock_sim_play *play,
 
 	paraclock_close(vm->clk);
 	vm->clk = NULL;
-	opts.backend =
-		GIVEN(s, 1) ? script_word(KIND_BACKEND, s->value[1]) : NULL;
+	opts.backend = GIVEN(s, 1)
+			       ? pclk_sim_script_word(KIND_BACKEND, s->value[1])
+			       : NULL;
 	if (opts.backend && strcmp(opts.backend, be->name) == 0) {
 		opts.backend = NULL;
 		ret = paraclock_open_backend(&vm->clk, be, &opts);
@@ -54,9 +55,9 @@ static int open_clock(struct paraclock_sim_play *play,
 		ret = paraclock_open(&vm->clk, &opts);
 	}
 	if (ret)
-		return play_error(play, ret,
-				  play->remark[0] ? play->remark
-						  : "there is no clock");
+		return pclk_sim_play_error(
+			play, ret,
+			play->remark[0] ? play->remark : "there is no clock");
 	vm->token = paraclock_token(vm->clk);
 	vm->last.valid = 0;
 	snprintf(play->remark, sizeof(play->remark), "%s",
@@ -135,7 +136,8 @@ static unsigned int broken(const struct statement *s, const struct reading *r,
 static int expect(struct paraclock_sim_play *play, const struct statement *s,
 		  struct play_vm *vm)
 {
-	struct paraclock_sim_event event = { .time_ns = play_now(play) };
+	struct paraclock_sim_event event = { .time_ns =
+						     pclk_sim_play_now(play) };
 	struct reading r = take_reading(vm);
 	bool disrupted = paraclock_token(vm->clk) != vm->token;
 	char state[128];
@@ -145,7 +147,7 @@ static int expect(struct paraclock_sim_play *play, const struct statement *s,
 	if (GIVEN(s, EXPECT_DISRUPTED) || GIVEN(s, EXPECT_UNDISRUPTED))
 		vm->token = paraclock_token(vm->clk);
 	if (!which)
-		return play_tell(play, s, &event);
+		return pclk_sim_play_tell(play, s, &event);
 	describe(&r, state, sizeof(state));
 	snprintf(play->remark, sizeof(play->remark), "not %s: %s%s",
 		 s->verb->arg[which].word, state,
@@ -154,13 +156,14 @@ static int expect(struct paraclock_sim_play *play, const struct statement *s,
 					       : "");
 	event.failed = 1;
 	event.detail = play->remark;
-	return play_tell(play, s, &event);
+	return pclk_sim_play_tell(play, s, &event);
 }
 
 static int read_once(struct paraclock_sim_play *play, const struct statement *s,
 		     struct play_vm *vm)
 {
-	struct paraclock_sim_event event = { .time_ns = play_now(play) };
+	struct paraclock_sim_event event = { .time_ns =
+						     pclk_sim_play_now(play) };
 	struct reading r = take_reading(vm);
 
 	describe(&r, play->remark, sizeof(play->remark));
@@ -169,13 +172,13 @@ static int read_once(struct paraclock_sim_play *play, const struct statement *s,
 	event.error_ns = r.error_ns;
 	if (!r.ret)
 		event.sample = &r.sample;
-	return play_tell(play, s, &event);
+	return pclk_sim_play_tell(play, s, &event);
 }
 
 /* --- watch ----------------------------------------------------------------
  */
 
-struct play_vm *play_next_watch(struct paraclock_sim_play *play)
+struct play_vm *pclk_sim_play_next_watch(struct paraclock_sim_play *play)
 {
 	struct play_vm *first = NULL;
 
@@ -202,7 +205,7 @@ static int tell_wrong(struct paraclock_sim_play *play, struct play_vm *vm,
 		      const struct reading *r, bool back)
 {
 	struct paraclock_sim_event event = {
-		.time_ns = play_now(play),
+		.time_ns = pclk_sim_play_now(play),
 		.detail = play->remark,
 		.failed = 1,
 	};
@@ -216,7 +219,7 @@ static int tell_wrong(struct paraclock_sim_play *play, struct play_vm *vm,
 			 vm->last.host_ns - r->sample.host_ns);
 	else
 		describe(r, play->remark, sizeof(play->remark));
-	return play_tell(play, vm->watch, &event);
+	return pclk_sim_play_tell(play, vm->watch, &event);
 }
 
 /* What was missed, in a move or by a reading that took long, is not made up
@@ -224,7 +227,7 @@ static int tell_wrong(struct paraclock_sim_play *play, struct play_vm *vm,
 static void set_due(const struct paraclock_sim_play *play, struct play_vm *vm)
 {
 	int64_t every_ns = vm->watch->value[1];
-	int64_t late_ns = play_now(play) - vm->due_ns;
+	int64_t late_ns = pclk_sim_play_now(play) - vm->due_ns;
 
 	vm->due_ns += (late_ns / every_ns + 1) * every_ns;
 }
@@ -246,10 +249,10 @@ static int watch_once(struct paraclock_sim_play *play, struct play_vm *vm)
 	return ret;
 }
 
-int play_watch(struct paraclock_sim_play *play, struct play_vm *vm)
+int pclk_sim_play_watch(struct paraclock_sim_play *play, struct play_vm *vm)
 {
 	/* While it is stopped no program of it reads. */
-	int ret = sim_vm_runs(vm->vm) ? watch_once(play, vm) : 0;
+	int ret = pclk_sim_vm_runs(vm->vm) ? watch_once(play, vm) : 0;
 
 	set_due(play, vm);
 	return ret;
@@ -258,7 +261,7 @@ int play_watch(struct paraclock_sim_play *play, struct play_vm *vm)
 static int end_watch(struct paraclock_sim_play *play, struct play_vm *vm)
 {
 	struct paraclock_sim_event event = {
-		.time_ns = play_now(play),
+		.time_ns = pclk_sim_play_now(play),
 		.detail = play->remark,
 	};
 	const struct statement *watch = vm->watch;
@@ -270,10 +273,10 @@ static int end_watch(struct paraclock_sim_play *play, struct play_vm *vm)
 		 "%" PRIu64 " readings, %" PRIu64 " valid, %" PRIu64
 		 " of these wrong",
 		 vm->readings, vm->valid, vm->wrong);
-	return play_tell(play, watch, &event);
+	return pclk_sim_play_tell(play, watch, &event);
 }
 
-int play_watch_end(struct paraclock_sim_play *play)
+int pclk_sim_play_watch_end(struct paraclock_sim_play *play)
 {
 	int ret = 0;
 
@@ -288,7 +291,7 @@ static int start_watch(struct paraclock_sim_play *play,
 	int ret = end_watch(play, vm);
 
 	vm->watch = s;
-	vm->due_ns = play_now(play) + s->value[1];
+	vm->due_ns = pclk_sim_play_now(play) + s->value[1];
 	vm->readings = 0;
 	vm->valid = 0;
 	vm->wrong = 0;
@@ -298,14 +301,16 @@ static int start_watch(struct paraclock_sim_play *play,
 /* --- statements -----------------------------------------------------------
  */
 
-int play_reader(struct paraclock_sim_play *play, const struct statement *s)
+int pclk_sim_play_reader(struct paraclock_sim_play *play,
+			 const struct statement *s)
 {
-	struct paraclock_sim_event event = { .time_ns = play_now(play) };
+	struct paraclock_sim_event event = { .time_ns =
+						     pclk_sim_play_now(play) };
 	struct play_vm *vm = &play->vm[s->value[0]];
 	int ret = 0;
 
 	play->remark[0] = '\0';
-	switch ((enum verb_id)(s->verb - script_verbs)) {
+	switch ((enum verb_id)(s->verb - pclk_sim_script_verbs)) {
 	case VERB_READ:
 		return read_once(play, s, vm);
 	case VERB_EXPECT:
@@ -325,5 +330,5 @@ int play_reader(struct paraclock_sim_play *play, const struct statement *s)
 		break;
 	}
 	event.detail = play->remark;
-	return ret ? ret : play_tell(play, s, &event);
+	return ret ? ret : pclk_sim_play_tell(play, s, &event);
 }

@@ -172,12 +172,12 @@ static const struct {
 	/* clang-format on */
 };
 
-const char *script_kind_name(unsigned int kind)
+const char *pclk_sim_script_kind_name(unsigned int kind)
 {
 	return kinds[kind].name;
 }
 
-void script_describe(unsigned int kind, char *buf, size_t size)
+void pclk_sim_script_describe(unsigned int kind, char *buf, size_t size)
 {
 	const struct entry *list = kinds[kind].list;
 	int n = snprintf(buf, size, "%s", kinds[kind].example);
@@ -199,7 +199,7 @@ static const struct entry *find(const struct entry *list, const char *word,
 	return NULL;
 }
 
-const char *script_word(unsigned int kind, int64_t value)
+const char *pclk_sim_script_word(unsigned int kind, int64_t value)
 {
 	for (const struct entry *e = kinds[kind].list; e && e->word; e++) {
 		if (e->value == value)
@@ -335,7 +335,8 @@ static bool parse_date(const char *word, int64_t *ret_value)
 	return true;
 }
 
-bool script_value(unsigned int kind, const char *word, int64_t *ret_value)
+bool pclk_sim_script_value(unsigned int kind, const char *word,
+			   int64_t *ret_value)
 {
 	const struct entry *entry;
 

@@ -23,7 +23,7 @@
 	{ "esterror-rate", KIND_GROWTH }
 #define CLOCK_RANGE "its clock would be before 1970 or after 2260"
 
-const struct verb script_verbs[VERBS] = {
+const struct verb pclk_sim_script_verbs[VERBS] = {
 	[VERB_WORLD] = { "world", 0, 1, 0, {
 		{ "seed", KIND_NUMBER }, { "start", KIND_DATE },
 		{ "tai-offset", KIND_NUMBER }, { "leap", KIND_LEAP } },
@@ -118,11 +118,11 @@ const struct verb script_verbs[VERBS] = {
 };
 /* clang-format on */
 
-const struct verb *script_find_verb(const char *name)
+const struct verb *pclk_sim_script_find_verb(const char *name)
 {
 	for (size_t i = 0; i < VERBS; i++) {
-		if (strcmp(script_verbs[i].name, name) == 0)
-			return &script_verbs[i];
+		if (strcmp(pclk_sim_script_verbs[i].name, name) == 0)
+			return &pclk_sim_script_verbs[i];
 	}
 	return NULL;
 }
@@ -134,14 +134,14 @@ static void add(char *buf, size_t size, const char *text)
 	snprintf(buf + length, size - length, "%s", text);
 }
 
-void script_usage(const struct verb *verb, char *buf, size_t size)
+void pclk_sim_script_usage(const struct verb *verb, char *buf, size_t size)
 {
 	const struct arg *arg = verb->arg;
 
 	snprintf(buf, size, "%s", verb->name);
 	for (unsigned int i = 0; i < ARGS_MAX && (arg[i].word || arg[i].kind);
 	     i++) {
-		const char *name = script_kind_name(arg[i].kind);
+		const char *name = pclk_sim_script_kind_name(arg[i].kind);
 
 		add(buf, size, i < verb->required ? " " : " [");
 		add(buf, size, arg[i].word ? arg[i].word : "");

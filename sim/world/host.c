@@ -17,45 +17,46 @@
 /* --- what it shows -------------------------------------------------------- */
 
 const struct paraclock_sim_host *
-sim_real_host(const struct paraclock_sim_host *host)
+pclk_sim_real_host(const struct paraclock_sim_host *host)
 {
 	while (host->inside)
 		host = host->inside->host;
 	return host;
 }
 
-u128 sim_host_tsc(const struct paraclock_sim_host *host, uint64_t instant)
+u128 pclk_sim_host_tsc(const struct paraclock_sim_host *host, uint64_t instant)
 {
 	if (host->inside)
-		return sim_vm_tsc(host->inside, instant);
+		return pclk_sim_vm_tsc(host->inside, instant);
 	instant -= host->tsc_from;
 	return host->tsc0 +
-	       (host->same_rate ? (u128)instant << 64
-				: sim_ticks_of(host->sim, host->hz, instant));
+	       (host->same_rate
+			? (u128)instant << 64
+			: pclk_sim_ticks_of(host->sim, host->hz, instant));
 }
 
-struct sim_hz sim_host_hz(const struct paraclock_sim_host *host)
+struct sim_hz pclk_sim_host_hz(const struct paraclock_sim_host *host)
 {
-	return host->inside ? sim_vm_hz(host->inside) : host->hz;
+	return host->inside ? pclk_sim_vm_hz(host->inside) : host->hz;
 }
 
-u128 sim_host_mono(const struct paraclock_sim_host *host, uint64_t instant)
+u128 pclk_sim_host_mono(const struct paraclock_sim_host *host, uint64_t instant)
 {
 	if (host->inside)
-		return sim_vm_mono(host->inside, instant);
-	return sim_span(host->sim, instant);
+		return pclk_sim_vm_mono(host->inside, instant);
+	return pclk_sim_span(host->sim, instant);
 }
 
-u128 sim_host_tai(const struct paraclock_sim_host *host, uint64_t instant)
+u128 pclk_sim_host_tai(const struct paraclock_sim_host *host, uint64_t instant)
 {
 	u128 since;
 
-	host = sim_real_host(host);
-	since = sim_span(host->sim, instant - host->wall_from);
-	return host->tai0 + since + (u128)sim_ppb_of(since, host->ppb);
+	host = pclk_sim_real_host(host);
+	since = pclk_sim_span(host->sim, instant - host->wall_from);
+	return host->tai0 + since + (u128)pclk_sim_ppb_of(since, host->ppb);
 }
 
-bool sim_is_paired(const struct paraclock_sim_host *host)
+bool pclk_sim_is_paired(const struct paraclock_sim_host *host)
 {
 	while (host->is_tsc && host->inside)
 		host = host->inside->host;
@@ -68,9 +69,10 @@ uint64_t paraclock_sim_host_counter(const struct paraclock_sim_host *host)
 
 	if (!host)
 		return 0;
-	sim_lock(host->sim);
-	tsc = (uint64_t)(sim_host_tsc(host, sim_instant(host->sim)) >> 64);
-	sim_unlock(host->sim);
+	pclk_sim_lock(host->sim);
+	tsc = (uint64_t)(pclk_sim_host_tsc(host, pclk_sim_instant(host->sim)) >>
+			 64);
+	pclk_sim_unlock(host->sim);
 	return tsc;
 }
 
@@ -102,7 +104,7 @@ static int complete(struct paraclock_sim_host_options *full,
 	}
 	if (!full->status)
 		full->status = PARACLOCK_STATUS_SYNCHRONIZED;
-	return sim_hz_is_good(full->tsc_hz, full->tsc_hz_bits) &&
+	return pclk_sim_hz_is_good(full->tsc_hz, full->tsc_hz_bits) &&
 			       ppb_is_good(full->clock_ppb) &&
 			       errors_are_good(full) &&
 			       full->status <= PARACLOCK_STATUS_UNRELIABLE
@@ -144,12 +146,12 @@ static int start_wall(struct paraclock_sim_host *host, uint64_t now)
 {
 	struct paraclock_sim *sim = host->sim;
 
-	host->tai0 = sim->tai0 + sim_span(sim, now);
+	host->tai0 = sim->tai0 + pclk_sim_span(sim, now);
 	if (move_wall(host, host->opts.clock_ahead_ns))
 		return -EINVAL;
 	host->wall_from = now;
 	host->ppb = host->opts.clock_ppb;
-	host->utc = sim_utc_at(&sim->utc, host->tai0);
+	host->utc = pclk_sim_utc_at(&sim->utc, host->tai0);
 	return 0;
 }
 
@@ -166,7 +168,7 @@ int paraclock_sim_host_new(struct paraclock_sim_host **ret_host,
 	host = calloc(1, sizeof(*host));
 	if (!host)
 		return -ENOMEM;
-	now = sim_instant(sim);
+	now = pclk_sim_instant(sim);
 	host->sim = sim;
 	host->opts = full;
 	host->is_tsc = true;
@@ -180,9 +182,9 @@ int paraclock_sim_host_new(struct paraclock_sim_host **ret_host,
 		free(host);
 		return -EINVAL;
 	}
-	sim_lock(sim);
+	pclk_sim_lock(sim);
 	add_host(host);
-	sim_unlock(sim);
+	pclk_sim_unlock(sim);
 	*ret_host = host;
 	return 0;
 }
@@ -200,9 +202,9 @@ int paraclock_sim_host_nested(struct paraclock_sim_host **ret_host,
 	host->sim = vm->sim;
 	host->inside = vm;
 	host->is_tsc = true;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	add_host(host);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	*ret_host = host;
 	return 0;
 }
@@ -210,7 +212,7 @@ int paraclock_sim_host_nested(struct paraclock_sim_host **ret_host,
 /* --- leap seconds --------------------------------------------------------- */
 
 /* Once it is over; pages are not written within an inserted one. */
-uint64_t sim_leap_due(const struct paraclock_sim_host *host)
+uint64_t pclk_sim_leap_due(const struct paraclock_sim_host *host)
 {
 	struct paraclock_sim *sim = host->sim;
 	uint64_t rate = (uint64_t)(PPB_ONE + host->ppb);
@@ -226,15 +228,15 @@ uint64_t sim_leap_due(const struct paraclock_sim_host *host)
 		return host->wall_from;
 	since = (u128)(over - (uint64_t)(host->tai0 >> 64)) * PPB_ONE;
 	since = since / rate + 1;
-	return host->wall_from + sim_ticks(sim, (uint64_t)since);
+	return host->wall_from + pclk_sim_ticks(sim, (uint64_t)since);
 }
 
-void sim_leap_take_in(struct paraclock_sim_host *host)
+void pclk_sim_leap_take_in(struct paraclock_sim_host *host)
 {
-	u128 tai = sim_host_tai(host, sim_instant(host->sim));
+	u128 tai = pclk_sim_host_tai(host, pclk_sim_instant(host->sim));
 
-	host->utc = sim_utc_at(&host->utc, tai);
-	sim_changed(host, SIM_WALL);
+	host->utc = pclk_sim_utc_at(&host->utc, tai);
+	pclk_sim_changed(host, SIM_WALL);
 }
 
 /* --- what happens to its clock -------------------------------------------- */
@@ -242,9 +244,9 @@ void sim_leap_take_in(struct paraclock_sim_host *host)
 /* From here on the clock is a new line. */
 static void rebase_wall(struct paraclock_sim_host *host)
 {
-	uint64_t now = sim_instant(host->sim);
+	uint64_t now = pclk_sim_instant(host->sim);
 
-	host->tai0 = sim_host_tai(host, now);
+	host->tai0 = pclk_sim_host_tai(host, now);
 	host->wall_from = now;
 }
 
@@ -252,22 +254,22 @@ static int begin(struct paraclock_sim_host *host)
 {
 	if (!host || host->inside)
 		return -EINVAL;
-	sim_lock(host->sim);
+	pclk_sim_lock(host->sim);
 	rebase_wall(host);
 	return 0;
 }
 
 static int end(struct paraclock_sim_host *host)
 {
-	int ret = sim_take_error(host->sim);
+	int ret = pclk_sim_take_error(host->sim);
 
-	sim_unlock(host->sim);
+	pclk_sim_unlock(host->sim);
 	return ret;
 }
 
 static int end_wall(struct paraclock_sim_host *host)
 {
-	sim_changed(host, SIM_WALL);
+	pclk_sim_changed(host, SIM_WALL);
 	return end(host);
 }
 
@@ -279,7 +281,7 @@ int paraclock_sim_step(struct paraclock_sim_host *host, int64_t ns)
 		return ret;
 	ret = move_wall(host, ns);
 	if (ret) {
-		sim_unlock(host->sim);
+		pclk_sim_unlock(host->sim);
 		return ret;
 	}
 	return end_wall(host);
@@ -302,7 +304,7 @@ int paraclock_sim_status(struct paraclock_sim_host *host, unsigned int status)
 	if (ret)
 		return ret;
 	host->opts.status = (uint8_t)status;
-	host->free_from = sim_instant(host->sim);
+	host->free_from = pclk_sim_instant(host->sim);
 	return end_wall(host);
 }
 
@@ -314,7 +316,7 @@ int paraclock_sim_leap(struct paraclock_sim_host *host, unsigned int leap)
 
 	if (ret)
 		return ret;
-	sim_utc_arm(&host->utc, (uint8_t)leap, host->tai0);
+	pclk_sim_utc_arm(&host->utc, (uint8_t)leap, host->tai0);
 	return end_wall(host);
 }
 
@@ -328,12 +330,12 @@ int paraclock_sim_tai(struct paraclock_sim_host *host, int sec)
 	by = sec ? sec - host->utc.offset_sec : 0;
 	ret = move_wall(host, (s128)by * NSEC_PER_SEC);
 	if (ret) {
-		sim_unlock(host->sim);
+		pclk_sim_unlock(host->sim);
 		return ret;
 	}
 	host->utc.known = sec != 0;
 	host->utc.offset_sec = (int16_t)(host->utc.offset_sec + by);
-	sim_utc_arm(&host->utc, host->utc.leap, host->tai0);
+	pclk_sim_utc_arm(&host->utc, host->utc.leap, host->tai0);
 	return end_wall(host);
 }
 
@@ -351,7 +353,7 @@ int paraclock_sim_errors(struct paraclock_sim_host *host,
 	host->opts.esterror_ns = opts->esterror_ns;
 	host->opts.esterror_ppb = opts->esterror_ppb;
 	host->opts.error_flags = opts->error_flags;
-	host->free_from = sim_instant(host->sim);
+	host->free_from = pclk_sim_instant(host->sim);
 	return end_wall(host);
 }
 
@@ -361,9 +363,9 @@ int paraclock_sim_clocksource(struct paraclock_sim_host *host, int is_tsc)
 {
 	if (!host)
 		return -EINVAL;
-	sim_lock(host->sim);
+	pclk_sim_lock(host->sim);
 	host->is_tsc = is_tsc != 0;
-	sim_changed(host, SIM_ALL);
+	pclk_sim_changed(host, SIM_ALL);
 	return end(host);
 }
 
@@ -373,19 +375,19 @@ int paraclock_sim_tsc(struct paraclock_sim_host *host, uint64_t tsc_hz,
 	uint64_t now;
 
 	if (!host || host->inside ||
-	    (tsc_hz && !sim_hz_is_good(tsc_hz, tsc_hz_bits)))
+	    (tsc_hz && !pclk_sim_hz_is_good(tsc_hz, tsc_hz_bits)))
 		return -EINVAL;
-	sim_lock(host->sim);
-	sim_stop_world(host->sim);
-	sim_end_pieces(host->sim);
-	now = sim_instant(host->sim);
-	host->tsc0 = sim_host_tsc(host, now) + ((u128)ticks << 64);
+	pclk_sim_lock(host->sim);
+	pclk_sim_stop_world(host->sim);
+	pclk_sim_end_pieces(host->sim);
+	now = pclk_sim_instant(host->sim);
+	host->tsc0 = pclk_sim_host_tsc(host, now) + ((u128)ticks << 64);
 	host->tsc_from = now;
 	if (tsc_hz)
 		set_rate(host, tsc_hz, tsc_hz_bits);
 	if (noticed)
 		host->is_tsc = false;
-	sim_changed(host, noticed ? SIM_ALL : SIM_TSC_UNNOTICED);
-	sim_go_on(host->sim);
+	pclk_sim_changed(host, noticed ? SIM_ALL : SIM_TSC_UNNOTICED);
+	pclk_sim_go_on(host->sim);
 	return end(host);
 }

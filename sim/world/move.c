@@ -48,7 +48,7 @@ static void tell(struct paraclock_sim_vm *vm, unsigned int notice)
 
 static bool is_interrupted(const struct paraclock_sim_vm *vm)
 {
-	return vm->emulated && sim_is_reenlightened(vm);
+	return vm->emulated && pclk_sim_is_reenlightened(vm);
 }
 
 static void tell_landing(struct paraclock_sim_vm *vm, bool interrupted)
@@ -74,7 +74,7 @@ static void mark_inside(const struct paraclock_sim_vm *vm, bool silent)
 			continue;
 		at->moves++;
 		if (!silent)
-			at->disruption = sim_marker(vm->sim);
+			at->disruption = pclk_sim_marker(vm->sim);
 	}
 }
 
@@ -82,23 +82,24 @@ static void stop(struct paraclock_sim_vm *vm)
 {
 	uint64_t now;
 
-	sim_stop_world(vm->sim);
-	now = sim_instant(vm->sim);
-	vm->stopped_tsc = sim_vm_tsc(vm, now);
-	vm->stopped_mono = sim_vm_mono(vm, now);
-	sim_set_paused(vm, true);
-	sim_go_on(vm->sim);
+	pclk_sim_stop_world(vm->sim);
+	now = pclk_sim_instant(vm->sim);
+	vm->stopped_tsc = pclk_sim_vm_tsc(vm, now);
+	vm->stopped_mono = pclk_sim_vm_mono(vm, now);
+	pclk_sim_set_paused(vm, true);
+	pclk_sim_go_on(vm->sim);
 }
 
 /* It does not begin before its start, nor does the tick that it is in. */
 static void set_mono(struct paraclock_sim_vm *vm, uint64_t now, u128 mono)
 {
-	struct sim_line line = { .hz = sim_vm_hz(vm) };
-	u128 least = sim_part_of_tick(&line, (uint64_t)sim_vm_tsc(vm, now));
+	struct sim_line line = { .hz = pclk_sim_vm_hz(vm) };
+	u128 least = pclk_sim_part_of_tick(&line,
+					   (uint64_t)pclk_sim_vm_tsc(vm, now));
 
 	if (!vm->host->inside && mono < least)
 		mono = least;
-	vm->over_host = (s128)(mono - sim_host_mono(vm->host, now));
+	vm->over_host = (s128)(mono - pclk_sim_host_mono(vm->host, now));
 }
 
 /* The world is stopped, and pieces are ended. */
@@ -109,10 +110,10 @@ static void land(struct paraclock_sim_vm *vm, const struct landing *at,
 	vm->ratio = at->ratio;
 	vm->own_ratio = at->own_ratio;
 	vm->emulated = at->ratio != at->own_ratio;
-	sim_vm_set_tsc(vm, at->now, at->tsc);
+	pclk_sim_vm_set_tsc(vm, at->now, at->tsc);
 	set_mono(vm, at->now, at->mono);
 	if (flags & PARACLOCK_SIM_TELLS_STOP)
-		sim_pages_tell_stop(vm);
+		pclk_sim_pages_tell_stop(vm);
 }
 
 /* --- pause ---------------------------------------------------------------- */
@@ -121,10 +122,10 @@ int paraclock_sim_pause(struct paraclock_sim_vm *vm)
 {
 	if (!vm)
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	if (!vm->paused)
 		stop(vm);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return 0;
 }
 
@@ -133,19 +134,19 @@ static int resume(struct paraclock_sim_vm *vm, uint32_t flags)
 	struct paraclock_sim *sim = vm->sim;
 	uint64_t now;
 
-	sim_stop_world(sim);
-	sim_end_pieces(sim);
-	now = sim_instant(sim);
+	pclk_sim_stop_world(sim);
+	pclk_sim_end_pieces(sim);
+	now = pclk_sim_instant(sim);
 	if (flags & PARACLOCK_SIM_COUNTER_STOPS)
-		sim_vm_set_tsc(vm, now, vm->stopped_tsc);
+		pclk_sim_vm_set_tsc(vm, now, vm->stopped_tsc);
 	if (flags & PARACLOCK_SIM_CLOCK_STOPS)
 		set_mono(vm, now, vm->stopped_mono);
 	if (flags & PARACLOCK_SIM_TELLS_STOP)
-		sim_pages_tell_stop(vm);
-	sim_set_paused(vm, false);
-	sim_vm_changed(vm);
-	sim_go_on(sim);
-	return sim_take_error(sim);
+		pclk_sim_pages_tell_stop(vm);
+	pclk_sim_set_paused(vm, false);
+	pclk_sim_vm_changed(vm);
+	pclk_sim_go_on(sim);
+	return pclk_sim_take_error(sim);
 }
 
 int paraclock_sim_resume(struct paraclock_sim_vm *vm, uint32_t flags)
@@ -155,11 +156,11 @@ int paraclock_sim_resume(struct paraclock_sim_vm *vm, uint32_t flags)
 
 	if (!vm || flags & ~FLAGS_RESUME)
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	paused = vm->paused;
 	if (paused)
 		ret = resume(vm, flags);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	if (paused)
 		tell(vm, PARACLOCK_SIM_NOTICE_RESUMED);
 	return ret;
@@ -177,10 +178,10 @@ static struct origin origin_of(const struct paraclock_sim_vm *vm)
 {
 	return (struct origin){
 		.host = vm->host,
-		.hz = sim_vm_hz(vm),
+		.hz = pclk_sim_vm_hz(vm),
 		.own_ratio = vm->own_ratio,
 		.ratio = vm->ratio,
-		.reenlightened = sim_is_reenlightened(vm),
+		.reenlightened = pclk_sim_is_reenlightened(vm),
 	};
 }
 
@@ -200,7 +201,8 @@ static int choose_ratio(const struct origin *from, uint32_t flags,
 	at->ratio = RATIO_ONE;
 	/* Emulated, until the guest says that it knows the new rate. */
 	if (flags & PARACLOCK_SIM_SCALED || from->reenlightened)
-		ret = sim_ratio(from->hz, sim_host_hz(at->host), &at->ratio);
+		ret = pclk_sim_ratio(from->hz, pclk_sim_host_hz(at->host),
+				     &at->ratio);
 	if (flags & PARACLOCK_SIM_SCALED)
 		at->own_ratio = at->ratio;
 	return ret;
@@ -214,13 +216,13 @@ static void wait_out(struct paraclock_sim *sim, uint64_t ns)
 	};
 
 	if (!sim->opts.counter) {
-		sim_pass(sim, ns);
+		pclk_sim_pass(sim, ns);
 		return;
 	}
-	sim_unlock(sim);
+	pclk_sim_unlock(sim);
 	while (ns && nanosleep(&rest, &rest))
 		;
-	sim_lock(sim);
+	pclk_sim_lock(sim);
 }
 
 static int migrate(struct paraclock_sim_vm *vm, struct paraclock_sim_host *to,
@@ -238,23 +240,25 @@ static int migrate(struct paraclock_sim_vm *vm, struct paraclock_sim_host *to,
 		return ret;
 	stop(vm);
 	wait_out(sim, downtime_ns);
-	sim_stop_world(sim);
-	sim_end_pieces(sim);
-	at.now = sim_instant(sim);
+	pclk_sim_stop_world(sim);
+	pclk_sim_end_pieces(sim);
+	at.now = pclk_sim_instant(sim);
 	/* What they would be now, had nothing happened. */
-	at.tsc = flags & PARACLOCK_SIM_COUNTER_STOPS ? vm->stopped_tsc
-						     : sim_vm_tsc(vm, at.now);
-	at.mono = flags & PARACLOCK_SIM_CLOCK_STOPS ? vm->stopped_mono
-						    : sim_vm_mono(vm, at.now);
+	at.tsc = flags & PARACLOCK_SIM_COUNTER_STOPS
+			 ? vm->stopped_tsc
+			 : pclk_sim_vm_tsc(vm, at.now);
+	at.mono = flags & PARACLOCK_SIM_CLOCK_STOPS
+			  ? vm->stopped_mono
+			  : pclk_sim_vm_mono(vm, at.now);
 	land(vm, &at, flags);
 	vm->moves++;
 	if (!silent)
-		vm->disruption = sim_marker(sim);
+		vm->disruption = pclk_sim_marker(sim);
 	mark_inside(vm, silent);
-	sim_set_paused(vm, false);
-	sim_vm_changed(vm);
-	sim_go_on(sim);
-	return sim_take_error(sim);
+	pclk_sim_set_paused(vm, false);
+	pclk_sim_vm_changed(vm);
+	pclk_sim_go_on(sim);
+	return pclk_sim_take_error(sim);
 }
 
 int paraclock_sim_migrate(struct paraclock_sim_vm *vm,
@@ -270,18 +274,18 @@ int paraclock_sim_migrate(struct paraclock_sim_vm *vm,
 		return -EINVAL;
 	if (flags & PARACLOCK_SIM_ANNOUNCED)
 		tell(vm, PARACLOCK_SIM_NOTICE_ANNOUNCED);
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	moves = vm->moves;
 	ret = migrate(vm, to, downtime_ns, flags);
 	moved = vm->moves != moves;
 	interrupted = is_interrupted(vm);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	if (moved)
 		tell_landing(vm, interrupted);
 	return ret;
 }
 
-void sim_end_emulation(struct paraclock_sim_vm *vm)
+void pclk_sim_end_emulation(struct paraclock_sim_vm *vm)
 {
 	struct paraclock_sim *sim = vm->sim;
 	uint64_t now;
@@ -289,17 +293,17 @@ void sim_end_emulation(struct paraclock_sim_vm *vm)
 
 	if (!vm->emulated)
 		return;
-	sim_stop_world(sim);
-	sim_end_pieces(sim);
-	now = sim_instant(sim);
-	tsc = sim_vm_tsc(vm, now);
+	pclk_sim_stop_world(sim);
+	pclk_sim_end_pieces(sim);
+	now = pclk_sim_instant(sim);
+	tsc = pclk_sim_vm_tsc(vm, now);
 	vm->ratio = vm->own_ratio;
 	vm->emulated = false;
-	sim_vm_set_tsc(vm, now, tsc);
+	pclk_sim_vm_set_tsc(vm, now, tsc);
 	/* It knows; what runs inside does not. */
 	mark_inside(vm, false);
-	sim_vm_changed(vm);
-	sim_go_on(sim);
+	pclk_sim_vm_changed(vm);
+	pclk_sim_go_on(sim);
 }
 
 /* --- saving and restoring ------------------------------------------------- */
@@ -308,15 +312,15 @@ static struct paraclock_sim_state *save(struct paraclock_sim_vm *vm)
 {
 	struct paraclock_sim_state *state = calloc(
 		1, sizeof(*state) + vm->n_pages * sizeof(state->page[0]));
-	uint64_t now = sim_instant(vm->sim);
+	uint64_t now = pclk_sim_instant(vm->sim);
 
 	if (!state)
 		return NULL;
 	state->vm = vm;
 	state->from = origin_of(vm);
 	state->at = now;
-	state->tsc = sim_vm_tsc(vm, now);
-	state->mono = sim_vm_mono(vm, now);
+	state->tsc = pclk_sim_vm_tsc(vm, now);
+	state->mono = pclk_sim_vm_mono(vm, now);
 	state->disruption = vm->disruption;
 	state->generation = vm->generation;
 	state->halted = vm->halted;
@@ -335,11 +339,11 @@ int paraclock_sim_save(struct paraclock_sim_state **ret_state,
 
 	if (!ret_state || !vm)
 		return -EINVAL;
-	sim_lock(vm->sim);
-	sim_stop_world(vm->sim);
+	pclk_sim_lock(vm->sim);
+	pclk_sim_stop_world(vm->sim);
 	state = save(vm);
-	sim_go_on(vm->sim);
-	sim_unlock(vm->sim);
+	pclk_sim_go_on(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	if (!state)
 		return -ENOMEM;
 	*ret_state = state;
@@ -359,8 +363,8 @@ static int put_memory_back(struct paraclock_sim_vm *vm,
 	for (unsigned int i = 0; i < vm->n_pages; i++) {
 		int error;
 
-		sim_page_put_back(&vm->page[i], state->page[i]);
-		error = sim_page_forget(vm, &vm->page[i]);
+		pclk_sim_page_put_back(&vm->page[i], state->page[i]);
+		error = pclk_sim_page_forget(vm, &vm->page[i]);
 		ret = ret ? ret : error;
 	}
 	return ret;
@@ -374,8 +378,8 @@ static void set_markers(struct paraclock_sim_vm *vm,
 	vm->moves++;
 	vm->restores +=
 		!silent && vm->opts.parts & PARACLOCK_SIM_HAS_GENERATION;
-	vm->disruption = silent ? state->disruption : sim_marker(vm->sim);
-	vm->generation = silent ? state->generation : sim_marker(vm->sim);
+	vm->disruption = silent ? state->disruption : pclk_sim_marker(vm->sim);
+	vm->generation = silent ? state->generation : pclk_sim_marker(vm->sim);
 	mark_inside(vm, silent);
 }
 
@@ -389,16 +393,16 @@ static int land_as_saved(struct paraclock_sim_vm *vm,
 	uint64_t since;
 	int ret;
 
-	sim_stop_world(sim);
-	sim_end_pieces(sim);
-	at->now = sim_instant(sim);
+	pclk_sim_stop_world(sim);
+	pclk_sim_end_pieces(sim);
+	at->now = pclk_sim_instant(sim);
 	at->tsc = state->tsc;
 	at->mono = state->mono;
 	since = at->now - state->at;
 	if (!(flags & PARACLOCK_SIM_COUNTER_STOPS))
-		at->tsc += sim_ticks_of(sim, state->from.hz, since);
+		at->tsc += pclk_sim_ticks_of(sim, state->from.hz, since);
 	if (!(flags & PARACLOCK_SIM_CLOCK_STOPS))
-		at->mono += sim_span(sim, since);
+		at->mono += pclk_sim_span(sim, since);
 	ret = put_memory_back(vm, state);
 	vm->msrs = state->msrs;
 	vm->kernel = state->kernel;
@@ -407,10 +411,10 @@ static int land_as_saved(struct paraclock_sim_vm *vm,
 	memcpy(vm->skew, state->skew, sizeof(vm->skew));
 	land(vm, at, flags);
 	set_markers(vm, state, flags);
-	sim_set_paused(vm, false);
-	sim_vm_changed(vm);
-	sim_go_on(sim);
-	return ret ? ret : sim_take_error(sim);
+	pclk_sim_set_paused(vm, false);
+	pclk_sim_vm_changed(vm);
+	pclk_sim_go_on(sim);
+	return ret ? ret : pclk_sim_take_error(sim);
 }
 
 static int restore(struct paraclock_sim_vm *vm,
@@ -434,12 +438,12 @@ int paraclock_sim_restore(struct paraclock_sim_vm *vm,
 	if (!vm || !state || state->vm != vm || (to && !may_land(vm, to)) ||
 	    flags & ~(FLAGS_ALL & ~PARACLOCK_SIM_ANNOUNCED))
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	moves = vm->moves;
 	ret = restore(vm, state, to ? to : vm->host, flags);
 	moved = vm->moves != moves;
 	interrupted = is_interrupted(vm);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	if (moved)
 		tell_landing(vm, interrupted);
 	return ret;
@@ -455,9 +459,9 @@ static int make_clone(struct paraclock_sim_vm **ret_vm,
 	struct paraclock_sim_vm *twin;
 	int ret;
 
-	sim_stop_world(vm->sim);
+	pclk_sim_stop_world(vm->sim);
 	state = save(vm);
-	sim_go_on(vm->sim);
+	pclk_sim_go_on(vm->sim);
 	if (!state)
 		return -ENOMEM;
 	/* Its TSC's rate is restored. */
@@ -465,7 +469,7 @@ static int make_clone(struct paraclock_sim_vm **ret_vm,
 	/* First what fails: no VM is taken out of the world again. */
 	ret = choose_ratio(&state->from, flags, &at);
 	if (!ret)
-		ret = sim_vm_make(&twin, to, &opts);
+		ret = pclk_sim_vm_make(&twin, to, &opts);
 	if (!ret)
 		ret = land_as_saved(twin, state, &at, flags);
 	if (!ret)
@@ -484,11 +488,11 @@ int paraclock_sim_clone(struct paraclock_sim_vm **ret_vm,
 	if (!ret_vm || !vm || (to && !may_land(vm, to)) ||
 	    flags & ~(FLAGS_ALL & ~PARACLOCK_SIM_ANNOUNCED))
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	ret = make_clone(ret_vm, vm, to ? to : vm->host, flags);
 	if (!ret)
 		interrupted = is_interrupted(*ret_vm);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	if (!ret)
 		tell_landing(*ret_vm, interrupted);
 	return ret;

@@ -39,13 +39,13 @@ static bool runs_vcpu(const struct paraclock_sim_vm *vm, unsigned int vcpu)
 
 /* --- what it should say --------------------------------------------------- */
 
-bool sim_is_stable(const struct paraclock_sim_vm *vm)
+bool pclk_sim_is_stable(const struct paraclock_sim_vm *vm)
 {
 	for (unsigned int i = 0; i < vm->opts.vcpus; i++) {
 		if (vm->skew[i])
 			return false;
 	}
-	return sim_is_paired(vm->host);
+	return pclk_sim_is_paired(vm->host);
 }
 
 /* A rate in the timeline's unit of rates, rounded up. */
@@ -59,14 +59,15 @@ static uint64_t rate_of(const struct paraclock_timeline *tl, uint64_t ppb)
 static uint64_t grown(const struct paraclock_sim_host *host, uint64_t ns,
 		      uint64_t ppb)
 {
-	uint64_t since = sim_instant(host->sim) - host->free_from;
+	uint64_t since = pclk_sim_instant(host->sim) - host->free_from;
 	uint64_t by;
 
 	if (host->opts.status != PARACLOCK_STATUS_FREERUNNING)
 		return ns;
-	by = 1 + (uint64_t)((u128)sim_ppb_of(sim_span(host->sim, since),
-					     (int64_t)ppb) >>
-			    64);
+	by = 1 +
+	     (uint64_t)((u128)pclk_sim_ppb_of(pclk_sim_span(host->sim, since),
+					      (int64_t)ppb) >>
+			64);
 	return by < UINT64_MAX - ns ? ns + by : UINT64_MAX;
 }
 
@@ -100,13 +101,13 @@ static struct paraclock_timeline markers_only(const struct paraclock_sim_vm *vm)
 static int vmclock_timeline(const struct paraclock_sim_vm *vm,
 			    struct paraclock_timeline *tl)
 {
-	const struct paraclock_sim_host *real = sim_real_host(vm->host);
+	const struct paraclock_sim_host *real = pclk_sim_real_host(vm->host);
 	int ret = 0;
 
 	if (vm->opts.parts & PARACLOCK_SIM_HAS_VMCLOCK_MARKERS) {
 		*tl = markers_only(vm);
 	} else {
-		ret = sim_timeline(vm, vm->opts.vmclock_timescale, tl);
+		ret = pclk_sim_timeline(vm, vm->opts.vmclock_timescale, tl);
 		tl->status = real->opts.status;
 		add_errors(real, tl);
 	}
@@ -126,11 +127,11 @@ static int timeline_for(const struct paraclock_sim_vm *vm,
 	if (page->kind == PARACLOCK_SIM_VMCLOCK)
 		ret = vmclock_timeline(vm, tl);
 	else
-		ret = sim_timeline(vm, PARACLOCK_TIMESCALE_MONOTONIC, tl);
+		ret = pclk_sim_timeline(vm, PARACLOCK_TIMESCALE_MONOTONIC, tl);
 	if (ret)
 		return ret;
 	tl->flags |= vm->opts.timeline_flags;
-	tl->flags |= sim_is_stable(vm) ? PARACLOCK_TIMELINE_STABLE : 0;
+	tl->flags |= pclk_sim_is_stable(vm) ? PARACLOCK_TIMELINE_STABLE : 0;
 	tl->base_tsc += vm->skew[page->vcpu];
 	return 0;
 }
@@ -155,7 +156,7 @@ static int put(struct paraclock_sim_vm *vm, struct sim_page *page)
 	}
 	if (ret == -ESTALE && page->kind == PARACLOCK_SIM_VMCLOCK) {
 		/* Nobody shall rely on the bound that was given. */
-		vm->disruption = sim_marker(vm->sim);
+		vm->disruption = pclk_sim_marker(vm->sim);
 		tl.disruption = vm->disruption;
 		ret = write(at, &page->writer, env, &tl);
 	}
@@ -212,7 +213,7 @@ static void show_shadow(struct sim_page *page)
  * would have been put back as well. It may be in the middle of a reading, and
  * the sequence that was saved may come again and again.
  */
-void sim_page_put_back(struct sim_page *page, const uint8_t *from)
+void pclk_sim_page_put_back(struct sim_page *page, const uint8_t *from)
 {
 	uint32_t *sequence = sequence_of(page, page->shadow);
 	uint32_t *live = sequence_of(page, page->live);
@@ -225,19 +226,20 @@ void sim_page_put_back(struct sim_page *page, const uint8_t *from)
 
 static void write_page(struct paraclock_sim_vm *vm, struct sim_page *page)
 {
-	uint64_t now = sim_instant(vm->sim);
+	uint64_t now = pclk_sim_instant(vm->sim);
 	int ret = put(vm, page);
 
 	page->pending = false;
-	page->next = page->period_ns ? now + sim_ticks(vm->sim, page->period_ns)
-				     : NEVER;
+	page->next = page->period_ns
+			     ? now + pclk_sim_ticks(vm->sim, page->period_ns)
+			     : NEVER;
 	if (ret) {
 		if (!vm->sim->error)
 			vm->sim->error = ret;
 		return;
 	}
 	if (page->fault == PARACLOCK_SIM_FAULT_SLOW) {
-		page->due = now + sim_ticks(vm->sim, page->delay_ns);
+		page->due = now + pclk_sim_ticks(vm->sim, page->delay_ns);
 	} else if (page->fault == PARACLOCK_SIM_FAULT_DIES) {
 		tear(page);
 		copy_body(page, page->kind == PARACLOCK_SIM_VMCLOCK ? 64 : 16);
@@ -245,9 +247,10 @@ static void write_page(struct paraclock_sim_vm *vm, struct sim_page *page)
 	}
 }
 
-void sim_page_renew(struct paraclock_sim_vm *vm, struct sim_page *page)
+void pclk_sim_page_renew(struct paraclock_sim_vm *vm, struct sim_page *page)
 {
-	if (vm->opts.parts & PARACLOCK_SIM_HAS_NO_WRITER || !sim_vm_runs(vm))
+	if (vm->opts.parts & PARACLOCK_SIM_HAS_NO_WRITER ||
+	    !pclk_sim_vm_runs(vm))
 		return;
 	if (page->kind == PARACLOCK_SIM_PVCLOCK && !runs_vcpu(vm, page->vcpu))
 		page->pending = true;
@@ -255,21 +258,22 @@ void sim_page_renew(struct paraclock_sim_vm *vm, struct sim_page *page)
 		write_page(vm, page);
 }
 
-void sim_pages_renew(struct paraclock_sim_vm *vm)
+void pclk_sim_pages_renew(struct paraclock_sim_vm *vm)
 {
 	for (unsigned int i = 0; i < vm->n_pages; i++)
-		sim_page_renew(vm, &vm->page[i]);
+		pclk_sim_page_renew(vm, &vm->page[i]);
 }
 
-void sim_page_enter_vcpu(struct paraclock_sim_vm *vm, unsigned int vcpu)
+void pclk_sim_page_enter_vcpu(struct paraclock_sim_vm *vm, unsigned int vcpu)
 {
-	struct sim_page *page = sim_page_of(vm, PARACLOCK_SIM_PVCLOCK, vcpu);
+	struct sim_page *page =
+		pclk_sim_page_of(vm, PARACLOCK_SIM_PVCLOCK, vcpu);
 
-	if (page && page->pending && sim_vm_runs(vm))
+	if (page && page->pending && pclk_sim_vm_runs(vm))
 		write_page(vm, page);
 }
 
-void sim_pages_tell_stop(struct paraclock_sim_vm *vm)
+void pclk_sim_pages_tell_stop(struct paraclock_sim_vm *vm)
 {
 	for (unsigned int i = 0; i < vm->n_pages; i++) {
 		struct sim_page *page = &vm->page[i];
@@ -283,9 +287,9 @@ void sim_pages_tell_stop(struct paraclock_sim_vm *vm)
 
 /* --- in time -------------------------------------------------------------- */
 
-uint64_t sim_pages_next(const struct paraclock_sim_vm *vm)
+uint64_t pclk_sim_pages_next(const struct paraclock_sim_vm *vm)
 {
-	bool runs = sim_vm_runs(vm);
+	bool runs = pclk_sim_vm_runs(vm);
 	uint64_t next = NEVER;
 
 	for (unsigned int i = 0; i < vm->n_pages; i++) {
@@ -299,10 +303,10 @@ uint64_t sim_pages_next(const struct paraclock_sim_vm *vm)
 	return next;
 }
 
-void sim_pages_due(struct paraclock_sim_vm *vm)
+void pclk_sim_pages_due(struct paraclock_sim_vm *vm)
 {
-	uint64_t now = sim_instant(vm->sim);
-	bool runs = sim_vm_runs(vm);
+	uint64_t now = pclk_sim_instant(vm->sim);
+	bool runs = pclk_sim_vm_runs(vm);
 
 	for (unsigned int i = 0; i < vm->n_pages; i++) {
 		struct sim_page *page = &vm->page[i];
@@ -310,8 +314,9 @@ void sim_pages_due(struct paraclock_sim_vm *vm)
 		if (page->due <= now)
 			show_shadow(page);
 		if (runs && page->next <= now) {
-			page->next = now + sim_ticks(vm->sim, page->period_ns);
-			sim_page_renew(vm, page);
+			page->next =
+				now + pclk_sim_ticks(vm->sim, page->period_ns);
+			pclk_sim_page_renew(vm, page);
 		}
 	}
 }
@@ -324,7 +329,7 @@ static struct sim_page *written_page(const struct paraclock_sim_vm *vm,
 {
 	if (!vm || vm->opts.parts & PARACLOCK_SIM_HAS_NO_WRITER)
 		return NULL;
-	return sim_page_of(vm, kind, vcpu);
+	return pclk_sim_page_of(vm, kind, vcpu);
 }
 
 static void set_fault(struct paraclock_sim_vm *vm, struct sim_page *page,
@@ -354,10 +359,10 @@ int paraclock_sim_fault(struct paraclock_sim_vm *vm, unsigned int kind,
 	    (delay_ns && fault != PARACLOCK_SIM_FAULT_SLOW) ||
 	    delay_ns > RUN_MAX)
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	set_fault(vm, page, fault, delay_ns);
-	ret = sim_take_error(vm->sim);
-	sim_unlock(vm->sim);
+	ret = pclk_sim_take_error(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }
 
@@ -369,9 +374,9 @@ int paraclock_sim_update(struct paraclock_sim_vm *vm, unsigned int kind,
 
 	if (!page)
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	write_page(vm, page);
-	ret = sim_take_error(vm->sim);
-	sim_unlock(vm->sim);
+	ret = pclk_sim_take_error(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }

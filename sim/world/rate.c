@@ -13,7 +13,7 @@
 #define RATIO_MIN (1ULL << 33)
 #define RATIO_MAX (1ULL << 63)
 
-bool sim_hz_is_good(uint64_t hz, unsigned int bits)
+bool pclk_sim_hz_is_good(uint64_t hz, unsigned int bits)
 {
 	return bits <= BITS_MAX && hz >> bits >= HZ_MIN && hz >> bits <= HZ_MAX;
 }
@@ -35,14 +35,14 @@ static struct sim_hz normalise(u128 hz, int bits)
 	return (struct sim_hz){ (uint64_t)hz, bits - (int)drop };
 }
 
-struct sim_hz sim_hz_scale(struct sim_hz hz, uint64_t ratio)
+struct sim_hz pclk_sim_hz_scale(struct sim_hz hz, uint64_t ratio)
 {
 	if (ratio == RATIO_ONE)
 		return hz;
 	return normalise((u128)hz.hz * ratio, hz.bits + RATIO_BITS);
 }
 
-int sim_ratio(struct sim_hz a, struct sim_hz b, uint64_t *ret_ratio)
+int pclk_sim_ratio(struct sim_hz a, struct sim_hz b, uint64_t *ret_ratio)
 {
 	int up_a = __builtin_clzll(a.hz), up_b = __builtin_clzll(b.hz);
 	/* Of two numbers with their top bits set: 2^62 to 2^64. */
@@ -59,8 +59,8 @@ int sim_ratio(struct sim_hz a, struct sim_hz b, uint64_t *ret_ratio)
 	return 0;
 }
 
-void sim_timeline_set_rate(struct paraclock_timeline *tl, struct sim_hz hz,
-			   int64_t ppb)
+void pclk_sim_timeline_set_rate(struct paraclock_timeline *tl, struct sim_hz hz,
+				int64_t ppb)
 {
 	const uint64_t rate = (uint64_t)(PPB_ONE + ppb);
 	u128 period;
@@ -92,18 +92,18 @@ static u128 ticks_in_ns(const struct sim_line *line, uint64_t ticks)
 	       ((part % hz << bits) + hz - 1) / hz;
 }
 
-u128 sim_line_at(const struct sim_line *line, uint64_t ticks)
+u128 pclk_sim_line_at(const struct sim_line *line, uint64_t ticks)
 {
 	return line->at + ticks_in_ns(line, ticks);
 }
 
-u128 sim_part_of_tick(const struct sim_line *line, uint64_t frac)
+u128 pclk_sim_part_of_tick(const struct sim_line *line, uint64_t frac)
 {
 	/* As so many whole ones; 64 bits of them might not fit. */
 	return ticks_in_ns(line, frac >> 32) >> 32;
 }
 
-s128 sim_ppb_of(u128 time, int64_t ppb)
+s128 pclk_sim_ppb_of(u128 time, int64_t ppb)
 {
 	uint64_t rate = ppb < 0 ? (uint64_t)-ppb : (uint64_t)ppb;
 	u128 whole = (u128)(uint64_t)(time >> 64) * rate;
@@ -115,8 +115,8 @@ s128 sim_ppb_of(u128 time, int64_t ppb)
 }
 
 /* The remainder keeps 56 bits of the tick: the divisor may have 72. */
-u128 sim_ticks_of(const struct paraclock_sim *sim, struct sim_hz hz,
-		  uint64_t base_ticks)
+u128 pclk_sim_ticks_of(const struct paraclock_sim *sim, struct sim_hz hz,
+		       uint64_t base_ticks)
 {
 	u128 product, each;
 

@@ -22,12 +22,12 @@ static struct paraclock_sim *writable(const struct paraclock_sim *sim)
 	return (struct paraclock_sim *)(uintptr_t)sim;
 }
 
-void sim_lock(const struct paraclock_sim *sim)
+void pclk_sim_lock(const struct paraclock_sim *sim)
 {
 	(void)pthread_mutex_lock(&writable(sim)->lock);
 }
 
-void sim_unlock(const struct paraclock_sim *sim)
+void pclk_sim_unlock(const struct paraclock_sim *sim)
 {
 	(void)pthread_mutex_unlock(&writable(sim)->lock);
 }
@@ -47,7 +47,7 @@ static bool is_in(const struct paraclock_sim *sim)
 	return here.entered && here.vm->sim == sim;
 }
 
-void sim_stop_world(struct paraclock_sim *sim)
+void pclk_sim_stop_world(struct paraclock_sim *sim)
 {
 	uint32_t own = is_in(sim);
 
@@ -58,15 +58,15 @@ void sim_stop_world(struct paraclock_sim *sim)
 		wait_for_change(sim);
 }
 
-void sim_go_on(struct paraclock_sim *sim)
+void pclk_sim_go_on(struct paraclock_sim *sim)
 {
-	sim_go_on_with_pieces(sim);
+	pclk_sim_go_on_with_pieces(sim);
 	sim->acting--;
 	__atomic_fetch_sub(&sim->gate, 1, __ATOMIC_SEQ_CST);
 	tell_change(sim);
 }
 
-void sim_set_paused(struct paraclock_sim_vm *vm, bool paused)
+void pclk_sim_set_paused(struct paraclock_sim_vm *vm, bool paused)
 {
 	if (vm->paused == paused)
 		return;
@@ -80,16 +80,16 @@ void sim_set_paused(struct paraclock_sim_vm *vm, bool paused)
 
 static bool must_wait(const struct paraclock_sim_vm *vm)
 {
-	return vm->sim->acting || !sim_vm_runs(vm);
+	return vm->sim->acting || !pclk_sim_vm_runs(vm);
 }
 
-void sim_stop_here(struct paraclock_sim_vm *vm)
+void pclk_sim_stop_here(struct paraclock_sim_vm *vm)
 {
 	struct paraclock_sim *sim = vm->sim;
 
 	if (!is_in(sim) || !LOAD(sim->gate))
 		return;
-	sim_lock(sim);
+	pclk_sim_lock(sim);
 	if (must_wait(here.vm)) {
 		sim->running--;
 		tell_change(sim);
@@ -97,14 +97,14 @@ void sim_stop_here(struct paraclock_sim_vm *vm)
 			wait_for_change(sim);
 		sim->running++;
 	}
-	sim_unlock(sim);
+	pclk_sim_unlock(sim);
 }
 
 int paraclock_sim_enter(struct paraclock_sim_vm *vm, unsigned int vcpu)
 {
 	if (!vm || vcpu >= vm->opts.vcpus || here.entered)
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	while (must_wait(vm))
 		wait_for_change(vm->sim);
 	here.vm = vm;
@@ -112,8 +112,8 @@ int paraclock_sim_enter(struct paraclock_sim_vm *vm, unsigned int vcpu)
 	here.entered = true;
 	vm->sim->running++;
 	STORE(vm->halted, vm->halted & ~(1ULL << vcpu));
-	sim_page_enter_vcpu(vm, vcpu);
-	sim_unlock(vm->sim);
+	pclk_sim_page_enter_vcpu(vm, vcpu);
+	pclk_sim_unlock(vm->sim);
 	return 0;
 }
 
@@ -121,16 +121,16 @@ int paraclock_sim_leave(struct paraclock_sim_vm *vm)
 {
 	if (!vm || !here.entered || here.vm != vm)
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	here.entered = false;
 	vm->sim->running--;
 	tell_change(vm->sim);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return 0;
 }
 
 /* Who has not said is on the first that can run. */
-int sim_this_vcpu(const struct paraclock_sim_vm *vm)
+int pclk_sim_this_vcpu(const struct paraclock_sim_vm *vm)
 {
 	uint64_t halted = LOAD(vm->halted);
 
@@ -144,7 +144,7 @@ int sim_this_vcpu(const struct paraclock_sim_vm *vm)
 	return -1;
 }
 
-void sim_forget_here(const struct paraclock_sim *sim)
+void pclk_sim_forget_here(const struct paraclock_sim *sim)
 {
 	for (struct paraclock_sim_vm *vm = sim->vms; vm; vm = vm->next) {
 		if (here.vm == vm)
@@ -152,7 +152,8 @@ void sim_forget_here(const struct paraclock_sim *sim)
 	}
 }
 
-void sim_set_this_vcpu(const struct paraclock_sim_vm *vm, unsigned int vcpu)
+void pclk_sim_set_this_vcpu(const struct paraclock_sim_vm *vm,
+			    unsigned int vcpu)
 {
 	/* A thread that is in another VM stays there. */
 	if (here.entered && here.vm != vm)

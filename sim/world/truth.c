@@ -9,7 +9,7 @@
 
 static uint64_t counter_now(const struct paraclock_sim_vm *vm)
 {
-	return (uint64_t)(sim_vm_tsc(vm, sim_instant(vm->sim)) >> 64);
+	return (uint64_t)(pclk_sim_vm_tsc(vm, pclk_sim_instant(vm->sim)) >> 64);
 }
 
 static struct sim_piece *newest(const struct paraclock_sim_vm *vm)
@@ -37,29 +37,30 @@ static int make_room(struct paraclock_sim_vm *vm)
 static struct sim_line line_of(const struct paraclock_sim_vm *vm, u128 at,
 			       uint64_t frac, int64_t ppb)
 {
-	struct sim_line line = { .hz = sim_vm_hz(vm), .ppb = ppb };
+	struct sim_line line = { .hz = pclk_sim_vm_hz(vm), .ppb = ppb };
 
-	line.at = at - sim_part_of_tick(&line, frac);
+	line.at = at - pclk_sim_part_of_tick(&line, frac);
 	return line;
 }
 
 static struct sim_piece piece_now(const struct paraclock_sim_vm *vm)
 {
-	const struct paraclock_sim_host *real = sim_real_host(vm->host);
-	uint64_t now = sim_instant(vm->sim);
-	u128 tsc = sim_vm_tsc(vm, now);
+	const struct paraclock_sim_host *real = pclk_sim_real_host(vm->host);
+	uint64_t now = pclk_sim_instant(vm->sim);
+	u128 tsc = pclk_sim_vm_tsc(vm, now);
 
 	return (struct sim_piece){
 		.first = (uint64_t)(tsc >> 64),
 		.last = NEVER,
-		.mono = line_of(vm, sim_vm_mono(vm, now), (uint64_t)tsc, 0),
-		.tai = line_of(vm, sim_host_tai(real, now), (uint64_t)tsc,
+		.mono = line_of(vm, pclk_sim_vm_mono(vm, now), (uint64_t)tsc,
+				0),
+		.tai = line_of(vm, pclk_sim_host_tai(real, now), (uint64_t)tsc,
 			       real->ppb),
 		.utc = real->utc,
 	};
 }
 
-void sim_end_pieces(struct paraclock_sim *sim)
+void pclk_sim_end_pieces(struct paraclock_sim *sim)
 {
 	for (struct paraclock_sim_vm *vm = sim->vms; vm; vm = vm->next) {
 		if (newest(vm))
@@ -67,7 +68,7 @@ void sim_end_pieces(struct paraclock_sim *sim)
 	}
 }
 
-void sim_go_on_with_pieces(struct paraclock_sim *sim)
+void pclk_sim_go_on_with_pieces(struct paraclock_sim *sim)
 {
 	for (struct paraclock_sim_vm *vm = sim->vms; vm; vm = vm->next) {
 		if (newest(vm))
@@ -75,7 +76,7 @@ void sim_go_on_with_pieces(struct paraclock_sim *sim)
 	}
 }
 
-int sim_new_piece(struct paraclock_sim_vm *vm)
+int pclk_sim_new_piece(struct paraclock_sim_vm *vm)
 {
 	struct sim_piece piece = piece_now(vm);
 	struct sim_piece *last = newest(vm);
@@ -133,23 +134,23 @@ static int clock_at(const struct sim_piece *piece, uint64_t counter,
 
 	switch (timescale) {
 	case PARACLOCK_TIMESCALE_MONOTONIC:
-		*ret_time = sim_line_at(&piece->mono, ticks);
+		*ret_time = pclk_sim_line_at(&piece->mono, ticks);
 		return 0;
 	case PARACLOCK_TIMESCALE_TAI:
-		*ret_time = sim_line_at(&piece->tai, ticks);
+		*ret_time = pclk_sim_line_at(&piece->tai, ticks);
 		return 0;
 	case PARACLOCK_TIMESCALE_UTC:
 	case PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED:
 		*ret_time = sim_to_utc(&piece->utc,
-				       sim_line_at(&piece->tai, ticks));
+				       pclk_sim_line_at(&piece->tai, ticks));
 		return 0;
 	default:
 		return -EINVAL;
 	}
 }
 
-int sim_truth(const struct paraclock_sim_vm *vm, uint64_t counter,
-	      unsigned int timescale, int64_t *ret_ns)
+int pclk_sim_truth(const struct paraclock_sim_vm *vm, uint64_t counter,
+		   unsigned int timescale, int64_t *ret_ns)
 {
 	const struct sim_piece *piece = find(vm, counter);
 	u128 time = 0;
@@ -173,16 +174,16 @@ int paraclock_sim_truth(const struct paraclock_sim_vm *vm, uint64_t counter,
 
 	if (!vm || !ret_ns)
 		return -EINVAL;
-	sim_lock(vm->sim);
-	ret = sim_truth(vm, counter, timescale, ret_ns);
-	sim_unlock(vm->sim);
+	pclk_sim_lock(vm->sim);
+	ret = pclk_sim_truth(vm, counter, timescale, ret_ns);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }
 
-int sim_timeline(const struct paraclock_sim_vm *vm, unsigned int timescale,
-		 struct paraclock_timeline *ret_tl)
+int pclk_sim_timeline(const struct paraclock_sim_vm *vm, unsigned int timescale,
+		      struct paraclock_timeline *ret_tl)
 {
-	const struct paraclock_sim_host *real = sim_real_host(vm->host);
+	const struct paraclock_sim_host *real = pclk_sim_real_host(vm->host);
 	bool mono = timescale == PARACLOCK_TIMESCALE_MONOTONIC;
 	struct paraclock_timeline tl = {
 		.size = sizeof(tl),
@@ -206,10 +207,12 @@ int sim_timeline(const struct paraclock_sim_vm *vm, unsigned int timescale,
 	time = (time + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
 	tl.base_sec = (uint64_t)(time >> 64);
 	tl.base_frac = (uint64_t)time;
-	sim_timeline_set_rate(&tl, sim_vm_hz(vm), mono ? 0 : real->ppb);
+	pclk_sim_timeline_set_rate(&tl, pclk_sim_vm_hz(vm),
+				   mono ? 0 : real->ppb);
 	if (!mono) {
-		utc = sim_utc_at(&newest(vm)->utc,
-				 sim_host_tai(real, sim_instant(vm->sim)));
+		utc = pclk_sim_utc_at(
+			&newest(vm)->utc,
+			pclk_sim_host_tai(real, pclk_sim_instant(vm->sim)));
 		tl.tai_offset_sec = utc.offset_sec;
 		tl.flags |= utc.known ? PARACLOCK_TIMELINE_TAI_OFFSET : 0;
 		tl.leap = utc.leap;
@@ -226,10 +229,10 @@ int paraclock_sim_timeline(const struct paraclock_sim_vm *vm,
 
 	if (!vm || !ret_tl)
 		return -EINVAL;
-	sim_lock(vm->sim);
-	ret = sim_timeline(vm, timescale, ret_tl);
-	if (!ret && sim_is_stable(vm))
+	pclk_sim_lock(vm->sim);
+	ret = pclk_sim_timeline(vm, timescale, ret_tl);
+	if (!ret && pclk_sim_is_stable(vm))
 		ret_tl->flags |= PARACLOCK_TIMELINE_STABLE;
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }

@@ -4,7 +4,7 @@
 #include "base/calendar.h"
 #include "world.h"
 
-void sim_utc_arm(struct sim_utc *utc, uint8_t leap, u128 tai)
+void pclk_sim_utc_arm(struct sim_utc *utc, uint8_t leap, u128 tai)
 {
 	int64_t tai_sec = (int64_t)(tai >> 64) / NSEC_PER_SEC;
 	int64_t end = pclk_calendar_month_of(tai_sec - utc->offset_sec).end_sec;
@@ -17,7 +17,7 @@ void sim_utc_arm(struct sim_utc *utc, uint8_t leap, u128 tai)
 		utc->leap_ns = (end + utc->offset_sec - 1) * NSEC_PER_SEC;
 }
 
-struct sim_utc sim_utc_at(const struct sim_utc *utc, u128 tai)
+struct sim_utc pclk_sim_utc_at(const struct sim_utc *utc, u128 tai)
 {
 	bool inserted = utc->leap == PARACLOCK_LEAP_PRE_POS;
 	int64_t ns = (int64_t)(tai >> 64);

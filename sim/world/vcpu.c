@@ -9,9 +9,9 @@ int paraclock_sim_vcpu_halt(struct paraclock_sim_vm *vm, unsigned int vcpu)
 {
 	if (!vm || vcpu >= vm->opts.vcpus)
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	STORE(vm->halted, vm->halted | 1ULL << vcpu);
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return 0;
 }
 
@@ -21,12 +21,12 @@ int paraclock_sim_vcpu_run(struct paraclock_sim_vm *vm, unsigned int vcpu)
 
 	if (!vm || vcpu >= vm->opts.vcpus)
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	STORE(vm->halted, vm->halted & ~(1ULL << vcpu));
-	sim_page_enter_vcpu(vm, vcpu);
-	sim_set_this_vcpu(vm, vcpu);
-	ret = sim_take_error(vm->sim);
-	sim_unlock(vm->sim);
+	pclk_sim_page_enter_vcpu(vm, vcpu);
+	pclk_sim_set_this_vcpu(vm, vcpu);
+	ret = pclk_sim_take_error(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }
 
@@ -37,12 +37,12 @@ int paraclock_sim_vcpu_skew(struct paraclock_sim_vm *vm, unsigned int vcpu,
 
 	if (!vm || vcpu >= vm->opts.vcpus || !vcpu)
 		return -EINVAL;
-	sim_lock(vm->sim);
-	sim_stop_world(vm->sim);
+	pclk_sim_lock(vm->sim);
+	pclk_sim_stop_world(vm->sim);
 	vm->skew[vcpu] = ticks;
-	sim_vm_changed(vm);
-	sim_go_on(vm->sim);
-	ret = sim_take_error(vm->sim);
-	sim_unlock(vm->sim);
+	pclk_sim_vm_changed(vm);
+	pclk_sim_go_on(vm->sim);
+	ret = pclk_sim_take_error(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return ret;
 }

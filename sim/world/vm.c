@@ -25,33 +25,34 @@ static u128 scaled(const struct paraclock_sim_vm *vm, u128 host_tsc)
 	return (whole << (64 - RATIO_BITS)) + (part >> RATIO_BITS);
 }
 
-u128 sim_vm_tsc(const struct paraclock_sim_vm *vm, uint64_t instant)
+u128 pclk_sim_vm_tsc(const struct paraclock_sim_vm *vm, uint64_t instant)
 {
-	return scaled(vm, sim_host_tsc(vm->host, instant)) +
+	return scaled(vm, pclk_sim_host_tsc(vm->host, instant)) +
 	       ((u128)vm->offset << 64);
 }
 
-void sim_vm_set_tsc(struct paraclock_sim_vm *vm, uint64_t instant, u128 tsc)
+void pclk_sim_vm_set_tsc(struct paraclock_sim_vm *vm, uint64_t instant,
+			 u128 tsc)
 {
-	u128 host_tsc = sim_host_tsc(vm->host, instant);
+	u128 host_tsc = pclk_sim_host_tsc(vm->host, instant);
 
 	/* Whole ticks, as a VMM can; not back. */
 	vm->offset =
 		(uint64_t)((tsc - scaled(vm, host_tsc) + UINT64_MAX) >> 64);
 }
 
-struct sim_hz sim_vm_hz(const struct paraclock_sim_vm *vm)
+struct sim_hz pclk_sim_vm_hz(const struct paraclock_sim_vm *vm)
 {
-	return sim_hz_scale(sim_host_hz(vm->host), vm->ratio);
+	return pclk_sim_hz_scale(pclk_sim_host_hz(vm->host), vm->ratio);
 }
 
-u128 sim_vm_mono(const struct paraclock_sim_vm *vm, uint64_t instant)
+u128 pclk_sim_vm_mono(const struct paraclock_sim_vm *vm, uint64_t instant)
 {
-	return sim_host_mono(vm->host, instant) + (u128)vm->over_host;
+	return pclk_sim_host_mono(vm->host, instant) + (u128)vm->over_host;
 }
 
-bool sim_is_within(const struct paraclock_sim_vm *vm,
-		   const struct paraclock_sim_host *host)
+bool pclk_sim_is_within(const struct paraclock_sim_vm *vm,
+			const struct paraclock_sim_host *host)
 {
 	const struct paraclock_sim_host *at = vm->host;
 
@@ -60,7 +61,7 @@ bool sim_is_within(const struct paraclock_sim_vm *vm,
 	return at == host;
 }
 
-bool sim_vm_runs(const struct paraclock_sim_vm *vm)
+bool pclk_sim_vm_runs(const struct paraclock_sim_vm *vm)
 {
 	while (!vm->paused && vm->host->inside)
 		vm = vm->host->inside;
@@ -74,10 +75,10 @@ uint64_t paraclock_sim_counter(const struct paraclock_sim_vm *vm,
 
 	if (!vm || vcpu >= vm->opts.vcpus)
 		return 0;
-	sim_lock(vm->sim);
-	tsc = (uint64_t)(sim_vm_tsc(vm, sim_instant(vm->sim)) >> 64);
+	pclk_sim_lock(vm->sim);
+	tsc = (uint64_t)(pclk_sim_vm_tsc(vm, pclk_sim_instant(vm->sim)) >> 64);
 	tsc += vm->skew[vcpu];
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return tsc;
 }
 
@@ -86,7 +87,7 @@ int paraclock_sim_coupling(const struct paraclock_sim_vm *vm,
 {
 	if (!vm || !ret_coupling)
 		return -EINVAL;
-	sim_lock(vm->sim);
+	pclk_sim_lock(vm->sim);
 	*ret_coupling = (struct paraclock_coupling){
 		.size = sizeof(*ret_coupling),
 		.mult = vm->ratio,
@@ -99,7 +100,7 @@ int paraclock_sim_coupling(const struct paraclock_sim_vm *vm,
 	};
 	if (vm->emulated)
 		ret_coupling->flags &= (uint8_t)~PARACLOCK_COUPLING_FIXED;
-	sim_unlock(vm->sim);
+	pclk_sim_unlock(vm->sim);
 	return 0;
 }
 
@@ -107,40 +108,41 @@ int paraclock_sim_coupling(const struct paraclock_sim_vm *vm,
 
 static void renew_vmclock(struct paraclock_sim_vm *vm)
 {
-	struct sim_page *page = sim_page_of(vm, PARACLOCK_SIM_VMCLOCK, 0);
+	struct sim_page *page = pclk_sim_page_of(vm, PARACLOCK_SIM_VMCLOCK, 0);
 
 	if (page)
-		sim_page_renew(vm, page);
+		pclk_sim_page_renew(vm, page);
 }
 
 static void vm_has_changed(struct paraclock_sim_vm *vm, enum sim_change what)
 {
-	if (sim_new_piece(vm) && !vm->sim->error)
+	if (pclk_sim_new_piece(vm) && !vm->sim->error)
 		vm->sim->error = -ENOMEM;
 	if (what == SIM_ALL)
-		sim_pages_renew(vm);
+		pclk_sim_pages_renew(vm);
 	else if (what == SIM_WALL)
 		renew_vmclock(vm);
 }
 
-void sim_changed(const struct paraclock_sim_host *host, enum sim_change what)
+void pclk_sim_changed(const struct paraclock_sim_host *host,
+		      enum sim_change what)
 {
 	struct paraclock_sim_vm *vm;
 
 	for (vm = host->sim->vms; vm; vm = vm->next) {
-		if (sim_is_within(vm, host))
+		if (pclk_sim_is_within(vm, host))
 			vm_has_changed(vm, what);
 	}
 }
 
-void sim_vm_changed(struct paraclock_sim_vm *vm)
+void pclk_sim_vm_changed(struct paraclock_sim_vm *vm)
 {
 	const struct paraclock_sim_host *host;
 
 	vm_has_changed(vm, SIM_ALL);
 	for (host = vm->sim->hosts; host; host = host->next) {
 		if (host->inside == vm)
-			sim_changed(host, SIM_ALL);
+			pclk_sim_changed(host, SIM_ALL);
 	}
 }
 
@@ -163,7 +165,7 @@ static bool options_are_good(const struct paraclock_sim_vm_options *opts)
 	       opts->vcpus <= PARACLOCK_SIM_VCPUS_MAX &&
 	       opts->user_vcpu < opts->vcpus &&
 	       (!opts->tsc_hz ||
-		sim_hz_is_good(opts->tsc_hz, opts->tsc_hz_bits)) &&
+		pclk_sim_hz_is_good(opts->tsc_hz, opts->tsc_hz_bits)) &&
 	       !(opts->timeline_flags & ~FLAGS_ALL) &&
 	       opts->vmclock_timescale <= PARACLOCK_TIMESCALE_TAI &&
 	       opts->pvclock_period_ns <= RUN_MAX &&
@@ -194,17 +196,17 @@ static int complete(struct paraclock_sim_vm_options *full,
 
 static void start_counting(struct paraclock_sim_vm *vm)
 {
-	uint64_t now = sim_instant(vm->sim);
-	struct sim_line line = { .hz = sim_vm_hz(vm) };
+	uint64_t now = pclk_sim_instant(vm->sim);
+	struct sim_line line = { .hz = pclk_sim_vm_hz(vm) };
 	u128 tsc;
 
-	sim_vm_set_tsc(vm, now, (u128)vm->opts.tsc_start << 64);
+	pclk_sim_vm_set_tsc(vm, now, (u128)vm->opts.tsc_start << 64);
 	if (vm->host->inside)
 		return;
 	/* 0 when the tick began. */
-	tsc = sim_vm_tsc(vm, now);
-	vm->over_host = (s128)(sim_part_of_tick(&line, (uint64_t)tsc) -
-			       sim_host_mono(vm->host, now));
+	tsc = pclk_sim_vm_tsc(vm, now);
+	vm->over_host = (s128)(pclk_sim_part_of_tick(&line, (uint64_t)tsc) -
+			       pclk_sim_host_mono(vm->host, now));
 }
 
 static void add_vm(struct paraclock_sim_vm *vm)
@@ -216,9 +218,9 @@ static void add_vm(struct paraclock_sim_vm *vm)
 	*last = vm;
 }
 
-int sim_vm_make(struct paraclock_sim_vm **ret_vm,
-		struct paraclock_sim_host *host,
-		const struct paraclock_sim_vm_options *opts)
+int pclk_sim_vm_make(struct paraclock_sim_vm **ret_vm,
+		     struct paraclock_sim_host *host,
+		     const struct paraclock_sim_vm_options *opts)
 {
 	struct paraclock_sim_vm *vm = calloc(1, sizeof(*vm));
 	int ret;
@@ -231,25 +233,27 @@ int sim_vm_make(struct paraclock_sim_vm **ret_vm,
 	/* The caller's string may go. */
 	vm->opts.clocksource = NULL;
 	vm->ratio = RATIO_ONE;
-	vm->disruption = sim_marker(vm->sim);
-	vm->generation = sim_marker(vm->sim);
-	sim_views_init(vm);
-	ret = opts->tsc_hz ? sim_ratio((struct sim_hz){ opts->tsc_hz,
+	vm->disruption = pclk_sim_marker(vm->sim);
+	vm->generation = pclk_sim_marker(vm->sim);
+	pclk_sim_views_init(vm);
+	ret = opts->tsc_hz
+		      ? pclk_sim_ratio((struct sim_hz){ opts->tsc_hz,
 							opts->tsc_hz_bits },
-				       sim_host_hz(host), &vm->ratio)
-			   : 0;
+				       pclk_sim_host_hz(host), &vm->ratio)
+		      : 0;
 	if (!ret)
-		ret = sim_pages_make(vm);
+		ret = pclk_sim_pages_make(vm);
 	if (ret) {
 		free(vm);
 		return ret;
 	}
 	vm->own_ratio = vm->ratio;
 	start_counting(vm);
-	sim_kernel_start(vm, opts->clocksource ? opts->clocksource : "tsc");
-	ret = sim_new_piece(vm);
+	pclk_sim_kernel_start(vm,
+			      opts->clocksource ? opts->clocksource : "tsc");
+	ret = pclk_sim_new_piece(vm);
 	if (ret) {
-		sim_pages_free(vm);
+		pclk_sim_pages_free(vm);
 		free(vm);
 		return ret;
 	}
@@ -268,13 +272,13 @@ int paraclock_sim_vm_new(struct paraclock_sim_vm **ret_vm,
 
 	if (!ret_vm || !host || complete(&full, opts))
 		return -EINVAL;
-	sim_lock(host->sim);
-	ret = sim_vm_make(&vm, host, &full);
+	pclk_sim_lock(host->sim);
+	ret = pclk_sim_vm_make(&vm, host, &full);
 	if (!ret) {
-		sim_vm_changed(vm);
-		ret = sim_take_error(host->sim);
+		pclk_sim_vm_changed(vm);
+		ret = pclk_sim_take_error(host->sim);
 	}
-	sim_unlock(host->sim);
+	pclk_sim_unlock(host->sim);
 	if (!ret)
 		*ret_vm = vm;
 	return ret;

@@ -11,14 +11,14 @@
 #define EXIT_NS	     1000
 #define HZ_MAX	     (1ULL << 40)
 
-uint64_t sim_instant(const struct paraclock_sim *sim)
+uint64_t pclk_sim_instant(const struct paraclock_sim *sim)
 {
 	if (sim->opts.counter)
 		return sim->opts.counter(sim->opts.arg) - sim->start;
 	return LOAD(sim->now);
 }
 
-uint64_t sim_ticks(const struct paraclock_sim *sim, uint64_t ns)
+uint64_t pclk_sim_ticks(const struct paraclock_sim *sim, uint64_t ns)
 {
 	u128 ticks;
 
@@ -28,7 +28,7 @@ uint64_t sim_ticks(const struct paraclock_sim *sim, uint64_t ns)
 	return ticks < RUN_MAX ? (uint64_t)ticks : RUN_MAX;
 }
 
-u128 sim_span(const struct paraclock_sim *sim, uint64_t ticks)
+u128 pclk_sim_span(const struct paraclock_sim *sim, uint64_t ticks)
 {
 	u128 ns;
 
@@ -40,12 +40,12 @@ u128 sim_span(const struct paraclock_sim *sim, uint64_t ticks)
 	       ((ns % sim->hz << 64) + sim->hz - 1) / sim->hz;
 }
 
-uint64_t sim_marker(struct paraclock_sim *sim)
+uint64_t pclk_sim_marker(struct paraclock_sim *sim)
 {
 	return ++sim->marker;
 }
 
-int sim_take_error(struct paraclock_sim *sim)
+int pclk_sim_take_error(struct paraclock_sim *sim)
 {
 	int error = sim->error;
 
@@ -69,9 +69,9 @@ uint64_t paraclock_sim_random(struct paraclock_sim *sim, uint64_t sides)
 
 	if (!sim)
 		return 0;
-	sim_lock(sim);
+	pclk_sim_lock(sim);
 	number = next_random(sim);
-	sim_unlock(sim);
+	pclk_sim_unlock(sim);
 	/* Off by less than sides in 2^64. */
 	return sides ? mul_high(number, sides) : number;
 }
@@ -85,11 +85,11 @@ static uint64_t earliest(const struct paraclock_sim *sim)
 	uint64_t due = NEVER, next;
 
 	for (host = sim->hosts; host; host = host->next) {
-		next = sim_leap_due(host);
+		next = pclk_sim_leap_due(host);
 		due = next < due ? next : due;
 	}
 	for (vm = sim->vms; vm; vm = vm->next) {
-		next = sim_pages_next(vm);
+		next = pclk_sim_pages_next(vm);
 		due = next < due ? next : due;
 	}
 	return due;
@@ -101,16 +101,16 @@ static void do_due(struct paraclock_sim *sim)
 	struct paraclock_sim_vm *vm;
 
 	for (host = sim->hosts; host; host = host->next) {
-		if (sim_leap_due(host) <= sim_instant(sim))
-			sim_leap_take_in(host);
+		if (pclk_sim_leap_due(host) <= pclk_sim_instant(sim))
+			pclk_sim_leap_take_in(host);
 	}
 	for (vm = sim->vms; vm; vm = vm->next) {
-		if (sim_pages_next(vm) <= sim_instant(sim))
-			sim_pages_due(vm);
+		if (pclk_sim_pages_next(vm) <= pclk_sim_instant(sim))
+			pclk_sim_pages_due(vm);
 	}
 }
 
-void sim_pass(struct paraclock_sim *sim, uint64_t ns)
+void pclk_sim_pass(struct paraclock_sim *sim, uint64_t ns)
 {
 	uint64_t target, due;
 
@@ -127,11 +127,11 @@ void sim_pass(struct paraclock_sim *sim, uint64_t ns)
 	STORE(sim->now, target);
 }
 
-void sim_spend(struct paraclock_sim *sim, uint64_t ns)
+void pclk_sim_spend(struct paraclock_sim *sim, uint64_t ns)
 {
 	/* Live, it takes as long as it takes. */
 	if (!sim->opts.counter)
-		sim_pass(sim, ns);
+		pclk_sim_pass(sim, ns);
 }
 
 int paraclock_sim_run(struct paraclock_sim *sim, uint64_t ns)
@@ -140,14 +140,14 @@ int paraclock_sim_run(struct paraclock_sim *sim, uint64_t ns)
 
 	if (!sim || ns > RUN_MAX || (sim->opts.counter && ns))
 		return -EINVAL;
-	sim_lock(sim);
+	pclk_sim_lock(sim);
 	if (sim->now > RUN_MAX - ns) {
-		sim_unlock(sim);
+		pclk_sim_unlock(sim);
 		return -ERANGE;
 	}
-	sim_pass(sim, ns);
-	ret = sim_take_error(sim);
-	sim_unlock(sim);
+	pclk_sim_pass(sim, ns);
+	ret = pclk_sim_take_error(sim);
+	pclk_sim_unlock(sim);
 	return ret;
 }
 
@@ -158,7 +158,7 @@ int paraclock_sim_now(struct paraclock_sim *sim, unsigned int timescale,
 
 	if (!sim || !ret_ns)
 		return -EINVAL;
-	since = sim_span(sim, sim_instant(sim));
+	since = pclk_sim_span(sim, pclk_sim_instant(sim));
 	if (timescale == PARACLOCK_TIMESCALE_TAI)
 		since += sim->tai0;
 	else if (timescale == PARACLOCK_TIMESCALE_UTC)
@@ -215,7 +215,7 @@ int paraclock_sim_new(struct paraclock_sim **ret_sim,
 	sim->tai0 = (u128)(uint64_t)full.start_tai_ns << 64;
 	sim->utc.offset_sec = full.tai_offset_sec;
 	sim->utc.known = true;
-	sim_utc_arm(&sim->utc, full.leap, sim->tai0);
+	pclk_sim_utc_arm(&sim->utc, full.leap, sim->tai0);
 	sim->random = full.seed;
 	/* Room for more markers than anybody makes. */
 	sim->marker = next_random(sim) >> 16 << 8;
@@ -227,7 +227,7 @@ int paraclock_sim_new(struct paraclock_sim **ret_sim,
 
 static void free_vm(struct paraclock_sim_vm *vm)
 {
-	sim_pages_free(vm);
+	pclk_sim_pages_free(vm);
 	free(vm->piece);
 	free(vm);
 }
@@ -236,7 +236,7 @@ void paraclock_sim_free(struct paraclock_sim *sim)
 {
 	if (!sim)
 		return;
-	sim_forget_here(sim);
+	pclk_sim_forget_here(sim);
 	while (sim->vms) {
 		struct paraclock_sim_vm *vm = sim->vms;
 

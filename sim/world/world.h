@@ -9,7 +9,7 @@
  * 2^-64 ns, so that what is a whole number of ns by the rules is that number.
  *
  * The lock of the world guards everything but what a read of a TSC looks at.
- * That changes only while no thread is in a VM (sim_stop_world()).
+ * That changes only while no thread is in a VM (pclk_sim_stop_world()).
  */
 #ifndef SIM_H
 #define SIM_H
@@ -184,152 +184,156 @@ struct paraclock_sim {
 
 /* --- world.c -------------------------------------------------------------- */
 
-uint64_t sim_instant(const struct paraclock_sim *sim);
+uint64_t pclk_sim_instant(const struct paraclock_sim *sim);
 /* ns as base ticks, rounded up. */
-uint64_t sim_ticks(const struct paraclock_sim *sim, uint64_t ns);
+uint64_t pclk_sim_ticks(const struct paraclock_sim *sim, uint64_t ns);
 /* Base ticks as 2^-64 ns. */
-u128 sim_span(const struct paraclock_sim *sim, uint64_t ticks);
+u128 pclk_sim_span(const struct paraclock_sim *sim, uint64_t ticks);
 /* Let time pass; the lock is held. Does what is due. */
-void sim_pass(struct paraclock_sim *sim, uint64_t ns);
+void pclk_sim_pass(struct paraclock_sim *sim, uint64_t ns);
 /* A marker that was never used. */
-uint64_t sim_marker(struct paraclock_sim *sim);
+uint64_t pclk_sim_marker(struct paraclock_sim *sim);
 /* Take the first error that was met since, and forget it. */
-int sim_take_error(struct paraclock_sim *sim);
+int pclk_sim_take_error(struct paraclock_sim *sim);
 
 /* --- utc.c ---------------------------------------------------------------- */
 
 /* The leap second at the end of the UTC month of tai, if there is one. */
-void sim_utc_arm(struct sim_utc *utc, uint8_t leap, u128 tai);
+void pclk_sim_utc_arm(struct sim_utc *utc, uint8_t leap, u128 tai);
 /* As it is at tai: offset and leap. */
-struct sim_utc sim_utc_at(const struct sim_utc *utc, u128 tai);
+struct sim_utc pclk_sim_utc_at(const struct sim_utc *utc, u128 tai);
 static inline u128 sim_to_utc(const struct sim_utc *utc, u128 tai)
 {
-	return tai -
-	       ((u128)sim_utc_at(utc, tai).offset_sec * NSEC_PER_SEC << 64);
+	return tai - ((u128)pclk_sim_utc_at(utc, tai).offset_sec * NSEC_PER_SEC
+		      << 64);
 }
 
 /* --- host.c --------------------------------------------------------------- */
 
 /* Its TSC, 2^-64 ticks; modulo 2^128. */
-u128 sim_host_tsc(const struct paraclock_sim_host *host, uint64_t instant);
-struct sim_hz sim_host_hz(const struct paraclock_sim_host *host);
+u128 pclk_sim_host_tsc(const struct paraclock_sim_host *host, uint64_t instant);
+struct sim_hz pclk_sim_host_hz(const struct paraclock_sim_host *host);
 /* The MONOTONIC time that its VMs' is measured against. */
-u128 sim_host_mono(const struct paraclock_sim_host *host, uint64_t instant);
-u128 sim_host_tai(const struct paraclock_sim_host *host, uint64_t instant);
+u128 pclk_sim_host_mono(const struct paraclock_sim_host *host,
+			uint64_t instant);
+u128 pclk_sim_host_tai(const struct paraclock_sim_host *host, uint64_t instant);
 /* The one that is no VM. */
 const struct paraclock_sim_host *
-sim_real_host(const struct paraclock_sim_host *host);
-bool sim_is_paired(const struct paraclock_sim_host *host);
+pclk_sim_real_host(const struct paraclock_sim_host *host);
+bool pclk_sim_is_paired(const struct paraclock_sim_host *host);
 /* When its leap second has to be taken in; NEVER. */
-uint64_t sim_leap_due(const struct paraclock_sim_host *host);
-void sim_leap_take_in(struct paraclock_sim_host *host);
+uint64_t pclk_sim_leap_due(const struct paraclock_sim_host *host);
+void pclk_sim_leap_take_in(struct paraclock_sim_host *host);
 
 /* --- rate.c --------------------------------------------------------------- */
 
-bool sim_hz_is_good(uint64_t hz, unsigned int bits);
-struct sim_hz sim_hz_scale(struct sim_hz hz, uint64_t ratio);
+bool pclk_sim_hz_is_good(uint64_t hz, unsigned int bits);
+struct sim_hz pclk_sim_hz_scale(struct sim_hz hz, uint64_t ratio);
 /* a / b in 2^-48; -ERANGE. */
-int sim_ratio(struct sim_hz a, struct sim_hz b, uint64_t *ret_ratio);
+int pclk_sim_ratio(struct sim_hz a, struct sim_hz b, uint64_t *ret_ratio);
 /* A clock that is ppb fast, over ticks of hz. */
-void sim_timeline_set_rate(struct paraclock_timeline *tl, struct sim_hz hz,
-			   int64_t ppb);
+void pclk_sim_timeline_set_rate(struct paraclock_timeline *tl, struct sim_hz hz,
+				int64_t ppb);
 /* So many ticks after the first. */
-u128 sim_line_at(const struct sim_line *line, uint64_t ticks);
+u128 pclk_sim_line_at(const struct sim_line *line, uint64_t ticks);
 /* What 2^-64 ticks take. */
-u128 sim_part_of_tick(const struct sim_line *line, uint64_t frac);
+u128 pclk_sim_part_of_tick(const struct sim_line *line, uint64_t frac);
 /* Base ticks as 2^-64 ticks of hz. */
-u128 sim_ticks_of(const struct paraclock_sim *sim, struct sim_hz hz,
-		  uint64_t base_ticks);
+u128 pclk_sim_ticks_of(const struct paraclock_sim *sim, struct sim_hz hz,
+		       uint64_t base_ticks);
 /* ppb of a time. */
-s128 sim_ppb_of(u128 time, int64_t ppb);
+s128 pclk_sim_ppb_of(u128 time, int64_t ppb);
 
 /* --- vm.c, truth.c -------------------------------------------------------- */
 
-u128 sim_vm_tsc(const struct paraclock_sim_vm *vm, uint64_t instant);
-struct sim_hz sim_vm_hz(const struct paraclock_sim_vm *vm);
-u128 sim_vm_mono(const struct paraclock_sim_vm *vm, uint64_t instant);
+u128 pclk_sim_vm_tsc(const struct paraclock_sim_vm *vm, uint64_t instant);
+struct sim_hz pclk_sim_vm_hz(const struct paraclock_sim_vm *vm);
+u128 pclk_sim_vm_mono(const struct paraclock_sim_vm *vm, uint64_t instant);
 /* Is vm on host, or on a VM that is? */
-bool sim_is_within(const struct paraclock_sim_vm *vm,
-		   const struct paraclock_sim_host *host);
+bool pclk_sim_is_within(const struct paraclock_sim_vm *vm,
+			const struct paraclock_sim_host *host);
 /* Does it run, and all that it runs on? */
-bool sim_vm_runs(const struct paraclock_sim_vm *vm);
+bool pclk_sim_vm_runs(const struct paraclock_sim_vm *vm);
 /* Makes its TSC say that, to a tick. */
-void sim_vm_set_tsc(struct paraclock_sim_vm *vm, uint64_t instant, u128 tsc);
+void pclk_sim_vm_set_tsc(struct paraclock_sim_vm *vm, uint64_t instant,
+			 u128 tsc);
 /* Do the TSCs of its vCPUs agree, and are they a clock? */
-bool sim_is_stable(const struct paraclock_sim_vm *vm);
-int sim_new_piece(struct paraclock_sim_vm *vm);
-int sim_truth(const struct paraclock_sim_vm *vm, uint64_t counter,
-	      unsigned int timescale, int64_t *ret_ns);
-int sim_timeline(const struct paraclock_sim_vm *vm, unsigned int timescale,
-		 struct paraclock_timeline *ret_tl);
+bool pclk_sim_is_stable(const struct paraclock_sim_vm *vm);
+int pclk_sim_new_piece(struct paraclock_sim_vm *vm);
+int pclk_sim_truth(const struct paraclock_sim_vm *vm, uint64_t counter,
+		   unsigned int timescale, int64_t *ret_ns);
+int pclk_sim_timeline(const struct paraclock_sim_vm *vm, unsigned int timescale,
+		      struct paraclock_timeline *ret_tl);
 /* Before TSCs change: the pieces end here. And after it: those of the VMs that
  * have not changed go on. */
-void sim_end_pieces(struct paraclock_sim *sim);
-void sim_go_on_with_pieces(struct paraclock_sim *sim);
+void pclk_sim_end_pieces(struct paraclock_sim *sim);
+void pclk_sim_go_on_with_pieces(struct paraclock_sim *sim);
 /* What has changed for all VMs on a host. */
 enum sim_change {
 	SIM_TSC_UNNOTICED, /* no page is renewed */
 	SIM_WALL,	   /* vmclock's are */
 	SIM_ALL,
 };
-void sim_changed(const struct paraclock_sim_host *host, enum sim_change what);
+void pclk_sim_changed(const struct paraclock_sim_host *host,
+		      enum sim_change what);
 /* All has, for a VM and all VMs within. */
-void sim_vm_changed(struct paraclock_sim_vm *vm);
-int sim_vm_make(struct paraclock_sim_vm **ret_vm,
-		struct paraclock_sim_host *host,
-		const struct paraclock_sim_vm_options *opts);
+void pclk_sim_vm_changed(struct paraclock_sim_vm *vm);
+int pclk_sim_vm_make(struct paraclock_sim_vm **ret_vm,
+		     struct paraclock_sim_host *host,
+		     const struct paraclock_sim_vm_options *opts);
 
 /* --- memory.c, page.c ----------------------------------------------------------- */
 
-int sim_pages_make(struct paraclock_sim_vm *vm);
-void sim_pages_free(struct paraclock_sim_vm *vm);
-struct sim_page *sim_page_of(const struct paraclock_sim_vm *vm,
-			     unsigned int kind, unsigned int vcpu);
+int pclk_sim_pages_make(struct paraclock_sim_vm *vm);
+void pclk_sim_pages_free(struct paraclock_sim_vm *vm);
+struct sim_page *pclk_sim_page_of(const struct paraclock_sim_vm *vm,
+				  unsigned int kind, unsigned int vcpu);
 /* By each page's habits: a pvclock page of a halted vCPU later. */
-void sim_page_renew(struct paraclock_sim_vm *vm, struct sim_page *page);
-void sim_pages_renew(struct paraclock_sim_vm *vm);
-void sim_page_enter_vcpu(struct paraclock_sim_vm *vm, unsigned int vcpu);
+void pclk_sim_page_renew(struct paraclock_sim_vm *vm, struct sim_page *page);
+void pclk_sim_pages_renew(struct paraclock_sim_vm *vm);
+void pclk_sim_page_enter_vcpu(struct paraclock_sim_vm *vm, unsigned int vcpu);
 /* What is due by now. */
-void sim_pages_due(struct paraclock_sim_vm *vm);
-uint64_t sim_pages_next(const struct paraclock_sim_vm *vm);
+void pclk_sim_pages_due(struct paraclock_sim_vm *vm);
+uint64_t pclk_sim_pages_next(const struct paraclock_sim_vm *vm);
 /* GUEST_STOPPED, for the guest to see. */
-void sim_pages_tell_stop(struct paraclock_sim_vm *vm);
+void pclk_sim_pages_tell_stop(struct paraclock_sim_vm *vm);
 /* Other contents, but for the sequence. */
-void sim_page_put_back(struct sim_page *page, const uint8_t *from);
+void pclk_sim_page_put_back(struct sim_page *page, const uint8_t *from);
 /* Its memory was replaced: what was written is no longer known. */
-int sim_page_forget(struct paraclock_sim_vm *vm, struct sim_page *page);
+int pclk_sim_page_forget(struct paraclock_sim_vm *vm, struct sim_page *page);
 
 /* --- kernel.c ------------------------------------------------------------- */
 
-void sim_kernel_start(struct paraclock_sim_vm *vm, const char *source);
+void pclk_sim_kernel_start(struct paraclock_sim_vm *vm, const char *source);
 /* enum paraclock_clock, now; no time passes. -EINVAL: there is none. */
-int sim_kernel_ns(const struct paraclock_sim_vm *vm, unsigned int clock,
-		  int64_t *ret_ns);
+int pclk_sim_kernel_ns(const struct paraclock_sim_vm *vm, unsigned int clock,
+		       int64_t *ret_ns);
 
 /* --- guest.c, registers.c, devices.c, watches.c: the env --------------- */
 
-void sim_views_init(struct paraclock_sim_vm *vm);
+void pclk_sim_views_init(struct paraclock_sim_vm *vm);
 /* NULL: it is another env. */
-struct sim_view *sim_view_of(const struct paraclock_env *env);
+struct sim_view *pclk_sim_view_of(const struct paraclock_env *env);
 /* Virtual time that the guest waits; the lock is held. */
-void sim_spend(struct paraclock_sim *sim, uint64_t ns);
-int sim_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value);
-int sim_wrmsr(void *ctx, uint32_t msr, uint64_t value);
-int sim_hypercall(void *ctx, uint64_t number, const uint64_t args[4],
-		  uint64_t ret_regs[4]);
-int sim_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4]);
-int sim_read_text(void *ctx, const char *path, char *buf, size_t size);
-int sim_open_device(void *ctx, const char *path, int *ret_fd);
-int sim_device_number(void *ctx, int fd, uint32_t *ret_major,
-		      uint32_t *ret_minor);
-int sim_ioctl(void *ctx, int fd, unsigned long request, void *arg);
-int sim_read_clock(void *ctx, int clock_id, int64_t *ret_ns);
-int sim_watch_clock(void *ctx, int *fd);
-int sim_watch_generation(void *ctx, int *fd);
-int sim_poll_group(void *ctx, int *group, int fd);
-void sim_close_device(void *ctx, int fd);
+void pclk_sim_spend(struct paraclock_sim *sim, uint64_t ns);
+int pclk_sim_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value);
+int pclk_sim_wrmsr(void *ctx, uint32_t msr, uint64_t value);
+int pclk_sim_hypercall(void *ctx, uint64_t number, const uint64_t args[4],
+		       uint64_t ret_regs[4]);
+int pclk_sim_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
+		   uint32_t ret_regs[4]);
+int pclk_sim_read_text(void *ctx, const char *path, char *buf, size_t size);
+int pclk_sim_open_device(void *ctx, const char *path, int *ret_fd);
+int pclk_sim_device_number(void *ctx, int fd, uint32_t *ret_major,
+			   uint32_t *ret_minor);
+int pclk_sim_ioctl(void *ctx, int fd, unsigned long request, void *arg);
+int pclk_sim_read_clock(void *ctx, int clock_id, int64_t *ret_ns);
+int pclk_sim_watch_clock(void *ctx, int *fd);
+int pclk_sim_watch_generation(void *ctx, int *fd);
+int pclk_sim_poll_group(void *ctx, int *group, int fd);
+void pclk_sim_close_device(void *ctx, int fd);
 /* Guest physical addresses. */
-uint64_t sim_phys_of(const struct sim_page *page);
+uint64_t pclk_sim_phys_of(const struct sim_page *page);
 #define SIM_PHYS_PAIRING 0x400000U
 
 /* Descriptors: PTP clocks, a vmclock, watchers; a group of these. */
@@ -341,23 +345,24 @@ uint64_t sim_phys_of(const struct sim_page *page);
 /* --- move.c --------------------------------------------------------------- */
 
 /* The guest has taken the new rate. With the lock. */
-void sim_end_emulation(struct paraclock_sim_vm *vm);
-bool sim_is_reenlightened(const struct paraclock_sim_vm *vm);
+void pclk_sim_end_emulation(struct paraclock_sim_vm *vm);
+bool pclk_sim_is_reenlightened(const struct paraclock_sim_vm *vm);
 
 /* --- thread.c ------------------------------------------------------------- */
 
-void sim_lock(const struct paraclock_sim *sim);
-void sim_unlock(const struct paraclock_sim *sim);
-/* With the lock: until sim_go_on() no thread is in a VM, but for this one. */
-void sim_stop_world(struct paraclock_sim *sim);
-void sim_go_on(struct paraclock_sim *sim);
-void sim_set_paused(struct paraclock_sim_vm *vm, bool paused);
+void pclk_sim_lock(const struct paraclock_sim *sim);
+void pclk_sim_unlock(const struct paraclock_sim *sim);
+/* With the lock: until pclk_sim_go_on() no thread is in a VM, but for this one. */
+void pclk_sim_stop_world(struct paraclock_sim *sim);
+void pclk_sim_go_on(struct paraclock_sim *sim);
+void pclk_sim_set_paused(struct paraclock_sim_vm *vm, bool paused);
 /* If this thread is in it, wait until it may go on. */
-void sim_stop_here(struct paraclock_sim_vm *vm);
+void pclk_sim_stop_here(struct paraclock_sim_vm *vm);
 /* The vCPU that this thread is on; -1: none can be. */
-int sim_this_vcpu(const struct paraclock_sim_vm *vm);
+int pclk_sim_this_vcpu(const struct paraclock_sim_vm *vm);
 /* It goes, and another may come to be where its VMs were. */
-void sim_forget_here(const struct paraclock_sim *sim);
-void sim_set_this_vcpu(const struct paraclock_sim_vm *vm, unsigned int vcpu);
+void pclk_sim_forget_here(const struct paraclock_sim *sim);
+void pclk_sim_set_this_vcpu(const struct paraclock_sim_vm *vm,
+			    unsigned int vcpu);
 
 #endif

@@ -110,7 +110,8 @@ static void check_convert(void **state)
 
 	memset(&got, 0xa5, sizeof(got));
 	memset(&clean, 0xa5, sizeof(clean));
-	assert_int_equal(hyperv_convert(&page, c->counter, &got, &bad), c->ret);
+	assert_int_equal(pclk_hyperv_convert(&page, c->counter, &got, &bad),
+			 c->ret);
 	assert_int_equal(bad != NULL, c->ret == -EPROTO);
 	if (c->ret) {
 		assert_memory_equal(&got, &clean, sizeof(got));

@@ -242,7 +242,8 @@ static void check_signed_page(const struct leap_case *c, int sign)
 	struct paraclock_sample got;
 	const char *bad = NULL;
 
-	assert_int_equal(vmclock_convert(&vc, &limits, ticks, &got, &bad), 0);
+	assert_int_equal(pclk_vmclock_convert(&vc, &limits, ticks, &got, &bad),
+			 0);
 	assert_int_equal(got.valid, c->known);
 	if (!c->known) {
 		assert_int_equal(got.reason, PARACLOCK_REASON_WINDOW);
@@ -290,7 +291,7 @@ static void check_month_ends(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		assert_int_equal(leap_month_end(rows[i].sec), rows[i].end);
+		assert_int_equal(pclk_leap_month_end(rows[i].sec), rows[i].end);
 }
 
 static void check_all_months(void **state)
@@ -307,10 +308,11 @@ static void check_all_months(void **state)
 		int64_t end = timegm(&to);
 
 		for (int64_t sec = start; sec < end; sec += DAY) {
-			assert_int_equal(leap_month_end(sec), end);
-			assert_int_equal(leap_month_end(sec + DAY - 1), end);
+			assert_int_equal(pclk_leap_month_end(sec), end);
+			assert_int_equal(pclk_leap_month_end(sec + DAY - 1),
+					 end);
 		}
-		assert_int_equal(leap_month_end(start - 1), start);
+		assert_int_equal(pclk_leap_month_end(start - 1), start);
 	}
 }
 
@@ -319,7 +321,7 @@ static void check_gmtime(void **state)
 {
 	(void)state;
 	for (int64_t sec = 0; sec < 7258118400; sec += 1000003) {
-		time_t end = leap_month_end(sec);
+		time_t end = pclk_leap_month_end(sec);
 		time_t last = end - 1;
 		struct tm now, then, after;
 
@@ -349,7 +351,7 @@ static void check_horizon(void **state)
 			.tai_offset_sec = 37,
 		};
 		int64_t ref = END - 200 + i / 42;
-		uint64_t horizon = leap_horizon_sec(&was, ref);
+		uint64_t horizon = pclk_leap_horizon_sec(&was, ref);
 		/* Its last seconds, where something could happen. */
 		uint64_t from = horizon > 300 ? horizon - 300 : 0;
 

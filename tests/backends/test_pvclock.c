@@ -165,7 +165,8 @@ static void check_convert(void **state)
 	const char *bad = NULL;
 
 	poison(&got);
-	assert_int_equal(pvclock_convert(&pv, &limits, c->counter, &got, &bad),
+	assert_int_equal(pclk_pvclock_convert(&pv, &limits, c->counter, &got,
+					      &bad),
 			 c->ret);
 	/* The field is named if, and only if, the page is malformed. */
 	assert_int_equal(bad != NULL, c->ret == -EPROTO);
@@ -214,8 +215,8 @@ static void check_limit(void **state)
 	const char *bad = NULL;
 
 	poison(&got);
-	assert_int_equal(pvclock_convert(&pv, &limits, c->counter, &got, &bad),
-			 0);
+	assert_int_equal(
+		pclk_pvclock_convert(&pv, &limits, c->counter, &got, &bad), 0);
 	assert_null(bad);
 	check_sample(&got, c->counter, c->reason, c->host_ns);
 }
@@ -257,7 +258,7 @@ static void check_shift(int shift, uint64_t ticks, uint32_t mul)
 	int ret;
 
 	poison(&got);
-	ret = pvclock_convert(&pv, &limits, 12345 + ticks, &got, &bad);
+	ret = pclk_pvclock_convert(&pv, &limits, 12345 + ticks, &got, &bad);
 	if (shift < -63 || shift > 63) {
 		assert_int_equal(ret, -EPROTO);
 		assert_non_null(bad);
@@ -331,7 +332,7 @@ static void check_sane(void **state)
 {
 	const struct sane_case *c = *state;
 
-	assert_int_equal(pvclock_is_sane(&c->pv), c->sane);
+	assert_int_equal(pclk_pvclock_is_sane(&c->pv), c->sane);
 }
 
 #define ROWS(table, function)                                        \

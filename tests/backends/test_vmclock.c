@@ -365,12 +365,12 @@ static int convert(const struct vmclock_case *c, uint64_t counter,
 	make_page(&copy, c);
 	memset(&vc, 0xa5, sizeof(vc));
 	memset(&clean, 0xa5, sizeof(clean));
-	*ret_bad = vmclock_decode(&copy, &vc);
+	*ret_bad = pclk_vmclock_decode(&copy, &vc);
 	if (*ret_bad) {
 		assert_memory_equal(&vc, &clean, sizeof(vc));
 		return -EPROTO;
 	}
-	return vmclock_convert(&vc, &limits, counter, ret_sample, ret_bad);
+	return pclk_vmclock_convert(&vc, &limits, counter, ret_sample, ret_bad);
 }
 
 static void check_convert(void **state)

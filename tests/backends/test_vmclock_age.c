@@ -76,8 +76,9 @@ static struct paraclock_sample sample_at(const struct age_case *c,
 	struct paraclock_sample got;
 	const char *bad = NULL;
 
-	assert_int_equal(
-		vmclock_convert(&vc, &limits, BASE + ticks, &got, &bad), 0);
+	assert_int_equal(pclk_vmclock_convert(&vc, &limits, BASE + ticks, &got,
+					      &bad),
+			 0);
 	assert_null(bad);
 	return got;
 }
@@ -116,7 +117,7 @@ static void check_line(void **state)
 	const struct paraclock_sample sample = sample_at(c, 0);
 	struct paraclock_line line = { 0 };
 
-	vmclock_line(&vc, &limits, &sample, &line);
+	pclk_vmclock_line(&vc, &limits, &sample, &line);
 	if (c->last_us == NEVER) {
 		assert_int_equal(line.usable, 0);
 		return;

@@ -217,8 +217,8 @@ static void check_find(void **state)
 
 	start(c->leaf, ARRAY_LEN(c->leaf));
 	w.cpuid_error = c->error;
-	assert_int_equal(paraclock_hypervisor_find(&w.fake.env,
-						   "KVMKVMKVM\0\0\0", &base),
+	assert_int_equal(pclk_hypervisor_find(&w.fake.env, "KVMKVMKVM\0\0\0",
+					      &base),
 			 c->ret);
 	assert_int_equal(base, c->ret ? 4711 : c->base);
 }

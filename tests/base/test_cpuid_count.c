@@ -160,14 +160,11 @@ static void what_is_kept_is_of_that_env(void **state)
 	start(&worlds[1]);
 	copy = w.fake.env;
 	copy.cpuid = other_cpuid;
-	assert_int_equal(
-		paraclock_hypervisor_find(&w.fake.env, KVM "\0", &base), 0);
+	assert_int_equal(pclk_hypervisor_find(&w.fake.env, KVM "\0", &base), 0);
 	assert_int_equal(base, 0x40000000);
-	assert_int_equal(paraclock_hypervisor_find(&copy, KVM "\0", &base),
-			 -ENODEV);
-	assert_int_equal(paraclock_hypervisor_find(&copy, HV, &base), 0);
-	assert_int_equal(
-		paraclock_hypervisor_find(&w.fake.env, KVM "\0", &base), 0);
+	assert_int_equal(pclk_hypervisor_find(&copy, KVM "\0", &base), -ENODEV);
+	assert_int_equal(pclk_hypervisor_find(&copy, HV, &base), 0);
+	assert_int_equal(pclk_hypervisor_find(&w.fake.env, KVM "\0", &base), 0);
 }
 
 static void an_error_is_not_kept(void **state)
@@ -177,16 +174,13 @@ static void an_error_is_not_kept(void **state)
 	(void)state;
 	start(&worlds[1]);
 	w.error = -EACCES;
-	assert_int_equal(paraclock_hypervisor_find(&w.fake.env, KVM "\0",
-						   &base),
+	assert_int_equal(pclk_hypervisor_find(&w.fake.env, KVM "\0", &base),
 			 -EACCES);
 	w.error = 0;
-	assert_int_equal(
-		paraclock_hypervisor_find(&w.fake.env, KVM "\0", &base), 0);
+	assert_int_equal(pclk_hypervisor_find(&w.fake.env, KVM "\0", &base), 0);
 	/* What was found is, also where CPUID is forbidden later. */
 	w.error = -EACCES;
-	assert_int_equal(
-		paraclock_hypervisor_find(&w.fake.env, KVM "\0", &base), 0);
+	assert_int_equal(pclk_hypervisor_find(&w.fake.env, KVM "\0", &base), 0);
 }
 
 static const struct CMUnitTest plain[] = {

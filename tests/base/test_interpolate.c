@@ -70,7 +70,7 @@ static void fractions_are_rounded_down(void **state)
 static void check_between(int64_t from, int64_t to, uint64_t part,
 			  uint64_t whole)
 {
-	int64_t at = interpolate(from, to, fraction(part, whole));
+	int64_t at = pclk_interpolate(from, to, fraction(part, whole));
 
 	/* Not beyond either end, so that the distance has no sign. */
 	assert_true(from <= to ? at >= from && at <= to

@@ -94,14 +94,14 @@ static int exact_pvclock(uint64_t counter, struct paraclock_sample *ret_sample)
 	const struct pvclock_limits limits = { UINT64_MAX, PVCLOCK_TSC_STABLE };
 	const char *bad;
 
-	return pvclock_convert(&pv, &limits, counter, ret_sample, &bad);
+	return pclk_pvclock_convert(&pv, &limits, counter, ret_sample, &bad);
 }
 
 static int exact_hyperv(uint64_t counter, struct paraclock_sample *ret_sample)
 {
 	const char *bad;
 
-	return hyperv_convert(&hv, counter, ret_sample, &bad);
+	return pclk_hyperv_convert(&hv, counter, ret_sample, &bad);
 }
 
 static int exact_vmclock(uint64_t counter, struct paraclock_sample *ret_sample)
@@ -109,7 +109,7 @@ static int exact_vmclock(uint64_t counter, struct paraclock_sample *ret_sample)
 	const struct vmclock_limits limits = { 0, PARACLOCK_COUNTER_X86_TSC };
 	const char *bad;
 
-	return vmclock_convert(&vc, &limits, counter, ret_sample, &bad);
+	return pclk_vmclock_convert(&vc, &limits, counter, ret_sample, &bad);
 }
 
 /* --- as far as the page --------------------------------------------------- */

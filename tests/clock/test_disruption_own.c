@@ -254,7 +254,7 @@ static char *called[] = { "phc", "kvm-pairing", "kvm-host", "tsc" };
 /* A source that is called has no page that could be compared, nor a marker. */
 static void a_source_that_is_called_shows_none(void **state)
 {
-	const struct paraclock_backend *const *be = paraclock_backends;
+	const struct paraclock_backend *const *be = pclk_backends;
 
 	while (*be && strcmp((*be)->name, *state) != 0)
 		be++;

@@ -54,7 +54,7 @@ static void a_text(void **state)
 	char *copy = malloc(c->size ? c->size : 1);
 
 	memcpy(copy, c->text, c->size);
-	assert_int_equal(uevent_is_generation(copy, c->size), c->expected);
+	assert_int_equal(pclk_uevent_is_generation(copy, c->size), c->expected);
 	free(copy);
 }
 
@@ -77,7 +77,7 @@ static void no_text_is_read_past_its_end(void **state)
 					   : (char)(random >> 20);
 		}
 		whole = size && memmem(text, size, "NEW_VMGENID=1", 14);
-		if (uevent_is_generation(text, size))
+		if (pclk_uevent_is_generation(text, size))
 			assert_true(whole);
 		free(text);
 	}

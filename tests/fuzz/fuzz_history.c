@@ -61,7 +61,7 @@ static void check_between(const struct paraclock_snapshot *a,
 	int ret;
 
 	memset(&at, 0xa5, sizeof(at));
-	ret = paraclock_interpolate_snapshots(a, b, counter, &at);
+	ret = pclk_interpolate_snapshots(a, b, counter, &at);
 	fuzz_check_error(ret, errors);
 	if (ret) {
 		fuzz_check_untouched(&at, sizeof(at));
@@ -87,7 +87,7 @@ static void check_find(const struct paraclock_history *hist, uint64_t counter)
 
 	memset(&before, 0xa5, sizeof(before));
 	memset(&after, 0xa5, sizeof(after));
-	ret = paraclock_history_find(hist, counter, &before, &after);
+	ret = pclk_history_find(hist, counter, &before, &after);
 	/* Nobody writes meanwhile. */
 	CHECK(ret == 0 || ret == 1 || ret == -EINVAL);
 	if (ret)

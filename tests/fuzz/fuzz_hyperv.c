@@ -18,7 +18,7 @@ static int convert(const uint8_t *page, size_t size,
 		return -EPROTO;
 	}
 	memcpy(&hv, page, sizeof(hv));
-	ret = hyperv_convert(&hv, counter, ret_sample, ret_bad);
+	ret = pclk_hyperv_convert(&hv, counter, ret_sample, ret_bad);
 	if (!ret && !ret_sample->reason && !fuzz_has_tsc(env)) {
 		fuzz_foreign(ret_sample, counter);
 		ret_sample->host_ns = 0;

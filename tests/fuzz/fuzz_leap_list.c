@@ -94,7 +94,7 @@ static void hash_line(struct sha1 *sha, const char *line, size_t n)
 		i = 2;
 	for (; i < n && line[i] != '#'; i++) {
 		if (line[i] >= '0' && line[i] <= '9')
-			sha1_add(sha, (uint8_t)line[i]);
+			pclk_sha1_add(sha, (uint8_t)line[i]);
 	}
 }
 
@@ -103,7 +103,7 @@ static size_t add_hash(char *copy, const char *text, size_t size)
 {
 	struct sha1 sha;
 
-	sha1_start(&sha);
+	pclk_sha1_start(&sha);
 	for (size_t at = 0; at < size;) {
 		const char *end = memchr(text + at, '\n', size - at);
 		size_t n = end ? (size_t)(end - text) - at : size - at;
@@ -111,7 +111,7 @@ static size_t add_hash(char *copy, const char *text, size_t size)
 		hash_line(&sha, text + at, n);
 		at += n + 1;
 	}
-	sha1_end(&sha);
+	pclk_sha1_end(&sha);
 	memcpy(copy, text, size);
 	return size + (size_t)sprintf(copy + size, "\n#h %x %x %x %x %x\n",
 				      sha.hash[0], sha.hash[1], sha.hash[2],

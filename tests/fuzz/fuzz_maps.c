@@ -21,7 +21,7 @@ static void parse_in_pieces(struct vvar_parser *parser, const uint8_t *sizes,
 			n = 1;
 		if (n > size)
 			n = size;
-		vvar_parse(parser, text, n);
+		pclk_vvar_parse(parser, text, n);
 		text += n;
 		size -= n;
 	}
@@ -32,7 +32,7 @@ static void check_choice(const struct vvar_map *map, enum vvar_page page,
 {
 	uint64_t address = 1;
 	const char *why = NULL;
-	int ret = vvar_choose(map, page, kernel, &address, &why);
+	int ret = pclk_vvar_choose(map, page, kernel, &address, &why);
 	uint64_t start = map->vclock_pages ? map->vclock : map->vvar;
 	uint64_t pages =
 		map->vclock_pages ? map->vclock_pages : map->vvar_pages;
@@ -59,10 +59,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < PIECES + sizeof(release) - 1)
 		return 0;
 	memcpy(release, data + PIECES, sizeof(release) - 1);
-	kernel = vvar_release(release);
+	kernel = pclk_vvar_release(release);
 	size -= PIECES + sizeof(release) - 1;
-	vvar_parse(&whole, (const char *)data + PIECES + sizeof(release) - 1,
-		   size);
+	pclk_vvar_parse(&whole,
+			(const char *)data + PIECES + sizeof(release) - 1,
+			size);
 	parse_in_pieces(&pieces, data,
 			(const char *)data + PIECES + sizeof(release) - 1,
 			size);

@@ -23,9 +23,9 @@ static int convert(const uint8_t *page, size_t size,
 	memcpy(&pv, page, sizeof(pv));
 	if (pv.version & 1)
 		return -EAGAIN;
-	ret = pvclock_convert(&pv, &limits,
-			      fuzz_has_tsc(env) ? counter : pv.tsc_timestamp,
-			      ret_sample, ret_bad);
+	ret = pclk_pvclock_convert(
+		&pv, &limits, fuzz_has_tsc(env) ? counter : pv.tsc_timestamp,
+		ret_sample, ret_bad);
 	if (!ret && !fuzz_has_tsc(env))
 		fuzz_foreign(ret_sample, counter);
 	return ret;

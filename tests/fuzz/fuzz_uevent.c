@@ -33,7 +33,7 @@ static void check_both(const void *first, size_t size, const void *second,
 		memcpy(text, first, size);
 	if (more)
 		memcpy(text + size, second, more);
-	CHECK(uevent_is_generation(text, size + more));
+	CHECK(pclk_uevent_is_generation(text, size + more));
 	free(text);
 }
 
@@ -44,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(message);
 	if (size)
 		memcpy(message, data, size);
-	CHECK(uevent_is_generation(message, size) == is_there(message, size));
+	CHECK(pclk_uevent_is_generation(message, size) ==
+	      is_there(message, size));
 	/* Nothing that comes before it as strings spoils it, or follows. */
 	check_both(message, size, wanted, sizeof(wanted));
 	check_both(wanted + 1, sizeof(wanted) - 1, message, size);

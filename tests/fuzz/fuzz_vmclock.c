@@ -30,10 +30,10 @@ static int convert(const uint8_t *page, size_t size,
 		return malformed("magic", ret_bad);
 	if (vc.seq_count & 1)
 		return -EAGAIN;
-	*ret_bad = vmclock_decode(&copy, &vc);
+	*ret_bad = pclk_vmclock_decode(&copy, &vc);
 	if (*ret_bad)
 		return -EPROTO;
-	return vmclock_convert(&vc, &limits, counter, ret_sample, ret_bad);
+	return pclk_vmclock_convert(&vc, &limits, counter, ret_sample, ret_bad);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

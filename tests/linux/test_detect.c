@@ -47,7 +47,7 @@ static int detect_exactly(const char *fdt, size_t size, const char *compatible)
 
 	assert_non_null(copy);
 	memcpy(copy, fdt, size);
-	ret = detect_in_fdt(copy, size, compatible);
+	ret = pclk_detect_in_fdt(copy, size, compatible);
 	free(copy);
 	return ret;
 }

@@ -129,7 +129,7 @@ static void check_page(const struct vvar_map *map, enum vvar_page page,
 	static const char untouched[] = "untouched";
 	uint64_t address = 0xdead;
 	const char *why = untouched;
-	int ret = vvar_choose(map, page, kernel, &address, &why);
+	int ret = pclk_vvar_choose(map, page, kernel, &address, &why);
 
 	assert_int_equal(ret, want ? 0 : -ENODEV);
 	assert_int_equal(address, want ? want : 0xdead);
@@ -145,17 +145,17 @@ static void check_layout(void **state)
 	struct vvar_parser whole = { 0 }, pieces = { 0 };
 	size_t size = strlen(c->maps);
 
-	vvar_parse(&whole, c->maps, size);
+	pclk_vvar_parse(&whole, c->maps, size);
 	check_page(&whole.map, VVAR_PVCLOCK, c->kernel, c->pvclock);
 	check_page(&whole.map, VVAR_HYPERV, c->kernel, c->hyperv);
 	for (size_t i = 0; i < size; i++)
-		vvar_parse(&pieces, &c->maps[i], 1);
+		pclk_vvar_parse(&pieces, &c->maps[i], 1);
 	assert_memory_equal(&pieces.map, &whole.map, sizeof(whole.map));
 	for (size_t step = 2; step < 40; step++) {
 		pieces = (struct vvar_parser){ 0 };
 		for (size_t i = 0; i < size; i += step)
-			vvar_parse(&pieces, &c->maps[i],
-				   i + step < size ? step : size - i);
+			pclk_vvar_parse(&pieces, &c->maps[i],
+					i + step < size ? step : size - i);
 		assert_memory_equal(&pieces.map, &whole.map, sizeof(whole.map));
 	}
 }
@@ -166,8 +166,8 @@ static struct vvar_map parse_then_vvar(const char *text, size_t size)
 	static const char good[] = "\n" LINE(PAGES4, "[vvar]");
 	struct vvar_parser parser = { 0 };
 
-	vvar_parse(&parser, text, size);
-	vvar_parse(&parser, good, strlen(good));
+	pclk_vvar_parse(&parser, text, size);
+	pclk_vvar_parse(&parser, good, strlen(good));
 	return parser.map;
 }
 
@@ -260,7 +260,7 @@ static void releases_are_read(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(releases); i++)
-		assert_int_equal(vvar_release(releases[i].text),
+		assert_int_equal(pclk_vvar_release(releases[i].text),
 				 releases[i].want);
 }
 
@@ -271,9 +271,9 @@ static void memory_that_is_there_may_be_loaded(void **state)
 	static const char here[4096];
 
 	(void)state;
-	assert_int_equal(vvar_probe(here, 1), 0);
-	assert_int_equal(vvar_probe(here, 32), 0);
-	assert_int_equal(vvar_probe(here, sizeof(here)), 0);
+	assert_int_equal(pclk_vvar_probe(here, 1), 0);
+	assert_int_equal(pclk_vvar_probe(here, 32), 0);
+	assert_int_equal(pclk_vvar_probe(here, sizeof(here)), 0);
 }
 
 static void memory_without_permission_may_not(void **state)
@@ -283,9 +283,9 @@ static void memory_without_permission_may_not(void **state)
 
 	(void)state;
 	assert_ptr_not_equal(page, MAP_FAILED);
-	assert_int_equal(vvar_probe(page, 32), -EFAULT);
+	assert_int_equal(pclk_vvar_probe(page, 32), -EFAULT);
 	munmap(page, VVAR_PAGE_SIZE);
-	assert_int_equal(vvar_probe(page, 32), -EFAULT);
+	assert_int_equal(pclk_vvar_probe(page, 32), -EFAULT);
 }
 
 /* What a load of it would be is a SIGBUS; none comes. */
@@ -301,9 +301,9 @@ static void a_file_that_shrank_may_not(void **state)
 	assert_int_equal(ftruncate(fd, VVAR_PAGE_SIZE), 0);
 	page = mmap(NULL, VVAR_PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(page, MAP_FAILED);
-	assert_int_equal(vvar_probe(page, 32), 0);
+	assert_int_equal(pclk_vvar_probe(page, 32), 0);
 	assert_int_equal(ftruncate(fd, 0), 0);
-	assert_int_equal(vvar_probe(page, 32), -EFAULT);
+	assert_int_equal(pclk_vvar_probe(page, 32), -EFAULT);
 	munmap(page, VVAR_PAGE_SIZE);
 	close(fd);
 }
@@ -316,8 +316,9 @@ static void a_page_that_is_there_in_part_may_not(void **state)
 	(void)state;
 	assert_ptr_not_equal((void *)page, MAP_FAILED);
 	munmap(page + VVAR_PAGE_SIZE, VVAR_PAGE_SIZE);
-	assert_int_equal(vvar_probe(page + VVAR_PAGE_SIZE - 32, 32), 0);
-	assert_int_equal(vvar_probe(page + VVAR_PAGE_SIZE - 16, 32), -EFAULT);
+	assert_int_equal(pclk_vvar_probe(page + VVAR_PAGE_SIZE - 32, 32), 0);
+	assert_int_equal(pclk_vvar_probe(page + VVAR_PAGE_SIZE - 16, 32),
+			 -EFAULT);
 	munmap(page, VVAR_PAGE_SIZE);
 }
 

@@ -94,7 +94,7 @@ static int on_find_device(void *ctx, const char *acpi_hid,
 
 static int on_describe(void *ctx, struct paraclock_machine *ret_machine)
 {
-	detect_machine(machine_env(ctx), ret_machine);
+	pclk_detect_machine(machine_env(ctx), ret_machine);
 	return 0;
 }
 

@@ -170,7 +170,7 @@ static void make_vmclock(struct fake *fake, union any_page *page, uint64_t now)
 	memcpy(fake->vmclock, &page->vc, sizeof(page->vc));
 	fake->vmclock_error = 0;
 	memcpy(copy.word, &page->vc, sizeof(page->vc));
-	assert_null(vmclock_decode(&copy, &page->vc));
+	assert_null(pclk_vmclock_decode(&copy, &page->vc));
 }
 
 /* What the page says, and the line that it gives there; the exact way. */
@@ -179,10 +179,11 @@ static int exact_pvclock(const union any_page *page, uint64_t counter,
 			 struct paraclock_line *line)
 {
 	const char *bad;
-	int ret = pvclock_convert(&page->pv, &pv_limits, counter, sample, &bad);
+	int ret = pclk_pvclock_convert(&page->pv, &pv_limits, counter, sample,
+				       &bad);
 
 	if (!ret)
-		pvclock_line(&page->pv, &pv_limits, sample, line);
+		pclk_pvclock_line(&page->pv, &pv_limits, sample, line);
 	return ret;
 }
 
@@ -191,10 +192,10 @@ static int exact_hyperv(const union any_page *page, uint64_t counter,
 			struct paraclock_line *line)
 {
 	const char *bad;
-	int ret = hyperv_convert(&page->hv, counter, sample, &bad);
+	int ret = pclk_hyperv_convert(&page->hv, counter, sample, &bad);
 
 	if (!ret)
-		hyperv_line(&page->hv, sample, line);
+		pclk_hyperv_line(&page->hv, sample, line);
 	return ret;
 }
 
@@ -203,10 +204,11 @@ static int exact_vmclock(const union any_page *page, uint64_t counter,
 			 struct paraclock_line *line)
 {
 	const char *bad;
-	int ret = vmclock_convert(&page->vc, &vc_limits, counter, sample, &bad);
+	int ret = pclk_vmclock_convert(&page->vc, &vc_limits, counter, sample,
+				       &bad);
 
 	if (!ret)
-		vmclock_line(&page->vc, &vc_limits, sample, line);
+		pclk_vmclock_line(&page->vc, &vc_limits, sample, line);
 	return ret;
 }
 

@@ -114,7 +114,7 @@ static inline int model_update(struct model *model,
 			       struct paraclock_timekeeper *tk)
 {
 	struct paraclock_timeline tl = model_line(model);
-	int ret = paraclock_timekeeper_aim(tk, NULL, &tl, model_aim, model);
+	int ret = pclk_timekeeper_aim(tk, NULL, &tl, model_aim, model);
 
 	return model_done(model, &tl, ret);
 }

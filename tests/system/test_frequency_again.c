@@ -55,7 +55,7 @@ static void look(uint64_t khz, unsigned int want_sleeps)
 	uint64_t hz = khz * 1000, off;
 
 	sleeps = 0;
-	detect_machine(&clocks.world.env, &machine);
+	pclk_detect_machine(&clocks.world.env, &machine);
 	assert_int_equal(machine.measured, 1);
 	off = machine.measured_hz > hz ? machine.measured_hz - hz
 				       : hz - machine.measured_hz;

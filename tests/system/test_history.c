@@ -106,8 +106,7 @@ static void check_lookup(void **state)
 	}
 	memset(&before, 0x5a, sizeof(before));
 	after = untouched = before;
-	assert_int_equal(paraclock_history_find(hist, c->counter, &before,
-						&after),
+	assert_int_equal(pclk_history_find(hist, c->counter, &before, &after),
 			 c->ret);
 	if (c->ret >= 0) {
 		assert_true(before.counter == c->before);
@@ -144,7 +143,7 @@ static void check_against_list(const struct paraclock_history *hist,
 {
 	struct paraclock_snapshot before = { 0 }, after = { 0 };
 	unsigned int i = 0;
-	int ret = paraclock_history_find(hist, counter, &before, &after);
+	int ret = pclk_history_find(hist, counter, &before, &after);
 
 	while (i < n && added[i] < counter)
 		i++;
@@ -230,8 +229,7 @@ static void a_stopped_writer_stops_nobody(void **state)
 	for (uint64_t at = 25; at <= 65; at++) {
 		int want = at < 30 ? -EINVAL : at > 60;
 
-		assert_int_equal(paraclock_history_find(hist, at, &before,
-							&after),
+		assert_int_equal(pclk_history_find(hist, at, &before, &after),
 				 want);
 		if (want >= 0)
 			assert_int_equal(before.counter, at / 10 * 10);
@@ -246,11 +244,10 @@ static void the_next_writer_repairs(void **state)
 
 	(void)state;
 	add_at(hist, 70);
-	assert_int_equal(paraclock_history_find(hist, 65, &before, &after), 0);
+	assert_int_equal(pclk_history_find(hist, 65, &before, &after), 0);
 	assert_int_equal(before.counter, 60);
 	assert_int_equal(after.counter, 70);
-	assert_int_equal(paraclock_history_find(hist, 35, &before, &after),
-			 -EINVAL);
+	assert_int_equal(pclk_history_find(hist, 35, &before, &after), -EINVAL);
 	free_history(hist);
 }
 
@@ -273,8 +270,8 @@ static void a_lapped_reader_gives_up(void **state)
 			else
 				hist->slot[slot_of(hist, index)].gen |= 1;
 		}
-		assert_int_equal(paraclock_history_find(hist, at[i / 2],
-							&before, &after),
+		assert_int_equal(pclk_history_find(hist, at[i / 2], &before,
+						   &after),
 				 -EAGAIN);
 		assert_memory_equal(&before, &untouched, sizeof(before));
 		assert_memory_equal(&after, &untouched, sizeof(after));
@@ -293,14 +290,13 @@ static void a_missing_neighbour_is_noticed(void **state)
 		uint64_t counter = 10 * (index + 1);
 
 		hist->slot[slot_of(hist, index)].gen |= 1;
-		assert_int_equal(paraclock_history_find(hist, counter, &before,
-							&after),
+		assert_int_equal(pclk_history_find(hist, counter, &before,
+						   &after),
 				 -EAGAIN);
 		if (index < 5)
-			assert_int_equal(
-				paraclock_history_find(hist, counter + 5,
-						       &before, &after),
-				-EAGAIN);
+			assert_int_equal(pclk_history_find(hist, counter + 5,
+							   &before, &after),
+					 -EAGAIN);
 		free_history(hist);
 	}
 }
@@ -379,7 +375,7 @@ static void check_making(void **state)
 	}
 	assert_int_equal(fake.allocs, 1);
 	assert_int_equal(paraclock_history_add(hist, &snap), 0);
-	assert_int_equal(paraclock_history_find(hist, 11, &before, &after), 1);
+	assert_int_equal(pclk_history_find(hist, 11, &before, &after), 1);
 	free_history(hist);
 }
 

@@ -196,21 +196,20 @@ static void check_addition(void **state)
 	c->change(&snap);
 	assert_int_equal(paraclock_history_add(hist, &snap), c->ret);
 	newest = c->ret ? NULL : &snap;
-	assert_int_equal(paraclock_history_find(hist, 1 << 20, &before, &after),
-			 1);
+	assert_int_equal(pclk_history_find(hist, 1 << 20, &before, &after), 1);
 	assert_int_equal(before.counter, newest ? newest->counter : 2000);
 	assert_int_equal(before.ns[RAW], newest ? newest->ns[RAW] : 2000);
 	assert_int_equal(before.size, sizeof(before));
 	if (!c->ret && c->is_dropping) {
-		assert_int_equal(paraclock_history_find(hist, snap.counter - 1,
-							&before, &after),
+		assert_int_equal(pclk_history_find(hist, snap.counter - 1,
+						   &before, &after),
 				 -EINVAL);
-		assert_int_equal(paraclock_history_find(hist, snap.counter,
-							&before, &after),
+		assert_int_equal(pclk_history_find(hist, snap.counter, &before,
+						   &after),
 				 0);
 	} else {
-		assert_int_equal(
-			paraclock_history_find(hist, 1500, &before, &after), 0);
+		assert_int_equal(pclk_history_find(hist, 1500, &before, &after),
+				 0);
 		assert_int_equal(before.counter, 1000);
 		assert_int_equal(after.counter, 2000);
 	}
@@ -230,18 +229,15 @@ static void dropped_is_dropped(void **state)
 		snap = snapshot_at(100 * i);
 		snap.clocksource_changed_seq = 8;
 		assert_int_equal(paraclock_history_add(hist, &snap), 0);
-		assert_int_equal(paraclock_history_find(hist, 15000, &before,
-							&after),
-				 1);
+		assert_int_equal(
+			pclk_history_find(hist, 15000, &before, &after), 1);
 		assert_int_equal(before.counter, 100 * i);
-		assert_int_equal(paraclock_history_find(hist, 99, &before,
-							&after),
+		assert_int_equal(pclk_history_find(hist, 99, &before, &after),
 				 -EINVAL);
 	}
-	assert_int_equal(paraclock_history_find(hist, 1250, &before, &after),
+	assert_int_equal(pclk_history_find(hist, 1250, &before, &after),
 			 -EINVAL);
-	assert_int_equal(paraclock_history_find(hist, 1350, &before, &after),
-			 0);
+	assert_int_equal(pclk_history_find(hist, 1350, &before, &after), 0);
 	assert_int_equal(before.counter, 1300);
 	assert_int_equal(after.counter, 1400);
 	free_history(hist);
@@ -269,20 +265,18 @@ static void a_reset_is_no_way_on(void **state)
 	assert_int_equal(add_with_raw(hist, far, 1000), 0);
 	assert_int_equal(add_with_raw(hist, far + 1000000000, 1000001000), 0);
 	assert_int_equal(add_with_raw(hist, 1000000000000, 2000001000), 0);
-	assert_int_equal(paraclock_history_find(hist, 500000000000, &before,
-						&after),
+	assert_int_equal(pclk_history_find(hist, 500000000000, &before, &after),
 			 -EINVAL);
-	assert_int_equal(paraclock_history_find(hist, far + 5, &before, &after),
+	assert_int_equal(pclk_history_find(hist, far + 5, &before, &after),
 			 -EINVAL);
-	assert_int_equal(paraclock_history_find(hist, 1000000000000, &before,
-						&after),
-			 0);
+	assert_int_equal(
+		pclk_history_find(hist, 1000000000000, &before, &after), 0);
 	free_history(hist);
 	/* A counter of 64 bits may wrap while it counts. */
 	hist = new_history(8);
 	assert_int_equal(add_with_raw(hist, 0 - 1000ULL, 1000), 0);
 	assert_int_equal(add_with_raw(hist, 1000, 3000), 0);
-	assert_int_equal(paraclock_history_find(hist, 0, &before, &after), 0);
+	assert_int_equal(pclk_history_find(hist, 0, &before, &after), 0);
 	assert_int_equal(before.counter, 0 - 1000ULL);
 	free_history(hist);
 }

@@ -285,8 +285,7 @@ static void check_snapshots(void **state)
 		c->change(&a, &b);
 	memset(&at, 0x5a, sizeof(at));
 	untouched = at;
-	assert_int_equal(paraclock_interpolate_snapshots(&a, &b, c->counter,
-							 &at),
+	assert_int_equal(pclk_interpolate_snapshots(&a, &b, c->counter, &at),
 			 c->ret);
 	if (c->ret) {
 		assert_memory_equal(&at, &untouched, sizeof(at));
@@ -308,8 +307,7 @@ static void check_exact(struct paraclock_snapshot *a,
 	struct paraclock_snapshot at;
 
 	assert_int_equal(
-		paraclock_interpolate_snapshots(a, b, a->counter + since, &at),
-		0);
+		pclk_interpolate_snapshots(a, b, a->counter + since, &at), 0);
 	for (unsigned int i = 0; i < PARACLOCK_CLOCKS; i++) {
 		int64_t from = a->ns[i], to = b->ns[i];
 

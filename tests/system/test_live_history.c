@@ -135,7 +135,7 @@ static void *read_on(void *arg)
 		uint64_t now = __atomic_load_n(&newest, __ATOMIC_ACQUIRE);
 		uint64_t back = turn++ % (world->entries + 2) * (STEP / 2);
 		uint64_t at = back < now ? now + STEP / 4 - back : now;
-		int ret = paraclock_history_find(hist, at, &before, &after);
+		int ret = pclk_history_find(hist, at, &before, &after);
 
 		/* There are more threads than CPUs. */
 		if (reader->reads % 1024 == 0)

@@ -145,7 +145,7 @@ static void check_counter(const struct fake_counter *counter, bool by_counter)
 	for (unsigned int i = 0; i < READS; i++) {
 		struct ptp_pair pair;
 
-		assert_int_equal(paraclock_ptp_read(&ptp, &pair), 0);
+		assert_int_equal(pclk_ptp_read(&ptp, &pair), 0);
 		check_pair(&pair);
 		fake_machine_pass(&machine, random_word() % FS_PER_SEC / 1000);
 	}

@@ -31,7 +31,7 @@ int main(void)
 		return 1;
 	opts.env = paraclock_sim_env(vm, PARACLOCK_SIM_USER);
 	if (paraclock_open(&clk, &opts) ||
-	    paraclock_timekeeper_take(&tk, opts.env, NULL))
+	    paraclock_timekeeper_acquire(&tk, opts.env, NULL))
 		return 1;
 	follow.max_slew_ppb = 50000000;
 	follow.flags = PARACLOCK_FOLLOW_MONOTONIC | PARACLOCK_FOLLOW_RESTART;

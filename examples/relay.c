@@ -17,8 +17,8 @@ int main(void)
 {
 	struct paraclock_sim_vm_options parts = { .size = sizeof(parts) };
 	struct paraclock_options opts = { .size = sizeof(opts) };
-	struct paraclock_outlet out = { .size = sizeof(out) };
-	struct paraclock_relay relay = { sizeof(relay), .n_outlets = 1 };
+	struct paraclock_target out = { .size = sizeof(out) };
+	struct paraclock_relay relay = { sizeof(relay), .n_targets = 1 };
 	struct paraclock_page_writer writer = { { 0 } };
 	struct paraclock_sim_host *host, *nested;
 	struct paraclock_sim_vm *l1, *l2;
@@ -35,14 +35,14 @@ int main(void)
 	TRY(paraclock_sim_vm_new(&l2, nested, &parts));
 	opts.env = paraclock_sim_env(l1, PARACLOCK_SIM_USER);
 	TRY(paraclock_open(&above, &opts));
-	TRY(paraclock_page_writer_take(&writer, opts.env));
+	TRY(paraclock_page_writer_acquire(&writer, opts.env));
 	TRY(paraclock_sim_coupling(l2, &out.coupling));
 	out.page = paraclock_sim_page(l2, PARACLOCK_SIM_VMCLOCK, 0, NULL);
 	out.writer = &writer;
 	out.write = paraclock_vmclock_write;
 	out.freeze = paraclock_vmclock_freeze;
 	relay.clk = above;
-	relay.outlets = &out;
+	relay.targets = &out;
 	TRY(paraclock_relay_update(&relay));
 	opts.env = paraclock_sim_env(l2, PARACLOCK_SIM_USER);
 	TRY(paraclock_open(&below, &opts));

@@ -14,7 +14,7 @@ static int64_t since(const struct paraclock *clk,
 	struct paraclock_sample now;
 
 	if (paraclock_read(clk, &now) || !now.valid || !then->valid ||
-	    now.disruption != then->disruption)
+	    now.epoch != then->epoch)
 		return -1;
 	return now.host_ns - then->host_ns;
 }

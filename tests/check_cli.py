@@ -22,15 +22,15 @@ TOOL = sys.argv.pop(1)
 STATUS_KEYS = ["hypervisor", "evidence", "counter", "clocksource", "chosen",
                "backends"]
 BACKEND_KEYS = ["name", "available", "valid", "reason", "timescale",
-                "marker_class", "local", "quality", "detail"]
+                "marker_class", "own_kernel", "quality", "detail"]
 READ_KEYS = ["backend", "host_ns", "host_tsc", "valid", "reason", "timescale",
-             "counter", "pair_error_ns", "clock_error_ns", "disruption",
-             "marker_class", "leap", "tai_offset_sec", "local"]
+             "counter", "pair_error_ns", "clock_error_ns", "epoch",
+             "marker_class", "leap", "tai_offset_sec", "own_kernel"]
 CROSS_KEYS = READ_KEYS + [
     "realtime_ns", "monotonic_ns", "monotonic_raw_ns", "boottime_ns",
     "uncertainty_ns", "clocksource", "tai_ns", "offset_ns", "rate_ppm",
     "rate_ppm_bound", "clock_was_set_seq", "clocksource_changed_seq"]
-EVENT_KEYS = ["realtime_ns", "kind", "source", "marker_class", "disruption",
+EVENT_KEYS = ["realtime_ns", "kind", "source", "marker_class", "epoch",
               "lost", "gap_ns", "timescale", "counter_before",
               "counter_after", "host_ns_before", "host_ns_after",
               "marker_before", "generation_before", "marker_after",
@@ -157,12 +157,12 @@ class Status(unittest.TestCase):
 
     def test_a_local_source_is_never_chosen(self):
         got = status()
-        local = [b["name"] for b in got["backends"] if b["local"]]
+        local = [b["name"] for b in got["backends"] if b["own_kernel"]]
         self.assertIn("tsc", local)
         self.assertNotIn(got["chosen"], local)
         if got["chosen"]:
             read = objects(run("read", "--json"))[0]
-            self.assertFalse(read["local"])
+            self.assertFalse(read["own_kernel"])
 
     def test_every_source_of_the_build_is_listed(self):
         names = [b["name"] for b in status()["backends"]]
@@ -193,7 +193,7 @@ class Read(unittest.TestCase):
             self.assertEqual(line["timescale"], "utc-maybe-smeared")
             self.assertIsNone(line["clock_error_ns"])
             self.assertIsNone(line["leap"])
-            self.assertTrue(line["local"])
+            self.assertTrue(line["own_kernel"])
             # A second: somebody may set the clock a little meanwhile.
             self.assertGreater(line["host_ns"] / 1e9, before - 1)
             self.assertLess(line["host_ns"] / 1e9, after + 1)
@@ -210,12 +210,12 @@ class Read(unittest.TestCase):
             for line in lines:
                 self.assertTrue(line.endswith("LOCAL"), line)
             self.assertTrue(
-                objects(run("read", "-b", name, "--json"))[0]["local"])
+                objects(run("read", "-b", name, "--json"))[0]["own_kernel"])
 
     def test_a_hosts_clock_is_not_local(self):
         page = Page(vmclock(counter=255).ljust(4096, b"\0"))
         got = objects(run("read", "-b", "vmclock", "-d", page.path, "--json"))
-        self.assertFalse(got[0]["local"])
+        self.assertFalse(got[0]["own_kernel"])
         result = run("read", "-b", "vmclock", "-d", page.path)
         self.assertNotIn("LOCAL", result.stdout)
 
@@ -258,7 +258,7 @@ class Read(unittest.TestCase):
             time.sleep(0.2)
         first, last = got
         self.assertTrue(first["valid"] and last["valid"])
-        if first["disruption"] != last["disruption"]:
+        if first["epoch"] != last["epoch"]:
             self.skipTest("the machine was disrupted meanwhile")
         # Each was read between two of raw; to within 100 ppm.
         took = last["host_ns"] - first["host_ns"]
@@ -372,7 +372,7 @@ class Cross(unittest.TestCase):
         for line in got:
             self.assertEqual(list(line), CROSS_KEYS)
             self.assertTrue(line["valid"])
-            self.assertEqual(line["local"], self.name == "tsc")
+            self.assertEqual(line["own_kernel"], self.name == "tsc")
             self.assertGreater(line["uncertainty_ns"], 0)
             self.assertEqual(line["clocksource"], status()["clocksource"])
             for key in CLOCKS:
@@ -413,11 +413,11 @@ class Cross(unittest.TestCase):
         self.assertEqual(len(got), 100)
         for line in got:
             self.assertTrue(line["valid"])
-            self.assertFalse(line["local"])
+            self.assertFalse(line["own_kernel"])
             self.assertGreater(line["uncertainty_ns"], 0)
             # Since the start of the host: no offset to a date.
             self.assertIsNone(line["offset_ns"])
-        if len({line["disruption"] for line in got}) > 1:
+        if len({line["epoch"] for line in got}) > 1:
             self.skipTest("the machine was disrupted meanwhile")
         raw = [line["monotonic_raw_ns"] - got[0]["monotonic_raw_ns"]
                for line in got]
@@ -490,16 +490,16 @@ class Cross(unittest.TestCase):
             for offset, value in ((12, b"\5"), (16, b"\xff"), (12, b"\6")):
                 os.pwrite(page.file.fileno(), value, offset)
             # Some were printed before that.
-            while [line["disruption"] for line in got[-4:]] != 4 * [2]:
+            while [line["epoch"] for line in got[-4:]] != 4 * [2]:
                 got.append(json.loads(tool.stdout.readline()))
             tool.terminate()
-        self.assertEqual({line["disruption"] for line in got}, {1, 2})
+        self.assertEqual({line["epoch"] for line in got}, {1, 2})
         epoch = None
         for line in got:
             self.assertTrue(line["valid"])
             self.assertEqual(line["rate_ppm"] is None,
-                             line["disruption"] != epoch)
-            epoch = line["disruption"]
+                             line["epoch"] != epoch)
+            epoch = line["epoch"]
 
     def test_a_page_that_stays_mid_update_is_exit_1_and_one_line(self):
         page = self.page(0, seq=5)
@@ -576,8 +576,8 @@ class Decode(unittest.TestCase):
         self.assertEqual(list(got), READ_KEYS)
         self.assertEqual((got["backend"], got["host_ns"], got["host_tsc"]),
                          ("kvmclock", 7000, 3000))
-        self.assertFalse(got["local"])
-        self.assertEqual(got["disruption"], 0)
+        self.assertFalse(got["own_kernel"])
+        self.assertEqual(got["epoch"], 0)
         self.assertTrue(got["valid"])
 
     def test_hexadecimal_and_the_largest_counter(self):
@@ -591,7 +591,7 @@ class Decode(unittest.TestCase):
 
     def test_a_marker_is_printed_unsigned(self):
         got = objects(self.decode("vmclock", vmclock(), 2000))[0]
-        self.assertEqual(got["disruption"], 0xfedcba9876543210)
+        self.assertEqual(got["epoch"], 0xfedcba9876543210)
         self.assertEqual(got["host_ns"], 1700000000 * 10**9 + 999)
         self.assertEqual(got["tai_offset_sec"], 37)
 
@@ -675,7 +675,7 @@ class Events(unittest.TestCase):
         self.assertEqual((got["kind"], got["source"], got["marker_class"]),
                          ("jumped", "vmclock", "authoritative"))
         self.assertEqual((got["marker_before"], got["marker_after"]), (7, 8))
-        self.assertEqual((got["disruption"], got["lost"]), (2, False))
+        self.assertEqual((got["epoch"], got["lost"]), (2, False))
         self.assertLessEqual(abs(got["gap_ns"] - 2 * SEC), 1)
         # A second: somebody may set the clock a little meanwhile.
         self.assertGreater(got["realtime_ns"], before - SEC)

@@ -151,7 +151,7 @@ class Simulate(unittest.TestCase):
         self.assertEqual(read["backend"], "vmclock")
         self.assertIs(read["valid"], True)
         self.assertEqual(read["error_ns"], 0)
-        self.assertEqual(read["disruption"], 2)
+        self.assertEqual(read["epoch"], 2)
         self.assertIs(lines[7]["failed"], True)
         self.assertEqual(lines[7]["detail"],
                          "not invalid: valid, off by +0 ns")
@@ -356,7 +356,7 @@ class Simulate(unittest.TestCase):
             second = self.read(backend, name)
             self.assertIs(first["valid"], True, first)
             self.assertIs(second["valid"], True, second)
-            self.assertEqual(first["disruption"], second["disruption"])
+            self.assertEqual(first["epoch"], second["epoch"])
             # The page's rate is measured; Hyper-V's is in units of 100 ns.
             self.assertGreater(second["host_ns"] - first["host_ns"],
                                0.99 * raw - 100)

@@ -120,7 +120,7 @@ static int cross_narrow(const struct paraclock *clk,
 		more = (struct paraclock_crosststamp){ .size = sizeof(more) };
 		if (!paraclock_crosststamp(clk, NULL, &more) &&
 		    more.sample.valid &&
-		    more.sample.disruption == ret_xt->sample.disruption &&
+		    more.sample.epoch == ret_xt->sample.epoch &&
 		    width_ns(&more) < width_ns(ret_xt))
 			*ret_xt = more;
 	}
@@ -179,7 +179,7 @@ static bool utc_offset(const struct paraclock_crosststamp *xt,
 static bool same_run(const struct paraclock_crosststamp *a,
 		     const struct paraclock_crosststamp *b)
 {
-	return a->sample.disruption == b->sample.disruption &&
+	return a->sample.epoch == b->sample.epoch &&
 	       a->sample.timescale == b->sample.timescale &&
 	       a->clocksource_changed_seq == b->clocksource_changed_seq;
 }
@@ -415,7 +415,7 @@ static int print_line(struct series *series, const struct paraclock *clk,
 	       cell_ppm(result->has_rate, result->rate_ppm, true).text,
 	       cell_ppm(result->has_rate, result->bound_ppm, false).text,
 	       cell_u64(xt->known, xt->uncertainty_ns).text, pair,
-	       cell_u64(true, sample->disruption).text);
+	       cell_u64(true, sample->epoch).text);
 	sample_end_line(sample);
 	if (output_flush())
 		return -EIO;

@@ -198,7 +198,7 @@ static int print_human(const struct decoding *decoding,
 	       paraclock_counter_name(sample->counter));
 	format_error_ns(sample->clock_error_ns, text, sizeof(text));
 	printf("%-14s %s\n", "clock_error_ns", text);
-	printf("%-14s %" PRIu64 "\n", "disruption", sample->disruption);
+	printf("%-14s %" PRIu64 "\n", "epoch", sample->epoch);
 	printf("%-14s %s\n", "leap", paraclock_leap_name(sample->leap));
 	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
 		printf("%-14s %d\n", "tai_offset_sec", sample->tai_offset_sec);
@@ -218,11 +218,11 @@ static void take_marker(const struct paraclock *clk,
 {
 	struct paraclock_marker marker;
 
-	sample->disruption = 0;
+	sample->epoch = 0;
 	if (paraclock_marker(clk, &marker))
 		sample->marker_class = PARACLOCK_MARKER_NONE;
 	else
-		sample->disruption = marker.disruption;
+		sample->epoch = marker.value;
 }
 
 static int decode(const struct decoding *decoding, const struct paraclock *clk)

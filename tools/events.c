@@ -107,7 +107,7 @@ static void print_marker(const char *side,
 {
 	if (known)
 		printf(" marker_%s=0x%" PRIx64 " generation_%s=0x%" PRIx64,
-		       side, marker->disruption, side, marker->generation);
+		       side, marker->value, side, marker->generation);
 	else
 		printf(" marker_%s=unknown generation_%s=unknown", side, side);
 }
@@ -138,8 +138,7 @@ static void print_event(const struct paraclock_event *event, const char *why)
 	printf("time=%s kind=%s source=%s marker_class=%s disruption=%" PRIu64
 	       " lost=%s",
 	       when, paraclock_event_kind_name(event->kind), event->source,
-	       paraclock_marker_class_name(event->marker_class),
-	       event->disruption,
+	       paraclock_marker_class_name(event->marker_class), event->epoch,
 	       flags & PARACLOCK_EVENT_LOST ? "true" : "false");
 	print_s64("gap_ns", event->gap_ns, flags & PARACLOCK_EVENT_GAP);
 	printf(" timescale=%s counter_before=%" PRIu64
@@ -201,7 +200,7 @@ static int print_json(const struct paraclock_event *event, const char *why)
 	json_put_text(&json, "source", event->source);
 	json_put_text(&json, "marker_class",
 		      paraclock_marker_class_name(event->marker_class));
-	json_put_u64(&json, "disruption", event->disruption);
+	json_put_u64(&json, "epoch", event->epoch);
 	json_put_bool(&json, "lost", event->flags & PARACLOCK_EVENT_LOST);
 	put_s64(&json, "gap_ns", event->gap_ns,
 		event->flags & PARACLOCK_EVENT_GAP);
@@ -213,11 +212,10 @@ static int print_json(const struct paraclock_event *event, const char *why)
 		event->flags & PARACLOCK_EVENT_BEFORE);
 	put_s64(&json, "host_ns_after", event->host_ns_after,
 		event->flags & PARACLOCK_EVENT_AFTER);
-	put_u64(&json, "marker_before", event->marker_before.disruption,
-		markers);
+	put_u64(&json, "marker_before", event->marker_before.value, markers);
 	put_u64(&json, "generation_before", event->marker_before.generation,
 		markers);
-	put_u64(&json, "marker_after", event->marker_after.disruption, markers);
+	put_u64(&json, "marker_after", event->marker_after.value, markers);
 	put_u64(&json, "generation_after", event->marker_after.generation,
 		markers);
 	if (is_about_source(event)) {
@@ -285,7 +283,7 @@ static struct paraclock_event about_source(const struct paraclock *clk,
 		.kind = kind,
 		.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
 		.source = paraclock_backend_name(clk),
-		.disruption = paraclock_token(clk),
+		.epoch = paraclock_epoch(clk),
 		.counter_before = paraclock_counter(NULL),
 		.counter_after = paraclock_counter(NULL),
 		.error = error,

@@ -60,7 +60,7 @@ static int print_line(struct series *series, const struct paraclock *clk,
 	       "  %s",
 	       sample->host_ns, when,
 	       paraclock_timescale_name(sample->timescale), sample->host_tsc,
-	       pair, bound, sample->disruption,
+	       pair, bound, sample->epoch,
 	       paraclock_marker_class_name(sample->marker_class));
 	sample_end_line(sample);
 	if (output_flush())

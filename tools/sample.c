@@ -28,7 +28,7 @@ void sample_put_json(struct json *json, const char *backend,
 	json_put_text(json, "counter", paraclock_counter_name(sample->counter));
 	json_error_ns(json, "pair_error_ns", sample->pair_error_ns);
 	json_error_ns(json, "clock_error_ns", sample->clock_error_ns);
-	json_put_u64(json, "disruption", sample->disruption);
+	json_put_u64(json, "epoch", sample->epoch);
 	json_put_text(json, "marker_class",
 		      paraclock_marker_class_name(sample->marker_class));
 	if (sample->leap == PARACLOCK_LEAP_UNKNOWN)
@@ -39,7 +39,8 @@ void sample_put_json(struct json *json, const char *backend,
 		json_put_s64(json, "tai_offset_sec", sample->tai_offset_sec);
 	else
 		json_put_null(json, "tai_offset_sec");
-	json_put_bool(json, "local", sample->flags & PARACLOCK_FLAG_LOCAL);
+	json_put_bool(json, "own_kernel",
+		      sample->flags & PARACLOCK_FLAG_OWN_KERNEL);
 }
 
 int sample_print_json(const char *backend,
@@ -69,7 +70,7 @@ void sample_print_state(const struct paraclock_sample *sample)
 
 void sample_end_line(const struct paraclock_sample *sample)
 {
-	puts(sample->flags & PARACLOCK_FLAG_LOCAL ? "  LOCAL" : "");
+	puts(sample->flags & PARACLOCK_FLAG_OWN_KERNEL ? "  LOCAL" : "");
 }
 
 int64_t difference_ns(int64_t a, int64_t b)

@@ -178,8 +178,8 @@ static int put_markers(int y, const struct track *track)
 		put_row(y++, "host marker", "none shown");
 	else
 		PUT_ROW(y++, "host marker",
-			"0x%" PRIx64 ", generation 0x%" PRIx64,
-			marker.disruption, marker.generation);
+			"0x%" PRIx64 ", generation 0x%" PRIx64, marker.value,
+			marker.generation);
 	format_times(track, times, sizeof(times));
 	PUT_ROW(y++, "disruptions", "%" PRIu64 " seen%s%s", track->disruptions,
 		times[0] ? ", the last at " : "", times);

@@ -100,7 +100,7 @@ void series_begin_row(struct series *series,
 {
 	if (!series->page)
 		return;
-	if (!series->rows && sample->flags & PARACLOCK_FLAG_LOCAL)
+	if (!series->rows && sample->flags & PARACLOCK_FLAG_OWN_KERNEL)
 		print_remark("LOCAL: this source repeats what this kernel's "
 			     "own clock says; no host was asked, and no clock "
 			     "may be steered by it.");

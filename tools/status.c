@@ -107,7 +107,7 @@ static int json_backend(void *arg, const struct paraclock_listing *listing)
 			   : NULL);
 	json_put_text(json, "marker_class",
 		      paraclock_marker_class_name(sample->marker_class));
-	json_put_bool(json, "local", listing->local);
+	json_put_bool(json, "own_kernel", listing->own_kernel);
 	json_put_s64(json, "quality", listing->quality);
 	json_put_text(json, "detail", listing->detail);
 	json_end(json, '}');
@@ -267,7 +267,7 @@ static struct row make_row(const struct status_view *view,
 		row = (struct row){ '+', STYLE_GREEN, "valid" };
 		if (strcmp(view->chosen, listing->name) == 0)
 			row = (struct row){ '*', STYLE_GREEN, "valid, chosen" };
-		else if (listing->local)
+		else if (listing->own_kernel)
 			snprintf(row.state, sizeof(row.state), "valid, LOCAL");
 	}
 	return row;
@@ -288,7 +288,7 @@ static int print_backend(void *arg, const struct paraclock_listing *listing)
 	       output_style(STYLE_RESET));
 	if (!here || !sample->valid)
 		print_wrapped(listing->detail, INDENT, view->width);
-	else if (listing->local)
+	else if (listing->own_kernel)
 		print_wrapped("repeats this kernel's own clock: read when "
 			      "named, never chosen",
 			      INDENT, view->width);

@@ -29,7 +29,7 @@ static void count_disruptions(struct track *track, uint64_t epoch)
 	track->epoch = epoch;
 }
 
-static int read_sandwich(struct track *track, struct track_point *ret_point)
+static int read_bracket(struct track *track, struct track_point *ret_point)
 {
 	int64_t before = now_ns(CLOCK_MONOTONIC_RAW), after;
 	int ret = paraclock_read(track->clk, &track->sample);
@@ -38,7 +38,7 @@ static int read_sandwich(struct track *track, struct track_point *ret_point)
 	track->error = ret;
 	if (ret)
 		return ret;
-	count_disruptions(track, track->sample.disruption);
+	count_disruptions(track, track->sample.epoch);
 	*ret_point = (struct track_point){
 		.host_ns = track->sample.host_ns,
 		.raw_ns = before + (after - before) / 2,
@@ -84,12 +84,12 @@ void track_refresh(struct track *track)
 
 	track->readings++;
 	for (unsigned int i = 0; i < SANDWICHES; i++) {
-		if (read_sandwich(track, &point) || !track->sample.valid) {
+		if (read_bracket(track, &point) || !track->sample.valid) {
 			track->not_valid++;
 			return;
 		}
 		/* No pair across a disruption. */
-		if (has_best && sample.disruption == track->epoch &&
+		if (has_best && sample.epoch == track->epoch &&
 		    point.width_ns >= best.width_ns)
 			continue;
 		best = point;

@@ -113,11 +113,11 @@ static void print_sample(const struct paraclock_sample *sample)
 	format_error_ns(sample->clock_error_ns, bound, sizeof(bound));
 	printf(" valid=%s reason=%s host_ns=%" PRId64 " host_tsc=%" PRIu64
 	       " timescale=%s pair_error_ns=%s clock_error_ns=%s "
-	       "disruption=%" PRIu64 " marker_class=%s",
+	       "epoch=%" PRIu64 " marker_class=%s",
 	       sample->valid ? "true" : "false", sample_state(sample),
 	       sample->host_ns, sample->host_tsc,
 	       paraclock_timescale_name(sample->timescale), pair, bound,
-	       sample->disruption,
+	       sample->epoch,
 	       paraclock_marker_class_name(sample->marker_class));
 }
 
@@ -129,7 +129,7 @@ static void print_marker(const struct paraclock *clk)
 		printf(" marker=unknown generation=unknown");
 	else
 		printf(" marker=0x%" PRIx64 " generation=0x%" PRIx64,
-		       marker.disruption, marker.generation);
+		       marker.value, marker.generation);
 }
 
 static int print_line(const struct track *track)

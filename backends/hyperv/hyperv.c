@@ -174,8 +174,9 @@ static int convert(struct hyperv *hv, const struct hyperv_page *page,
 	return ret;
 }
 
-static int hyperv_get_line(void *state, struct paraclock_sample *ret_sample,
-			   struct paraclock_line *ret_line)
+static int hyperv_get_conversion(void *state,
+				 struct paraclock_sample *ret_sample,
+				 struct paraclock_conversion *ret_conv)
 {
 	struct hyperv *hv = state;
 	struct hyperv_page page;
@@ -186,19 +187,19 @@ static int hyperv_get_line(void *state, struct paraclock_sample *ret_sample,
 		ret = convert(hv, &page, ticks, ret_sample);
 	if (ret)
 		return ret;
-	memset(ret_line, 0, sizeof(*ret_line));
+	memset(ret_conv, 0, sizeof(*ret_conv));
 	/* The four words are watched, and an image may hold only three. */
 	if (hv->page.map.size >= sizeof(struct hyperv_page))
-		ret_line->page = hv->page.map.addr;
-	pclk_hyperv_line(&page, ret_sample, ret_line);
+		ret_conv->page = hv->page.map.addr;
+	pclk_hyperv_conversion(&page, ret_sample, ret_conv);
 	return 0;
 }
 
 static int hyperv_get_time(void *state, struct paraclock_sample *ret_sample)
 {
-	struct paraclock_line line;
+	struct paraclock_conversion conv;
 
-	return hyperv_get_line(state, ret_sample, &line);
+	return hyperv_get_conversion(state, ret_sample, &conv);
 }
 
 static int hyperv_get_time_at(void *state, uint64_t counter,
@@ -242,7 +243,7 @@ const struct paraclock_backend pclk_backend_hyperv = {
 	.open = hyperv_open,
 	.get_time = hyperv_get_time,
 	.get_time_at = hyperv_get_time_at,
-	.get_line = hyperv_get_line,
+	.get_conversion = hyperv_get_conversion,
 	.explain = hyperv_explain,
 	.close = hyperv_close,
 	.is_there = hyperv_is_there,

@@ -35,8 +35,8 @@ int pclk_hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
 			const char **ret_bad);
 
 /* The same until it changes; sample is the one at some counter. */
-void pclk_hyperv_line(const struct hyperv_page *hv,
-		      const struct paraclock_sample *sample,
-		      struct paraclock_line *ret_line);
+void pclk_hyperv_conversion(const struct hyperv_page *hv,
+			    const struct paraclock_sample *sample,
+			    struct paraclock_conversion *ret_conv);
 
 #endif

@@ -62,24 +62,24 @@ int pclk_hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
 	return 0;
 }
 
-void pclk_hyperv_line(const struct hyperv_page *hv,
-		      const struct paraclock_sample *sample,
-		      struct paraclock_line *ret_line)
+void pclk_hyperv_conversion(const struct hyperv_page *hv,
+			    const struct paraclock_sample *sample,
+			    struct paraclock_conversion *ret_conv)
 {
 	u128 scale = (u128)hv->tsc_scale * UNIT_NS;
 	s128 base = (s128)hv->tsc_offset * UNIT_NS;
 
-	memcpy(ret_line->key, hv, sizeof(*hv));
-	ret_line->flags = PARACLOCK_LINE_REBASE;
-	ret_line->usable = sample->valid && fits_s64(base);
-	if (!ret_line->usable)
+	memcpy(ret_conv->key, hv, sizeof(*hv));
+	ret_conv->flags = PARACLOCK_CONVERSION_REBASE;
+	ret_conv->usable = sample->valid && fits_s64(base);
+	if (!ret_conv->usable)
 		return;
 
-	ret_line->mask = ~0ULL;
-	ret_line->mult_hi = (uint64_t)(scale >> 64);
-	ret_line->mult_lo = (uint64_t)scale;
-	ret_line->base_ns = (int64_t)base;
-	ret_line->error_ns = PARACLOCK_ERROR_UNKNOWN;
-	ret_line->max_ticks = UINT64_MAX;
-	pclk_line_limit(ret_line, UINT64_MAX);
+	ret_conv->mask = ~0ULL;
+	ret_conv->mult_hi = (uint64_t)(scale >> 64);
+	ret_conv->mult_lo = (uint64_t)scale;
+	ret_conv->base_ns = (int64_t)base;
+	ret_conv->error_ns = PARACLOCK_ERROR_UNKNOWN;
+	ret_conv->max_ticks = UINT64_MAX;
+	pclk_conversion_limit(ret_conv, UINT64_MAX);
 }

@@ -275,12 +275,14 @@ static int source_get_time_at(void *state, uint64_t counter,
 					       ret_sample);
 }
 
-static int source_get_line(void *state, struct paraclock_sample *ret_sample,
-			   struct paraclock_line *ret_line)
+static int source_get_conversion(void *state,
+				 struct paraclock_sample *ret_sample,
+				 struct paraclock_conversion *ret_conv)
 {
 	struct source *source = state;
 
-	return pclk_backend_hyperv.get_line(source->page, ret_sample, ret_line);
+	return pclk_backend_hyperv.get_conversion(source->page, ret_sample,
+						  ret_conv);
 }
 
 static void source_explain(void *state, int error,
@@ -297,7 +299,7 @@ static int source_get_marker(void *state, struct paraclock_marker *ret_marker)
 	struct source *source = state;
 
 	*ret_marker = (struct paraclock_marker){
-		.disruption = notifications_of(source->re),
+		.value = notifications_of(source->re),
 	};
 	return 0;
 }
@@ -312,9 +314,9 @@ static int source_watch_marker(void *state, const uint64_t *ret_words[2])
 }
 
 /* ns that the page counts in a second of the host's frequency. */
-static bool has_rate(const struct paraclock_line *line, uint64_t hz)
+static bool has_rate(const struct paraclock_conversion *conv, uint64_t hz)
 {
-	uint64_t ns = hz * line->mult_hi + mul_high(hz, line->mult_lo);
+	uint64_t ns = hz * conv->mult_hi + mul_high(hz, conv->mult_lo);
 	uint64_t off =
 		ns > NSEC_PER_SEC ? ns - NSEC_PER_SEC : NSEC_PER_SEC - ns;
 
@@ -322,20 +324,20 @@ static bool has_rate(const struct paraclock_line *line, uint64_t hz)
 }
 
 /* Until the move was run, the page is the old host's, or will be. */
-static int source_settle(void *state, int noticed)
+static int source_confirm_fresh(void *state, int noticed)
 {
 	struct source *source = state;
 	struct paraclock_reenlightenment *re = source->re;
 	struct paraclock_sample sample;
-	struct paraclock_line line;
+	struct paraclock_conversion conv;
 	/* Pairs with accept(). */
 	uint64_t handled =
 		__atomic_load_n(&kept_of(re)->handled, __ATOMIC_ACQUIRE);
 
 	(void)noticed;
 	if (handled != notifications_of(re) ||
-	    source_get_line(source, &sample, &line) || !line.usable ||
-	    !has_rate(&line, __atomic_load_n(&re->hz, __ATOMIC_RELAXED)))
+	    source_get_conversion(source, &sample, &conv) || !conv.usable ||
+	    !has_rate(&conv, __atomic_load_n(&re->hz, __ATOMIC_RELAXED)))
 		return -EAGAIN;
 	return 0;
 }
@@ -350,10 +352,10 @@ static const struct paraclock_backend backend = {
 	.open = source_open,
 	.get_time = source_get_time,
 	.get_time_at = source_get_time_at,
-	.get_line = source_get_line,
+	.get_conversion = source_get_conversion,
 	.get_marker = source_get_marker,
 	.watch_marker = source_watch_marker,
-	.settle = source_settle,
+	.confirm_fresh = source_confirm_fresh,
 	.explain = source_explain,
 	.close = source_close,
 	.marker_kind = PARACLOCK_EVENT_MIGRATED,

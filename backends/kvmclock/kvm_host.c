@@ -141,7 +141,7 @@ static int kvm_host_get_time(void *state, struct paraclock_sample *ret_sample)
 		.timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED,
 		.counter = PARACLOCK_COUNTER_X86_TSC,
 		.leap = PARACLOCK_LEAP_UNKNOWN,
-		.flags = kh->own ? PARACLOCK_FLAG_LOCAL : 0,
+		.flags = kh->own ? PARACLOCK_FLAG_OWN_KERNEL : 0,
 	};
 	if (!(clock.flags & KVMIO_CLOCK_HOST_TSC)) {
 		not_valid(ret_sample, PARACLOCK_REASON_HOST_CLOCK);

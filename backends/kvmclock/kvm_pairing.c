@@ -141,7 +141,7 @@ static int pairing_get_time(void *state, struct paraclock_sample *ret_sample)
 }
 
 /* Each read asks anew; only what the driver refused is remembered. */
-static int pairing_settle(void *state, int noticed)
+static int pairing_confirm_fresh(void *state, int noticed)
 {
 	struct pairing *kp = state;
 
@@ -179,7 +179,7 @@ const struct paraclock_backend pclk_backend_kvm_pairing = {
 	.quality = QUALITY,
 	.open = pairing_open,
 	.get_time = pairing_get_time,
-	.settle = pairing_settle,
+	.confirm_fresh = pairing_confirm_fresh,
 	.explain = pairing_explain,
 	.close = pairing_close,
 };

@@ -211,8 +211,9 @@ static int convert(struct kvmclock *kc, const struct pvclock *pv,
 	return ret;
 }
 
-static int kvmclock_get_line(void *state, struct paraclock_sample *ret_sample,
-			     struct paraclock_line *ret_line)
+static int kvmclock_get_conversion(void *state,
+				   struct paraclock_sample *ret_sample,
+				   struct paraclock_conversion *ret_conv)
 {
 	struct kvmclock *kc = state;
 	struct pvclock pv;
@@ -223,17 +224,17 @@ static int kvmclock_get_line(void *state, struct paraclock_sample *ret_sample,
 		ret = convert(kc, &pv, ticks, ret_sample);
 	if (ret)
 		return ret;
-	memset(ret_line, 0, sizeof(*ret_line));
-	ret_line->page = kc->page.map.addr;
-	pclk_pvclock_line(&pv, &kc->limits, ret_sample, ret_line);
+	memset(ret_conv, 0, sizeof(*ret_conv));
+	ret_conv->page = kc->page.map.addr;
+	pclk_pvclock_conversion(&pv, &kc->limits, ret_sample, ret_conv);
 	return 0;
 }
 
 static int kvmclock_get_time(void *state, struct paraclock_sample *ret_sample)
 {
-	struct paraclock_line line;
+	struct paraclock_conversion conv;
 
-	return kvmclock_get_line(state, ret_sample, &line);
+	return kvmclock_get_conversion(state, ret_sample, &conv);
 }
 
 static int kvmclock_get_time_at(void *state, uint64_t counter,
@@ -253,7 +254,7 @@ static int kvmclock_get_time_at(void *state, uint64_t counter,
  * host's until then, and nothing on it shows that. It is the new one when its
  * version has moved since, or when code has run on CPU 0 since.
  */
-static int kvmclock_settle(void *state, int noticed)
+static int kvmclock_confirm_fresh(void *state, int noticed)
 {
 	struct kvmclock *kc = state;
 	const struct paraclock_env *env = kc->page.env;
@@ -311,8 +312,8 @@ const struct paraclock_backend pclk_backend_kvmclock = {
 	.open = kvmclock_open,
 	.get_time = kvmclock_get_time,
 	.get_time_at = kvmclock_get_time_at,
-	.get_line = kvmclock_get_line,
-	.settle = kvmclock_settle,
+	.get_conversion = kvmclock_get_conversion,
+	.confirm_fresh = kvmclock_confirm_fresh,
 	.explain = kvmclock_explain,
 	.close = kvmclock_close,
 	.is_there = kvmclock_is_there,

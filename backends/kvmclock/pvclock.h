@@ -53,10 +53,10 @@ int pclk_pvclock_convert(const struct pvclock *pv,
 			 const char **ret_bad);
 
 /* The same until it changes; sample is the valid one at some counter. */
-void pclk_pvclock_line(const struct pvclock *pv,
-		       const struct pvclock_limits *limits,
-		       const struct paraclock_sample *sample,
-		       struct paraclock_line *ret_line);
+void pclk_pvclock_conversion(const struct pvclock *pv,
+			     const struct pvclock_limits *limits,
+			     const struct paraclock_sample *sample,
+			     struct paraclock_conversion *ret_conv);
 
 /* Is this a pvclock record at all, and not something else's page? */
 int pclk_pvclock_is_sane(const struct pvclock *pv);

@@ -97,31 +97,31 @@ int pclk_pvclock_convert(const struct pvclock *pv,
 	return 0;
 }
 
-void pclk_pvclock_line(const struct pvclock *pv,
-		       const struct pvclock_limits *limits,
-		       const struct paraclock_sample *sample,
-		       struct paraclock_line *ret_line)
+void pclk_pvclock_conversion(const struct pvclock *pv,
+			     const struct pvclock_limits *limits,
+			     const struct paraclock_sample *sample,
+			     struct paraclock_conversion *ret_conv)
 {
 	int shift = pv->tsc_shift;
 	u128 mult;
 
-	memcpy(ret_line->key, pv, sizeof(*pv));
-	ret_line->flags = PARACLOCK_LINE_REBASE;
+	memcpy(ret_conv->key, pv, sizeof(*pv));
+	ret_conv->flags = PARACLOCK_CONVERSION_REBASE;
 	if (pv->flags & PVCLOCK_GUEST_STOPPED)
-		ret_line->flags |= PARACLOCK_LINE_STOPPED;
+		ret_conv->flags |= PARACLOCK_CONVERSION_STOPPED;
 	/* Beyond 32 to the right the multiplier would lose bits. */
-	ret_line->usable = sample->valid && shift >= -32;
-	if (!ret_line->usable)
+	ret_conv->usable = sample->valid && shift >= -32;
+	if (!ret_conv->usable)
 		return;
 
 	/* The bits that a right shift drops must not count here either. */
-	ret_line->mask = shift < 0 ? ~0ULL << -shift : ~0ULL;
+	ret_conv->mask = shift < 0 ? ~0ULL << -shift : ~0ULL;
 	mult = (u128)pv->tsc_to_system_mul << (32 + shift);
-	ret_line->mult_hi = (uint64_t)(mult >> 64);
-	ret_line->mult_lo = (uint64_t)mult;
-	ret_line->base_tsc = pv->tsc_timestamp;
-	ret_line->base_ns = (int64_t)pv->system_time;
-	ret_line->error_ns = PARACLOCK_ERROR_UNKNOWN;
-	ret_line->max_ticks = shift > 0 ? UINT64_MAX >> shift : UINT64_MAX;
-	pclk_line_limit(ret_line, limits->max_age_ns);
+	ret_conv->mult_hi = (uint64_t)(mult >> 64);
+	ret_conv->mult_lo = (uint64_t)mult;
+	ret_conv->base_tsc = pv->tsc_timestamp;
+	ret_conv->base_ns = (int64_t)pv->system_time;
+	ret_conv->error_ns = PARACLOCK_ERROR_UNKNOWN;
+	ret_conv->max_ticks = shift > 0 ? UINT64_MAX >> shift : UINT64_MAX;
+	pclk_conversion_limit(ret_conv, limits->max_age_ns);
 }

@@ -87,7 +87,7 @@ static int phc_get_time(void *state, struct paraclock_sample *ret_sample)
 
 /* The device is asked anew by each read. But what was learnt of it was the
  * host's doing, and this may be another. */
-static int phc_settle(void *state, int noticed)
+static int phc_confirm_fresh(void *state, int noticed)
 {
 	struct phc *phc = state;
 
@@ -128,7 +128,7 @@ const struct paraclock_backend pclk_backend_phc = {
 	.quality = QUALITY,
 	.open = phc_open,
 	.get_time = phc_get_time,
-	.settle = phc_settle,
+	.confirm_fresh = phc_confirm_fresh,
 	.explain = phc_explain,
 	.close = phc_close,
 };

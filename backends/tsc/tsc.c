@@ -164,7 +164,7 @@ static int tsc_get_time(void *state, struct paraclock_sample *ret_sample)
 		.timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED,
 		.counter = tsc->counter,
 		.leap = PARACLOCK_LEAP_UNKNOWN,
-		.flags = PARACLOCK_FLAG_LOCAL,
+		.flags = PARACLOCK_FLAG_OWN_KERNEL,
 	};
 
 	for (unsigned int i = 0; i < SANDWICHES; i++) {

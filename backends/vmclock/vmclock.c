@@ -104,39 +104,40 @@ static int convert(struct vmclock *vm, const struct vmclock_page *vc,
 	return bad ? page_malformed(&vm->page, bad) : ret;
 }
 
-static int line_of(struct vmclock *vm, const struct page_copy *copy,
+static int conv_of(struct vmclock *vm, const struct page_copy *copy,
 		   const struct vmclock_page *vc,
 		   struct paraclock_sample *ret_sample,
-		   struct paraclock_line *ret_line)
+		   struct paraclock_conversion *ret_conv)
 {
 	const char *live = vm->page.map.addr;
 	int ret = convert(vm, vc, copy->ticks, ret_sample);
 
 	if (ret)
 		return ret;
-	memset(ret_line, 0, sizeof(*ret_line));
+	memset(ret_conv, 0, sizeof(*ret_conv));
 	if (live && vm->page.map.size >= sizeof(*vc))
-		ret_line->page = (const void *)(live + VMCLOCK_LINE_OFFSET);
-	pclk_vmclock_line(vc, &vm->limits, ret_sample, ret_line);
+		ret_conv->page = (const void *)(live + VMCLOCK_LINE_OFFSET);
+	pclk_vmclock_conversion(vc, &vm->limits, ret_sample, ret_conv);
 	return 0;
 }
 
-static int vmclock_get_line(void *state, struct paraclock_sample *ret_sample,
-			    struct paraclock_line *ret_line)
+static int vmclock_get_conversion(void *state,
+				  struct paraclock_sample *ret_sample,
+				  struct paraclock_conversion *ret_conv)
 {
 	struct vmclock *vm = state;
 	struct vmclock_page vc;
 	struct page_copy copy;
 	int ret = read_page(vm, &copy, &vc);
 
-	return ret ? ret : line_of(vm, &copy, &vc, ret_sample, ret_line);
+	return ret ? ret : conv_of(vm, &copy, &vc, ret_sample, ret_conv);
 }
 
 static int vmclock_get_time(void *state, struct paraclock_sample *ret_sample)
 {
-	struct paraclock_line line;
+	struct paraclock_conversion conv;
 
-	return vmclock_get_line(state, ret_sample, &line);
+	return vmclock_get_conversion(state, ret_sample, &conv);
 }
 
 static int vmclock_get_time_at(void *state, uint64_t counter,
@@ -165,7 +166,7 @@ static int marker_of(struct vmclock *vm, const struct page_copy *copy,
 			 (vc.flags & VMCLOCK_FLAG_INFERRED) != 0,
 			 __ATOMIC_RELAXED);
 	*ret_marker = (struct paraclock_marker){
-		.disruption = vc.disruption_marker,
+		.value = vc.disruption_marker,
 	};
 	/* 0 where the copy ends before it. */
 	if (vc.flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
@@ -182,10 +183,10 @@ static int peek_marker(struct vmclock *vm, struct paraclock_marker *ret_marker)
 	return ret ? ret : marker_of(vm, &copy, ret_marker);
 }
 
-static int vmclock_get_line_marker(void *state,
-				   struct paraclock_sample *ret_sample,
-				   struct paraclock_line *ret_line,
-				   struct paraclock_marker *ret_marker)
+static int vmclock_get_conversion_marker(void *state,
+					 struct paraclock_sample *ret_sample,
+					 struct paraclock_conversion *ret_conv,
+					 struct paraclock_marker *ret_marker)
 {
 	struct vmclock *vm = state;
 	struct vmclock_page vc;
@@ -198,7 +199,7 @@ static int vmclock_get_line_marker(void *state,
 		return -EPROTO;
 	if (!ret)
 		ret = marker_of(vm, &copy, ret_marker);
-	return ret ? ret : line_of(vm, &copy, &vc, ret_sample, ret_line);
+	return ret ? ret : conv_of(vm, &copy, &vc, ret_sample, ret_conv);
 }
 
 /*
@@ -218,7 +219,7 @@ static int vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
 		return page_malformed(&vm->page, "magic is not 0x4b4c4356");
 	if (pclk_page_word(&vm->page,
 			   offsetof(struct vmclock_page, disruption_marker),
-			   &marker.disruption) ||
+			   &marker.value) ||
 	    pclk_page_word(&vm->page, offsetof(struct vmclock_page, flags),
 			   &flags))
 		return page_malformed(&vm->page, "size: no disruption_marker");
@@ -318,7 +319,7 @@ const struct paraclock_backend pclk_backend_vmclock = {
 	.open = vmclock_open,
 	.get_time = vmclock_get_time,
 	.get_time_at = vmclock_get_time_at,
-	.get_line = vmclock_get_line,
+	.get_conversion = vmclock_get_conversion,
 	.get_marker = vmclock_get_marker,
 	.watch_marker = vmclock_watch_marker,
 	.explain = vmclock_explain,
@@ -327,5 +328,5 @@ const struct paraclock_backend pclk_backend_vmclock = {
 	.poll_fd = vmclock_poll_fd,
 	.is_there = vmclock_is_there,
 	.is_inferred = vmclock_is_inferred,
-	.get_line_marker = vmclock_get_line_marker,
+	.get_conversion_marker = vmclock_get_conversion_marker,
 };

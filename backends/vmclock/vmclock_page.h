@@ -128,9 +128,9 @@ int pclk_vmclock_convert(const struct vmclock_page *vc,
 			 const char **ret_bad);
 
 /* The same until it changes; sample is the one at some counter. */
-void pclk_vmclock_line(const struct vmclock_page *vc,
-		       const struct vmclock_limits *limits,
-		       const struct paraclock_sample *sample,
-		       struct paraclock_line *ret_line);
+void pclk_vmclock_conversion(const struct vmclock_page *vc,
+			     const struct vmclock_limits *limits,
+			     const struct paraclock_sample *sample,
+			     struct paraclock_conversion *ret_conv);
 
 #endif

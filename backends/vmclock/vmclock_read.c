@@ -268,61 +268,61 @@ int pclk_vmclock_convert(const struct vmclock_page *vc,
 
 /* Bound the line by the growth of its error, up to ERROR_MAX_NS. */
 static void limit_error(const struct vmclock_page *vc,
-			struct paraclock_line *line)
+			struct paraclock_conversion *conv)
 {
 	u128 rate =
 		(u128)vc->counter_period_maxerror_rate_frac_sec * NSEC_PER_SEC;
 	u128 mult = shift_right(rate, vc->counter_period_shift);
 	uint64_t room, ticks;
 
-	line->error_ns = vc->time_maxerror_nanosec;
-	line->error_mult = (uint64_t)mult;
-	line->error_guard = rate ? LINE_GUARD : 0;
+	conv->error_ns = vc->time_maxerror_nanosec;
+	conv->error_mult = (uint64_t)mult;
+	conv->error_guard = rate ? LINE_GUARD : 0;
 	/* An error that grows by a ns a tick is not worth a line; 2: the
 	 * ceiling, and what rounding may add up to. */
-	if (mult >> 64 || line->error_ns > ERROR_MAX_NS - 2) {
-		line->usable = 0;
+	if (mult >> 64 || conv->error_ns > ERROR_MAX_NS - 2) {
+		conv->usable = 0;
 		return;
 	}
-	room = ERROR_MAX_NS - 2 - line->error_ns;
-	ticks = pclk_ticks_within(room, 0, line->error_mult);
-	if (ticks < line->max_ticks)
-		line->max_ticks = ticks;
+	room = ERROR_MAX_NS - 2 - conv->error_ns;
+	ticks = pclk_ticks_within(room, 0, conv->error_mult);
+	if (ticks < conv->max_ticks)
+		conv->max_ticks = ticks;
 }
 
-void pclk_vmclock_line(const struct vmclock_page *vc,
-		       const struct vmclock_limits *limits,
-		       const struct paraclock_sample *sample,
-		       struct paraclock_line *ret_line)
+void pclk_vmclock_conversion(const struct vmclock_page *vc,
+			     const struct vmclock_limits *limits,
+			     const struct paraclock_sample *sample,
+			     struct paraclock_conversion *ret_conv)
 {
 	struct leap_state leap = leap_of(vc);
 	uint64_t horizon_ns, max_age_ns = limits->max_age_ns;
 	uint64_t sec, nsec;
 	u128 mult, frac;
 
-	memcpy(ret_line->key, (const char *)vc + VMCLOCK_LINE_OFFSET,
-	       sizeof(ret_line->key));
-	ret_line->usable = sample->valid && !time_at(vc, 0, &sec, &nsec);
-	if (!ret_line->usable)
+	memcpy(ret_conv->key, (const char *)vc + VMCLOCK_LINE_OFFSET,
+	       sizeof(ret_conv->key));
+	ret_conv->usable = sample->valid && !time_at(vc, 0, &sec, &nsec);
+	if (!ret_conv->usable)
 		return;
 
 	mult = shift_right((u128)vc->counter_period_frac_sec * NSEC_PER_SEC,
 			   vc->counter_period_shift);
 	frac = (u128)vc->time_frac_sec * NSEC_PER_SEC;
-	ret_line->mask = ~0ULL;
-	ret_line->mult_hi = (uint64_t)(mult >> 64);
-	ret_line->mult_lo = (uint64_t)mult;
-	ret_line->base_tsc = vc->counter_value;
-	ret_line->base_ns = (int64_t)(sec * NSEC_PER_SEC + nsec);
-	ret_line->frac = (uint64_t)frac;
-	ret_line->guard = LINE_GUARD;
-	ret_line->error_ns = PARACLOCK_ERROR_UNKNOWN;
-	ret_line->max_ticks = LINE_TICKS;
+	ret_conv->mask = ~0ULL;
+	ret_conv->mult_hi = (uint64_t)(mult >> 64);
+	ret_conv->mult_lo = (uint64_t)mult;
+	ret_conv->base_tsc = vc->counter_value;
+	ret_conv->base_ns = (int64_t)(sec * NSEC_PER_SEC + nsec);
+	ret_conv->frac = (uint64_t)frac;
+	ret_conv->guard = LINE_GUARD;
+	ret_conv->error_ns = PARACLOCK_ERROR_UNKNOWN;
+	ret_conv->max_ticks = LINE_TICKS;
 	if (has_error_terms(vc))
-		limit_error(vc, ret_line);
+		limit_error(vc, ret_conv);
 	if (!max_age_ns)
 		max_age_ns = has_growing_error(vc) ? UINT64_MAX : AGE_MAX_NS;
 	horizon_ns = pclk_leap_horizon_sec(&leap, (int64_t)sec) * NSEC_PER_SEC;
-	pclk_line_limit(ret_line,
-			max_age_ns < horizon_ns ? max_age_ns : horizon_ns);
+	pclk_conversion_limit(ret_conv, max_age_ns < horizon_ns ? max_age_ns
+								: horizon_ns);
 }

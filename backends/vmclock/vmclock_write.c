@@ -192,9 +192,9 @@ static int without_time(const struct paraclock_timeline *tl, const void *old,
 	return 0;
 }
 
-static int vmclock_settle(const struct paraclock_timeline *tl,
-			  const struct page_pair *old, uint64_t counter,
-			  struct page_pair *next)
+static int vmclock_confirm_fresh(const struct paraclock_timeline *tl,
+				 const struct page_pair *old, uint64_t counter,
+				 struct page_pair *next)
 {
 	int ret;
 
@@ -294,7 +294,7 @@ static int set_status(const struct paraclock_timeline *tl,
 	vc->clock_status = tl->status;
 	vc->leap_second_smearing_hint = tl->smear;
 	vc->leap_indicator = leaps ? tl->leap : PARACLOCK_LEAP_NONE;
-	vc->disruption_marker = tl->disruption;
+	vc->disruption_marker = tl->marker;
 	if (tl->flags & PARACLOCK_TIMELINE_GENERATION)
 		vc->vm_generation_counter = tl->generation;
 	return 0;
@@ -339,7 +339,7 @@ static const struct page_kind vmclock_kind = {
 		 sizeof(uint64_t),
 	.is_usable = vmclock_is_usable,
 	.make = vmclock_make,
-	.settle = vmclock_settle,
+	.confirm_fresh = vmclock_confirm_fresh,
 	.reading = vmclock_reading,
 	.lift = vmclock_lift,
 	.check_head = vmclock_check_head,

@@ -42,7 +42,7 @@ struct paraclock_mapping {
  * between clocks, how often they were set. Zeroed before first use; the rest
  * is the library's. May be shared by threads, not by processes.
  */
-struct paraclock_local {
+struct paraclock_system_clocks {
 	/** The library's own. */
 	uint64_t opaque[64];
 };
@@ -130,7 +130,7 @@ struct paraclock_env {
 	 * between calls. A copy of an env that reads other clocks needs one of
 	 * its own: with another's it is refused.
 	 */
-	struct paraclock_local *local;
+	struct paraclock_system_clocks *system_clocks;
 	/** The kernel's clocksource, NUL-terminated, and what it is to the
 	 * counter: enum paraclock_clocksource_kind. */
 	int (*clocksource)(void *ctx, char ret_name[32], uint8_t *ret_kind);
@@ -230,20 +230,20 @@ struct paraclock_env {
 PARACLOCK_API const struct paraclock_env *paraclock_default_env(void);
 
 /** line.flags: a jump between two lines is a disruption (HEURISTIC). */
-#define PARACLOCK_LINE_REBASE 0x1U
+#define PARACLOCK_CONVERSION_REBASE 0x1U
 
 /** line.flags: the page says that the host stopped this machine; when this is
  * new, it is a disruption (HEURISTIC: it may be withdrawn before it is seen).
  */
-#define PARACLOCK_LINE_STOPPED 0x2U
+#define PARACLOCK_CONVERSION_STOPPED 0x2U
 
 /** Words at line.page that identify the state of the page. */
-#define PARACLOCK_LINE_WORDS 4
+#define PARACLOCK_CONVERSION_WORDS 4
 
 /**
  * What a page says until it changes: host_ns as an affine map of the counter.
  *
- * While the PARACLOCK_LINE_WORDS words at @c page equal @c key, and for
+ * While the PARACLOCK_CONVERSION_WORDS words at @c page equal @c key, and for
  * base_tsc <= counter <= base_tsc + max_ticks:
  *
  *   host_ns = base_ns + floor((ticks * mult + frac) / 2^64)
@@ -252,15 +252,15 @@ PARACLOCK_API const struct paraclock_env *paraclock_default_env(void);
  *
  * with ticks = (counter - base_tsc) & mask. Where mult or error_mult is
  * rounded, @c guard and @c error_guard bound what that can add up to, in
- * 2^-64 ns: a result that close to a whole ns is computed by get_line()
+ * 2^-64 ns: a result that close to a whole ns is computed by get_conversion()
  * instead, so that both ways give the same number.
  */
-struct paraclock_line {
-	/** The live words, 8-byte aligned; NULL: none, always use get_line. */
+struct paraclock_conversion {
+	/** The live words, 8-byte aligned; NULL: none, always use get_conversion. */
 	const uint64_t *page;
 	/** What was there; set also when page is NULL. word[0] holds the
 	 * page's sequence. */
-	uint64_t key[PARACLOCK_LINE_WORDS];
+	uint64_t key[PARACLOCK_CONVERSION_WORDS];
 	/** Counter at the reference point, ticks. */
 	uint64_t base_tsc;
 	/** The bits of ticks that count. */
@@ -323,8 +323,8 @@ struct paraclock_backend {
 	 * As get_time, and what the same copy of the page says until it
 	 * changes; may be NULL. With it, reads need not come here at all.
 	 */
-	int (*get_line)(void *state, struct paraclock_sample *ret_sample,
-			struct paraclock_line *ret_line);
+	int (*get_conversion)(void *state, struct paraclock_sample *ret_sample,
+			      struct paraclock_conversion *ret_conv);
 	/** The marker now; NULL: a source of time only. */
 	int (*get_marker)(void *state, struct paraclock_marker *ret_marker);
 	/**
@@ -339,7 +339,7 @@ struct paraclock_backend {
 	 * well, as if one had just changed, and again with 0 by later reads if
 	 * it was not known then. Calls never overlap.
 	 */
-	int (*settle)(void *state, int noticed);
+	int (*confirm_fresh)(void *state, int noticed);
 	/** More on an error or reason, as paraclock_explain(); may be NULL. */
 	void (*explain)(void *state, int error,
 			const struct paraclock_sample *sample, char *buf,
@@ -372,12 +372,13 @@ struct paraclock_backend {
 	 */
 	int (*is_inferred)(void *state);
 	/**
-	 * As get_line, and get_marker, of one copy of the page: for sources
+	 * As get_conversion, and get_marker, of one copy of the page: for sources
 	 * that are not in memory, where each look is dear. May be NULL.
 	 */
-	int (*get_line_marker)(void *state, struct paraclock_sample *ret_sample,
-			       struct paraclock_line *ret_line,
-			       struct paraclock_marker *ret_marker);
+	int (*get_conversion_marker)(void *state,
+				     struct paraclock_sample *ret_sample,
+				     struct paraclock_conversion *ret_conv,
+				     struct paraclock_marker *ret_marker);
 };
 
 #ifdef __cplusplus

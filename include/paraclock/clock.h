@@ -88,7 +88,7 @@ enum paraclock_reason {
 };
 
 /**
- * What equality of two epochs (sample.disruption) promises: the weakest of what
+ * What equality of two epochs (sample.epoch) promises: the weakest of what
  * stands behind it. None promises that this machine was not paused: a host may
  * stop it and let it go on and show nothing; see paraclock-disruption(7).
  */
@@ -121,7 +121,7 @@ enum paraclock_leap {
 };
 
 /** sample.flags: the source only repeats what this kernel's clock says. */
-#define PARACLOCK_FLAG_LOCAL 0x1U
+#define PARACLOCK_FLAG_OWN_KERNEL 0x1U
 /** sample.flags: tai_offset_sec is meaningful. */
 #define PARACLOCK_FLAG_TAI_OFFSET 0x2U
 /** sample.flags: the host promises that its clock never steps back. */
@@ -155,7 +155,7 @@ struct paraclock_sample {
 	 * Epoch of the handle, a count of the disruptions that it noticed:
 	 * unequal in two samples of one handle, a disruption lies between them.
 	 */
-	uint64_t disruption;
+	uint64_t epoch;
 	/** 1: fit for correlation; 0: not, and @c reason says why. */
 	uint8_t valid;
 	/** enum paraclock_reason. */
@@ -349,8 +349,8 @@ PARACLOCK_API int paraclock_read(const struct paraclock *clk,
  *
  * A restore may turn the counter back. A value from before it is then later
  * than now, and refused; but once the counter has passed it again, it cannot be
- * told from one taken since. Keep the token (paraclock_token()) with each value
- * and use the answer only if its @c disruption is the same.
+ * told from one taken since. Keep the token (paraclock_epoch()) with each value
+ * and use the answer only if its @c epoch is the same.
  *
  * Must be let return, as paraclock_read().
  *

@@ -63,7 +63,7 @@ struct paraclock_snapshot {
 	 * with five each clock has been read twice at least. See
 	 * paraclock_snapshot().
 	 */
-	uint32_t sandwiches;
+	uint32_t brackets;
 	/** enum paraclock_counter. */
 	uint8_t counter_id;
 	/** enum paraclock_clocksource_kind. */
@@ -97,14 +97,14 @@ struct paraclock_snapshot {
 	char clocksource[32];
 };
 
-/** The most that snapshot.sandwiches may be. */
+/** The most that snapshot.brackets may be. */
 #define PARACLOCK_SANDWICHES_MAX 16
 
 /**
  * Capture this machine's clocks and its counter together.
  *
  * Each clock is read between two readings of the counter, as often as
- * @c sandwiches says. Its value at @c counter is the mean of the narrow ones'
+ * @c brackets says. Its value at @c counter is the mean of the narrow ones'
  * midpoints; @c uncertainty_ns is how far off the worst clock can be, at any
  * instant at which the counter shows that value: what the counter moves by at a
  * time is part of it. That is certain while the counters of the CPUs agree and
@@ -132,11 +132,11 @@ struct paraclock_snapshot {
  *
  * @param env The outside world, NULL: this machine's. Its @c local remembers;
  *        with local NULL each call is a first one, and both seqs stay 0.
- * @param[in,out] ret_snap Its @c size and @c sandwiches are set by the caller.
+ * @param[in,out] ret_snap Its @c size and @c brackets are set by the caller.
  *
  * @retval 0 Success; look at @c valid_for_correlation before using a counter
  *         value with it.
- * @retval -EINVAL NULL, a size that is too small, too many sandwiches, or an
+ * @retval -EINVAL NULL, a size that is too small, too many brackets, or an
  *         env whose @c local belongs to another env.
  * @retval -ENODEV @p env is NULL and this build has no env of its own; or the
  *         kernel's clocksource is so coarse that its clocks stand still.
@@ -315,8 +315,8 @@ PARACLOCK_API int paraclock_history_add(struct paraclock_history *hist,
 struct paraclock_crosststamp {
 	/** Set by the caller to sizeof(struct paraclock_crosststamp). */
 	size_t size;
-	/** Set by the caller: as snapshot.sandwiches. */
-	uint32_t sandwiches;
+	/** Set by the caller: as snapshot.brackets. */
+	uint32_t brackets;
 	/** enum paraclock_clocksource_kind. */
 	uint8_t clocksource_kind;
 	/**
@@ -366,7 +366,7 @@ struct paraclock_crosststamp {
  *
  * @param clk The clock.
  * @param hist A history that the caller feeds, or NULL.
- * @param[in,out] ret_xt Its @c size and @c sandwiches are set by the caller.
+ * @param[in,out] ret_xt Its @c size and @c brackets are set by the caller.
  *
  * @retval 0 Look at ret_xt->sample.valid; if 0, no clock is known.
  * @retval -ENODEV The sample's counter is not this machine's, or the kernel's
@@ -414,7 +414,7 @@ typedef int paraclock_get_time_fn(void *ctx,
  * @param coupling How the sample's counter and this machine's are coupled;
  *        NULL: they are the same one.
  * @param hist A history that the caller feeds, or NULL.
- * @param[in,out] ret_xt Its @c size and @c sandwiches are set by the caller.
+ * @param[in,out] ret_xt Its @c size and @c brackets are set by the caller.
  *
  * @return As paraclock_crosststamp(), and what @p get_time returned. Also
  *         -ENODEV if the sample's counter is not coupling's device_counter, and

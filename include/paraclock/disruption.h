@@ -19,7 +19,7 @@ extern "C" {
 struct paraclock_marker {
 	/** Another value after every disruption that its writer knows of. A
 	 * pause need be none: see paraclock-disruption(7). */
-	uint64_t disruption;
+	uint64_t value;
 	/** Another value after a restore or clone; 0 where not given. */
 	uint64_t generation;
 };
@@ -29,7 +29,7 @@ struct paraclock_marker {
  *
  * Looks at the markers and the page first, so what is visible now is counted;
  * but if they cannot be looked at, or another thread is taking in a change,
- * this is the epoch as it was. Equal to sample.disruption of a read made now.
+ * this is the epoch as it was. Equal to sample.epoch of a read made now.
  * Never 0, so 0 can mean "no token yet".
  *
  * @param clk The clock.
@@ -38,7 +38,7 @@ struct paraclock_marker {
  * Threads: any thread, any object; async-signal-safe.
  * @since 0.1
  */
-PARACLOCK_API uint64_t paraclock_token(const struct paraclock *clk);
+PARACLOCK_API uint64_t paraclock_epoch(const struct paraclock *clk);
 
 /**
  * Was there a disruption since a token was taken?
@@ -49,7 +49,7 @@ PARACLOCK_API uint64_t paraclock_token(const struct paraclock *clk);
  * that the machine was not paused.
  *
  * @param clk The clock.
- * @param token From paraclock_token() or sample.disruption, of this clock.
+ * @param epoch From paraclock_epoch() or sample.epoch, of this clock.
  *
  * @retval 1 Yes: recalibrate, and take a new token.
  * @retval 0 No.
@@ -145,7 +145,7 @@ struct paraclock_event {
 	 * "clocksource". Constant; it belongs to the library or backend. */
 	const char *source;
 	/** Epoch of the handle after it. */
-	uint64_t disruption;
+	uint64_t epoch;
 	/**
 	 * It happened between these two values of the counter, ticks: at the
 	 * first, this handle last took note of things as they were, at the

@@ -64,7 +64,7 @@ enum paraclock_status {
 #define PARACLOCK_TIMELINE_DISRUPTION_SOON 0x200U
 /** timeline.flags: a disruption is expected within about an hour. */
 #define PARACLOCK_TIMELINE_DISRUPTION_IMMINENT 0x400U
-/** timeline.flags: @c disruption and @c generation count what was inferred, and
+/** timeline.flags: @c marker and @c generation count what was inferred, and
  * not what somebody knows: who reads them may not promise more than HEURISTIC.
  */
 #define PARACLOCK_TIMELINE_INFERRED 0x1000U
@@ -102,7 +102,7 @@ struct paraclock_timeline {
 	uint64_t esterror_rate_frac;
 	/** Marker: another value after every disruption of the counter, one
 	 * that was never used; the same otherwise. */
-	uint64_t disruption;
+	uint64_t marker;
 	/** Another value after every restore or clone. */
 	uint64_t generation;
 	/** PARACLOCK_TIMELINE_x. */
@@ -234,8 +234,8 @@ struct paraclock_page_writer {
  * @since 0.1
  */
 PARACLOCK_API int
-paraclock_page_writer_take(struct paraclock_page_writer *writer,
-			   const struct paraclock_env *env);
+paraclock_page_writer_acquire(struct paraclock_page_writer *writer,
+			      const struct paraclock_env *env);
 
 /**
  * Give a page back. What is on it stays.
@@ -253,8 +253,8 @@ paraclock_page_writer_take(struct paraclock_page_writer *writer,
  * @since 0.1
  */
 PARACLOCK_API int
-paraclock_page_writer_give(struct paraclock_page_writer *writer,
-			   const struct paraclock_env *env);
+paraclock_page_writer_release(struct paraclock_page_writer *writer,
+			      const struct paraclock_env *env);
 
 /**
  * Write a timeline onto a pvclock page, which kvmclock reads.

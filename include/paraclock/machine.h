@@ -113,7 +113,7 @@ struct paraclock_listing {
 	/** 1: it gives time; 0: it is a source of markers only. */
 	uint8_t gives_time;
 	/** 1: it is a LOCAL source. */
-	uint8_t local;
+	uint8_t own_kernel;
 	/** What was read; zeroed if @c error is not 0. */
 	struct paraclock_sample sample;
 	/** A sentence: what it is or why not, and what to do; never NULL. */

@@ -21,32 +21,32 @@ extern "C" {
 #endif
 
 /** How a page is written: paraclock_pvclock_write() and its like. */
-typedef int paraclock_outlet_write_fn(void *page,
+typedef int paraclock_target_write_fn(void *page,
 				      struct paraclock_page_writer *writer,
 				      const struct paraclock_env *env,
 				      const struct paraclock_timeline *tl);
 
 /** How a page is frozen: paraclock_hyperv_freeze() and its like. */
-typedef int paraclock_outlet_freeze_fn(void *page,
+typedef int paraclock_target_freeze_fn(void *page,
 				       struct paraclock_page_writer *writer,
 				       const struct paraclock_env *env);
 
 /**
  * Stop a guest's CPUs, or let them run again.
  *
- * Called for each outlet that has it, so the calls for a guest with several
- * outlets nest: let it run when the last of them says so.
+ * Called for each target that has it, so the calls for a guest with several
+ * targets nest: let it run when the last of them says so.
  *
- * @param arg outlet.arg.
+ * @param arg target.arg.
  * @param stop 1: return when none of its CPUs runs, and keep it so until 0.
  *
  * @return 0; or a negative errno: it could not be stopped, or let go. It is
  * called again by the next update.
  */
-typedef int paraclock_outlet_pause_fn(void *arg, int stop);
+typedef int paraclock_target_pause_fn(void *arg, int stop);
 
 /**
- * outlet.flags: readers below shall never see time step back.
+ * target.flags: readers below shall never see time step back.
  *
  * What they have seen is noted by each update and freeze. After a move that
  * nobody announces, to where L1's counter is less than it was, nothing says
@@ -54,16 +54,16 @@ typedef int paraclock_outlet_pause_fn(void *arg, int stop);
  * may step back by as much as passed from there to the move.
  */
 #define PARACLOCK_OUTLET_MONOTONIC 0x1U
-/** outlet.flags: @c generation is kept, and told of by the page. */
+/** target.flags: @c generation is kept, and told of by the page. */
 #define PARACLOCK_OUTLET_GENERATION 0x2U
 /**
- * outlet.flags: this guest is being moved, saved or set up: keep it frozen.
+ * target.flags: this guest is being moved, saved or set up: keep it frozen.
  * Taking the flag away again counts as a disruption of this guest.
  */
 #define PARACLOCK_OUTLET_HELD 0x4U
 
-/** What becomes of an outlet. */
-enum paraclock_outlet_state {
+/** What becomes of an target. */
+enum paraclock_target_state {
 	/** Not written yet. Its guest should not run. */
 	PARACLOCK_OUTLET_NEW = 0,
 	/** It says what the clock above says. */
@@ -75,8 +75,8 @@ enum paraclock_outlet_state {
 };
 
 /** A page or timekeeper below. Zero every member that is not used. */
-struct paraclock_outlet {
-	/** sizeof(struct paraclock_outlet); the same in all of an array. */
+struct paraclock_target {
+	/** sizeof(struct paraclock_target); the same in all of an array. */
 	size_t size;
 	/** A timekeeper, taken by this process; NULL: a page. */
 	struct paraclock_timekeeper *timekeeper;
@@ -85,18 +85,18 @@ struct paraclock_outlet {
 	/** The page's writer; taken by this process. */
 	struct paraclock_page_writer *writer;
 	/** How it is written. */
-	paraclock_outlet_write_fn *write;
+	paraclock_target_write_fn *write;
 	/** How it is frozen. NULL: it cannot be (pvclock), so it is written
 	 * only while its guest is paused, and @c pause is needed. */
-	paraclock_outlet_freeze_fn *freeze;
+	paraclock_target_freeze_fn *freeze;
 	/** Stops its guest; NULL: there is no need. */
-	paraclock_outlet_pause_fn *pause;
+	paraclock_target_pause_fn *pause;
 	/** For @c pause. */
 	void *arg;
 	/**
 	 * The counter below (the device's) by the counter of L1 (the
 	 * system's), as a hypervisor makes it: FIXED and TO_DEVICE. Size 0: it
-	 * is L1's counter. May be changed while the outlet is frozen.
+	 * is L1's counter. May be changed while the target is frozen.
 	 */
 	struct paraclock_coupling coupling;
 	/** What is added to the time above, s, for a guest whose clock begins
@@ -105,19 +105,19 @@ struct paraclock_outlet {
 	/** The same, fraction, always forward, 2^-64 s. */
 	uint64_t offset_frac;
 	/**
-	 * The marker that the guest sees: timeline.disruption, with INFERRED
+	 * The marker that the guest sees: timeline.marker, with INFERRED
 	 * while the clock above is not AUTHORITATIVE. Given with the first
 	 * write; 1 is added by each disruption, and when it becomes INFERRED.
 	 * For a guest that comes from elsewhere begin with the last one there
 	 * plus 1.
 	 */
-	uint64_t disruption;
-	/** The generation that the guest sees; as @c disruption, by each
+	uint64_t marker;
+	/** The generation that the guest sees; as @c marker, by each
 	 * restore or clone of L1 that the clock's marker shows. */
 	uint64_t generation;
 	/**
 	 * MONOTONIC: readers have seen no later time than this, s. Raised by
-	 * each update, and when the outlet is frozen; begins anew with a write
+	 * each update, and when the target is frozen; begins anew with a write
 	 * without MONOTONIC. For a guest that comes from elsewhere given with
 	 * the first write.
 	 */
@@ -129,7 +129,7 @@ struct paraclock_outlet {
 	/** Set by the library: what went wrong with this one in the last call,
 	 * 0 or a negative errno. */
 	int32_t error;
-	/** Set by the library: enum paraclock_outlet_state. */
+	/** Set by the library: enum paraclock_target_state. */
 	uint8_t state;
 	/** Zero. */
 	uint8_t reserved[7];
@@ -153,9 +153,9 @@ struct paraclock_relay {
 	 */
 	const struct paraclock_timekeeper *timekeeper;
 	/** What is below. */
-	struct paraclock_outlet *outlets;
+	struct paraclock_target *targets;
 	/** How many. */
-	size_t n_outlets;
+	size_t n_targets;
 	/** A page is written anew after so long although nothing has changed,
 	 * ns; 0: 300 s. What rounding its rate adds up to ends there. */
 	uint64_t refresh_ns;
@@ -181,15 +181,15 @@ struct paraclock_relay {
  * that nothing announces is noticed here and not before: until then guests run
  * on with the old page.
  *
- * An outlet that fails is frozen, or stays as it was, and keeps no other from
+ * An target that fails is frozen, or stays as it was, and keeps no other from
  * going on.
  *
  * @param[in,out] relay The relay. Outlets may be added or taken away between
  *        calls; one that was taken away frozen stays so.
  *
- * @retval 0 All outlets that are not HELD say what the clock says; a timekeeper
+ * @retval 0 All targets that are not HELD say what the clock says; a timekeeper
  *         that was not frozen says so within 20 us.
- * @retval -EINVAL NULL, or a size that is too small; or an outlet that is
+ * @retval -EINVAL NULL, or a size that is too small; or an target that is
  *         incomplete, or whose page or coupling cannot say this clock's time.
  * @retval -EAGAIN The clock above is not valid now, and all is frozen; or
  *         paraclock_relay_freeze() has frozen it; or the clock has no straight
@@ -199,10 +199,10 @@ struct paraclock_relay {
  * @retval -EOPNOTSUPP The clock gives single samples only. Let a timekeeper
  *         follow it, and relay that.
  * @retval -ESTALE MONOTONIC, and what is above is more than 50 us behind what
- *         readers below have seen: that outlet stays frozen until it is not,
+ *         readers below have seen: that target stays frozen until it is not,
  *         or the flag is taken away for one call.
- * @return Else the clock's error, with all frozen, or the first outlet's: see
- * outlet.error.
+ * @return Else the clock's error, with all frozen, or the first target's: see
+ * target.error.
  *
  * Threads: one at a time for each relay. Async-signal-safe if the env and the
  * callbacks are.
@@ -221,7 +221,7 @@ PARACLOCK_API int paraclock_relay_update(struct paraclock_relay *relay);
  *
  * @retval 0 All is frozen. Tell the host.
  * @retval -EINVAL As paraclock_relay_update().
- * @return Else the first outlet's error: that one is not frozen. Call again.
+ * @return Else the first target's error: that one is not frozen. Call again.
  *
  * Threads: as paraclock_relay_update().
  * @since 0.1
@@ -242,13 +242,13 @@ PARACLOCK_API int paraclock_relay_freeze(struct paraclock_relay *relay);
 PARACLOCK_API int paraclock_relay_resume(struct paraclock_relay *relay);
 
 /**
- * Set an outlet's offset: what it is to show at a value of L1's counter.
+ * Set an target's offset: what it is to show at a value of L1's counter.
  *
  * For a new guest, or one that comes from elsewhere: its monotonic clock goes
  * on from what it was there, plus the time that has passed since.
  *
  * @param[in,out] relay The relay.
- * @param[in,out] outlet NEW or frozen.
+ * @param[in,out] target NEW or frozen.
  * @param counter L1's counter, ticks.
  * @param sec What it is to show there, s;
  * @param frac and the fraction, 2^-64 s.
@@ -262,7 +262,7 @@ PARACLOCK_API int paraclock_relay_resume(struct paraclock_relay *relay);
  * @since 0.1
  */
 PARACLOCK_API int paraclock_relay_align(struct paraclock_relay *relay,
-					struct paraclock_outlet *outlet,
+					struct paraclock_target *target,
 					uint64_t counter, uint64_t sec,
 					uint64_t frac);
 

@@ -32,10 +32,10 @@ struct paraclock_timekeeper {
 };
 
 /** timeline.flags: it repeats what this kernel's clock says. Samples of a
- * timekeeper then say PARACLOCK_FLAG_LOCAL. */
-#define PARACLOCK_TIMELINE_LOCAL 0x800U
+ * timekeeper then say PARACLOCK_FLAG_OWN_KERNEL. */
+#define PARACLOCK_TIMELINE_OWN_KERNEL 0x800U
 
-/** timekeeper_options.flags: see paraclock_timekeeper_take(). */
+/** timekeeper_options.flags: see paraclock_timekeeper_acquire(). */
 #define PARACLOCK_TIMEKEEPER_ORPHAN 0x1U
 
 /** How to take a timekeeper. Zero every member that is not used. */
@@ -57,7 +57,7 @@ struct paraclock_timekeeper_options {
  * Zeroed memory is made one: readers get -EAGAIN until a timeline is set. One
  * that is already there goes on as it was; that its last writer died in the
  * middle of a change does no harm to readers, and the next change mends it.
- * There is one writer at a time, a process, as in paraclock_page_writer_take().
+ * There is one writer at a time, a process, as in paraclock_page_writer_acquire().
  *
  * Where the writer before was on another machine, as after a migration that
  * brought the memory along, nobody here can know that it is gone, and this is
@@ -79,16 +79,16 @@ struct paraclock_timekeeper_options {
  *         library. Give zeroed memory.
  * @retval -EACCES The counter is forbidden to this thread (PR_SET_TSC).
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
- * @retval -ENOMEM As paraclock_page_writer_take().
- * @retval -EOPNOTSUPP As paraclock_page_writer_take().
+ * @retval -ENOMEM As paraclock_page_writer_acquire().
+ * @retval -EOPNOTSUPP As paraclock_page_writer_acquire().
  *
  * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API int
-paraclock_timekeeper_take(struct paraclock_timekeeper *tk,
-			  const struct paraclock_env *env,
-			  const struct paraclock_timekeeper_options *opts);
+paraclock_timekeeper_acquire(struct paraclock_timekeeper *tk,
+			     const struct paraclock_env *env,
+			     const struct paraclock_timekeeper_options *opts);
 
 /**
  * Give a timekeeper back. It goes on until its lease is over.
@@ -105,8 +105,8 @@ paraclock_timekeeper_take(struct paraclock_timekeeper *tk,
  * Threads: any thread, any object. Async-signal-safe if the env is.
  * @since 0.1
  */
-PARACLOCK_API int paraclock_timekeeper_give(struct paraclock_timekeeper *tk,
-					    const struct paraclock_env *env);
+PARACLOCK_API int paraclock_timekeeper_release(struct paraclock_timekeeper *tk,
+					       const struct paraclock_env *env);
 
 /**
  * Set a timeline, from a counter value on.
@@ -236,7 +236,7 @@ paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *tk,
  * Read a timekeeper.
  *
  * One ordered counter read; no system call, no lock, no allocation, no store
- * to shared memory. sample.disruption is the count of migrations: if it is
+ * to shared memory. sample.epoch is the count of migrations: if it is
  * another one, what was calibrated is void. It is no epoch of a handle, and
  * means the same in every process. It promises HEURISTIC at most: what the
  * writer has not noticed it has not counted.
@@ -282,7 +282,7 @@ enum paraclock_timekeeper_state {
 struct paraclock_timekeeper_info {
 	/** Set by the caller to sizeof(struct paraclock_timekeeper_info). */
 	size_t size;
-	/** Migrations counted: sample.disruption. */
+	/** Migrations counted: sample.epoch. */
 	uint64_t migrations;
 	/** Publications so far, modulo 2^40: one for each change, up to two for
 	 * a freeze. */
@@ -360,7 +360,7 @@ paraclock_timekeeper_open(struct paraclock **ret_clk,
 			  const struct paraclock_env *env);
 
 /** follow.flags: also a LOCAL clock, which repeats what this kernel says. */
-#define PARACLOCK_FOLLOW_LOCAL 0x1U
+#define PARACLOCK_FOLLOW_OWN_KERNEL 0x1U
 /** follow.flags: readers shall never see time step back. */
 #define PARACLOCK_FOLLOW_MONOTONIC 0x2U
 /** follow.flags: after a disruption of the clock go on by itself, once the

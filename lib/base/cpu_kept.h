@@ -31,15 +31,17 @@ struct __attribute__((may_alias)) cpu_kept {
 	struct point from;
 };
 _Static_assert(sizeof(struct cpu_kept) == LOCAL_CPU_WORDS * sizeof(uint64_t),
-	       "the end of struct paraclock_local is its");
+	       "the end of struct paraclock_system_clocks is its");
 
 /* NULL: the env keeps nothing. */
 static inline struct cpu_kept *cpu_kept_of(const struct paraclock_env *env)
 {
-	const size_t words = sizeof(env->local->opaque) / sizeof(uint64_t);
+	const size_t words =
+		sizeof(env->system_clocks->opaque) / sizeof(uint64_t);
 
-	return env->local ? (void *)&env->local->opaque[words - LOCAL_CPU_WORDS]
-			  : NULL;
+	return env->system_clocks ? (void *)&env->system_clocks
+					    ->opaque[words - LOCAL_CPU_WORDS]
+				  : NULL;
 }
 
 static inline bool cpu_is_kept(const struct paraclock_env *env,

@@ -82,8 +82,7 @@ bool pclk_env_offset(const struct paraclock_env *env, int64_t *ret_offset_ns,
 
 	for (unsigned int i = 0; i < 3 * OFFSET_TRIES; i++) {
 		if (!env->read_clock ||
-		    env->read_clock(env->ctx,
-				    pclk_local_clock_id[clocks[i % 3]],
+		    env->read_clock(env->ctx, pclk_clock_id[clocks[i % 3]],
 				    &ns[i % 3]))
 			return false;
 		/* They may be anything. */

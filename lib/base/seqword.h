@@ -64,7 +64,7 @@ static inline uint32_t flag_self(const struct paraclock_env *env)
  * each. One of another process was inherited by a fork while it was taken:
  * nobody here will ever let go of it, so it is taken over.
  */
-static inline bool flag_take(uint32_t *flag, const struct paraclock_env *env)
+static inline bool try_lock(uint32_t *flag, const struct paraclock_env *env)
 {
 	uint32_t self = flag_self(env);
 	uint32_t owner = 0;
@@ -78,7 +78,7 @@ static inline bool flag_take(uint32_t *flag, const struct paraclock_env *env)
 					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-static inline void flag_give(uint32_t *flag)
+static inline void unlock(uint32_t *flag)
 {
 	__atomic_store_n(flag, 0, __ATOMIC_RELEASE);
 }

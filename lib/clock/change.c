@@ -23,18 +23,18 @@
 #define NOTICE_TRIES 3
 
 /* The line's time at a counter value that is not before its base. */
-static __attribute__((noinline)) s128 line_ns(const struct paraclock_line *line,
-					      uint64_t counter)
+static __attribute__((noinline)) s128
+conv_ns(const struct paraclock_conversion *conv, uint64_t counter)
 {
-	uint64_t ticks = (counter - line->base_tsc) & line->mask;
+	uint64_t ticks = (counter - conv->base_tsc) & conv->mask;
 
-	return (s128)line->base_ns + (s128)((u128)ticks * line->mult_hi) +
-	       (s128)(((u128)ticks * line->mult_lo + line->frac) >> 64);
+	return (s128)conv->base_ns + (s128)((u128)ticks * conv->mult_hi) +
+	       (s128)(((u128)ticks * conv->mult_lo + conv->frac) >> 64);
 }
 
-bool pclk_line_gap(const struct paraclock_line *from,
-		   const struct paraclock_line *to, uint64_t counter,
-		   int64_t *ret_ns)
+bool pclk_conversion_gap(const struct paraclock_conversion *from,
+			 const struct paraclock_conversion *to,
+			 uint64_t counter, int64_t *ret_ns)
 {
 	uint64_t at = pclk_lines_meet(from, to, counter);
 	s128 gap;
@@ -42,7 +42,7 @@ bool pclk_line_gap(const struct paraclock_line *from,
 	if (!from->usable || !to->usable)
 		return false;
 	/* No overflow: mult_hi of a usable line has 32 bits (line.c). */
-	gap = line_ns(to, at) - line_ns(from, at);
+	gap = conv_ns(to, at) - conv_ns(from, at);
 	if (gap > INT64_MAX || gap < -INT64_MAX)
 		return false;
 	*ret_ns = (int64_t)gap;
@@ -54,8 +54,8 @@ bool pclk_line_gap(const struct paraclock_line *from,
  * clock? A host that let its tuple drift for long and then corrects it has
  * disrupted whoever trusted it.
  */
-static bool is_rebase(const struct paraclock_line *from,
-		      const struct paraclock_line *to, uint64_t counter)
+static bool is_rebase(const struct paraclock_conversion *from,
+		      const struct paraclock_conversion *to, uint64_t counter)
 {
 	u128 old_rate = (u128)from->mult_hi << 64 | from->mult_lo;
 	u128 new_rate = (u128)to->mult_hi << 64 | to->mult_lo;
@@ -65,15 +65,15 @@ static bool is_rebase(const struct paraclock_line *from,
 
 	if (!from->usable || !to->usable)
 		return false;
-	if (to->flags & ~from->flags & PARACLOCK_LINE_STOPPED)
+	if (to->flags & ~from->flags & PARACLOCK_CONVERSION_STOPPED)
 		return true;
-	if (!(to->flags & PARACLOCK_LINE_REBASE))
+	if (!(to->flags & PARACLOCK_CONVERSION_REBASE))
 		return false;
 	if (to->base_tsc < from->base_tsc)
 		return true;
 	if (change * REBASE_RATE > old_rate)
 		return true;
-	return !pclk_line_gap(from, to, counter, &gap) || is_jump(gap);
+	return !pclk_conversion_gap(from, to, counter, &gap) || is_jump(gap);
 }
 
 static bool marker_moved(const struct paraclock *clk,
@@ -89,18 +89,18 @@ static bool marker_moved(const struct paraclock *clk,
  * known to be from after it? If it is, it must be read again: obs may be from
  * before. A page that may be from before an open is no reason to wait.
  */
-static int settle(const struct paraclock *clk, struct remembered *next,
-		  struct observation *obs, bool *moved)
+static int confirm_fresh(const struct paraclock *clk, struct remembered *next,
+			 struct observation *obs, bool *moved)
 {
 	bool noticed = *moved;
 	int ret;
 
 	next->pending |= noticed;
 	for (unsigned int i = 0; i < NOTICE_TRIES; i++) {
-		if (clk->be->settle(clk->state, noticed))
+		if (clk->be->confirm_fresh(clk->state, noticed))
 			return 0;
 		next->pending = 0;
-		next->unsettled = 0;
+		next->unconfirmed = 0;
 		memcpy(next->seen, obs->marker, sizeof(next->seen));
 		ret = pclk_observe(clk, obs);
 		if (ret)
@@ -114,7 +114,7 @@ static int settle(const struct paraclock *clk, struct remembered *next,
 	}
 	/* The source must hear of the last one, too: what it counted as new
 	 * after the one before may be old after this. */
-	(void)clk->be->settle(clk->state, 1);
+	(void)clk->be->confirm_fresh(clk->state, 1);
 	return 0;
 }
 
@@ -122,11 +122,11 @@ static int settle(const struct paraclock *clk, struct remembered *next,
  * so itself, before what it says now was first seen there. */
 static uint64_t since_of(const struct remembered *next)
 {
-	bool has_base = !next->line.usable || next->line.base_tsc;
+	bool has_base = !next->conv.usable || next->conv.base_tsc;
 
-	return has_base || next->noticed_tsc > next->line_tsc
+	return has_base || next->noticed_tsc > next->conv_tsc
 		       ? next->noticed_tsc
-		       : next->line_tsc;
+		       : next->conv_tsc;
 }
 
 int64_t pclk_announced_leap(const struct observation *obs)
@@ -135,15 +135,15 @@ int64_t pclk_announced_leap(const struct observation *obs)
 	const s128 half = NSEC_PER_SEC / 2;
 	s128 ahead;
 
-	if (sample->timescale != PARACLOCK_TIMESCALE_UTC || !obs->line.usable)
+	if (sample->timescale != PARACLOCK_TIMESCALE_UTC || !obs->conv.usable)
 		return 0;
 	if (sample->leap == PARACLOCK_LEAP_PRE_POS ||
 	    sample->leap == PARACLOCK_LEAP_PRE_NEG)
 		return sample->leap == PARACLOCK_LEAP_PRE_POS ? 1 : -1;
-	if (pclk_line_reaches(&obs->line, sample->host_tsc))
+	if (pclk_conversion_reaches(&obs->conv, sample->host_tsc))
 		return 0;
 	/* Beyond the line it may have been. */
-	ahead = line_ns(&obs->line, sample->host_tsc) - sample->host_ns;
+	ahead = conv_ns(&obs->conv, sample->host_tsc) - sample->host_ns;
 	return (ahead > half) - (-ahead > half);
 }
 
@@ -158,29 +158,30 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 	memcpy(next->seen, obs->marker, sizeof(next->seen));
 	memcpy(next->watched, obs->watched, sizeof(next->watched));
 	next->primed = 1;
-	if (memcmp(next->line.key, obs->line.key, sizeof(obs->line.key)) != 0 ||
-	    next->line.usable != obs->line.usable)
-		next->line_tsc = obs->sample.host_tsc;
-	next->line = obs->line;
-	if (obs->line.usable) {
-		next->last = obs->line;
+	if (memcmp(next->conv.key, obs->conv.key, sizeof(obs->conv.key)) != 0 ||
+	    next->conv.usable != obs->conv.usable)
+		next->conv_tsc = obs->sample.host_tsc;
+	next->conv = obs->conv;
+	if (obs->conv.usable) {
+		next->last = obs->conv;
 		next->last_scale = sample.timescale;
 		next->last_leap = pclk_announced_leap(obs);
 	}
 	next->since_tsc = since_of(next);
 	/* Beyond the line's end other qualifiers may hold than on it: after a
 	 * leap second, say. A counter can go back to where it is right. */
-	next->off_line = !pclk_line_reaches(&obs->line, sample.host_tsc);
+	next->off_conversion =
+		!pclk_conversion_reaches(&obs->conv, sample.host_tsc);
 	next->plain = clk->how == COUNTER_FENCED &&
-		      !(obs->line.mult_hi | obs->line.frac | obs->line.guard |
-			obs->line.error_mult);
+		      !(obs->conv.mult_hi | obs->conv.frac | obs->conv.guard |
+			obs->conv.error_mult);
 	/* Where the hot read may not answer, it is given a page that never
 	 * has the key. */
-	if (!obs->line.page || next->off_line || next->pending ||
+	if (!obs->conv.page || next->off_conversion || next->pending ||
 	    next->implausible || !clk->markers_in_memory || !sample.valid ||
 	    sample.pair_error_ns > 0) {
-		next->line.page = clk->nothing;
-		next->line.max_ticks = 0;
+		next->conv.page = clk->nothing;
+		next->conv.max_ticks = 0;
 	}
 }
 
@@ -214,15 +215,16 @@ static int notice_owned(struct paraclock *clk, enum event_cause cause,
 
 	was = *next;
 	moved = cause || (next->primed && marker_moved(clk, next, obs));
-	if ((moved || was.pending || next->unsettled) && clk->be->settle) {
-		ret = settle(clk, next, obs, &moved);
+	if ((moved || was.pending || next->unconfirmed) &&
+	    clk->be->confirm_fresh) {
+		ret = confirm_fresh(clk, next, obs, &moved);
 		if (ret)
 			return ret;
 	}
 	/* What a page says after a disruption is no second one. */
 	if (moved ||
 	    (next->primed && !was.pending &&
-	     is_rebase(&next->last, &obs->line, obs->sample.host_tsc))) {
+	     is_rebase(&next->last, &obs->conv, obs->sample.host_tsc))) {
 		next->epoch++;
 		next->noticed_tsc = counter_read(clk->env, clk->how);
 		pclk_event_add(clk, cause, &was, next, obs);
@@ -240,10 +242,10 @@ int pclk_notice(struct paraclock *clk, struct observation *obs,
 {
 	int ret;
 
-	if (!flag_take(&clk->owner, clk->env))
+	if (!try_lock(&clk->owner, clk->env))
 		return 1;
 	ret = notice_owned(clk, CAUSE_MEMORY, obs, ret_now);
-	flag_give(&clk->owner);
+	unlock(&clk->owner);
 	return ret;
 }
 
@@ -252,7 +254,7 @@ bool pclk_own(struct paraclock *clk)
 	bool taken = false;
 
 	for (unsigned int i = 0; !taken && i < OWN_TRIES; i++) {
-		taken = flag_take(&clk->owner, clk->env);
+		taken = try_lock(&clk->owner, clk->env);
 		cpu_relax();
 	}
 	return taken;
@@ -268,7 +270,7 @@ int pclk_notice_restore(struct paraclock *clk, enum event_cause cause)
 		return 1;
 	if (!pclk_event_has_restore(clk, cause))
 		ret = notice_owned(clk, cause, &obs, &next);
-	flag_give(&clk->owner);
+	unlock(&clk->owner);
 	return ret;
 }
 
@@ -283,15 +285,15 @@ int pclk_set_implausible(struct paraclock *clk, bool implausible)
 	if (pclk_recall(clk, &next)) {
 		next.implausible = implausible;
 		/* The hot read stays out until a slow one has been here. */
-		next.line.page = clk->nothing;
-		next.line.max_ticks = 0;
+		next.conv.page = clk->nothing;
+		next.conv.max_ticks = 0;
 		/* And this makes that one take in what there is. */
 		if (!implausible)
-			next.line.usable = !next.line.usable;
+			next.conv.usable = !next.conv.usable;
 		pclk_publish(clk, &next);
 		ret = 0;
 	}
-	flag_give(&clk->owner);
+	unlock(&clk->owner);
 	return ret;
 }
 
@@ -300,7 +302,7 @@ bool pclk_is_implausible(const struct paraclock *clk)
 	return __atomic_load_n(&clk->now.implausible, __ATOMIC_RELAXED);
 }
 
-uint64_t paraclock_token(const struct paraclock *clk)
+uint64_t paraclock_epoch(const struct paraclock *clk)
 {
 	if (!clk)
 		return 0;

@@ -31,20 +31,20 @@ struct remembered {
 	/* 1: the counter is the fenced one, and of line only base, mask and
 	 * mult_lo count. */
 	uint64_t plain;
-	struct paraclock_line line;
-	struct paraclock_line last; /* the last one that was usable */
+	struct paraclock_conversion conv;
+	struct paraclock_conversion last; /* the last one that was usable */
 	uint64_t watched[2];
 	struct paraclock_marker seen[MARKERS_MAX];
 	uint64_t last_scale;  /* enum paraclock_timescale of last */
 	int64_t last_leap;    /* pclk_announced_leap() of last */
 	uint64_t noticed_tsc; /* counter when the epoch last advanced */
-	uint64_t line_tsc;    /* counter at which line was first seen */
+	uint64_t conv_tsc;    /* counter at which line was first seen */
 	uint64_t since_tsc;   /* before that nothing is known of the past */
 	uint64_t pending;     /* 1: the page may still be the old one */
 	uint64_t implausible; /* 1: a second clock contradicts this one */
-	uint64_t unsettled;   /* 1: it may be from before the open; settle() */
+	uint64_t unconfirmed; /* 1: it may be from before the open; settle() */
 	uint64_t primed;      /* 1: there is something to compare with */
-	uint64_t off_line;    /* 1: qualifiers are not those of the line */
+	uint64_t off_conversion; /* 1: qualifiers are not those of the line */
 };
 _Static_assert(sizeof(struct remembered) % sizeof(uint64_t) == 0,
 	       "copied by words");
@@ -77,7 +77,7 @@ struct paraclock {
 	bool markers_in_memory; /* watch[] shows every marker source */
 	struct marker_source marker[MARKERS_MAX];
 	/* What a line without a page points to; no key equals it. */
-	uint64_t nothing[PARACLOCK_LINE_WORDS];
+	uint64_t nothing[PARACLOCK_CONVERSION_WORDS];
 
 	bool takes_other_machines; /* the page may be of another machine */
 	struct event_log log;	   /* by the holder of owner */
@@ -89,7 +89,7 @@ struct paraclock {
 /* One consistent look at every source of a handle. */
 struct observation {
 	struct paraclock_sample sample;
-	struct paraclock_line line;
+	struct paraclock_conversion conv;
 	struct paraclock_marker marker[MARKERS_MAX];
 	uint64_t watched[2];
 };
@@ -122,8 +122,8 @@ static inline uint8_t class_of(const struct paraclock_backend *be, void *state)
 static inline uint8_t best_marker_class(const struct paraclock *clk,
 					const struct remembered *now)
 {
-	uint8_t most = now->unsettled ? PARACLOCK_MARKER_HEURISTIC
-				      : PARACLOCK_MARKER_AUTHORITATIVE;
+	uint8_t most = now->unconfirmed ? PARACLOCK_MARKER_HEURISTIC
+					: PARACLOCK_MARKER_AUTHORITATIVE;
 	uint8_t best = class_of(clk->be, clk->state);
 
 	for (unsigned int i = 0; i < clk->n_markers; i++) {
@@ -163,9 +163,9 @@ int pclk_notice_restore(struct paraclock *clk, enum event_cause cause);
 PCLK_SHARED bool pclk_own(struct paraclock *clk);
 /* How far the new line is ahead of the old one, ns, at the later one of their
  * bases, or if they have none at counter. false: they cannot be compared. */
-bool pclk_line_gap(const struct paraclock_line *from,
-		   const struct paraclock_line *to, uint64_t counter,
-		   int64_t *ret_ns);
+bool pclk_conversion_gap(const struct paraclock_conversion *from,
+			 const struct paraclock_conversion *to,
+			 uint64_t counter, int64_t *ret_ns);
 
 /* The leap second at the end of the month that a line of UTC begins in, as its
  * page says: 1 inserted, -1 removed, or 0. The line goes on without it. */

@@ -29,29 +29,30 @@ const char *paraclock_event_kind_name(unsigned int value)
 
 /* --- what a disruption was ------------------------------------------------ */
 
-static bool line_at(const struct paraclock_line *line, uint64_t counter,
+static bool conv_at(const struct paraclock_conversion *conv, uint64_t counter,
 		    int64_t *ret_ns)
 {
-	struct paraclock_line zero = { .usable = 1, .base_tsc = counter };
+	struct paraclock_conversion zero = { .usable = 1, .base_tsc = counter };
 
-	return pclk_line_reaches(line, counter) &&
-	       pclk_line_gap(&zero, line, counter, ret_ns);
+	return pclk_conversion_reaches(conv, counter) &&
+	       pclk_conversion_gap(&zero, conv, counter, ret_ns);
 }
 
 /* By how much what a page says is before its line, ns: beyond a leap second
  * that it announced, which is no gap. */
-static int64_t leapt_ns(const struct paraclock_line *line, int64_t leap,
+static int64_t leapt_ns(const struct paraclock_conversion *conv, int64_t leap,
 			uint64_t counter)
 {
-	struct paraclock_line start = { .usable = 1, .base_tsc = counter };
-	int64_t sec = line->base_ns / NSEC_PER_SEC;
+	struct paraclock_conversion start = { .usable = 1,
+					      .base_tsc = counter };
+	int64_t sec = conv->base_ns / NSEC_PER_SEC;
 	int64_t ns;
 
 	if (!leap)
 		return 0;
 	/* The one that is removed is the month's last. */
 	sec = pclk_calendar_month_of(sec).end_sec - (leap < 0);
-	if (pclk_line_gap(&start, line, counter, &ns) &&
+	if (pclk_conversion_gap(&start, conv, counter, &ns) &&
 	    ns / NSEC_PER_SEC < sec)
 		return 0;
 	return leap * NSEC_PER_SEC;
@@ -61,11 +62,11 @@ static bool gap_between(const struct remembered *was,
 			const struct observation *obs, uint64_t counter,
 			int64_t *ret_ns)
 {
-	const struct paraclock_line *from = &was->last, *to = &obs->line;
+	const struct paraclock_conversion *from = &was->last, *to = &obs->conv;
 	uint64_t at = pclk_lines_meet(from, to, counter);
 	int64_t leap;
 
-	if (!pclk_line_gap(from, to, counter, ret_ns))
+	if (!pclk_conversion_gap(from, to, counter, ret_ns))
 		return false;
 	leap = leapt_ns(from, was->last_leap, at) -
 	       leapt_ns(to, pclk_announced_leap(obs), at);
@@ -79,18 +80,18 @@ static void tell_times(struct paraclock_event *event,
 		       const struct remembered *was,
 		       const struct observation *obs)
 {
-	const struct paraclock_line *from = &was->last, *to = &obs->line;
+	const struct paraclock_conversion *from = &was->last, *to = &obs->conv;
 
 	event->timescale = obs->sample.timescale;
 	if (obs->sample.valid && obs->sample.host_tsc == event->counter_after) {
 		event->host_ns_after = obs->sample.host_ns;
 		event->flags |= PARACLOCK_EVENT_AFTER;
-	} else if (line_at(to, event->counter_after, &event->host_ns_after)) {
+	} else if (conv_at(to, event->counter_after, &event->host_ns_after)) {
 		event->flags |= PARACLOCK_EVENT_AFTER;
 	}
 	if (was->last_scale != event->timescale)
 		return;
-	if (line_at(from, event->counter_before, &event->host_ns_before))
+	if (conv_at(from, event->counter_before, &event->host_ns_before))
 		event->flags |= PARACLOCK_EVENT_BEFORE;
 	if (gap_between(was, obs, event->counter_after, &event->gap_ns))
 		event->flags |= PARACLOCK_EVENT_GAP;
@@ -98,16 +99,16 @@ static void tell_times(struct paraclock_event *event,
 		event->gap_ns = 0;
 	if (event->kind == PARACLOCK_EVENT_UPDATED &&
 	    ((event->flags & PARACLOCK_EVENT_GAP && is_jump(event->gap_ns)) ||
-	     (to->usable && to->flags & PARACLOCK_LINE_REBASE &&
+	     (to->usable && to->flags & PARACLOCK_CONVERSION_REBASE &&
 	      to->base_tsc < from->base_tsc)))
 		event->kind = PARACLOCK_EVENT_JUMPED;
 }
 
 /* Is there a page, with nothing on it that could be compared? */
-static bool lacks_line(const struct paraclock *clk,
-		       const struct observation *obs)
+static bool lacks_conversion(const struct paraclock *clk,
+			     const struct observation *obs)
 {
-	return clk->be->get_line && !obs->line.usable;
+	return clk->be->get_conversion && !obs->conv.usable;
 }
 
 /* The index of the marker source that shows something else. */
@@ -189,7 +190,7 @@ void pclk_event_add(struct paraclock *clk, enum event_cause cause,
 		.marker_class = PARACLOCK_MARKER_HEURISTIC,
 		.counter = clk->env->counter_id,
 		.source = clk->be->name,
-		.disruption = now->epoch,
+		.epoch = now->epoch,
 		.counter_before = log->looked_tsc,
 		.counter_after = obs->sample.valid ? obs->sample.host_tsc
 						   : now->noticed_tsc,
@@ -207,10 +208,11 @@ void pclk_event_add(struct paraclock *clk, enum event_cause cause,
 		tell_restore(event);
 	else if (i < clk->n_markers && cause == CAUSE_MEMORY)
 		tell_marker(clk, i, obs, event);
-	else if (was->last.usable && obs->line.usable &&
-		 obs->line.flags & ~was->last.flags & PARACLOCK_LINE_STOPPED)
+	else if (was->last.usable && obs->conv.usable &&
+		 obs->conv.flags & ~was->last.flags &
+			 PARACLOCK_CONVERSION_STOPPED)
 		event->kind = PARACLOCK_EVENT_PAUSED;
-	log->unfinished = now->pending || lacks_line(clk, obs);
+	log->unfinished = now->pending || lacks_conversion(clk, obs);
 	if (!now->pending)
 		tell_times(event, was, obs);
 	/* After the event: a forked child sees it whole or not at all. */
@@ -226,7 +228,7 @@ void pclk_event_finish(struct paraclock *clk, const struct remembered *was,
 		return;
 	if (log->first != log->end)
 		tell_times(&log->event[(log->end - 1) % EVENTS_MAX], was, obs);
-	log->unfinished = lacks_line(clk, obs);
+	log->unfinished = lacks_conversion(clk, obs);
 }
 
 bool pclk_event_has_restore(struct paraclock *clk, enum event_cause cause)

@@ -190,8 +190,8 @@ static void tell_set(const struct paraclock_env *env,
 
 /* This kernel's own doings, which void no calibration of the counter; 1: there
  * is none. */
-static int tell_local(struct paraclock *clk, struct event_sources *events,
-		      struct paraclock_event *ret_ev)
+static int tell_system(struct paraclock *clk, struct event_sources *events,
+		       struct paraclock_event *ret_ev)
 {
 	if (!events->was_set && !has_another_source(clk->env, events))
 		return 1;
@@ -201,8 +201,7 @@ static int tell_local(struct paraclock *clk, struct event_sources *events,
 		.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
 		.counter = clk->env->counter_id,
 		.source = "clocksource",
-		.disruption =
-			__atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED),
+		.epoch = __atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED),
 		.counter_before =
 			__atomic_load_n(&clk->log.looked_tsc, __ATOMIC_RELAXED),
 		.counter_after = counter_read(clk->env, clk->how),
@@ -258,8 +257,7 @@ static int64_t mono_ns(struct paraclock *clk)
 	int64_t ns;
 
 	if (env->read_clock &&
-	    !env->read_clock(env->ctx,
-			     pclk_local_clock_id[PARACLOCK_CLOCK_MONOTONIC],
+	    !env->read_clock(env->ctx, pclk_clock_id[PARACLOCK_CLOCK_MONOTONIC],
 			     &ns))
 		return ns;
 	clk->loss.asked_ns = 0;
@@ -318,8 +316,7 @@ static int tell_source(struct paraclock *clk, int error,
 		.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
 		.counter = clk->env->counter_id,
 		.source = error ? failing_source(clk) : clk->be->name,
-		.disruption =
-			__atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED),
+		.epoch = __atomic_load_n(&clk->now.epoch, __ATOMIC_RELAXED),
 		.counter_before =
 			__atomic_load_n(&clk->log.looked_tsc, __ATOMIC_RELAXED),
 		.counter_after = counter_read(clk->env, clk->how),
@@ -349,7 +346,7 @@ static int take(struct paraclock *clk, uint64_t looked,
 	} else if (looked > log->looked_tsc) {
 		pclk_event_set_looked(log, looked);
 	}
-	flag_give(&clk->owner);
+	unlock(&clk->owner);
 	return ret;
 }
 
@@ -381,7 +378,7 @@ int paraclock_next_event(struct paraclock *clk, struct paraclock_event *ret_ev)
 	ret = take(clk, error ? 0 : looked, ret_ev);
 	if (ret <= 0)
 		return ret;
-	if (events && !tell_local(clk, events, ret_ev))
+	if (events && !tell_system(clk, events, ret_ev))
 		return 0;
 	return error ? error : -EAGAIN;
 }

@@ -36,7 +36,7 @@ static bool same_markers(const struct paraclock *clk,
 			 const struct paraclock_marker *b)
 {
 	for (unsigned int i = 0; i < clk->n_markers; i++) {
-		if (a[i].disruption != b[i].disruption ||
+		if (a[i].value != b[i].value ||
 		    a[i].generation != b[i].generation)
 			return false;
 	}
@@ -59,7 +59,7 @@ int pclk_markers_moved(const struct paraclock *clk,
 /* All that is known of the host is one page, and that is not in memory. */
 static bool is_one_copy(const struct paraclock *clk)
 {
-	return clk->be->get_line_marker && clk->n_markers == 1 &&
+	return clk->be->get_conversion_marker && clk->n_markers == 1 &&
 	       clk->marker[0].state == clk->state && !clk->markers_in_memory;
 }
 
@@ -69,9 +69,9 @@ static int observe_copy(const struct paraclock *clk,
 	for (unsigned int i = 0; i < 2; i++)
 		ret_obs->watched[i] =
 			__atomic_load_n(clk->watch[i], __ATOMIC_ACQUIRE);
-	return pclk_env_error(
-		clk->be->get_line_marker(clk->state, &ret_obs->sample,
-					 &ret_obs->line, &ret_obs->marker[0]));
+	return pclk_env_error(clk->be->get_conversion_marker(
+		clk->state, &ret_obs->sample, &ret_obs->conv,
+		&ret_obs->marker[0]));
 }
 
 int pclk_observe(const struct paraclock *clk, struct observation *ret_obs)
@@ -88,16 +88,16 @@ int pclk_observe(const struct paraclock *clk, struct observation *ret_obs)
 					   ret_obs->watched);
 		if (ret)
 			return ret;
-		if (clk->be->get_line)
-			ret = clk->be->get_line(clk->state, &ret_obs->sample,
-						&ret_obs->line);
+		if (clk->be->get_conversion)
+			ret = clk->be->get_conversion(
+				clk->state, &ret_obs->sample, &ret_obs->conv);
 		else
 			ret = clk->be->get_time(clk->state, &ret_obs->sample);
 		/* A backend may be the caller's, or hand on what its env
 		 * returned. */
 		if (ret)
 			return pclk_env_error(ret);
-		pclk_line_confine(&ret_obs->line);
+		pclk_conversion_confine(&ret_obs->conv);
 		ret = pclk_look_at_markers(clk, after, watched);
 		if (ret)
 			return ret;
@@ -128,8 +128,8 @@ bool pclk_unchanged(const struct paraclock *clk, const struct remembered *now,
 	       same_markers(clk, now->seen, obs->marker) &&
 	       now->watched[0] == obs->watched[0] &&
 	       now->watched[1] == obs->watched[1] &&
-	       now->line.usable == obs->line.usable &&
-	       !(now->off_line &&
-		 pclk_line_reaches(&obs->line, obs->sample.host_tsc)) &&
-	       memcmp(now->line.key, obs->line.key, sizeof(obs->line.key)) == 0;
+	       now->conv.usable == obs->conv.usable &&
+	       !(now->off_conversion &&
+		 pclk_conversion_reaches(&obs->conv, obs->sample.host_tsc)) &&
+	       memcmp(now->conv.key, obs->conv.key, sizeof(obs->conv.key)) == 0;
 }

@@ -91,7 +91,7 @@ static struct paraclock *new_clock(const struct paraclock_env *env,
 	clk->how = pclk_counter_choose(env);
 	clk->marker_class = be->marker_class;
 	clk->now.epoch = 1;
-	clk->now.line.page = clk->nothing;
+	clk->now.conv.page = clk->nothing;
 	clk->watch[0] = clk->nothing;
 	clk->watch[1] = clk->nothing;
 	clk->max_pair_error_ns = opts->max_pair_error_ns
@@ -112,8 +112,8 @@ static void prime(struct paraclock *clk)
 	struct remembered first = clk->now;
 
 	first.primed = !pclk_look_at_markers(clk, first.seen, first.watched);
-	if (clk->be->settle)
-		first.unsettled = clk->be->settle(clk->state, 1) != 0;
+	if (clk->be->confirm_fresh)
+		first.unconfirmed = clk->be->confirm_fresh(clk->state, 1) != 0;
 	pclk_publish(clk, &first);
 }
 
@@ -427,7 +427,7 @@ static int list_one(const struct paraclock_backend *be,
 		.name = be->name,
 		.quality = be->quality,
 		.gives_time = be->get_time != NULL,
-		.local = be->quality < 0,
+		.own_kernel = be->quality < 0,
 		.detail = detail,
 	};
 	struct paraclock_options opts, asked = {

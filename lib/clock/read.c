@@ -30,14 +30,14 @@ _Static_assert(offsetof(struct paraclock_sample, flags) == 48, "one word");
 static inline bool full_line(const struct remembered *now, uint64_t ticks,
 			     uint64_t *ns, uint64_t *error_ns)
 {
-	u128 error = (u128)ticks * LOAD(now->line.error_mult) + UINT64_MAX;
-	uint64_t error_guard = LOAD(now->line.error_guard);
-	uint64_t guard = LOAD(now->line.guard);
+	u128 error = (u128)ticks * LOAD(now->conv.error_mult) + UINT64_MAX;
+	uint64_t error_guard = LOAD(now->conv.error_guard);
+	uint64_t guard = LOAD(now->conv.guard);
 	u128 grown;
 
-	ticks &= LOAD(now->line.mask);
-	grown = (u128)ticks * LOAD(now->line.mult_lo) + LOAD(now->line.frac);
-	*ns += ticks * LOAD(now->line.mult_hi) + (uint64_t)(grown >> 64);
+	ticks &= LOAD(now->conv.mask);
+	grown = (u128)ticks * LOAD(now->conv.mult_lo) + LOAD(now->conv.frac);
+	*ns += ticks * LOAD(now->conv.mult_hi) + (uint64_t)(grown >> 64);
 	*error_ns += (uint64_t)(error >> 64);
 	/* Within guard of a whole ns, on either side; never for guard 0. */
 	return LIKELY((uint64_t)grown + guard >= 2 * guard) &&
@@ -61,34 +61,34 @@ static inline bool full_line(const struct remembered *now, uint64_t ticks,
  * instruction boundary, and whatever had run ahead of that is run again.
  */
 static inline __attribute__((always_inline)) bool
-line_read(const struct paraclock *clk, uint32_t gen, uint64_t tsc, bool plain,
+conv_read(const struct paraclock *clk, uint32_t gen, uint64_t tsc, bool plain,
 	  struct paraclock_sample *ret_sample)
 {
 	const struct remembered *now = &clk->now;
 	uint64_t ticks, ns, error_ns, epoch, qualifiers, flags;
 	const uint64_t *page;
 
-	page = LOAD(now->line.page);
+	page = LOAD(now->conv.page);
 	/* Pairs with the host's barrier after it made the sequence odd (or 0):
 	 * unchanged here, the page had not begun to change. One branch each,
 	 * so that no register is held for long. */
-	if (DIFFER(page[0], now->line.key[0]) ||
-	    DIFFER(page[1], now->line.key[1]) ||
-	    DIFFER(page[2], now->line.key[2]) ||
-	    DIFFER(page[3], now->line.key[3]) ||
+	if (DIFFER(page[0], now->conv.key[0]) ||
+	    DIFFER(page[1], now->conv.key[1]) ||
+	    DIFFER(page[2], now->conv.key[2]) ||
+	    DIFFER(page[3], now->conv.key[3]) ||
 	    DIFFER(*clk->watch[0], now->watched[0]) ||
 	    DIFFER(*clk->watch[1], now->watched[1]))
 		return false;
 
 	/* A counter before the base is a very large number of ticks. */
-	ticks = tsc - LOAD(now->line.base_tsc);
-	if (UNLIKELY(ticks > LOAD(now->line.max_ticks)))
+	ticks = tsc - LOAD(now->conv.base_tsc);
+	if (UNLIKELY(ticks > LOAD(now->conv.max_ticks)))
 		return false;
-	error_ns = LOAD(now->line.error_ns);
-	ns = (uint64_t)LOAD(now->line.base_ns);
+	error_ns = LOAD(now->conv.error_ns);
+	ns = (uint64_t)LOAD(now->conv.base_ns);
 	if (plain)
-		ns += mul_high(ticks & LOAD(now->line.mask),
-			       LOAD(now->line.mult_lo));
+		ns += mul_high(ticks & LOAD(now->conv.mask),
+			       LOAD(now->conv.mult_lo));
 	else if (!full_line(now, ticks, &ns, &error_ns))
 		return false;
 	epoch = LOAD(now->epoch);
@@ -103,7 +103,7 @@ line_read(const struct paraclock *clk, uint32_t gen, uint64_t tsc, bool plain,
 	ret_sample->host_tsc = tsc;
 	ret_sample->pair_error_ns = 0;
 	ret_sample->clock_error_ns = error_ns;
-	ret_sample->disruption = epoch;
+	ret_sample->epoch = epoch;
 	memcpy(&ret_sample->valid, &qualifiers, sizeof(qualifiers));
 	memcpy(&ret_sample->flags, &flags, sizeof(flags));
 	memset(&ret_sample->reserved[4], 0, 8);
@@ -122,7 +122,7 @@ static bool comes_after_disrupted(unsigned int reason)
 static void finish(const struct paraclock *clk, const struct remembered *now,
 		   struct paraclock_sample *sample)
 {
-	sample->disruption = now->epoch;
+	sample->epoch = now->epoch;
 	sample->marker_class = best_marker_class(clk, now);
 	if (now->pending && comes_after_disrupted(sample->reason)) {
 		sample->valid = 0;
@@ -176,7 +176,7 @@ int pclk_read_slow(struct paraclock *clk, struct paraclock_sample *ret_sample)
 	if (ret > 0) {
 		/* Whatever the change is, it is pending. */
 		now.epoch = LOAD(clk->now.epoch);
-		now.unsettled = LOAD(clk->now.unsettled);
+		now.unconfirmed = LOAD(clk->now.unconfirmed);
 		now.implausible = LOAD(clk->now.implausible);
 		now.pending = 1;
 	}
@@ -191,14 +191,14 @@ static bool is_as_remembered(const struct paraclock *clk)
 	const struct remembered *now = &clk->now;
 	/* Pairs with the release store in publish(). */
 	uint32_t gen = __atomic_load_n(&clk->gen, __ATOMIC_ACQUIRE);
-	const uint64_t *page = LOAD(now->line.page);
+	const uint64_t *page = LOAD(now->conv.page);
 	uint64_t differ = LOAD(now->pending) | (gen & 1);
 
 	if (!page || page == clk->nothing)
 		return false;
-	for (unsigned int i = 0; i < PARACLOCK_LINE_WORDS; i++)
+	for (unsigned int i = 0; i < PARACLOCK_CONVERSION_WORDS; i++)
 		differ |= __atomic_load_n(&page[i], __ATOMIC_ACQUIRE) ^
-			  LOAD(now->line.key[i]);
+			  LOAD(now->conv.key[i]);
 	for (unsigned int i = 0; i < 2; i++)
 		differ |= __atomic_load_n(clk->watch[i], __ATOMIC_ACQUIRE) ^
 			  LOAD(now->watched[i]);
@@ -220,7 +220,7 @@ static int look(const struct paraclock *clk)
 		return 1;
 	/* What has no line shows nothing but its markers: not worth a read of
 	 * the device. */
-	if (!clk->be->get_line && now.primed && !now.pending)
+	if (!clk->be->get_conversion && now.primed && !now.pending)
 		return pclk_markers_moved(clk, &now);
 	ret = pclk_observe(clk, &obs);
 	if (ret)
@@ -249,7 +249,7 @@ read_full(const struct paraclock *clk, uint32_t gen,
 {
 	uint64_t tsc = counter_read(clk->env, clk->how);
 
-	if (line_read(clk, gen, tsc, false, ret_sample))
+	if (conv_read(clk, gen, tsc, false, ret_sample))
 		return 0;
 	return pclk_read_slow((struct paraclock *)(uintptr_t)clk, ret_sample);
 }
@@ -265,7 +265,7 @@ int paraclock_read(const struct paraclock *clk,
 	gen = __atomic_load_n(&clk->gen, __ATOMIC_ACQUIRE);
 	if (UNLIKELY(!LOAD(clk->now.plain)))
 		return read_full(clk, gen, ret_sample);
-	if (line_read(clk, gen, counter_fenced(), true, ret_sample))
+	if (conv_read(clk, gen, counter_fenced(), true, ret_sample))
 		return 0;
 	return pclk_read_slow((struct paraclock *)(uintptr_t)clk, ret_sample);
 }
@@ -333,7 +333,7 @@ int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
 	if (counter > counter_read(clk->env, clk->how))
 		return -EINVAL;
 	if (LIKELY(counter >= LOAD(clk->now.since_tsc)) &&
-	    line_read(clk, gen, counter, false, ret_sample))
+	    conv_read(clk, gen, counter, false, ret_sample))
 		return 0;
 	return read_at_slow(clk, counter, ret_sample);
 }

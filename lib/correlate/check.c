@@ -58,7 +58,7 @@ static int read_both(const struct paraclock *clk, struct reading *ret_reading,
 		.raw_ns = xt.ns[PARACLOCK_CLOCK_MONOTONIC_RAW],
 		.error_ns =
 			add_bounds(sample->pair_error_ns, xt.uncertainty_ns),
-		.epoch = sample->disruption,
+		.epoch = sample->epoch,
 		.source_seq = xt.clocksource_changed_seq,
 		.scale = sample->timescale,
 	};

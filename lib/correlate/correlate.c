@@ -60,7 +60,7 @@ static int look_back(const struct question *q, const struct window *window,
 	int ret;
 
 	/* Without a memory no seq says whether its entries still hold. */
-	if (!q->hist || !q->env->local)
+	if (!q->hist || !q->env->system_clocks)
 		return -EINVAL;
 	ret = pclk_history_find(q->hist, counter, &before, &after);
 	if (ret < 0)
@@ -122,8 +122,8 @@ static int try_correlate(const struct question *q,
 	int ret;
 
 	window.begin.size = window.end.size = sizeof(window.begin);
-	window.begin.sandwiches = window.end.sandwiches = xt->sandwiches;
-	ret = pclk_local_snapshot(q->env, q->local, &window.begin);
+	window.begin.brackets = window.end.brackets = xt->brackets;
+	ret = pclk_system_snapshot(q->env, q->local, &window.begin);
 	if (ret)
 		return ret;
 	if (!window.begin.valid_for_correlation)
@@ -137,7 +137,7 @@ static int try_correlate(const struct question *q,
 	if (!ret && sample->valid)
 		ret = to_local(q, sample, &counter);
 	if (!ret)
-		ret = pclk_local_snapshot(q->env, q->local, &window.end);
+		ret = pclk_system_snapshot(q->env, q->local, &window.end);
 	if (ret)
 		return ret;
 	xt->clock_was_set_seq = window.end.clock_was_set_seq;
@@ -157,7 +157,7 @@ static int correlate_in(const struct question *q,
 	int ret = 1;
 
 	for (unsigned int i = 0; ret == 1 && i <= SET_RETRIES; i++) {
-		xt.sandwiches = ret_xt->sandwiches;
+		xt.brackets = ret_xt->brackets;
 		ret = try_correlate(q, &xt);
 	}
 	if (ret)
@@ -187,7 +187,7 @@ static int correlate(const struct question *q,
 static bool is_usable(const struct paraclock_crosststamp *xt)
 {
 	return xt && xt->size >= sizeof(*xt) &&
-	       xt->sandwiches <= PARACLOCK_SANDWICHES_MAX;
+	       xt->brackets <= PARACLOCK_SANDWICHES_MAX;
 }
 
 int paraclock_correlate(const struct paraclock_env *env,
@@ -206,11 +206,11 @@ int paraclock_correlate(const struct paraclock_env *env,
 
 	if (!get_time || !is_usable(ret_xt))
 		return -EINVAL;
-	ret = pclk_local_env(&env);
+	ret = pclk_system_env(&env);
 	if (ret)
 		return ret;
 	q.env = env;
-	q.local = (struct local *)env->local;
+	q.local = (struct local *)env->system_clocks;
 	return correlate(&q, ret_xt);
 }
 
@@ -235,12 +235,12 @@ int paraclock_crosststamp(const struct paraclock *clk,
 	if (!clk || !is_usable(ret_xt))
 		return -EINVAL;
 	q.env = clk->env;
-	ret = pclk_local_env(&q.env);
+	ret = pclk_system_env(&q.env);
 	if (ret)
 		return ret;
-	q.local = (struct local *)q.env->local;
-	xt.sandwiches = ret_xt->sandwiches;
-	token = paraclock_token(clk);
+	q.local = (struct local *)q.env->system_clocks;
+	xt.brackets = ret_xt->brackets;
+	token = paraclock_epoch(clk);
 	ret = correlate(&q, &xt);
 	if (ret)
 		return ret;
@@ -248,7 +248,7 @@ int paraclock_crosststamp(const struct paraclock *clk,
 	ret = paraclock_disrupted(clk, token);
 	if (ret < 0)
 		return ret;
-	if (ret || xt.sample.disruption != token)
+	if (ret || xt.sample.epoch != token)
 		return -ESTALE;
 	*ret_xt = xt;
 	return 0;

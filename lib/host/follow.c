@@ -13,8 +13,8 @@
 #define INTERVAL_NS  ((uint64_t)NSEC_PER_SEC)
 #define DURATION_MIN 1000000U
 #define DURATION_MAX (1000000ULL * NSEC_PER_SEC)
-#define FLAGS                                                  \
-	(PARACLOCK_FOLLOW_LOCAL | PARACLOCK_FOLLOW_MONOTONIC | \
+#define FLAGS                                                       \
+	(PARACLOCK_FOLLOW_OWN_KERNEL | PARACLOCK_FOLLOW_MONOTONIC | \
 	 PARACLOCK_FOLLOW_RESTART)
 
 _Static_assert(sizeof(struct follow_kept) <=
@@ -129,7 +129,8 @@ static int aim(struct paraclock_timeline *tl, u128 shown, void *arg)
  */
 
 /* What the clock says, at the rate that it had. */
-static int source_line(const struct call *call, struct paraclock_timeline *tl)
+static int source_conversion(const struct call *call,
+			     struct paraclock_timeline *tl)
 {
 	const struct paraclock_sample *sample = &call->sample;
 	const struct paraclock_follow *follow = &call->follow;
@@ -156,8 +157,8 @@ static int source_line(const struct call *call, struct paraclock_timeline *tl)
 		tl->base_frac = fraction(ns, NSEC_PER_SEC) + 1;
 	if (follow->flags & PARACLOCK_FOLLOW_MONOTONIC)
 		tl->flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	if (sample->flags & PARACLOCK_FLAG_LOCAL)
-		tl->flags |= PARACLOCK_TIMELINE_LOCAL;
+	if (sample->flags & PARACLOCK_FLAG_OWN_KERNEL)
+		tl->flags |= PARACLOCK_TIMELINE_OWN_KERNEL;
 	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
 		tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
 	ret = paraclock_timeline_set_hz(tl, kept->hz, FOLLOW_HZ_BITS);
@@ -242,7 +243,7 @@ static __attribute__((noinline)) int go_on(struct call *call)
 	const struct paraclock_timekeeper_info *info = &call->info;
 	struct paraclock_timeline tl;
 	int64_t clock_ns, shown_ns;
-	int ret = source_line(call, &tl);
+	int ret = source_conversion(call, &tl);
 
 	if (ret)
 		return ret;
@@ -283,8 +284,8 @@ static int follow_once(struct call *call)
 
 	if (ret)
 		return ret;
-	if (sample->flags & PARACLOCK_FLAG_LOCAL &&
-	    !(call->follow.flags & PARACLOCK_FOLLOW_LOCAL))
+	if (sample->flags & PARACLOCK_FLAG_OWN_KERNEL &&
+	    !(call->follow.flags & PARACLOCK_FOLLOW_OWN_KERNEL))
 		return -EOPNOTSUPP;
 	ret = paraclock_timekeeper_describe(call->timekeeper, call->env,
 					    &call->info);
@@ -295,7 +296,7 @@ static int follow_once(struct call *call)
 		kept->restarting = 0;
 	else if (kept->restarting)
 		others = false;
-	if (kept->last.valid && kept->last.disruption != sample->disruption)
+	if (kept->last.valid && kept->last.epoch != sample->epoch)
 		return disrupted(call, others);
 	if (!sample->valid || sample->leap == PARACLOCK_LEAP_POS)
 		return -EAGAIN;

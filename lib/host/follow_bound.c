@@ -139,7 +139,7 @@ static uint64_t growth_ahead(const struct ahead *ahead,
 {
 	const uint64_t lease = tl->t_end - tl->base_tsc;
 	uint64_t ticks = lease;
-	uint64_t ns, line_ns, error_ns;
+	uint64_t ns, conv_ns, error_ns;
 	struct paraclock_sample then, now;
 
 	while (!ask(ahead, tl->base_tsc + ticks, &then)) {
@@ -154,9 +154,9 @@ static uint64_t growth_ahead(const struct ahead *ahead,
 	if (error_ns > tl->maxerror_ns)
 		tl->maxerror_ns = error_ns;
 	ns = ns_of(tl, ticks);
-	line_ns = (uint64_t)then.host_ns - (uint64_t)now.host_ns;
+	conv_ns = (uint64_t)then.host_ns - (uint64_t)now.host_ns;
 	/* 3: each of these three is rounded. */
-	error_ns = add(line_ns > ns ? line_ns - ns : ns - line_ns, 3);
+	error_ns = add(conv_ns > ns ? conv_ns - ns : ns - conv_ns, 3);
 	if (then.clock_error_ns > now.clock_error_ns)
 		error_ns =
 			add(error_ns, then.clock_error_ns - now.clock_error_ns);

@@ -109,8 +109,8 @@ static bool is_dead(const struct paraclock_env *env,
 	       (!(owner & TAKING) && who.start != LOAD(state->start));
 }
 
-int paraclock_page_writer_take(struct paraclock_page_writer *writer,
-			       const struct paraclock_env *env)
+int paraclock_page_writer_acquire(struct paraclock_page_writer *writer,
+				  const struct paraclock_env *env)
 {
 	struct page_writer_state *state = (void *)writer;
 	struct paraclock_process self;
@@ -148,8 +148,8 @@ int paraclock_page_writer_take(struct paraclock_page_writer *writer,
 	return 0;
 }
 
-int paraclock_page_writer_give(struct paraclock_page_writer *writer,
-			       const struct paraclock_env *env)
+int paraclock_page_writer_release(struct paraclock_page_writer *writer,
+				  const struct paraclock_env *env)
 {
 	struct page_writer_state *state = (void *)writer;
 	int ret;

@@ -252,8 +252,8 @@ static int judge(struct update *up, const struct paraclock_timeline *tl,
 		      now < (kind->moves_base ? tl->t_start : tl->base_tsc)))
 		return -ESTALE;
 	next->shown = next->asked;
-	if (kind->settle)
-		ret = kind->settle(tl, up->old, now, next);
+	if (kind->confirm_fresh)
+		ret = kind->confirm_fresh(tl, up->old, now, next);
 	return !ret && monotonic && up->old ? keep_promise(up, tl, now, next)
 					    : ret;
 }
@@ -302,23 +302,23 @@ int pclk_page_write(const struct page_kind *kind, void *page,
 		    const struct paraclock_timeline *tl)
 {
 	struct update up = { kind, page, (void *)writer, env, NULL, 0 };
-	struct paraclock_timeline line;
+	struct paraclock_timeline conv;
 	struct page_pair next = { 0 };
-	int ret = pclk_timeline_from_start(tl, &line);
+	int ret = pclk_timeline_from_start(tl, &conv);
 
 	if (ret)
 		return ret;
 	if (kind->is_tsc) {
-		if (!pclk_timeline_has_time(&line) ||
-		    line.timescale != PARACLOCK_TIMESCALE_MONOTONIC ||
-		    line.counter != PARACLOCK_COUNTER_X86_TSC)
+		if (!pclk_timeline_has_time(&conv) ||
+		    conv.timescale != PARACLOCK_TIMESCALE_MONOTONIC ||
+		    conv.counter != PARACLOCK_COUNTER_X86_TSC)
 			return -EINVAL;
 		/* Moving its base is not to fail for what it cannot say. */
-		line.flags &= PARACLOCK_TIMELINE_MONOTONIC |
+		conv.flags &= PARACLOCK_TIMELINE_MONOTONIC |
 			      PARACLOCK_TIMELINE_STABLE;
 	}
-	ret = kind->make(&line, &next.asked);
-	return ret ? ret : write_page(&up, &line, &next);
+	ret = kind->make(&conv, &next.asked);
+	return ret ? ret : write_page(&up, &conv, &next);
 }
 
 int pclk_page_freeze(const struct page_kind *kind, void *page,

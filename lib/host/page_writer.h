@@ -62,9 +62,9 @@ struct page_kind {
 	int (*make)(const struct paraclock_timeline *tl, void *image);
 	/* Complete *next, two copies of that. old is NULL if nothing is known
 	 * of it, tl if there is none. May be NULL. */
-	int (*settle)(const struct paraclock_timeline *tl,
-		      const struct page_pair *old, uint64_t counter,
-		      struct page_pair *next);
+	int (*confirm_fresh)(const struct paraclock_timeline *tl,
+			     const struct page_pair *old, uint64_t counter,
+			     struct page_pair *next);
 	/* What readers see; -ERANGE: nothing. */
 	int (*reading)(const void *image, uint64_t counter, s128 *ret_time);
 	/*

@@ -28,13 +28,13 @@
 #define WAIT_NS	   50000
 #define WAIT_TRIES (1U << 14)
 
-/* One outlet, and what is to be done with it. In it the world as its guest sees
+/* One target, and what is to be done with it. In it the world as its guest sees
  * it, for who writes its pages. */
 struct job {
 	struct paraclock_relay *relay;
 	const struct relay_source *src; /* NULL: to freeze, or to let go */
-	struct paraclock_outlet *outlet;
-	struct outlet_kept *kept;
+	struct paraclock_target *target;
+	struct target_kept *kept;
 	struct paraclock_env env; /* its ctx is this */
 };
 
@@ -44,7 +44,7 @@ static uint64_t guest_counter(void *ctx)
 {
 	const struct job *job = ctx;
 	const struct paraclock *clk = job->relay->clk;
-	const struct paraclock_coupling *coupling = &job->outlet->coupling;
+	const struct paraclock_coupling *coupling = &job->target->coupling;
 	uint64_t counter = counter_read(clk->env, clk->how);
 
 	/* Beyond any lease. */
@@ -67,18 +67,18 @@ static int guest_identify(void *ctx, uint32_t id,
 	return env->identify(env->ctx, id, ret_who);
 }
 
-/* Whatever fails keeps no other outlet from its turn; the first error. */
+/* Whatever fails keeps no other target from its turn; the first error. */
 static int for_all(struct paraclock_relay *relay,
 		   const struct relay_source *src, job_fn *fn)
 {
-	char *outlet = (void *)relay->outlets;
+	char *target = (void *)relay->targets;
 	int first = 0;
 
-	for (size_t i = 0; i < relay->n_outlets; i++) {
+	for (size_t i = 0; i < relay->n_targets; i++) {
 		struct job job = {
 			.relay = relay,
 			.src = src,
-			.outlet = (void *)outlet,
+			.target = (void *)target,
 			.env.size = sizeof(job.env),
 			.env.ctx = &job,
 			.env.counter_id = relay->clk->env->counter_id,
@@ -89,11 +89,11 @@ static int for_all(struct paraclock_relay *relay,
 						: NULL,
 		};
 
-		job.kept = (void *)job.outlet->opaque;
-		job.outlet->error = fn(&job);
+		job.kept = (void *)job.target->opaque;
+		job.target->error = fn(&job);
 		if (!first)
-			first = job.outlet->error;
-		outlet += relay->outlets->size;
+			first = job.target->error;
+		target += relay->targets->size;
 	}
 	return first;
 }
@@ -106,53 +106,53 @@ static void note_seen(struct job *job)
 {
 	u128 time;
 
-	if (!pclk_timeline_time(&job->outlet->timeline, guest_counter(job),
+	if (!pclk_timeline_time(&job->target->timeline, guest_counter(job),
 				&time))
-		relay_raise_seen(job->outlet, time);
+		relay_raise_seen(job->target, time);
 }
 
 static int note_running(struct job *job)
 {
-	if (job->outlet->state == PARACLOCK_OUTLET_RUNNING)
+	if (job->target->state == PARACLOCK_OUTLET_RUNNING)
 		note_seen(job);
-	return job->outlet->error;
+	return job->target->error;
 }
 
 /* --- freezing ------------------------------------------------------------- */
 
 static int freeze(struct job *job)
 {
-	struct paraclock_outlet *outlet = job->outlet;
-	bool is_new = outlet->state == PARACLOCK_OUTLET_NEW;
+	struct paraclock_target *target = job->target;
+	bool is_new = target->state == PARACLOCK_OUTLET_NEW;
 	int ret = 0;
 
-	if (outlet->state == PARACLOCK_OUTLET_FROZEN ||
-	    (is_new && outlet->flags & PARACLOCK_OUTLET_HELD))
+	if (target->state == PARACLOCK_OUTLET_FROZEN ||
+	    (is_new && target->flags & PARACLOCK_OUTLET_HELD))
 		return 0;
-	if (outlet->timekeeper)
-		ret = paraclock_timekeeper_freeze(outlet->timekeeper,
+	if (target->timekeeper)
+		ret = paraclock_timekeeper_freeze(target->timekeeper,
 						  &job->env);
-	else if (outlet->freeze)
-		ret = outlet->freeze(outlet->page, outlet->writer, &job->env);
+	else if (target->freeze)
+		ret = target->freeze(target->page, target->writer, &job->env);
 	/* A page that nobody has written yet says nothing. */
 	if (is_new && ret == -EPROTO)
 		ret = 0;
-	if (!ret && outlet->pause && outlet->state != PARACLOCK_OUTLET_WRITTEN)
-		ret = outlet->pause(outlet->arg, 1);
+	if (!ret && target->pause && target->state != PARACLOCK_OUTLET_WRITTEN)
+		ret = target->pause(target->arg, 1);
 	if (ret)
 		return ret;
 	if (!is_new)
 		note_seen(job);
-	outlet->state = PARACLOCK_OUTLET_FROZEN;
+	target->state = PARACLOCK_OUTLET_FROZEN;
 	return 0;
 }
 
 /* --- writing -------------------------------------------------------------- */
 
-/* What an outlet is to say. */
+/* What an target is to say. */
 static int make(const struct job *job, struct paraclock_timeline *tl)
 {
-	const struct paraclock_outlet *outlet = job->outlet;
+	const struct paraclock_target *target = job->target;
 	uint64_t lease = job->relay->lease_ns;
 	int ret;
 
@@ -160,21 +160,20 @@ static int make(const struct job *job, struct paraclock_timeline *tl)
 	lease = timeline_after(tl->base_tsc,
 			       pclk_timekeeper_ticks(tl,
 						     lease ? lease : LEASE_NS));
-	tl->t_end = !outlet->timekeeper ? 0
+	tl->t_end = !target->timekeeper ? 0
 		    : lease < tl->t_end ? lease
 					: tl->t_end;
-	ret = pclk_relay_couple(&outlet->coupling, tl);
+	ret = pclk_relay_couple(&target->coupling, tl);
 	if (ret)
 		return ret;
 	relay_set_base(tl, relay_base(tl) +
-				   ((u128)(uint64_t)outlet->offset_sec << 64 |
-				    outlet->offset_frac));
-	tl->disruption =
-		outlet->disruption + (job->kept->marks & MARK_DISRUPTED);
-	tl->generation = outlet->generation + (job->kept->marks >> 1);
-	if (outlet->flags & PARACLOCK_OUTLET_MONOTONIC)
+				   ((u128)(uint64_t)target->offset_sec << 64 |
+				    target->offset_frac));
+	tl->marker = target->marker + (job->kept->marks & MARK_DISRUPTED);
+	tl->generation = target->generation + (job->kept->marks >> 1);
+	if (target->flags & PARACLOCK_OUTLET_MONOTONIC)
 		tl->flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	if (outlet->flags & PARACLOCK_OUTLET_GENERATION)
+	if (target->flags & PARACLOCK_OUTLET_GENERATION)
 		tl->flags |= PARACLOCK_TIMELINE_GENERATION;
 	/* A page below vouches for no more than what is above does. */
 	if (job->src->inferred)
@@ -185,15 +184,15 @@ static int make(const struct job *job, struct paraclock_timeline *tl)
 static void note_written(const struct job *job,
 			 const struct paraclock_timeline *tl)
 {
-	struct paraclock_outlet *outlet = job->outlet;
+	struct paraclock_target *target = job->target;
 
 	/* Without the promise they may see a step back. */
-	if (!(outlet->flags & PARACLOCK_OUTLET_MONOTONIC))
-		relay_set_seen(outlet, 0);
-	relay_raise_seen(outlet, relay_base(tl));
-	outlet->timeline = *tl;
-	outlet->disruption = tl->disruption;
-	outlet->generation = tl->generation;
+	if (!(target->flags & PARACLOCK_OUTLET_MONOTONIC))
+		relay_set_seen(target, 0);
+	relay_raise_seen(target, relay_base(tl));
+	target->timeline = *tl;
+	target->marker = tl->marker;
+	target->generation = tl->generation;
 	job->kept->marks = 0;
 	job->kept->version = relay_kept(job->relay)->version;
 	job->kept->written_tsc = job->src->tl.base_tsc;
@@ -202,8 +201,8 @@ static void note_written(const struct job *job,
 /* Until no reader sees less than one has seen. -ESTALE: that takes longer. */
 static int catch_up(struct job *job, const struct paraclock_timeline *tl)
 {
-	const struct paraclock_outlet *outlet = job->outlet;
-	u128 seen = relay_seen(outlet) + (u128)LEAD_NS * TIMELINE_NSEC;
+	const struct paraclock_target *target = job->target;
+	u128 seen = relay_seen(target) + (u128)LEAD_NS * TIMELINE_NSEC;
 	u128 time;
 
 	for (unsigned int i = 0; i < WAIT_TRIES; i++) {
@@ -220,20 +219,20 @@ static int catch_up(struct job *job, const struct paraclock_timeline *tl)
 
 static int write_page(struct job *job, const struct paraclock_timeline *tl)
 {
-	const struct paraclock_outlet *outlet = job->outlet;
+	const struct paraclock_target *target = job->target;
 
-	return outlet->write(outlet->page, outlet->writer, &job->env, tl);
+	return target->write(target->page, target->writer, &job->env, tl);
 }
 
 static int write_running(struct job *job)
 {
-	struct paraclock_outlet *outlet = job->outlet;
+	struct paraclock_target *target = job->target;
 	struct paraclock_timeline tl;
 	int ret = make(job, &tl);
 
 	if (ret)
 		return ret;
-	ret = outlet->timekeeper ? paraclock_timekeeper_set(outlet->timekeeper,
+	ret = target->timekeeper ? paraclock_timekeeper_set(target->timekeeper,
 							    &job->env, &tl, 0)
 				 : write_page(job, &tl);
 	if (!ret)
@@ -249,7 +248,7 @@ static int write_running(struct job *job)
 static int write_frozen(struct job *job)
 {
 	const uint32_t promise = PARACLOCK_TIMELINE_MONOTONIC;
-	struct paraclock_outlet *outlet = job->outlet;
+	struct paraclock_target *target = job->target;
 	struct paraclock_timeline tl;
 	int ret = make(job, &tl);
 	uint32_t promised = tl.flags & promise;
@@ -258,8 +257,8 @@ static int write_frozen(struct job *job)
 		ret = catch_up(job, &tl);
 	if (ret)
 		return ret;
-	if (outlet->timekeeper) {
-		ret = paraclock_timekeeper_reconfigure(outlet->timekeeper,
+	if (target->timekeeper) {
+		ret = paraclock_timekeeper_reconfigure(target->timekeeper,
 						       &job->env, &tl);
 		promised = 0;
 	} else {
@@ -273,7 +272,7 @@ static int write_frozen(struct job *job)
 	if (ret)
 		return ret;
 	note_written(job, &tl);
-	outlet->state = PARACLOCK_OUTLET_WRITTEN;
+	target->state = PARACLOCK_OUTLET_WRITTEN;
 	tl.flags |= promised;
 	ret = promised ? write_page(job, &tl) : 0;
 	if (ret)
@@ -287,18 +286,18 @@ static bool is_fresh(const struct job *job)
 	uint64_t ticks =
 		pclk_timekeeper_ticks(&job->src->tl, ns ? ns : REFRESH_NS);
 
-	return !job->outlet->timekeeper &&
+	return !job->target->timekeeper &&
 	       job->kept->version == relay_kept(job->relay)->version &&
 	       job->src->tl.base_tsc - job->kept->written_tsc < ticks;
 }
 
 static int serve(struct job *job)
 {
-	struct paraclock_outlet *outlet = job->outlet;
-	bool runs = outlet->state == PARACLOCK_OUTLET_RUNNING;
+	struct paraclock_target *target = job->target;
+	bool runs = target->state == PARACLOCK_OUTLET_RUNNING;
 	int ret;
 
-	if (outlet->flags & PARACLOCK_OUTLET_HELD) {
+	if (target->flags & PARACLOCK_OUTLET_HELD) {
 		if (job->kept->version)
 			job->kept->marks |= MARK_DISRUPTED;
 		return freeze(job);
@@ -307,7 +306,7 @@ static int serve(struct job *job)
 	if (runs && is_fresh(job))
 		return 0;
 	/* What does not work while its readers read is tried without them. */
-	if (runs && (outlet->timekeeper || outlet->freeze) &&
+	if (runs && (target->timekeeper || target->freeze) &&
 	    !write_running(job))
 		return 0;
 	ret = freeze(job);
@@ -316,45 +315,45 @@ static int serve(struct job *job)
 
 static int let_go(struct job *job)
 {
-	struct paraclock_outlet *outlet = job->outlet;
+	struct paraclock_target *target = job->target;
 	int ret = 0;
 
-	if (outlet->state != PARACLOCK_OUTLET_WRITTEN)
-		return outlet->error;
-	if (outlet->timekeeper)
-		ret = paraclock_timekeeper_unfreeze(outlet->timekeeper,
+	if (target->state != PARACLOCK_OUTLET_WRITTEN)
+		return target->error;
+	if (target->timekeeper)
+		ret = paraclock_timekeeper_unfreeze(target->timekeeper,
 						    &job->env);
-	if (!ret && outlet->pause)
-		ret = outlet->pause(outlet->arg, 0);
+	if (!ret && target->pause)
+		ret = target->pause(target->arg, 0);
 	if (!ret)
-		outlet->state = PARACLOCK_OUTLET_RUNNING;
+		target->state = PARACLOCK_OUTLET_RUNNING;
 	return ret;
 }
 
 /* --- the walk ------------------------------------------------------------- */
 
-static bool is_complete(const struct paraclock_outlet *outlet)
+static bool is_complete(const struct paraclock_target *target)
 {
-	return outlet->state <= PARACLOCK_OUTLET_WRITTEN &&
-	       (outlet->timekeeper ||
-		(outlet->page && outlet->writer && outlet->write &&
-		 (outlet->freeze || outlet->pause)));
+	return target->state <= PARACLOCK_OUTLET_WRITTEN &&
+	       (target->timekeeper ||
+		(target->page && target->writer && target->write &&
+		 (target->freeze || target->pause)));
 }
 
 int pclk_relay_check(const struct paraclock_relay *relay)
 {
-	const struct paraclock_outlet *outlet;
+	const struct paraclock_target *target;
 
 	if (!relay || relay->size < sizeof(*relay) || !relay->clk ||
-	    (relay->n_outlets && !relay->outlets))
+	    (relay->n_targets && !relay->targets))
 		return -EINVAL;
-	outlet = relay->outlets;
-	for (size_t i = 0; i < relay->n_outlets; i++) {
-		if (outlet->size < sizeof(*outlet) ||
-		    outlet->size != relay->outlets->size ||
-		    !is_complete(outlet))
+	target = relay->targets;
+	for (size_t i = 0; i < relay->n_targets; i++) {
+		if (target->size < sizeof(*target) ||
+		    target->size != relay->targets->size ||
+		    !is_complete(target))
 			return -EINVAL;
-		outlet = (const void *)((const char *)outlet + outlet->size);
+		target = (const void *)((const char *)target + target->size);
 	}
 	return 0;
 }
@@ -362,7 +361,7 @@ int pclk_relay_check(const struct paraclock_relay *relay)
 /* The markers below move with the next write. The first one is the caller's. */
 static void mark_all(struct paraclock_relay *relay, unsigned int marks)
 {
-	struct paraclock_outlet *outlet = relay->outlets;
+	struct paraclock_target *target = relay->targets;
 	uint8_t *counted = &relay_kept(relay)->counted;
 
 	/* Whoever tells of it second, the clock or the caller, tells of the
@@ -370,12 +369,12 @@ static void mark_all(struct paraclock_relay *relay, unsigned int marks)
 	if (marks & MARK_DISRUPTED & ~*counted)
 		relay->disruptions++;
 	*counted |= marks & MARK_DISRUPTED;
-	for (size_t i = 0; i < relay->n_outlets; i++) {
-		struct outlet_kept *kept = (void *)outlet->opaque;
+	for (size_t i = 0; i < relay->n_targets; i++) {
+		struct target_kept *kept = (void *)target->opaque;
 
 		if (kept->version)
 			kept->marks |= marks;
-		outlet = (void *)((char *)outlet + outlet->size);
+		target = (void *)((char *)target + target->size);
 	}
 }
 
@@ -383,16 +382,16 @@ static void mark_all(struct paraclock_relay *relay, unsigned int marks)
 static void note_source(struct paraclock_relay *relay,
 			const struct relay_source *src)
 {
-	const size_t from = offsetof(struct paraclock_line, base_tsc);
-	const size_t to = offsetof(struct paraclock_line, usable);
+	const size_t from = offsetof(struct paraclock_conversion, base_tsc);
+	const size_t to = offsetof(struct paraclock_conversion, usable);
 	struct relay_kept *kept = relay_kept(relay);
 
 	/* Whoever was told that nothing is missed is told that it may be. */
 	if (kept->version && src->inferred && !kept->inferred)
 		mark_all(relay, MARK_DISRUPTED);
 	if (!kept->version || kept->inferred != src->inferred ||
-	    memcmp((const char *)&kept->line + from,
-		   (const char *)&src->line + from, to - from) != 0 ||
+	    memcmp((const char *)&kept->conv + from,
+		   (const char *)&src->conv + from, to - from) != 0 ||
 	    memcmp(kept->qualifiers, src->qualifiers,
 		   sizeof(kept->qualifiers)) != 0)
 		kept->version++;
@@ -400,7 +399,7 @@ static void note_source(struct paraclock_relay *relay,
 		mark_all(relay, MARK_RESTORED);
 	kept->inferred = src->inferred;
 	kept->generations = src->generations;
-	kept->line = src->line;
+	kept->conv = src->conv;
 	memcpy(kept->qualifiers, src->qualifiers, sizeof(kept->qualifiers));
 }
 
@@ -428,7 +427,7 @@ static int walk(struct paraclock_relay *relay)
 	int error = 0;
 
 	if (ret == RELAY_AS_IT_WAS && !moved && !kept->held && kept->version &&
-	    memcmp(kept->line.key, src.line.key, sizeof(src.line.key)) == 0) {
+	    memcmp(kept->conv.key, src.conv.key, sizeof(src.conv.key)) == 0) {
 		(void)for_all(relay, NULL, note_running);
 		return -EAGAIN;
 	}
@@ -483,7 +482,7 @@ int paraclock_relay_resume(struct paraclock_relay *relay)
 		return ret;
 	kept = relay_kept(relay);
 	kept->held = 0;
-	kept->unsettled = 1;
+	kept->unconfirmed = 1;
 	kept->noticed = 0;
 	/* What the clock itself has noticed of it is the same disruption. */
 	kept->epoch = 0;

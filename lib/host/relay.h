@@ -14,27 +14,27 @@ struct __attribute__((may_alias)) relay_kept {
 	uint64_t generations;
 	uint64_t version; /* counts what changed above; 0: nothing known */
 	uint64_t qualifiers[2]; /* of the sample, bytes 40 to 55 */
-	struct paraclock_line line;
-	uint8_t held;	   /* frozen by who uses it */
-	uint8_t unsettled; /* the page above may be from before a move */
-	uint8_t noticed;   /* and the clock's source has heard of that */
-	uint8_t counted;   /* a disruption that nothing was written after */
-	uint8_t inferred;  /* see relay_source */
+	struct paraclock_conversion conv;
+	uint8_t held;	     /* frozen by who uses it */
+	uint8_t unconfirmed; /* the page above may be from before a move */
+	uint8_t noticed;     /* and the clock's source has heard of that */
+	uint8_t counted;     /* a disruption that nothing was written after */
+	uint8_t inferred;    /* see relay_source */
 };
 _Static_assert(sizeof(struct relay_kept) <=
 		       sizeof(((struct paraclock_relay *)0)->opaque),
 	       "the public struct has room for it");
 
-/* outlet.opaque, from inside. */
-struct __attribute__((may_alias)) outlet_kept {
+/* target.opaque, from inside. */
+struct __attribute__((may_alias)) target_kept {
 	uint64_t version;     /* of what is written, see relay_kept; 0: none */
 	uint64_t written_tsc; /* L1's counter then */
 	uint64_t marks;	      /* what the next write is to tell */
 };
 #define MARK_DISRUPTED 1U
 #define MARK_RESTORED  2U
-_Static_assert(sizeof(struct outlet_kept) <=
-		       sizeof(((struct paraclock_outlet *)0)->opaque),
+_Static_assert(sizeof(struct target_kept) <=
+		       sizeof(((struct paraclock_target *)0)->opaque),
 	       "the public struct has room for it");
 
 /* What a clock says, from one look at its page and its markers. */
@@ -44,7 +44,8 @@ struct relay_source {
 	uint64_t generations;	      /* the sum of the markers' */
 	bool inferred; /* whoever knows of disruptions is not above */
 	uint64_t qualifiers[2];
-	struct paraclock_line line; /* of a timekeeper: what tells it apart */
+	struct paraclock_conversion
+		conv; /* of a timekeeper: what tells it apart */
 };
 
 /* There is no straight line now, but the page is as it was. */
@@ -72,21 +73,21 @@ static inline void relay_set_base(struct paraclock_timeline *tl, u128 time)
 	tl->base_frac = (uint64_t)time;
 }
 
-static inline u128 relay_seen(const struct paraclock_outlet *outlet)
+static inline u128 relay_seen(const struct paraclock_target *target)
 {
-	return (u128)outlet->seen_sec << 64 | outlet->seen_frac;
+	return (u128)target->seen_sec << 64 | target->seen_frac;
 }
 
-static inline void relay_set_seen(struct paraclock_outlet *outlet, u128 time)
+static inline void relay_set_seen(struct paraclock_target *target, u128 time)
 {
-	outlet->seen_sec = (uint64_t)(time >> 64);
-	outlet->seen_frac = (uint64_t)time;
+	target->seen_sec = (uint64_t)(time >> 64);
+	target->seen_frac = (uint64_t)time;
 }
 
-static inline void relay_raise_seen(struct paraclock_outlet *outlet, u128 time)
+static inline void relay_raise_seen(struct paraclock_target *target, u128 time)
 {
-	if (time > relay_seen(outlet))
-		relay_set_seen(outlet, time);
+	if (time > relay_seen(target))
+		relay_set_seen(target, time);
 }
 
 static inline struct relay_kept *relay_kept(struct paraclock_relay *relay)

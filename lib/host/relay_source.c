@@ -45,14 +45,14 @@ static int scale(u128 value, unsigned int up, uint64_t *ret_scaled)
 }
 
 /* From 2^-64 ns per tick; every bit of period_frac counts. */
-static int set_period(const struct paraclock_line *line,
+static int set_period(const struct paraclock_conversion *conv,
 		      struct paraclock_timeline *tl)
 {
-	u128 mult = (u128)line->mult_hi << 64 | line->mult_lo;
+	u128 mult = (u128)conv->mult_hi << 64 | conv->mult_lo;
 	unsigned int up =
-		line->mult_hi
-			? (unsigned int)__builtin_clzll(line->mult_hi)
-			: 64 + (unsigned int)__builtin_clzll(line->mult_lo | 1);
+		conv->mult_hi
+			? (unsigned int)__builtin_clzll(conv->mult_hi)
+			: 64 + (unsigned int)__builtin_clzll(conv->mult_lo | 1);
 
 	if (up <= DIVISOR_UP || up > DIVISOR_UP + 63)
 		return -ERANGE;
@@ -60,33 +60,33 @@ static int set_period(const struct paraclock_line *line,
 		(void)scale(mult, --up, &tl->period_frac);
 	tl->period_shift = (uint8_t)(up - DIVISOR_UP);
 	/* 2: it is rounded down, and so is time_at() of the page's reader. */
-	if (line->error_ns < PARACLOCK_ERROR_UNKNOWN - 2 &&
-	    !scale(line->error_mult, up, &tl->maxerror_rate_frac)) {
-		tl->maxerror_rate_frac += line->error_mult != 0;
-		tl->maxerror_ns = line->error_ns + 2;
+	if (conv->error_ns < PARACLOCK_ERROR_UNKNOWN - 2 &&
+	    !scale(conv->error_mult, up, &tl->maxerror_rate_frac)) {
+		tl->maxerror_rate_frac += conv->error_mult != 0;
+		tl->maxerror_ns = conv->error_ns + 2;
 		tl->flags |= PARACLOCK_TIMELINE_MAXERROR |
 			     PARACLOCK_TIMELINE_MAXERROR_RATE;
 	}
 	return 0;
 }
 
-static int from_line(const struct observation *obs,
-		     struct paraclock_timeline *tl)
+static int from_conversion(const struct observation *obs,
+			   struct paraclock_timeline *tl)
 {
-	const struct paraclock_line *line = &obs->line;
+	const struct paraclock_conversion *conv = &obs->conv;
 	uint64_t counter = obs->sample.host_tsc;
-	bool past = counter - line->base_tsc > line->max_ticks;
-	int64_t sec = line->base_ns / NSEC_PER_SEC;
-	int64_t ns = line->base_ns % NSEC_PER_SEC;
+	bool past = counter - conv->base_tsc > conv->max_ticks;
+	int64_t sec = conv->base_ns / NSEC_PER_SEC;
+	int64_t ns = conv->base_ns % NSEC_PER_SEC;
 	int64_t now;
 	u128 base;
 	int ret;
 
 	/* Before its base a line says nothing. */
-	if (!line->usable || obs->sample.leap == PARACLOCK_LEAP_POS ||
-	    counter < line->base_tsc)
+	if (!conv->usable || obs->sample.leap == PARACLOCK_LEAP_POS ||
+	    counter < conv->base_tsc)
 		return RELAY_AS_IT_WAS;
-	ret = set_period(line, tl);
+	ret = set_period(conv, tl);
 	if (ret)
 		return ret;
 	if (ns < 0) {
@@ -95,11 +95,11 @@ static int from_line(const struct observation *obs,
 	}
 	/* Rounded up, so that a whole ns stays the same one. */
 	base = ((u128)(uint64_t)sec << 64) +
-	       pclk_divide_128((uint64_t)ns, line->frac, NSEC_PER_SEC) +
-	       ((uint64_t)ns | line->frac ? 1 : 0);
-	tl->base_tsc = line->base_tsc;
+	       pclk_divide_128((uint64_t)ns, conv->frac, NSEC_PER_SEC) +
+	       ((uint64_t)ns | conv->frac ? 1 : 0);
+	tl->base_tsc = conv->base_tsc;
 	if (past ||
-	    __builtin_add_overflow(line->base_tsc, line->max_ticks, &tl->t_end))
+	    __builtin_add_overflow(conv->base_tsc, conv->max_ticks, &tl->t_end))
 		tl->t_end = UINT64_MAX;
 	/* A page without a reference point begins before its epoch. */
 	if (sec < 0)
@@ -126,7 +126,7 @@ static int take_line(const struct observation *obs, struct relay_source *src)
 	const struct paraclock_sample *sample = &obs->sample;
 	struct paraclock_timeline *tl = &src->tl;
 
-	src->line = obs->line;
+	src->conv = obs->conv;
 	tl->size = sizeof(*tl);
 	tl->flags = PARACLOCK_TIMELINE_STABLE;
 	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
@@ -138,7 +138,7 @@ static int take_line(const struct observation *obs, struct relay_source *src)
 	 * a relay to say. */
 	tl->status = PARACLOCK_STATUS_FREERUNNING;
 	tl->leap = sample->leap;
-	return from_line(obs, tl);
+	return from_conversion(obs, tl);
 }
 
 /* --- from a timekeeper ---------------------------------------------------- */
@@ -270,11 +270,11 @@ static int take_timekeeper(const struct paraclock_relay *relay,
 	if (ret)
 		return ret;
 	if (info.state != PARACLOCK_TIMEKEEPER_RUNNING ||
-	    info.migrations != obs->marker[0].disruption)
+	    info.migrations != obs->marker[0].value)
 		return -EAGAIN;
 	/* Whatever publishes it anew makes it another one. */
-	src->line.base_tsc = info.updates;
-	src->line.base_ns = (int64_t)(is_soon(&info) ? info.next.base_tsc
+	src->conv.base_tsc = info.updates;
+	src->conv.base_ns = (int64_t)(is_soon(&info) ? info.next.base_tsc
 						     : info.timeline.base_tsc);
 	ret = begin_at(&info, obs->sample.host_tsc);
 	if (ret)
@@ -292,21 +292,21 @@ static int take_timekeeper(const struct paraclock_relay *relay,
 
 /* After a move that only the caller knows of, the clock's source is asked as
  * if a marker had changed. */
-static int settle(struct paraclock_relay *relay)
+static int confirm_fresh(struct paraclock_relay *relay)
 {
 	struct paraclock *clk = (struct paraclock *)(uintptr_t)relay->clk;
 	struct relay_kept *kept = relay_kept(relay);
 	int ret = 0;
 
 	/* One that was set before it was asked would be waited for. */
-	if (!kept->unsettled || !clk->be->settle || relay->timekeeper)
+	if (!kept->unconfirmed || !clk->be->confirm_fresh || relay->timekeeper)
 		return 0;
 	if (!pclk_own(clk))
 		return -EAGAIN;
-	ret = clk->be->settle(clk->state, !kept->noticed);
-	flag_give(&clk->owner);
+	ret = clk->be->confirm_fresh(clk->state, !kept->noticed);
+	unlock(&clk->owner);
 	kept->noticed = 1;
-	kept->unsettled = ret != 0;
+	kept->unconfirmed = ret != 0;
 	return ret ? -EAGAIN : 0;
 }
 
@@ -324,14 +324,14 @@ static int look_once(struct paraclock_relay *relay, struct relay_source *src)
 
 	if (ret)
 		return ret;
-	src->epoch = sample.disruption;
+	src->epoch = sample.epoch;
 	src->inferred = sample.marker_class < PARACLOCK_MARKER_AUTHORITATIVE;
 	if (!sample.valid)
 		return NOT_VALID;
 	ret = pclk_observe(clk, &obs);
 	if (ret)
 		return ret;
-	if (!pclk_recall(clk, &now) || now.epoch != sample.disruption ||
+	if (!pclk_recall(clk, &now) || now.epoch != sample.epoch ||
 	    !obs.sample.valid || !pclk_unchanged(clk, &now, &obs))
 		return -EAGAIN;
 	for (unsigned int i = 0; i < clk->n_markers; i++)
@@ -339,7 +339,7 @@ static int look_once(struct paraclock_relay *relay, struct relay_source *src)
 	memcpy(src->qualifiers, &obs.sample.valid, sizeof(src->qualifiers));
 	if (relay->timekeeper)
 		return take_timekeeper(relay, &obs, src);
-	return clk->be->get_line ? take_line(&obs, src) : -EOPNOTSUPP;
+	return clk->be->get_conversion ? take_line(&obs, src) : -EOPNOTSUPP;
 }
 
 int pclk_relay_look(struct paraclock_relay *relay,
@@ -349,7 +349,7 @@ int pclk_relay_look(struct paraclock_relay *relay,
 
 	for (unsigned int i = 0; i < LOOK_TRIES; i++) {
 		memset(ret_source, 0, sizeof(*ret_source));
-		ret = settle(relay);
+		ret = confirm_fresh(relay);
 		if (!ret)
 			ret = look_once(relay, ret_source);
 		if (ret != -EAGAIN)
@@ -360,17 +360,17 @@ int pclk_relay_look(struct paraclock_relay *relay,
 }
 
 int paraclock_relay_align(struct paraclock_relay *relay,
-			  struct paraclock_outlet *outlet, uint64_t counter,
+			  struct paraclock_target *target, uint64_t counter,
 			  uint64_t sec, uint64_t frac)
 {
 	struct relay_source src;
 	u128 time;
-	int ret = outlet ? pclk_relay_check(relay) : -EINVAL;
+	int ret = target ? pclk_relay_check(relay) : -EINVAL;
 
 	if (ret)
 		return ret;
-	if (outlet->state == PARACLOCK_OUTLET_RUNNING ||
-	    outlet->state == PARACLOCK_OUTLET_WRITTEN)
+	if (target->state == PARACLOCK_OUTLET_RUNNING ||
+	    target->state == PARACLOCK_OUTLET_WRITTEN)
 		return -EBUSY;
 	ret = pclk_relay_look(relay, &src);
 	if (!ret)
@@ -378,8 +378,8 @@ int paraclock_relay_align(struct paraclock_relay *relay,
 	if (ret)
 		return ret < 0 ? ret : -EAGAIN;
 	time = ((u128)sec << 64 | frac) - time;
-	outlet->offset_sec = (int64_t)(time >> 64);
-	outlet->offset_frac = (uint64_t)time;
+	target->offset_sec = (int64_t)(time >> 64);
+	target->offset_frac = (uint64_t)time;
 	return 0;
 }
 

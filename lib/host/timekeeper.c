@@ -234,10 +234,10 @@ static int unfreeze(struct tk_slot *slot, uint64_t now)
 	ret = pclk_tk_keep_promise(
 		tl, begins, (u128)slot->seen_sec << 64 | slot->seen_frac);
 	/* It may have been lifted by some of a ns. */
-	slot->line[i].base_sec = tl->base_sec;
-	slot->line[i].base_frac = tl->base_frac;
-	if (slot->line[i].error_ns < PARACLOCK_ERROR_UNKNOWN)
-		slot->line[i].error_ns = tl->maxerror_ns;
+	slot->conv[i].base_sec = tl->base_sec;
+	slot->conv[i].base_frac = tl->base_frac;
+	if (slot->conv[i].error_ns < PARACLOCK_ERROR_UNKNOWN)
+		slot->conv[i].error_ns = tl->maxerror_ns;
 	slot->mode = TK_RUNNING;
 	slot->t_written = now;
 	return ret;
@@ -298,9 +298,10 @@ static int orphan(struct paraclock_timekeeper *timekeeper,
 	return pclk_tk_end(&job, 0);
 }
 
-int paraclock_timekeeper_take(struct paraclock_timekeeper *timekeeper,
-			      const struct paraclock_env *env,
-			      const struct paraclock_timekeeper_options *opts)
+int paraclock_timekeeper_acquire(
+	struct paraclock_timekeeper *timekeeper,
+	const struct paraclock_env *env,
+	const struct paraclock_timekeeper_options *opts)
 {
 	const struct paraclock_timekeeper_options none = {
 		.size = sizeof(none),
@@ -323,12 +324,12 @@ int paraclock_timekeeper_take(struct paraclock_timekeeper *timekeeper,
 		struct paraclock_page_writer trial = { { 0 } };
 
 		/* Who may not write takes nothing away from who may. */
-		ret = paraclock_page_writer_take(&trial, env);
+		ret = paraclock_page_writer_acquire(&trial, env);
 		if (ret)
 			return ret;
 		STORE(owner->owner, 0);
 	}
-	ret = paraclock_page_writer_take(&tk->writer, env);
+	ret = paraclock_page_writer_acquire(&tk->writer, env);
 	if (ret)
 		return ret;
 	STORE(tk->how, owner->how);
@@ -340,12 +341,12 @@ int paraclock_timekeeper_take(struct paraclock_timekeeper *timekeeper,
 	return ret;
 }
 
-int paraclock_timekeeper_give(struct paraclock_timekeeper *timekeeper,
-			      const struct paraclock_env *env)
+int paraclock_timekeeper_release(struct paraclock_timekeeper *timekeeper,
+				 const struct paraclock_env *env)
 {
 	struct tk *tk = (void *)timekeeper;
 
 	if (!tk_is_aligned(tk))
 		return -EINVAL;
-	return paraclock_page_writer_give(&tk->writer, env);
+	return paraclock_page_writer_release(&tk->writer, env);
 }

@@ -37,7 +37,7 @@ enum tk_mode {
 };
 
 /* What readers take of a timeline; whole words. */
-struct tk_line {
+struct tk_conversion {
 	uint64_t base_tsc;
 	uint64_t base_sec;
 	uint64_t base_frac;
@@ -60,7 +60,7 @@ struct __attribute__((may_alias)) tk_slot {
 	uint64_t t_end;	     /* the last counter value with a time */
 	uint64_t t_lease;    /* and when no change is under way */
 	uint64_t migrations; /* all of its bits */
-	struct tk_line line[2];
+	struct tk_conversion conv[2];
 	/* The rest is the writer's. */
 	uint64_t t_written; /* counter when it was set, or frozen; 0: unknown */
 	/* Before tl[0] began, or it was frozen, nothing later was seen. */

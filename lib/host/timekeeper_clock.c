@@ -158,7 +158,7 @@ static int source_get_marker(void *state, struct paraclock_marker *ret_marker)
  * until it is reconfigured it says what held before. What was there when the
  * clock was opened may be from before, too, and is not waited for.
  */
-static int source_settle(void *state, int noticed)
+static int source_confirm_fresh(void *state, int noticed)
 {
 	struct paraclock_timekeeper_info info;
 	struct source *source = state;
@@ -203,7 +203,7 @@ static const struct paraclock_backend backend = {
 	.get_time = source_get_time,
 	.get_time_at = source_get_time_at,
 	.get_marker = source_get_marker,
-	.settle = source_settle,
+	.confirm_fresh = source_confirm_fresh,
 	.explain = source_explain,
 	.close = source_close,
 };

@@ -26,8 +26,8 @@
 #define VERDICT_UNSTABLE                              \
 	((uint64_t)PARACLOCK_MARKER_HEURISTIC << 40 | \
 	 PARACLOCK_REASON_UNSTABLE << 8)
-#define LINE_FLAGS                                          \
-	(PARACLOCK_FLAG_LOCAL | PARACLOCK_FLAG_TAI_OFFSET | \
+#define LINE_FLAGS                                               \
+	(PARACLOCK_FLAG_OWN_KERNEL | PARACLOCK_FLAG_TAI_OFFSET | \
 	 PARACLOCK_FLAG_MONOTONIC)
 
 /* Tried again: the copy was changed meanwhile, or is about to be. */
@@ -38,24 +38,24 @@ _Static_assert(offsetof(struct paraclock_sample, flags) == 48, "one word");
 
 /* A private copy of what is in force at a counter value. */
 struct view {
-	struct tk_line line;
+	struct tk_conversion conv;
 	uint64_t tsc, mode, t_end, migrations;
 };
 
 /* Is that what make_line() leaves? It is in memory that others may write. */
-INLINE bool is_malformed(const struct tk_line *line)
+INLINE bool is_malformed(const struct tk_conversion *conv)
 {
-	uint64_t verdict = line->qualifiers & VERDICT_MASK;
-	uint8_t timescale = (uint8_t)(line->qualifiers >> 16);
+	uint64_t verdict = conv->qualifiers & VERDICT_MASK;
+	uint8_t timescale = (uint8_t)(conv->qualifiers >> 16);
 	/* UNKNOWN becomes 0, and the others one more than they are. */
-	uint8_t leap = (uint8_t)((line->qualifiers >> 32) + 1);
+	uint8_t leap = (uint8_t)((conv->qualifiers >> 32) + 1);
 
-	return line->shift > SHIFT_MAX || !line->period_frac ||
+	return conv->shift > SHIFT_MAX || !conv->period_frac ||
 	       (verdict != VERDICT_GOOD && verdict != VERDICT_UNSTABLE) ||
 	       timescale - 1U >= PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED ||
 	       leap > PARACLOCK_LEAP_POST_NEG + 1 ||
 	       leap == PARACLOCK_LEAP_POS + 1 ||
-	       line->flags & ~(uint64_t)LINE_FLAGS;
+	       conv->flags & ~(uint64_t)LINE_FLAGS;
 }
 
 /*
@@ -70,20 +70,20 @@ INLINE int look(const struct tk *tk, const struct paraclock_env *env,
 	/* Pairs with the release store of the writer's publish(). */
 	uint64_t state = __atomic_load_n(&tk->state, __ATOMIC_ACQUIRE);
 	const struct tk_slot *slot = &tk->slot[state & 1];
-	const struct tk_line *line;
+	const struct tk_conversion *conv;
 
 	view->tsc = counter ? *counter : tk_counter(tk, env);
-	line = &slot->line[view->tsc >= LOAD(slot->t_change)];
+	conv = &slot->conv[view->tsc >= LOAD(slot->t_change)];
 	/* Not memcpy(): the compiler is free to load twice for that. */
-	view->line.base_tsc = LOAD(line->base_tsc);
-	view->line.base_sec = LOAD(line->base_sec);
-	view->line.base_frac = LOAD(line->base_frac);
-	view->line.period_frac = LOAD(line->period_frac);
-	view->line.shift = LOAD(line->shift);
-	view->line.error_ns = LOAD(line->error_ns);
-	view->line.error_rate_frac = LOAD(line->error_rate_frac);
-	view->line.qualifiers = LOAD(line->qualifiers);
-	view->line.flags = LOAD(line->flags);
+	view->conv.base_tsc = LOAD(conv->base_tsc);
+	view->conv.base_sec = LOAD(conv->base_sec);
+	view->conv.base_frac = LOAD(conv->base_frac);
+	view->conv.period_frac = LOAD(conv->period_frac);
+	view->conv.shift = LOAD(conv->shift);
+	view->conv.error_ns = LOAD(conv->error_ns);
+	view->conv.error_rate_frac = LOAD(conv->error_rate_frac);
+	view->conv.qualifiers = LOAD(conv->qualifiers);
+	view->conv.flags = LOAD(conv->flags);
 	view->mode = LOAD(slot->mode);
 	view->t_end = LOAD(slot->t_end);
 	view->migrations = LOAD(slot->migrations);
@@ -96,15 +96,15 @@ INLINE int look(const struct tk *tk, const struct paraclock_env *env,
 		return -EAGAIN;
 	if (UNLIKELY(view->tsc > view->t_end))
 		return view->tsc > LOAD(slot->t_lease) ? -EAGAIN : AGAIN;
-	return UNLIKELY(is_malformed(&view->line)) ? -EPROTO : 0;
+	return UNLIKELY(is_malformed(&view->conv)) ? -EPROTO : 0;
 }
 
-INLINE int time_after(const struct tk_line *line, uint64_t ticks,
+INLINE int time_after(const struct tk_conversion *conv, uint64_t ticks,
 		      int64_t *ret_ns)
 {
 	const u128 max = (u128)TIMELINE_SEC_MAX << 64;
-	u128 time = (u128)line->base_sec << 64 | line->base_frac;
-	u128 took = (u128)ticks * line->period_frac >> line->shift;
+	u128 time = (u128)conv->base_sec << 64 | conv->base_frac;
+	u128 took = (u128)ticks * conv->period_frac >> conv->shift;
 
 	if (UNLIKELY(time > max || took > max - time))
 		return -ERANGE;
@@ -115,10 +115,10 @@ INLINE int time_after(const struct tk_line *line, uint64_t ticks,
 }
 
 /* error_ns + ceil(ticks * rate * 10^9 / 2^(64 + shift)), and at most 2 more. */
-static uint64_t error_after(const struct tk_line *line, uint64_t ticks,
+static uint64_t error_after(const struct tk_conversion *conv, uint64_t ticks,
 			    uint64_t error_ns)
 {
-	u128 grown = (u128)ticks * line->error_rate_frac >> line->shift;
+	u128 grown = (u128)ticks * conv->error_rate_frac >> conv->shift;
 	u128 sum = (u128)(uint64_t)(grown >> 64) * NSEC_PER_SEC +
 		   mul_high((uint64_t)grown, NSEC_PER_SEC) + 2;
 
@@ -135,16 +135,16 @@ INLINE bool is_counter_ours(const struct paraclock_env *env, uint8_t counter)
 }
 
 /* Not fit for correlation: why, as qualifiers. */
-static __attribute__((noinline)) uint64_t why_not(const struct tk_line *line,
-						  bool ours)
+static __attribute__((noinline)) uint64_t
+why_not(const struct tk_conversion *conv, bool ours)
 {
-	uint64_t reason = line->qualifiers >> 8 & 0xff;
+	uint64_t reason = conv->qualifiers >> 8 & 0xff;
 
 	if (!ours)
 		reason = PARACLOCK_REASON_COUNTER;
 	else if (reason == PARACLOCK_REASON_OK)
 		reason = PARACLOCK_REASON_WINDOW;
-	return (line->qualifiers & ~(uint64_t)0xffff) | reason << 8;
+	return (conv->qualifiers & ~(uint64_t)0xffff) | reason << 8;
 }
 
 /* Straight into the caller's sample, the qualifiers as one word: a copy of it
@@ -152,33 +152,33 @@ static __attribute__((noinline)) uint64_t why_not(const struct tk_line *line,
 INLINE int answer(const struct view *view, const struct paraclock_env *env,
 		  struct paraclock_sample *ret_sample)
 {
-	const struct tk_line *line = &view->line;
-	uint64_t qualifiers = line->qualifiers;
-	uint64_t ticks = view->tsc - line->base_tsc;
-	uint64_t pair_error_ns = 0, error_ns = line->error_ns;
+	const struct tk_conversion *conv = &view->conv;
+	uint64_t qualifiers = conv->qualifiers;
+	uint64_t ticks = view->tsc - conv->base_tsc;
+	uint64_t pair_error_ns = 0, error_ns = conv->error_ns;
 	bool ours = is_counter_ours(env, (uint8_t)(qualifiers >> 24));
-	bool before = view->tsc < line->base_tsc;
+	bool before = view->tsc < conv->base_tsc;
 	int64_t ns;
 
 	/* valid is the first byte of the word, reason the second. */
 	if (UNLIKELY(!ours || before || (uint16_t)qualifiers != 1)) {
-		qualifiers = why_not(line, ours);
+		qualifiers = why_not(conv, ours);
 		pair_error_ns = error_ns = PARACLOCK_ERROR_UNKNOWN;
 		/* The reference time, where the formula says nothing. */
 		if (!ours || before)
 			ticks = 0;
 	}
-	if (UNLIKELY(time_after(line, ticks, &ns)))
+	if (UNLIKELY(time_after(conv, ticks, &ns)))
 		return -ERANGE;
-	if (line->error_rate_frac)
-		error_ns = error_after(line, ticks, error_ns);
+	if (conv->error_rate_frac)
+		error_ns = error_after(conv, ticks, error_ns);
 	ret_sample->host_ns = ns;
 	ret_sample->host_tsc = view->tsc;
 	ret_sample->pair_error_ns = pair_error_ns;
 	ret_sample->clock_error_ns = error_ns;
-	ret_sample->disruption = view->migrations;
+	ret_sample->epoch = view->migrations;
 	memcpy(&ret_sample->valid, &qualifiers, sizeof(qualifiers));
-	memcpy(&ret_sample->flags, &line->flags, sizeof(line->flags));
+	memcpy(&ret_sample->flags, &conv->flags, sizeof(conv->flags));
 	memset(&ret_sample->reserved[4], 0, 8);
 	return 0;
 }

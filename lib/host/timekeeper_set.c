@@ -40,9 +40,9 @@ struct change {
 /* From base_tsc to period_frac a line is a piece of a timeline. */
 _Static_assert(offsetof(struct paraclock_timeline, period_frac) -
 			       offsetof(struct paraclock_timeline, base_tsc) ==
-		       offsetof(struct tk_line, period_frac),
+		       offsetof(struct tk_conversion, period_frac),
 	       "copied as it is");
-_Static_assert(offsetof(struct tk_line, shift) == 4 * sizeof(uint64_t),
+_Static_assert(offsetof(struct tk_conversion, shift) == 4 * sizeof(uint64_t),
 	       "and no more");
 
 /* --- a new timeline -------------------------------------------------------
@@ -117,7 +117,8 @@ int pclk_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
 }
 
 /* What readers take of it. */
-APART void make_line(const struct paraclock_timeline *tl, struct tk_line *line)
+APART void make_conversion(const struct paraclock_timeline *tl,
+			   struct tk_conversion *conv)
 {
 	const uint32_t bound =
 		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
@@ -133,22 +134,22 @@ APART void make_line(const struct paraclock_timeline *tl, struct tk_line *line)
 		sample.reason = PARACLOCK_REASON_UNSTABLE;
 	if (tl->flags & PARACLOCK_TIMELINE_MONOTONIC)
 		sample.flags |= PARACLOCK_FLAG_MONOTONIC;
-	if (tl->flags & PARACLOCK_TIMELINE_LOCAL)
-		sample.flags |= PARACLOCK_FLAG_LOCAL;
+	if (tl->flags & PARACLOCK_TIMELINE_OWN_KERNEL)
+		sample.flags |= PARACLOCK_FLAG_OWN_KERNEL;
 	if (tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET) {
 		sample.flags |= PARACLOCK_FLAG_TAI_OFFSET;
 		sample.tai_offset_sec = tl->tai_offset_sec;
 	}
-	memcpy(line, &tl->base_tsc, offsetof(struct tk_line, shift));
-	line->shift = tl->period_shift;
-	line->error_ns = PARACLOCK_ERROR_UNKNOWN;
-	line->error_rate_frac = 0;
+	memcpy(conv, &tl->base_tsc, offsetof(struct tk_conversion, shift));
+	conv->shift = tl->period_shift;
+	conv->error_ns = PARACLOCK_ERROR_UNKNOWN;
+	conv->error_rate_frac = 0;
 	if ((tl->flags & bound) == bound) {
-		line->error_ns = tl->maxerror_ns;
-		line->error_rate_frac = tl->maxerror_rate_frac;
+		conv->error_ns = tl->maxerror_ns;
+		conv->error_rate_frac = tl->maxerror_rate_frac;
 	}
-	memcpy(&line->qualifiers, &sample.valid, sizeof(line->qualifiers));
-	memcpy(&line->flags, &sample.flags, sizeof(line->flags));
+	memcpy(&conv->qualifiers, &sample.valid, sizeof(conv->qualifiers));
+	memcpy(&conv->flags, &sample.flags, sizeof(conv->flags));
 }
 
 int pclk_tk_install(struct tk_slot *slot, unsigned int i,
@@ -159,7 +160,7 @@ int pclk_tk_install(struct tk_slot *slot, unsigned int i,
 
 	if (ret)
 		return ret;
-	make_line(tl, &slot->line[i]);
+	make_conversion(tl, &slot->conv[i]);
 	slot->mode = TK_RUNNING;
 	slot->t_lease = tl->t_end;
 	slot->t_end = tl->t_end;
@@ -222,7 +223,7 @@ static int succeed(struct tk_slot *slot, const struct change *change,
 		return LATE;
 	if (now >= slot->t_change) {
 		slot->tl[0] = *tl;
-		slot->line[0] = slot->line[1];
+		slot->conv[0] = slot->conv[1];
 	}
 	/* The old one is not vouched for beyond its own end. */
 	if (t_change - 1 > slot->tl[0].t_end)

@@ -381,7 +381,7 @@ static void linux_free(void *ctx, void *ptr)
 
 /* What this process knows of its kernel's clocks: one kernel, so one memory,
  * however many envs are copied from this one. */
-static struct paraclock_local local;
+static struct paraclock_system_clocks local;
 
 const struct paraclock_env pclk_env_linux = {
 	.size = sizeof(struct paraclock_env),
@@ -398,7 +398,7 @@ const struct paraclock_env pclk_env_linux = {
 	.process_id = pclk_linux_process_id,
 	.alloc = linux_alloc,
 	.free = linux_free,
-	.local = &local,
+	.system_clocks = &local,
 	.clocksource = pclk_linux_clocksource,
 	.read_text = pclk_linux_read_text,
 	.open_device = pclk_linux_open_device,

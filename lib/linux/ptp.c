@@ -38,8 +38,8 @@ int pclk_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
 
 	memset(ptp, 0, sizeof(*ptp));
 	ptp->own = *env;
-	ptp->own.local = &ptp->local;
-	ptp->env = env->local ? env : &ptp->own;
+	ptp->own.system_clocks = &ptp->local;
+	ptp->env = env->system_clocks ? env : &ptp->own;
 	ptp->fd = -1;
 	ptp->how = pclk_counter_choose(env);
 	ptp->good_ns =

@@ -61,7 +61,7 @@ struct ptp {
 	 * one, a clock that is set in the middle of a measurement would not
 	 * show. */
 	struct paraclock_env own;
-	struct paraclock_local local;
+	struct paraclock_system_clocks local;
 	const struct paraclock_env *env;
 	enum counter_how how;
 	int fd;

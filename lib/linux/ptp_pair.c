@@ -140,8 +140,8 @@ static int choose(const struct ptp_window *w, const struct ruler *ruler,
 }
 
 /* A clock at so many ticks since begin. */
-static int64_t local_at(const struct ptp_window *w, enum paraclock_clock clock,
-			uint64_t ticks)
+static int64_t system_at(const struct ptp_window *w, enum paraclock_clock clock,
+			 uint64_t ticks)
 {
 	uint64_t total = w->end.counter - w->begin.counter;
 
@@ -160,12 +160,12 @@ static void compare(const struct ptp_window *w, uint64_t ticks,
 
 	pair->over_monotonic_ns =
 		(uint64_t)pair->host_ns -
-		(uint64_t)local_at(w, PARACLOCK_CLOCK_MONOTONIC, ticks);
+		(uint64_t)system_at(w, PARACLOCK_CLOCK_MONOTONIC, ticks);
 	if (!(known & 1U << PARACLOCK_CLOCK_REALTIME) ||
 	    a->clock_was_set_seq != b->clock_was_set_seq)
 		return;
 	pair->ahead_known = !__builtin_sub_overflow(
-		pair->host_ns, local_at(w, PARACLOCK_CLOCK_REALTIME, ticks),
+		pair->host_ns, system_at(w, PARACLOCK_CLOCK_REALTIME, ticks),
 		&pair->ahead_ns);
 	if (known & 1U << PARACLOCK_CLOCK_TAI &&
 	    a->tai_offset_sec == b->tai_offset_sec)

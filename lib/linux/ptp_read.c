@@ -30,7 +30,7 @@
 /* Readings asked of EXTENDED: the first finds caches cold, two more show a
  * step, and a slow device (virtio) is not kept for long. */
 #define EXTENDED_READINGS 3
-/* Of sandwiches, each a system call, as long as they are too wide. */
+/* Of brackets, each a system call, as long as they are too wide. */
 #define SANDWICHES 4
 
 /* How long a refusal is believed. */
@@ -173,7 +173,7 @@ static int ask_extended(const struct ptp *ptp, struct ptp_window *w)
 }
 
 /* One more, beside those that are there. */
-static int ask_sandwich(const struct ptp *ptp, struct ptp_window *w)
+static int ask_bracket(const struct ptp *ptp, struct ptp_window *w)
 {
 	const struct paraclock_env *env = ptp->env;
 	/* A PTP clock as a POSIX clock, see clock_getres(2). */
@@ -195,7 +195,7 @@ static int ask(const struct ptp *ptp, struct ptp_window *w)
 	case PTP_WAY_PRECISE:
 		return ask_precise(ptp, w);
 	case PTP_WAY_SANDWICH:
-		return ask_sandwich(ptp, w);
+		return ask_bracket(ptp, w);
 	default:
 		return ask_extended(ptp, w);
 	}

@@ -31,33 +31,33 @@ uint64_t pclk_ticks_within(uint64_t ns, uint64_t mult_hi, uint64_t mult_lo)
 	return ticks < LINE_TICKS_MAX ? ticks : LINE_TICKS_MAX;
 }
 
-void pclk_line_limit(struct paraclock_line *line, uint64_t max_ns)
+void pclk_conversion_limit(struct paraclock_conversion *conv, uint64_t max_ns)
 {
-	uint64_t room = line->base_ns > 0
-				? (uint64_t)(INT64_MAX - line->base_ns)
+	uint64_t room = conv->base_ns > 0
+				? (uint64_t)(INT64_MAX - conv->base_ns)
 				: INT64_MAX;
 	uint64_t ticks = pclk_ticks_within(max_ns < room ? max_ns : room,
-					   line->mult_hi, line->mult_lo);
+					   conv->mult_hi, conv->mult_lo);
 
-	if (ticks < line->max_ticks)
-		line->max_ticks = ticks;
-	if (!ticks || line->mult_hi >= UINT32_MAX)
-		line->usable = 0;
+	if (ticks < conv->max_ticks)
+		conv->max_ticks = ticks;
+	if (!ticks || conv->mult_hi >= UINT32_MAX)
+		conv->usable = 0;
 }
 
-void pclk_line_confine(struct paraclock_line *line)
+void pclk_conversion_confine(struct paraclock_conversion *conv)
 {
-	uint64_t ticks = UINT64_MAX - line->base_tsc;
+	uint64_t ticks = UINT64_MAX - conv->base_tsc;
 
-	if (ticks < line->max_ticks)
-		line->max_ticks = ticks;
-	if (!line->error_mult)
+	if (ticks < conv->max_ticks)
+		conv->max_ticks = ticks;
+	if (!conv->error_mult)
 		return;
 	/* UINT64_MAX itself means that there is no bound. */
-	ticks = line->error_ns < UINT64_MAX - 1
-			? UINT64_MAX - 1 - line->error_ns
+	ticks = conv->error_ns < UINT64_MAX - 1
+			? UINT64_MAX - 1 - conv->error_ns
 			: 0;
-	ticks = pclk_ticks_within(ticks, 0, line->error_mult);
-	if (ticks < line->max_ticks)
-		line->max_ticks = ticks;
+	ticks = pclk_ticks_within(ticks, 0, conv->error_mult);
+	if (ticks < conv->max_ticks)
+		conv->max_ticks = ticks;
 }

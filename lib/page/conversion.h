@@ -17,26 +17,27 @@ PCLK_SHARED uint64_t pclk_ticks_within(uint64_t ns, uint64_t mult_hi,
  * Bound max_ticks, so that the line is followed for at most max_ns and its
  * time fits; not usable if it does not fit at all. max_ticks must be set.
  */
-void pclk_line_limit(struct paraclock_line *line, uint64_t max_ns);
+void pclk_conversion_limit(struct paraclock_conversion *conv, uint64_t max_ns);
 
 /*
  * Bound max_ticks, so that the line ends where the counter wraps, and before
  * its error does. From then on one comparison of a distance modulo 2^64 keeps
  * counters from before the base out as well.
  */
-void pclk_line_confine(struct paraclock_line *line);
+void pclk_conversion_confine(struct paraclock_conversion *conv);
 
 /* Of a line that is confined. */
-static inline bool pclk_line_reaches(const struct paraclock_line *line,
-				     uint64_t counter)
+static inline bool
+pclk_conversion_reaches(const struct paraclock_conversion *conv,
+			uint64_t counter)
 {
-	return line->usable && counter - line->base_tsc <= line->max_ticks;
+	return conv->usable && counter - conv->base_tsc <= conv->max_ticks;
 }
 
 /* Where two lines are compared: never scaled by the age of either, and pages
  * without a reference point where they were read. */
-static inline uint64_t pclk_lines_meet(const struct paraclock_line *from,
-				       const struct paraclock_line *to,
+static inline uint64_t pclk_lines_meet(const struct paraclock_conversion *from,
+				       const struct paraclock_conversion *to,
 				       uint64_t counter)
 {
 	uint64_t at =

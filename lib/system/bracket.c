@@ -11,7 +11,7 @@
 /* A clock that moves by more (3 days) in one round was set. */
 #define SPAN_MAX (INT64_C(1) << 48)
 
-const int pclk_local_clock_id[PARACLOCK_CLOCKS] = {
+const int pclk_clock_id[PARACLOCK_CLOCKS] = {
 	[PARACLOCK_CLOCK_REALTIME] = 0,	     /* CLOCK_REALTIME */
 	[PARACLOCK_CLOCK_MONOTONIC] = 1,     /* CLOCK_MONOTONIC */
 	[PARACLOCK_CLOCK_MONOTONIC_RAW] = 4, /* CLOCK_MONOTONIC_RAW */
@@ -19,8 +19,8 @@ const int pclk_local_clock_id[PARACLOCK_CLOCKS] = {
 	[PARACLOCK_CLOCK_TAI] = 11,	     /* CLOCK_TAI */
 };
 
-void pclk_round_plan(struct round *round, const struct local_state *state,
-		     unsigned int sandwiches)
+void pclk_bracket_plan(struct bracket *bracket,
+		       const struct system_state *state, unsigned int brackets)
 {
 	/* CLOCK_TAI is the second look at CLOCK_REALTIME: they are whole
 	 * seconds apart. Those that may be slewed are near the middle. */
@@ -37,72 +37,72 @@ void pclk_round_plan(struct round *round, const struct local_state *state,
 		PARACLOCK_CLOCK_REALTIME,
 	};
 
-	round->n = sandwiches + 2;
-	for (unsigned int i = 0; i < round->n; i++)
-		round->clock[i] = i < ROUND_USUAL ? first[i]
-						  : more[(i - ROUND_USUAL) % 3];
-	if (state->missing >> PARACLOCK_CLOCK_TAI & 1 && round->n > 3)
-		round->clock[3] = PARACLOCK_CLOCK_REALTIME;
+	bracket->n = brackets + 2;
+	for (unsigned int i = 0; i < bracket->n; i++)
+		bracket->clock[i] = i < ROUND_USUAL
+					    ? first[i]
+					    : more[(i - ROUND_USUAL) % 3];
+	if (state->missing >> PARACLOCK_CLOCK_TAI & 1 && bracket->n > 3)
+		bracket->clock[3] = PARACLOCK_CLOCK_REALTIME;
 }
 
-int pclk_round_read(const struct paraclock_env *env, enum counter_how how,
-		    struct round *round)
+int pclk_bracket_read(const struct paraclock_env *env, enum counter_how how,
+		      struct bracket *bracket)
 {
 	bool back = false;
 
-	round->tsc[0] = counter_read(env, how);
-	for (unsigned int i = 0; i < round->n; i++) {
+	bracket->tsc[0] = counter_read(env, how);
+	for (unsigned int i = 0; i < bracket->n; i++) {
 		int ret = env->read_clock(env->ctx,
-					  pclk_local_clock_id[round->clock[i]],
-					  &round->ns[i]);
+					  pclk_clock_id[bracket->clock[i]],
+					  &bracket->ns[i]);
 
 		if (ret)
 			return pclk_env_error(ret);
-		round->tsc[i + 1] = counter_read(env, how);
+		bracket->tsc[i + 1] = counter_read(env, how);
 	}
 	/* Another CPU's, or that of another machine; apart, so that it costs
 	 * nothing between the readings. */
-	for (unsigned int i = 0; i < round->n; i++)
-		back |= is_before(round->tsc[i + 1], round->tsc[i]);
-	round->at = round->tsc[round->n / 2];
+	for (unsigned int i = 0; i < bracket->n; i++)
+		back |= is_before(bracket->tsc[i + 1], bracket->tsc[i]);
+	bracket->at = bracket->tsc[bracket->n / 2];
 	return back ? -EAGAIN : 0;
 }
 
 /* The first was wide, or none. */
-static __attribute__((noinline)) int read_again(const struct paraclock_env *env,
-						const struct local_state *state,
-						unsigned int tries, bool found,
-						struct round *ret_round)
+static __attribute__((noinline)) int
+read_again(const struct paraclock_env *env, const struct system_state *state,
+	   unsigned int tries, bool found, struct bracket *ret_bracket)
 {
-	struct round round = *ret_round;
+	struct bracket bracket = *ret_bracket;
 
 	for (unsigned int i = 1; i < tries; i++) {
-		int ret = pclk_round_read(env, (enum counter_how)state->how,
-					  &round);
+		int ret = pclk_bracket_read(env, (enum counter_how)state->how,
+					    &bracket);
 
 		if (ret && ret != -EAGAIN)
 			return ret;
-		if (ret ||
-		    (found && round_width(&round) >= round_width(ret_round)))
+		if (ret || (found && bracket_width(&bracket) >=
+					     bracket_width(ret_bracket)))
 			continue;
-		*ret_round = round;
+		*ret_bracket = bracket;
 		found = true;
-		if (!round_is_wide(&round, state))
+		if (!bracket_is_wide(&bracket, state))
 			break;
 	}
 	return found ? 0 : -EAGAIN;
 }
 
-int pclk_round_read_narrow(const struct paraclock_env *env,
-			   const struct local_state *state, unsigned int tries,
-			   struct round *round)
+int pclk_bracket_read_narrow(const struct paraclock_env *env,
+			     const struct system_state *state,
+			     unsigned int tries, struct bracket *bracket)
 {
-	int ret = pclk_round_read(env, (enum counter_how)state->how, round);
+	int ret = pclk_bracket_read(env, (enum counter_how)state->how, bracket);
 
 	if (ret && ret != -EAGAIN)
 		return ret;
-	if (ret || round_is_wide(round, state))
-		return read_again(env, state, tries, !ret, round);
+	if (ret || bracket_is_wide(bracket, state))
+		return read_again(env, state, tries, !ret, bracket);
 	return 0;
 }
 
@@ -113,30 +113,31 @@ struct bounds {
 };
 
 /* Bounded to 6 days, so that no sum of ROUND_MAX overflows. */
-static int64_t sub_ns(const struct local_state *state, uint64_t ticks)
+static int64_t sub_ns(const struct system_state *state, uint64_t ticks)
 {
 	u128 ns = (u128)ticks * state->mult >> (MULT_BITS - SUB_BITS);
 
 	return ns > (u128)INT64_MAX / 64 ? INT64_MAX / 64 : (int64_t)ns;
 }
 
-void pclk_round_scale(struct round *round, const struct local_state *state)
+void pclk_bracket_scale(struct bracket *bracket,
+			const struct system_state *state)
 {
-	const unsigned int middle = round->n / 2;
+	const unsigned int middle = bracket->n / 2;
 
-	round->grain = sub_ns(state, state->step);
-	round->grain += (round->grain >> state->rate_shift) +
-			(int64_t)(state->stairs_ns << SUB_BITS) + 1;
-	for (unsigned int i = 0; i <= round->n; i++) {
+	bracket->grain = sub_ns(state, state->step);
+	bracket->grain += (bracket->grain >> state->rate_shift) +
+			  (int64_t)(state->stairs_ns << SUB_BITS) + 1;
+	for (unsigned int i = 0; i <= bracket->n; i++) {
 		bool is_later = i >= middle;
 		int64_t ns =
-			sub_ns(state, is_later ? round->tsc[i] - round->at
-					       : round->at - round->tsc[i]);
+			sub_ns(state, is_later ? bracket->tsc[i] - bracket->at
+					       : bracket->at - bracket->tsc[i]);
 
-		round->until[i] = is_later ? -ns : ns;
-		round->slack[0][i] = ns >> state->rate_shift;
+		bracket->until[i] = is_later ? -ns : ns;
+		bracket->slack[0][i] = ns >> state->rate_shift;
 		/* Slewed by up to 0.1 %; see the header for what slews more. */
-		round->slack[1][i] = round->slack[0][i] + (ns >> 10);
+		bracket->slack[1][i] = bracket->slack[0][i] + (ns >> 10);
 	}
 }
 
@@ -147,33 +148,33 @@ void pclk_round_scale(struct round *round, const struct local_state *state)
  * of the clock is meant for all the time for which the counter shows round->at;
  * so it is a step on either side. false: too far from the first one.
  */
-static bool reading_bounds(const struct round *round, unsigned int i,
+static bool reading_bounds(const struct bracket *bracket, unsigned int i,
 			   int64_t base, struct bounds *ret_bounds)
 {
-	const int64_t *slack =
-		round->slack[round->clock[i] != PARACLOCK_CLOCK_MONOTONIC_RAW];
+	const int64_t *slack = bracket->slack[bracket->clock[i] !=
+					      PARACLOCK_CLOCK_MONOTONIC_RAW];
 	int64_t ns;
 
-	if (__builtin_sub_overflow(round->ns[i], base, &ns) || ns > SPAN_MAX ||
-	    ns < -SPAN_MAX)
+	if (__builtin_sub_overflow(bracket->ns[i], base, &ns) ||
+	    ns > SPAN_MAX || ns < -SPAN_MAX)
 		return false;
 	ns *= 1 << SUB_BITS;
-	ret_bounds->middle = ns + (1 << SUB_BITS) / 2 + round->until[i] / 2 +
-			     round->until[i + 1] / 2;
+	ret_bounds->middle = ns + (1 << SUB_BITS) / 2 + bracket->until[i] / 2 +
+			     bracket->until[i + 1] / 2;
 	ret_bounds->low =
-		ns + round->until[i + 1] - slack[i + 1] - round->grain;
-	ret_bounds->high = ns + (1 << SUB_BITS) + round->until[i] + slack[i] +
-			   round->grain;
+		ns + bracket->until[i + 1] - slack[i + 1] - bracket->grain;
+	ret_bounds->high = ns + (1 << SUB_BITS) + bracket->until[i] + slack[i] +
+			   bracket->grain;
 	return true;
 }
 
 /* Of which clock is a reading, and at what distance? */
-static bool is_reading_of(const struct round *round, unsigned int i,
+static bool is_reading_of(const struct bracket *bracket, unsigned int i,
 			  enum paraclock_clock clock)
 {
-	return round->clock[i] == clock ||
+	return bracket->clock[i] == clock ||
 	       (clock == PARACLOCK_CLOCK_REALTIME &&
-		round->clock[i] == PARACLOCK_CLOCK_TAI);
+		bracket->clock[i] == PARACLOCK_CLOCK_TAI);
 }
 
 /*
@@ -225,37 +226,38 @@ static bool conclude(int64_t base, int64_t best, const struct bounds *certain,
 	return !__builtin_add_overflow(base, best >> SUB_BITS, &ret_value->ns);
 }
 
-bool pclk_round_estimate_one(const struct round *round, unsigned int i,
-			     struct estimate *ret_value)
+bool pclk_bracket_estimate_one(const struct bracket *bracket, unsigned int i,
+			       struct estimate *ret_value)
 {
 	struct bounds bounds;
 
-	return reading_bounds(round, i, round->ns[i], &bounds) &&
-	       conclude(round->ns[i], bounds.middle, &bounds, ret_value);
+	return reading_bounds(bracket, i, bracket->ns[i], &bounds) &&
+	       conclude(bracket->ns[i], bounds.middle, &bounds, ret_value);
 }
 
-bool pclk_round_estimate(const struct round *round,
-			 const struct local_state *state,
-			 enum paraclock_clock clock, struct estimate *ret_value)
+bool pclk_bracket_estimate(const struct bracket *bracket,
+			   const struct system_state *state,
+			   enum paraclock_clock clock,
+			   struct estimate *ret_value)
 {
 	struct bounds bounds[ROUND_MAX], common;
 	unsigned int n = 0;
 	int64_t base = 0, best;
 
-	for (unsigned int i = 0; i < round->n; i++) {
+	for (unsigned int i = 0; i < bracket->n; i++) {
 		int64_t from;
 
-		if (!is_reading_of(round, i, clock))
+		if (!is_reading_of(bracket, i, clock))
 			continue;
 		if (!n)
-			base = round->ns[i];
+			base = bracket->ns[i];
 		from = base;
-		if (round->clock[i] != clock &&
+		if (bracket->clock[i] != clock &&
 		    __builtin_add_overflow(
 			    base, state->tai_sec * (int64_t)NSEC_PER_SEC,
 			    &from))
 			return false;
-		if (!reading_bounds(round, i, from, &bounds[n++]))
+		if (!reading_bounds(bracket, i, from, &bounds[n++]))
 			return false;
 	}
 	if (!n || !combine(bounds, n, &common, &best))

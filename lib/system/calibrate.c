@@ -20,7 +20,7 @@
 #define CALIBRATE_POINTS 2048
 #define STILL_POINTS	 512
 
-/* Of so many sandwiches one has no interrupt in it. */
+/* Of so many brackets one has no interrupt in it. */
 #define TRIES 8
 
 /* Offsets of TAI that somebody may mean; it is 37 s in 2026. */
@@ -40,8 +40,8 @@ static void world_of(const struct paraclock_env *env, uint64_t ret_world[4])
 	ret_world[3] = (uint64_t)(uintptr_t)env->clocksource;
 }
 
-bool pclk_local_is_of(const struct local_state *state,
-		      const struct paraclock_env *env)
+bool pclk_system_is_of(const struct system_state *state,
+		       const struct paraclock_env *env)
 {
 	uint64_t world[4], differ = 0;
 
@@ -62,10 +62,10 @@ static bool rate_of(uint64_t ns, uint64_t ticks, uint64_t *ret_rate)
 	return true;
 }
 
-static bool set_rate(struct local_state *state, uint64_t ns, uint64_t ticks,
+static bool set_rate(struct system_state *state, uint64_t ns, uint64_t ticks,
 		     uint64_t error_ns)
 {
-	struct local_state next = *state;
+	struct system_state next = *state;
 
 	if (!rate_of(ns, ticks, &next.mult) || !next.mult ||
 	    !rate_of(error_ns, ticks, &next.mult_error))
@@ -82,13 +82,13 @@ static bool set_rate(struct local_state *state, uint64_t ns, uint64_t ticks,
 	return true;
 }
 
-void pclk_local_improve_rate(struct local_state *state,
-			     const struct round *round,
-			     const struct estimate *raw)
+void pclk_system_improve_rate(struct system_state *state,
+			      const struct bracket *bracket,
+			      const struct estimate *raw)
 {
-	uint64_t ticks = round->at - state->fit_tsc;
+	uint64_t ticks = bracket->at - state->fit_tsc;
 	uint64_t ns = (uint64_t)raw->ns - (uint64_t)state->fit_raw.ns;
-	struct local_state next = *state;
+	struct system_state next = *state;
 
 	/* A wide round makes it no better, however late it comes. */
 	if (ticks / 2 > state->baseline && raw->ns > state->fit_raw.ns &&
@@ -106,7 +106,7 @@ struct calibration {
 };
 
 static int read_raw(const struct paraclock_env *env,
-		    const struct local_state *state, struct stairs *stairs,
+		    const struct system_state *state, struct stairs *stairs,
 		    struct point *ret_point)
 {
 	return pclk_read_point(env, (enum counter_how)state->how,
@@ -116,7 +116,7 @@ static int read_raw(const struct paraclock_env *env,
 
 /* Go on until the span is so long, and known well enough. */
 static int extend(const struct paraclock_env *env,
-		  const struct local_state *state, struct calibration *cal,
+		  const struct system_state *state, struct calibration *cal,
 		  uint64_t least_ns)
 {
 	for (unsigned int i = 0; i < CALIBRATE_POINTS; i++) {
@@ -139,17 +139,17 @@ static int extend(const struct paraclock_env *env,
 
 /* Does the first half go with the whole? A counter that jumped in between
  * shows no rate. */
-static bool is_straight(const struct local_state *state,
+static bool is_straight(const struct system_state *state,
 			const struct span *half, const struct span *whole)
 {
-	uint64_t ns = local_ns(state, half->ticks);
+	uint64_t ns = system_ns(state, half->ticks);
 	uint64_t off = ns > half->ns ? ns - half->ns : half->ns - ns;
 
 	return off <= half->error_ns + whole->error_ns;
 }
 
 static int measure_rate(const struct paraclock_env *env,
-			struct local_state *state, struct calibration *cal)
+			struct system_state *state, struct calibration *cal)
 {
 	struct span half;
 	int ret = read_raw(env, state, &cal->stairs, &cal->from);
@@ -167,7 +167,7 @@ static int measure_rate(const struct paraclock_env *env,
 }
 
 static int calibrate_rate(const struct paraclock_env *env,
-			  struct local_state *state)
+			  struct system_state *state)
 {
 	struct calibration cal = { 0 };
 	const struct point *from = &cal.from, *to = &cal.to;
@@ -182,8 +182,9 @@ static int calibrate_rate(const struct paraclock_env *env,
 			 from->width < to->width ? from->width : to->width);
 	state->fit_tsc = to->tsc;
 	state->fit_raw.ns = to->ns;
-	state->fit_raw.error_ns = local_ns(state, to->width / 2 + state->step) +
-				  state->stairs_ns + 1;
+	state->fit_raw.error_ns =
+		system_ns(state, to->width / 2 + state->step) +
+		state->stairs_ns + 1;
 	state->name_ns = (uint64_t)to->ns;
 	return 0;
 }
@@ -193,11 +194,11 @@ static int calibrate_rate(const struct paraclock_env *env,
  * spends in 100 ns: as good as equal is equal. Else the offset has the error
  * of its measurement.
  */
-int pclk_local_measure_boot(const struct paraclock_env *env,
-			    const struct local_state *state,
-			    struct estimate *ret_boot)
+int pclk_system_measure_boot(const struct paraclock_env *env,
+			     const struct system_state *state,
+			     struct estimate *ret_boot)
 {
-	struct round round = {
+	struct bracket bracket = {
 		.n = 3,
 		.clock = { PARACLOCK_CLOCK_MONOTONIC, PARACLOCK_CLOCK_BOOTTIME,
 			   PARACLOCK_CLOCK_MONOTONIC },
@@ -208,14 +209,14 @@ int pclk_local_measure_boot(const struct paraclock_env *env,
 
 	if (state->missing >> PARACLOCK_CLOCK_BOOTTIME & 1)
 		return -EOPNOTSUPP;
-	ret = pclk_round_read_narrow(env, state, TRIES, &round);
+	ret = pclk_bracket_read_narrow(env, state, TRIES, &bracket);
 	if (ret)
 		return ret == -EAGAIN ? ret : -EOPNOTSUPP;
-	pclk_round_scale(&round, state);
-	if (!pclk_round_estimate(&round, state, PARACLOCK_CLOCK_MONOTONIC,
-				 &mono) ||
-	    !pclk_round_estimate(&round, state, PARACLOCK_CLOCK_BOOTTIME,
-				 &boot))
+	pclk_bracket_scale(&bracket, state);
+	if (!pclk_bracket_estimate(&bracket, state, PARACLOCK_CLOCK_MONOTONIC,
+				   &mono) ||
+	    !pclk_bracket_estimate(&bracket, state, PARACLOCK_CLOCK_BOOTTIME,
+				   &boot))
 		return -EAGAIN;
 	error = (int64_t)(mono.error_ns + boot.error_ns);
 	if (__builtin_sub_overflow(boot.ns, mono.ns, &offset))
@@ -228,7 +229,7 @@ int pclk_local_measure_boot(const struct paraclock_env *env,
 
 /* TAI - REALTIME, a whole number of seconds. */
 static int measure_tai(const struct paraclock_env *env,
-		       struct local_state *state)
+		       struct system_state *state)
 {
 	const int64_t sec = NSEC_PER_SEC, most = TAI_MAX_SEC * sec;
 	enum counter_how how = (enum counter_how)state->how;
@@ -253,11 +254,11 @@ static int measure_tai(const struct paraclock_env *env,
 		return ret;
 	/* Read within half a second of each other, or not at all. */
 	if (is_before(tai.tsc, real.tsc) ||
-	    local_ns(state, tai.tsc - real.tsc) > NSEC_PER_SEC / 4 ||
+	    system_ns(state, tai.tsc - real.tsc) > NSEC_PER_SEC / 4 ||
 	    __builtin_sub_overflow(tai.ns, real.ns, &offset) || offset > most ||
 	    offset < -most)
 		return -EAGAIN;
-	offset -= (int64_t)local_ns(state, tai.tsc - real.tsc);
+	offset -= (int64_t)system_ns(state, tai.tsc - real.tsc);
 	/* To the nearest, also below 0. */
 	state->tai_sec = (offset + most + sec / 2) / sec - TAI_MAX_SEC;
 	state->missing &= ~(1UL << PARACLOCK_CLOCK_TAI);
@@ -265,24 +266,24 @@ static int measure_tai(const struct paraclock_env *env,
 }
 
 static int measure_real(const struct paraclock_env *env,
-			struct local_state *state)
+			struct system_state *state)
 {
 	struct estimate real, mono;
-	struct round round;
+	struct bracket bracket;
 	int64_t offset, error;
 	int ret;
 
 	ret = measure_tai(env, state);
-	pclk_round_plan(&round, state, 2);
+	pclk_bracket_plan(&bracket, state, 2);
 	if (!ret)
-		ret = pclk_round_read_narrow(env, state, TRIES, &round);
+		ret = pclk_bracket_read_narrow(env, state, TRIES, &bracket);
 	if (ret)
 		return ret;
-	pclk_round_scale(&round, state);
-	if (!pclk_round_estimate(&round, state, PARACLOCK_CLOCK_REALTIME,
-				 &real) ||
-	    !pclk_round_estimate(&round, state, PARACLOCK_CLOCK_MONOTONIC,
-				 &mono))
+	pclk_bracket_scale(&bracket, state);
+	if (!pclk_bracket_estimate(&bracket, state, PARACLOCK_CLOCK_REALTIME,
+				   &real) ||
+	    !pclk_bracket_estimate(&bracket, state, PARACLOCK_CLOCK_MONOTONIC,
+				   &mono))
 		return -EAGAIN;
 	error = (int64_t)(real.error_ns + mono.error_ns);
 	if (__builtin_sub_overflow(real.ns, mono.ns, &offset) ||
@@ -292,7 +293,7 @@ static int measure_real(const struct paraclock_env *env,
 	return 0;
 }
 
-bool pclk_local_agree(const struct estimate *a, const struct estimate *b)
+bool pclk_system_agree(const struct estimate *a, const struct estimate *b)
 {
 	s128 off = (s128)a->ns - b->ns;
 	s128 error = (s128)a->error_ns + b->error_ns;
@@ -300,10 +301,10 @@ bool pclk_local_agree(const struct estimate *a, const struct estimate *b)
 	return off <= error && -off <= error;
 }
 
-int pclk_local_measure_offsets(const struct paraclock_env *env,
-			       struct local_state *state)
+int pclk_system_measure_offsets(const struct paraclock_env *env,
+				struct system_state *state)
 {
-	struct local_state next = *state;
+	struct system_state next = *state;
 	int ret = -EAGAIN;
 
 	for (unsigned int i = 0; ret == -EAGAIN && i < TRIES; i++)
@@ -312,14 +313,14 @@ int pclk_local_measure_offsets(const struct paraclock_env *env,
 		return ret;
 	ret = -EAGAIN;
 	for (unsigned int i = 0; ret == -EAGAIN && i < TRIES; i++)
-		ret = pclk_local_measure_boot(env, &next, &next.boot);
+		ret = pclk_system_measure_boot(env, &next, &next.boot);
 	if (ret == -EOPNOTSUPP) {
 		next.missing |= 1U << PARACLOCK_CLOCK_BOOTTIME;
 		next.boot = state->boot;
 	} else if (ret) {
 		return ret;
 	}
-	if (pclk_local_agree(&next.boot, &state->boot))
+	if (pclk_system_agree(&next.boot, &state->boot))
 		next.boot = state->boot;
 	/* A glitch may have looked like a set: are they others indeed? */
 	if (next.tai_sec != state->tai_sec ||
@@ -331,7 +332,7 @@ int pclk_local_measure_offsets(const struct paraclock_env *env,
 }
 
 static void read_clocksource(const struct paraclock_env *env,
-			     struct local_state *state)
+			     struct system_state *state)
 {
 	uint8_t kind = PARACLOCK_CLOCKSOURCE_UNKNOWN;
 
@@ -340,10 +341,10 @@ static void read_clocksource(const struct paraclock_env *env,
 	state->kind = kind;
 }
 
-int pclk_local_calibrate(const struct paraclock_env *env,
-			 struct local_state *state)
+int pclk_system_calibrate(const struct paraclock_env *env,
+			  struct system_state *state)
 {
-	struct local_state next = *state;
+	struct system_state next = *state;
 	int ret;
 
 	next.how = pclk_counter_choose(env);
@@ -355,7 +356,7 @@ int pclk_local_calibrate(const struct paraclock_env *env,
 	if (ret == -EOPNOTSUPP && next.kind == PARACLOCK_CLOCKSOURCE_OTHER)
 		ret = -ENODEV;
 	if (!ret)
-		ret = pclk_local_measure_offsets(env, &next);
+		ret = pclk_system_measure_offsets(env, &next);
 	if (ret)
 		return ret;
 	/* The first time there is nothing to differ from. */

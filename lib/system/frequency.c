@@ -57,8 +57,7 @@ int pclk_read_point(const struct paraclock_env *env, enum counter_how how,
 	for (unsigned int i = 0; i < TRIES; i++) {
 		uint64_t before = counter_read(env, how), after;
 		int64_t ns;
-		int ret = env->read_clock(env->ctx, pclk_local_clock_id[clock],
-					  &ns);
+		int ret = env->read_clock(env->ctx, pclk_clock_id[clock], &ns);
 
 		after = counter_read(env, how);
 		if (ret)
@@ -172,7 +171,7 @@ static bool contradicts(const struct paraclock_machine *machine, uint64_t hz)
 }
 
 /* counter_hz is what somebody states, or has measured in another way. */
-static void settle(struct paraclock_machine *machine)
+static void confirm_fresh(struct paraclock_machine *machine)
 {
 	uint64_t claim = machine->counter_hz;
 
@@ -193,7 +192,7 @@ void pclk_frequency_end(struct frequency *frequency,
 
 	if (look(frequency, &span))
 		enter(&span, machine);
-	settle(machine);
+	confirm_fresh(machine);
 }
 
 /* Is there no use in going on? */
@@ -222,7 +221,7 @@ static void measure(const struct paraclock_env *env,
 	}
 	if (span.ns)
 		enter(&span, machine);
-	settle(machine);
+	confirm_fresh(machine);
 }
 
 int pclk_describe(const struct paraclock_env *env,

@@ -9,7 +9,7 @@
 #include "base/seqword.h"
 #include "system.h"
 
-#define WORDS (sizeof(struct local_state) / sizeof(uint64_t))
+#define WORDS (sizeof(struct system_state) / sizeof(uint64_t))
 
 /* Rounds to wait for another thread, which may be calibrating: that takes 50
  * us, a round 0.2 us. */
@@ -54,7 +54,7 @@ enum verdict {
 
 /* One call's; round is what the last one read. */
 struct attempts {
-	struct round round;
+	struct bracket bracket;
 	unsigned int used; /* of SNAPSHOT_TRIES */
 	unsigned int sets; /* how often CLOCK_REALTIME seemed to be set */
 };
@@ -64,7 +64,7 @@ struct values {
 	struct estimate real, mono, raw;
 };
 
-int pclk_local_env(const struct paraclock_env **env)
+int pclk_system_env(const struct paraclock_env **env)
 {
 	if (!*env)
 		*env = paraclock_default_env();
@@ -81,22 +81,22 @@ int pclk_local_env(const struct paraclock_env **env)
  * run at one rate; but one that stood still, or is no longer what it was, does
  * not even bring the readings of one round together.
  */
-static bool raw_fits(const struct local_state *state, const struct round *round,
-		     const struct estimate *raw)
+static bool raw_fits(const struct system_state *state,
+		     const struct bracket *bracket, const struct estimate *raw)
 {
-	uint64_t ticks = round->at - state->fit_tsc;
+	uint64_t ticks = bracket->at - state->fit_tsc;
 	u128 drift = (u128)ticks * state->mult_error >> MULT_BITS;
-	s128 off = (s128)raw->ns - state->fit_raw.ns - local_ns(state, ticks);
+	s128 off = (s128)raw->ns - state->fit_raw.ns - system_ns(state, ticks);
 	s128 slack = (s128)raw->error_ns + state->fit_raw.error_ns + SKEW_NS;
 
-	if (!local_is_coupled(state))
-		drift += local_ns(state, ticks) / LOOSE_PART;
+	if (!system_is_coupled(state))
+		drift += system_ns(state, ticks) / LOOSE_PART;
 	slack += (s128)drift;
-	return !is_before(round->at, state->fit_tsc) && off <= slack &&
+	return !is_before(bracket->at, state->fit_tsc) && off <= slack &&
 	       off >= -slack;
 }
 
-static bool real_fits(const struct local_state *state,
+static bool real_fits(const struct system_state *state,
 		      const struct values *values)
 {
 	s128 offset = (s128)values->real.ns - values->mono.ns;
@@ -108,30 +108,31 @@ static bool real_fits(const struct local_state *state,
 
 /* Is it time to look whether the kernel has got a better clocksource? One
  * that gets worse shows by its width. */
-static bool is_name_due(const struct local_state *state,
+static bool is_name_due(const struct system_state *state,
 			const struct estimate *raw)
 {
 	/* By the clock: a counter of no use may stand still, or jump. */
-	return !local_is_coupled(state) &&
+	return !system_is_coupled(state) &&
 	       (uint64_t)raw->ns - state->name_ns > NAME_NS;
 }
 
 /* Much, and not by the counter's step only? */
-static bool is_narrower(const struct local_state *state,
-			const struct round *round)
+static bool is_narrower(const struct system_state *state,
+			const struct bracket *bracket)
 {
-	return round_width(round) < state->narrow * round->n / 2 &&
+	return bracket_width(bracket) < state->narrow * bracket->n / 2 &&
 	       state->narrow > state->step;
 }
 
-static bool is_better(const struct local_state *state,
-		      const struct round *round, const struct values *values)
+static bool is_better(const struct system_state *state,
+		      const struct bracket *bracket,
+		      const struct values *values)
 {
 	uint64_t error = values->real.error_ns + values->mono.error_ns;
 
-	return (local_is_coupled(state) &&
-		(round->at - state->fit_tsc) / 2 > state->baseline) ||
-	       round_is_wide(round, state) || is_narrower(state, round) ||
+	return (system_is_coupled(state) &&
+		(bracket->at - state->fit_tsc) / 2 > state->baseline) ||
+	       bracket_is_wide(bracket, state) || is_narrower(state, bracket) ||
 	       /* Measured in a wide round, it may get much narrower. */
 	       (uint64_t)state->real_high - (uint64_t)state->real_low >
 		       8 * error ||
@@ -139,33 +140,36 @@ static bool is_better(const struct local_state *state,
 }
 
 /* Of a clock that is usually read once, at place i. */
-static bool estimate(const struct round *round, const struct local_state *state,
-		     unsigned int i, struct estimate *ret_value)
+static bool estimate(const struct bracket *bracket,
+		     const struct system_state *state, unsigned int i,
+		     struct estimate *ret_value)
 {
-	if (round->n <= ROUND_USUAL)
-		return pclk_round_estimate_one(round, i, ret_value);
-	return pclk_round_estimate(
-		round, state, (enum paraclock_clock)round->clock[i], ret_value);
+	if (bracket->n <= ROUND_USUAL)
+		return pclk_bracket_estimate_one(bracket, i, ret_value);
+	return pclk_bracket_estimate(bracket, state,
+				     (enum paraclock_clock)bracket->clock[i],
+				     ret_value);
 }
 
-static enum verdict judge(const struct local_state *state,
-			  const struct round *round, struct values *ret_values)
+static enum verdict judge(const struct system_state *state,
+			  const struct bracket *bracket,
+			  struct values *ret_values)
 {
-	if (!estimate(round, state, ROUND_RAW, &ret_values->raw) ||
-	    !estimate(round, state, ROUND_MONOTONIC, &ret_values->mono))
+	if (!estimate(bracket, state, BRACKET_RAW, &ret_values->raw) ||
+	    !estimate(bracket, state, BRACKET_MONOTONIC, &ret_values->mono))
 		return SOURCE_CHANGED;
-	if (!raw_fits(state, round, &ret_values->raw))
+	if (!raw_fits(state, bracket, &ret_values->raw))
 		return SOURCE_CHANGED;
-	if (!pclk_round_estimate(round, state, PARACLOCK_CLOCK_REALTIME,
-				 &ret_values->real) ||
+	if (!pclk_bracket_estimate(bracket, state, PARACLOCK_CLOCK_REALTIME,
+				   &ret_values->real) ||
 	    !real_fits(state, ret_values))
 		return WAS_SET;
-	return is_better(state, round, ret_values) ? BETTER : FITS;
+	return is_better(state, bracket, ret_values) ? BETTER : FITS;
 }
 
 /* Has the clocksource another name? A slow one is wide, as is a bad moment. */
 static bool has_other_source(const struct paraclock_env *env,
-			     const struct local_state *state)
+			     const struct system_state *state)
 {
 	char name[sizeof(state->clocksource)] = "";
 	uint8_t kind;
@@ -175,10 +179,10 @@ static bool has_other_source(const struct paraclock_env *env,
 }
 
 static int change_source(const struct paraclock_env *env,
-			 struct local_state *state)
+			 struct system_state *state)
 {
 	bool first = !state->ready;
-	int ret = pclk_local_calibrate(env, state);
+	int ret = pclk_system_calibrate(env, state);
 
 	if (!ret && !first)
 		state->source_seq++;
@@ -186,7 +190,8 @@ static int change_source(const struct paraclock_env *env,
 }
 
 /* REALTIME - MONOTONIC is in what is known of it and in what this says. */
-static void improve_real(struct local_state *state, const struct values *values)
+static void improve_real(struct system_state *state,
+			 const struct values *values)
 {
 	int64_t error =
 		(int64_t)(values->real.error_ns + values->mono.error_ns);
@@ -198,60 +203,63 @@ static void improve_real(struct local_state *state, const struct values *values)
 		state->real_high = offset + error;
 }
 
-static int learn(const struct paraclock_env *env, struct local_state *state,
-		 const struct round *round, const struct values *values)
+static int learn(const struct paraclock_env *env, struct system_state *state,
+		 const struct bracket *bracket, const struct values *values)
 {
-	if ((round_is_wide(round, state) || is_name_due(state, &values->raw)) &&
+	if ((bracket_is_wide(bracket, state) ||
+	     is_name_due(state, &values->raw)) &&
 	    has_other_source(env, state))
 		return change_source(env, state);
-	if (round_is_wide(round, state) || is_narrower(state, round))
-		local_set_narrow(state, round_width(round) / round->n);
+	if (bracket_is_wide(bracket, state) || is_narrower(state, bracket))
+		local_set_narrow(state, bracket_width(bracket) / bracket->n);
 	state->name_ns = (uint64_t)values->raw.ns;
 	improve_real(state, values);
 	/* A counter that the kernel does not keep its time by may do anything
 	 * between one look and the next. */
-	if (local_is_coupled(state))
-		pclk_local_improve_rate(state, round, &values->raw);
+	if (system_is_coupled(state))
+		pclk_system_improve_rate(state, bracket, &values->raw);
 	return 0;
 }
 
 /* 1: BOOTTIME is no longer where it was. Looked at once in a while only:
  * nothing moves it that does not move REALTIME - MONOTONIC or RAW as well. */
 static int has_slept(const struct paraclock_env *env, struct local *local,
-		     const struct local_state *state, const struct round *round)
+		     const struct system_state *state,
+		     const struct bracket *bracket)
 {
 	uint64_t checked = __atomic_load_n(&local->boot_tsc, __ATOMIC_RELAXED);
 	struct estimate boot;
 	int ret;
 
-	if (!is_before(round->at, checked) &&
-	    local_ns(state, round->at - checked) <= BOOT_NS)
+	if (!is_before(bracket->at, checked) &&
+	    system_ns(state, bracket->at - checked) <= BOOT_NS)
 		return 0;
-	ret = pclk_local_measure_boot(env, state, &boot);
+	ret = pclk_system_measure_boot(env, state, &boot);
 	if (ret)
 		return ret == -EOPNOTSUPP ? 0 : ret;
-	if (!pclk_local_agree(&boot, &state->boot))
+	if (!pclk_system_agree(&boot, &state->boot))
 		return 1;
-	__atomic_store_n(&local->boot_tsc, round->at, __ATOMIC_RELAXED);
+	__atomic_store_n(&local->boot_tsc, bracket->at, __ATOMIC_RELAXED);
 	return 0;
 }
 
 static void fill(const struct paraclock_env *env,
-		 const struct local_state *state, const struct round *round,
-		 const struct values *values, struct paraclock_snapshot *snap)
+		 const struct system_state *state,
+		 const struct bracket *bracket, const struct values *values,
+		 struct paraclock_snapshot *snap)
 {
 	const int64_t tai_ns = state->tai_sec * (int64_t)NSEC_PER_SEC;
 	uint64_t mono_error = values->mono.error_ns + state->boot.error_ns;
 
 	*snap = (struct paraclock_snapshot){
 		.size = sizeof(*snap),
-		.sandwiches = snap->sandwiches,
+		.brackets = snap->brackets,
 		.counter_id = env->counter_id,
 	};
-	snap->counter = round->at;
+	snap->counter = bracket->at;
 	snap->counter_step = (uint32_t)state->step;
 	snap->clocksource_kind = (uint8_t)state->kind;
-	snap->valid_for_correlation = local_is_coupled(state);
+	snap->valid_for_correlation = system_is_coupled(state);
 	snap->known = 1 << PARACLOCK_CLOCK_REALTIME |
 		      1 << PARACLOCK_CLOCK_MONOTONIC |
 		      1 << PARACLOCK_CLOCK_MONOTONIC_RAW;
@@ -281,17 +289,17 @@ static void fill(const struct paraclock_env *env,
 }
 
 /* With the flag held. */
-static int change(const struct paraclock_env *env, struct local_state *state,
-		  const struct round *round, enum verdict verdict,
+static int change(const struct paraclock_env *env, struct system_state *state,
+		  const struct bracket *bracket, enum verdict verdict,
 		  const struct values *values)
 {
 	switch (verdict) {
 	case SOURCE_CHANGED:
 		return change_source(env, state);
 	case WAS_SET:
-		return pclk_local_measure_offsets(env, state);
+		return pclk_system_measure_offsets(env, state);
 	case BETTER:
-		return learn(env, state, round, values);
+		return learn(env, state, bracket, values);
 	default:
 		return 0;
 	}
@@ -299,13 +307,13 @@ static int change(const struct paraclock_env *env, struct local_state *state,
 
 /* Take the flag and see to it: enum outcome, or an error. */
 static int take_in(const struct paraclock_env *env, struct local *local,
-		   uint32_t gen, const struct round *round,
+		   uint32_t gen, const struct bracket *bracket,
 		   enum verdict verdict, const struct values *values)
 {
-	struct local_state next;
+	struct system_state next;
 	int ret = AGAIN;
 
-	if (!flag_take(&local->owner, env)) {
+	if (!try_lock(&local->owner, env)) {
 		cpu_relax();
 		return AGAIN;
 	}
@@ -318,35 +326,35 @@ static int take_in(const struct paraclock_env *env, struct local *local,
 			next.set_seq++;
 			verdict = SOURCE_CHANGED;
 		}
-		ret = change(env, &next, round, verdict, values);
+		ret = change(env, &next, bracket, verdict, values);
 		if (!ret)
 			seqwords_publish(&local->gen, &local->now, &next,
 					 WORDS);
 		if (!ret || ret == -EAGAIN)
 			ret = CHANGED;
 	}
-	flag_give(&local->owner);
+	unlock(&local->owner);
 	return ret;
 }
 
 /* Read and judge: enum verdict, or an error. */
 static int look(const struct paraclock_env *env, struct local *local,
-		struct local_state *state, struct round *round,
+		struct system_state *state, struct bracket *bracket,
 		struct values *ret_values)
 {
 	enum verdict verdict;
 	int ret;
 
-	if (!pclk_local_is_of(state, env))
+	if (!pclk_system_is_of(state, env))
 		return -EINVAL;
-	ret = pclk_round_read_narrow(env, state, NARROW_TRIES, round);
+	ret = pclk_bracket_read_narrow(env, state, NARROW_TRIES, bracket);
 	if (ret)
 		return ret;
-	pclk_round_scale(round, state);
-	verdict = judge(state, round, ret_values);
+	pclk_bracket_scale(bracket, state);
+	verdict = judge(state, bracket, ret_values);
 	if (verdict != FITS && verdict != BETTER)
 		return (int)verdict;
-	ret = has_slept(env, local, state, round);
+	ret = has_slept(env, local, state, bracket);
 	if (ret < 0)
 		return ret;
 	return ret ? (int)WAS_SET : (int)verdict;
@@ -358,27 +366,26 @@ static int try_snapshot(const struct paraclock_env *env, struct local *local,
 			struct paraclock_snapshot *ret_snap)
 {
 	const bool last = attempts->used >= SNAPSHOT_TRIES / 2;
-	struct round *round = &attempts->round;
+	struct bracket *bracket = &attempts->bracket;
 	uint32_t gen = __atomic_load_n(&local->gen, __ATOMIC_ACQUIRE);
-	struct local_state state;
+	struct system_state state;
 	struct values values;
 	int ret = SOURCE_CHANGED;
 
 	if (seqwords_copy(&local->gen, &state, &local->now, WORDS) &&
 	    state.ready) {
-		pclk_round_plan(round, &state,
-				ret_snap->sandwiches ? ret_snap->sandwiches
-						     : 2);
-		ret = look(env, local, &state, round, &values);
+		pclk_bracket_plan(bracket, &state,
+				  ret_snap->brackets ? ret_snap->brackets : 2);
+		ret = look(env, local, &state, bracket, &values);
 		if (ret < 0)
 			return ret == -EAGAIN ? (int)AGAIN : ret;
 		/* What cannot be taken in must at least not be the end of the
 		 * clocksource. */
-		if (ret == BETTER && last && round_is_wide(round, &state) &&
+		if (ret == BETTER && last && bracket_is_wide(bracket, &state) &&
 		    has_other_source(env, &state))
 			return AGAIN;
 		if (ret == FITS || (ret == BETTER && last)) {
-			fill(env, &state, round, &values, ret_snap);
+			fill(env, &state, bracket, &values, ret_snap);
 			return DONE;
 		}
 	} else if (env->check_counter && env->check_counter(env->ctx)) {
@@ -386,11 +393,11 @@ static int try_snapshot(const struct paraclock_env *env, struct local *local,
 	}
 	if (ret == WAS_SET && ++attempts->sets > SETS_MAX)
 		ret = SOURCE_CHANGED;
-	return take_in(env, local, gen, round, (enum verdict)ret, &values);
+	return take_in(env, local, gen, bracket, (enum verdict)ret, &values);
 }
 
-int pclk_local_snapshot(const struct paraclock_env *env, struct local *local,
-			struct paraclock_snapshot *ret_snap)
+int pclk_system_snapshot(const struct paraclock_env *env, struct local *local,
+			 struct paraclock_snapshot *ret_snap)
 {
 	struct attempts attempts;
 
@@ -413,7 +420,7 @@ snapshot_once(const struct paraclock_env *env,
 {
 	struct local once = { 0 };
 
-	return pclk_local_snapshot(env, &once, ret_snap);
+	return pclk_system_snapshot(env, &once, ret_snap);
 }
 
 int paraclock_snapshot(const struct paraclock_env *env,
@@ -422,12 +429,13 @@ int paraclock_snapshot(const struct paraclock_env *env,
 	int ret;
 
 	if (!ret_snap || ret_snap->size < sizeof(*ret_snap) ||
-	    ret_snap->sandwiches > PARACLOCK_SANDWICHES_MAX)
+	    ret_snap->brackets > PARACLOCK_SANDWICHES_MAX)
 		return -EINVAL;
-	ret = pclk_local_env(&env);
+	ret = pclk_system_env(&env);
 	if (ret)
 		return ret;
-	if (!env->local)
+	if (!env->system_clocks)
 		return snapshot_once(env, ret_snap);
-	return pclk_local_snapshot(env, (struct local *)env->local, ret_snap);
+	return pclk_system_snapshot(env, (struct local *)env->system_clocks,
+				    ret_snap);
 }

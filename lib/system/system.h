@@ -27,7 +27,7 @@ struct estimate {
 };
 
 /* Whole 64-bit words only: it is copied by words. */
-struct local_state {
+struct system_state {
 	/* Whose clocks these are: ctx, counter, read_clock and clocksource of
 	 * the env. */
 	uint64_t world[4];
@@ -54,28 +54,28 @@ struct local_state {
 	uint64_t missing; /* clocks that the env has not, a mask */
 	char clocksource[32];
 };
-_Static_assert(sizeof(struct local_state) % sizeof(uint64_t) == 0,
+_Static_assert(sizeof(struct system_state) % sizeof(uint64_t) == 0,
 	       "copied by words");
 
-/* What a struct paraclock_local holds. */
+/* What a struct paraclock_system_clocks holds. */
 struct __attribute__((may_alias)) local {
 	uint32_t gen;	/* odd: now is being written */
 	uint32_t owner; /* who writes it; see flag_take() */
-	struct local_state now;
+	struct system_state now;
 	uint64_t boot_tsc; /* when now.boot was last found right */
 };
 
-/* The last words of a struct paraclock_local: what CPUID said, cpu_kept.h.
+/* The last words of a struct paraclock_system_clocks: what CPUID said, cpu_kept.h.
  */
 #define LOCAL_CPU_WORDS 26
 _Static_assert(sizeof(struct local) <=
-		       sizeof(struct paraclock_local) -
+		       sizeof(struct paraclock_system_clocks) -
 			       LOCAL_CPU_WORDS * sizeof(uint64_t),
 	       "the public struct has room for both");
 
 /* Clocks read between readings of the counter: clock[i] was ns[i] at some
  * counter value from tsc[i] to tsc[i + 1]. */
-struct round {
+struct bracket {
 	unsigned int n;
 	uint8_t clock[ROUND_MAX]; /* enum paraclock_clock */
 	int64_t ns[ROUND_MAX];
@@ -83,28 +83,29 @@ struct round {
 	uint64_t at; /* the counter value that the clocks are brought to */
 	/* What the counter and the clocks are coarse by, 2^-8 ns. */
 	int64_t grain;
-	/* From tsc[i] to at, in 2^-8 ns, by pclk_round_scale(); and what that may
+	/* From tsc[i] to at, in 2^-8 ns, by pclk_bracket_scale(); and what that may
 	 * be off, for RAW [0] and for a clock that may be slewed [1]. */
 	int64_t until[ROUND_MAX + 1];
 	int64_t slack[2][ROUND_MAX + 1];
 };
 
 /* As clock_gettime(2) numbers them; by enum paraclock_clock. */
-extern const int pclk_local_clock_id[PARACLOCK_CLOCKS];
+extern const int pclk_clock_id[PARACLOCK_CLOCKS];
 
 /* Is the clocksource the counter, or an image of it? */
-static inline bool local_is_coupled(const struct local_state *state)
+static inline bool system_is_coupled(const struct system_state *state)
 {
 	return state->kind == PARACLOCK_CLOCKSOURCE_COUNTER ||
 	       state->kind == PARACLOCK_CLOCKSOURCE_IMAGE;
 }
 
-static inline uint64_t local_ns(const struct local_state *state, uint64_t ticks)
+static inline uint64_t system_ns(const struct system_state *state,
+				 uint64_t ticks)
 {
 	return (uint64_t)(((u128)ticks * state->mult) >> MULT_BITS);
 }
 
-static inline void local_set_narrow(struct local_state *state, uint64_t ticks)
+static inline void local_set_narrow(struct system_state *state, uint64_t ticks)
 {
 	state->narrow = ticks > state->step ? ticks : state->step;
 }
@@ -118,73 +119,74 @@ static inline bool is_before(uint64_t a, uint64_t b)
 /* --- round.c -------------------------------------------------------------- */
 
 /* The order of a snapshot's readings. */
-void pclk_round_plan(struct round *round, const struct local_state *state,
-		     unsigned int sandwiches);
-static inline uint64_t round_width(const struct round *round)
+void pclk_bracket_plan(struct bracket *bracket,
+		       const struct system_state *state, unsigned int brackets);
+static inline uint64_t bracket_width(const struct bracket *bracket)
 {
-	return round->tsc[round->n] - round->tsc[0];
+	return bracket->tsc[bracket->n] - bracket->tsc[0];
 }
 /* Wider than its kind usually is? */
-static inline bool round_is_wide(const struct round *round,
-				 const struct local_state *state)
+static inline bool bracket_is_wide(const struct bracket *bracket,
+				   const struct system_state *state)
 {
-	return round_width(round) > 2 * state->narrow * round->n;
+	return bracket_width(bracket) > 2 * state->narrow * bracket->n;
 }
 /* Read them. -EAGAIN: the counter went back; else as env->read_clock. */
-int pclk_round_read(const struct paraclock_env *env, enum counter_how how,
-		    struct round *round);
+int pclk_bracket_read(const struct paraclock_env *env, enum counter_how how,
+		      struct bracket *bracket);
 /* The first that is not wide, else the narrowest of so many; errors as
- * pclk_round_read(). */
-int pclk_round_read_narrow(const struct paraclock_env *env,
-			   const struct local_state *state, unsigned int tries,
-			   struct round *round);
+ * pclk_bracket_read(). */
+int pclk_bracket_read_narrow(const struct paraclock_env *env,
+			     const struct system_state *state,
+			     unsigned int tries, struct bracket *bracket);
 /* Measure the distances, before the estimates. */
-void pclk_round_scale(struct round *round, const struct local_state *state);
-/* Where pclk_round_plan() puts the clocks that are read once, unless more than
+void pclk_bracket_scale(struct bracket *bracket,
+			const struct system_state *state);
+/* Where pclk_bracket_plan() puts the clocks that are read once, unless more than
  * ROUND_USUAL readings were asked for. */
-#define ROUND_MONOTONIC 1
-#define ROUND_RAW	2
+#define BRACKET_MONOTONIC 1
+#define BRACKET_RAW	  2
 
 /* Bring one reading to round->at. false: it does not fit. */
-bool pclk_round_estimate_one(const struct round *round, unsigned int i,
-			     struct estimate *ret_value);
+bool pclk_bracket_estimate_one(const struct bracket *bracket, unsigned int i,
+			       struct estimate *ret_value);
 /* Bring a clock to round->at; tai_sec: TAI counts as REALTIME that much later.
  * false: its readings contradict each other, so it was set in between. */
-bool pclk_round_estimate(const struct round *round,
-			 const struct local_state *state,
-			 enum paraclock_clock clock,
-			 struct estimate *ret_value);
+bool pclk_bracket_estimate(const struct bracket *bracket,
+			   const struct system_state *state,
+			   enum paraclock_clock clock,
+			   struct estimate *ret_value);
 
 /* --- local.c -------------------------------------------------------------- */
 
 /* Measure everything anew; set_seq counts up if that shows a set. */
-int pclk_local_calibrate(const struct paraclock_env *env,
-			 struct local_state *state);
+int pclk_system_calibrate(const struct paraclock_env *env,
+			  struct system_state *state);
 /* What depends on CLOCK_REALTIME and BOOTTIME, the same. */
-int pclk_local_measure_offsets(const struct paraclock_env *env,
-			       struct local_state *state);
+int pclk_system_measure_offsets(const struct paraclock_env *env,
+				struct system_state *state);
 /* -EOPNOTSUPP: the env has no BOOTTIME. */
-int pclk_local_measure_boot(const struct paraclock_env *env,
-			    const struct local_state *state,
-			    struct estimate *ret_boot);
+int pclk_system_measure_boot(const struct paraclock_env *env,
+			     const struct system_state *state,
+			     struct estimate *ret_boot);
 /* Can both be the same offset? */
-bool pclk_local_agree(const struct estimate *a, const struct estimate *b);
+bool pclk_system_agree(const struct estimate *a, const struct estimate *b);
 /* A longer baseline gives a better rate: if round is far enough, take it. */
-void pclk_local_improve_rate(struct local_state *state,
-			     const struct round *round,
-			     const struct estimate *raw);
+void pclk_system_improve_rate(struct system_state *state,
+			      const struct bracket *bracket,
+			      const struct estimate *raw);
 /* Is state of these clocks, or of none yet? */
-bool pclk_local_is_of(const struct local_state *state,
-		      const struct paraclock_env *env);
+bool pclk_system_is_of(const struct system_state *state,
+		       const struct paraclock_env *env);
 
 /* --- snapshot.c ----------------------------------------------------------- */
 
 /* The env, or the built-in one if NULL; 0 or an error of
  * paraclock_snapshot()'s. */
-int pclk_local_env(const struct paraclock_env **env);
+int pclk_system_env(const struct paraclock_env **env);
 /* As paraclock_snapshot(), remembering in local; the caller has checked size
- * and sandwiches. */
-int pclk_local_snapshot(const struct paraclock_env *env, struct local *local,
-			struct paraclock_snapshot *ret_snap);
+ * and brackets. */
+int pclk_system_snapshot(const struct paraclock_env *env, struct local *local,
+			 struct paraclock_snapshot *ret_snap);
 
 #endif

@@ -8,8 +8,8 @@
 #include "base/seqword.h"
 #include "system.h"
 
-#define CLOCKSOURCE_MAX sizeof(((struct local_state *)0)->clocksource)
-#define WORDS		(sizeof(struct local_state) / sizeof(uint64_t))
+#define CLOCKSOURCE_MAX sizeof(((struct system_state *)0)->clocksource)
+#define WORDS		(sizeof(struct system_state) / sizeof(uint64_t))
 
 /* Another thread holds the flag for at most 50 us, unless it is preempted. */
 #define TAKE_TRIES 4096
@@ -21,7 +21,7 @@ struct paraclock_watch {
 };
 
 /* With the flag held; 1: next is to be published. */
-static int take_in(const struct paraclock_env *env, struct local_state *next,
+static int take_in(const struct paraclock_env *env, struct system_state *next,
 		   const char *name, bool was_set)
 {
 	int ret = 0;
@@ -29,11 +29,11 @@ static int take_in(const struct paraclock_env *env, struct local_state *next,
 	/* Before the first snapshot there is nothing that could change. */
 	if (!next->ready)
 		return 0;
-	if (!pclk_local_is_of(next, env))
+	if (!pclk_system_is_of(next, env))
 		return -EINVAL;
 	if (name &&
 	    memcmp(name, next->clocksource, sizeof(next->clocksource)) != 0) {
-		ret = pclk_local_calibrate(env, next);
+		ret = pclk_system_calibrate(env, next);
 		if (ret)
 			return ret;
 		next->source_seq++;
@@ -48,11 +48,11 @@ static int take_in(const struct paraclock_env *env, struct local_state *next,
 static int update(const struct paraclock_env *env, const char *name,
 		  bool was_set)
 {
-	struct local *local = (struct local *)env->local;
-	struct local_state next;
+	struct local *local = (struct local *)env->system_clocks;
+	struct system_state next;
 	int ret = -EAGAIN;
 
-	for (unsigned int i = 0; !flag_take(&local->owner, env); i++) {
+	for (unsigned int i = 0; !try_lock(&local->owner, env); i++) {
 		if (i >= TAKE_TRIES)
 			return -EAGAIN;
 		cpu_relax();
@@ -65,18 +65,18 @@ static int update(const struct paraclock_env *env, const char *name,
 			seqwords_publish(&local->gen, &local->now, &next,
 					 WORDS);
 	}
-	flag_give(&local->owner);
+	unlock(&local->owner);
 	return ret;
 }
 
 /* env, with a memory that can be told. */
 static int env_with_local(const struct paraclock_env **env)
 {
-	int ret = pclk_local_env(env);
+	int ret = pclk_system_env(env);
 
 	if (ret)
 		return ret;
-	return (*env)->local ? 0 : -EOPNOTSUPP;
+	return (*env)->system_clocks ? 0 : -EOPNOTSUPP;
 }
 
 int paraclock_refresh(const struct paraclock_env *env)

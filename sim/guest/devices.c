@@ -134,8 +134,8 @@ static int ask_device(struct paraclock_sim_vm *vm,
 	return ret;
 }
 
-static int read_local(struct paraclock_sim_vm *vm, int clock_id,
-		      int64_t *ret_ns)
+static int read_system(struct paraclock_sim_vm *vm, int clock_id,
+		       int64_t *ret_ns)
 {
 	static const uint8_t clock_of[] = {
 		[0] = PARACLOCK_CLOCK_REALTIME,
@@ -170,7 +170,7 @@ int pclk_sim_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 	if (clock)
 		ret = ask_device(vm, clock, ret_ns);
 	else if (clock_id >= 0)
-		ret = read_local(vm, clock_id, ret_ns);
+		ret = read_system(vm, clock_id, ret_ns);
 	pclk_sim_unlock(vm->sim);
 	return ret;
 }

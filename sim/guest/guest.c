@@ -258,7 +258,7 @@ void pclk_sim_views_init(struct paraclock_sim_vm *vm)
 		vm->view[i].vm = vm;
 		vm->view[i].env = common;
 		vm->view[i].env.ctx = &vm->view[i];
-		vm->view[i].env.local = &vm->view[i].local;
+		vm->view[i].env.system_clocks = &vm->view[i].local;
 	}
 	add_user(&vm->view[PARACLOCK_SIM_USER].env);
 	add_kernel(&vm->view[PARACLOCK_SIM_KERNEL].env);

@@ -55,8 +55,8 @@ static uint8_t *new_memory(void)
 int pclk_sim_page_forget(struct paraclock_sim_vm *vm, struct sim_page *page)
 {
 	memset(&page->writer, 0, sizeof(page->writer));
-	return paraclock_page_writer_take(&page->writer,
-					  &vm->view[SIM_WRITER].env);
+	return paraclock_page_writer_acquire(&page->writer,
+					     &vm->view[SIM_WRITER].env);
 }
 
 static int add_page(struct paraclock_sim_vm *vm, unsigned int kind,

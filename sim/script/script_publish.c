@@ -11,7 +11,8 @@
 
 static int take(struct play_vm *vm, const struct paraclock_env *env)
 {
-	int ret = vm->writes ? 0 : paraclock_page_writer_take(&vm->writer, env);
+	int ret = vm->writes ? 0
+			     : paraclock_page_writer_acquire(&vm->writer, env);
 
 	vm->writes = !ret;
 	return ret;

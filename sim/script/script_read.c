@@ -58,7 +58,7 @@ static int open_clock(struct paraclock_sim_play *play,
 		return pclk_sim_play_error(
 			play, ret,
 			play->remark[0] ? play->remark : "there is no clock");
-	vm->token = paraclock_token(vm->clk);
+	vm->token = paraclock_epoch(vm->clk);
 	vm->last.valid = 0;
 	snprintf(play->remark, sizeof(play->remark), "%s",
 		 paraclock_backend_name(vm->clk));
@@ -139,13 +139,13 @@ static int expect(struct paraclock_sim_play *play, const struct statement *s,
 	struct paraclock_sim_event event = { .time_ns =
 						     pclk_sim_play_now(play) };
 	struct reading r = take_reading(vm);
-	bool disrupted = paraclock_token(vm->clk) != vm->token;
+	bool disrupted = paraclock_epoch(vm->clk) != vm->token;
 	char state[128];
 	unsigned int which = broken(s, &r, disrupted);
 
 	/* "disrupted" is: since it was last asked. */
 	if (GIVEN(s, EXPECT_DISRUPTED) || GIVEN(s, EXPECT_UNDISRUPTED))
-		vm->token = paraclock_token(vm->clk);
+		vm->token = paraclock_epoch(vm->clk);
 	if (!which)
 		return pclk_sim_play_tell(play, s, &event);
 	describe(&r, state, sizeof(state));
@@ -196,7 +196,7 @@ static bool is_back(const struct play_vm *vm, const struct reading *r)
 {
 	const struct paraclock_sample *last = &vm->last;
 
-	return last->valid && last->disruption == r->sample.disruption &&
+	return last->valid && last->epoch == r->sample.epoch &&
 	       last->flags & r->sample.flags & PARACLOCK_FLAG_MONOTONIC &&
 	       r->sample.host_ns < last->host_ns;
 }

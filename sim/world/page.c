@@ -89,7 +89,7 @@ static struct paraclock_timeline markers_only(const struct paraclock_sim_vm *vm)
 {
 	return (struct paraclock_timeline){
 		.size = sizeof(struct paraclock_timeline),
-		.disruption = vm->disruption,
+		.marker = vm->disruption,
 		.generation = vm->generation,
 		.timescale = PARACLOCK_TIMESCALE_UTC,
 		.counter = PARACLOCK_COUNTER_NONE,
@@ -157,7 +157,7 @@ static int put(struct paraclock_sim_vm *vm, struct sim_page *page)
 	if (ret == -ESTALE && page->kind == PARACLOCK_SIM_VMCLOCK) {
 		/* Nobody shall rely on the bound that was given. */
 		vm->disruption = pclk_sim_marker(vm->sim);
-		tl.disruption = vm->disruption;
+		tl.marker = vm->disruption;
 		ret = write(at, &page->writer, env, &tl);
 	}
 	return ret;

@@ -188,7 +188,7 @@ int pclk_sim_timeline(const struct paraclock_sim_vm *vm, unsigned int timescale,
 	struct paraclock_timeline tl = {
 		.size = sizeof(tl),
 		.base_tsc = counter_now(vm),
-		.disruption = vm->disruption,
+		.marker = vm->disruption,
 		.generation = vm->generation,
 		.timescale = (uint8_t)timescale,
 		.counter = PARACLOCK_COUNTER_X86_TSC,

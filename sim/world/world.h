@@ -107,7 +107,7 @@ struct sim_msrs {
 struct sim_view {
 	struct paraclock_sim_vm *vm;
 	struct paraclock_env env;
-	struct paraclock_local local;
+	struct paraclock_system_clocks local;
 	/* Who watches for what, by descriptor, and what it has seen. */
 	struct {
 		uint8_t what;

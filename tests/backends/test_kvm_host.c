@@ -42,7 +42,7 @@ static void assert_reads(const struct paraclock *clk, uint32_t flags)
 	assert_int_equal(paraclock_read(clk, &got), 0);
 	assert_in_range(got.host_tsc, before, fake.counter);
 	want.host_tsc = got.host_tsc;
-	want.disruption = paraclock_token(clk);
+	want.epoch = paraclock_epoch(clk);
 	assert_memory_equal(&got, &want, sizeof(got));
 }
 
@@ -56,7 +56,7 @@ static void a_vm_of_its_own_says_local(void **state)
 	assert_int_equal(kvm.open[KVM_FD], 0);
 	assert_int_equal(kvm.open[VCPU_FD], 0);
 	assert_int_equal(kvm.open[VM_FD], 1);
-	assert_reads(clk, PARACLOCK_FLAG_LOCAL);
+	assert_reads(clk, PARACLOCK_FLAG_OWN_KERNEL);
 	paraclock_close(clk);
 	assert_all_given_back();
 }
@@ -100,7 +100,7 @@ static void signals_are_outlasted(void **state)
 	kvm.interrupts = 20;
 	clk = open_on(0);
 	assert_int_equal(kvm.interrupts, 0);
-	assert_reads(clk, PARACLOCK_FLAG_LOCAL);
+	assert_reads(clk, PARACLOCK_FLAG_OWN_KERNEL);
 	paraclock_close(clk);
 	assert_all_given_back();
 }
@@ -127,7 +127,7 @@ static int find_kvm_host(void *arg, const struct paraclock_listing *listing)
 	if (strcmp(listing->name, "kvm-host"))
 		return 0;
 	assert_true(listing->quality < 0);
-	assert_int_equal(listing->local, 1);
+	assert_int_equal(listing->own_kernel, 1);
 	assert_int_equal(listing->error, *(int *)arg);
 	assert_int_equal(listing->sample.valid, !listing->error);
 	return 42;
@@ -245,7 +245,7 @@ static void assert_sample(const struct reading *r,
 	assert_int_equal(sample->timescale,
 			 PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED);
 	assert_int_equal(sample->leap, PARACLOCK_LEAP_UNKNOWN);
-	assert_int_equal(sample->flags, PARACLOCK_FLAG_LOCAL);
+	assert_int_equal(sample->flags, PARACLOCK_FLAG_OWN_KERNEL);
 	if (!pair)
 		assert_int_equal(sample->host_tsc, 0);
 }

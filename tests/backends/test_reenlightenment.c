@@ -4,7 +4,7 @@
 #include "reenlightens.h"
 
 static struct below below[3];
-static struct paraclock_outlet outlets[3];
+static struct paraclock_target targets[3];
 static struct paraclock_relay relay;
 
 static int noted_pause(void *arg, int stop)
@@ -27,13 +27,13 @@ static void start(void)
 	assert_int_equal(paraclock_reenlightenment_start(&re), 0);
 	assert_int_equal(paraclock_reenlightenment_open(&above.clk, &re), 0);
 	for (size_t i = 0; i < 3; i++) {
-		below_init(&below[i], &outlets[i], &kinds[i], &above.fake.env);
-		couple(&outlets[i], 1ULL << 32, 32, 0 - (1ULL << 44));
-		outlets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+		below_init(&below[i], &targets[i], &kinds[i], &above.fake.env);
+		couple(&targets[i], 1ULL << 32, 32, 0 - (1ULL << 44));
+		targets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
 	}
-	outlets[0].pause = noted_pause;
-	outlets[0].write = noted_write;
-	relay = relay_of(&above, outlets, 3);
+	targets[0].pause = noted_pause;
+	targets[0].write = noted_write;
+	relay = relay_of(&above, targets, 3);
 	re.relay = &relay;
 	assert_int_equal(paraclock_reenlightenment_run(&re), 0);
 	memset(hv.log, 0, sizeof(hv.log));
@@ -44,7 +44,7 @@ static void all_right(void)
 	for (size_t i = 0; i < 3; i++) {
 		assert_running(&below[i]);
 		assert_right(&above, &below[i],
-			     counter_below(&outlets[i], above.fake.counter));
+			     counter_below(&targets[i], above.fake.counter));
 	}
 }
 
@@ -52,7 +52,7 @@ static void all_frozen(void)
 {
 	for (size_t i = 0; i < 3; i++)
 		assert_frozen(&below[i],
-			      counter_below(&outlets[i], above.fake.counter));
+			      counter_below(&targets[i], above.fake.counter));
 }
 
 static struct paraclock_sample read_above(void)
@@ -92,8 +92,8 @@ static void the_whole_sequence(void **state)
 	pass(10000000000);
 	all_right();
 	assert_int_equal(read_above().valid, 1);
-	assert_int_equal(read_above().disruption, before.disruption + 1);
-	assert_int_equal(outlets[2].disruption, 2);
+	assert_int_equal(read_above().epoch, before.epoch + 1);
+	assert_int_equal(targets[2].marker, 2);
 	/* Block, acknowledge, frequency, two writes for the promise, let go. */
 	assert_string_equal(hv.log, "bafwwu");
 
@@ -117,7 +117,7 @@ static void without_a_move_nothing_is_done(void **state)
 	assert_string_equal(hv.log, "");
 	assert_int_equal(sequence_at(&below[1].fake, &kinds[1]), before);
 	assert_int_equal(re.notifications, 1);
-	assert_int_equal(outlets[2].disruption, 1);
+	assert_int_equal(targets[2].marker, 1);
 	all_right();
 }
 
@@ -129,7 +129,7 @@ static void a_move_without_emulation_counts(void **state)
 	paraclock_reenlightenment_notify(&re);
 	assert_int_equal(paraclock_reenlightenment_run(&re), 0);
 	assert_string_equal(hv.log, "bfwwu");
-	assert_int_equal(outlets[2].disruption, 2);
+	assert_int_equal(targets[2].marker, 2);
 	all_right();
 }
 
@@ -139,13 +139,13 @@ static void an_interrupt_that_was_lost(void **state)
 
 	(void)state;
 	start();
-	token = paraclock_token(above.clk);
+	token = paraclock_epoch(above.clk);
 	hv.status = 1;
 	hv.next_hz = 2000000000U;
 	assert_int_equal(paraclock_reenlightenment_run(&re), 0);
 	assert_int_equal(hv.status, 0);
 	assert_int_equal(paraclock_disrupted(above.clk, token), 1);
-	assert_int_equal(outlets[2].disruption, 2);
+	assert_int_equal(targets[2].marker, 2);
 	/* Gone through with once. */
 	assert_string_equal(hv.log, "bafwwu");
 	all_right();
@@ -186,7 +186,7 @@ static void a_move_behind_the_status(void **state)
 	(void)state;
 	lands_behind_the_status(true);
 	all_right();
-	assert_int_equal(outlets[2].disruption, 2);
+	assert_int_equal(targets[2].marker, 2);
 }
 
 static void a_move_behind_the_status_without_a_relay(void **state)
@@ -253,7 +253,7 @@ static void a_page_that_comes_late_is_waited_for(void **state)
 	assert_int_equal(paraclock_reenlightenment_run(&re), 0);
 	all_right();
 	assert_int_equal(read_above().valid, 1);
-	assert_int_equal(outlets[2].disruption, 2);
+	assert_int_equal(targets[2].marker, 2);
 }
 
 static void a_page_that_is_off_is_waited_for(void **state)
@@ -325,7 +325,7 @@ static void msr_fails(void **state)
 	assert_int_equal(paraclock_reenlightenment_run(&re), 0);
 	all_right();
 	assert_int_equal(read_above().valid, 1);
-	assert_int_equal(outlets[2].disruption, 2);
+	assert_int_equal(targets[2].marker, 2);
 }
 
 static void a_frequency_of_0(void **state)

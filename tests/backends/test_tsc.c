@@ -43,7 +43,7 @@ static int scripted_clock(void *ctx, int clock_id, int64_t *ret_ns)
 
 /* The counter: before the line is found to be of no use, and then before and
  * after each of four readings of the clock. */
-struct sandwich_case {
+struct bracket_case {
 	const char *name;
 	uint64_t tsc[9];
 	uint64_t hz;
@@ -62,7 +62,7 @@ enum {
 	WIDE = PARACLOCK_REASON_WIDE,
 };
 
-static struct sandwich_case cases[] = {
+static struct bracket_case cases[] = {
 	/* clang-format off */
 	{ "the narrowest is taken",
 	  { 0, 1000, 1400, 2000, 2300, 3000, 3100, 4000, 4200 }, GHZ,
@@ -88,9 +88,9 @@ static struct sandwich_case cases[] = {
 	/* clang-format on */
 };
 
-static void check_sandwich(void **state)
+static void check_bracket(void **state)
 {
-	const struct sandwich_case *c = *state;
+	const struct bracket_case *c = *state;
 	static const uint64_t still[] = { 0, 100 };
 	struct paraclock_sample sample, before;
 	struct paraclock *clk;
@@ -234,7 +234,7 @@ int main(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		tests[WHOLE + i].name = cases[i].name;
-		tests[WHOLE + i].test_func = check_sandwich;
+		tests[WHOLE + i].test_func = check_bracket;
 		tests[WHOLE + i].initial_state = &cases[i];
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);

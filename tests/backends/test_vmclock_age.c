@@ -109,23 +109,23 @@ static void check_formula(void **state)
 
 /* The line must not be followed further than the formula goes, nor be given
  * up long before. */
-static void check_line(void **state)
+static void check_conversion(void **state)
 {
 	const struct age_case *c = *state;
 	const struct vmclock_page vc = page_of(c);
 	const struct vmclock_limits limits = limits_of(c);
 	const struct paraclock_sample sample = sample_at(c, 0);
-	struct paraclock_line line = { 0 };
+	struct paraclock_conversion conv = { 0 };
 
-	pclk_vmclock_line(&vc, &limits, &sample, &line);
+	pclk_vmclock_conversion(&vc, &limits, &sample, &conv);
 	if (c->last_us == NEVER) {
-		assert_int_equal(line.usable, 0);
+		assert_int_equal(conv.usable, 0);
 		return;
 	}
-	if (!line.usable) /* Too close to a second: the formula does it. */
+	if (!conv.usable) /* Too close to a second: the formula does it. */
 		assert_true(c->maxerror_ns > SEC - 2);
 	else
-		assert_in_range(line.max_ticks, c->last_us - c->last_us / 8,
+		assert_in_range(conv.max_ticks, c->last_us - c->last_us / 8,
 				c->last_us);
 }
 
@@ -141,7 +141,7 @@ int main(void)
 		strcpy(names[i], "on a line: ");
 		strncat(names[i], cases[i].name, sizeof(names[i]) - 12);
 		tests[2 * i + 1].name = names[i];
-		tests[2 * i + 1].test_func = check_line;
+		tests[2 * i + 1].test_func = check_conversion;
 		tests[2 * i + 1].initial_state = &cases[i];
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);

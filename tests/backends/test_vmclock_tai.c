@@ -32,8 +32,8 @@ static void init(struct world *w, uint8_t timescale)
 	w->tl.flags = PARACLOCK_TIMELINE_TAI_OFFSET |
 		      PARACLOCK_TIMELINE_MAXERROR |
 		      PARACLOCK_TIMELINE_MAXERROR_RATE;
-	assert_int_equal(paraclock_page_writer_take(&w->writer, &w->host.env),
-			 0);
+	assert_int_equal(
+		paraclock_page_writer_acquire(&w->writer, &w->host.env), 0);
 }
 
 static int publish(struct world *w)
@@ -175,7 +175,7 @@ static void another_writers_is_gone_on_with(void **unused)
 	w.tl.leap = PARACLOCK_LEAP_POST_POS;
 	w.tl.tai_offset_sec = 37;
 	w.host.counter = w.tl.base_tsc;
-	assert_int_equal(paraclock_page_writer_take(&next, &w.host.env), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&next, &w.host.env), 0);
 	/* With a bound of 0, a step of 1 s would be refused. */
 	assert_int_equal(paraclock_vmclock_write(w.guest.vmclock, &next,
 						 &w.host.env, &w.tl),
@@ -199,8 +199,8 @@ static void a_freeze_keeps_what_is_there(void **unused)
 		memset(&next, 0, sizeof(next));
 		assert_int_equal(publish(&w), 0);
 		state(&w, (int16_t)(sign * 37));
-		assert_int_equal(paraclock_page_writer_take(&next, &w.host.env),
-				 0);
+		assert_int_equal(
+			paraclock_page_writer_acquire(&next, &w.host.env), 0);
 		assert_int_equal(paraclock_vmclock_freeze(w.guest.vmclock,
 							  &next, &w.host.env),
 				 0);

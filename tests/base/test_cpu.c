@@ -144,7 +144,7 @@ static void check_now(const struct paraclock_env *env)
 
 static void how_the_public_counter_is_read_is_asked_once(void **state)
 {
-	static struct paraclock_local local;
+	static struct paraclock_system_clocks local;
 
 	(void)state;
 	check_now(NULL);
@@ -163,7 +163,7 @@ static void how_the_public_counter_is_read_is_asked_once(void **state)
 		check_now(&w.fake.env);
 		assert_int_equal(w.asked, 2 * first);
 		memset(&local, 0, sizeof(local));
-		w.fake.env.local = &local;
+		w.fake.env.system_clocks = &local;
 		for (unsigned int n = 0; n < 5; n++)
 			check_now(&w.fake.env);
 		assert_int_equal(w.asked, 3 * first);

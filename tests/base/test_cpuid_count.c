@@ -46,7 +46,7 @@ static struct world worlds[] = {
 
 static struct {
 	struct fake fake;
-	struct paraclock_local local;
+	struct paraclock_system_clocks local;
 	const struct world *world;
 	unsigned int count;
 	int error;
@@ -90,7 +90,7 @@ static void start(const struct world *world)
 	w.fake.env.cpuid = count_cpuid;
 	/* The CPU's own, whose instruction CPUID chooses. */
 	w.fake.env.counter = NULL;
-	w.fake.env.local = &w.local;
+	w.fake.env.system_clocks = &w.local;
 	w.fake.pvclock_error = world->page ? 0 : -ENODEV;
 }
 
@@ -138,7 +138,7 @@ static void an_env_that_keeps_nothing_asks_each_time(void **state)
 {
 	(void)state;
 	start(&worlds[1]);
-	w.fake.env.local = NULL;
+	w.fake.env.system_clocks = NULL;
 	assert_int_equal(open_and_close("kvmclock"), 0);
 	assert_in_range(w.count, 1, OPEN_MOST);
 }

@@ -22,7 +22,7 @@ struct world {
 	int64_t length;	  /* a row's: what pread() and read_text() return */
 	bool as_it_says;  /* whether they return that */
 	unsigned int preads;
-	struct paraclock_local local;
+	struct paraclock_system_clocks local;
 };
 
 static struct world world;
@@ -320,7 +320,7 @@ static void init(uint64_t lies)
 		.process_id = process_id,
 		.alloc = env->alloc,
 		.free = env->free,
-		.local = &world.local,
+		.system_clocks = &world.local,
 		.clocksource = clocksource,
 		.read_text = read_text,
 		.open_device = open_device,
@@ -402,7 +402,7 @@ static void check_length(void **state)
 		assert_int_equal(sample.host_ns, 0xa5a5a5a5a5a5a5a5);
 	} else {
 		assert_true(sample.valid);
-		assert_int_equal(sample.disruption, 1);
+		assert_int_equal(sample.epoch, 1);
 	}
 	paraclock_close(clk);
 }
@@ -424,7 +424,7 @@ static void check_text(void **state)
 	clk = open_it("kvm-pairing", "/dev/ptp0", &ret);
 	if (clk)
 		paraclock_close(clk);
-	(void)paraclock_page_writer_take(&writer, &world.fake.env);
+	(void)paraclock_page_writer_acquire(&writer, &world.fake.env);
 }
 
 /* --- everything ----------------------------------------------------------- */
@@ -489,7 +489,7 @@ static void try_machine(void)
 		paraclock_watch_close(watching);
 	}
 	check_result(paraclock_list(&world.fake.env, count, &listed));
-	check_result(paraclock_page_writer_take(&writer, &world.fake.env));
+	check_result(paraclock_page_writer_acquire(&writer, &world.fake.env));
 }
 
 static void nothing_is_taken_for_granted(void **state)

@@ -189,7 +189,7 @@ static void stopped_is_hot(void **state)
 		counter_reads = 0;
 		assert_int_equal(paraclock_read(clk, &sample), 0);
 		assert_true(sample.valid);
-		assert_int_equal(sample.disruption, 1);
+		assert_int_equal(sample.epoch, 1);
 		assert_int_equal(counter_reads == 1, reads[i]);
 	}
 	paraclock_close(clk);

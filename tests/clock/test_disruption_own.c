@@ -30,8 +30,8 @@ static int own_open(const struct paraclock_env *env,
 	return 0;
 }
 
-static int own_get_line(void *state, struct paraclock_sample *ret_sample,
-			struct paraclock_line *ret_line)
+static int own_get_conversion(void *state, struct paraclock_sample *ret_sample,
+			      struct paraclock_conversion *ret_conv)
 {
 	(void)state;
 	*ret_sample = (struct paraclock_sample){
@@ -41,30 +41,30 @@ static int own_get_line(void *state, struct paraclock_sample *ret_sample,
 		.timescale = PARACLOCK_TIMESCALE_MONOTONIC,
 		.counter = PARACLOCK_COUNTER_X86_TSC,
 	};
-	*ret_line = (struct paraclock_line){
+	*ret_conv = (struct paraclock_conversion){
 		.key = { own.version, stopped },
 		.mask = UINT64_MAX,
 		.mult_hi = 1,
 		.base_ns = (int64_t)own.ns,
 		.max_ticks = UINT64_MAX,
 		.usable = 1,
-		.flags = PARACLOCK_LINE_REBASE |
-			 (stopped ? PARACLOCK_LINE_STOPPED : 0),
+		.flags = PARACLOCK_CONVERSION_REBASE |
+			 (stopped ? PARACLOCK_CONVERSION_STOPPED : 0),
 	};
 	return 0;
 }
 
 static int own_get_time(void *state, struct paraclock_sample *ret_sample)
 {
-	struct paraclock_line line;
+	struct paraclock_conversion conv;
 
-	return own_get_line(state, ret_sample, &line);
+	return own_get_conversion(state, ret_sample, &conv);
 }
 
 static int own_get_marker(void *state, struct paraclock_marker *ret_marker)
 {
 	(void)state;
-	ret_marker->disruption = own.marker;
+	ret_marker->value = own.marker;
 	ret_marker->generation = own.generation;
 	return 0;
 }
@@ -80,7 +80,7 @@ static struct paraclock_backend own_backend = {
 	.name = "own",
 	.open = own_open,
 	.get_time = own_get_time,
-	.get_line = own_get_line,
+	.get_conversion = own_get_conversion,
 	.get_marker = own_get_marker,
 	.close = own_close,
 };
@@ -132,7 +132,7 @@ static struct paraclock *open_clock(const char *backend)
 	}
 	memset(&timekeeper, 0, sizeof(timekeeper));
 	assert_int_equal(
-		paraclock_timekeeper_take(&timekeeper, &fake->env, NULL), 0);
+		paraclock_timekeeper_acquire(&timekeeper, &fake->env, NULL), 0);
 	write_timekeeper(0, START);
 	assert_int_equal(
 		paraclock_timekeeper_open(&clk, &timekeeper, &fake->env), 0);
@@ -260,7 +260,7 @@ static void a_source_that_is_called_shows_none(void **state)
 		be++;
 	if (!*be)
 		skip();
-	assert_null((*be)->get_line);
+	assert_null((*be)->get_conversion);
 	assert_null((*be)->get_marker);
 	assert_int_equal((*be)->marker_class, PARACLOCK_MARKER_NONE);
 }

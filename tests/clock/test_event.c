@@ -46,7 +46,7 @@ static void a_jump_says_when_and_how_far(void **state)
 	assert_int_equal(event.kind, PARACLOCK_EVENT_JUMPED);
 	assert_int_equal(event.marker_class, PARACLOCK_MARKER_HEURISTIC);
 	assert_string_equal(event.source, "kvmclock");
-	assert_int_equal(event.disruption, paraclock_token(clk));
+	assert_int_equal(event.epoch, paraclock_epoch(clk));
 	assert_int_equal(event.counter, PARACLOCK_COUNTER_X86_TSC);
 	assert_int_equal(event.timescale, PARACLOCK_TIMESCALE_MONOTONIC);
 	assert_int_equal(event.counter_before, NOW + 500);
@@ -113,8 +113,8 @@ static void a_marker_is_the_hosts_own_word(void **state)
 	assert_int_equal(event.marker_class, PARACLOCK_MARKER_AUTHORITATIVE);
 	assert_string_equal(event.source, "vmclock");
 	assert_true(event.flags & PARACLOCK_EVENT_MARKERS);
-	assert_int_equal(event.marker_before.disruption, 7);
-	assert_int_equal(event.marker_after.disruption, 8);
+	assert_int_equal(event.marker_before.value, 7);
+	assert_int_equal(event.marker_after.value, 8);
 	assert_true(event.flags & PARACLOCK_EVENT_GAP);
 	assert_int_equal(event.gap_ns, 0);
 	close_all(clk);
@@ -159,9 +159,9 @@ static void a_page_that_comes_later_completes_its_event(void **state)
 	clk = open_with_vmclock("kvmclock");
 	fake->cpu = 1;
 	put64(fake->vmclock, 16, 8);
-	assert_int_equal(paraclock_token(clk), 2);
+	assert_int_equal(paraclock_epoch(clk), 2);
 	fake_set_pvclock(fake, 4, NOW, NOW + 4000 + 3000000);
-	assert_int_equal(paraclock_token(clk), 2);
+	assert_int_equal(paraclock_epoch(clk), 2);
 	event = next_event(clk);
 	assert_int_equal(event.kind, PARACLOCK_EVENT_JUMPED);
 	assert_int_equal(event.gap_ns, 3000000);
@@ -175,7 +175,7 @@ static void a_page_that_comes_later_completes_its_event(void **state)
 	assert_int_equal(event.gap_ns, 0);
 	fake_set_pvclock(fake, 6, NOW, NOW + 4000 + 9000000);
 	no_event(clk);
-	assert_int_equal(paraclock_token(clk), 3);
+	assert_int_equal(paraclock_epoch(clk), 3);
 	close_all(clk);
 }
 
@@ -264,8 +264,8 @@ static void what_a_read_noticed_is_told_later(void **state)
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	jump(2);
 	assert_int_equal(paraclock_read(clk, &sample), 0);
-	assert_int_equal(next_event(clk).disruption, 2);
-	assert_int_equal(next_event(clk).disruption, 3);
+	assert_int_equal(next_event(clk).epoch, 2);
+	assert_int_equal(next_event(clk).epoch, 3);
 	no_event(clk);
 	close_all(clk);
 }
@@ -277,12 +277,12 @@ static void the_oldest_are_lost_and_that_is_said(void **state)
 	(void)state;
 	for (unsigned int i = 1; i <= 12; i++) {
 		jump(i);
-		assert_int_equal(paraclock_token(clk), 1 + i);
+		assert_int_equal(paraclock_epoch(clk), 1 + i);
 	}
 	for (unsigned int i = 0; i < 8; i++) {
 		struct paraclock_event event = next_event(clk);
 
-		assert_int_equal(event.disruption, 6 + i);
+		assert_int_equal(event.epoch, 6 + i);
 		assert_int_equal(event.flags & PARACLOCK_EVENT_LOST,
 				 i ? 0 : PARACLOCK_EVENT_LOST);
 	}

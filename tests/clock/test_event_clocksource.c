@@ -83,7 +83,7 @@ static void without_a_memory(void **state)
 	(void)state;
 	fake_clocks_init(&clocks);
 	env->poll_group = group;
-	env->local = NULL;
+	env->system_clocks = NULL;
 	clk = fake_open(&clocks.world, "kvmclock");
 	assert_int_equal(paraclock_event_fd(clk), 99);
 	set_source("hpet", OTHER);

@@ -218,16 +218,16 @@ static void an_event_is_completed_when_the_page_can_be_used(void **state)
 	fake->counter = NOW + 100;
 	fake->vmclock[16]++;
 	write_unreliable(10 * SEC, false, 2);
-	assert_int_equal(paraclock_token(clk), 2);
+	assert_int_equal(paraclock_epoch(clk), 2);
 	fake->counter = NOW + 200;
 	write_unreliable(10 * SEC, false, 3);
-	assert_int_equal(paraclock_token(clk), 2);
+	assert_int_equal(paraclock_epoch(clk), 2);
 	fake->counter = NOW + 300;
 	write_unreliable(6 * SEC, true, 4);
-	assert_int_equal(paraclock_token(clk), 2);
+	assert_int_equal(paraclock_epoch(clk), 2);
 	event = next_event(clk);
 	check_jump(&event, -4 * SEC);
-	assert_int_equal(event.disruption, 2);
+	assert_int_equal(event.epoch, 2);
 	assert_int_equal(event.counter_after, NOW + 100);
 	no_event(clk);
 	/* What was taken before that is not told twice. */
@@ -238,7 +238,7 @@ static void an_event_is_completed_when_the_page_can_be_used(void **state)
 	assert_int_equal(event.flags & PARACLOCK_EVENT_GAP, 0);
 	write_unreliable(9 * SEC, true, 6);
 	no_event(clk);
-	assert_int_equal(paraclock_token(clk), 3);
+	assert_int_equal(paraclock_epoch(clk), 3);
 	paraclock_close(clk);
 }
 

@@ -106,7 +106,7 @@ static void is_lost(struct paraclock *clk, const char *source, int error)
 	assert_int_equal(event.error, error);
 	assert_int_equal(event.marker_class, PARACLOCK_MARKER_AUTHORITATIVE);
 	assert_int_equal(event.flags, 0);
-	assert_int_equal(event.disruption, 1);
+	assert_int_equal(event.epoch, 1);
 	assert_int_equal(event.reserved, 0);
 }
 

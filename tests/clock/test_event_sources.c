@@ -89,7 +89,7 @@ static void a_set_says_by_how_much(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 	struct paraclock_event event;
-	uint64_t token = paraclock_token(clk);
+	uint64_t token = paraclock_epoch(clk);
 
 	(void)state;
 	assert_int_equal(paraclock_event_fd(clk), GROUP_FD);
@@ -104,7 +104,7 @@ static void a_set_says_by_how_much(void **state)
 	assert_int_equal(event.host_ns_before, 1005000000000);
 	assert_int_equal(event.timescale,
 			 PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED);
-	assert_int_equal(event.disruption, token);
+	assert_int_equal(event.epoch, token);
 	assert_int_equal(paraclock_disrupted(clk, token), 0);
 	no_event(clk);
 	/* A set that changed nothing (the TAI offset) is one. */
@@ -127,7 +127,7 @@ static void another_clocksource_is_told_once(void **state)
 	assert_int_equal(event.kind, PARACLOCK_EVENT_CLOCKSOURCE_CHANGED);
 	assert_string_equal(event.source, "clocksource");
 	assert_int_equal(event.flags, 0);
-	assert_int_equal(event.disruption, 1);
+	assert_int_equal(event.epoch, 1);
 	no_event(clk);
 	close_all(clk);
 }
@@ -135,7 +135,7 @@ static void another_clocksource_is_told_once(void **state)
 static void a_restore_that_no_memory_shows(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
-	uint64_t token = paraclock_token(clk);
+	uint64_t token = paraclock_epoch(clk);
 	struct paraclock_event event;
 
 	(void)state;
@@ -146,7 +146,7 @@ static void a_restore_that_no_memory_shows(void **state)
 	assert_string_equal(event.source, "vmgenid");
 	assert_int_equal(event.marker_class, PARACLOCK_MARKER_AUTHORITATIVE);
 	assert_int_equal(paraclock_disrupted(clk, token), 1);
-	assert_int_equal(event.disruption, token + 1);
+	assert_int_equal(event.epoch, token + 1);
 	no_event(clk);
 	close_all(clk);
 }
@@ -163,7 +163,7 @@ static void a_restore_and_its_jump_are_one_event(void **state)
 	event = next_event(clk);
 	assert_int_equal(event.kind, PARACLOCK_EVENT_RESTORED);
 	assert_int_equal(event.marker_class, PARACLOCK_MARKER_AUTHORITATIVE);
-	assert_int_equal(event.disruption, 2);
+	assert_int_equal(event.epoch, 2);
 	assert_int_equal(event.gap_ns, 5000);
 	no_event(clk);
 	close_all(clk);
@@ -185,7 +185,7 @@ static void a_word_of_a_restore_that_was_lost(void **state)
 				 PARACLOCK_MARKER_HEURISTIC);
 		assert_int_equal(event.flags & PARACLOCK_EVENT_LOST,
 				 PARACLOCK_EVENT_LOST);
-		assert_int_equal(event.disruption, i + 2);
+		assert_int_equal(event.epoch, i + 2);
 		no_event(clk);
 	}
 	/* With what the same call notices it is one event. */
@@ -195,7 +195,7 @@ static void a_word_of_a_restore_that_was_lost(void **state)
 	assert_int_equal(event.kind, PARACLOCK_EVENT_JUMPED);
 	assert_int_equal(event.flags & PARACLOCK_EVENT_LOST,
 			 PARACLOCK_EVENT_LOST);
-	assert_int_equal(event.disruption, 102);
+	assert_int_equal(event.epoch, 102);
 	no_event(clk);
 	/* That one came through is more than that others did not. */
 	world.restored = 3;
@@ -216,7 +216,7 @@ beside_a_generation_nothing_is_lost_with_the_kernels_word(void **state)
 	assert_int_equal(paraclock_event_fd(clk), GROUP_FD);
 	world.restored = 2;
 	no_event(clk);
-	assert_int_equal(paraclock_token(clk), 1);
+	assert_int_equal(paraclock_epoch(clk), 1);
 	close_all(clk);
 }
 
@@ -257,7 +257,7 @@ static void a_restore_that_a_marker_tells_is_not_told_twice(void **state)
 	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_RESTORED);
 	world.restored = 1;
 	no_event(clk);
-	assert_int_equal(paraclock_token(clk), 2);
+	assert_int_equal(paraclock_epoch(clk), 2);
 	close_all(clk);
 }
 
@@ -298,8 +298,8 @@ static int own_open(const struct paraclock_env *env,
 	return 0;
 }
 
-static int own_get_line(void *state, struct paraclock_sample *ret_sample,
-			struct paraclock_line *ret_line)
+static int own_get_conversion(void *state, struct paraclock_sample *ret_sample,
+			      struct paraclock_conversion *ret_conv)
 {
 	(void)state;
 	*ret_sample = (struct paraclock_sample){
@@ -309,7 +309,7 @@ static int own_get_line(void *state, struct paraclock_sample *ret_sample,
 		.timescale = PARACLOCK_TIMESCALE_MONOTONIC,
 		.counter = PARACLOCK_COUNTER_X86_TSC,
 	};
-	*ret_line = (struct paraclock_line){
+	*ret_conv = (struct paraclock_conversion){
 		.key = { own.word },
 		.mask = UINT64_MAX,
 		.mult_hi = 1,
@@ -323,9 +323,9 @@ static int own_get_line(void *state, struct paraclock_sample *ret_sample,
 
 static int own_get_time(void *state, struct paraclock_sample *ret_sample)
 {
-	struct paraclock_line line;
+	struct paraclock_conversion conv;
 
-	return own_get_line(state, ret_sample, &line);
+	return own_get_conversion(state, ret_sample, &conv);
 }
 
 static int own_get_marker(void *state, struct paraclock_marker *ret_marker)
@@ -346,7 +346,7 @@ static const struct paraclock_backend own_backend = {
 	.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
 	.open = own_open,
 	.get_time = own_get_time,
-	.get_line = own_get_line,
+	.get_conversion = own_get_conversion,
 	.get_marker = own_get_marker,
 	.close = own_close,
 	.marker_kind = PARACLOCK_EVENT_MIGRATED,
@@ -359,7 +359,7 @@ static struct paraclock *open_own(void)
 	struct paraclock *clk = NULL;
 
 	memset(&own, 0, sizeof(own));
-	own.marker.disruption = 3;
+	own.marker.value = 3;
 	assert_int_equal(paraclock_open_backend(&clk, &own_backend, &opts), 0);
 	return clk;
 }
@@ -371,8 +371,8 @@ static void a_source_that_says_what_its_marker_means_is_believed(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 1000; i++) {
-		own.marker.disruption++;
-		assert_int_equal(paraclock_token(clk), i + 2);
+		own.marker.value++;
+		assert_int_equal(paraclock_epoch(clk), i + 2);
 		event = next_event(clk);
 		assert_int_equal(event.kind, PARACLOCK_EVENT_MIGRATED);
 		assert_string_equal(event.source, "own");
@@ -395,9 +395,9 @@ static void a_page_that_says_stopped_is_a_pause_each_time(void **state)
 	for (unsigned int i = 0; i < 1000; i++) {
 		struct paraclock_event event;
 
-		own.flags = PARACLOCK_LINE_STOPPED;
+		own.flags = PARACLOCK_CONVERSION_STOPPED;
 		own.word++;
-		assert_int_equal(paraclock_token(clk), i + 2);
+		assert_int_equal(paraclock_epoch(clk), i + 2);
 		event = next_event(clk);
 		assert_int_equal(event.kind, PARACLOCK_EVENT_PAUSED);
 		assert_int_equal(event.marker_class,

@@ -27,7 +27,7 @@ static void check_listing(const struct paraclock_listing *listing)
 	assert_int_equal(listing->size, sizeof(*listing));
 	assert_non_null(listing->detail);
 	assert_string_not_equal(listing->detail, "");
-	assert_int_equal(listing->local, listing->quality < 0);
+	assert_int_equal(listing->own_kernel, listing->quality < 0);
 	if (listing->error)
 		assert_memory_equal(&listing->sample, &none, sizeof(none));
 	if (!listing->error && listing->sample.valid)
@@ -51,8 +51,8 @@ static int on_listing(void *arg, const struct paraclock_listing *listing)
 		assert_int_equal(listing->error, fake.hyperv_error);
 	} else if (strcmp(listing->name, "tsc") == 0) {
 		listed->seen_tsc = true;
-		assert_int_equal(listing->local, 1);
-		assert_true(listing->sample.flags & PARACLOCK_FLAG_LOCAL);
+		assert_int_equal(listing->own_kernel, 1);
+		assert_true(listing->sample.flags & PARACLOCK_FLAG_OWN_KERNEL);
 	}
 	return ++listed->count == listed->stop_at ? 42 : 0;
 }

@@ -68,9 +68,9 @@ static void *read_on(void *arg)
 	uint64_t epoch = 0;
 
 	for (uint64_t i = 0; i < reads || !is_enough(); i++) {
-		if (paraclock_read(clk, &sample) || sample.disruption < epoch)
+		if (paraclock_read(clk, &sample) || sample.epoch < epoch)
 			__atomic_fetch_add(&told.wrong, 1, __ATOMIC_RELAXED);
-		epoch = sample.disruption;
+		epoch = sample.epoch;
 		/* There are more threads than CPUs. */
 		if (i % 1024 == 0)
 			sched_yield();
@@ -91,16 +91,15 @@ static void on_signal(int number)
 static void check(const struct paraclock_event *event)
 {
 	bool lost = event->flags & PARACLOCK_EVENT_LOST;
-	bool follows = event->disruption == told.last.disruption + 1;
+	bool follows = event->epoch == told.last.epoch + 1;
 
 	__atomic_fetch_add(&told.events, 1, __ATOMIC_RELAXED);
 	told.lost += lost;
-	if (event->disruption <= told.last.disruption ||
+	if (event->epoch <= told.last.epoch ||
 	    (told.events > 1 && !lost && !follows) ||
 	    (told.events > 1 && follows &&
-	     event->marker_before.disruption !=
-		     told.last.marker_after.disruption) ||
-	    event->marker_before.disruption >= event->marker_after.disruption ||
+	     event->marker_before.value != told.last.marker_after.value) ||
+	    event->marker_before.value >= event->marker_after.value ||
 	    strcmp(event->source, "vmclock") != 0)
 		__atomic_fetch_add(&told.wrong, 1, __ATOMIC_RELAXED);
 	told.last = *event;
@@ -162,8 +161,8 @@ static void each_is_told_once_and_in_order(void **state)
 		      (unsigned long long)told.lost,
 		      (unsigned long long)signals);
 	assert_int_equal(told.wrong, 0);
-	assert_int_equal(told.last.disruption, paraclock_token(clk));
-	assert_int_equal(told.last.marker_after.disruption, markers);
+	assert_int_equal(told.last.epoch, paraclock_epoch(clk));
+	assert_int_equal(told.last.marker_after.value, markers);
 	paraclock_close(clk);
 	assert_int_equal(world.opened, world.closed);
 }

@@ -97,7 +97,7 @@ static void wait_until_noticed(uint64_t epoch)
 {
 	uint64_t token;
 
-	while ((token = paraclock_token(clk)) < epoch)
+	while ((token = paraclock_epoch(clk)) < epoch)
 		sched_yield();
 	overcounted += token > epoch;
 }
@@ -131,12 +131,11 @@ struct reader {
 static void judge(struct reader *reader, const struct paraclock_sample *sample,
 		  uint64_t *epoch)
 {
-	reader->backward += sample->disruption < *epoch;
-	*epoch = sample->disruption;
+	reader->backward += sample->epoch < *epoch;
+	*epoch = sample->epoch;
 	if (sample->valid) {
-		int64_t off =
-			sample->host_ns -
-			world->truth(sample->host_tsc, sample->disruption);
+		int64_t off = sample->host_ns -
+			      world->truth(sample->host_tsc, sample->epoch);
 
 		reader->valid++;
 		reader->wrong += off < -1 || off > 1;

@@ -287,7 +287,7 @@ static void judge(const struct page_kind *kind,
 static struct tally read_on(const struct paraclock *clk, uint64_t reads)
 {
 	struct tally tally = { 0 };
-	uint64_t epoch = paraclock_token(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 
 	/* A reader must get through, not only be right when it does; how often
 	 * is the machine's business. */
@@ -301,8 +301,8 @@ static struct tally read_on(const struct paraclock *clk, uint64_t reads)
 			tally.again++;
 			continue;
 		}
-		tally.epochs += sample.disruption != epoch;
-		epoch = sample.disruption;
+		tally.epochs += sample.epoch != epoch;
+		epoch = sample.epoch;
 		judge(w.kind, &sample, last, &tally);
 	}
 	return tally;
@@ -388,7 +388,7 @@ static void check_kind(void **state)
 	assert_int_equal(tally.other, 0);
 	/* An update that says the same is no disruption. */
 	assert_int_equal(tally.epochs, 0);
-	assert_int_equal(paraclock_token(clk), 1);
+	assert_int_equal(paraclock_epoch(clk), 1);
 	assert_true(w.updates > 1);
 	paraclock_close(clk);
 }

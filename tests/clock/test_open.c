@@ -362,7 +362,7 @@ static void null_arguments_are_einval(void **state)
 	assert_null(paraclock_backend_name(NULL));
 	assert_int_equal(paraclock_list(&fake.env, NULL, NULL), -EINVAL);
 	assert_int_equal(paraclock_describe_machine(&fake.env, NULL), -EINVAL);
-	assert_int_equal(paraclock_token(NULL), 0);
+	assert_int_equal(paraclock_epoch(NULL), 0);
 	assert_int_equal(paraclock_disrupted(NULL, 1), -EINVAL);
 	assert_int_equal(paraclock_marker(NULL, &marker), -EINVAL);
 	assert_int_equal(paraclock_marker(clk, NULL), -EINVAL);

@@ -114,12 +114,12 @@ static void a_backend_that_gives_time_only_has_no_markers(void **state)
 	(void)state;
 	assert_string_equal(paraclock_backend_name(clk), "own");
 	assert_int_equal(paraclock_read(clk, &sample), 0);
-	own.sample.disruption = sample.disruption;
+	own.sample.epoch = sample.epoch;
 	assert_memory_equal(&sample, &own.sample, sizeof(sample));
 	assert_int_equal(sample.marker_class, PARACLOCK_MARKER_NONE);
-	assert_int_equal(sample.disruption, paraclock_token(clk));
+	assert_int_equal(sample.epoch, paraclock_epoch(clk));
 	assert_int_equal(paraclock_marker(clk, &marker), -EOPNOTSUPP);
-	assert_int_equal(marker.disruption, 5);
+	assert_int_equal(marker.value, 5);
 	assert_int_equal(paraclock_read_at(clk, 1, &sample), -EOPNOTSUPP);
 	close_own(clk);
 }
@@ -159,17 +159,17 @@ static void a_backend_of_both_counts_its_own_markers(void **state)
 	be.marker_class = PARACLOCK_MARKER_AUTHORITATIVE;
 	own.marker = (struct paraclock_marker){ 7, 8 };
 	clk = open_own(&be, 0);
-	token = paraclock_token(clk);
+	token = paraclock_epoch(clk);
 	assert_int_not_equal(token, 0);
 	assert_int_equal(paraclock_disrupted(clk, token), 0);
 	assert_int_equal(paraclock_marker(clk, &marker), 0);
-	assert_int_equal(marker.disruption, 7);
+	assert_int_equal(marker.value, 7);
 	assert_int_equal(marker.generation, 8);
 	own.marker.generation = 9;
 	assert_int_equal(paraclock_disrupted(clk, token), 1);
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_int_equal(sample.valid, 1);
-	assert_int_equal(sample.disruption, token + 1);
+	assert_int_equal(sample.epoch, token + 1);
 	assert_int_equal(sample.marker_class, PARACLOCK_MARKER_AUTHORITATIVE);
 	own.marker_error = -ENODEV;
 	assert_int_equal(paraclock_disrupted(clk, token + 1), -ENODEV);

@@ -45,13 +45,13 @@ static void time_and_counter_grow(void **state)
 	assert_int_equal(first.timescale, PARACLOCK_TIMESCALE_MONOTONIC);
 	assert_int_equal(first.counter, PARACLOCK_COUNTER_X86_TSC);
 	assert_int_equal(first.pair_error_ns, 0);
-	assert_int_equal(first.flags & PARACLOCK_FLAG_LOCAL, 0);
-	assert_int_not_equal(first.disruption, 0);
+	assert_int_equal(first.flags & PARACLOCK_FLAG_OWN_KERNEL, 0);
+	assert_int_not_equal(first.epoch, 0);
 	for (unsigned int i = 0; i < 1000000; i++) {
 		struct paraclock_sample now = read_valid();
 
 		assert_true(now.host_tsc >= last.host_tsc);
-		if (now.disruption == last.disruption)
+		if (now.epoch == last.epoch)
 			assert_true(now.host_ns >= last.host_ns);
 		last = now;
 	}
@@ -67,7 +67,7 @@ static void read_at_agrees_with_read(void **state)
 	assert_int_equal(paraclock_read_at(real, now.host_tsc, &then), 0);
 	assert_int_equal(then.valid, 1);
 	assert_int_equal(then.host_tsc, now.host_tsc);
-	if (then.disruption == now.disruption)
+	if (then.epoch == now.epoch)
 		assert_int_equal(then.host_ns, now.host_ns);
 	assert_int_equal(paraclock_read_at(real, UINT64_MAX, &then), -EINVAL);
 }
@@ -110,7 +110,7 @@ static void the_rate_is_within_50_ppm_of_the_kernels(void **state)
 	to = pair_with_raw();
 	raw = to.raw_ns - from.raw_ns;
 	host = to.host_ns - from.host_ns;
-	print_message("%.3f ppm, over %lld ns, sandwiches of %lld and %lld "
+	print_message("%.3f ppm, over %lld ns, brackets of %lld and %lld "
 		      "ns\n",
 		      1e6 * (double)(host - raw) / (double)raw, (long long)raw,
 		      (long long)from.width_ns, (long long)to.width_ns);
@@ -175,7 +175,7 @@ static void errno_is_left_alone(void **state)
 	(void)paraclock_read_at(real, 1, &sample);
 	(void)paraclock_read_at(real, UINT64_MAX, &sample);
 	assert_int_equal(errno, ERRNO);
-	(void)paraclock_disrupted(real, paraclock_token(real));
+	(void)paraclock_disrupted(real, paraclock_epoch(real));
 	(void)paraclock_marker(real, &marker);
 	assert_int_equal(errno, ERRNO);
 	(void)paraclock_explain(real, -EPROTO, NULL, buf, sizeof(buf));
@@ -200,7 +200,7 @@ static void a_child_reads_on(void **state)
 
 		_exit(ret || !sample.valid ||
 		      sample.host_tsc < before.host_tsc ||
-		      (sample.disruption == before.disruption &&
+		      (sample.epoch == before.epoch &&
 		       sample.host_ns < before.host_ns));
 	}
 	assert_true(child > 0);
@@ -319,7 +319,7 @@ static void a_signal_handler_may_interrupt_a_change(void **state)
 	stop_alarms(timer);
 	assert_int_equal(handler.wrong, 0);
 	assert_true(handler.valid >= 20);
-	assert_int_equal(paraclock_token(clk), marker);
+	assert_int_equal(paraclock_epoch(clk), marker);
 	paraclock_close(clk);
 }
 

@@ -28,7 +28,7 @@ static struct paraclock_sample read_valid(const struct paraclock *clk)
 	assert_int_equal(sample.reason, PARACLOCK_REASON_OK);
 	assert_int_equal(sample.valid, 1);
 	assert_int_equal(sample.pair_error_ns, 0);
-	assert_int_equal(sample.disruption, paraclock_token(clk));
+	assert_int_equal(sample.epoch, paraclock_epoch(clk));
 	return sample;
 }
 
@@ -110,16 +110,15 @@ static void check_pvclock(void **state)
 	before = read_valid(clk);
 	assert_int_equal(before.host_ns, NOW_NS);
 	set_pvclock(4, c->tsc, c->ns, c->mul, 1);
-	assert_int_equal(paraclock_disrupted(clk, before.disruption),
-			 c->epochs);
+	assert_int_equal(paraclock_disrupted(clk, before.epoch), c->epochs);
 	after = read_valid(clk);
-	assert_int_equal(after.disruption, before.disruption + c->epochs);
+	assert_int_equal(after.epoch, before.epoch + c->epochs);
 	assert_int_equal(after.host_ns,
 			 c->ns + ((u128)(NOW - c->tsc) * c->mul >> 31));
 	assert_int_equal(after.marker_class, PARACLOCK_MARKER_HEURISTIC);
 	/* It stays so. */
 	after = read_valid(clk);
-	assert_int_equal(after.disruption, before.disruption + c->epochs);
+	assert_int_equal(after.epoch, before.epoch + c->epochs);
 	paraclock_close(clk);
 }
 
@@ -173,10 +172,9 @@ static void check_hyperv(void **state)
 	clk = open_hyperv();
 	before = read_valid(clk);
 	set_hyperv(2, c->scale, c->offset);
-	assert_int_equal(paraclock_disrupted(clk, before.disruption),
-			 c->epochs);
+	assert_int_equal(paraclock_disrupted(clk, before.epoch), c->epochs);
 	after = read_valid(clk);
-	assert_int_equal(after.disruption, before.disruption + c->epochs);
+	assert_int_equal(after.epoch, before.epoch + c->epochs);
 	assert_in_range(after.host_ns, NOW - 1200, NOW + 1200);
 	assert_int_equal(after.marker_class, PARACLOCK_MARKER_HEURISTIC);
 	paraclock_close(clk);
@@ -187,35 +185,35 @@ static void check_hyperv(void **state)
 static void a_page_that_was_off_has_not_forgotten(void **state)
 {
 	struct paraclock *clk = open_hyperv();
-	uint64_t token = read_valid(clk).disruption;
+	uint64_t token = read_valid(clk).epoch;
 
 	(void)state;
 	put32(fake.hyperv, 0, 0);
 	read_unfit(clk, PARACLOCK_REASON_SEQUENCE);
 	set_hyperv(3, SCALE, 0);
-	assert_int_equal(read_valid(clk).disruption, token);
+	assert_int_equal(read_valid(clk).epoch, token);
 	put32(fake.hyperv, 0, 0);
 	read_unfit(clk, PARACLOCK_REASON_SEQUENCE);
 	/* Five seconds, behind the curtain. */
 	set_hyperv(4, SCALE, 50000000);
-	assert_int_equal(read_valid(clk).disruption, token + 1);
+	assert_int_equal(read_valid(clk).epoch, token + 1);
 	paraclock_close(clk);
 }
 
 static void a_tuple_that_was_unstable_has_not_forgotten(void **state)
 {
 	struct paraclock *clk = fake_open(&fake, "kvmclock");
-	uint64_t token = read_valid(clk).disruption;
+	uint64_t token = read_valid(clk).epoch;
 
 	(void)state;
 	set_pvclock(4, 1000, 5000, MUL, 0);
 	read_unfit(clk, PARACLOCK_REASON_UNSTABLE);
 	set_pvclock(6, 1000, 5000, MUL, 1);
-	assert_int_equal(read_valid(clk).disruption, token);
+	assert_int_equal(read_valid(clk).epoch, token);
 	set_pvclock(8, 1000, 5000, MUL, 0);
 	read_unfit(clk, PARACLOCK_REASON_UNSTABLE);
 	set_pvclock(10, 1000, 5000005000, MUL, 1);
-	assert_int_equal(read_valid(clk).disruption, token + 1);
+	assert_int_equal(read_valid(clk).epoch, token + 1);
 	paraclock_close(clk);
 }
 
@@ -226,11 +224,11 @@ static void a_sequence_of_zero_for_ever_is_off(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(off); i++) {
-		uint64_t token = paraclock_token(clk);
+		uint64_t token = paraclock_epoch(clk);
 
 		put32(fake.hyperv, 0, off[i]);
 		read_unfit(clk, PARACLOCK_REASON_SEQUENCE);
-		assert_int_equal(paraclock_token(clk), token);
+		assert_int_equal(paraclock_epoch(clk), token);
 	}
 	paraclock_close(clk);
 }
@@ -254,7 +252,7 @@ static const uint64_t steps[] = { 100, 0 };
 static void an_odd_version_for_ever_is_eagain(void **state)
 {
 	struct paraclock *clk = fake_open(&fake, "kvmclock");
-	uint64_t token = paraclock_token(clk);
+	uint64_t token = paraclock_epoch(clk);
 
 	(void)state;
 	fake.env.counter = counting_counter;
@@ -268,10 +266,10 @@ static void an_odd_version_for_ever_is_eagain(void **state)
 			assert_in_range(counter_reads, 1, 10000);
 	}
 	assert_int_equal(paraclock_disrupted(clk, token), -EAGAIN);
-	assert_int_equal(paraclock_token(clk), token);
+	assert_int_equal(paraclock_epoch(clk), token);
 	/* The writer came back. */
 	put32(fake.pvclock, 0, 4);
-	assert_int_equal(read_valid(clk).disruption, token);
+	assert_int_equal(read_valid(clk).epoch, token);
 	paraclock_close(clk);
 }
 
@@ -333,7 +331,7 @@ static void a_counter_from_before_a_disruption_is_not(void **state)
 	assert_int_equal(then.pair_error_ns, PARACLOCK_ERROR_UNKNOWN);
 	assert_int_equal(paraclock_read_at(clk, NOW + 2000, &then), 0);
 	assert_int_equal(then.valid, 1);
-	assert_int_equal(then.disruption, paraclock_token(clk));
+	assert_int_equal(then.epoch, paraclock_epoch(clk));
 	paraclock_close(clk);
 }
 
@@ -341,7 +339,7 @@ static void a_counter_from_before_a_disruption_is_not(void **state)
 static void read_at_notices_by_itself(void **state)
 {
 	struct paraclock *clk = fake_open(&fake, "kvmclock");
-	uint64_t token = paraclock_token(clk);
+	uint64_t token = paraclock_epoch(clk);
 	struct paraclock_sample then;
 
 	(void)state;
@@ -349,7 +347,7 @@ static void read_at_notices_by_itself(void **state)
 	assert_int_equal(paraclock_read_at(clk, NOW - 1, &then), 0);
 	assert_int_equal(then.reason, PARACLOCK_REASON_WINDOW);
 	assert_int_equal(then.valid, 0);
-	assert_int_equal(then.disruption, token + 1);
+	assert_int_equal(then.epoch, token + 1);
 	paraclock_close(clk);
 }
 

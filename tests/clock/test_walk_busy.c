@@ -38,8 +38,8 @@ static int busy_open(const struct paraclock_env *env,
 	return 0;
 }
 
-static int busy_get_line(void *state, struct paraclock_sample *ret_sample,
-			 struct paraclock_line *ret_line)
+static int busy_get_conversion(void *state, struct paraclock_sample *ret_sample,
+			       struct paraclock_conversion *ret_conv)
 {
 	(void)state;
 	*ret_sample = (struct paraclock_sample){
@@ -49,21 +49,21 @@ static int busy_get_line(void *state, struct paraclock_sample *ret_sample,
 		.timescale = PARACLOCK_TIMESCALE_TAI,
 		.counter = PARACLOCK_COUNTER_X86_TSC,
 	};
-	memset(ret_line, 0, sizeof(*ret_line));
+	memset(ret_conv, 0, sizeof(*ret_conv));
 	if (busy.interrupt && busy.depth++ == 0) {
 		busy.changes++;
 		busy.interrupt();
 		busy.depth = 0;
 	}
-	ret_line->key[0] = busy.changes;
+	ret_conv->key[0] = busy.changes;
 	return 0;
 }
 
 static int busy_get_time(void *state, struct paraclock_sample *ret_sample)
 {
-	struct paraclock_line line;
+	struct paraclock_conversion conv;
 
-	return busy_get_line(state, ret_sample, &line);
+	return busy_get_conversion(state, ret_sample, &conv);
 }
 
 static void busy_close(void *state)
@@ -82,7 +82,7 @@ static const struct paraclock_backend busy_backend = {
 	.name = "busy",
 	.open = busy_open,
 	.get_time = busy_get_time,
-	.get_line = busy_get_line,
+	.get_conversion = busy_get_conversion,
 	.close = busy_close,
 };
 
@@ -128,7 +128,7 @@ static void a_read_within_a_change_is_refused_not_hung(void **state)
 	assert_int_equal(busy.inner_ret, 0);
 	assert_int_equal(busy.inner.valid, 0);
 	assert_int_equal(busy.inner.reason, PARACLOCK_REASON_DISRUPTED);
-	assert_int_equal(busy.inner.disruption, 1);
+	assert_int_equal(busy.inner.epoch, 1);
 	busy.interrupt = NULL;
 	check_valid(busy.clk);
 	assert_int_equal(busy.clk->owner, 0);
@@ -184,13 +184,13 @@ static void lose_memory(struct paraclock *clk)
 static void a_child_that_lost_its_memory_starts_a_new_epoch(void **state)
 {
 	struct paraclock *clk = fake_open(&fake, "kvmclock");
-	uint64_t token = check_valid(clk).disruption;
+	uint64_t token = check_valid(clk).epoch;
 	struct paraclock_sample then;
 
 	(void)state;
 	fake.affinity_error = 0;
 	lose_memory(clk);
-	assert_int_equal(check_valid(clk).disruption, token + 1);
+	assert_int_equal(check_valid(clk).epoch, token + 1);
 	assert_int_equal(paraclock_disrupted(clk, token), 1);
 	/* And of what was before, it knows nothing. */
 	assert_int_equal(paraclock_read_at(clk, NOW - 1, &then), 0);

@@ -40,7 +40,7 @@ static void start_at_step(unsigned int step)
 {
 	start("hyperv");
 	if (step % 2)
-		w.clk->now.line.max_ticks = 0;
+		w.clk->now.conv.max_ticks = 0;
 	w.countdown = step / 2 + 1;
 }
 
@@ -54,7 +54,7 @@ static void move_and_let_another_thread_see_it(void)
 	w.fake.counter += 1000;
 	assert_int_equal(paraclock_read(w.clk, &sample), 0);
 	assert_int_equal(sample.valid, 1);
-	assert_int_equal(sample.disruption, 2);
+	assert_int_equal(sample.epoch, 2);
 }
 
 static void a_past_value_is_never_read_off_the_next_hosts_page(void **state)
@@ -91,7 +91,7 @@ static void restore_and_let_another_thread_see_it(void)
 	fake_set_hyperv(&w.fake, 6, 50000000);
 	assert_int_equal(paraclock_read(w.clk, &sample), 0);
 	assert_int_equal(sample.valid, 1);
-	assert_int_equal(sample.disruption, 2);
+	assert_int_equal(sample.epoch, 2);
 }
 
 static void a_value_that_the_counter_has_yet_to_reach_has_no_time(void **state)
@@ -113,7 +113,7 @@ static void a_value_that_the_counter_has_yet_to_reach_has_no_time(void **state)
 		refused += ret == -EINVAL;
 		if (!ret && sample.valid) {
 			/* An answer of the time before: and it says so. */
-			assert_int_equal(sample.disruption, 1);
+			assert_int_equal(sample.epoch, 1);
 			assert_in_range(sample.host_ns, then - 100, then);
 		}
 		if (ret)
@@ -145,12 +145,12 @@ static void a_second_disruption_while_one_is_settled_is_counted(void **state)
 	put64(w.fake.vmclock, 16, 8);
 	assert_int_equal(paraclock_read(w.clk, &sample), 0);
 	assert_int_equal(sample.reason, PARACLOCK_REASON_DISRUPTED);
-	token = paraclock_token(w.clk);
-	assert_int_equal(token, sample.disruption);
+	token = paraclock_epoch(w.clk);
+	assert_int_equal(token, sample.epoch);
 
 	w.fake.env.run_on_cpu = move_again;
 	assert_int_equal(paraclock_read(w.clk, &sample), 0);
-	assert_int_equal(sample.disruption, token + 1);
+	assert_int_equal(sample.epoch, token + 1);
 	assert_int_equal(paraclock_disrupted(w.clk, token), 1);
 	paraclock_close(w.clk);
 }
@@ -188,11 +188,11 @@ static void the_last_of_many_disruptions_is_settled_too(void **state)
 		assert_int_equal(sample.valid, 0);
 		assert_int_equal(sample.reason, PARACLOCK_REASON_DISRUPTED);
 	}
-	token = sample.disruption;
+	token = sample.epoch;
 	fake_set_pvclock(&w.fake, 6, 1000, 5000 + 9000000000);
 	assert_int_equal(paraclock_read(w.clk, &sample), 0);
 	assert_int_equal(sample.valid, 1);
-	assert_int_equal(sample.disruption, token);
+	assert_int_equal(sample.epoch, token);
 	paraclock_close(w.clk);
 }
 
@@ -215,7 +215,7 @@ static void no_value_is_read_off_parameters_that_came_later(void **state)
 	second = w.fake.counter;
 	fake_set_hyperv(&w.fake, 6, 5);
 	assert_int_equal(paraclock_read(w.clk, &sample), 0);
-	assert_int_equal(sample.disruption, 1);
+	assert_int_equal(sample.epoch, 1);
 	assert_int_equal(paraclock_read_at(w.clk, first, &sample), 0);
 	assert_int_equal(sample.valid, 0);
 	assert_int_equal(sample.reason, PARACLOCK_REASON_WINDOW);

@@ -191,7 +191,7 @@ static struct paraclock *sim_open(bool with_marker, uint64_t seed)
 static void with_a_marker_no_sample_is_wrong_and_valid(void **state)
 {
 	struct paraclock *clk = sim_open(true, 20260101);
-	uint64_t token = paraclock_token(clk);
+	uint64_t token = paraclock_epoch(clk);
 
 	(void)state;
 	for (unsigned int i = 0; i < STEPS; i++) {
@@ -199,7 +199,7 @@ static void with_a_marker_no_sample_is_wrong_and_valid(void **state)
 
 		sim_event(&fake);
 		sim_step(clk);
-		epoch = paraclock_token(clk);
+		epoch = paraclock_epoch(clk);
 		/* None is noticed twice, or before it came. */
 		assert_in_range(epoch, token, 1 + sim.jumps);
 		token = epoch;
@@ -217,7 +217,7 @@ static void with_a_marker_no_sample_is_wrong_and_valid(void **state)
 static void a_jump_before_a_read_is_noticed_by_it(void **state)
 {
 	struct paraclock *clk = sim_open(true, 4711);
-	uint64_t epoch = paraclock_token(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 
 	(void)state;
 	fake.env.counter = quiet_counter;
@@ -228,7 +228,7 @@ static void a_jump_before_a_read_is_noticed_by_it(void **state)
 			sim_event(&fake);
 		sim_step(clk);
 		epoch += sim.jumps != jumps;
-		assert_int_equal(paraclock_token(clk), epoch);
+		assert_int_equal(paraclock_epoch(clk), epoch);
 	}
 	paraclock_close(clk);
 }

@@ -49,7 +49,7 @@ static struct paraclock_sample read_valid(const struct paraclock *clk)
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_int_equal(sample.reason, PARACLOCK_REASON_OK);
 	assert_int_equal(sample.valid, 1);
-	assert_int_equal(sample.disruption, paraclock_token(clk));
+	assert_int_equal(sample.epoch, paraclock_epoch(clk));
 	assert_int_equal(sample.marker_class, PARACLOCK_MARKER_AUTHORITATIVE);
 	return sample;
 }
@@ -62,8 +62,8 @@ static uint64_t read_disrupted(const struct paraclock *clk)
 	assert_int_equal(sample.reason, PARACLOCK_REASON_DISRUPTED);
 	assert_int_equal(sample.valid, 0);
 	assert_int_equal(sample.pair_error_ns, PARACLOCK_ERROR_UNKNOWN);
-	assert_int_equal(sample.disruption, paraclock_token(clk));
-	return sample.disruption;
+	assert_int_equal(sample.epoch, paraclock_epoch(clk));
+	return sample.epoch;
 }
 
 static void set_marker(uint64_t marker)
@@ -81,13 +81,13 @@ static void a_marker_of_the_same_page_is_seen_by_that_very_read(void **state)
 	(void)state;
 	fake_set_vmclock(&fake, 4, 2, 1000, 1700000005);
 	after = read_valid(clk);
-	assert_int_equal(after.disruption, before.disruption + 1);
+	assert_int_equal(after.epoch, before.epoch + 1);
 	assert_int_equal(after.host_ns, before.host_ns + 5LL * SECOND);
-	assert_int_equal(paraclock_disrupted(clk, before.disruption), 1);
-	assert_int_equal(paraclock_disrupted(clk, after.disruption), 0);
+	assert_int_equal(paraclock_disrupted(clk, before.epoch), 1);
+	assert_int_equal(paraclock_disrupted(clk, after.epoch), 0);
 	/* What is past does not make later reads unfit. */
 	for (unsigned int i = 0; i < 3; i++)
-		assert_int_equal(read_valid(clk).disruption, after.disruption);
+		assert_int_equal(read_valid(clk).epoch, after.epoch);
 	paraclock_close(clk);
 }
 
@@ -100,7 +100,7 @@ static void an_update_with_the_same_marker_is_no_disruption(void **state)
 	/* The host says itself what is a disruption: this step is none. */
 	fake_set_vmclock(&fake, 4, 1, 1000, 1700000005);
 	after = read_valid(clk);
-	assert_int_equal(after.disruption, before.disruption);
+	assert_int_equal(after.epoch, before.epoch);
 	assert_int_equal(after.host_ns, before.host_ns + 5LL * SECOND);
 	paraclock_close(clk);
 }
@@ -108,21 +108,21 @@ static void an_update_with_the_same_marker_is_no_disruption(void **state)
 static void a_generation_counts_where_it_is_given(void **state)
 {
 	struct paraclock *clk = open_with_markers("vmclock");
-	uint64_t token = read_valid(clk).disruption;
+	uint64_t token = read_valid(clk).epoch;
 	struct paraclock_marker marker;
 
 	(void)state;
 	put64(fake.vmclock, 104, 77);
-	assert_int_equal(read_valid(clk).disruption, token);
+	assert_int_equal(read_valid(clk).epoch, token);
 	assert_int_equal(paraclock_marker(clk, &marker), 0);
 	assert_int_equal(marker.generation, 0);
 	put64(fake.vmclock, 24, 0x101);
-	token = read_valid(clk).disruption;
-	assert_int_equal(read_valid(clk).disruption, token);
+	token = read_valid(clk).epoch;
+	assert_int_equal(read_valid(clk).epoch, token);
 	put64(fake.vmclock, 104, 78);
-	assert_int_equal(read_valid(clk).disruption, token + 1);
+	assert_int_equal(read_valid(clk).epoch, token + 1);
 	assert_int_equal(paraclock_marker(clk, &marker), 0);
-	assert_int_equal(marker.disruption, 1);
+	assert_int_equal(marker.value, 1);
 	assert_int_equal(marker.generation, 78);
 	paraclock_close(clk);
 }
@@ -136,7 +136,7 @@ static void a_generation_counts_for_the_time_of_another_source(void **state)
 	put64(fake.vmclock, 24, 0x100);
 	put64(fake.vmclock, 104, 77);
 	clk = open_settled();
-	token = read_valid(clk).disruption;
+	token = read_valid(clk).epoch;
 	put64(fake.vmclock, 104, 78);
 	assert_int_equal(read_disrupted(clk), token + 1);
 	paraclock_close(clk);
@@ -150,7 +150,7 @@ static void without_a_marker_source_there_is_no_marker(void **state)
 
 	(void)state;
 	assert_int_equal(paraclock_marker(clk, &marker), -EOPNOTSUPP);
-	assert_int_equal(marker.disruption, 1);
+	assert_int_equal(marker.value, 1);
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_int_equal(sample.marker_class, PARACLOCK_MARKER_HEURISTIC);
 	paraclock_close(clk);
@@ -161,7 +161,7 @@ static void without_a_marker_source_there_is_no_marker(void **state)
 static void a_stale_page_is_not_valid_until_its_version_moves(void **state)
 {
 	struct paraclock *clk = open_settled();
-	uint64_t token = read_valid(clk).disruption;
+	uint64_t token = read_valid(clk).epoch;
 
 	(void)state;
 	set_marker(2);
@@ -170,7 +170,7 @@ static void a_stale_page_is_not_valid_until_its_version_moves(void **state)
 	assert_int_equal(fake.visits, 0);
 	/* An odd version is not yet the new one. */
 	fake_set_pvclock(&fake, 4, 1000, 5000 + 5LL * SECOND);
-	assert_int_equal(read_valid(clk).disruption, token + 1);
+	assert_int_equal(read_valid(clk).epoch, token + 1);
 	assert_int_equal(read_valid(clk).host_ns, NOW_NS + 5LL * SECOND);
 	paraclock_close(clk);
 }
@@ -196,14 +196,14 @@ static void an_update_under_way_is_not_yet_the_new_page(void **state)
 static void a_thread_on_cpu_0_need_not_wait(void **state)
 {
 	struct paraclock *clk = open_settled();
-	uint64_t token = read_valid(clk).disruption;
+	uint64_t token = read_valid(clk).epoch;
 
 	(void)state;
 	set_marker(2);
 	read_disrupted(clk);
 	fake_set_pvclock(&fake, 2, 1000, 5000 + 5LL * SECOND);
 	fake.cpu = 0;
-	assert_int_equal(read_valid(clk).disruption, token + 1);
+	assert_int_equal(read_valid(clk).epoch, token + 1);
 	/* Once is enough. */
 	fake.cpu = 1;
 	assert_int_equal(read_valid(clk).host_ns, NOW_NS + 5LL * SECOND);
@@ -218,7 +218,7 @@ static void run_vcpu_0(struct fake *f)
 static void a_visit_to_cpu_0_makes_that_very_read_valid(void **state)
 {
 	struct paraclock *clk = open_settled();
-	uint64_t token = read_valid(clk).disruption;
+	uint64_t token = read_valid(clk).epoch;
 	struct paraclock_sample sample;
 
 	(void)state;
@@ -227,7 +227,7 @@ static void a_visit_to_cpu_0_makes_that_very_read_valid(void **state)
 	set_marker(2);
 	sample = read_valid(clk);
 	assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
-	assert_int_equal(sample.disruption, token + 1);
+	assert_int_equal(sample.epoch, token + 1);
 	assert_int_equal(fake.visits, 1);
 	read_valid(clk);
 	assert_int_equal(fake.visits, 1);
@@ -237,7 +237,7 @@ static void a_visit_to_cpu_0_makes_that_very_read_valid(void **state)
 static void a_second_disruption_starts_the_wait_again(void **state)
 {
 	struct paraclock *clk = open_settled();
-	uint64_t token = read_valid(clk).disruption;
+	uint64_t token = read_valid(clk).epoch;
 
 	(void)state;
 	set_marker(2);
@@ -247,7 +247,7 @@ static void a_second_disruption_starts_the_wait_again(void **state)
 	set_marker(3);
 	assert_int_equal(read_disrupted(clk), token + 2);
 	fake_set_pvclock(&fake, 6, 1000, 5000 + 9LL * SECOND);
-	assert_int_equal(read_valid(clk).disruption, token + 2);
+	assert_int_equal(read_valid(clk).epoch, token + 2);
 	paraclock_close(clk);
 }
 
@@ -296,7 +296,7 @@ static struct paraclock_sample read_class(const struct paraclock *clk,
 static void a_page_that_no_marker_vouches_for_is_heuristic(void **state)
 {
 	struct paraclock *clk = open_with_markers("kvmclock");
-	uint64_t token = paraclock_token(clk);
+	uint64_t token = paraclock_epoch(clk);
 	struct paraclock_sample sample;
 
 	(void)state;
@@ -308,7 +308,7 @@ static void a_page_that_no_marker_vouches_for_is_heuristic(void **state)
 	for (unsigned int i = 0; i < 3; i++) {
 		sample = read_class(clk, PARACLOCK_MARKER_AUTHORITATIVE);
 		assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
-		assert_int_equal(sample.disruption, token + 1);
+		assert_int_equal(sample.epoch, token + 1);
 	}
 	paraclock_close(clk);
 }

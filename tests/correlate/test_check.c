@@ -279,7 +279,7 @@ static void a_stale_page_fails_closed(void **state)
 	assert_int_equal(paraclock_check_clear(page), 0);
 	assert_int_equal(paraclock_read(page, &sample), 0);
 	assert_int_equal(sample.valid, 1);
-	assert_int_equal(sample.disruption, 1);
+	assert_int_equal(sample.epoch, 1);
 	paraclock_close(page);
 }
 

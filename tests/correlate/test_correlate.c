@@ -49,7 +49,7 @@ static void check_refused(const struct paraclock_coupling *coupling, int error)
 
 	memset(&xt, 0x5a, sizeof(xt));
 	xt.size = sizeof(xt);
-	xt.sandwiches = 0;
+	xt.brackets = 0;
 	was = xt;
 	assert_int_equal(correlate(coupling, &xt), error);
 	assert_memory_equal(&xt, &was, sizeof(xt));
@@ -286,7 +286,7 @@ static void a_history_needs_a_memory_of_the_clocks(void **state)
 	(void)remember();
 	newest = remember();
 	device.counter = newest.counter - 1000;
-	clocks.world.env.local = NULL;
+	clocks.world.env.system_clocks = NULL;
 	check_refused(NULL, -EINVAL);
 }
 
@@ -439,9 +439,9 @@ static void bad_arguments_are_refused(void **state)
 	assert_int_equal(paraclock_correlate(env, fake_device_time, &device,
 					     NULL, NULL, NULL),
 			 -EINVAL);
-	xt.sandwiches = PARACLOCK_SANDWICHES_MAX + 1;
+	xt.brackets = PARACLOCK_SANDWICHES_MAX + 1;
 	assert_int_equal(correlate(NULL, &xt), -EINVAL);
-	xt.sandwiches = 0;
+	xt.brackets = 0;
 	xt.size--;
 	assert_int_equal(correlate(NULL, &xt), -EINVAL);
 	assert_int_equal(paraclock_crosststamp(NULL, NULL, &xt), -EINVAL);
@@ -456,7 +456,7 @@ static void without_a_memory_it_works_too(void **state)
 	struct paraclock_crosststamp xt;
 
 	(void)state;
-	clocks.world.env.local = NULL;
+	clocks.world.env.system_clocks = NULL;
 	xt = check_given();
 	check_truth(&xt);
 	device.act = set_realtime;

@@ -95,7 +95,7 @@ static void a_disruption_in_between_is_estale(void **state)
 				 -ESTALE);
 		assert_memory_equal(&xt, &was, sizeof(xt));
 		xt = cross(clk);
-		assert_int_equal(xt.sample.disruption, 2);
+		assert_int_equal(xt.sample.epoch, 2);
 		check_truth(&xt);
 		clocks.on_read = NULL;
 		paraclock_close(clk);
@@ -108,10 +108,10 @@ static void a_disruption_before_is_none_of_ours(void **state)
 	struct paraclock_crosststamp xt = cross(clk);
 
 	(void)state;
-	assert_int_equal(xt.sample.disruption, 1);
+	assert_int_equal(xt.sample.epoch, 1);
 	fake_set_pvclock(&clocks.world, 4, 2000, 7000000000);
 	xt = cross(clk);
-	assert_int_equal(xt.sample.disruption, 2);
+	assert_int_equal(xt.sample.epoch, 2);
 	check_truth(&xt);
 	paraclock_close(clk);
 }

@@ -18,7 +18,7 @@ struct world {
 	size_t size;
 	uint64_t counter;
 	int64_t ns;
-	struct paraclock_local local;
+	struct paraclock_system_clocks local;
 	struct paraclock_env env;
 	uint8_t pairing[64];
 	unsigned int open_devices;

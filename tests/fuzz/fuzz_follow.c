@@ -131,12 +131,12 @@ static void read_now(struct state *s, bool followed)
 	promised = sample.flags & PARACLOCK_FLAG_MONOTONIC;
 	/* A counter that is turned back says nothing: <paraclock/host.h>. */
 	CHECK(!promised || !s->promised || sample.host_tsc < s->seen_tsc ||
-	      s->migrations != sample.disruption ||
+	      s->migrations != sample.epoch ||
 	      sample.host_ns >= s->seen_ns);
 	s->promised = promised;
 	s->seen_ns = sample.host_ns;
 	s->seen_tsc = sample.host_tsc;
-	s->migrations = sample.disruption;
+	s->migrations = sample.epoch;
 	if (!followed || sample.clock_error_ns == PARACLOCK_ERROR_UNKNOWN)
 		return;
 	/* A bound is made of a bound, and is no better. */
@@ -242,7 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	configure(&s);
 	if (paraclock_open_backend(&s.clk, &backend, &opts))
 		return 0;
-	CHECK(!paraclock_timekeeper_take(&s.tk, &s.world.env, NULL));
+	CHECK(!paraclock_timekeeper_acquire(&s.tk, &s.world.env, NULL));
 	while (s.world.size)
 		act(&s);
 	paraclock_close(s.clk);

@@ -128,7 +128,7 @@ struct paraclock_timeline fuzz_timeline(struct fuzz_world *world)
 		.base_frac = fuzz_take(world, 2) << 48,
 		.maxerror_ns = fuzz_take(world, 2),
 		.esterror_ns = 5,
-		.disruption = fuzz_take(world, 1),
+		.marker = fuzz_take(world, 1),
 		.generation = fuzz_take(world, 1),
 		.flags = (uint32_t)fuzz_take(world, 2) & 0x7ff,
 		.tai_offset_sec = 37,

@@ -144,8 +144,8 @@ static void check_read(const struct fuzz_kind *kind, const struct world *world,
 		return;
 	}
 	check_sample(got);
-	CHECK(got->disruption > 0);
-	want.disruption = got->disruption;
+	CHECK(got->epoch > 0);
+	want.epoch = got->epoch;
 	want.marker_class = got->marker_class;
 	CHECK(memcmp(got, &want, sizeof(want)) == 0);
 }

@@ -21,7 +21,7 @@ struct state {
 	bool scribbled; /* above, where no sequence shows it */
 	struct paraclock *clk;
 	struct paraclock_relay relay;
-	struct paraclock_outlet outlet[OUTLETS];
+	struct paraclock_target target[OUTLETS];
 	struct paraclock_page_writer writer[OUTLETS];
 	_Alignas(64) uint64_t page[OUTLETS][512];
 	struct paraclock_timekeeper tk;
@@ -110,38 +110,38 @@ static struct paraclock_coupling any_coupling(struct fuzz_world *world)
 	return c;
 }
 
-static void set_outlets(struct state *s)
+static void set_targets(struct state *s)
 {
 	for (unsigned int i = 0; i < OUTLETS; i++) {
-		s->outlet[i].coupling = any_coupling(&s->world);
-		s->outlet[i].flags = (uint32_t)fuzz_take(&s->world, 1) & 7;
-		s->outlet[i].offset_sec = 0;
-		s->outlet[i].offset_frac = 0;
+		s->target[i].coupling = any_coupling(&s->world);
+		s->target[i].flags = (uint32_t)fuzz_take(&s->world, 1) & 7;
+		s->target[i].offset_sec = 0;
+		s->target[i].offset_frac = 0;
 		if (fuzz_take(&s->world, 1) >= 0xf0)
-			s->outlet[i].offset_sec =
+			s->target[i].offset_sec =
 				(int64_t)fuzz_take(&s->world, 8);
 	}
 }
 
-static void make_outlets(struct state *s)
+static void make_targets(struct state *s)
 {
-	s->outlet[0].timekeeper = &s->tk;
-	s->outlet[1].write = paraclock_vmclock_write;
-	s->outlet[1].freeze = paraclock_vmclock_freeze;
-	s->outlet[2].write = paraclock_pvclock_write;
-	s->outlet[2].pause = stop_guest;
-	s->outlet[2].arg = s;
+	s->target[0].timekeeper = &s->tk;
+	s->target[1].write = paraclock_vmclock_write;
+	s->target[1].freeze = paraclock_vmclock_freeze;
+	s->target[2].write = paraclock_pvclock_write;
+	s->target[2].pause = stop_guest;
+	s->target[2].arg = s;
 	for (unsigned int i = 0; i < OUTLETS; i++) {
-		s->outlet[i].size = sizeof(s->outlet[i]);
+		s->target[i].size = sizeof(s->target[i]);
 		if (!i)
 			continue;
-		s->outlet[i].page = s->page[i];
-		s->outlet[i].writer = &s->writer[i];
-		CHECK(!paraclock_page_writer_take(&s->writer[i],
-						  &s->world.env));
+		s->target[i].page = s->page[i];
+		s->target[i].writer = &s->writer[i];
+		CHECK(!paraclock_page_writer_acquire(&s->writer[i],
+						     &s->world.env));
 	}
-	CHECK(!paraclock_timekeeper_take(&s->tk, &s->world.env, NULL));
-	set_outlets(s);
+	CHECK(!paraclock_timekeeper_acquire(&s->tk, &s->world.env, NULL));
+	set_targets(s);
 }
 
 /* Is what is above to change? Then no line is exact for long. */
@@ -173,8 +173,8 @@ static void check_below(struct state *s)
 	bool to_change = is_to_change(s);
 	uint64_t off;
 
-	if (s->scribbled || s->outlet[0].state != PARACLOCK_OUTLET_RUNNING ||
-	    s->outlet[0].coupling.size || s->outlet[0].offset_sec)
+	if (s->scribbled || s->target[0].state != PARACLOCK_OUTLET_RUNNING ||
+	    s->target[0].coupling.size || s->target[0].offset_sec)
 		return;
 	until_changed(s);
 	if (paraclock_timekeeper_read(&s->tk, &s->world.env, &below) ||
@@ -206,31 +206,31 @@ static void call_relay(struct state *s, uint8_t how)
 	ret = call(&s->relay);
 	fuzz_check_error(ret, errors);
 	for (unsigned int i = 0; i < OUTLETS; i++) {
-		const struct paraclock_outlet *outlet = &s->outlet[i];
+		const struct paraclock_target *target = &s->target[i];
 
-		fuzz_check_error(outlet->error, errors);
-		CHECK(outlet->state <= PARACLOCK_OUTLET_WRITTEN);
-		CHECK(how || ret || outlet->state == PARACLOCK_OUTLET_FROZEN ||
-		      outlet->flags & PARACLOCK_OUTLET_HELD);
+		fuzz_check_error(target->error, errors);
+		CHECK(target->state <= PARACLOCK_OUTLET_WRITTEN);
+		CHECK(how || ret || target->state == PARACLOCK_OUTLET_FROZEN ||
+		      target->flags & PARACLOCK_OUTLET_HELD);
 		CHECK(!(how && !ret) ||
-		      outlet->state == PARACLOCK_OUTLET_RUNNING ||
-		      outlet->flags & PARACLOCK_OUTLET_HELD);
+		      target->state == PARACLOCK_OUTLET_RUNNING ||
+		      target->flags & PARACLOCK_OUTLET_HELD);
 	}
 	/* A guest whose page cannot be frozen does not run without one. */
-	CHECK(s->stopped || s->outlet[2].state == PARACLOCK_OUTLET_RUNNING ||
-	      s->outlet[2].state == PARACLOCK_OUTLET_NEW || ret);
+	CHECK(s->stopped || s->target[2].state == PARACLOCK_OUTLET_RUNNING ||
+	      s->target[2].state == PARACLOCK_OUTLET_NEW || ret);
 	if (how && !ret)
 		check_below(s);
 }
 
 static void align(struct state *s)
 {
-	struct paraclock_outlet *outlet =
-		&s->outlet[fuzz_take(&s->world, 1) % OUTLETS];
+	struct paraclock_target *target =
+		&s->target[fuzz_take(&s->world, 1) % OUTLETS];
 	uint64_t sec = fuzz_take(&s->world, 3);
 
 	fuzz_begin_call(&s->world);
-	fuzz_check_error(paraclock_relay_align(&s->relay, outlet,
+	fuzz_check_error(paraclock_relay_align(&s->relay, target,
 					       s->world.counter, sec, 0),
 			 errors);
 }
@@ -244,7 +244,7 @@ static void act(struct state *s)
 	else if (what < 80)
 		scribble_above(s);
 	else if (what < 92)
-		set_outlets(s);
+		set_targets(s);
 	else if (what < 100)
 		align(s);
 	else if (what < 120)
@@ -270,8 +270,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s.world.env.map_page = map_page;
 	s.world.arg = &s;
 	s.from_tk = fuzz_take(&s.world, 1) & 1;
-	CHECK(!paraclock_page_writer_take(&s.above_writer, &s.world.env));
-	CHECK(!paraclock_timekeeper_take(&s.above_tk, &s.world.env, NULL));
+	CHECK(!paraclock_page_writer_acquire(&s.above_writer, &s.world.env));
+	CHECK(!paraclock_timekeeper_acquire(&s.above_tk, &s.world.env, NULL));
 	write_above(&s);
 	if (s.from_tk ? paraclock_timekeeper_open(&s.clk, &s.above_tk,
 						  &s.world.env)
@@ -281,11 +281,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.size = sizeof(s.relay),
 		.clk = s.clk,
 		.timekeeper = s.from_tk ? &s.above_tk : NULL,
-		.outlets = s.outlet,
-		.n_outlets = OUTLETS,
+		.targets = s.target,
+		.n_targets = OUTLETS,
 		.lease_ns = fuzz_take(&s.world, 4),
 	};
-	make_outlets(&s);
+	make_targets(&s);
 	while (s.world.size)
 		act(&s);
 	paraclock_close(s.clk);

@@ -153,7 +153,7 @@ static void take(struct state *s, uint32_t pid)
 
 	CHECK(!owned || !mine);
 	s->world.process = pid;
-	ret = paraclock_page_writer_take(&s->writer, &s->world.env);
+	ret = paraclock_page_writer_acquire(&s->writer, &s->world.env);
 	fuzz_check_error(ret, errors);
 	if (ret)
 		return;
@@ -185,7 +185,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			take(&s, pid);
 		} else if (act < 160) {
 			s.world.process = pid;
-			fuzz_check_error(paraclock_page_writer_give(
+			fuzz_check_error(paraclock_page_writer_release(
 						 &s.writer, &s.world.env),
 					 errors);
 		} else {

@@ -85,12 +85,12 @@ static void read_now(struct state *s)
 	/* A counter that is turned back says nothing: <paraclock/host.h>. */
 	CHECK(s->scribbled || s->loose || !promised || !s->promised ||
 	      sample.host_tsc < s->seen_tsc ||
-	      s->seen_migrations != sample.disruption ||
+	      s->seen_migrations != sample.epoch ||
 	      sample.host_ns >= s->seen_ns);
 	s->promised = promised;
 	s->seen_ns = sample.host_ns;
 	s->seen_tsc = sample.host_tsc;
-	s->seen_migrations = sample.disruption;
+	s->seen_migrations = sample.epoch;
 }
 
 static void describe(struct state *s)
@@ -175,8 +175,8 @@ static void take(struct state *s)
 	};
 
 	fuzz_begin_call(&s->world);
-	fuzz_check_error(paraclock_timekeeper_take(&s->tk, &s->world.env,
-						   &opts),
+	fuzz_check_error(paraclock_timekeeper_acquire(&s->tk, &s->world.env,
+						      &opts),
 			 write_errors);
 	s->promised = false;
 }
@@ -217,8 +217,8 @@ static void act(struct state *s)
 		take(s);
 		break;
 	case 6:
-		fuzz_check_error(paraclock_timekeeper_give(&s->tk,
-							   &s->world.env),
+		fuzz_check_error(paraclock_timekeeper_release(&s->tk,
+							      &s->world.env),
 				 write_errors);
 		break;
 	case 7:
@@ -250,7 +250,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&s, 0, sizeof(s));
 	fuzz_world_init(&s.world, data, size);
-	fuzz_check_error(paraclock_timekeeper_take(&s.tk, &s.world.env, NULL),
+	fuzz_check_error(paraclock_timekeeper_acquire(&s.tk, &s.world.env,
+						      NULL),
 			 write_errors);
 	while (s.world.size)
 		act(&s);

@@ -165,12 +165,12 @@ static void freeze(struct state *s)
 
 static void hand_over(struct state *s)
 {
-	int ret = paraclock_page_writer_give(&s->writer, &s->world.env);
+	int ret = paraclock_page_writer_release(&s->writer, &s->world.env);
 
 	fuzz_check_error(ret, errors);
 	if (fuzz_take(&s->world, 1) & 1)
 		memset(&s->writer, 0, sizeof(s->writer));
-	ret = paraclock_page_writer_take(&s->writer, &s->world.env);
+	ret = paraclock_page_writer_acquire(&s->writer, &s->world.env);
 	fuzz_check_error(ret, errors);
 }
 
@@ -211,7 +211,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s.kind = &kinds[fuzz_take(&s.world, 1) % 3];
 	s.guard = 0x5a5a5a5a5a5a5a5a;
 	s.constant = true;
-	CHECK(!paraclock_page_writer_take(&s.writer, &s.world.env));
+	CHECK(!paraclock_page_writer_acquire(&s.writer, &s.world.env));
 	while (s.world.size)
 		act(&s);
 	return 0;

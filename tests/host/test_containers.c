@@ -38,9 +38,9 @@ static int first_container(void)
 
 	if (getpid() != 1)
 		return 77;
-	if (paraclock_page_writer_take(&shared->writer, NULL))
+	if (paraclock_page_writer_acquire(&shared->writer, NULL))
 		return 1;
-	if (paraclock_timekeeper_take(&shared->tk, NULL, NULL))
+	if (paraclock_timekeeper_acquire(&shared->tk, NULL, NULL))
 		return 2;
 	if (paraclock_timekeeper_set(&shared->tk, NULL, &tl, 0))
 		return 3;
@@ -50,7 +50,7 @@ static int first_container(void)
 	/* It still is the owner of both. */
 	if (paraclock_timekeeper_set(&shared->tk, NULL, &tl, 0))
 		return 5;
-	return paraclock_page_writer_give(&shared->writer, NULL) ? 6 : 0;
+	return paraclock_page_writer_release(&shared->writer, NULL) ? 6 : 0;
 }
 
 /* The first process of another one, which is process 1 as well. */
@@ -63,16 +63,17 @@ static int second_container(void)
 		return 77;
 	if (paraclock_timekeeper_set(&shared->tk, NULL, &tl, 0) != -EPERM)
 		return 1;
-	if (paraclock_timekeeper_give(&shared->tk, NULL) != -EPERM)
+	if (paraclock_timekeeper_release(&shared->tk, NULL) != -EPERM)
 		return 2;
 	if (paraclock_timekeeper_freeze(&shared->tk, NULL) != -EPERM)
 		return 3;
-	if (paraclock_page_writer_give(&shared->writer, NULL) != -EPERM)
+	if (paraclock_page_writer_release(&shared->writer, NULL) != -EPERM)
 		return 4;
-	if (paraclock_timekeeper_take(&shared->tk, NULL, NULL) != -EBUSY)
+	if (paraclock_timekeeper_acquire(&shared->tk, NULL, NULL) != -EBUSY)
 		return 5;
-	return paraclock_page_writer_take(&shared->writer, NULL) == -EBUSY ? 0
-									   : 6;
+	return paraclock_page_writer_acquire(&shared->writer, NULL) == -EBUSY
+		       ? 0
+		       : 6;
 }
 
 static int second_with_proc(void)
@@ -153,7 +154,7 @@ static void containers_are_told_apart(void **state)
 	/* Nor is it this process, which is in neither. */
 	assert_int_equal(paraclock_timekeeper_freeze(&shared->tk, NULL),
 			 -EPERM);
-	assert_int_equal(paraclock_timekeeper_take(&shared->tk, NULL, NULL),
+	assert_int_equal(paraclock_timekeeper_acquire(&shared->tk, NULL, NULL),
 			 -EBUSY);
 	assert_int_equal(write(container_end[1], &byte, 1), 1);
 	assert_int_equal(wait_for(first), 0);
@@ -171,11 +172,11 @@ static uint32_t flag;
 
 static int take_it_over(void)
 {
-	if (!flag_take(&flag, &fake.env))
+	if (!try_lock(&flag, &fake.env))
 		return 1;
-	flag_give(&flag);
+	unlock(&flag);
 	/* And then it is one like any other. */
-	if (!flag_take(&flag, &fake.env) || flag_take(&flag, &fake.env))
+	if (!try_lock(&flag, &fake.env) || try_lock(&flag, &fake.env))
 		return 2;
 	return 0;
 }
@@ -185,7 +186,7 @@ static int fork_first_of_another(void)
 {
 	if (getpid() != 1)
 		return 77;
-	if (!flag_take(&flag, &fake.env))
+	if (!try_lock(&flag, &fake.env))
 		return 3;
 	return run_in(CLONE_NEWPID, take_it_over);
 }
@@ -199,7 +200,7 @@ static int fork_twice(void)
 {
 	if (getpid() != 1)
 		return 77;
-	return flag_take(&flag, &fake.env) ? run_in(0, fork_into_another) : 3;
+	return try_lock(&flag, &fake.env) ? run_in(0, fork_into_another) : 3;
 }
 
 /* A handle whose owner flag a thread of the parent's holds. */
@@ -219,7 +220,7 @@ static int fork_and_read(void)
 {
 	if (getpid() != 1)
 		return 77;
-	if (!flag_take(&clk->owner, &fake.env))
+	if (!try_lock(&clk->owner, &fake.env))
 		return 3;
 	/* What it would take in. */
 	fake_set_pvclock(&fake, 4, 1000000000 - 500, 5500);
@@ -259,7 +260,7 @@ static void a_flag_is_not_for_ever(void **state)
 	flag = 0;
 	clk = fake_open(&fake, "kvmclock");
 	if (c->fn == take_it_over)
-		assert_true(flag_take(&flag, &fake.env));
+		assert_true(try_lock(&flag, &fake.env));
 	ret = run_in(c->flags, c->fn);
 	paraclock_close(clk);
 	SKIP_IF(ret == 77, "no PID namespaces for this process");

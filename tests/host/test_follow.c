@@ -142,13 +142,13 @@ static void local_is_refused(void **state)
 	struct paraclock_sample s;
 
 	(void)state;
-	source.sample.flags = PARACLOCK_FLAG_LOCAL;
+	source.sample.flags = PARACLOCK_FLAG_OWN_KERNEL;
 	assert_int_equal(call(), -EOPNOTSUPP);
-	follow.flags = PARACLOCK_FOLLOW_LOCAL;
+	follow.flags = PARACLOCK_FOLLOW_OWN_KERNEL;
 	start_following();
 	/* And does not pass for another clock than it is. */
 	assert_int_equal(keeper_read(&keeper, keeper.fake.counter, &s), 0);
-	assert_int_equal(s.flags, PARACLOCK_FLAG_LOCAL);
+	assert_int_equal(s.flags, PARACLOCK_FLAG_OWN_KERNEL);
 }
 
 static void unreadable_clock_changes_nothing(void **state)

@@ -77,7 +77,7 @@ static void owners_freeze_is_the_owners(void **state)
 	source.marker++;
 	assert_int_equal(call(), -ESTALE);
 	/* It is put right by hand, before the rate is known again. */
-	tl = line_at(keeper.fake.counter,
+	tl = conv_at(keeper.fake.counter,
 		     (uint64_t)source_at(keeper.fake.counter) / SEC);
 	assert_int_equal(paraclock_timekeeper_reconfigure(&keeper.tk, env, &tl),
 			 0);

@@ -43,7 +43,7 @@ static struct reader {
 
 static struct above above;
 static struct below below[3];
-static struct paraclock_outlet outlets[4];
+static struct paraclock_target targets[4];
 static struct paraclock_relay relay;
 static _Alignas(64) struct paraclock_timekeeper tk;
 static uint64_t first_tsc;
@@ -122,21 +122,21 @@ static void set_up(void)
 	above_start(&above, &kinds[0], HZ_TEST, counter_fenced(), 1000);
 	paraclock_close(above.clk);
 	above.fake.env.counter = NULL;
-	first_tsc = above.line.base_tsc;
+	first_tsc = above.conv.base_tsc;
 	above.clk = fake_open(&above.fake, "kvmclock");
 	for (size_t i = 0; i < 3; i++) {
-		below_init(&below[i], &outlets[i], &kinds[i], &above.fake.env);
+		below_init(&below[i], &targets[i], &kinds[i], &above.fake.env);
 		below[i].fake.env.counter = NULL;
 	}
-	outlets[0].pause = pause_reader;
-	outlets[0].arg = &readers[0];
-	outlets[TK].size = sizeof(outlets[TK]);
-	outlets[TK].timekeeper = &tk;
-	assert_int_equal(paraclock_timekeeper_take(&tk, &above.fake.env, NULL),
-			 0);
+	targets[0].pause = pause_reader;
+	targets[0].arg = &readers[0];
+	targets[TK].size = sizeof(targets[TK]);
+	targets[TK].timekeeper = &tk;
+	assert_int_equal(
+		paraclock_timekeeper_acquire(&tk, &above.fake.env, NULL), 0);
 	for (size_t i = 0; i < READERS; i++)
-		outlets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
-	relay = relay_of(&above, outlets, READERS);
+		targets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+	relay = relay_of(&above, targets, READERS);
 	assert_int_equal(paraclock_relay_update(&relay), 0);
 	for (size_t i = 0; i < READERS; i++) {
 		readers[i].i = i;
@@ -153,8 +153,8 @@ static void move_once(void)
 	assert_int_equal(paraclock_relay_freeze(&relay), 0);
 	ADD(begun);
 	assert_int_equal(
-		paraclock_timeline_rebase(&above.line, counter_fenced()), 0);
-	add_ns(&above.line, JUMP_NS);
+		paraclock_timeline_rebase(&above.conv, counter_fenced()), 0);
+	add_ns(&above.conv, JUMP_NS);
 	above_write(&above);
 	ADD(frozen);
 	ret = paraclock_relay_resume(&relay);

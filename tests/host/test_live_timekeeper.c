@@ -122,7 +122,7 @@ static void set_up(void)
 	stop = frozen = false;
 	updates = late = migrations = failed = made = 0;
 	seen_ns = 0;
-	assert_int_equal(paraclock_timekeeper_take(&tk, NULL, NULL), 0);
+	assert_int_equal(paraclock_timekeeper_acquire(&tk, NULL, NULL), 0);
 	assert_int_equal(model_update(&model, &tk), 0);
 }
 

@@ -67,7 +67,7 @@ static void note(const struct paraclock_timeline *tl, uint64_t n)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static bool try_line(const struct paraclock_timeline *tl, uint64_t n)
+static bool try_conversion(const struct paraclock_timeline *tl, uint64_t n)
 {
 	int ret;
 
@@ -96,13 +96,13 @@ static uint64_t wanted_period(void)
 
 static void *write_on(void *arg)
 {
-	struct paraclock_timeline line = *(struct paraclock_timeline *)arg;
+	struct paraclock_timeline conv = *(struct paraclock_timeline *)arg;
 	const uint64_t period = wanted_period();
 	uint64_t next_tsc = counter_fenced();
 	uint64_t dices = 6;
 
 	for (uint64_t n = 1; !LOAD(w.stop); n++) {
-		struct paraclock_timeline next = line;
+		struct paraclock_timeline next = conv;
 
 		assert_int_equal(
 			paraclock_timeline_rebase(&next, counter_fenced()), 0);
@@ -114,8 +114,8 @@ static void *write_on(void *arg)
 				&next,
 				next.base_tsc - dice(&dices) % BACK_TICKS),
 			0);
-		if (try_line(&next, n))
-			line = next;
+		if (try_conversion(&next, n))
+			conv = next;
 		__atomic_store_n(&w.ready, 1, __ATOMIC_RELEASE);
 		next_tsc += period;
 		while (period && counter_fenced() < next_tsc)
@@ -234,19 +234,19 @@ static void *read_on(void *arg)
 
 static struct paraclock_timeline start_world(struct writer_kind *kind)
 {
-	struct paraclock_timeline line = timeline_of(kind, HZ);
+	struct paraclock_timeline conv = timeline_of(kind, HZ);
 
 	memset(&w, 0, sizeof(w));
 	w.kind = kind;
 	only_page(&w.guest, kind);
 	w.guest.env.counter = NULL;
-	line.base_tsc = counter_fenced();
-	line.base_sec = 1000;
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	assert_int_equal(paraclock_page_writer_take(&w.handle, NULL), 0);
-	assert_true(try_line(&line, 0));
+	conv.base_tsc = counter_fenced();
+	conv.base_sec = 1000;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	assert_int_equal(paraclock_page_writer_acquire(&w.handle, NULL), 0);
+	assert_true(try_conversion(&conv, 0));
 	w.clk = fake_open(&w.guest, kind->backend);
-	return line;
+	return conv;
 }
 
 static void add(struct tally *sum, const struct tally *t)
@@ -288,14 +288,14 @@ static void report(const struct tally *t, double took)
 
 static void a_writer_and_readers(void **state)
 {
-	struct paraclock_timeline line = start_world(*state);
+	struct paraclock_timeline conv = start_world(*state);
 	struct tally reader[LIVE_READERS_MAX] = { 0 };
 	const unsigned int readers = live_readers();
 	struct tally sum = { 0 };
 	double start = live_now();
 	pthread_t writer;
 
-	assert_int_equal(pthread_create(&writer, NULL, write_on, &line), 0);
+	assert_int_equal(pthread_create(&writer, NULL, write_on, &conv), 0);
 	live_keep_apart(writer, true);
 	while (!__atomic_load_n(&w.ready, __ATOMIC_ACQUIRE))
 		cpu_relax();

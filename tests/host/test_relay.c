@@ -7,7 +7,7 @@
 
 static struct above above;
 static struct below below[3];
-static struct paraclock_outlet outlets[3];
+static struct paraclock_target targets[3];
 static struct paraclock_relay relay;
 
 static struct writer_kind *const pvclock = &kinds[0];
@@ -19,8 +19,8 @@ static void start(const struct writer_kind *kind, uint64_t hz, uint64_t tsc)
 {
 	above_start(&above, kind, hz, tsc, 1000);
 	for (size_t i = 0; i < 3; i++)
-		below_init(&below[i], &outlets[i], &kinds[i], &above.fake.env);
-	relay = relay_of(&above, outlets, 3);
+		below_init(&below[i], &targets[i], &kinds[i], &above.fake.env);
+	relay = relay_of(&above, targets, 3);
 }
 
 static int update(void)
@@ -35,9 +35,9 @@ static uint32_t sequence(size_t i)
 
 static void all_right(uint64_t later)
 {
-	for (size_t i = 0; i < relay.n_outlets; i++) {
+	for (size_t i = 0; i < relay.n_targets; i++) {
 		uint64_t counter =
-			counter_below(&outlets[i], above.fake.counter + later);
+			counter_below(&targets[i], above.fake.counter + later);
 
 		assert_running(&below[i]);
 		assert_right(&above, &below[i], counter);
@@ -46,27 +46,27 @@ static void all_right(uint64_t later)
 
 static void all_frozen(void)
 {
-	for (size_t i = 0; i < relay.n_outlets; i++) {
-		assert_int_equal(outlets[i].state, PARACLOCK_OUTLET_FROZEN);
+	for (size_t i = 0; i < relay.n_targets; i++) {
+		assert_int_equal(targets[i].state, PARACLOCK_OUTLET_FROZEN);
 		assert_frozen(&below[i],
-			      counter_below(&outlets[i], above.fake.counter));
+			      counter_below(&targets[i], above.fake.counter));
 	}
 }
 
 /* --- exact ---------------------------------------------------------------- */
 
-static void random_coupling(struct paraclock_outlet *outlet)
+static void random_coupling(struct paraclock_target *target)
 {
 	uint8_t shift = random_word() % 2 ? 48 : 32;
 	/* A hundredth to four times as fast. */
 	uint64_t one = (uint64_t)1 << shift;
 	uint64_t mult = one / 100 + random_word() % (one * 4);
 
-	couple(outlet, mult, shift, random_word() >> 16);
+	couple(target, mult, shift, random_word() >> 16);
 	if (random_word() % 4 == 0)
-		outlet->coupling.mult = (uint64_t)1 << shift;
+		target->coupling.mult = (uint64_t)1 << shift;
 	if (random_word() % 8 == 0)
-		outlet->coupling.size = 0;
+		target->coupling.size = 0;
 }
 
 static void comes_out_exact(void **state)
@@ -79,21 +79,21 @@ static void comes_out_exact(void **state)
 		start(kind, hz, (1ULL << 40) + (random_word() >> 16));
 		if (kind == vmclock) {
 			/* Only on a page that can say TAI. */
-			relay.outlets = &outlets[2];
-			relay.n_outlets = 1;
+			relay.targets = &targets[2];
+			relay.n_targets = 1;
 		}
 		for (size_t k = 0; k < 3; k++) {
-			random_coupling(&outlets[k]);
-			outlets[k].flags = random_word() % 2;
+			random_coupling(&targets[k]);
+			targets[k].flags = random_word() % 2;
 		}
 		above.fake.counter += random_word() % (hz * 300);
 		assert_int_equal(update(), 0);
-		for (size_t k = 3 - relay.n_outlets; k < 3; k++) {
+		for (size_t k = 3 - relay.n_targets; k < 3; k++) {
 			uint64_t later = random_word() % (hz * 600);
 
 			assert_running(&below[k]);
 			assert_right(&above, &below[k],
-				     counter_below(&outlets[k],
+				     counter_below(&targets[k],
 						   above.fake.counter + later));
 		}
 		above_end(&above);
@@ -120,20 +120,20 @@ static void an_offset_of_its_own(void **state)
 	start(hyperv, SEC_TICKS, 1ULL << 45);
 	/* Guests that begin with 0 now, and one that is ahead. */
 	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(paraclock_relay_align(&relay, &outlets[i],
+		assert_int_equal(paraclock_relay_align(&relay, &targets[i],
 						       above.fake.counter, 0,
 						       0),
 				 0);
-	outlets[2].offset_sec = 5;
-	outlets[2].offset_frac = 1ULL << 63;
-	assert_true(outlets[0].offset_sec < 0);
+	targets[2].offset_sec = 5;
+	targets[2].offset_frac = 1ULL << 63;
+	assert_true(targets[0].offset_sec < 0);
 	above.fake.counter += SEC_TICKS;
 	assert_int_equal(update(), 0);
-	assert_int_equal(outlets[0].timeline.base_sec, 1);
-	assert_int_equal(outlets[2].timeline.base_sec, 1006);
+	assert_int_equal(targets[0].timeline.base_sec, 1);
+	assert_int_equal(targets[2].timeline.base_sec, 1006);
 	all_right(SEC_TICKS);
 	/* Its readers would see a step. */
-	assert_int_equal(paraclock_relay_align(&relay, &outlets[0], 1, 2, 3),
+	assert_int_equal(paraclock_relay_align(&relay, &targets[0], 1, 2, 3),
 			 -EBUSY);
 	above_end(&above);
 }
@@ -144,23 +144,23 @@ static void error_bounds_cover_the_clock_above(void **state)
 
 	(void)state;
 	above_start(&above, vmclock, SEC_TICKS, 1ULL << 45, 1700000000);
-	above.line.flags |= PARACLOCK_TIMELINE_MAXERROR |
+	above.conv.flags |= PARACLOCK_TIMELINE_MAXERROR |
 			    PARACLOCK_TIMELINE_MAXERROR_RATE |
 			    PARACLOCK_TIMELINE_TAI_OFFSET;
-	above.line.tai_offset_sec = 37;
-	above.line.maxerror_ns = 1000;
+	above.conv.tai_offset_sec = 37;
+	above.conv.maxerror_ns = 1000;
 	/* 50 ppm */
-	above.line.maxerror_rate_frac = above.line.period_frac / 20000;
+	above.conv.maxerror_rate_frac = above.conv.period_frac / 20000;
 	above_write(&above);
-	below_init(&below[2], &outlets[2], vmclock, &above.fake.env);
-	couple(&outlets[2], 3ULL << 30, 32, 12345);
-	relay = relay_of(&above, &outlets[2], 1);
+	below_init(&below[2], &targets[2], vmclock, &above.fake.env);
+	couple(&targets[2], 3ULL << 30, 32, 12345);
+	relay = relay_of(&above, &targets[2], 1);
 	above.fake.counter += SEC_TICKS;
 	assert_int_equal(update(), 0);
 	above.fake.counter += 10ULL * SEC_TICKS;
 	assert_int_equal(paraclock_read(above.clk, &up), 0);
 	assert_int_equal(below_sample(&below[2],
-				      counter_below(&outlets[2], up.host_tsc),
+				      counter_below(&targets[2], up.host_tsc),
 				      &sample),
 			 0);
 	assert_in_range(sample.clock_error_ns, up.clock_error_ns,
@@ -201,21 +201,21 @@ static void a_small_change_is_written_and_no_disruption(void **state)
 	(void)state;
 	start(pvclock, SEC_TICKS, 1ULL << 45);
 	for (size_t i = 0; i < 3; i++)
-		outlets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+		targets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
 	assert_int_equal(update(), 0);
 	for (unsigned int i = 0; i < 100; i++) {
 		above.fake.counter += SEC_TICKS;
 		/* Back and forth: what is seen never goes back. */
-		assert_int_equal(paraclock_timeline_rebase(&above.line,
+		assert_int_equal(paraclock_timeline_rebase(&above.conv,
 							   above.fake.counter),
 				 0);
-		add_ns(&above.line, (int64_t)(random_word() % 1600) - 800);
+		add_ns(&above.conv, (int64_t)(random_word() % 1600) - 800);
 		above_write(&above);
 		assert_int_equal(update(), 0);
 		all_right(0);
 	}
 	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(outlets[i].disruption, 1);
+		assert_int_equal(targets[i].marker, 1);
 	assert_int_equal(relay.disruptions, 0);
 	above_end(&above);
 }
@@ -240,7 +240,7 @@ static void a_page_that_is_switched_off_freezes(void **state)
 	all_right(SEC_TICKS);
 	/* It was not disrupted, and L2 was not either. */
 	assert_int_equal(relay.disruptions, 0);
-	assert_int_equal(outlets[2].disruption, 1);
+	assert_int_equal(targets[2].marker, 1);
 	above_end(&above);
 }
 
@@ -262,13 +262,13 @@ static void a_jump_is_a_disruption(void **state)
 	start(pvclock, SEC_TICKS, 1ULL << 45);
 	assert_int_equal(update(), 0);
 	above.fake.counter += SEC_TICKS;
-	add_ns(&above.line, 5000000);
+	add_ns(&above.conv, 5000000);
 	above_write(&above);
 	assert_int_equal(update(), 0);
 	all_right(0);
 	assert_int_equal(relay.disruptions, 1);
 	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(outlets[i].disruption, 2);
+		assert_int_equal(targets[i].marker, 2);
 	/* On the page, too. */
 	assert_int_equal(get64(below[2].fake.vmclock, 16), 2);
 	above_end(&above);
@@ -279,18 +279,18 @@ static void held_stays_frozen_and_the_rest_goes_on(void **state)
 	(void)state;
 	start(pvclock, SEC_TICKS, 1ULL << 45);
 	assert_int_equal(update(), 0);
-	outlets[2].flags |= PARACLOCK_OUTLET_HELD;
+	targets[2].flags |= PARACLOCK_OUTLET_HELD;
 	assert_int_equal(update(), 0);
 	assert_int_equal(update(), 0);
-	assert_int_equal(outlets[2].state, PARACLOCK_OUTLET_FROZEN);
+	assert_int_equal(targets[2].state, PARACLOCK_OUTLET_FROZEN);
 	assert_frozen(&below[2], above.fake.counter);
 	assert_running(&below[0]);
 	assert_running(&below[1]);
-	outlets[2].flags = 0;
+	targets[2].flags = 0;
 	assert_int_equal(update(), 0);
 	all_right(0);
-	assert_int_equal(outlets[0].disruption, 1);
-	assert_int_equal(outlets[2].disruption, 2);
+	assert_int_equal(targets[0].marker, 1);
+	assert_int_equal(targets[2].marker, 2);
 	above_end(&above);
 }
 
@@ -309,7 +309,7 @@ static void announced(void **state)
 	/* Though nothing on the page above has moved. */
 	assert_int_equal(relay.disruptions, 1);
 	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(outlets[i].disruption, 2);
+		assert_int_equal(targets[i].marker, 2);
 	above_end(&above);
 }
 
@@ -326,11 +326,11 @@ static void resumes_when_the_page_is_known_to_be_new(void **state)
 	assert_int_equal(update(), -EAGAIN);
 	all_frozen();
 	above.fake.counter += SEC_TICKS;
-	add_ns(&above.line, 777);
+	add_ns(&above.conv, 777);
 	above_write(&above);
 	assert_int_equal(update(), 0);
 	all_right(0);
-	assert_int_equal(outlets[0].disruption, 2);
+	assert_int_equal(targets[0].marker, 2);
 	above_end(&above);
 }
 
@@ -339,11 +339,11 @@ static void what_was_seen_is_waited_for(void **state)
 	(void)state;
 	start(pvclock, SEC_TICKS, 1ULL << 45);
 	for (size_t i = 0; i < 3; i++)
-		outlets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+		targets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
 	assert_int_equal(update(), 0);
 	above.fake.counter += SEC_TICKS;
 	all_right(0);
-	add_ns(&above.line, -3000000000);
+	add_ns(&above.conv, -3000000000);
 	above_write(&above);
 	assert_int_equal(update(), -ESTALE);
 	all_frozen();
@@ -351,7 +351,7 @@ static void what_was_seen_is_waited_for(void **state)
 	assert_int_equal(update(), -ESTALE);
 	all_frozen();
 	/* One of them lets the promise go. */
-	outlets[1].flags = 0;
+	targets[1].flags = 0;
 	below[1].seen = 0;
 	assert_int_equal(update(), -ESTALE);
 	assert_running(&below[1]);
@@ -374,34 +374,34 @@ static void no_clock(void)
 	relay.clk = NULL;
 }
 
-static void no_outlets(void)
+static void no_targets(void)
 {
-	relay.outlets = NULL;
+	relay.targets = NULL;
 }
 
-static void outlets_of_two_sizes(void)
+static void targets_of_two_sizes(void)
 {
-	outlets[1].size += 8;
+	targets[1].size += 8;
 }
 
 static void no_page(void)
 {
-	outlets[1].page = NULL;
+	targets[1].page = NULL;
 }
 
 static void no_writer(void)
 {
-	outlets[1].writer = NULL;
+	targets[1].writer = NULL;
 }
 
 static void no_way_to_freeze(void)
 {
-	outlets[0].pause = NULL;
+	targets[0].pause = NULL;
 }
 
 static void a_state_that_is_none(void)
 {
-	outlets[0].state = 4;
+	targets[0].state = 4;
 }
 
 static struct argument {
@@ -410,12 +410,12 @@ static struct argument {
 } arguments[] = {
 	{ "a relay that is too small is refused", relay_too_small },
 	{ "no clock is refused", no_clock },
-	{ "no outlets where some are counted are refused", no_outlets },
-	{ "outlets of two sizes are refused", outlets_of_two_sizes },
-	{ "an outlet without a page is refused", no_page },
-	{ "an outlet without a writer is refused", no_writer },
-	{ "an outlet that nothing can freeze is refused", no_way_to_freeze },
-	{ "an outlet in a state that is none is refused",
+	{ "no targets where some are counted are refused", no_targets },
+	{ "targets of two sizes are refused", targets_of_two_sizes },
+	{ "an target without a page is refused", no_page },
+	{ "an target without a writer is refused", no_writer },
+	{ "an target that nothing can freeze is refused", no_way_to_freeze },
+	{ "an target in a state that is none is refused",
 	  a_state_that_is_none },
 };
 
@@ -431,7 +431,7 @@ static void is_refused(void **state)
 	assert_int_equal(update(), -EINVAL);
 	assert_int_equal(paraclock_relay_freeze(&relay), -EINVAL);
 	assert_int_equal(paraclock_relay_resume(&relay), -EINVAL);
-	assert_int_equal(paraclock_relay_align(&relay, &outlets[0], 1, 1, 1),
+	assert_int_equal(paraclock_relay_align(&relay, &targets[0], 1, 1, 1),
 			 -EINVAL);
 	for (size_t i = 0; i < 3; i++) {
 		assert_memory_equal(pages[i],
@@ -448,7 +448,7 @@ static void null_is_refused(void **state)
 	assert_int_equal(paraclock_relay_update(NULL), -EINVAL);
 	assert_int_equal(paraclock_relay_freeze(NULL), -EINVAL);
 	assert_int_equal(paraclock_relay_resume(NULL), -EINVAL);
-	assert_int_equal(paraclock_relay_align(NULL, &outlets[0], 1, 1, 1),
+	assert_int_equal(paraclock_relay_align(NULL, &targets[0], 1, 1, 1),
 			 -EINVAL);
 	assert_int_equal(paraclock_relay_align(&relay, NULL, 1, 1, 1), -EINVAL);
 	above_end(&above);

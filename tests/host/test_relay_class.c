@@ -12,7 +12,7 @@
 
 static struct above above;
 static struct below below;
-static struct paraclock_outlet outlet;
+static struct paraclock_target target;
 static struct paraclock_relay relay;
 
 static const uint8_t heuristic = PARACLOCK_MARKER_HEURISTIC;
@@ -21,8 +21,8 @@ static const uint8_t authoritative = PARACLOCK_MARKER_AUTHORITATIVE;
 static void start(const struct writer_kind *kind)
 {
 	above_start(&above, kind, SEC_TICKS, 1ULL << 45, 1000);
-	below_init(&below, &outlet, &kinds[2], &above.fake.env);
-	relay = relay_of(&above, &outlet, 1);
+	below_init(&below, &target, &kinds[2], &above.fake.env);
+	relay = relay_of(&above, &target, 1);
 }
 
 static uint8_t class_below(void)
@@ -61,7 +61,7 @@ static void promises_what_is_above(void **state)
 
 	start(&kinds[c->above]);
 	if (c->is_inferred) {
-		above.line.flags |= PARACLOCK_TIMELINE_INFERRED;
+		above.conv.flags |= PARACLOCK_TIMELINE_INFERRED;
 		above_renew(&above);
 		relay.clk = above.clk;
 	}
@@ -77,16 +77,16 @@ static void a_timekeeper_above_does_not_know(void **state)
 {
 	static struct paraclock_timekeeper tk;
 	const struct paraclock_env *env = &above.fake.env;
-	struct paraclock_timeline line;
+	struct paraclock_timeline conv;
 	struct paraclock *clk;
 
 	(void)state;
 	start(&kinds[2]);
 	memset(&tk, 0, sizeof(tk));
-	assert_int_equal(paraclock_timekeeper_take(&tk, env, NULL), 0);
-	line = above.line;
-	line.t_end = line.base_tsc + 1000ULL * SEC_TICKS;
-	assert_int_equal(paraclock_timekeeper_set(&tk, env, &line, 0), 0);
+	assert_int_equal(paraclock_timekeeper_acquire(&tk, env, NULL), 0);
+	conv = above.conv;
+	conv.t_end = conv.base_tsc + 1000ULL * SEC_TICKS;
+	assert_int_equal(paraclock_timekeeper_set(&tk, env, &conv, 0), 0);
 	above.fake.counter += SEC_TICKS;
 	assert_int_equal(paraclock_timekeeper_open(&clk, &tk, env), 0);
 	relay.clk = clk;
@@ -106,28 +106,28 @@ static void what_means_less_is_another_marker(void **state)
 	(void)state;
 	start(&kinds[2]);
 	assert_int_equal(paraclock_relay_update(&relay), 0);
-	assert_int_equal(outlet.disruption, 1);
+	assert_int_equal(target.marker, 1);
 	below.fake.counter = above.fake.counter;
 	clk = fake_open(&below.fake, "vmclock");
 	assert_int_equal(paraclock_read(clk, &before), 0);
 	assert_int_equal(before.marker_class, authoritative);
-	above.line.flags |= PARACLOCK_TIMELINE_INFERRED;
+	above.conv.flags |= PARACLOCK_TIMELINE_INFERRED;
 	above_write(&above);
 	assert_int_equal(paraclock_relay_update(&relay), 0);
-	assert_int_equal(outlet.disruption, 2);
+	assert_int_equal(target.marker, 2);
 	below.fake.counter = above.fake.counter;
 	assert_int_equal(paraclock_read(clk, &after), 0);
 	assert_int_equal(after.marker_class, heuristic);
-	assert_int_equal(after.disruption, before.disruption + 1);
+	assert_int_equal(after.epoch, before.epoch + 1);
 	/* That it means more again is no disruption. */
-	above.line.flags &= ~(uint32_t)PARACLOCK_TIMELINE_INFERRED;
+	above.conv.flags &= ~(uint32_t)PARACLOCK_TIMELINE_INFERRED;
 	above_write(&above);
 	assert_int_equal(paraclock_relay_update(&relay), 0);
-	assert_int_equal(outlet.disruption, 2);
+	assert_int_equal(target.marker, 2);
 	below.fake.counter = above.fake.counter;
 	assert_int_equal(paraclock_read(clk, &after), 0);
 	assert_int_equal(after.marker_class, authoritative);
-	assert_int_equal(after.disruption, before.disruption + 1);
+	assert_int_equal(after.epoch, before.epoch + 1);
 	paraclock_close(clk);
 	above_end(&above);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What can go wrong with a relay: outlets that fail, a clock that is disrupted
+ * What can go wrong with a relay: targets that fail, a clock that is disrupted
  * while it is relayed, and a process that dies at any step. Then nobody below
  * hangs, and nobody reads a time that is valid and wrong.
  */
@@ -11,24 +11,24 @@
 
 static struct above above;
 static struct below below[3];
-static struct paraclock_outlet outlets[3];
+static struct paraclock_target targets[3];
 static struct paraclock_relay relay;
 
 static void start(void)
 {
 	above_start(&above, &kinds[0], HZ_ABOVE, 1ULL << 45, 1000);
 	for (size_t i = 0; i < 3; i++) {
-		below_init(&below[i], &outlets[i], &kinds[i], &above.fake.env);
-		couple(&outlets[i], 3ULL << 30, 32, 1000000 * i);
-		outlets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+		below_init(&below[i], &targets[i], &kinds[i], &above.fake.env);
+		couple(&targets[i], 3ULL << 30, 32, 1000000 * i);
+		targets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
 	}
-	relay = relay_of(&above, outlets, 3);
+	relay = relay_of(&above, targets, 3);
 	assert_int_equal(paraclock_relay_update(&relay), 0);
 }
 
 static uint64_t counter_at(size_t i)
 {
-	return counter_below(&outlets[i], above.fake.counter);
+	return counter_below(&targets[i], above.fake.counter);
 }
 
 static void all_right(void)
@@ -42,7 +42,7 @@ static void all_right(void)
 static void move_above(void)
 {
 	above.fake.counter += 1000000000;
-	add_ns(&above.line, 123456789);
+	add_ns(&above.conv, 123456789);
 	above_write(&above);
 }
 
@@ -50,7 +50,7 @@ static void an_unstable_clock_freezes(void **state)
 {
 	(void)state;
 	start();
-	above.line.flags = 0;
+	above.conv.flags = 0;
 	above_write(&above);
 	assert_int_equal(paraclock_relay_update(&relay), -EAGAIN);
 	for (size_t i = 0; i < 3; i++)
@@ -58,30 +58,30 @@ static void an_unstable_clock_freezes(void **state)
 	above_end(&above);
 }
 
-/* --- an outlet that fails ------------------------------------------------- */
+/* --- an target that fails ------------------------------------------------- */
 
 static void a_page_that_is_anothers(void **state)
 {
 	(void)state;
 	start();
-	assert_int_equal(paraclock_page_writer_give(&below[1].writer,
-						    &above.fake.env),
+	assert_int_equal(paraclock_page_writer_release(&below[1].writer,
+						       &above.fake.env),
 			 0);
 	move_above();
 	assert_int_equal(paraclock_relay_update(&relay), -EPERM);
-	assert_int_equal(outlets[1].error, -EPERM);
-	assert_int_equal(outlets[1].disruption, 1);
+	assert_int_equal(targets[1].error, -EPERM);
+	assert_int_equal(targets[1].marker, 1);
 	/* It keeps no other from going on. */
 	assert_running(&below[0]);
 	assert_running(&below[2]);
 	assert_right(&above, &below[0], counter_at(0));
 	assert_right(&above, &below[2], counter_at(2));
-	assert_int_equal(paraclock_page_writer_take(&below[1].writer,
-						    &above.fake.env),
+	assert_int_equal(paraclock_page_writer_acquire(&below[1].writer,
+						       &above.fake.env),
 			 0);
 	assert_int_equal(paraclock_relay_update(&relay), 0);
 	all_right();
-	assert_int_equal(outlets[1].disruption, 2);
+	assert_int_equal(targets[1].marker, 2);
 	above_end(&above);
 }
 
@@ -92,14 +92,14 @@ static void a_guest_that_cannot_be_paused(void **state)
 	move_above();
 	below[0].pause_error = -ETIMEDOUT;
 	assert_int_equal(paraclock_relay_update(&relay), -ETIMEDOUT);
-	assert_int_equal(outlets[0].error, -ETIMEDOUT);
-	assert_int_equal(outlets[0].state, PARACLOCK_OUTLET_RUNNING);
+	assert_int_equal(targets[0].error, -ETIMEDOUT);
+	assert_int_equal(targets[0].state, PARACLOCK_OUTLET_RUNNING);
 	assert_running(&below[1]);
 	below[0].pause_error = 0;
 	assert_int_equal(paraclock_relay_update(&relay), 0);
 	all_right();
 	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(outlets[i].disruption, 2);
+		assert_int_equal(targets[i].marker, 2);
 	above_end(&above);
 }
 
@@ -113,13 +113,13 @@ static void a_guest_that_cannot_be_let_go(void **state)
 	(void)state;
 	start();
 	move_above();
-	outlets[0].pause = stuck_pause;
+	targets[0].pause = stuck_pause;
 	assert_int_equal(paraclock_relay_update(&relay), -EIO);
-	assert_int_equal(outlets[0].state, PARACLOCK_OUTLET_WRITTEN);
+	assert_int_equal(targets[0].state, PARACLOCK_OUTLET_WRITTEN);
 	assert_int_equal(below[0].paused, 1);
 	/* It is written anew before it is let go, whenever that is. */
 	move_above();
-	outlets[0].pause = below_pause;
+	targets[0].pause = below_pause;
 	assert_int_equal(paraclock_relay_update(&relay), 0);
 	all_right();
 	above_end(&above);
@@ -129,11 +129,11 @@ static void a_coupling_that_is_none(void **state)
 {
 	(void)state;
 	start();
-	outlets[2].coupling.flags = PARACLOCK_COUPLING_FIXED;
+	targets[2].coupling.flags = PARACLOCK_COUPLING_FIXED;
 	move_above();
 	assert_int_equal(paraclock_relay_update(&relay), -EINVAL);
-	assert_int_equal(outlets[2].error, -EINVAL);
-	assert_int_equal(outlets[2].state, PARACLOCK_OUTLET_FROZEN);
+	assert_int_equal(targets[2].error, -EINVAL);
+	assert_int_equal(targets[2].state, PARACLOCK_OUTLET_FROZEN);
 	assert_frozen(&below[2], above.fake.counter);
 	assert_running(&below[1]);
 	above_end(&above);
@@ -156,7 +156,7 @@ static void disrupted_meanwhile(void **state)
 {
 	(void)state;
 	start();
-	outlets[0].pause = pause_and_move;
+	targets[0].pause = pause_and_move;
 	move_above();
 	more = 1;
 	assert_int_equal(paraclock_relay_update(&relay), 0);
@@ -179,12 +179,12 @@ static void disrupted_all_the_time(void **state)
 {
 	(void)state;
 	start();
-	outlets[2].write = write_and_move;
+	targets[2].write = write_and_move;
 	move_above();
 	assert_int_equal(paraclock_relay_update(&relay), -EAGAIN);
 	for (size_t i = 0; i < 3; i++)
 		assert_frozen(&below[i], counter_at(i));
-	outlets[2].write = paraclock_vmclock_write;
+	targets[2].write = paraclock_vmclock_write;
 	assert_int_equal(paraclock_relay_update(&relay), 0);
 	all_right();
 	above_end(&above);
@@ -252,18 +252,18 @@ static void take_over(void)
 {
 	above.fake.process_id++;
 	for (size_t i = 0; i < 3; i++) {
-		struct paraclock_outlet *outlet = &outlets[i];
+		struct paraclock_target *target = &targets[i];
 
-		outlet->state = PARACLOCK_OUTLET_NEW;
-		outlet->disruption += 2;
-		memset(outlet->opaque, 0, sizeof(outlet->opaque));
+		target->state = PARACLOCK_OUTLET_NEW;
+		target->marker += 2;
+		memset(target->opaque, 0, sizeof(target->opaque));
 		memset(&below[i].writer, 0, sizeof(below[i].writer));
 		below[i].paused = 0;
-		assert_int_equal(paraclock_page_writer_take(&below[i].writer,
-							    &above.fake.env),
+		assert_int_equal(paraclock_page_writer_acquire(&below[i].writer,
+							       &above.fake.env),
 				 0);
 	}
-	relay = relay_of(&above, outlets, 3);
+	relay = relay_of(&above, targets, 3);
 	assert_int_equal(paraclock_relay_update(&relay), 0);
 	for (size_t i = 0; i < 3; i++)
 		below[i].seen = 0;
@@ -298,14 +298,14 @@ static bool dies(const struct death_case *c, unsigned int after)
 
 	start();
 	for (size_t i = 0; i < 3; i++)
-		outlets[i].pause = outlets[i].pause ? pause_or_death : NULL;
+		targets[i].pause = targets[i].pause ? pause_or_death : NULL;
 	above.fake.env.counter = counter_or_death;
 	assert_int_equal(c->before(&relay), 0);
 	if (c->moves)
 		move_above();
 	if (c->updates) {
 		above.fake.counter += 1000000;
-		add_ns(&above.line, 40);
+		add_ns(&above.conv, 40);
 		above_write(&above);
 	}
 	if (!setjmp(death)) {
@@ -345,7 +345,7 @@ int main(void)
 	    a_guest_that_cannot_be_paused);
 	ROW("a guest that cannot be let go is written again",
 	    a_guest_that_cannot_be_let_go);
-	ROW("an outlet with a coupling that is none is frozen",
+	ROW("an target with a coupling that is none is frozen",
 	    a_coupling_that_is_none);
 	ROW("a disruption while one is relayed", disrupted_meanwhile);
 	ROW("a clock that is disrupted all the time", disrupted_all_the_time);

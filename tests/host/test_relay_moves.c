@@ -17,7 +17,7 @@
 struct host {
 	struct above above;
 	struct paraclock_relay relay;
-	struct paraclock_outlet outlet;
+	struct paraclock_target target;
 };
 
 struct pair {
@@ -38,13 +38,13 @@ static uint64_t random_tsc(void)
 }
 
 /* Half to twice L1's rate, as hardware scales it; or not scaled. */
-static void random_coupling(struct paraclock_outlet *outlet)
+static void random_coupling(struct paraclock_target *target)
 {
 	uint64_t mult = (1ULL << 47) + random_word() % (3ULL << 47);
 
 	if (random_word() % 3 == 0)
 		mult = 1ULL << 48;
-	couple(outlet, mult, 48, random_word() >> 16);
+	couple(target, mult, 48, random_word() >> 16);
 }
 
 static void host_start(struct host *host, const struct pair *pair)
@@ -52,25 +52,25 @@ static void host_start(struct host *host, const struct pair *pair)
 	memset(host, 0, sizeof(*host));
 	above_start(&host->above, pair->up, random_hz(), random_tsc(),
 		    1000000 + random_word() % 1000000);
-	host->relay = relay_of(&host->above, &host->outlet, 1);
+	host->relay = relay_of(&host->above, &host->target, 1);
 }
 
 static uint64_t counter_of(const struct host *host)
 {
-	return counter_below(&host->outlet, host->above.fake.counter);
+	return counter_below(&host->target, host->above.fake.counter);
 }
 
 /* L2 runs here, and has for a while. */
 static void set_up(struct pair *pair)
 {
 	host_start(&here, pair);
-	below_init(&guest, &here.outlet, pair->down, &here.above.fake.env);
-	random_coupling(&here.outlet);
-	here.outlet.flags = PARACLOCK_OUTLET_MONOTONIC;
-	here.outlet.disruption = 100;
+	below_init(&guest, &here.target, pair->down, &here.above.fake.env);
+	random_coupling(&here.target);
+	here.target.flags = PARACLOCK_OUTLET_MONOTONIC;
+	here.target.marker = 100;
 	if (pair->up->write != paraclock_vmclock_write)
 		assert_int_equal(paraclock_relay_align(&here.relay,
-						       &here.outlet,
+						       &here.target,
 						       here.above.fake.counter,
 						       random_word() % 1000, 0),
 				 0);
@@ -83,7 +83,7 @@ static void set_up(struct pair *pair)
 
 static void take_away(struct host *host)
 {
-	host->outlet.flags |= PARACLOCK_OUTLET_HELD;
+	host->target.flags |= PARACLOCK_OUTLET_HELD;
 	assert_int_equal(paraclock_relay_update(&host->relay), 0);
 	assert_frozen(&guest, counter_of(host));
 }
@@ -97,15 +97,15 @@ static void back_to_an_unmoved_l1(void **state)
 		set_up(*state);
 		take_away(&here);
 		here.above.fake.counter += random_word() >> 24;
-		random_coupling(&here.outlet);
-		here.outlet.flags = PARACLOCK_OUTLET_MONOTONIC;
+		random_coupling(&here.target);
+		here.target.flags = PARACLOCK_OUTLET_MONOTONIC;
 		assert_int_equal(paraclock_relay_update(&here.relay), 0);
 		assert_running(&guest);
 		for (unsigned int k = 0; k < 3; k++) {
 			assert_right(&here.above, &guest, counter_of(&here));
 			here.above.fake.counter += random_word() >> 28;
 		}
-		assert_int_equal(here.outlet.disruption, 101);
+		assert_int_equal(here.target.marker, 101);
 		assert_int_equal(here.relay.disruptions, 0);
 		above_end(&here.above);
 	}
@@ -113,10 +113,10 @@ static void back_to_an_unmoved_l1(void **state)
 
 /* --- L2 moves to another L1 ----------------------------------------------- */
 
-/* What the outlet says at a counter value of its own, by its timeline. */
-static u128 outlet_time(const struct paraclock_outlet *outlet, uint64_t counter)
+/* What the target says at a counter value of its own, by its timeline. */
+static u128 target_time(const struct paraclock_target *target, uint64_t counter)
 {
-	const struct paraclock_timeline *tl = &outlet->timeline;
+	const struct paraclock_timeline *tl = &target->timeline;
 
 	return time_of(tl) +
 	       ((u128)(counter - tl->base_tsc) * tl->period_frac >>
@@ -127,14 +127,14 @@ static u128 outlet_time(const struct paraclock_outlet *outlet, uint64_t counter)
  * With its memory, the page included, and with what its VMM carries along: its
  * clock and the time that this took, its marker, what was seen.
  */
-static void bring(struct host *host, const struct paraclock_outlet *from,
+static void bring(struct host *host, const struct paraclock_target *from,
 		  const struct pair *pair, uint64_t took_ns)
 {
 	u128 time = ((u128)from->seen_sec << 64 | from->seen_frac) +
 		    (((u128)took_ns << 64) / NSEC_PER_SEC + 1);
 
-	host->outlet = (struct paraclock_outlet){
-		.size = sizeof(host->outlet),
+	host->target = (struct paraclock_target){
+		.size = sizeof(host->target),
 		.page = from->page,
 		.writer = from->writer,
 		.write = from->write,
@@ -142,20 +142,20 @@ static void bring(struct host *host, const struct paraclock_outlet *from,
 		.pause = from->pause,
 		.arg = from->arg,
 		.flags = PARACLOCK_OUTLET_MONOTONIC,
-		.disruption = from->disruption + 1,
+		.marker = from->marker + 1,
 		.seen_sec = from->seen_sec,
 		.seen_frac = from->seen_frac,
 	};
 	memset(&guest.writer, 0, sizeof(guest.writer));
-	guest.outlet = &host->outlet;
+	guest.target = &host->target;
 	guest.paused = 0;
-	assert_int_equal(paraclock_page_writer_take(&guest.writer,
-						    &host->above.fake.env),
+	assert_int_equal(paraclock_page_writer_acquire(&guest.writer,
+						       &host->above.fake.env),
 			 0);
-	random_coupling(&host->outlet);
+	random_coupling(&host->target);
 	if (pair->up->write != paraclock_vmclock_write)
 		assert_int_equal(paraclock_relay_align(&host->relay,
-						       &host->outlet,
+						       &host->target,
 						       host->above.fake.counter,
 						       (uint64_t)(time >> 64),
 						       (uint64_t)time),
@@ -176,11 +176,11 @@ static void to_another_l1(void **state)
 		host_start(&there, pair);
 		/* Time of the day is the same on all hosts. */
 		if (pair->up->write == paraclock_vmclock_write) {
-			there.above.line.base_sec = here.outlet.seen_sec + 1;
-			there.above.line.disruption = 2;
+			there.above.conv.base_sec = here.target.seen_sec + 1;
+			there.above.conv.marker = 2;
 			above_write(&there.above);
 		}
-		bring(&there, &here.outlet, pair, took_ns);
+		bring(&there, &here.target, pair, took_ns);
 		assert_int_equal(paraclock_relay_update(&there.relay), 0);
 		assert_running(&guest);
 		assert_right(&there.above, &guest, counter_of(&there));
@@ -193,7 +193,7 @@ static void to_another_l1(void **state)
 		}
 		there.above.fake.counter += random_word() >> 28;
 		assert_right(&there.above, &guest, counter_of(&there));
-		assert_int_equal(there.outlet.disruption, 101);
+		assert_int_equal(there.target.marker, 101);
 		above_end(&here.above);
 		above_end(&there.above);
 	}
@@ -211,7 +211,7 @@ static void to_a_physical_host(void **state)
 	struct pair *pair = *state;
 
 	for (unsigned int i = 0; i < ROUNDS; i++) {
-		struct paraclock_timeline line;
+		struct paraclock_timeline conv;
 		struct paraclock_sample sample;
 		struct paraclock *clk;
 		uint64_t counter;
@@ -220,15 +220,15 @@ static void to_a_physical_host(void **state)
 		set_up(pair);
 		take_away(&here);
 		host_start(&there, pair);
-		line = there.above.line;
-		line.base_sec = here.outlet.seen_sec + 10;
-		line.t_end = UINT64_MAX >> 1;
+		conv = there.above.conv;
+		conv.base_sec = here.target.seen_sec + 10;
+		conv.t_end = UINT64_MAX >> 1;
 		memset(&tk, 0, sizeof(tk));
-		assert_int_equal(paraclock_timekeeper_take(
+		assert_int_equal(paraclock_timekeeper_acquire(
 					 &tk, &there.above.fake.env, NULL),
 				 0);
 		assert_int_equal(paraclock_timekeeper_set(
-					 &tk, &there.above.fake.env, &line, 0),
+					 &tk, &there.above.fake.env, &conv, 0),
 				 0);
 		assert_int_equal(paraclock_timekeeper_open(
 					 &clk, &tk, &there.above.fake.env),
@@ -236,7 +236,7 @@ static void to_a_physical_host(void **state)
 		there.above.fake.counter += 1000000;
 		there.relay.clk = clk;
 		there.relay.timekeeper = &tk;
-		bring(&there, &here.outlet, pair, 7000000000);
+		bring(&there, &here.target, pair, 7000000000);
 		assert_int_equal(paraclock_relay_update(&there.relay), 0);
 		assert_running(&guest);
 		there.above.fake.counter += random_word() >> 30;
@@ -245,20 +245,20 @@ static void to_a_physical_host(void **state)
 		assert_int_equal(sample.valid, 1);
 		assert_true(sample.host_ns >= guest.seen);
 		/* By the host's timeline; a tick of L1's is 1.2 ns at most. */
-		want = time_of(&line) +
-		       ((counter_above(&there.outlet, counter) -
-			 ((u128)line.base_tsc << TICK_BITS)) *
-				line.period_frac >>
-			(line.period_shift + TICK_BITS));
-		want += (u128)(uint64_t)there.outlet.offset_sec << 64 |
-			there.outlet.offset_frac;
+		want = time_of(&conv) +
+		       ((counter_above(&there.target, counter) -
+			 ((u128)conv.base_tsc << TICK_BITS)) *
+				conv.period_frac >>
+			(conv.period_shift + TICK_BITS));
+		want += (u128)(uint64_t)there.target.offset_sec << 64 |
+			there.target.offset_frac;
 		want = (u128)(uint64_t)(want >> 64) * NSEC_PER_SEC +
 		       mul_high((uint64_t)want, NSEC_PER_SEC);
 		assert_in_range(sample.host_ns,
 				(int64_t)want - pair->down->below - 40,
 				(int64_t)want + pair->down->lifted + 2);
 		/* And by what it was to say there when it was let go. */
-		assert_true(outlet_time(&there.outlet, counter) >> 64 ==
+		assert_true(target_time(&there.target, counter) >> 64 ==
 				    (uint64_t)sample.host_ns / NSEC_PER_SEC ||
 			    sample.host_ns % NSEC_PER_SEC > 999999000 ||
 			    sample.host_ns % NSEC_PER_SEC < 1000);
@@ -279,19 +279,19 @@ enum how {
 static void move_l1(struct host *host, uint64_t took_ns)
 {
 	struct above *above = &host->above;
-	struct paraclock_timeline *line = &above->line;
+	struct paraclock_timeline *conv = &above->conv;
 
-	assert_int_equal(paraclock_timeline_rebase(line, above->fake.counter),
+	assert_int_equal(paraclock_timeline_rebase(conv, above->fake.counter),
 			 0);
-	add_ns(line, (int64_t)took_ns);
+	add_ns(conv, (int64_t)took_ns);
 	above->fake.counter = random_tsc();
-	line->base_tsc = above->fake.counter;
-	assert_int_equal(paraclock_timeline_set_hz(line, random_hz(), 0), 0);
-	line->disruption++;
+	conv->base_tsc = above->fake.counter;
+	assert_int_equal(paraclock_timeline_set_hz(conv, random_hz(), 0), 0);
+	conv->marker++;
 	/* Another machine: the page's writer there knows nothing. */
 	memset(&above->writer, 0, sizeof(above->writer));
-	assert_int_equal(paraclock_page_writer_take(&above->writer,
-						    &above->fake.env),
+	assert_int_equal(paraclock_page_writer_acquire(&above->writer,
+						       &above->fake.env),
 			 0);
 	if (above->kind->write != paraclock_pvclock_write)
 		memset(page_of(&above->fake, above->kind), 0, 4096);
@@ -309,7 +309,7 @@ static void move_with_l2(struct pair *pair, enum how how)
 		} else {
 			/* What its readers made of the old page meanwhile is
 			 * no promise that can be kept. */
-			here.outlet.flags = 0;
+			here.target.flags = 0;
 		}
 		move_l1(&here, random_word() >> 28);
 		here.above.fake.counter += 1000;
@@ -329,7 +329,7 @@ static void move_with_l2(struct pair *pair, enum how how)
 		}
 		/* A move of L1 is one of L2. */
 		assert_int_equal(here.relay.disruptions, 1);
-		assert_int_equal(here.outlet.disruption, 101);
+		assert_int_equal(here.target.marker, 101);
 		if (pair->down->write == paraclock_vmclock_write)
 			assert_int_equal(get64(guest.fake.vmclock, 16), 101);
 		above_end(&here.above);

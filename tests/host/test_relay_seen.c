@@ -12,7 +12,7 @@
 
 static struct above above;
 static struct below below;
-static struct paraclock_outlet outlet;
+static struct paraclock_target target;
 static struct paraclock_relay relay;
 
 static int update(void)
@@ -24,14 +24,14 @@ static int update(void)
 static void start(bool leap)
 {
 	above_start(&above, &kinds[2], SEC_TICKS, 1ULL << 45, NEW_YEAR - 10);
-	above.line.timescale = PARACLOCK_TIMESCALE_UTC;
-	above.line.flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
-	above.line.tai_offset_sec = 36;
-	above.line.leap = leap ? PARACLOCK_LEAP_PRE_POS : PARACLOCK_LEAP_NONE;
+	above.conv.timescale = PARACLOCK_TIMESCALE_UTC;
+	above.conv.flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	above.conv.tai_offset_sec = 36;
+	above.conv.leap = leap ? PARACLOCK_LEAP_PRE_POS : PARACLOCK_LEAP_NONE;
 	above_renew(&above);
-	below_init(&below, &outlet, &kinds[2], &above.fake.env);
-	outlet.flags = PARACLOCK_OUTLET_MONOTONIC;
-	relay = relay_of(&above, &outlet, 1);
+	below_init(&below, &target, &kinds[2], &above.fake.env);
+	target.flags = PARACLOCK_OUTLET_MONOTONIC;
+	relay = relay_of(&above, &target, 1);
 	assert_int_equal(update(), 0);
 }
 
@@ -48,12 +48,12 @@ static int64_t read_below(void)
 static void move_back(int64_t now_ns, int64_t behind_ns)
 {
 	above.fake.counter = 1000000;
-	above.line.base_tsc = above.fake.counter;
-	above.line.base_sec = 0;
-	above.line.base_frac = 0;
-	add_ns(&above.line, now_ns - behind_ns);
-	above.line.leap = PARACLOCK_LEAP_NONE;
-	above.line.disruption++;
+	above.conv.base_tsc = above.fake.counter;
+	above.conv.base_sec = 0;
+	above.conv.base_frac = 0;
+	add_ns(&above.conv, now_ns - behind_ns);
+	above.conv.leap = PARACLOCK_LEAP_NONE;
+	above.conv.marker++;
 	above_rewrite(&above);
 }
 
@@ -84,16 +84,16 @@ static void stays_seen(void **state)
 	}
 	assert_int_equal(ret, c->last);
 	assert_int_equal(sequence_at(&below.fake, &kinds[2]), written);
-	assert_int_equal(outlet.state, PARACLOCK_OUTLET_RUNNING);
+	assert_int_equal(target.state, PARACLOCK_OUTLET_RUNNING);
 	last = read_below();
 
 	move_back(last, 5000000000);
 	assert_int_equal(update(), -ESTALE);
-	assert_int_equal(outlet.error, -ESTALE);
+	assert_int_equal(target.error, -ESTALE);
 	assert_frozen(&below, above.fake.counter);
 	/* But for what has passed since that update, some ticks. */
-	assert_true(NSEC_PER_SEC * outlet.seen_sec +
-			    mul_high(outlet.seen_frac, NSEC_PER_SEC) + 1000 >
+	assert_true(NSEC_PER_SEC * target.seen_sec +
+			    mul_high(target.seen_frac, NSEC_PER_SEC) + 1000 >
 		    (uint64_t)last);
 	above.fake.counter += SEC_TICKS / 10 * 49;
 	assert_int_equal(update(), -ESTALE);
@@ -103,7 +103,7 @@ static void stays_seen(void **state)
 	assert_int_equal(update(), 0);
 	assert_running(&below);
 	assert_true(read_below() >= last);
-	assert_int_equal(outlet.disruption, 2);
+	assert_int_equal(target.marker, 2);
 	above_end(&above);
 }
 
@@ -115,15 +115,15 @@ static void begins_anew_without_the_promise(void **state)
 	assert_int_equal(update(), 0);
 	move_back(read_below(), 3600 * (int64_t)NSEC_PER_SEC);
 	assert_int_equal(update(), -ESTALE);
-	outlet.flags = 0;
+	target.flags = 0;
 	assert_int_equal(update(), 0);
 	assert_right(&above, &below, above.fake.counter);
 	/* From here on it is promised again, from what was written. */
-	outlet.flags = PARACLOCK_OUTLET_MONOTONIC;
+	target.flags = PARACLOCK_OUTLET_MONOTONIC;
 	above.fake.counter += SEC_TICKS;
 	assert_int_equal(update(), 0);
 	assert_int_equal(paraclock_relay_freeze(&relay), 0);
-	assert_int_equal(outlet.seen_sec, outlet.timeline.base_sec + 1);
+	assert_int_equal(target.seen_sec, target.timeline.base_sec + 1);
 	assert_int_equal(paraclock_relay_resume(&relay), 0);
 	assert_running(&below);
 	assert_right(&above, &below, above.fake.counter);

@@ -9,7 +9,7 @@
 
 static struct above above;
 static struct below below;
-static struct paraclock_outlet outlets[2]; /* a page, and a timekeeper */
+static struct paraclock_target targets[2]; /* a page, and a timekeeper */
 static struct paraclock_relay relay;
 static struct paraclock_timekeeper tk; /* above or below */
 
@@ -22,11 +22,11 @@ static int update(void)
 static void start(void)
 {
 	above_start(&above, &kinds[2], SEC_TICKS, 1ULL << 45, NEW_YEAR - 10);
-	below_init(&below, &outlets[0], &kinds[2], &above.fake.env);
-	relay = relay_of(&above, outlets, 1);
+	below_init(&below, &targets[0], &kinds[2], &above.fake.env);
+	relay = relay_of(&above, targets, 1);
 	memset(&tk, 0, sizeof(tk));
-	assert_int_equal(paraclock_timekeeper_take(&tk, &above.fake.env, NULL),
-			 0);
+	assert_int_equal(
+		paraclock_timekeeper_acquire(&tk, &above.fake.env, NULL), 0);
 }
 
 static struct paraclock_sample read_below(void)
@@ -41,7 +41,7 @@ static struct paraclock_sample read_below(void)
 /* --- a page that is not renewed ------------------------------------------- */
 
 /* Its line ends after 2^46 ticks, 7.8 h; the page does not. */
-static void a_line_that_is_over(void **state)
+static void a_conversion_that_is_over(void **state)
 {
 	const uint32_t both =
 		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
@@ -49,18 +49,18 @@ static void a_line_that_is_over(void **state)
 
 	(void)state;
 	start();
-	above.line.flags |= both;
-	above.line.maxerror_ns = 1000;
+	above.conv.flags |= both;
+	above.conv.maxerror_ns = 1000;
 	/* 10 ppb */
-	above.line.maxerror_rate_frac = above.line.period_frac / 100000000;
+	above.conv.maxerror_rate_frac = above.conv.period_frac / 100000000;
 	above_write(&above);
-	outlets[1] = (struct paraclock_outlet){
-		.size = sizeof(outlets[1]),
+	targets[1] = (struct paraclock_target){
+		.size = sizeof(targets[1]),
 		.timekeeper = &tk,
 		.flags = PARACLOCK_OUTLET_MONOTONIC,
 	};
-	outlets[0].flags = PARACLOCK_OUTLET_MONOTONIC;
-	relay.n_outlets = 2;
+	targets[0].flags = PARACLOCK_OUTLET_MONOTONIC;
+	relay.n_targets = 2;
 	for (unsigned int hour = 0; hour < 14; hour++) {
 		assert_int_equal(update(), 0);
 		assert_running(&below);
@@ -81,23 +81,23 @@ static void a_line_that_is_over(void **state)
 		above.fake.counter += 3599ULL * SEC_TICKS;
 		above.fake.counter_step = 10;
 	}
-	assert_true(above.fake.counter - above.line.base_tsc > 1ULL << 46);
+	assert_true(above.fake.counter - above.conv.base_tsc > 1ULL << 46);
 	assert_int_equal(relay.disruptions, 0);
 	above_end(&above);
 }
 
 /* From before a leap second, on UTC: it counts one second less from there. */
-static void a_line_from_before_a_leap_second(void **state)
+static void a_conversion_from_before_a_leap_second(void **state)
 {
 	struct paraclock_sample up;
 	uint32_t written;
 
 	(void)state;
 	start();
-	above.line.timescale = PARACLOCK_TIMESCALE_UTC;
-	above.line.flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
-	above.line.tai_offset_sec = 36;
-	above.line.leap = PARACLOCK_LEAP_PRE_POS;
+	above.conv.timescale = PARACLOCK_TIMESCALE_UTC;
+	above.conv.flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	above.conv.tai_offset_sec = 36;
+	above.conv.leap = PARACLOCK_LEAP_PRE_POS;
 	above_renew(&above);
 	relay.clk = above.clk;
 	assert_int_equal(update(), 0);
@@ -139,9 +139,9 @@ static void qualifiers(void **state)
 	uint32_t written;
 
 	start();
-	above.line.flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
-	above.line.tai_offset_sec = 36;
-	above.line.leap = c->from_leap;
+	above.conv.flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	above.conv.tai_offset_sec = 36;
+	above.conv.leap = c->from_leap;
 	above_write(&above);
 	assert_int_equal(update(), 0);
 	written = sequence_at(&below.fake, &kinds[2]);
@@ -152,8 +152,8 @@ static void qualifiers(void **state)
 	assert_int_equal(update(), 0);
 	assert_int_equal(sequence_at(&below.fake, &kinds[2]), written);
 
-	above.line.tai_offset_sec = c->to_tai_sec;
-	above.line.leap = c->to_leap;
+	above.conv.tai_offset_sec = c->to_tai_sec;
+	above.conv.leap = c->to_leap;
 	above_rewrite(&above);
 	assert_int_equal(update(), 0);
 	assert_running(&below);
@@ -173,20 +173,20 @@ static void a_bound_that_is_left(void **state)
 
 	(void)state;
 	start();
-	above.line.flags |= both;
-	above.line.maxerror_ns = 100;
+	above.conv.flags |= both;
+	above.conv.maxerror_ns = 100;
 	above_write(&above);
 	assert_int_equal(update(), 0);
 	assert_int_equal(read_below().clock_error_ns, 102);
-	add_ns(&above.line, 800);
+	add_ns(&above.conv, 800);
 	above_rewrite(&above);
 	assert_int_equal(update(), -ESTALE);
-	assert_int_equal(outlets[0].disruption, 1);
-	assert_int_equal(outlets[0].state, PARACLOCK_OUTLET_FROZEN);
+	assert_int_equal(targets[0].marker, 1);
+	assert_int_equal(targets[0].state, PARACLOCK_OUTLET_FROZEN);
 	assert_frozen(&below, above.fake.counter);
 	assert_int_equal(update(), 0);
 	assert_running(&below);
-	assert_int_equal(outlets[0].disruption, 2);
+	assert_int_equal(targets[0].marker, 2);
 	assert_int_equal(get64(below.fake.vmclock, 16), 2);
 	assert_right(&above, &below, above.fake.counter);
 	above_end(&above);
@@ -201,22 +201,22 @@ static struct paraclock_timeline after;
 /* On a page of the time of the day, like the rest here. */
 static struct paraclock *start_timekeeper(void)
 {
-	struct paraclock_timeline line;
+	struct paraclock_timeline conv;
 	struct paraclock *clk;
 
 	start();
-	line = above.line;
-	line.t_end = line.base_tsc + 1000ULL * SEC_TICKS;
+	conv = above.conv;
+	conv.t_end = conv.base_tsc + 1000ULL * SEC_TICKS;
 	assert_int_equal(
-		paraclock_timekeeper_set(&tk, &above.fake.env, &line, 0), 0);
+		paraclock_timekeeper_set(&tk, &above.fake.env, &conv, 0), 0);
 	above.fake.counter += SEC_TICKS;
 	assert_int_equal(paraclock_timekeeper_open(&clk, &tk, &above.fake.env),
 			 0);
 	relay.clk = clk;
 	relay.timekeeper = &tk;
 	assert_int_equal(update(), 0);
-	assert_int_equal(outlets[0].timeline.period_frac, line.period_frac);
-	after = line;
+	assert_int_equal(targets[0].timeline.period_frac, conv.period_frac);
+	after = conv;
 	assert_int_equal(paraclock_timeline_rebase(&after, above.fake.counter),
 			 0);
 	return clk;
@@ -243,12 +243,12 @@ static void a_change_to_come(void **state)
 						  t_change),
 			 0);
 	assert_int_equal(update(), 0);
-	assert_int_equal(outlets[0].timeline.period_frac, old_rate);
+	assert_int_equal(targets[0].timeline.period_frac, old_rate);
 	/* Within 20 us: pages would go on with the old one for a second. */
 	assert_int_equal(
 		paraclock_timekeeper_set(&tk, &above.fake.env, &after, 0), 0);
 	assert_int_equal(update(), 0);
-	assert_int_equal(outlets[0].timeline.period_frac, after.period_frac);
+	assert_int_equal(targets[0].timeline.period_frac, after.period_frac);
 	assert_int_equal(relay.disruptions, 0);
 	end_timekeeper(clk);
 }
@@ -274,7 +274,7 @@ static int checked_write(void *page, struct paraclock_page_writer *writer,
 			 const struct paraclock_env *env,
 			 const struct paraclock_timeline *tl)
 {
-	assert_int_equal(tl->disruption, tl->base_sec < NEW_YEAR ? 1 : 2);
+	assert_int_equal(tl->marker, tl->base_sec < NEW_YEAR ? 1 : 2);
 	return paraclock_vmclock_write(page, writer, env, tl);
 }
 
@@ -288,7 +288,7 @@ static void migrates_meanwhile(void **state)
 	do {
 		struct paraclock *clk = start_timekeeper();
 
-		outlets[0].write = checked_write;
+		targets[0].write = checked_write;
 		add_ns(&after, 1000 * (int64_t)NSEC_PER_SEC);
 		fake_counter = above.fake.env.counter;
 		above.fake.env.counter = counter_and_migrate;
@@ -299,10 +299,10 @@ static void migrates_meanwhile(void **state)
 		reads = 0;
 		if (!fired)
 			migrate();
-		if (outlets[0].disruption == 1)
+		if (targets[0].marker == 1)
 			assert_int_equal(update(), 0);
 		assert_running(&below);
-		assert_int_equal(outlets[0].disruption, 2);
+		assert_int_equal(targets[0].marker, 2);
 		assert_int_equal(relay.disruptions, 1);
 		assert_true(read_below().host_ns / NSEC_PER_SEC > NEW_YEAR);
 		end_timekeeper(clk);
@@ -316,9 +316,9 @@ int main(void)
 	size_t n = 0;
 
 	ROW("a line that is over goes on as its page does",
-	    a_line_that_is_over);
+	    a_conversion_that_is_over);
 	ROW("a line from before a leap second is not gone on with",
-	    a_line_from_before_a_leap_second);
+	    a_conversion_from_before_a_leap_second);
 	ROWS(qualifier_cases, qualifiers);
 	ROW("a bound that is left is a disruption", a_bound_that_is_left);
 	ROW("a change that a timekeeper has still to come", a_change_to_come);

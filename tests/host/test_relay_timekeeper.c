@@ -7,7 +7,7 @@
 
 static struct above above;
 static struct below below[3];
-static struct paraclock_outlet outlets[3];
+static struct paraclock_target targets[3];
 static struct paraclock_relay relay;
 
 static struct writer_kind *const pvclock = &kinds[0];
@@ -18,8 +18,8 @@ static void start(const struct writer_kind *kind, uint64_t hz, uint64_t tsc)
 {
 	above_start(&above, kind, hz, tsc, 1000);
 	for (size_t i = 0; i < 3; i++)
-		below_init(&below[i], &outlets[i], &kinds[i], &above.fake.env);
-	relay = relay_of(&above, outlets, 3);
+		below_init(&below[i], &targets[i], &kinds[i], &above.fake.env);
+	relay = relay_of(&above, targets, 3);
 }
 
 static int update(void)
@@ -29,30 +29,30 @@ static int update(void)
 
 static void all_frozen(void)
 {
-	for (size_t i = 0; i < relay.n_outlets; i++) {
-		assert_int_equal(outlets[i].state, PARACLOCK_OUTLET_FROZEN);
+	for (size_t i = 0; i < relay.n_targets; i++) {
+		assert_int_equal(targets[i].state, PARACLOCK_OUTLET_FROZEN);
 		assert_frozen(&below[i],
-			      counter_below(&outlets[i], above.fake.counter));
+			      counter_below(&targets[i], above.fake.counter));
 	}
 }
 
 static void a_timekeeper_below(void **state)
 {
 	static struct paraclock_timekeeper tk;
-	struct paraclock_outlet *outlet = &outlets[0];
+	struct paraclock_target *target = &targets[0];
 	struct paraclock_sample sample, up;
 
 	(void)state;
 	start(hyperv, SEC_TICKS, 1ULL << 45);
 	memset(&tk, 0, sizeof(tk));
-	memset(outlet, 0, sizeof(*outlet));
-	outlet->size = sizeof(*outlet);
-	outlet->timekeeper = &tk;
-	outlet->flags = PARACLOCK_OUTLET_MONOTONIC;
-	relay.n_outlets = 1;
+	memset(target, 0, sizeof(*target));
+	target->size = sizeof(*target);
+	target->timekeeper = &tk;
+	target->flags = PARACLOCK_OUTLET_MONOTONIC;
+	relay.n_targets = 1;
 	relay.lease_ns = 2000000000;
-	assert_int_equal(paraclock_timekeeper_take(&tk, &above.fake.env, NULL),
-			 0);
+	assert_int_equal(
+		paraclock_timekeeper_acquire(&tk, &above.fake.env, NULL), 0);
 	for (unsigned int i = 0; i < 5; i++) {
 		assert_int_equal(update(), 0);
 		above.fake.counter += SEC_TICKS;
@@ -64,7 +64,7 @@ static void a_timekeeper_below(void **state)
 		assert_int_equal(sample.valid, 1);
 		assert_in_range(sample.host_ns, up.host_ns - 1, up.host_ns);
 		/* The first write made it go on after a freeze. */
-		assert_int_equal(sample.disruption, 2);
+		assert_int_equal(sample.epoch, 2);
 		above.fake.counter_step = 10;
 	}
 	/* The relay has died. */
@@ -80,27 +80,27 @@ static void a_timekeeper_below(void **state)
 	assert_int_equal(paraclock_relay_resume(&relay), 0);
 	assert_int_equal(
 		paraclock_timekeeper_read(&tk, &above.fake.env, &sample), 0);
-	assert_int_equal(sample.disruption, 3);
+	assert_int_equal(sample.epoch, 3);
 	above_end(&above);
 }
 
 static void a_timekeeper_above(void **state)
 {
 	static struct paraclock_timekeeper tk;
-	struct paraclock_timeline line;
+	struct paraclock_timeline conv;
 	struct paraclock_sample sample;
 	struct paraclock *clk;
 
 	(void)state;
 	start(pvclock, SEC_TICKS, 1ULL << 45);
 	memset(&tk, 0, sizeof(tk));
-	assert_int_equal(paraclock_timekeeper_take(&tk, &above.fake.env, NULL),
-			 0);
-	line = above.line;
-	line.base_sec = 5000;
-	line.t_end = line.base_tsc + 1000ULL * SEC_TICKS;
 	assert_int_equal(
-		paraclock_timekeeper_set(&tk, &above.fake.env, &line, 0), 0);
+		paraclock_timekeeper_acquire(&tk, &above.fake.env, NULL), 0);
+	conv = above.conv;
+	conv.base_sec = 5000;
+	conv.t_end = conv.base_tsc + 1000ULL * SEC_TICKS;
+	assert_int_equal(
+		paraclock_timekeeper_set(&tk, &above.fake.env, &conv, 0), 0);
 	above.fake.counter += SEC_TICKS;
 	assert_int_equal(paraclock_timekeeper_open(&clk, &tk, &above.fake.env),
 			 0);
@@ -112,7 +112,7 @@ static void a_timekeeper_above(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		assert_running(&below[i]);
 		assert_int_equal(below_sample(&below[i],
-					      line.base_tsc + 10ULL * SEC_TICKS,
+					      conv.base_tsc + 10ULL * SEC_TICKS,
 					      &sample),
 				 0);
 		assert_int_equal(sample.valid, 1);
@@ -121,16 +121,16 @@ static void a_timekeeper_above(void **state)
 	assert_int_equal(paraclock_timekeeper_freeze(&tk, &above.fake.env), 0);
 	assert_int_equal(update(), -EAGAIN);
 	all_frozen();
-	line.base_sec = 6000;
+	conv.base_sec = 6000;
 	assert_int_equal(paraclock_timekeeper_reconfigure(&tk, &above.fake.env,
-							  &line),
+							  &conv),
 			 0);
 	assert_int_equal(paraclock_timekeeper_unfreeze(&tk, &above.fake.env),
 			 0);
 	assert_int_equal(update(), 0);
-	assert_int_equal(outlets[2].disruption, 2);
+	assert_int_equal(targets[2].marker, 2);
 	assert_int_equal(below_sample(&below[2],
-				      line.base_tsc + 10ULL * SEC_TICKS,
+				      conv.base_tsc + 10ULL * SEC_TICKS,
 				      &sample),
 			 0);
 	assert_in_range(sample.host_ns, 6009999999999, 6010000000000);
@@ -151,34 +151,34 @@ static struct paraclock *changing_clk;
 static uint64_t below_one_that_changes(uint64_t us, int64_t by_ns)
 {
 	const struct paraclock_env *env = &above.fake.env;
-	struct paraclock_timeline line;
+	struct paraclock_timeline conv;
 	uint64_t at;
 
 	start(pvclock, SEC_TICKS, 1ULL << 45);
 	above.fake.counter_step = 0;
 	memset(&changing, 0, sizeof(changing));
-	assert_int_equal(paraclock_timekeeper_take(&changing, env, NULL), 0);
-	line = above.line;
-	line.base_sec = 5000;
-	line.t_end = line.base_tsc + 1000ULL * SEC_TICKS;
-	line.maxerror_ns = 4000;
-	line.flags |=
+	assert_int_equal(paraclock_timekeeper_acquire(&changing, env, NULL), 0);
+	conv = above.conv;
+	conv.base_sec = 5000;
+	conv.t_end = conv.base_tsc + 1000ULL * SEC_TICKS;
+	conv.maxerror_ns = 4000;
+	conv.flags |=
 		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
-	assert_int_equal(paraclock_timekeeper_set(&changing, env, &line, 0), 0);
-	above.fake.counter = line.base_tsc + SEC_TICKS;
+	assert_int_equal(paraclock_timekeeper_set(&changing, env, &conv, 0), 0);
+	above.fake.counter = conv.base_tsc + SEC_TICKS;
 	at = above.fake.counter + us * (SEC_TICKS / 1000000);
-	assert_int_equal(paraclock_timeline_rebase(&line, at), 0);
-	add_ns(&line, by_ns);
-	line.maxerror_ns = 10;
-	line.period_frac -= line.period_frac / 10;
-	assert_int_equal(paraclock_timekeeper_set(&changing, env, &line, at),
+	assert_int_equal(paraclock_timeline_rebase(&conv, at), 0);
+	add_ns(&conv, by_ns);
+	conv.maxerror_ns = 10;
+	conv.period_frac -= conv.period_frac / 10;
+	assert_int_equal(paraclock_timekeeper_set(&changing, env, &conv, at),
 			 0);
 	assert_int_equal(
 		paraclock_timekeeper_open(&changing_clk, &changing, env), 0);
 	relay.clk = changing_clk;
 	relay.timekeeper = &changing;
-	relay.outlets = &outlets[2];
-	relay.n_outlets = 1;
+	relay.targets = &targets[2];
+	relay.n_targets = 1;
 	assert_int_equal(update(), 0);
 	return at;
 }

@@ -33,10 +33,10 @@ static struct shown_case shown_cases[] = {
 	/* clang-format on */
 };
 
-static void shows_a_line(void **state)
+static void shows_a_conversion(void **state)
 {
 	const struct shown_case *c = *state;
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	int64_t ns;
 
 	keeper_init(&keeper);
@@ -49,7 +49,7 @@ static void shows_a_line(void **state)
 
 static void says_what_qualifies_it(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 1700000000);
+	struct paraclock_timeline tl = conv_at(NOW, 1700000000);
 	struct paraclock_sample s;
 
 	(void)state;
@@ -59,7 +59,8 @@ static void says_what_qualifies_it(void **state)
 	tl.tai_offset_sec = 37;
 	tl.flags = STABLE | PARACLOCK_TIMELINE_MONOTONIC |
 		   PARACLOCK_TIMELINE_TAI_OFFSET | PARACLOCK_TIMELINE_MAXERROR |
-		   PARACLOCK_TIMELINE_LOCAL | PARACLOCK_TIMELINE_MAXERROR_RATE;
+		   PARACLOCK_TIMELINE_OWN_KERNEL |
+		   PARACLOCK_TIMELINE_MAXERROR_RATE;
 	tl.maxerror_ns = 100;
 	/* A thousandth of the period: 1 us a ms. */
 	tl.maxerror_rate_frac = tl.period_frac / 1000;
@@ -71,10 +72,10 @@ static void says_what_qualifies_it(void **state)
 	assert_int_equal(s.leap, PARACLOCK_LEAP_NONE);
 	assert_int_equal(s.marker_class, PARACLOCK_MARKER_HEURISTIC);
 	assert_int_equal(s.tai_offset_sec, 37);
-	assert_int_equal(s.flags, PARACLOCK_FLAG_LOCAL |
+	assert_int_equal(s.flags, PARACLOCK_FLAG_OWN_KERNEL |
 					  PARACLOCK_FLAG_TAI_OFFSET |
 					  PARACLOCK_FLAG_MONOTONIC);
-	assert_int_equal(s.disruption, 1);
+	assert_int_equal(s.epoch, 1);
 	/* 100 + ceil(10^6), and at most 2 more. */
 	assert_in_range(s.clock_error_ns, 1000100, 1000102);
 	for (size_t i = 0; i < sizeof(s.reserved); i++)
@@ -83,7 +84,7 @@ static void says_what_qualifies_it(void **state)
 
 static void half_a_bound_is_none(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	struct paraclock_sample s;
 
 	(void)state;
@@ -97,7 +98,7 @@ static void half_a_bound_is_none(void **state)
 
 static void says_why_not(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	(void)state;
 	keeper_init(&keeper);
@@ -118,7 +119,7 @@ static void says_why_not(void **state)
 
 static void lease_ends(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	(void)state;
 	keeper_init(&keeper);
@@ -130,7 +131,7 @@ static void lease_ends(void **state)
 	keeper.fake.counter = tl.t_end + 1;
 	assert_int_equal(describe(&keeper).state, PARACLOCK_TIMEKEEPER_EXPIRED);
 	/* Whoever comes back goes on. */
-	tl = line_at(tl.t_end + 1, 7);
+	tl = conv_at(tl.t_end + 1, 7);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_shows(&keeper, tl.base_tsc + TICKS_SEC, 8 * SEC);
 }
@@ -184,7 +185,7 @@ static struct bad_case bad_cases[] = {
 static void refuses_a_timeline(void **state)
 {
 	const struct bad_case *c = *state;
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	keeper_init(&keeper);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
@@ -198,7 +199,7 @@ static void refuses_a_timeline(void **state)
 
 static void refuses_arguments(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	struct paraclock_timekeeper_info info = { .size = sizeof(info) - 1 };
 	struct paraclock_timekeeper *off;
 	struct paraclock_sample s;
@@ -209,9 +210,11 @@ static void refuses_arguments(void **state)
 	small = keeper.fake.env;
 	small.size--;
 	off = (void *)((char *)&keeper.tk + 4);
-	assert_int_equal(paraclock_timekeeper_take(NULL, NULL, NULL), -EINVAL);
-	assert_int_equal(paraclock_timekeeper_take(off, NULL, NULL), -EINVAL);
-	assert_int_equal(paraclock_timekeeper_give(NULL, NULL), -EINVAL);
+	assert_int_equal(paraclock_timekeeper_acquire(NULL, NULL, NULL),
+			 -EINVAL);
+	assert_int_equal(paraclock_timekeeper_acquire(off, NULL, NULL),
+			 -EINVAL);
+	assert_int_equal(paraclock_timekeeper_release(NULL, NULL), -EINVAL);
 	assert_int_equal(paraclock_timekeeper_set(NULL, NULL, &tl, 0), -EINVAL);
 	assert_int_equal(paraclock_timekeeper_set(&keeper.tk, &keeper.fake.env,
 						  NULL, 0),
@@ -263,7 +266,7 @@ static struct ticks_case ticks_cases[] = {
 static void counts_ticks(void **state)
 {
 	const struct ticks_case *c = *state;
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	uint64_t ticks;
 
 	assert_int_equal(paraclock_timeline_set_hz(&tl, c->hz, 0), 0);
@@ -276,7 +279,7 @@ static void counts_ticks(void **state)
 
 static void refuses_what_is_none(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	uint64_t head;
 
 	(void)state;
@@ -286,7 +289,7 @@ static void refuses_what_is_none(void **state)
 		head = keeper.tk.opaque[1];
 		keeper.tk.opaque[1] ^= (uint64_t)1 << bit;
 		assert_refuses(&keeper, NOW, -EPROTO);
-		assert_int_equal(paraclock_timekeeper_take(
+		assert_int_equal(paraclock_timekeeper_acquire(
 					 &keeper.tk, &keeper.fake.env, NULL),
 				 -EPROTO);
 		assert_int_equal(keeper_set(&keeper, &tl, 0), -EPERM);
@@ -300,7 +303,7 @@ static void refuses_what_is_none(void **state)
 /* Whatever is in it, a reader comes back, and does not read elsewhere. */
 static void survives_any_memory(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	uint64_t seed = 88172645463325252U, head;
 	struct paraclock_timekeeper_info info;
 	struct paraclock_timekeeper good;
@@ -339,7 +342,7 @@ static void writer_survives_any_memory(void **state)
 {
 	struct tk *tk = (void *)&keeper.tk;
 	const struct paraclock_env *env = &keeper.fake.env;
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	uint64_t seed = 88172645463325252U;
 	unsigned int done = 0;
 
@@ -376,7 +379,7 @@ static void writer_survives_any_memory(void **state)
 static void writer_bounds_a_shift(void **state)
 {
 	struct tk *tk = (void *)&keeper.tk;
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	(void)state;
 	keeper_init(&keeper);
@@ -392,7 +395,7 @@ static void writer_bounds_a_shift(void **state)
 static void is_anywhere(void **state)
 {
 	static struct paraclock_timekeeper elsewhere;
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	struct paraclock_sample a, b;
 
 	(void)state;
@@ -411,7 +414,7 @@ int main(void)
 	static struct CMUnitTest tests[100];
 	size_t n = 0;
 
-	ROWS(shown_cases, shows_a_line);
+	ROWS(shown_cases, shows_a_conversion);
 	ROW("says what qualifies it", says_what_qualifies_it);
 	ROW("half a bound is none", half_a_bound_is_none);
 	ROW("says why a reading is not valid", says_why_not);

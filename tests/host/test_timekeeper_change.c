@@ -15,14 +15,14 @@ static struct keeper keeper;
 static void changes_when_it_says(void **state)
 {
 	const uint64_t at = NOW + 2 * TICKS_SEC;
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	struct paraclock_timekeeper_info info;
 
 	(void)state;
 	keeper_init(&keeper);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	/* Twice as fast, and a second ahead. */
-	tl = line_at(at, 8);
+	tl = conv_at(at, 8);
 	tl.period_shift--;
 	assert_int_equal(keeper_set(&keeper, &tl, at), 0);
 	assert_shows(&keeper, NOW, 5 * SEC);
@@ -47,25 +47,25 @@ static void pending_change_is_replaced(void **state)
 {
 	const uint64_t first = NOW + 2 * TICKS_SEC;
 	const uint64_t second = NOW + 4 * TICKS_SEC;
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	(void)state;
 	keeper_init(&keeper);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
-	tl = line_at(first, 100);
+	tl = conv_at(first, 100);
 	assert_int_equal(keeper_set(&keeper, &tl, first), 0);
-	tl = line_at(second, 200);
+	tl = conv_at(second, 200);
 	assert_int_equal(keeper_set(&keeper, &tl, second), 0);
 	assert_shows(&keeper, second - 1, 9 * SEC - 1);
 	assert_shows(&keeper, second, 200 * SEC);
 	/* And sooner. */
-	tl = line_at(first, 100);
+	tl = conv_at(first, 100);
 	assert_int_equal(keeper_set(&keeper, &tl, first), 0);
 	assert_shows(&keeper, first - 1, 7 * SEC - 1);
 	assert_shows(&keeper, second, 102 * SEC);
 	/* Once it has come it is what others come after. */
 	keeper.fake.counter = first;
-	tl = line_at(second, 200);
+	tl = conv_at(second, 200);
 	assert_int_equal(keeper_set(&keeper, &tl, second), 0);
 	assert_shows(&keeper, second - 1, 102 * SEC - 1);
 	assert_shows(&keeper, second, 200 * SEC);
@@ -75,13 +75,13 @@ static void pending_change_is_replaced(void **state)
 
 static void soon_is_within_20_us(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	uint64_t at;
 
 	(void)state;
 	keeper_init(&keeper);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
-	tl = line_at(NOW, 6);
+	tl = conv_at(NOW, 6);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	at = describe(&keeper).t_change;
 	assert_in_range(at, NOW + 1, NOW + TICKS_SEC / 50000);
@@ -93,13 +93,13 @@ static void soon_is_within_20_us(void **state)
 	assert_int_equal(describe(&keeper).t_change, at);
 	/* Not beyond what the old one vouches for. */
 	keeper_init(&keeper);
-	tl = line_at(NOW, 5);
+	tl = conv_at(NOW, 5);
 	tl.t_end = NOW + 1000;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
-	tl = line_at(NOW, 6);
+	tl = conv_at(NOW, 6);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_int_equal(describe(&keeper).t_change, NOW + 1001);
-	tl = line_at(NOW, 5);
+	tl = conv_at(NOW, 5);
 	assert_int_equal(keeper_set(&keeper, &tl, NOW + 1002), -EINVAL);
 	/* Nor if what comes then is just about to come. */
 	keeper.fake.counter = NOW + 1000;
@@ -111,7 +111,7 @@ static void soon_is_within_20_us(void **state)
 /* A counter is not followed past its end: 2^64 - 1 stands for "never". */
 static void the_last_lease_ends_with_the_counter(void **state)
 {
-	struct paraclock_timeline tl = line_at(UINT64_MAX - 2000, 5);
+	struct paraclock_timeline tl = conv_at(UINT64_MAX - 2000, 5);
 
 	(void)state;
 	keeper_init(&keeper);
@@ -162,10 +162,10 @@ static void keeps_the_promise(void **state)
 {
 	const struct promise_case *c = *state;
 	const uint64_t at = NOW + 2 * TICKS_SEC;
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	/* A little slower: whoever followed the old one past the change would
 	 * be ahead. */
-	struct paraclock_timeline next = line_at(at, c->behind ? 6 : 7);
+	struct paraclock_timeline next = conv_at(at, c->behind ? 6 : 7);
 
 	keeper_init(&keeper);
 	tl.flags |= MONOTONIC;
@@ -195,8 +195,8 @@ static void lift_is_in_the_bound(void **state)
 {
 	const struct paraclock_env *env = &keeper.fake.env;
 	const uint64_t at = NOW + 2 * TICKS_SEC;
-	struct paraclock_timeline tl = line_at(NOW, 5);
-	struct paraclock_timeline next = line_at(at, 6);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
+	struct paraclock_timeline next = conv_at(at, 6);
 
 	(void)state;
 	keeper_init(&keeper);
@@ -223,7 +223,7 @@ static void lift_is_in_the_bound(void **state)
 
 static void promise_outlives_the_lease(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	(void)state;
 	keeper_init(&keeper);
@@ -231,7 +231,7 @@ static void promise_outlives_the_lease(void **state)
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	keeper.fake.counter = NOW + 20 * TICKS_SEC;
 	/* 15 s were seen at the end. */
-	tl = line_at(keeper.fake.counter, 14);
+	tl = conv_at(keeper.fake.counter, 14);
 	tl.flags |= MONOTONIC;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), -ESTALE);
 	assert_refuses(&keeper, keeper.fake.counter, -EAGAIN);
@@ -240,9 +240,9 @@ static void promise_outlives_the_lease(void **state)
 	assert_shows(&keeper, keeper.fake.counter, 15 * SEC);
 	/* One that is still to come has not been seen, but what was before. */
 	keeper.fake.counter = tl.t_end + TICKS_SEC;
-	tl = line_at(tl.t_end + 2 * TICKS_SEC, 100);
+	tl = conv_at(tl.t_end + 2 * TICKS_SEC, 100);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
-	tl = line_at(tl.base_tsc, 24);
+	tl = conv_at(tl.base_tsc, 24);
 	tl.flags |= MONOTONIC;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), -ESTALE);
 	tl.base_sec = 25;
@@ -299,14 +299,14 @@ static void late_publication_is_none(void **state)
 	(void)state;
 	for (unsigned int i = 1; i <= 400; i++) {
 		keeper_init(&keeper);
-		tl = line_at(NOW, 5);
+		tl = conv_at(NOW, 5);
 		tl.flags |= MONOTONIC;
 		assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 		memset(&stall, 0, sizeof(stall));
 		stall.at = i;
 		stall.until = at + TICKS_SEC;
 		/* All right at the change, and 10 ms behind a second later. */
-		tl = line_at(at, 5);
+		tl = conv_at(at, 5);
 		tl.base_frac = ((uint64_t)1 << 54) + NSEC_FRAC;
 		tl.period_frac -= tl.period_frac / 100;
 		tl.flags |= MONOTONIC;
@@ -349,7 +349,7 @@ static uint64_t dying_counter(void *ctx)
 /* false: there was no such moment. */
 static bool dies_in_a_change(unsigned int moment, uint64_t t_change)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	keeper_init(&keeper);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
@@ -366,7 +366,7 @@ static bool dies_in_a_change(unsigned int moment, uint64_t t_change)
 static void dead_writer_leaves_no_step(void **state)
 {
 	const uint64_t at = NOW + TICKS_SEC / 1024;
-	struct paraclock_timeline tl = line_at(NOW, 7);
+	struct paraclock_timeline tl = conv_at(NOW, 7);
 	const uint64_t lease = tl.t_end;
 	struct paraclock_sample sample;
 	unsigned int closed = 0, open = 0;
@@ -385,7 +385,7 @@ static void dead_writer_leaves_no_step(void **state)
 		}
 		assert_refuses(&keeper, lease + 1, -EAGAIN);
 		keeper.fake.process_id++;
-		assert_int_equal(paraclock_timekeeper_take(
+		assert_int_equal(paraclock_timekeeper_acquire(
 					 &keeper.tk, &keeper.fake.env, NULL),
 				 0);
 		assert_int_equal(keeper_set(&keeper, &tl, at), 0);
@@ -433,7 +433,7 @@ static struct month_case month_cases[] = {
 static void ends_with_the_month(void **state)
 {
 	const struct month_case *c = *state;
-	struct paraclock_timeline tl = line_at(NOW, c->sec);
+	struct paraclock_timeline tl = conv_at(NOW, c->sec);
 	const uint64_t last = NOW + c->seconds * TICKS_SEC;
 
 	keeper_init(&keeper);

@@ -24,7 +24,7 @@ static struct tk_slot *slot_of(void)
 /* One that runs, and a clock on it. */
 static int start(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	set_up(state);
 	tl.flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
@@ -46,7 +46,7 @@ static int stop(void **state)
 
 /* --- what readers take ---------------------------------------------------- */
 
-struct line_case {
+struct conv_case {
 	const char *name;
 	size_t offset; /* in struct tk_line */
 	unsigned int bytes;
@@ -56,13 +56,13 @@ struct line_case {
 
 /* As in a sample, from valid and from flags on. */
 #define QUALIFIER(n)                                      \
-	offsetof(struct tk_line, qualifiers) +            \
+	offsetof(struct tk_conversion, qualifiers) +      \
 		offsetof(struct paraclock_sample, n) -    \
 		offsetof(struct paraclock_sample, valid), \
 		sizeof(((struct paraclock_sample *)0)->n)
-#define LINE(n) offsetof(struct tk_line, n), 8
+#define LINE(n) offsetof(struct tk_conversion, n), 8
 
-static struct line_case line_cases[] = {
+static struct conv_case conv_cases[] = {
 	/* clang-format off */
 	{ "a period of 0", LINE(period_frac), 0, -EPROTO },
 	{ "a shift of 63", LINE(shift), 63, 0 },
@@ -96,14 +96,14 @@ static struct line_case line_cases[] = {
 	/* clang-format on */
 };
 
-static void reads_a_line(void **state)
+static void reads_a_conversion(void **state)
 {
-	const struct line_case *c = *state;
-	struct tk_line *line = slot_of()->line;
+	const struct conv_case *c = *state;
+	struct tk_conversion *conv = slot_of()->conv;
 	struct paraclock_sample s, same;
 
-	memset((char *)line + c->offset, 0, c->bytes);
-	memcpy((char *)line + c->offset, &c->value, c->bytes);
+	memset((char *)conv + c->offset, 0, c->bytes);
+	memcpy((char *)conv + c->offset, &c->value, c->bytes);
 	memset(&s, 0x5a, sizeof(s));
 	same = s;
 	assert_int_equal(keeper_read(&keeper, keeper.fake.counter, &s), c->ret);
@@ -179,14 +179,14 @@ static int count_freeze(void *page, struct paraclock_page_writer *writer,
 
 static void relays_nothing_of_it(int error)
 {
-	struct paraclock_outlet outlet = {
-		.size = sizeof(outlet),
-		.page = &outlet,
-		.writer = (void *)&outlet,
+	struct paraclock_target target = {
+		.size = sizeof(target),
+		.page = &target,
+		.writer = (void *)&target,
 		.write = nothing_written,
 		.freeze = count_freeze,
 		.coupling = {
-			.size = sizeof(outlet.coupling),
+			.size = sizeof(target.coupling),
 			.mult = 3,
 			.shift = 1,
 			.device_counter = PARACLOCK_COUNTER_X86_TSC,
@@ -199,15 +199,15 @@ static void relays_nothing_of_it(int error)
 		.size = sizeof(relay),
 		.clk = above,
 		.timekeeper = &keeper.tk,
-		.outlets = &outlet,
-		.n_outlets = 1,
+		.targets = &target,
+		.n_targets = 1,
 	};
 
 	freezes = 0;
 	assert_int_equal(paraclock_relay_update(&relay), error);
-	assert_int_equal(outlet.state, PARACLOCK_OUTLET_FROZEN);
+	assert_int_equal(target.state, PARACLOCK_OUTLET_FROZEN);
 	assert_int_equal(freezes, 1);
-	assert_int_equal(paraclock_relay_align(&relay, &outlet, NOW, 1, 0),
+	assert_int_equal(paraclock_relay_align(&relay, &target, NOW, 1, 0),
 			 error);
 }
 
@@ -230,7 +230,7 @@ static void nothing_of_it_is_taken(void **state)
 	relays_nothing_of_it(-EPROTO);
 	assert_int_equal(call(), -EPROTO);
 
-	tl = line_at(keeper.fake.counter, 9);
+	tl = conv_at(keeper.fake.counter, 9);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), -EPROTO);
 	assert_int_equal(paraclock_timekeeper_unfreeze(&keeper.tk, env),
 			 -EPROTO);
@@ -259,8 +259,8 @@ static void an_orphan_is_taken(void **state)
 
 	memset((char *)slot_of() + c->offset, 0, c->bytes);
 	memcpy((char *)slot_of() + c->offset, &c->value, c->bytes);
-	assert_int_equal(paraclock_timekeeper_take(&keeper.tk, &keeper.fake.env,
-						   &orphan),
+	assert_int_equal(paraclock_timekeeper_acquire(
+				 &keeper.tk, &keeper.fake.env, &orphan),
 			 0);
 	assert_int_equal(describe(&keeper).timeline.size, 0);
 	assert_int_equal(describe(&keeper).migrations, 2);
@@ -292,10 +292,10 @@ static void relays_any_memory(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 20000; i++) {
-		struct paraclock_outlet outlet = {
-			.size = sizeof(outlet),
+		struct paraclock_target target = {
+			.size = sizeof(target),
 			.page = &written,
-			.writer = (void *)&outlet,
+			.writer = (void *)&target,
 			.write = take_anything,
 			.freeze = count_freeze,
 		};
@@ -303,8 +303,8 @@ static void relays_any_memory(void **state)
 			.size = sizeof(relay),
 			.clk = above,
 			.timekeeper = &keeper.tk,
-			.outlets = &outlet,
-			.n_outlets = 1,
+			.targets = &target,
+			.n_targets = 1,
 		};
 		uint64_t *word;
 
@@ -318,8 +318,8 @@ static void relays_any_memory(void **state)
 				word[w] = seed >> (seed >> 8) % 64;
 		}
 		if (i % 2) {
-			outlet.coupling = (struct paraclock_coupling){
-				.size = sizeof(outlet.coupling),
+			target.coupling = (struct paraclock_coupling){
+				.size = sizeof(target.coupling),
 				.mult = seed >> seed % 63 | 1,
 				.offset = seed * seed,
 				.shift = seed >> 32 & 63,
@@ -350,8 +350,9 @@ int main(void)
 	static struct CMUnitTest tests[80];
 	size_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(line_cases); i++)
-		HOSTILE_ROW(line_cases[i].name, reads_a_line, &line_cases[i]);
+	for (size_t i = 0; i < ARRAY_LEN(conv_cases); i++)
+		HOSTILE_ROW(conv_cases[i].name, reads_a_conversion,
+			    &conv_cases[i]);
 	for (size_t i = 0; i < ARRAY_LEN(slot_cases); i++)
 		HOSTILE_ROW(slot_cases[i].name, nothing_of_it_is_taken,
 			    &slot_cases[i]);

@@ -57,7 +57,7 @@ static unsigned int kills(void)
 static _Noreturn void be_the_writer(const struct kill_case *c)
 {
 	struct model model = shared->model;
-	int ret = paraclock_timekeeper_take(&shared->tk, NULL, NULL);
+	int ret = paraclock_timekeeper_acquire(&shared->tk, NULL, NULL);
 	/* What a writer left frozen is for the next to say anew. */
 	bool migrate = c->migrate != 0;
 
@@ -163,7 +163,8 @@ static void next_writer_goes_on(const struct kill_case *c)
 	struct model model = shared->model;
 	int ret;
 
-	assert_int_equal(paraclock_timekeeper_take(&shared->tk, NULL, NULL), 0);
+	assert_int_equal(paraclock_timekeeper_acquire(&shared->tk, NULL, NULL),
+			 0);
 	do {
 		ret = c->migrate ? model_migrate(&model, &shared->tk)
 				 : model_update(&model, &shared->tk);
@@ -174,7 +175,7 @@ static void next_writer_goes_on(const struct kill_case *c)
 		assert_true(!ret || ret == -ESTALE || ret == -EAGAIN);
 	} while (ret);
 	assert_int_equal(s.valid, 1);
-	assert_int_equal(paraclock_timekeeper_give(&shared->tk, NULL), 0);
+	assert_int_equal(paraclock_timekeeper_release(&shared->tk, NULL), 0);
 }
 
 static void writers_are_killed(void **state)

@@ -29,12 +29,13 @@ static int take(uint32_t flags)
 		.flags = flags,
 	};
 
-	return paraclock_timekeeper_take(&keeper.tk, &keeper.fake.env, &opts);
+	return paraclock_timekeeper_acquire(&keeper.tk, &keeper.fake.env,
+					    &opts);
 }
 
 static void running_at_5(void)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	keeper_init(&keeper);
 	tl.flags |= PARACLOCK_TIMELINE_MONOTONIC;
@@ -46,7 +47,7 @@ static void running_at_5(void)
 
 static void frozen_refuses(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 	struct paraclock_timekeeper_info info;
 
 	(void)state;
@@ -77,7 +78,7 @@ static void frozen_refuses(void **state)
 
 static void moved_to_another_counter(void **state)
 {
-	struct paraclock_timeline tl = line_at(1000, 6);
+	struct paraclock_timeline tl = conv_at(1000, 6);
 	struct paraclock_sample s;
 
 	(void)state;
@@ -98,12 +99,12 @@ static void moved_to_another_counter(void **state)
 	assert_shows(&keeper, 1000, 7 * SEC);
 	assert_shows(&keeper, 1000 + TICKS_SEC, 9 * SEC);
 	assert_int_equal(keeper_read(&keeper, 1000, &s), 0);
-	assert_int_equal(s.disruption, 3);
+	assert_int_equal(s.epoch, 3);
 }
 
 static void promise_is_kept_across_a_move(void **state)
 {
-	struct paraclock_timeline tl = line_at(1000, 5);
+	struct paraclock_timeline tl = conv_at(1000, 5);
 
 	(void)state;
 	running_at_5();
@@ -122,7 +123,7 @@ static void promise_is_kept_across_a_move(void **state)
 	assert_shows(&keeper, 1000, 6 * SEC);
 	/* Who promises nothing may go back. */
 	assert_int_equal(freeze(), 0);
-	tl = line_at(1000, 1);
+	tl = conv_at(1000, 1);
 	assert_int_equal(reconfigure(&tl), 0);
 	assert_int_equal(unfreeze(), 0);
 	assert_shows(&keeper, 1000, SEC);
@@ -143,7 +144,7 @@ static void promise_outlives_a_reset(void **state)
 	running_at_5();
 	assert_shows(&keeper, NOW + TICKS_SEC, 6 * SEC);
 	keeper.fake.counter = 1000;
-	tl = line_at(1000, 14);
+	tl = conv_at(1000, 14);
 	tl.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), -ESTALE);
 	/* Of the one that comes last. */
@@ -153,7 +154,7 @@ static void promise_outlives_a_reset(void **state)
 
 	/* But what has not begun is seen by nobody. */
 	keeper_init(&keeper);
-	tl = line_at(NOW + TICKS_SEC, 50);
+	tl = conv_at(NOW + TICKS_SEC, 50);
 	tl.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	tl.base_sec = 5;
@@ -163,7 +164,7 @@ static void promise_outlives_a_reset(void **state)
 
 static void empty_may_be_frozen(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	(void)state;
 	keeper_init(&keeper);
@@ -219,15 +220,15 @@ static void sequence_is_the_same(void **state)
 {
 	const struct move_case *c = *state;
 	struct paraclock_timekeeper_options opts = { .size = sizeof(opts) };
-	struct paraclock_timeline tl = line_at(NOW, 20);
+	struct paraclock_timeline tl = conv_at(NOW, 20);
 	struct paraclock_timekeeper_info here, there;
 	struct paraclock_sample s;
 
 	keeper_init(&keeper);
 	memset(&keeper.tk, 0, sizeof(keeper.tk));
 	opts.migrations = c->migrations;
-	assert_int_equal(paraclock_timekeeper_take(&keeper.tk, &keeper.fake.env,
-						   &opts),
+	assert_int_equal(paraclock_timekeeper_acquire(&keeper.tk,
+						      &keeper.fake.env, &opts),
 			 0);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	there = describe(&keeper);
@@ -241,7 +242,7 @@ static void sequence_is_the_same(void **state)
 		paraclock_timekeeper_read(&keeper.tk, &keeper.fake.env, &s), 0);
 	assert_int_equal(s.valid, 1);
 	assert_int_equal(s.host_ns, c->ns);
-	assert_int_equal(s.disruption, c->disruption);
+	assert_int_equal(s.epoch, c->disruption);
 	assert_int_equal(looks, c->looks);
 }
 
@@ -250,7 +251,7 @@ static void sequence_is_the_same(void **state)
 
 static void one_writer_at_a_time(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 50);
+	struct paraclock_timeline tl = conv_at(NOW, 50);
 
 	(void)state;
 	running_at_5();
@@ -262,8 +263,8 @@ static void one_writer_at_a_time(void **state)
 	assert_int_equal(freeze(), -EPERM);
 	assert_int_equal(unfreeze(), -EPERM);
 	assert_int_equal(reconfigure(&tl), -EPERM);
-	assert_int_equal(paraclock_timekeeper_give(&keeper.tk,
-						   &keeper.fake.env),
+	assert_int_equal(paraclock_timekeeper_release(&keeper.tk,
+						      &keeper.fake.env),
 			 -EPERM);
 	assert_shows(&keeper, NOW + TICKS_SEC, 6 * SEC);
 	/* It dies. */
@@ -273,14 +274,14 @@ static void one_writer_at_a_time(void **state)
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_shows(&keeper, NOW + TICKS_SEC, 51 * SEC);
 	assert_int_equal(
-		paraclock_timekeeper_give(&keeper.tk, &keeper.fake.env), 0);
+		paraclock_timekeeper_release(&keeper.tk, &keeper.fake.env), 0);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), -EPERM);
 	assert_shows(&keeper, NOW + TICKS_SEC, 51 * SEC);
 }
 
 static void orphan_is_frozen_and_counted(void **state)
 {
-	struct paraclock_timeline tl = line_at(1000, 14);
+	struct paraclock_timeline tl = conv_at(1000, 14);
 
 	(void)state;
 	running_at_5();
@@ -302,7 +303,7 @@ static void orphan_is_frozen_and_counted(void **state)
 	assert_shows(&keeper, 1000, 15 * SEC);
 	/* It is not to be unfrozen as it is, wherever the counter is here. */
 	keeper_init(&keeper);
-	tl = line_at(NOW, 5);
+	tl = conv_at(NOW, 5);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_int_equal(take(PARACLOCK_TIMEKEEPER_ORPHAN), 0);
 	assert_int_equal(unfreeze(), -ESTALE);
@@ -318,7 +319,7 @@ static int refuse_counter(void *ctx)
 /* Who cannot become the writer takes nothing away from the one there is. */
 static void orphan_that_fails_changes_nothing(void **state)
 {
-	struct paraclock_timeline tl = line_at(NOW, 50);
+	struct paraclock_timeline tl = conv_at(NOW, 50);
 	const uint32_t orphan = PARACLOCK_TIMEKEEPER_ORPHAN;
 	struct paraclock_timekeeper was;
 	uint32_t pid;
@@ -362,7 +363,7 @@ static uint64_t dying_counter(void *ctx)
 
 static void do_set(void)
 {
-	struct paraclock_timeline tl = line_at(NOW, 6);
+	struct paraclock_timeline tl = conv_at(NOW, 6);
 
 	tl.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(keeper_set(&keeper, &tl, NOW + TICKS_SEC / 2), 0);
@@ -386,7 +387,7 @@ static struct death_case death_cases[] = {
 /* Nothing wrong is valid, and the next writer goes on. */
 static void check_left(const struct paraclock_timekeeper *left)
 {
-	struct paraclock_timeline tl = line_at(NOW, 30);
+	struct paraclock_timeline tl = conv_at(NOW, 30);
 	struct paraclock_sample s;
 	int ret;
 

@@ -18,7 +18,7 @@ static struct keeper keeper;
 
 static struct paraclock_timeline december(uint8_t timescale, uint8_t leap)
 {
-	struct paraclock_timeline tl = line_at(NOW, DECEMBER);
+	struct paraclock_timeline tl = conv_at(NOW, DECEMBER);
 
 	tl.timescale = timescale;
 	tl.leap = leap;
@@ -246,8 +246,8 @@ static void page_begins_in_its_month(void **state)
 		tl.base_sec = DECEMBER + (c->first ? 10 : 9);
 	tl.t_start = NOW + c->t_start;
 	tl.t_end = 0;
-	assert_int_equal(paraclock_page_writer_take(&writer, &keeper.fake.env),
-			 0);
+	assert_int_equal(
+		paraclock_page_writer_acquire(&writer, &keeper.fake.env), 0);
 	assert_int_equal(paraclock_vmclock_write(page, &writer,
 						 &keeper.fake.env, &tl),
 			 c->ret);

@@ -8,7 +8,7 @@ static struct paraclock *clk;
 
 static void set_at_5(uint32_t vmclock_error)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	keeper_init(&keeper);
 	keeper.fake.vmclock_error = -(int)vmclock_error;
@@ -22,7 +22,7 @@ static void set_at_5(uint32_t vmclock_error)
 
 static void migrate(void)
 {
-	struct paraclock_timeline tl = line_at(NOW, 5);
+	struct paraclock_timeline tl = conv_at(NOW, 5);
 
 	assert_int_equal(
 		paraclock_timekeeper_freeze(&keeper.tk, &keeper.fake.env), 0);
@@ -50,14 +50,14 @@ static void is_a_clock(void **state)
 	assert_int_equal(s.valid, 1);
 	assert_int_equal(s.host_ns, 5 * SEC + SEC / 2);
 	assert_int_equal(paraclock_marker(clk, &marker), 0);
-	assert_int_equal(marker.disruption, 1);
-	token = paraclock_token(clk);
+	assert_int_equal(marker.value, 1);
+	token = paraclock_epoch(clk);
 	assert_int_equal(paraclock_disrupted(clk, token), 0);
 	migrate();
 	assert_int_equal(paraclock_disrupted(clk, token), 1);
 	assert_int_equal(paraclock_read(clk, &s), 0);
 	assert_int_equal(s.valid, 1);
-	assert_int_equal(s.disruption, token + 1);
+	assert_int_equal(s.epoch, token + 1);
 	paraclock_close(clk);
 	assert_int_equal(keeper.fake.allocs, keeper.fake.frees);
 }

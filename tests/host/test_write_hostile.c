@@ -41,7 +41,7 @@ static void start(const struct writer_kind *kind)
 	fake.counter = 1000000000000;
 	fake.counter_step = 100;
 	memset(&writer, 0, sizeof(writer));
-	assert_int_equal(paraclock_page_writer_take(&writer, &fake.env), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&writer, &fake.env), 0);
 	assert_int_equal(write_line(kind, 0), 0);
 }
 

@@ -60,7 +60,7 @@ static struct paraclock_timeline words_of(const struct writer_kind *kind,
 	tl.base_frac = (uint64_t)(((u128)(tl.base_tsc % NSEC_PER_SEC) << 64) /
 				  NSEC_PER_SEC);
 	tl.flags |= n & 1 ? PARACLOCK_TIMELINE_MONOTONIC : 0;
-	tl.disruption = 1;
+	tl.marker = 1;
 	return tl;
 }
 
@@ -88,7 +88,7 @@ static pid_t start_writer(const struct writer_kind *kind)
 
 	assert_true(pid >= 0);
 	if (!pid) {
-		if (paraclock_page_writer_take(&shared->writer, NULL))
+		if (paraclock_page_writer_acquire(&shared->writer, NULL))
 			_exit(2);
 		write_on(kind);
 	}
@@ -143,13 +143,13 @@ static void one_death(const struct writer_kind *kind, struct paraclock *clk,
 
 	read_once(kind, clk, t);
 	/* Whatever it is doing, it is not dead. */
-	assert_int_equal(paraclock_page_writer_take(&shared->writer, NULL),
+	assert_int_equal(paraclock_page_writer_acquire(&shared->writer, NULL),
 			 -EBUSY);
 	nanosleep(&nap, NULL);
 	kill(pid, SIGKILL);
 	read_once(kind, clk, t);
 	/* Dead, and not yet waited for. */
-	while (paraclock_page_writer_take(&shared->writer, NULL) == -EBUSY)
+	while (paraclock_page_writer_acquire(&shared->writer, NULL) == -EBUSY)
 		sched_yield();
 	valid = read_once(kind, clk, t);
 	t->busy += !valid;
@@ -158,7 +158,8 @@ static void one_death(const struct writer_kind *kind, struct paraclock *clk,
 				     &shared->writer, NULL, &tl),
 			 0);
 	assert_true(read_once(kind, clk, t));
-	assert_int_equal(paraclock_page_writer_give(&shared->writer, NULL), 0);
+	assert_int_equal(paraclock_page_writer_release(&shared->writer, NULL),
+			 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
@@ -175,12 +176,14 @@ static void killed_at_random(void **state)
 	only_page(&shared->guest, kind);
 	shared->guest.env.counter = counter_of_reader;
 	shared->guest.env.process_id = NULL;
-	assert_int_equal(paraclock_page_writer_take(&shared->writer, NULL), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&shared->writer, NULL),
+			 0);
 	tl = words_of(kind, counter_fenced(), 0);
 	assert_int_equal(kind->write(page_of(&shared->guest, kind),
 				     &shared->writer, NULL, &tl),
 			 0);
-	assert_int_equal(paraclock_page_writer_give(&shared->writer, NULL), 0);
+	assert_int_equal(paraclock_page_writer_release(&shared->writer, NULL),
+			 0);
 	clk = fake_open(&shared->guest, kind->backend);
 	for (unsigned int i = 0; i < deaths(); i++)
 		one_death(kind, clk, &t, &dices);

@@ -56,11 +56,11 @@ static struct late lates[] = {
 static bool change_rate(const struct late *l, uint64_t hz)
 {
 	const struct writer_kind *kind = &kinds[l->kind];
-	const struct paraclock_timeline before = line;
+	const struct paraclock_timeline before = conv;
 	int ret;
 
-	assert_int_equal(paraclock_timeline_rebase(&line, host.counter), 0);
-	assert_int_equal(paraclock_timeline_set_hz(&line, hz, 0), 0);
+	assert_int_equal(paraclock_timeline_rebase(&conv, host.counter), 0);
+	assert_int_equal(paraclock_timeline_set_hz(&conv, hz, 0), 0);
 	away.readings = 0;
 	if (away.ticks && l->at == BEFORE)
 		host.counter += away.ticks;
@@ -68,7 +68,7 @@ static bool change_rate(const struct late *l, uint64_t hz)
 	if (!ret)
 		return true;
 	assert_int_equal(ret, -ESTALE);
-	line = before;
+	conv = before;
 	return false;
 }
 
@@ -82,7 +82,7 @@ static void check_reading(const struct late *l, int64_t *last)
 		int64_t truth;
 
 		assert_int_equal(paraclock_timeline_ns(
-					 &line, host.counter + later, &truth),
+					 &conv, host.counter + later, &truth),
 				 0);
 		assert_in_range(ns - truth + kind->below + 1, 0,
 				kind->below + 1 + l->lifted);
@@ -105,7 +105,7 @@ static void check_late(void **state)
 	int64_t last = 0;
 
 	start(&kinds[l->kind], l->counter);
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	host.env.counter = jumping_counter;
 	away.at = l->at;
 	away.ticks = 0;

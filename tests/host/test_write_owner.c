@@ -59,14 +59,14 @@ static int take_by(struct paraclock_process who)
 {
 	self = who;
 	fake.process_id = who.id;
-	return paraclock_page_writer_take(&writer, &fake.env);
+	return paraclock_page_writer_acquire(&writer, &fake.env);
 }
 
 static int give_by(struct paraclock_process who)
 {
 	self = who;
 	fake.process_id = who.id;
-	return paraclock_page_writer_give(&writer, &fake.env);
+	return paraclock_page_writer_release(&writer, &fake.env);
 }
 
 static int write_by(struct paraclock_process who)
@@ -214,14 +214,14 @@ static void who_knows_nothing_takes_nothing(void **state)
 {
 	(void)state;
 	self_error = -ENOMEM;
-	assert_int_equal(paraclock_page_writer_take(&writer, &fake.env),
+	assert_int_equal(paraclock_page_writer_acquire(&writer, &fake.env),
 			 -ENOMEM);
 	self_error = 0;
 	assert_int_equal(take_by(process(77, 0, 0, OTHER)), 0);
 	other_error = -ESRCH;
 	assert_int_equal(take_as(SELF), -EBUSY);
 	self_error = -EMFILE;
-	assert_int_equal(paraclock_page_writer_give(&writer, &fake.env),
+	assert_int_equal(paraclock_page_writer_release(&writer, &fake.env),
 			 -EPERM);
 	self_error = 0;
 	assert_int_equal(give_by(process(77, 0, 0, OTHER)), 0);
@@ -262,7 +262,7 @@ static void ring_0_has_one_writer(void **state)
 	assert_int_equal(paraclock_pvclock_write(fake.pvclock, &writer,
 						 &fake.env, &tl),
 			 0);
-	assert_int_equal(paraclock_page_writer_give(&writer, &fake.env), 0);
+	assert_int_equal(paraclock_page_writer_release(&writer, &fake.env), 0);
 	assert_int_equal(take_as(0), 0);
 }
 
@@ -289,15 +289,17 @@ static void what_cannot_be_taken(void **state)
 	static const struct paraclock_page_writer zero;
 
 	(void)state;
-	assert_int_equal(paraclock_page_writer_take(NULL, &fake.env), -EINVAL);
-	assert_int_equal(paraclock_page_writer_give(NULL, &fake.env), -EINVAL);
+	assert_int_equal(paraclock_page_writer_acquire(NULL, &fake.env),
+			 -EINVAL);
+	assert_int_equal(paraclock_page_writer_release(NULL, &fake.env),
+			 -EINVAL);
 	assert_int_equal(take_as(1U << 24), -EOPNOTSUPP);
 	assert_int_equal(take_as(0), -EOPNOTSUPP);
 	fake.env.check_counter = forbidden;
 	assert_int_equal(take_as(SELF), -EACCES);
 	fake.env.size--;
 	assert_int_equal(take_as(SELF), -EINVAL);
-	assert_int_equal(paraclock_page_writer_give(&writer, &fake.env),
+	assert_int_equal(paraclock_page_writer_release(&writer, &fake.env),
 			 -EINVAL);
 	assert_memory_equal(&writer, &zero, sizeof(zero));
 }
@@ -311,7 +313,7 @@ static uint64_t counter_of_a_handler(void *ctx)
 
 	nested = paraclock_pvclock_write(((struct fake *)ctx)->pvclock, &writer,
 					 &fake.env, &tl);
-	given = paraclock_page_writer_give(&writer, &fake.env);
+	given = paraclock_page_writer_release(&writer, &fake.env);
 	return 1000;
 }
 
@@ -333,11 +335,11 @@ static void this_process_is_the_writer(void **state)
 	struct paraclock_timeline tl = timeline_of(&kinds[0], 1000000000);
 
 	(void)state;
-	assert_int_equal(paraclock_page_writer_take(&writer, NULL), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&writer, NULL), 0);
 	assert_int_equal(
 		paraclock_pvclock_write(fake.pvclock, &writer, NULL, &tl), 0);
-	assert_int_equal(paraclock_page_writer_take(&writer, NULL), -EBUSY);
-	assert_int_equal(paraclock_page_writer_give(&writer, NULL), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&writer, NULL), -EBUSY);
+	assert_int_equal(paraclock_page_writer_release(&writer, NULL), 0);
 }
 
 int main(void)

@@ -74,8 +74,8 @@ static void measure(struct through *t, const struct writer_kind *kind,
 
 	only_page(&t->fake, kind);
 	memset(&t->writer, 0, sizeof(t->writer));
-	assert_int_equal(paraclock_page_writer_take(&t->writer, &t->host.env),
-			 0);
+	assert_int_equal(
+		paraclock_page_writer_acquire(&t->writer, &t->host.env), 0);
 	tl = any_timeline(t, kind, &hz);
 	t->host.counter = tl.base_tsc;
 	assert_int_equal(kind->write(page_of(&t->fake, kind), &t->writer,
@@ -140,7 +140,7 @@ static void fill(struct paraclock_timeline *tl)
 		.esterror_ns = 0x66666666,
 		.maxerror_rate_frac = 0x7777777777777777,
 		.esterror_rate_frac = 0x8888888888888888,
-		.disruption = 0x9999999999999999,
+		.marker = 0x9999999999999999,
 		.generation = 0xaaaaaaaaaaaaaaaa,
 		.flags = 0x7ff & ~PARACLOCK_TIMELINE_MONOTONIC,
 		.tai_offset_sec = 37,
@@ -185,7 +185,7 @@ static int start_vmclock(void **state)
 	vm_host.counter = 0x1111111122222222;
 	only_page(&vm_guest, &kinds[2]);
 	memset(&vm_writer, 0, sizeof(vm_writer));
-	return paraclock_page_writer_take(&vm_writer, &vm_host.env);
+	return paraclock_page_writer_acquire(&vm_writer, &vm_host.env);
 }
 
 static int write_vmclock(const struct paraclock_timeline *tl)
@@ -240,7 +240,7 @@ static void markers_without_time(void **state)
 {
 	struct paraclock_timeline tl = {
 		.size = sizeof(tl),
-		.disruption = 77,
+		.marker = 77,
 		.generation = 88,
 		.flags = PARACLOCK_TIMELINE_GENERATION,
 		.timescale = PARACLOCK_TIMESCALE_TAI,
@@ -256,7 +256,7 @@ static void markers_without_time(void **state)
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_int_equal(sample.reason, PARACLOCK_REASON_STATUS);
 	assert_int_equal(paraclock_marker(clk, &marker), 0);
-	assert_int_equal(marker.disruption, 77);
+	assert_int_equal(marker.value, 77);
 	assert_int_equal(marker.generation, 88);
 	paraclock_close(clk);
 }
@@ -273,7 +273,7 @@ static void a_status_without_time_keeps_the_time(void **state)
 	none.timescale = tl.timescale;
 	none.counter = tl.counter;
 	none.status = PARACLOCK_STATUS_INITIALIZING;
-	none.disruption = 5;
+	none.marker = 5;
 	assert_int_equal(write_vmclock(&none), 0);
 	put32(want, 12, 4);
 	put64(want, 16, 5);
@@ -402,7 +402,7 @@ static void check_refusal(void **state)
 	only_page(&guest, kind);
 	page = page_of(&guest, kind);
 	tl.base_sec = 1000;
-	assert_int_equal(paraclock_page_writer_take(&writer, &host.env), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&writer, &host.env), 0);
 	assert_int_equal(kind->write(page, &writer, &host.env, &tl), 0);
 	memcpy(before, page, sizeof(before));
 	r->spoil(&tl);
@@ -433,7 +433,7 @@ static void vmclock_begins_now_or_before(void **state)
 	memcpy(before, page, sizeof(before));
 	host.counter = 2000;
 	guest.counter = 4999;
-	assert_int_equal(paraclock_page_writer_take(&writer, &host.env), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&writer, &host.env), 0);
 	tl.base_sec = 1000;
 	for (int i = 0; i < 2; i++) {
 		tl.base_tsc = i ? 5000 : 1000;

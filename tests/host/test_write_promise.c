@@ -51,7 +51,7 @@ static void check_promise_from(const struct promise *p, bool busy)
 
 	start(kind, p->tsc);
 	page = page_of(&guest, kind);
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(write_line(kind), 0);
 	host.counter += 1000000;
 	at = host.counter + 1000;
@@ -62,7 +62,7 @@ static void check_promise_from(const struct promise *p, bool busy)
 		put64(page, kind->size - 16, 0x0123456789abcdef);
 		put64(page, kind->size - 24, 0x0123456789abcdef);
 	}
-	shift_line(p->by_ns);
+	shift_conversion(p->by_ns);
 	assert_int_equal(write_line(kind), p->ret);
 	if (p->ret && !busy)
 		assert_memory_equal(page, was, sizeof(was));
@@ -73,7 +73,7 @@ static void check_promise_from(const struct promise *p, bool busy)
 	/* 1: both are rounded, from other points on. */
 	assert_in_range(after - before + 1, p->change_ns, p->change_ns + 2);
 	/* Without the promise it is the caller's business. */
-	line.flags &= ~PARACLOCK_TIMELINE_MONOTONIC;
+	conv.flags &= ~PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(write_line(kind), 0);
 	assert_in_range(read_ns(kind, at) - before + 51 - p->by_ns, 0, 101);
 }
@@ -101,7 +101,7 @@ static void a_broken_page_of_others_is_written(void **state)
 		fake_set_pvclock(&guest, 3, 5, UINT64_MAX);
 	else
 		fake_set_hyperv(&guest, 0, INT64_MAX);
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(write_line(kind), 0);
 	(void)read_ns(kind, 2000);
 }
@@ -122,10 +122,10 @@ static void a_good_page_of_others_is_kept_to(void **state)
 	else
 		fake_set_hyperv(&guest, 1, 2000LL * 10000000);
 	memcpy(before, page, sizeof(before));
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(write_line(kind), -ESTALE);
 	assert_memory_equal(page, before, sizeof(before));
-	line.base_sec = 2001;
+	conv.base_sec = 2001;
 	assert_int_equal(write_line(kind), 0);
 }
 
@@ -140,18 +140,18 @@ static void follow(const struct writer_kind *kind, int updates, int wait_bits)
 	int64_t last = 0, below = 0, above = 0;
 
 	start(kind, LONG);
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	for (int i = 0; i < updates; i++) {
 		uint64_t wait = dice(&dices) % (1 << (10 + i % wait_bits));
 		struct paraclock_sample sample;
 		int64_t truth;
 
 		/* Up to 100 ppm either way, from the present time on. */
-		assert_int_equal(paraclock_timeline_rebase(&line, host.counter),
+		assert_int_equal(paraclock_timeline_rebase(&conv, host.counter),
 				 0);
 		assert_int_equal(
 			paraclock_timeline_set_hz(
-				&line, HZ - 100000 + dice(&dices) % 200000, 0),
+				&conv, HZ - 100000 + dice(&dices) % 200000, 0),
 			0);
 		assert_int_equal(write_line(kind), 0);
 		guest.counter = host.counter;
@@ -163,7 +163,7 @@ static void follow(const struct writer_kind *kind, int updates, int wait_bits)
 			assert_true(sample.host_ns >= last);
 			last = sample.host_ns;
 			assert_int_equal(paraclock_timeline_ns(
-						 &line, guest.counter, &truth),
+						 &conv, guest.counter, &truth),
 					 0);
 			if (last - truth > above)
 				above = last - truth;
@@ -201,16 +201,16 @@ static void an_old_timeline_is_as_good_as_a_new_one(void **state)
 	int64_t truth;
 
 	start(kind, LONG);
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	assert_int_equal(paraclock_timeline_set_hz(&line, 2596122131, 0), 0);
-	old = line;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	assert_int_equal(paraclock_timeline_set_hz(&conv, 2596122131, 0), 0);
+	old = conv;
 	for (int i = 0; i < 100; i++) {
 		uint64_t now = LONG + (uint64_t)(i + 1) * HZ * 3000;
 
 		host.counter = now;
 		new = old;
 		assert_int_equal(paraclock_timeline_rebase(&new, now), 0);
-		line = i & 1 ? new : old;
+		conv = i & 1 ? new : old;
 		assert_int_equal(write_line(kind), 0);
 		now = host.counter;
 		assert_int_equal(paraclock_timeline_ns(&old, now, &truth), 0);
@@ -227,7 +227,7 @@ static void the_promise_is_judged_when_readers_are_gone(void **state)
 	uint64_t before;
 
 	start(kind, LONG);
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(write_line(kind), 0);
 	before = host.counter;
 	assert_int_equal(write_line(kind), 0);
@@ -270,15 +270,15 @@ static void check_bound(void **state)
 	uint8_t before[4096];
 
 	start(&kinds[2], LONG);
-	line.flags |= c->flags;
+	conv.flags |= c->flags;
 	/* 1 us, and a ppm: 2 us after a second. */
-	line.maxerror_ns = 1000;
-	line.maxerror_rate_frac = line.period_frac / 1000000;
+	conv.maxerror_ns = 1000;
+	conv.maxerror_rate_frac = conv.period_frac / 1000000;
 	assert_int_equal(write_line(&kinds[2]), 0);
 	memcpy(before, guest.vmclock, sizeof(before));
 	host.counter = LONG + HZ;
-	shift_line(c->by_ns);
-	line.disruption = c->marker;
+	shift_conversion(c->by_ns);
+	conv.marker = c->marker;
 	assert_int_equal(write_line(&kinds[2]), c->ret);
 	if (c->ret)
 		assert_memory_equal(guest.vmclock, before, sizeof(before));
@@ -306,25 +306,25 @@ static void a_lifted_vmclock_says_so_in_its_bound(void **state)
 
 	(void)state;
 	start(&kinds[2], LONG);
-	line.flags |= BOTH | PARACLOCK_TIMELINE_MONOTONIC;
-	line.maxerror_ns = 1000;
-	line.maxerror_rate_frac = line.period_frac / 1000000;
-	rate = line.maxerror_rate_frac;
+	conv.flags |= BOTH | PARACLOCK_TIMELINE_MONOTONIC;
+	conv.maxerror_ns = 1000;
+	conv.maxerror_rate_frac = conv.period_frac / 1000000;
+	rate = conv.maxerror_rate_frac;
 	assert_int_equal(write_line(&kinds[2]), 0);
-	shift_line(-1);
+	shift_conversion(-1);
 	/* What readers saw last is what it says when this begins. */
 	before = page_time(host.counter);
 	assert_int_equal(write_line(&kinds[2]), 0);
 	/* At least a tick later, and a ns later than the line by itself. */
 	assert_true(page_time(host.counter) >= before);
-	before = (u128)line.base_sec << 64 | line.base_frac;
-	before += (u128)(host.counter - LONG) * line.period_frac >>
-		  line.period_shift;
+	before = (u128)conv.base_sec << 64 | conv.base_frac;
+	before += (u128)(host.counter - LONG) * conv.period_frac >>
+		  conv.period_shift;
 	assert_true(page_time(host.counter) - before > 18000000000U);
 	assert_in_range(word_at(96), 1001, 1003);
-	assert_int_equal(word_at(64), rate + (line.period_frac >> 32));
+	assert_int_equal(word_at(64), rate + (conv.period_frac >> 32));
 	assert_int_equal(word_at(48),
-			 line.period_frac - (line.period_frac >> 32));
+			 conv.period_frac - (conv.period_frac >> 32));
 }
 
 /* At midnight UTC repeats a second, and the bound is not broken by that. */
@@ -334,22 +334,22 @@ static void a_leap_second_is_no_step(void **state)
 
 	(void)state;
 	start(&kinds[2], LONG);
-	line.timescale = PARACLOCK_TIMESCALE_UTC;
-	line.flags |= BOTH | PARACLOCK_TIMELINE_MONOTONIC;
-	line.leap = PARACLOCK_LEAP_PRE_POS;
+	conv.timescale = PARACLOCK_TIMESCALE_UTC;
+	conv.flags |= BOTH | PARACLOCK_TIMELINE_MONOTONIC;
+	conv.leap = PARACLOCK_LEAP_PRE_POS;
 	/* 2016-12-31T23:59:50; the same in 20 s is 2017-01-01T00:00:09. */
-	line.base_sec = 1483228790;
+	conv.base_sec = 1483228790;
 	assert_int_equal(write_line(&kinds[2]), 0);
-	after = line;
+	after = conv;
 	after.base_tsc += 20ULL * HZ;
 	after.base_sec += 20;
 	after.leap = PARACLOCK_LEAP_POST_POS;
 	host.counter = after.base_tsc + 100;
-	line = after;
-	line.base_sec--;
+	conv = after;
+	conv.base_sec--;
 	assert_int_equal(write_line(&kinds[2]), 0);
 	/* Whoever forgets it is a second off. */
-	line = after;
+	conv = after;
 	assert_int_equal(write_line(&kinds[2]), -ESTALE);
 }
 

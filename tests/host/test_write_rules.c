@@ -73,7 +73,7 @@ static void the_guests_own_flag_stays(void **state)
 	assert_int_equal(write_line(&kinds[0]), 0);
 	assert_int_equal(guest.pvclock[29], 3);
 	guest.pvclock[29] = 0;
-	line.flags = 0;
+	conv.flags = 0;
 	assert_int_equal(write_line(&kinds[0]), 0);
 	assert_int_equal(guest.pvclock[29], 0);
 }
@@ -83,14 +83,14 @@ static void the_guests_own_flag_is_not_brought_back(void **state)
 {
 	(void)state;
 	start(&kinds[0], 1000);
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	guest.pvclock[29] = 2;
 	assert_int_equal(write_line(&kinds[0]), 0);
 	assert_int_equal(guest.pvclock[29], 3);
 	/* A writer died in the middle, and the next one is refused. */
 	put32(guest.pvclock, 0, 3);
 	guest.pvclock[29] = 1;
-	shift_line(-1000000);
+	shift_conversion(-1000000);
 	assert_int_equal(write_line(&kinds[0]), -ESTALE);
 	assert_int_equal(guest.pvclock[29], 1);
 	/* Nor is one lost that came since. */
@@ -145,11 +145,11 @@ static void pvclock_begins_now_or_before(void **state)
 	uint8_t before[32];
 
 	start(&kinds[0], LONG);
-	line.base_tsc = c->base_tsc;
-	line.base_sec = c->base_tsc / HZ;
-	line.base_frac = (uint64_t)(((u128)(c->base_tsc % HZ) << 64) / HZ);
-	line.t_start = c->t_start;
-	line.flags |= c->flags;
+	conv.base_tsc = c->base_tsc;
+	conv.base_sec = c->base_tsc / HZ;
+	conv.base_frac = (uint64_t)(((u128)(c->base_tsc % HZ) << 64) / HZ);
+	conv.t_start = c->t_start;
+	conv.flags |= c->flags;
 	memcpy(before, guest.pvclock, sizeof(before));
 	assert_int_equal(write_line(&kinds[0]), c->ret);
 	if (c->ret) {
@@ -174,14 +174,14 @@ static void what_is_not_a_page_is_refused(void **state)
 	page = page_of(&guest, kind);
 	small = host.env;
 	small.size--;
-	assert_int_equal(kind->write(NULL, &writer, &host.env, &line), -EINVAL);
-	assert_int_equal(kind->write(page, NULL, &host.env, &line), -EINVAL);
+	assert_int_equal(kind->write(NULL, &writer, &host.env, &conv), -EINVAL);
+	assert_int_equal(kind->write(page, NULL, &host.env, &conv), -EINVAL);
 	assert_int_equal(kind->write(page, &writer, &host.env, NULL), -EINVAL);
-	assert_int_equal(kind->write(page, &writer, &small, &line), -EINVAL);
-	assert_int_equal(kind->write(page + 4, &writer, &host.env, &line),
+	assert_int_equal(kind->write(page, &writer, &small, &conv), -EINVAL);
+	assert_int_equal(kind->write(page + 4, &writer, &host.env, &conv),
 			 -EINVAL);
 	host.process_id++;
-	assert_int_equal(kind->write(page, &writer, &host.env, &line), -EPERM);
+	assert_int_equal(kind->write(page, &writer, &host.env, &conv), -EPERM);
 	for (size_t i = 0; i < 4096; i++)
 		assert_int_equal(page[i], 0);
 }
@@ -204,12 +204,12 @@ static void vmclocks_constants_are_constant(void **state)
 	(void)state;
 	start(&kinds[2], 1000);
 	assert_int_equal(write_line(&kinds[2]), 0);
-	line.timescale = PARACLOCK_TIMESCALE_UTC;
+	conv.timescale = PARACLOCK_TIMESCALE_UTC;
 	assert_int_equal(write_line(&kinds[2]), -EINVAL);
-	line.timescale = PARACLOCK_TIMESCALE_TAI;
-	line.counter = PARACLOCK_COUNTER_ARM_VCNT;
+	conv.timescale = PARACLOCK_TIMESCALE_TAI;
+	conv.counter = PARACLOCK_COUNTER_ARM_VCNT;
 	assert_int_equal(write_line(&kinds[2]), -EINVAL);
-	line.counter = PARACLOCK_COUNTER_X86_TSC;
+	conv.counter = PARACLOCK_COUNTER_X86_TSC;
 	assert_int_equal(write_line(&kinds[2]), 0);
 	assert_int_equal(sequence_at(&guest, &kinds[2]), 4);
 }
@@ -251,7 +251,7 @@ static void a_frozen_page_is_not_valid(void **state)
 	struct paraclock *clk;
 
 	start(kind, LONG);
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(write_line(kind), 0);
 	guest.counter = LONG + 1000;
 	guest.counter_step = 1 << 17;
@@ -267,11 +267,11 @@ static void a_frozen_page_is_not_valid(void **state)
 					   : PARACLOCK_REASON_SEQUENCE);
 	}
 	/* What the promise forbids does not thaw it. */
-	shift_line(-1000000);
+	shift_conversion(-1000000);
 	assert_int_equal(write_line(kind), -ESTALE);
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_int_equal(sample.valid, 0);
-	shift_line(2000000);
+	shift_conversion(2000000);
 	assert_int_equal(write_line(kind), 0);
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_true(sample.valid);
@@ -283,11 +283,11 @@ static void a_thawed_page_is_repaired(void **state)
 {
 	(void)state;
 	start(&kinds[1], LONG);
-	line.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(freeze(&kinds[1]), 0);
 	assert_int_equal(write_line(&kinds[1]), 0);
 	put32(guest.hyperv, 0, 0);
-	shift_line(-1000000);
+	shift_conversion(-1000000);
 	assert_int_equal(write_line(&kinds[1]), -ESTALE);
 	(void)read_ns(&kinds[1], LONG + 1000);
 }

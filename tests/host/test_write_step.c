@@ -19,7 +19,7 @@ static struct world {
 	struct fake guest, host;
 	struct paraclock_page_writer writer;
 	const struct writer_kind *kind;
-	struct paraclock_timeline line[2];
+	struct paraclock_timeline conv[2];
 	struct paraclock *clk;
 	bool dead;
 } w;
@@ -60,21 +60,22 @@ static void start(const struct writer_kind *kind)
 	w.host.counter_step = 200;
 	w.host.env.identify = identify;
 	memset(&w.writer, 0, sizeof(w.writer));
-	w.line[0] = timeline_of(kind, 1000000000);
-	w.line[0].base_tsc = BASE - 1000000000;
-	w.line[0].base_sec = 1000;
-	w.line[0].flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	w.line[1] = timeline_of(kind, 999950000);
-	w.line[1].base_tsc = BASE - 500000000;
-	w.line[1].base_sec = 1005;
-	w.line[1].flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	assert_int_equal(paraclock_page_writer_take(&w.writer, &w.host.env), 0);
+	w.conv[0] = timeline_of(kind, 1000000000);
+	w.conv[0].base_tsc = BASE - 1000000000;
+	w.conv[0].base_sec = 1000;
+	w.conv[0].flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	w.conv[1] = timeline_of(kind, 999950000);
+	w.conv[1].base_tsc = BASE - 500000000;
+	w.conv[1].base_sec = 1005;
+	w.conv[1].flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	assert_int_equal(paraclock_page_writer_acquire(&w.writer, &w.host.env),
+			 0);
 }
 
 static int write_line(unsigned int n)
 {
 	return w.kind->write(page_of(&w.guest, w.kind), &w.writer, &w.host.env,
-			     &w.line[n]);
+			     &w.conv[n]);
 }
 
 /* --- the reader ----------------------------------------------------------- */
@@ -87,7 +88,7 @@ static bool is_near(const struct paraclock_sample *sample, unsigned int n)
 {
 	int64_t ns;
 
-	return paraclock_timeline_ns(&w.line[n], sample->host_tsc, &ns) == 0 &&
+	return paraclock_timeline_ns(&w.conv[n], sample->host_tsc, &ns) == 0 &&
 	       sample->host_ns - ns <= w.kind->lifted &&
 	       ns - sample->host_ns <= w.kind->below;
 }
@@ -209,10 +210,11 @@ static void die_at(const struct writer_kind *kind,
 static void take_over(void)
 {
 	w.host.process_id = 4712;
-	assert_int_equal(paraclock_page_writer_take(&w.writer, &w.host.env),
+	assert_int_equal(paraclock_page_writer_acquire(&w.writer, &w.host.env),
 			 -EBUSY);
 	w.dead = true;
-	assert_int_equal(paraclock_page_writer_take(&w.writer, &w.host.env), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&w.writer, &w.host.env),
+			 0);
 }
 
 /* What comes next is written, or it is refused and the page is what it was:
@@ -221,9 +223,9 @@ static unsigned int repair(bool refuse)
 {
 	memset(&tally, 0, sizeof(tally));
 	if (refuse) {
-		w.line[0].base_sec = 0;
+		w.conv[0].base_sec = 0;
 		assert_int_equal(write_line(0), -ESTALE);
-		w.line[0].base_sec = 1000;
+		w.conv[0].base_sec = 1000;
 	} else {
 		assert_int_equal(write_line(1), 0);
 	}

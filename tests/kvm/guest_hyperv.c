@@ -158,8 +158,8 @@ static void no_read_mixes_two_pages(void **state)
 		check_each(&swaps);
 		reads += cpu->mailbox->count;
 		again += cpu->mailbox->again;
-		epochs += cpu->ring[cpu->mailbox->done - 1].disruption -
-			  cpu->ring[0].disruption;
+		epochs += cpu->ring[cpu->mailbox->done - 1].epoch -
+			  cpu->ring[0].epoch;
 	}
 	print_message("%" PRIu64 " jumps under %" PRIu64 " reads: %" PRIu64
 		      " of them seen, %" PRIu64 " times -EAGAIN, none mixed\n",

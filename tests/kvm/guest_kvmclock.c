@@ -137,10 +137,10 @@ static void check_jump(void **state)
 	after = guest_read(&vm, 0);
 	assert_int_equal(after.valid, 1);
 	if (imaxabs(gap) > JUMP_NS + JUMP_DOUBT_NS) {
-		assert_int_equal(after.disruption, before.disruption + 1);
+		assert_int_equal(after.epoch, before.epoch + 1);
 		assert_int_equal(guest_disrupted(&vm, 0), 1);
 	} else if (imaxabs(gap) < JUMP_NS - JUMP_DOUBT_NS) {
-		assert_int_equal(after.disruption, before.disruption);
+		assert_int_equal(after.epoch, before.epoch);
 		assert_int_equal(guest_disrupted(&vm, 0), 0);
 	}
 	guest_check_agrees(&vm, 0);
@@ -164,8 +164,7 @@ static void being_stopped_is_a_disruption(void **state)
 		assert_int_equal(guest_disrupted(&vm, 0), 1);
 		assert_int_equal(*flags & 2, 2);
 		assert_int_equal(guest_read(&vm, 0).valid, 1);
-		assert_int_equal(guest_read(&vm, 0).disruption,
-				 before.disruption + 1);
+		assert_int_equal(guest_read(&vm, 0).epoch, before.epoch + 1);
 		*flags &= (uint8_t)~2U;
 		assert_int_equal(guest_disrupted(&vm, 0), 0);
 	}
@@ -194,11 +193,11 @@ static void another_tsc_offset_is_a_disruption(void **state)
 		skip();
 	}
 	after = guest_read(&vm, 0);
-	assert_int_equal(after.disruption, before.disruption + 1);
+	assert_int_equal(after.epoch, before.epoch + 1);
 	guest_check_agrees(&vm, 0);
 	assert_int_equal(guest_set_offset(&vm, 0, offset), 0);
 	after = guest_read(&vm, 0);
-	assert_int_equal(after.disruption, before.disruption + 2);
+	assert_int_equal(after.epoch, before.epoch + 2);
 	guest_check_agrees(&vm, 0);
 	guest_vm_free(&vm);
 }
@@ -279,11 +278,10 @@ static void check_steps(const struct steps *steps)
 		/* No step without another epoch: the even ones come after the
 		 * odd ones. */
 		if (i && i % 2 == 0 && ring[i].valid && ring[i - 1].valid)
-			assert_int_not_equal(ring[i].disruption,
-					     ring[i - 1].disruption);
+			assert_int_not_equal(ring[i].epoch, ring[i - 1].epoch);
 	}
 	/* Two steps are one to a reader that was not let run in between. */
-	epochs = ring[mailbox->done - 1].disruption - ring[0].disruption;
+	epochs = ring[mailbox->done - 1].epoch - ring[0].epoch;
 	assert_in_range(epochs, 1, STEPS - 1);
 	print_message("%d steps under %" PRIu64 " reads: %" PRIu64
 		      " epochs, %" PRIu64 " not valid, %" PRIu64
@@ -362,7 +360,7 @@ static void a_stale_page_is_not_valid_after_a_marker(void **state)
 		sample = guest_read(&vm, 1);
 		assert_int_equal(sample.valid, 0);
 		assert_int_equal(sample.reason, PARACLOCK_REASON_DISRUPTED);
-		assert_int_equal(sample.disruption, before.disruption + 1);
+		assert_int_equal(sample.epoch, before.epoch + 1);
 		sleep_ms(4);
 	}
 	assert_int_equal(guest_disrupted(&vm, 1), 1);
@@ -389,7 +387,7 @@ static void without_a_marker_a_stale_page_says_heuristic(void **state)
 	set_ahead(&vm);
 	sample = guest_read(&vm, 1);
 	now = guest_kvm_clock(&vm);
-	assert_int_equal(sample.disruption, before.disruption);
+	assert_int_equal(sample.epoch, before.epoch);
 	assert_int_equal(sample.marker_class, PARACLOCK_MARKER_HEURISTIC);
 	print_message(
 		"vCPU 0's page on vCPU 1: %" PRId64
@@ -398,7 +396,7 @@ static void without_a_marker_a_stale_page_says_heuristic(void **state)
 			guest_kvm_line(&vm, &now,
 				       sample.host_tsc - guest_offset(&vm, 1)));
 	guest_do(&vm, 0, GUEST_NOTHING);
-	assert_int_equal(guest_read(&vm, 1).disruption, before.disruption + 1);
+	assert_int_equal(guest_read(&vm, 1).epoch, before.epoch + 1);
 	guest_check_agrees(&vm, 1);
 	guest_vm_free(&vm);
 }

@@ -219,7 +219,7 @@ static void check_first_read(struct guest_vm *vm, const struct move *move,
 	int64_t off =
 		after.host_ns -
 		guest_kvm_line(vm, &now, after.host_tsc - guest_offset(vm, 0));
-	uint64_t epochs = after.disruption - before->disruption;
+	uint64_t epochs = after.epoch - before->epoch;
 
 	print_message("the clock jumped by %" PRId64 " ns, %" PRIu64
 		      " disruption(s); the first read is %" PRId64

@@ -126,7 +126,7 @@ static void check_move(void **state)
 	}
 	for (unsigned int i = 0; i < 2; i++) {
 		assert_true(after[i].host_ns > before[i].host_ns);
-		assert_int_equal(after[i].disruption, before[i].disruption + 1);
+		assert_int_equal(after[i].epoch, before[i].epoch + 1);
 		assert_int_equal(guest_disrupted(&part.vm, i), 1);
 	}
 	partition_free(&part);

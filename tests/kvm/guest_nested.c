@@ -17,8 +17,8 @@ static struct paraclock *l1;
 struct page {
 	const char *name;
 	const char *backend;
-	paraclock_outlet_write_fn *write;
-	paraclock_outlet_freeze_fn *freeze;
+	paraclock_target_write_fn *write;
+	paraclock_target_freeze_fn *freeze;
 	uint64_t address;
 	size_t mailbox; /* where the guest's env is told of it */
 	/* What its resolution allows, ns, and its rate, ns in these tests. */
@@ -43,7 +43,7 @@ struct nested {
 	const struct page *page;
 	struct guest_vm vm;
 	struct paraclock_page_writer writer;
-	struct paraclock_outlet outlet;
+	struct paraclock_target target;
 	struct paraclock_relay relay;
 	int paused;
 	uint64_t offset; /* L2's counter less L1's */
@@ -64,8 +64,8 @@ static void set_offset(struct nested *l2)
 	struct guest_mailbox *mailbox = l2->vm.cpu[0].mailbox;
 
 	l2->offset = FIRST_TICKS - guest_host_tsc();
-	l2->outlet.coupling = (struct paraclock_coupling){
-		.size = sizeof(l2->outlet.coupling),
+	l2->target.coupling = (struct paraclock_coupling){
+		.size = sizeof(l2->target.coupling),
 		.mult = 1,
 		.offset = l2->offset,
 		.device_counter = PARACLOCK_COUNTER_X86_TSC,
@@ -80,10 +80,10 @@ static void set_offset(struct nested *l2)
 		mailbox->offset = l2->offset;
 		return;
 	}
-	assert_int_equal(paraclock_coupling_kvm(&l2->outlet.coupling, NULL,
+	assert_int_equal(paraclock_coupling_kvm(&l2->target.coupling, NULL,
 						l2->vm.cpu[0].fd, 0, 0),
 			 0);
-	assert_int_equal(l2->outlet.coupling.offset, l2->offset);
+	assert_int_equal(l2->target.coupling.offset, l2->offset);
 }
 
 static void make(struct nested *l2, const struct page *page)
@@ -95,26 +95,26 @@ static void make(struct nested *l2, const struct page *page)
 	why = guest_vm_make(&l2->vm, 1, false);
 	if (why)
 		fail_msg("%s", why);
-	assert_int_equal(paraclock_page_writer_take(&l2->writer, NULL), 0);
-	l2->outlet = (struct paraclock_outlet){
-		.size = sizeof(l2->outlet),
+	assert_int_equal(paraclock_page_writer_acquire(&l2->writer, NULL), 0);
+	l2->target = (struct paraclock_target){
+		.size = sizeof(l2->target),
 		.page = guest_at(&l2->vm, page->address),
 		.writer = &l2->writer,
 		.write = page->write,
 		.freeze = page->freeze,
 		.pause = pause_l2,
 		.arg = l2,
-		.disruption = 1,
+		.marker = 1,
 	};
 	set_offset(l2);
 	l2->relay = (struct paraclock_relay){
 		.size = sizeof(l2->relay),
 		.clk = l1,
-		.outlets = &l2->outlet,
-		.n_outlets = 1,
+		.targets = &l2->target,
+		.n_targets = 1,
 	};
 	assert_int_equal(paraclock_relay_update(&l2->relay), 0);
-	assert_int_equal(l2->outlet.state, PARACLOCK_OUTLET_RUNNING);
+	assert_int_equal(l2->target.state, PARACLOCK_OUTLET_RUNNING);
 	mailbox = (char *)l2->vm.cpu[0].mailbox + page->mailbox;
 	memcpy(mailbox, &page->address, sizeof(page->address));
 	guest_open(&l2->vm, 0, page->backend);
@@ -123,7 +123,7 @@ static void make(struct nested *l2, const struct page *page)
 
 static void done(struct nested *l2)
 {
-	assert_int_equal(paraclock_page_writer_give(&l2->writer, NULL), 0);
+	assert_int_equal(paraclock_page_writer_release(&l2->writer, NULL), 0);
 	guest_vm_free(&l2->vm);
 }
 
@@ -183,7 +183,7 @@ static void check_frozen(const struct page *page)
 	make(&l2, page);
 	assert_int_equal(paraclock_relay_freeze(&l2.relay), 0);
 	assert_int_equal(l2.paused, 1);
-	assert_int_equal(l2.outlet.state, PARACLOCK_OUTLET_FROZEN);
+	assert_int_equal(l2.target.state, PARACLOCK_OUTLET_FROZEN);
 	if (page->frozen) {
 		/* Were it not paused, it would see this. */
 		sample = guest_read(&l2.vm, 0);
@@ -192,7 +192,7 @@ static void check_frozen(const struct page *page)
 	}
 	assert_int_equal(paraclock_relay_resume(&l2.relay), 0);
 	assert_int_equal(l2.paused, 0);
-	assert_int_equal(l2.outlet.disruption, 2);
+	assert_int_equal(l2.target.marker, 2);
 	sample = guest_read(&l2.vm, 0);
 	off = off_by(&l2, &sample);
 	assert_true(imaxabs(off) <= page->within_ns);

@@ -210,11 +210,11 @@ void guest_mark(struct guest_vm *vm, struct paraclock_page_writer *writer,
 {
 	const struct paraclock_timeline tl = {
 		.size = sizeof(tl),
-		.disruption = marker,
+		.marker = marker,
 		.timescale = PARACLOCK_TIMESCALE_UTC,
 		.leap = PARACLOCK_LEAP_NONE,
 	};
-	int ret = paraclock_page_writer_take(writer, NULL);
+	int ret = paraclock_page_writer_acquire(writer, NULL);
 
 	/* This process may have it already. */
 	assert_true(!ret || ret == -EBUSY);

@@ -41,7 +41,7 @@ static void make_line(const struct guest_vm *vm, struct paraclock_timeline *tl)
 		.size = sizeof(*tl),
 		.base_tsc = guest_host_tsc() + guest_offset(vm, 0),
 		.base_sec = 1800000000,
-		.disruption = 1,
+		.marker = 1,
 		.timescale = PARACLOCK_TIMESCALE_TAI,
 		.counter = PARACLOCK_COUNTER_X86_TSC,
 		.status = PARACLOCK_STATUS_SYNCHRONIZED,
@@ -57,7 +57,7 @@ static int publish(struct publisher *pub, unsigned int line, uint32_t flags)
 	int ret =
 		paraclock_timeline_rebase(&tl, pub->env.counter(pub->env.ctx));
 
-	tl.disruption = pub->marker;
+	tl.marker = pub->marker;
 	tl.flags = flags;
 	return ret ? ret
 		   : paraclock_vmclock_write(guest_at(pub->vm, GUEST_VMCLOCK),
@@ -76,7 +76,7 @@ static void make(struct publisher *pub, struct guest_vm *vm)
 	pub->line[1] = pub->line[0];
 	pub->line[1].base_sec += APART_SEC;
 	pub->line[1].period_frac = pub->line[0].period_frac / SLOWER * 1000;
-	assert_int_equal(paraclock_page_writer_take(&pub->writer, &pub->env),
+	assert_int_equal(paraclock_page_writer_acquire(&pub->writer, &pub->env),
 			 0);
 	assert_int_equal(publish(pub, 0, 0), 0);
 	vm->cpu[0].mailbox->vmclock = GUEST_VMCLOCK;
@@ -88,7 +88,7 @@ static void make(struct publisher *pub, struct guest_vm *vm)
 
 static void done(struct publisher *pub)
 {
-	assert_int_equal(paraclock_page_writer_give(&pub->writer, &pub->env),
+	assert_int_equal(paraclock_page_writer_release(&pub->writer, &pub->env),
 			 0);
 	guest_vm_free(pub->vm);
 }
@@ -124,7 +124,7 @@ static void each_change_is_seen_by_the_next_read(void **state)
 		assert_int_equal(publish(&pub, i % 2, 0), 0);
 		after = guest_read(&vm, 0);
 		assert_int_equal(after.valid, 1);
-		assert_int_equal(after.disruption, before.disruption + i);
+		assert_int_equal(after.epoch, before.epoch + i);
 		assert_true(is_on(&pub, i % 2, &after));
 	}
 	done(&pub);
@@ -176,8 +176,7 @@ static void check_each(const struct publisher *pub)
 		 * the same. */
 		if (pub->marks_every == 1 && i && i % 2 == 0 &&
 		    is_on(pub, 0, sample) != is_on(pub, 0, sample - 1))
-			assert_int_not_equal(sample->disruption,
-					     sample[-1].disruption);
+			assert_int_not_equal(sample->epoch, sample[-1].epoch);
 	}
 }
 
@@ -196,8 +195,8 @@ static void race(uint64_t marks_every)
 		check_each(&pub);
 		reads += mailbox->count;
 		again += mailbox->again;
-		epochs += vm.cpu[0].ring[mailbox->done - 1].disruption -
-			  vm.cpu[0].ring[0].disruption;
+		epochs += vm.cpu[0].ring[mailbox->done - 1].epoch -
+			  vm.cpu[0].ring[0].epoch;
 	}
 	print_message("%" PRIu64 " updates under %" PRIu64 " reads: %" PRIu64
 		      " epochs, %" PRIu64 " times -EAGAIN, none mixed\n",

@@ -70,7 +70,7 @@ static void a_vm_of_its_own_says_local(void **state)
 
 	(void)state;
 	for (int i = 0; i < 10000; i++)
-		assert_reads_this_clock(clk, PARACLOCK_FLAG_LOCAL);
+		assert_reads_this_clock(clk, PARACLOCK_FLAG_OWN_KERNEL);
 	paraclock_close(clk);
 }
 
@@ -121,7 +121,7 @@ static void a_forked_child_is_refused_and_its_parent_is_not(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
-	assert_reads_this_clock(clk, PARACLOCK_FLAG_LOCAL);
+	assert_reads_this_clock(clk, PARACLOCK_FLAG_OWN_KERNEL);
 	paraclock_close(clk);
 }
 

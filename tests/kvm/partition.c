@@ -145,8 +145,8 @@ void partition_make(struct partition *part, unsigned int n_cpus)
 	};
 	assert_int_equal(paraclock_timeline_set_hz(&part->line, part->hz, 0),
 			 0);
-	assert_int_equal(paraclock_page_writer_take(&part->writer, &part->env),
-			 0);
+	assert_int_equal(
+		paraclock_page_writer_acquire(&part->writer, &part->env), 0);
 	part->vm.cpu[0].mailbox->hyperv = GUEST_HYPERV;
 	part->vm.cpu[0].mailbox->physical = 1;
 	part->vm.cpu[0].mailbox->rate = (NSEC_PER_SEC << 32) / part->hz;
@@ -154,8 +154,8 @@ void partition_make(struct partition *part, unsigned int n_cpus)
 
 void partition_free(struct partition *part)
 {
-	assert_int_equal(paraclock_page_writer_give(&part->writer, &part->env),
-			 0);
+	assert_int_equal(
+		paraclock_page_writer_release(&part->writer, &part->env), 0);
 	guest_vm_free(&part->vm);
 }
 

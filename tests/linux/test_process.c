@@ -157,7 +157,7 @@ static int without_descriptors(void)
 	if (setrlimit(RLIMIT_NOFILE, &none))
 		return 77;
 	/* It does not know who it is, and will ask again. */
-	if (paraclock_page_writer_take(&shared->writer, NULL) != -ENOMEM)
+	if (paraclock_page_writer_acquire(&shared->writer, NULL) != -ENOMEM)
 		return 1;
 	/* Its parent, the owner, is there: that needs none, and no more can be
 	 * known. */
@@ -174,17 +174,20 @@ static int runs_out_of_descriptors(void)
 
 	if (env->identify(env->ctx, 0, &who) || setrlimit(RLIMIT_NOFILE, &none))
 		return 77;
-	return paraclock_page_writer_take(&shared->writer, NULL) == -EBUSY ? 0
-									   : 1;
+	return paraclock_page_writer_acquire(&shared->writer, NULL) == -EBUSY
+		       ? 0
+		       : 1;
 }
 
 static void without_descriptors_nobody_is_dead(void **state)
 {
 	(void)state;
-	assert_int_equal(paraclock_page_writer_take(&shared->writer, NULL), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&shared->writer, NULL),
+			 0);
 	assert_int_equal(run_in(0, without_descriptors), 0);
 	assert_int_equal(run_in(0, runs_out_of_descriptors), 0);
-	assert_int_equal(paraclock_page_writer_give(&shared->writer, NULL), 0);
+	assert_int_equal(paraclock_page_writer_release(&shared->writer, NULL),
+			 0);
 }
 
 /* --- hidden processes ----------------------------------------------------- */
@@ -201,9 +204,9 @@ static int behind_hidepid(void)
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)getppid());
 	if (access(path, R_OK) == 0)
 		return 77;
-	if (paraclock_page_writer_take(&shared->writer, NULL) != -EBUSY)
+	if (paraclock_page_writer_acquire(&shared->writer, NULL) != -EBUSY)
 		return 1;
-	if (paraclock_timekeeper_take(&shared->tk, NULL, NULL) != -EBUSY)
+	if (paraclock_timekeeper_acquire(&shared->tk, NULL, NULL) != -EBUSY)
 		return 2;
 	return paraclock_timekeeper_freeze(&shared->tk, NULL) == -EPERM ? 0 : 3;
 }
@@ -213,13 +216,16 @@ static void who_is_hidden_is_alive(void **state)
 	int ret;
 
 	(void)state;
-	assert_int_equal(paraclock_page_writer_take(&shared->writer, NULL), 0);
-	assert_int_equal(paraclock_timekeeper_take(&shared->tk, NULL, NULL), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&shared->writer, NULL),
+			 0);
+	assert_int_equal(paraclock_timekeeper_acquire(&shared->tk, NULL, NULL),
+			 0);
 	ret = run_in(CLONE_NEWNS, behind_hidepid);
 	SKIP_IF(ret == 77, "no mount of /proc with hidepid=2 here");
 	assert_int_equal(ret, 0);
 	assert_int_equal(paraclock_timekeeper_freeze(&shared->tk, NULL), 0);
-	assert_int_equal(paraclock_page_writer_give(&shared->writer, NULL), 0);
+	assert_int_equal(paraclock_page_writer_release(&shared->writer, NULL),
+			 0);
 }
 
 /* A container's first process, which sees itself there, and nobody else. */
@@ -236,7 +242,7 @@ static int first_behind_hidepid(void)
 		return 77;
 	owner = fork();
 	if (owner == 0) {
-		ret = paraclock_page_writer_take(&shared->writer, NULL);
+		ret = paraclock_page_writer_acquire(&shared->writer, NULL);
 		if (ret || write(ready[1], &byte, 1) != 1)
 			_exit(1);
 		for (;;)
@@ -249,8 +255,9 @@ static int first_behind_hidepid(void)
 	    access("/proc/2/stat", R_OK) == 0 ||
 	    access("/proc/1/stat", R_OK) != 0)
 		return 77;
-	return paraclock_page_writer_take(&shared->writer, NULL) == -EBUSY ? 0
-									   : 2;
+	return paraclock_page_writer_acquire(&shared->writer, NULL) == -EBUSY
+		       ? 0
+		       : 2;
 }
 
 static void who_is_hidden_in_a_container_is_alive(void **state)

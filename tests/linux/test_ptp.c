@@ -171,7 +171,7 @@ static void step_second_far(struct fake_ptp *p, struct fake_phc *device)
 		device->step += 50000;
 }
 
-/* A step while sandwiches are made: the first is too wide to stop at. */
+/* A step while brackets are made: the first is too wide to stop at. */
 static void slow_steps_once(void)
 {
 	slow();

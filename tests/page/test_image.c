@@ -183,7 +183,7 @@ static void check_cancel(void **state)
 	vc.disruption_marker++;
 	put_file(&vc, sizeof(vc));
 	expect_read(clk, 0, PARACLOCK_REASON_OK);
-	assert_int_equal(paraclock_token(clk), 3);
+	assert_int_equal(paraclock_epoch(clk), 3);
 	paraclock_close(clk);
 }
 

@@ -176,39 +176,39 @@ static void make_vmclock(struct fake *fake, union any_page *page, uint64_t now)
 /* What the page says, and the line that it gives there; the exact way. */
 static int exact_pvclock(const union any_page *page, uint64_t counter,
 			 struct paraclock_sample *sample,
-			 struct paraclock_line *line)
+			 struct paraclock_conversion *conv)
 {
 	const char *bad;
 	int ret = pclk_pvclock_convert(&page->pv, &pv_limits, counter, sample,
 				       &bad);
 
 	if (!ret)
-		pclk_pvclock_line(&page->pv, &pv_limits, sample, line);
+		pclk_pvclock_conversion(&page->pv, &pv_limits, sample, conv);
 	return ret;
 }
 
 static int exact_hyperv(const union any_page *page, uint64_t counter,
 			struct paraclock_sample *sample,
-			struct paraclock_line *line)
+			struct paraclock_conversion *conv)
 {
 	const char *bad;
 	int ret = pclk_hyperv_convert(&page->hv, counter, sample, &bad);
 
 	if (!ret)
-		pclk_hyperv_line(&page->hv, sample, line);
+		pclk_hyperv_conversion(&page->hv, sample, conv);
 	return ret;
 }
 
 static int exact_vmclock(const union any_page *page, uint64_t counter,
 			 struct paraclock_sample *sample,
-			 struct paraclock_line *line)
+			 struct paraclock_conversion *conv)
 {
 	const char *bad;
 	int ret = pclk_vmclock_convert(&page->vc, &vc_limits, counter, sample,
 				       &bad);
 
 	if (!ret)
-		pclk_vmclock_line(&page->vc, &vc_limits, sample, line);
+		pclk_vmclock_conversion(&page->vc, &vc_limits, sample, conv);
 	return ret;
 }
 
@@ -219,7 +219,7 @@ struct kind {
 	void (*make)(struct fake *fake, union any_page *page, uint64_t now);
 	int (*exact)(const union any_page *page, uint64_t counter,
 		     struct paraclock_sample *sample,
-		     struct paraclock_line *line);
+		     struct paraclock_conversion *conv);
 };
 
 static struct kind kinds[] = {
@@ -248,17 +248,17 @@ static void compare(const struct kind *kind, const union any_page *page,
 		    uint64_t counter)
 {
 	struct paraclock_sample exact, clean;
-	struct paraclock_line line = { 0 };
+	struct paraclock_conversion conv = { 0 };
 
 	memset(&exact, 0xa5, sizeof(exact));
 	memset(&clean, 0xa5, sizeof(clean));
-	assert_int_equal(kind->exact(page, counter, &exact, &line), ret);
+	assert_int_equal(kind->exact(page, counter, &exact, &conv), ret);
 	if (ret) {
 		assert_memory_equal(hot, &clean, sizeof(clean));
 		assert_memory_equal(&exact, &clean, sizeof(clean));
 		return;
 	}
-	exact.disruption = 1;
+	exact.epoch = 1;
 	exact.marker_class = kind->marker_class;
 	assert_memory_equal(hot, &exact, sizeof(exact));
 	assert_int_equal(hot->valid, hot->reason == PARACLOCK_REASON_OK);
@@ -309,16 +309,16 @@ static void choose_counters(const struct kind *kind, const union any_page *page,
 			    uint64_t counters[COUNTERS])
 {
 	struct paraclock_sample sample;
-	struct paraclock_line line = { 0 };
+	struct paraclock_conversion conv = { 0 };
 	uint64_t base = 0;
 
 	if (kind->exact == exact_pvclock)
 		base = page->pv.tsc_timestamp;
 	else if (kind->exact == exact_vmclock)
 		base = page->vc.counter_value;
-	(void)kind->exact(page, base, &sample, &line);
+	(void)kind->exact(page, base, &sample, &conv);
 	for (unsigned int i = 0; i < COUNTERS; i++)
-		counters[i] = some_counter(base, line.max_ticks);
+		counters[i] = some_counter(base, conv.max_ticks);
 	qsort(counters, COUNTERS, sizeof(counters[0]), by_value);
 }
 
@@ -340,7 +340,7 @@ static void check_kind(void **state)
 		clk = fake_open(&fake, kind->backend);
 		for (unsigned int c = 0; c < COUNTERS; c++) {
 			struct paraclock_sample hot, now;
-			struct paraclock_line line = { 0 };
+			struct paraclock_conversion conv = { 0 };
 			int ret;
 
 			memset(&hot, 0xa5, sizeof(hot));
@@ -354,7 +354,7 @@ static void check_kind(void **state)
 			/* Of the past, unless the page now says what is none
 			 * of 64 bits. */
 			fake.counter += sized(20);
-			if (!kind->exact(&page, fake.counter, &now, &line) &&
+			if (!kind->exact(&page, fake.counter, &now, &conv) &&
 			    fake.counter > counters[c])
 				compare_at(clk, ret, &hot, counters[c]);
 		}
@@ -380,7 +380,7 @@ static void check_native(void **state)
 		clk = fake_open(&fake, kind->backend);
 		for (unsigned int c = 0; c < 3; c++) {
 			struct paraclock_sample hot, then;
-			struct paraclock_line line = { 0 };
+			struct paraclock_conversion conv = { 0 };
 			int ret;
 
 			memset(&hot, 0xa5, sizeof(hot));
@@ -390,7 +390,7 @@ static void check_native(void **state)
 			compare(kind, &page, ret, &hot, hot.host_tsc);
 			/* Unless the page soon says what is none of 64 bits. */
 			if (!kind->exact(&page, hot.host_tsc + (1ULL << 40),
-					 &then, &line))
+					 &then, &conv))
 				compare_at(clk, ret, &hot, hot.host_tsc);
 		}
 		paraclock_close(clk);
@@ -426,27 +426,28 @@ static void check_ticks_within(void **state)
 /* By hand: 2^63 is half a ns a tick. */
 static void check_confine(void **state)
 {
-	struct paraclock_line line = { .max_ticks = UINT64_MAX, .usable = 1 };
+	struct paraclock_conversion conv = { .max_ticks = UINT64_MAX,
+					     .usable = 1 };
 
 	(void)state;
-	pclk_line_confine(&line);
-	assert_int_equal(line.max_ticks, UINT64_MAX);
-	line.base_tsc = 0xf000000000000000;
-	pclk_line_confine(&line);
-	assert_int_equal(line.max_ticks, 0x0fffffffffffffff);
-	assert_true(pclk_line_reaches(&line, UINT64_MAX));
-	assert_false(pclk_line_reaches(&line, 0));
-	assert_false(pclk_line_reaches(&line, 1000000000000));
-	line.max_ticks = 1000;
-	line.error_ns = UINT64_MAX - 11;
-	line.error_mult = 1ULL << 63;
-	pclk_line_confine(&line);
-	assert_int_equal(line.max_ticks, 20);
-	line.error_ns = UINT64_MAX;
-	pclk_line_confine(&line);
-	assert_int_equal(line.max_ticks, 0);
-	line.usable = 0;
-	assert_false(pclk_line_reaches(&line, line.base_tsc));
+	pclk_conversion_confine(&conv);
+	assert_int_equal(conv.max_ticks, UINT64_MAX);
+	conv.base_tsc = 0xf000000000000000;
+	pclk_conversion_confine(&conv);
+	assert_int_equal(conv.max_ticks, 0x0fffffffffffffff);
+	assert_true(pclk_conversion_reaches(&conv, UINT64_MAX));
+	assert_false(pclk_conversion_reaches(&conv, 0));
+	assert_false(pclk_conversion_reaches(&conv, 1000000000000));
+	conv.max_ticks = 1000;
+	conv.error_ns = UINT64_MAX - 11;
+	conv.error_mult = 1ULL << 63;
+	pclk_conversion_confine(&conv);
+	assert_int_equal(conv.max_ticks, 20);
+	conv.error_ns = UINT64_MAX;
+	pclk_conversion_confine(&conv);
+	assert_int_equal(conv.max_ticks, 0);
+	conv.usable = 0;
+	assert_false(pclk_conversion_reaches(&conv, conv.base_tsc));
 }
 
 int main(void)

@@ -53,7 +53,7 @@ static void check(int ret, const struct paraclock_sample *sample,
 	assert_int_equal(sample->flags & PARACLOCK_FLAG_TAI_OFFSET,
 			 answer->tai ? PARACLOCK_FLAG_TAI_OFFSET : 0);
 	assert_int_equal(sample->tai_offset_sec, answer->tai);
-	assert_int_equal(sample->disruption, 1);
+	assert_int_equal(sample->epoch, 1);
 }
 
 static void check_read(const struct paraclock *clk, const struct answer *answer)

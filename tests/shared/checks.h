@@ -72,7 +72,7 @@ static inline int source_marker(void *state,
 				struct paraclock_marker *ret_marker)
 {
 	*ret_marker = (struct paraclock_marker){
-		.disruption = ((struct source *)state)->marker,
+		.value = ((struct source *)state)->marker,
 	};
 	return 0;
 }

@@ -65,7 +65,7 @@ static uint64_t read_epoch(const struct paraclock *clk)
 
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_int_equal(sample.valid, 1);
-	return sample.disruption;
+	return sample.epoch;
 }
 
 static void check_event(struct paraclock *clk, const struct row *row,
@@ -76,7 +76,7 @@ static void check_event(struct paraclock *clk, const struct row *row,
 	assert_int_equal(event.kind, row->kind);
 	assert_int_equal(event.marker_class, row->class);
 	assert_string_equal(event.source, row->source);
-	assert_int_equal(event.disruption, epoch);
+	assert_int_equal(event.epoch, epoch);
 	assert_int_equal(event.flags & PARACLOCK_EVENT_LOST, 0);
 	/* The scales of vmclock and Hyper-V are rounded. */
 	assert_in_range(event.gap_ns - row->gap_ns + 100, 0, 200);
@@ -98,7 +98,7 @@ static void check_row(const struct row *row, struct paraclock *clk,
 		if (row->when != NEVER)
 			check_event(clk, row, epoch);
 		no_event(clk);
-		assert_int_equal(paraclock_token(clk), epoch);
+		assert_int_equal(paraclock_epoch(clk), epoch);
 		go_on();
 		assert_int_equal(read_epoch(clk), epoch);
 		no_event(clk);

@@ -33,7 +33,7 @@ struct fake_clocks {
 	/* What watch_clock() says next; and what it got. */
 	int watch_answer;
 	unsigned int watches, closes;
-	struct paraclock_local local;
+	struct paraclock_system_clocks local;
 };
 
 /*

@@ -66,7 +66,7 @@ static inline int source_get_marker(void *state,
 				    struct paraclock_marker *ret_marker)
 {
 	(void)state;
-	*ret_marker = (struct paraclock_marker){ .disruption = source.marker };
+	*ret_marker = (struct paraclock_marker){ .value = source.marker };
 	return 0;
 }
 

@@ -91,8 +91,8 @@ static inline int hv_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value)
 static inline void new_page(void)
 {
 	assert_int_equal(
-		paraclock_timeline_rebase(&above.line, above.fake.counter), 0);
-	assert_int_equal(paraclock_timeline_set_hz(&above.line, hv.hz, 0), 0);
+		paraclock_timeline_rebase(&above.conv, above.fake.counter), 0);
+	assert_int_equal(paraclock_timeline_set_hz(&above.conv, hv.hz, 0), 0);
 	above_write(&above);
 }
 

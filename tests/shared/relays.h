@@ -19,7 +19,7 @@
 struct above {
 	struct fake fake;
 	struct paraclock_page_writer writer;
-	struct paraclock_timeline line;
+	struct paraclock_timeline conv;
 	const struct writer_kind *kind;
 	struct paraclock *clk;
 };
@@ -28,7 +28,7 @@ struct above {
 struct below {
 	struct fake fake;
 	struct paraclock_page_writer writer;
-	struct paraclock_outlet *outlet;
+	struct paraclock_target *target;
 	const struct writer_kind *kind;
 	const struct paraclock_env *env; /* of the writer */
 	int paused;			 /* calls that stop, less the others */
@@ -56,7 +56,7 @@ static inline void above_write(struct above *above)
 {
 	assert_int_equal(above->kind->write(page_of(&above->fake, above->kind),
 					    &above->writer, &above->fake.env,
-					    &above->line),
+					    &above->conv),
 			 0);
 }
 
@@ -71,11 +71,11 @@ static inline void above_start(struct above *above,
 	above->fake.cpu = 0;
 	above->fake.counter = tsc;
 	above->fake.counter_step = 10;
-	above->line = timeline_of(kind, hz);
-	above->line.base_tsc = tsc;
-	above->line.base_sec = sec;
-	assert_int_equal(paraclock_page_writer_take(&above->writer,
-						    &above->fake.env),
+	above->conv = timeline_of(kind, hz);
+	above->conv.base_tsc = tsc;
+	above->conv.base_sec = sec;
+	assert_int_equal(paraclock_page_writer_acquire(&above->writer,
+						       &above->fake.env),
 			 0);
 	above_write(above);
 	above->clk = fake_open(&above->fake, kind->backend);
@@ -86,8 +86,8 @@ static inline void above_rewrite(struct above *above)
 {
 	memset(&above->writer, 0, sizeof(above->writer));
 	memset(page_of(&above->fake, above->kind), 0, 4096);
-	assert_int_equal(paraclock_page_writer_take(&above->writer,
-						    &above->fake.env),
+	assert_int_equal(paraclock_page_writer_acquire(&above->writer,
+						       &above->fake.env),
 			 0);
 	above_write(above);
 }
@@ -107,13 +107,13 @@ static inline void above_end(struct above *above)
 }
 
 static inline struct paraclock_relay
-relay_of(const struct above *above, struct paraclock_outlet *outlets, size_t n)
+relay_of(const struct above *above, struct paraclock_target *targets, size_t n)
 {
 	return (struct paraclock_relay){
 		.size = sizeof(struct paraclock_relay),
 		.clk = above->clk,
-		.outlets = outlets,
-		.n_outlets = n,
+		.targets = targets,
+		.n_targets = n,
 	};
 }
 
@@ -130,7 +130,7 @@ static inline int below_pause(void *arg, int stop)
 	return 0;
 }
 
-static inline paraclock_outlet_freeze_fn *
+static inline paraclock_target_freeze_fn *
 freeze_of(const struct writer_kind *kind)
 {
 	if (kind->write == paraclock_pvclock_write)
@@ -141,32 +141,32 @@ freeze_of(const struct writer_kind *kind)
 
 /* Its page is new, and this process its writer. */
 static inline void below_init(struct below *below,
-			      struct paraclock_outlet *outlet,
+			      struct paraclock_target *target,
 			      const struct writer_kind *kind,
 			      const struct paraclock_env *env)
 {
 	memset(below, 0, sizeof(*below));
-	memset(outlet, 0, sizeof(*outlet));
+	memset(target, 0, sizeof(*target));
 	below->kind = kind;
-	below->outlet = outlet;
+	below->target = target;
 	below->env = env;
 	only_page(&below->fake, kind);
-	assert_int_equal(paraclock_page_writer_take(&below->writer, env), 0);
-	outlet->size = sizeof(*outlet);
-	outlet->page = page_of(&below->fake, kind);
-	outlet->writer = &below->writer;
-	outlet->write = kind->write;
-	outlet->freeze = freeze_of(kind);
-	outlet->pause = outlet->freeze ? NULL : below_pause;
-	outlet->arg = below;
-	outlet->disruption = 1;
+	assert_int_equal(paraclock_page_writer_acquire(&below->writer, env), 0);
+	target->size = sizeof(*target);
+	target->page = page_of(&below->fake, kind);
+	target->writer = &below->writer;
+	target->write = kind->write;
+	target->freeze = freeze_of(kind);
+	target->pause = target->freeze ? NULL : below_pause;
+	target->arg = below;
+	target->marker = 1;
 }
 
-static inline void couple(struct paraclock_outlet *outlet, uint64_t mult,
+static inline void couple(struct paraclock_target *target, uint64_t mult,
 			  uint8_t shift, uint64_t offset)
 {
-	outlet->coupling = (struct paraclock_coupling){
-		.size = sizeof(outlet->coupling),
+	target->coupling = (struct paraclock_coupling){
+		.size = sizeof(target->coupling),
 		.mult = mult,
 		.offset = offset,
 		.shift = shift,
@@ -178,10 +178,10 @@ static inline void couple(struct paraclock_outlet *outlet, uint64_t mult,
 }
 
 /* A guest's counter at a value of L1's. */
-static inline uint64_t counter_below(const struct paraclock_outlet *outlet,
+static inline uint64_t counter_below(const struct paraclock_target *target,
 				     uint64_t above)
 {
-	const struct paraclock_coupling *c = &outlet->coupling;
+	const struct paraclock_coupling *c = &target->coupling;
 
 	if (!c->size)
 		return above;
@@ -190,10 +190,10 @@ static inline uint64_t counter_below(const struct paraclock_outlet *outlet,
 
 /* When L1's counter was there: a tick of the guest's is the moment at which it
  * began. In 2^-8 ticks. */
-static inline u128 counter_above(const struct paraclock_outlet *outlet,
+static inline u128 counter_above(const struct paraclock_target *target,
 				 uint64_t below)
 {
-	const struct paraclock_coupling *c = &outlet->coupling;
+	const struct paraclock_coupling *c = &target->coupling;
 
 	if (!c->size)
 		return (u128)below << TICK_BITS;
@@ -252,17 +252,17 @@ static inline s128 page_says(const struct writer_kind *kind,
 static inline s128 truth(const struct above *above, const struct below *below,
 			 uint64_t counter)
 {
-	const struct paraclock_outlet *outlet = below->outlet;
+	const struct paraclock_target *target = below->target;
 	const uint8_t *page =
 		page_of((struct fake *)(uintptr_t)&above->fake, above->kind);
-	s128 offset = (s128)((u128)(uint64_t)outlet->offset_sec << 64 |
-			     outlet->offset_frac);
+	s128 offset = (s128)((u128)(uint64_t)target->offset_sec << 64 |
+			     target->offset_frac);
 
 	/* In parts, so that nothing is lost. */
 	offset =
 		(offset >> 64) * NS(NSEC_PER_SEC) +
 		(s128)((u128)(uint64_t)offset * NSEC_PER_SEC >> (64 - NS_BITS));
-	return page_says(above->kind, page, counter_above(outlet, counter)) +
+	return page_says(above->kind, page, counter_above(target, counter)) +
 	       offset;
 }
 
@@ -290,8 +290,8 @@ static inline void assert_right(const struct above *above, struct below *below,
 				uint64_t counter)
 {
 	const struct writer_kind *kind = below->kind;
-	const struct paraclock_outlet *outlet = below->outlet;
-	bool lifts = outlet->flags & PARACLOCK_OUTLET_MONOTONIC;
+	const struct paraclock_target *target = below->target;
+	bool lifts = target->flags & PARACLOCK_OUTLET_MONOTONIC;
 	struct paraclock_sample sample;
 	s128 age, off;
 	s128 slack = NS(1) / 256;
@@ -302,7 +302,7 @@ static inline void assert_right(const struct above *above, struct below *below,
 	assert_int_equal(sample.valid, 1);
 	assert_int_equal(sample.host_tsc, counter);
 	age = truth(above, below, counter) -
-	      truth(above, below, outlet->timeline.base_tsc);
+	      truth(above, below, target->timeline.base_tsc);
 	/* With the promise a rate is rounded down, or slower. */
 	age = (age >> 32) * (lifts ? 3 : 1) + (age >> 34);
 	off = NS(sample.host_ns) - truth(above, below, counter);
@@ -321,7 +321,7 @@ static inline void assert_frozen(struct below *below, uint64_t counter)
 {
 	struct paraclock_sample sample;
 
-	if (below->outlet->pause) {
+	if (below->target->pause) {
 		assert_int_equal(below->paused, 1);
 		return;
 	}
@@ -331,8 +331,8 @@ static inline void assert_frozen(struct below *below, uint64_t counter)
 
 static inline void assert_running(const struct below *below)
 {
-	assert_int_equal(below->outlet->state, PARACLOCK_OUTLET_RUNNING);
-	assert_int_equal(below->outlet->error, 0);
+	assert_int_equal(below->target->state, PARACLOCK_OUTLET_RUNNING);
+	assert_int_equal(below->target->error, 0);
 	assert_int_equal(below->paused, 0);
 }
 

@@ -50,7 +50,7 @@ static inline uint64_t model_bound(int16_t tag)
 	return (uint64_t)((int64_t)tag + 40000) * 1000003;
 }
 
-static inline struct paraclock_timeline model_line(struct model *model)
+static inline struct paraclock_timeline model_conversion(struct model *model)
 {
 	struct paraclock_timeline tl = {
 		.size = sizeof(tl),
@@ -113,7 +113,7 @@ static inline int model_done(struct model *model,
 static inline int model_update(struct model *model,
 			       struct paraclock_timekeeper *tk)
 {
-	struct paraclock_timeline tl = model_line(model);
+	struct paraclock_timeline tl = model_conversion(model);
 	int ret = pclk_timekeeper_aim(tk, NULL, &tl, model_aim, model);
 
 	return model_done(model, &tl, ret);
@@ -140,7 +140,7 @@ static inline int model_migrate(struct model *model,
 		ret = paraclock_timekeeper_describe(tk, NULL, &info);
 	if (ret)
 		return ret;
-	tl = model_line(model);
+	tl = model_conversion(model);
 	ret = paraclock_timeline_rebase(&tl, info.now_tsc);
 	if (model->flags & PARACLOCK_TIMELINE_MONOTONIC &&
 	    model_is_before(&tl, &info)) {
@@ -185,13 +185,13 @@ static inline void model_count(const struct model *model,
 	int64_t within = model_tolerance(model, s, last);
 
 	n->torn += s->clock_error_ns != model_bound(s->tai_offset_sec);
-	n->torn += s->disruption < n->last_disruption;
+	n->torn += s->epoch < n->last_disruption;
 	n->wrong += off > within || off < -within;
 	n->back += s->flags & PARACLOCK_FLAG_MONOTONIC &&
 		   s->host_tsc >= n->last_tsc && s->host_ns < n->last_ns;
 	n->last_ns = s->host_ns;
 	n->last_tsc = s->host_tsc;
-	n->last_disruption = s->disruption;
+	n->last_disruption = s->epoch;
 }
 
 static inline void model_read(const struct model *model, struct model_counts *n,

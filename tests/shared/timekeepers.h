@@ -37,7 +37,7 @@ static inline int keeper_identify(void *ctx, uint32_t id,
 	return 0;
 }
 
-static inline struct paraclock_timeline line_at(uint64_t tsc, uint64_t sec)
+static inline struct paraclock_timeline conv_at(uint64_t tsc, uint64_t sec)
 {
 	return (struct paraclock_timeline){
 		.size = sizeof(struct paraclock_timeline),
@@ -60,8 +60,8 @@ static inline void keeper_init(struct keeper *keeper)
 	fake_init(&keeper->fake);
 	keeper->fake.counter = NOW;
 	keeper->fake.env.identify = keeper_identify;
-	assert_int_equal(paraclock_timekeeper_take(&keeper->tk,
-						   &keeper->fake.env, NULL),
+	assert_int_equal(paraclock_timekeeper_acquire(&keeper->tk,
+						      &keeper->fake.env, NULL),
 			 0);
 }
 

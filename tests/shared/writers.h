@@ -72,7 +72,7 @@ timeline_of(const struct writer_kind *kind, uint64_t hz)
 {
 	struct paraclock_timeline tl = {
 		.size = sizeof(tl),
-		.disruption = 1,
+		.marker = 1,
 		.flags = PARACLOCK_TIMELINE_STABLE,
 		.timescale = PARACLOCK_TIMESCALE_MONOTONIC,
 		.counter = PARACLOCK_COUNTER_X86_TSC,

@@ -12,7 +12,7 @@
 /* The guest's world, the writer's, and a page that was written once. */
 static struct fake guest, host;
 static struct paraclock_page_writer writer;
-static struct paraclock_timeline line;
+static struct paraclock_timeline conv;
 
 #define HZ 1000000000U
 
@@ -24,15 +24,15 @@ static inline void start(const struct writer_kind *kind, uint64_t tsc)
 	host.counter = tsc;
 	/* Else the writer waits for it in vain, as it may. */
 	host.counter_step = 10;
-	line = timeline_of(kind, HZ);
-	line.base_tsc = tsc;
-	line.base_sec = 1000;
-	assert_int_equal(paraclock_page_writer_take(&writer, &host.env), 0);
+	conv = timeline_of(kind, HZ);
+	conv.base_tsc = tsc;
+	conv.base_sec = 1000;
+	assert_int_equal(paraclock_page_writer_acquire(&writer, &host.env), 0);
 }
 
 static inline int write_line(const struct writer_kind *kind)
 {
-	return kind->write(page_of(&guest, kind), &writer, &host.env, &line);
+	return kind->write(page_of(&guest, kind), &writer, &host.env, &conv);
 }
 
 static inline int64_t read_ns(const struct writer_kind *kind, uint64_t tsc)
@@ -49,14 +49,14 @@ static inline int64_t read_ns(const struct writer_kind *kind, uint64_t tsc)
 }
 
 /* Move the timeline's time. */
-static inline void shift_line(int64_t ns)
+static inline void shift_conversion(int64_t ns)
 {
-	u128 time = (u128)line.base_sec << 64 | line.base_frac;
+	u128 time = (u128)conv.base_sec << 64 | conv.base_frac;
 	u128 by = ((u128)(uint64_t)llabs(ns) << 64) / NSEC_PER_SEC;
 
 	time = ns < 0 ? time - by : time + by;
-	line.base_sec = (uint64_t)(time >> 64);
-	line.base_frac = (uint64_t)time;
+	conv.base_sec = (uint64_t)(time >> 64);
+	conv.base_frac = (uint64_t)time;
 }
 
 #define FOR_KIND(fn, n)                                                  \

@@ -84,12 +84,12 @@ static void note_written(struct world *w)
 	struct guest *g = &w->guest;
 
 	for (unsigned int b = 0; b < BELOWS; b++) {
-		const struct paraclock_outlet *outlet = g->outlet[b];
+		const struct paraclock_target *target = g->target[b];
 
-		if (!outlet || memcmp(&outlet->timeline, &g->written[b],
-				      sizeof(outlet->timeline)) == 0)
+		if (!target || memcmp(&target->timeline, &g->written[b],
+				      sizeof(target->timeline)) == 0)
 			continue;
-		g->written[b] = outlet->timeline;
+		g->written[b] = target->timeline;
 		g->written_at[b] = true_ns(w);
 		g->above_base[b] = above_base(w, g->on);
 	}
@@ -101,8 +101,8 @@ void finish_update(struct world *w, struct machine *m, int ret)
 {
 	for (unsigned int i = 0; ret && i < 1000; i++) {
 		if (ret != -EAGAIN && ret != -ESTALE)
-			fail_msg("an update: %d (outlet: %d)", ret,
-				 m->outlet[0].error);
+			fail_msg("an update: %d (target: %d)", ret,
+				 m->target[0].error);
 		assert_int_equal(
 			paraclock_sim_run(w->sim, w->opts.live ? 0 : US), 0);
 		ret = paraclock_relay_update(&m->relay);
@@ -116,7 +116,7 @@ static void update_all(struct world *w)
 	for (unsigned int i = 0; i < MACHINES; i++) {
 		struct machine *m = &w->machine[i];
 
-		if (!m->relay.n_outlets || m->silent)
+		if (!m->relay.n_targets || m->silent)
 			continue;
 		if (m->held)
 			assert_int_equal(paraclock_relay_update(&m->relay),
@@ -231,11 +231,11 @@ static void look_below(struct world *w, enum below b)
  * each time. */
 static bool is_skipped(struct world *w, enum below b)
 {
-	const struct paraclock_outlet *outlet = w->guest.outlet[b];
+	const struct paraclock_target *target = w->guest.target[b];
 
-	if (!outlet || (b == BELOW_PVCLOCK && w->guest.paused))
+	if (!target || (b == BELOW_PVCLOCK && w->guest.paused))
 		return true;
-	return b == BELOW_HYPERV && outlet->state == PARACLOCK_OUTLET_FROZEN &&
+	return b == BELOW_HYPERV && target->state == PARACLOCK_OUTLET_FROZEN &&
 	       dice(w, 16);
 }
 

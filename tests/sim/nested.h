@@ -48,8 +48,8 @@ struct below_kind {
 	const char *backend;
 	uint32_t part;
 	unsigned int page; /* enum paraclock_sim_page_kind */
-	paraclock_outlet_write_fn *write;
-	paraclock_outlet_freeze_fn *freeze;
+	paraclock_target_write_fn *write;
+	paraclock_target_freeze_fn *freeze;
 	int64_t within_ns; /* of the timeline */
 	int64_t lifted_ns; /* the same, with MONOTONIC */
 };
@@ -89,7 +89,7 @@ struct machine {
 	struct paraclock *clk;		   /* the relay's */
 	struct paraclock *reader;	   /* another one; NULL: none */
 	struct paraclock_relay relay;
-	struct paraclock_outlet outlet[BELOWS];
+	struct paraclock_target target[BELOWS];
 	struct paraclock_page_writer writer[BELOWS];
 	struct paraclock_reenlightenment re;
 	struct paraclock_timekeeper tk; /* the physical host's clock */
@@ -101,7 +101,7 @@ struct machine {
 struct guest {
 	struct paraclock_sim_vm *vm;
 	struct machine *on;
-	struct paraclock_outlet *outlet[BELOWS]; /* NULL: it has none */
+	struct paraclock_target *target[BELOWS]; /* NULL: it has none */
 	struct paraclock *clk[BELOWS];
 	struct paraclock_timekeeper tk;
 	bool paused; /* as far as readers of pvclock are concerned */
@@ -120,7 +120,7 @@ struct world_options {
 	uint32_t below;			  /* mask of BELOW() */
 	bool monotonic;			  /* the promise, below */
 	bool live;			  /* and no physical host */
-	paraclock_outlet_pause_fn *pause; /* NULL: pvclock is not read */
+	paraclock_target_pause_fn *pause; /* NULL: pvclock is not read */
 };
 
 #define HOSTS	 4

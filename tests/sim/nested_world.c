@@ -85,7 +85,7 @@ static void make_relay(struct machine *m)
 	m->relay = (struct paraclock_relay){
 		.size = sizeof(m->relay),
 		.clk = m->clk,
-		.outlets = m->outlet,
+		.targets = m->target,
 	};
 }
 
@@ -141,7 +141,7 @@ static void make_physical(struct world *w, struct machine *m)
 	assert_int_equal(paraclock_sim_vm_new(&m->vm, at, &opts), 0);
 	m->guests = at;
 	env = env_of(m);
-	assert_int_equal(paraclock_timekeeper_take(&m->tk, env, NULL), 0);
+	assert_int_equal(paraclock_timekeeper_acquire(&m->tk, env, NULL), 0);
 	assert_int_equal(paraclock_sim_timeline(m->vm, m->kind->timescale, &tl),
 			 0);
 	tl.flags |= PARACLOCK_TIMELINE_STABLE;
@@ -194,57 +194,57 @@ static void align_guest(struct world *w)
 		return;
 	at = guest_time_at(g, counter);
 	g->align_ns = above_error_ns(w, m);
-	for (unsigned int i = 0; i < m->relay.n_outlets; i++)
+	for (unsigned int i = 0; i < m->relay.n_targets; i++)
 		assert_int_equal(paraclock_relay_align(
-					 &m->relay, &m->outlet[i], counter,
+					 &m->relay, &m->target[i], counter,
 					 (uint64_t)(at >> 64), (uint64_t)at),
 				 0);
 }
 
 static void fill_page(struct world *w, struct machine *m, enum below b,
-		      struct paraclock_outlet *outlet)
+		      struct paraclock_target *target)
 {
 	const struct below_kind *kind = &below_kinds[b];
 
 	memset(&m->writer[b], 0, sizeof(m->writer[b]));
-	assert_int_equal(paraclock_page_writer_take(&m->writer[b], env_of(m)),
-			 0);
-	outlet->page = paraclock_sim_page(w->guest.vm, kind->page, 0, NULL);
-	outlet->writer = &m->writer[b];
-	outlet->write = kind->write;
-	outlet->freeze = kind->freeze;
+	assert_int_equal(
+		paraclock_page_writer_acquire(&m->writer[b], env_of(m)), 0);
+	target->page = paraclock_sim_page(w->guest.vm, kind->page, 0, NULL);
+	target->writer = &m->writer[b];
+	target->write = kind->write;
+	target->freeze = kind->freeze;
 	if (!kind->freeze)
-		outlet->pause = w->opts.pause ? w->opts.pause : pause_guest;
-	outlet->arg = w;
+		target->pause = w->opts.pause ? w->opts.pause : pause_guest;
+	target->arg = w;
 }
 
 /* What was frozen elsewhere, if it was: *from. */
-static void fill_outlet(struct world *w, struct machine *m, enum below b,
-			struct paraclock_outlet *outlet)
+static void fill_target(struct world *w, struct machine *m, enum below b,
+			struct paraclock_target *target)
 {
 	static const struct paraclock_timekeeper_options orphan = {
 		.size = sizeof(orphan),
 		.flags = PARACLOCK_TIMEKEEPER_ORPHAN,
 	};
-	const struct paraclock_outlet *from = w->guest.outlet[b];
+	const struct paraclock_target *from = w->guest.target[b];
 	struct paraclock_timekeeper *tk = &w->guest.tk;
 
-	*outlet = (struct paraclock_outlet){
-		.size = sizeof(*outlet),
-		.disruption = from ? from->disruption + 1 : 1,
+	*target = (struct paraclock_target){
+		.size = sizeof(*target),
+		.marker = from ? from->marker + 1 : 1,
 		.seen_sec = from ? from->seen_sec : 0,
 		.seen_frac = from ? from->seen_frac : 0,
 		.flags = w->opts.monotonic ? PARACLOCK_OUTLET_MONOTONIC : 0,
 	};
-	assert_int_equal(paraclock_sim_coupling(w->guest.vm, &outlet->coupling),
+	assert_int_equal(paraclock_sim_coupling(w->guest.vm, &target->coupling),
 			 0);
 	if (b != BELOW_TIMEKEEPER) {
-		fill_page(w, m, b, outlet);
+		fill_page(w, m, b, target);
 		return;
 	}
-	outlet->timekeeper = tk;
-	assert_int_equal(paraclock_timekeeper_take(tk, env_of(m),
-						   from ? &orphan : NULL),
+	target->timekeeper = tk;
+	assert_int_equal(paraclock_timekeeper_acquire(tk, env_of(m),
+						      from ? &orphan : NULL),
 			 0);
 }
 
@@ -253,18 +253,18 @@ static void put_guest(struct world *w, struct machine *m)
 {
 	struct guest *g = &w->guest;
 
-	m->relay.n_outlets = 0;
+	m->relay.n_targets = 0;
 	g->paused = false;
 	g->align_ns = 0;
 	for (unsigned int b = 0; b < BELOWS; b++) {
-		struct paraclock_outlet *outlet =
-			&m->outlet[m->relay.n_outlets];
+		struct paraclock_target *target =
+			&m->target[m->relay.n_targets];
 
 		if (!(w->opts.below & BELOW(b)))
 			continue;
-		fill_outlet(w, m, b, outlet);
-		g->outlet[b] = outlet;
-		m->relay.n_outlets++;
+		fill_target(w, m, b, target);
+		g->target[b] = target;
+		m->relay.n_targets++;
 	}
 	g->on = m;
 }
@@ -456,8 +456,8 @@ static void hold_guest(struct world *w)
 {
 	struct machine *m = w->guest.on;
 
-	for (unsigned int i = 0; i < m->relay.n_outlets; i++)
-		m->outlet[i].flags |= PARACLOCK_OUTLET_HELD;
+	for (unsigned int i = 0; i < m->relay.n_targets; i++)
+		m->target[i].flags |= PARACLOCK_OUTLET_HELD;
 	assert_int_equal(paraclock_relay_update(&m->relay), 0);
 }
 
@@ -466,10 +466,10 @@ static void let_guest_go(struct world *w)
 {
 	struct machine *m = w->guest.on;
 
-	for (unsigned int i = 0; i < m->relay.n_outlets; i++) {
-		m->outlet[i].flags &= ~(uint32_t)PARACLOCK_OUTLET_HELD;
+	for (unsigned int i = 0; i < m->relay.n_targets; i++) {
+		m->target[i].flags &= ~(uint32_t)PARACLOCK_OUTLET_HELD;
 		assert_int_equal(paraclock_sim_coupling(w->guest.vm,
-							&m->outlet[i].coupling),
+							&m->target[i].coupling),
 				 0);
 	}
 }
@@ -492,7 +492,7 @@ void move_l2(struct world *w, struct machine *to, unsigned int looks)
 		let_guest_go(w);
 	} else {
 		put_guest(w, to);
-		from->relay.n_outlets = 0;
+		from->relay.n_targets = 0;
 	}
 	align_guest(w);
 	finish_update(w, to, paraclock_relay_update(&to->relay));

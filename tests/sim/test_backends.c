@@ -107,7 +107,7 @@ static void the_truth_is_a_backend(void **state)
 	assert_int_equal(sample.host_ns, START_TAI + 7 * SEC);
 	assert_int_equal(sample.host_tsc, 1000 + 7 * 2600000000);
 	assert_int_equal(sample.valid, 1);
-	token = paraclock_token(clk);
+	token = paraclock_epoch(clk);
 	assert_int_equal(paraclock_sim_migrate(vm, fast, SEC, 0), 0);
 	assert_int_equal(paraclock_disrupted(clk, token), 1);
 	assert_int_equal(read_clock(clk).host_ns, START_TAI + 8 * SEC);

@@ -35,7 +35,7 @@ static void a_step_shows_at_once(void **state)
 	struct paraclock *pair =
 		open_in(vm, "kvm-pairing", PARACLOCK_SIM_KERNEL);
 	struct paraclock *mono = open_user(vm, "kvmclock");
-	uint64_t token = paraclock_token(wall);
+	uint64_t token = paraclock_epoch(wall);
 
 	(void)state;
 	run(SEC);
@@ -111,7 +111,7 @@ static void bounds_are_published_and_grow(void **state)
 	};
 	struct paraclock_sim_vm *vm = new_vm(VMCLOCK, 1);
 	struct paraclock *clk = open_user(vm, "vmclock");
-	uint64_t token = paraclock_token(clk);
+	uint64_t token = paraclock_epoch(clk);
 
 	(void)state;
 	assert_int_equal(read_clock(clk).clock_error_ns,

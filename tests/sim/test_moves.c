@@ -39,7 +39,7 @@ static void pause_and_resume(void **state)
 	const struct stop_case *c = *state;
 	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 2);
 	struct paraclock *clk = open_user(vm, "vmclock");
-	uint64_t token = paraclock_token(clk);
+	uint64_t token = paraclock_epoch(clk);
 
 	run(10 * SEC);
 	assert_int_equal(paraclock_sim_pause(vm), 0);
@@ -63,7 +63,7 @@ static void migrate(void **state)
 	const struct stop_case *c = *state;
 	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 2);
 	struct paraclock *clk = open_user(vm, "kvmclock");
-	uint64_t token = paraclock_token(clk);
+	uint64_t token = paraclock_epoch(clk);
 	uint64_t before;
 
 	run(10 * SEC);
@@ -122,7 +122,7 @@ static void restore(void **state)
 		    1000 + 10 * HZ + c->counter, 1);
 	assert_near(truth(vm, MONO), 10 * SEC + c->mono, 1);
 	assert_int_equal(paraclock_marker(clk, &is), 0);
-	assert_int_not_equal(is.disruption, was.disruption);
+	assert_int_not_equal(is.value, was.value);
 	assert_int_not_equal(is.generation, was.generation);
 	assert_right(vm, clk, VMCLOCK_NS);
 	assert_all_right(vm);
@@ -150,7 +150,7 @@ static void a_clone_is_another(void **state)
 	other = open_user(twin, "vmclock");
 	assert_int_equal(paraclock_marker(clk, &own), 0);
 	assert_int_equal(paraclock_marker(other, &its), 0);
-	assert_int_not_equal(own.disruption, its.disruption);
+	assert_int_not_equal(own.value, its.value);
 	assert_int_not_equal(own.generation, its.generation);
 	run(SEC);
 	assert_int_equal(truth(vm, MONO), 11 * SEC);
@@ -182,7 +182,7 @@ static void a_clone_that_fails_is_none(void **state)
 	assert_int_equal(paraclock_sim_migrate(vm, fast, SEC, 0), 0);
 	assert_int_equal(paraclock_marker(clk, &is), 0);
 	/* No VM has come into the world, and taken markers. */
-	assert_int_equal(is.disruption, was.generation + 1);
+	assert_int_equal(is.value, was.generation + 1);
 	paraclock_close(clk);
 }
 

@@ -65,9 +65,9 @@ static uint64_t marker_of(const struct world *w)
 {
 	enum below b = BELOW_PVCLOCK;
 
-	while (!w->guest.outlet[b])
+	while (!w->guest.target[b])
 		b++;
-	return w->guest.outlet[b]->disruption;
+	return w->guest.target[b]->marker;
 }
 
 static void is_right_throughout(void **state)

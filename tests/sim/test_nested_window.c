@@ -119,14 +119,14 @@ static void half_a_ppm_is_none_and_is_followed(void **state)
 	move_to_hz(2500000000, ANNOUNCED);
 	to_an_update();
 	disruptions = m->relay.disruptions;
-	marker = m->outlet[0].disruption;
+	marker = m->target[0].marker;
 	move_to_hz(2500001250, UNANNOUNCED);
 	look_for(3);
 	assert_int_equal(w.l1.wrong, 0);
 	assert_window(0, false);
 	assert_in_range(w.l2.wrong_ns, 490, 600);
 	assert_int_equal(m->relay.disruptions, disruptions);
-	assert_int_equal(m->outlet[0].disruption, marker);
+	assert_int_equal(m->target[0].marker, marker);
 	world_end(&w);
 }
 

@@ -368,7 +368,7 @@ static void another_may_write_the_pages(void **state)
 	assert_int_equal(paraclock_sim_fault(vm, VMCLOCK, 0,
 					     PARACLOCK_SIM_FAULT_TORN, 0),
 			 -EINVAL);
-	assert_int_equal(paraclock_page_writer_take(&writer, env), 0);
+	assert_int_equal(paraclock_page_writer_acquire(&writer, env), 0);
 	assert_int_equal(paraclock_sim_timeline(vm, TAI, &tl), 0);
 	assert_int_equal(paraclock_vmclock_write(page, &writer, env, &tl), 0);
 	clk = open_user(vm, "vmclock");

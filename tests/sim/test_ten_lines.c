@@ -24,7 +24,7 @@ static void a_migration_in_ten_lines(void **state)
 	paraclock_sim_vm_new(&vm, here, NULL);
 	opts.env = paraclock_sim_env(vm, PARACLOCK_SIM_USER);
 	assert_int_equal(paraclock_open(&clk, &opts), 0);
-	token = paraclock_token(clk);
+	token = paraclock_epoch(clk);
 	paraclock_sim_migrate(vm, there, 5 * SEC, PARACLOCK_SIM_CLOCK_STOPS);
 	assert_int_equal(use(clk, token), 1);
 	paraclock_close(clk);

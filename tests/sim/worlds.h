@@ -96,7 +96,7 @@ struct world {
 	struct paraclock_sim_host *inside;
 	struct paraclock_sim_vm *guest;
 	struct paraclock_relay relay;
-	struct paraclock_outlet outlet[2];
+	struct paraclock_target target[2];
 	struct paraclock_page_writer writer;
 	struct paraclock_timekeeper guest_tk;
 	int64_t next_relay_ns;

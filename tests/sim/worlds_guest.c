@@ -10,37 +10,38 @@ static const struct paraclock_env *env_above(const struct world *w)
 	return paraclock_sim_env(w->vm, USER);
 }
 
-static void make_outlets(struct world *w)
+static void make_targets(struct world *w)
 {
-	struct paraclock_outlet *page = &w->outlet[0];
-	struct paraclock_outlet *tk = &w->outlet[1];
+	struct paraclock_target *page = &w->target[0];
+	struct paraclock_target *tk = &w->target[1];
 
-	*page = (struct paraclock_outlet){
+	*page = (struct paraclock_target){
 		.size = sizeof(*page),
 		.page = paraclock_sim_page(w->guest, PARACLOCK_SIM_VMCLOCK, 0,
 					   NULL),
 		.writer = &w->writer,
 		.write = paraclock_vmclock_write,
 		.freeze = paraclock_vmclock_freeze,
-		.disruption = 1,
+		.marker = 1,
 	};
-	*tk = (struct paraclock_outlet){
+	*tk = (struct paraclock_target){
 		.size = sizeof(*tk),
 		.timekeeper = &w->guest_tk,
-		.disruption = 1,
+		.marker = 1,
 	};
-	assert_int_equal(paraclock_page_writer_take(&w->writer, env_above(w)),
-			 0);
 	assert_int_equal(
-		paraclock_timekeeper_take(&w->guest_tk, env_above(w), NULL), 0);
+		paraclock_page_writer_acquire(&w->writer, env_above(w)), 0);
+	assert_int_equal(paraclock_timekeeper_acquire(&w->guest_tk,
+						      env_above(w), NULL),
+			 0);
 }
 
 /* The guest goes with its host, so this stays as it is. */
 static void couple(struct world *w)
 {
-	for (unsigned int i = 0; i < ARRAY_LEN(w->outlet); i++)
+	for (unsigned int i = 0; i < ARRAY_LEN(w->target); i++)
 		assert_int_equal(paraclock_sim_coupling(w->guest,
-							&w->outlet[i].coupling),
+							&w->target[i].coupling),
 				 0);
 }
 
@@ -58,13 +59,13 @@ void guest_start(struct world *w)
 
 	assert_int_equal(paraclock_sim_host_nested(&w->inside, w->vm), 0);
 	assert_int_equal(paraclock_sim_vm_new(&w->guest, w->inside, &opts), 0);
-	make_outlets(w);
+	make_targets(w);
 	couple(w);
 	w->relay = (struct paraclock_relay){
 		.size = sizeof(w->relay),
 		.clk = w->reader[SOURCE_VMCLOCK].clk,
-		.outlets = w->outlet,
-		.n_outlets = ARRAY_LEN(w->outlet),
+		.targets = w->target,
+		.n_targets = ARRAY_LEN(w->target),
 		.lease_ns = dice(w, 2) ? 0 : MS + any_size(w, 34),
 	};
 	w->relay_period_ns = MS + any_size(w, 32);
@@ -78,7 +79,7 @@ static void check(struct world *w, int ret)
 	if (ret && ret != -EAGAIN && ret != -ESTALE)
 		fail_msg("seed %llu, round %u: a relay: %d (%d, %d)",
 			 (unsigned long long)w->seed, w->round, ret,
-			 w->outlet[0].error, w->outlet[1].error);
+			 w->target[0].error, w->target[1].error);
 }
 
 void relay_due(struct world *w)

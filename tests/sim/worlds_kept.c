@@ -31,9 +31,9 @@ void look_kept(struct world *w, struct keeper *k, bool by_handle)
 		judge_bound(w, &kept, "timekeeper", k->of->vm, &sample);
 	/* What has been turned back with the counter is another count's. */
 	if (!by_handle) {
-		if (k->seen_in != sample.disruption)
+		if (k->seen_in != sample.epoch)
 			k->seen_ns = INT64_MIN;
-		k->seen_in = sample.disruption;
+		k->seen_in = sample.epoch;
 		judge_promise(w, &kept, "timekeeper", &k->seen_ns, &sample);
 	}
 	/* What follows a clock without a bound, or is told of no drift. */
@@ -55,7 +55,7 @@ static void keeper_reset(struct keeper *k)
 	k->seen_ns = INT64_MIN;
 	memset(&k->tk, 0, sizeof(k->tk));
 	memset(k->follow.opaque, 0, sizeof(k->follow.opaque));
-	assert_int_equal(paraclock_timekeeper_take(&k->tk, env_of(k), &opts),
+	assert_int_equal(paraclock_timekeeper_acquire(&k->tk, env_of(k), &opts),
 			 0);
 }
 

@@ -189,11 +189,11 @@ static void judge_valid(struct world *w, struct reader *r,
 		r->seen_ns = INT64_MIN;
 	judge_promise(w, t, who, &r->seen_ns, sample);
 	if (sample->marker_class == PARACLOCK_MARKER_AUTHORITATIVE &&
-	    r->epoch == sample->disruption && r->moves != w->moves) {
+	    r->epoch == sample->epoch && r->moves != w->moves) {
 		t->broken++;
 		complain(w, who, "a move left the epoch", 0, 0);
 	}
-	r->epoch = sample->disruption;
+	r->epoch = sample->epoch;
 	r->moves = w->moves;
 	leaps_seen += sample->leap == PARACLOCK_LEAP_POS;
 }
@@ -272,8 +272,8 @@ static void look_once(struct world *w, struct reader *r)
 	judge(w, r, ret, &sample);
 	if (ret || !sample.valid)
 		return;
-	if (paraclock_token(r->clk) != sample.disruption ||
-	    paraclock_disrupted(r->clk, sample.disruption) != 0)
+	if (paraclock_epoch(r->clk) != sample.epoch ||
+	    paraclock_disrupted(r->clk, sample.epoch) != 0)
 		tallies[r->source].broken++;
 }
 

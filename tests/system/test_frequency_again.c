@@ -100,7 +100,7 @@ static void after_a_jump_of_the_counter_too(void **state)
 static void an_env_that_keeps_nothing_waits_each_time(void **state)
 {
 	(void)state;
-	clocks.world.env.local = NULL;
+	clocks.world.env.system_clocks = NULL;
 	look(KHZ, 1);
 	look(KHZ, 1);
 }

@@ -35,7 +35,7 @@ static struct paraclock_snapshot snapshot_at(uint64_t counter)
 {
 	struct paraclock_snapshot snap = {
 		.size = sizeof(snap),
-		.sandwiches = (uint32_t)counter,
+		.brackets = (uint32_t)counter,
 		.counter_id = PARACLOCK_COUNTER_X86_TSC,
 		.clocksource_kind = PARACLOCK_CLOCKSOURCE_COUNTER,
 		.valid_for_correlation = 1,

@@ -16,7 +16,7 @@
 #define SETS	1000
 
 static struct paraclock_env env;
-static struct paraclock_local local;
+static struct paraclock_system_clocks local;
 static int64_t steps; /* how often it was set */
 static int done;
 
@@ -157,7 +157,7 @@ static void a_clock_that_is_set_is_never_mixed(void **state)
 	(void)state;
 	env = *paraclock_default_env();
 	env.read_clock = read_clock;
-	env.local = &local;
+	env.system_clocks = &local;
 	snap = snapshot();
 	if (!snap.valid_for_correlation) {
 		print_message("skipped: clocksource %s is no image of the "

@@ -312,7 +312,7 @@ static void each_number_of_sandwiches_works(void **state)
 
 		(void)take();
 		before = clocks.clock_reads;
-		snap.sandwiches = n;
+		snap.brackets = n;
 		assert_int_equal(paraclock_snapshot(&clocks.world.env, &snap),
 				 0);
 		check_truth(&snap);
@@ -323,7 +323,7 @@ static void each_number_of_sandwiches_works(void **state)
 static void without_a_memory_each_call_is_a_first_one(void **state)
 {
 	(void)state;
-	clocks.world.env.local = NULL;
+	clocks.world.env.system_clocks = NULL;
 	for (unsigned int i = 0; i < 3; i++) {
 		struct paraclock_snapshot snap = take();
 
@@ -373,7 +373,7 @@ static void what_cannot_be_is_refused(void **state)
 	snap.size--;
 	assert_int_equal(paraclock_snapshot(env, &snap), -EINVAL);
 	snap = was;
-	snap.sandwiches = PARACLOCK_SANDWICHES_MAX + 1;
+	snap.brackets = PARACLOCK_SANDWICHES_MAX + 1;
 	assert_int_equal(paraclock_snapshot(env, &snap), -EINVAL);
 	snap = was;
 	clocks.clock_error = -EOPNOTSUPP;

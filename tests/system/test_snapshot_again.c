@@ -152,7 +152,7 @@ static struct history {
 	/* clang-format on */
 };
 
-static void settle(void)
+static void confirm_fresh(void)
 {
 	bool valid;
 
@@ -175,7 +175,7 @@ static void come_back(void **state)
 				history->acts[n]();
 			fake_machine_pass(&machine, random_word() % MS);
 		}
-		settle();
+		confirm_fresh();
 	}
 }
 
@@ -211,7 +211,7 @@ static void whatever_happens_they_come_back(void **state)
 			/* The counter has only 5 hours of fs. */
 			fake_machine_pass(&machine, random_word() % MS);
 		}
-		settle();
+		confirm_fresh();
 	}
 }
 
@@ -261,7 +261,7 @@ static void a_history_ends_where_the_counter_went_wrong(void **state)
 		assert_int_equal(look_back(hist), -ENODEV);
 		acts[i]();
 		assert_int_equal(look_back(hist), -ENODEV);
-		settle();
+		confirm_fresh();
 		assert_int_equal(look_back(hist), -EINVAL);
 		paraclock_history_free(hist);
 	}

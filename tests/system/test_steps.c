@@ -44,7 +44,7 @@ static void take_snapshots(void)
 	for (unsigned int i = 0; i < READS; i++) {
 		struct paraclock_snapshot snap = { .size = sizeof(snap) };
 
-		snap.sandwiches = i % 5;
+		snap.brackets = i % 5;
 		assert_int_equal(paraclock_snapshot(&machine.world.env, &snap),
 				 0);
 		fake_machine_check_snapshot(&machine, &snap);
@@ -210,7 +210,7 @@ static void histories_reach_back(void **state)
 
 /* Sums over so many snapshots: of how far each clock is off, and of what they
  * say. */
-static void sum_up(unsigned int sandwiches, uint64_t ret_off[3],
+static void sum_up(unsigned int brackets, uint64_t ret_off[3],
 		   uint64_t *ret_said)
 {
 	memset(ret_off, 0, 3 * sizeof(ret_off[0]));
@@ -219,7 +219,7 @@ static void sum_up(unsigned int sandwiches, uint64_t ret_off[3],
 	for (unsigned int i = 0; i < READS; i++) {
 		struct paraclock_snapshot snap = { .size = sizeof(snap) };
 
-		snap.sandwiches = sandwiches;
+		snap.brackets = brackets;
 		assert_int_equal(paraclock_snapshot(&machine.world.env, &snap),
 				 0);
 		fake_machine_check_snapshot(&machine, &snap);
@@ -236,7 +236,7 @@ static void sum_up(unsigned int sandwiches, uint64_t ret_off[3],
 }
 
 /* Where a clock is read anywhere between two readings of the counter, the mean
- * of k readings is off by 1 / sqrt(k) of what one is: 16 sandwiches are 6 of
+ * of k readings is off by 1 / sqrt(k) of what one is: 16 brackets are 6 of
  * RAW, 6 of MONOTONIC and 6 of REALTIME. */
 static void more_sandwiches_make_each_clock_better(void **state)
 {

@@ -114,7 +114,7 @@ static void a_watch_that_cannot_be_had_leaves_nothing(void **state)
 	clocks.watch_answer = -ENOMEM;
 	assert_int_equal(paraclock_watch_open(&watch, &clocks.world.env),
 			 -ENOMEM);
-	clocks.world.env.local = NULL;
+	clocks.world.env.system_clocks = NULL;
 	assert_int_equal(paraclock_watch_open(&watch, &clocks.world.env),
 			 -EOPNOTSUPP);
 	assert_int_equal(paraclock_refresh(&clocks.world.env), -EOPNOTSUPP);

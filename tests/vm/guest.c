@@ -62,23 +62,23 @@ static int guest_mailbox(int argc, char **argv)
 	}
 }
 
-/* follow: a line for each disruption that the token shows, for ever. */
+/* follow: a line for each disruption that the epoch shows, for ever. */
 static int guest_follow(int argc, char **argv)
 {
 	const struct timespec pause = { .tv_nsec = NSEC_PER_SEC / 100 };
 	struct paraclock *clk = open_clock("vmclock");
-	uint64_t token = paraclock_token(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 	int ret;
 
 	(void)argc;
 	(void)argv;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("token=%" PRIu64 "\n", token);
+	printf("epoch=%" PRIu64 "\n", epoch);
 	while (!ferror(stdout)) {
-		ret = paraclock_disrupted(clk, token);
+		ret = paraclock_disrupted(clk, epoch);
 		if (ret) {
-			token = paraclock_token(clk);
-			printf("disrupted=%d token=%" PRIu64 "\n", ret, token);
+			epoch = paraclock_epoch(clk);
+			printf("disrupted=%d epoch=%" PRIu64 "\n", ret, epoch);
 		}
 		nanosleep(&pause, NULL);
 	}

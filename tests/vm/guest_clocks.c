@@ -60,7 +60,7 @@ static void print_event(struct paraclock *clk)
 	printf("{\"event\":\"%s\",\"source\":\"%s\",\"gap_ns\":%" PRId64
 	       ",\"epoch\":%" PRIu64 "}\n",
 	       paraclock_event_kind_name(event.kind), event.source,
-	       event.gap_ns, event.disruption);
+	       event.gap_ns, event.epoch);
 }
 
 static void print_cross(const struct paraclock *clk)

@@ -227,7 +227,7 @@ static int set(struct publisher *pub, const char *key, int64_t value)
 	else if (strcmp(key, "timescale") == 0)
 		tl->timescale = (uint8_t)value;
 	else if (strcmp(key, "marker") == 0)
-		tl->disruption = (uint64_t)value;
+		tl->marker = (uint64_t)value;
 	else if (strcmp(key, "generation") == 0)
 		tl->generation = (uint64_t)value;
 	else if (strcmp(key, "step") == 0)
@@ -309,9 +309,9 @@ int main(int argc, char **argv)
 		.timescale = PARACLOCK_TIMESCALE_TAI,
 		.counter = PARACLOCK_COUNTER_X86_TSC,
 		.status = PARACLOCK_STATUS_SYNCHRONIZED,
-		.disruption = 1,
+		.marker = 1,
 	};
-	ret = paraclock_page_writer_take(pub.writer, &pub.env);
+	ret = paraclock_page_writer_acquire(pub.writer, &pub.env);
 	if (ret)
 		errx(1, "%s: %s", argv[3], paraclock_error_name(ret));
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -89,7 +89,7 @@ def test_set(guest):
     told = wait_for("paraclock events tells of date(1)",
                     lambda: events(guest), good=lambda got: len(got) == 2)
     check("both are clock-set, and none a disruption",
-          all(e["kind"] == "clock-set" and e["disruption"] == 1
+          all(e["kind"] == "clock-set" and e["epoch"] == 1
               for e in told), told)
     check("the last is where date(1) put it",
           abs(told[1]["host_ns_after"] - 2_000_000_000 * 10**9) < 10**9,
@@ -118,7 +118,7 @@ def test_migrations(guest):
               len(told) == number and told[-1]["kind"] == "updated" and
               told[-1]["source"] == "vmclock" and
               told[-1]["marker_class"] == "authoritative" and
-              told[-1]["disruption"] == number + 1, told)
+              told[-1]["epoch"] == number + 1, told)
         check("its marker is another",
               told[-1]["marker_after"] != told[-1]["marker_before"], told)
     markers = [e["marker_after"] for e in told]
@@ -126,7 +126,7 @@ def test_migrations(guest):
     check("no event was lost", not any(e["lost"] for e in told), told)
     lines = guest.must("cat /tmp/follow").splitlines()
     check("paraclock_disrupted() agrees, each time once",
-          lines == ["token=1"] + [f"disrupted=1 token={n + 2}"
+          lines == ["epoch=1"] + [f"disrupted=1 epoch={n + 2}"
                                   for n in range(MIGRATIONS)], lines)
 
 
@@ -150,7 +150,7 @@ def test_generation(guest):
     guest.command[at] = f"vmgenid,guid={IDS[1]}"
     migrate(guest)
     told = wait_for("a restore is an event", lambda: events(guest),
-                    good=lambda got: got[-1]["disruption"] == MIGRATIONS + 2)
+                    good=lambda got: got[-1]["epoch"] == MIGRATIONS + 2)
     wait_for("the kernel saw that the generation is another",
              lambda: guest.run("dmesg | grep -q 'virtual machine fork'")[0],
              good=lambda status: status == 0)

@@ -76,7 +76,7 @@ static bool is_news(const struct guest_mailbox *mailbox,
 	int64_t off = b->host_ns - a->host_ns -
 		      (int64_t)(uint64_t)(ticks * mailbox->rate >> 32);
 
-	return a->disruption != b->disruption || a->reason != b->reason ||
+	return a->epoch != b->epoch || a->reason != b->reason ||
 	       a->marker_class != b->marker_class || off > mailbox->slack_ns ||
 	       -off > mailbox->slack_ns;
 }
@@ -139,7 +139,7 @@ static int ask_disrupted(struct guest_mailbox *mailbox)
 		ret = paraclock_disrupted(clk, mailbox->token);
 	} while (is_again(mailbox, ret));
 
-	mailbox->token = paraclock_token(clk);
+	mailbox->token = paraclock_epoch(clk);
 	return ret;
 }
 

@@ -9,7 +9,7 @@
 
 static struct paraclock_reenlightenment moves;
 static struct paraclock_page_writer writer;
-static struct paraclock_outlet outlet;
+static struct paraclock_target target;
 static struct paraclock_relay relay;
 
 void guest_on_move(void);
@@ -48,16 +48,16 @@ static void set_gate(void)
 static int start_relay(const struct paraclock_env *env,
 		       const struct paraclock *clk)
 {
-	int ret = paraclock_page_writer_take(&writer, env);
+	int ret = paraclock_page_writer_acquire(&writer, env);
 
-	outlet = (struct paraclock_outlet){
-		.size = sizeof(outlet),
+	target = (struct paraclock_target){
+		.size = sizeof(target),
 		.page = (void *)GUEST_VMCLOCK,
 		.writer = &writer,
 		.write = paraclock_vmclock_write,
 		.freeze = paraclock_vmclock_freeze,
 		.coupling = {
-			.size = sizeof(outlet.coupling),
+			.size = sizeof(target.coupling),
 			.mult = 1,
 			.offset = GUEST_L2_TICKS,
 			.device_counter = PARACLOCK_COUNTER_X86_TSC,
@@ -65,13 +65,13 @@ static int start_relay(const struct paraclock_env *env,
 			.flags = PARACLOCK_COUPLING_FIXED |
 				 PARACLOCK_COUPLING_TO_DEVICE,
 		},
-		.disruption = 1,
+		.marker = 1,
 	};
 	relay = (struct paraclock_relay){
 		.size = sizeof(relay),
 		.clk = clk,
-		.outlets = &outlet,
-		.n_outlets = 1,
+		.targets = &target,
+		.n_targets = 1,
 	};
 	moves.relay = &relay;
 	return ret ? ret : paraclock_reenlightenment_run(&moves);

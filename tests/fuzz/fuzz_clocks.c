@@ -323,7 +323,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.cpuid = cpuid,
 			.alloc = allocate,
 			.free = release,
-			.local = &world.local,
+			.system_clocks = &world.local,
 		},
 	};
 	uint8_t kind = (uint8_t)take(&world, 1);

@@ -1,12 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# usage: check_core.sh ARCHIVE ...
+# usage: check_core.sh CORE-ARCHIVE ... [-- ARCHIVE ...]
 # The core for ring 0 needs four functions of its surroundings, no more, and
-# no register that an interrupt handler would have to save.
+# no register that an interrupt handler would have to save. And no archive, of
+# either kind, defines a name that a program could want for itself: public
+# names begin with paraclock_, internal ones with pclk_; the simulator's with
+# paraclock_sim_ and pclk_sim_.
 set -eu
 
 [ $# -gt 0 ] || {
-	echo "usage: check_core.sh ARCHIVE ..."
+	echo "usage: check_core.sh CORE-ARCHIVE ... [-- ARCHIVE ...]"
 	exit 2
 }
 
@@ -17,9 +20,30 @@ for tool in ld nm objdump; do
 	}
 done
 
+core=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+	core+=("$1")
+	shift
+done
+[ $# = 0 ] || shift
+
+bad=0
+for archive in "${core[@]}" "$@"; do
+	ours='^(paraclock|pclk)_'
+	[[ $archive != *-sim.a ]] || ours='^(paraclock|pclk)_sim(_|$)'
+	names=$(nm -g --defined-only "$archive" | awk 'NF == 3 { print $3 }' |
+		grep -vE "$ours" || true)
+	if [ -n "$names" ]; then
+		echo "$archive defines what a program may want to define:"
+		echo "$names"
+		bad=1
+	fi
+done
+[ $bad = 0 ] || exit 1
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-ld -r --whole-archive "$@" -o "$work/core.o"
+ld -r --whole-archive "${core[@]}" -o "$work/core.o"
 
 needed=$(nm -u "$work/core.o" | awk '{ print $NF }' | LC_ALL=C sort)
 extra=$(grep -vxE 'memcpy|memset|memmove|memcmp' <<<"$needed" || true)

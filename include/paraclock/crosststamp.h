@@ -58,7 +58,7 @@ struct paraclock_snapshot {
 	/**
 	 * Set by the caller: readings of clocks, each between two of the
 	 * counter, besides one of MONOTONIC and one of MONOTONIC_RAW; 1 to
-	 * PARACLOCK_SANDWICHES_MAX, 0: two. The first two are of REALTIME,
+	 * PARACLOCK_BRACKETS_MAX, 0: two. The first two are of REALTIME,
 	 * the next of MONOTONIC_RAW, MONOTONIC and REALTIME in turn, so that
 	 * with five each clock has been read twice at least. See
 	 * paraclock_snapshot().
@@ -98,7 +98,7 @@ struct paraclock_snapshot {
 };
 
 /** The most that snapshot.brackets may be. */
-#define PARACLOCK_SANDWICHES_MAX 16
+#define PARACLOCK_BRACKETS_MAX 16
 
 /**
  * Capture this machine's clocks and its counter together.

@@ -53,25 +53,25 @@ typedef int paraclock_target_pause_fn(void *arg, int stop);
  * what they saw since the last of these: the clock above being behind, time
  * may step back by as much as passed from there to the move.
  */
-#define PARACLOCK_OUTLET_MONOTONIC 0x1U
+#define PARACLOCK_TARGET_MONOTONIC 0x1U
 /** target.flags: @c generation is kept, and told of by the page. */
-#define PARACLOCK_OUTLET_GENERATION 0x2U
+#define PARACLOCK_TARGET_GENERATION 0x2U
 /**
  * target.flags: this guest is being moved, saved or set up: keep it frozen.
  * Taking the flag away again counts as a disruption of this guest.
  */
-#define PARACLOCK_OUTLET_HELD 0x4U
+#define PARACLOCK_TARGET_HELD 0x4U
 
 /** What becomes of an target. */
 enum paraclock_target_state {
 	/** Not written yet. Its guest should not run. */
-	PARACLOCK_OUTLET_NEW = 0,
+	PARACLOCK_TARGET_NEW = 0,
 	/** It says what the clock above says. */
-	PARACLOCK_OUTLET_RUNNING = 1,
+	PARACLOCK_TARGET_RUNNING = 1,
 	/** It says nothing: frozen, and its guest paused if it can be. */
-	PARACLOCK_OUTLET_FROZEN = 2,
+	PARACLOCK_TARGET_FROZEN = 2,
 	/** It is written, and its guest could not be let go yet. */
-	PARACLOCK_OUTLET_WRITTEN = 3,
+	PARACLOCK_TARGET_WRITTEN = 3,
 };
 
 /** A page or timekeeper below. Zero every member that is not used. */
@@ -124,7 +124,7 @@ struct paraclock_target {
 	uint64_t seen_sec;
 	/** The same, fraction, 2^-64 s. */
 	uint64_t seen_frac;
-	/** PARACLOCK_OUTLET_x. */
+	/** PARACLOCK_TARGET_x. */
 	uint32_t flags;
 	/** Set by the library: what went wrong with this one in the last call,
 	 * 0 or a negative errno. */

@@ -187,7 +187,7 @@ static int correlate(const struct question *q,
 static bool is_usable(const struct paraclock_crosststamp *xt)
 {
 	return xt && xt->size >= sizeof(*xt) &&
-	       xt->brackets <= PARACLOCK_SANDWICHES_MAX;
+	       xt->brackets <= PARACLOCK_BRACKETS_MAX;
 }
 
 int paraclock_correlate(const struct paraclock_env *env,

@@ -113,7 +113,7 @@ static void note_seen(struct job *job)
 
 static int note_running(struct job *job)
 {
-	if (job->target->state == PARACLOCK_OUTLET_RUNNING)
+	if (job->target->state == PARACLOCK_TARGET_RUNNING)
 		note_seen(job);
 	return job->target->error;
 }
@@ -123,11 +123,11 @@ static int note_running(struct job *job)
 static int freeze(struct job *job)
 {
 	struct paraclock_target *target = job->target;
-	bool is_new = target->state == PARACLOCK_OUTLET_NEW;
+	bool is_new = target->state == PARACLOCK_TARGET_NEW;
 	int ret = 0;
 
-	if (target->state == PARACLOCK_OUTLET_FROZEN ||
-	    (is_new && target->flags & PARACLOCK_OUTLET_HELD))
+	if (target->state == PARACLOCK_TARGET_FROZEN ||
+	    (is_new && target->flags & PARACLOCK_TARGET_HELD))
 		return 0;
 	if (target->timekeeper)
 		ret = paraclock_timekeeper_freeze(target->timekeeper,
@@ -137,13 +137,13 @@ static int freeze(struct job *job)
 	/* A page that nobody has written yet says nothing. */
 	if (is_new && ret == -EPROTO)
 		ret = 0;
-	if (!ret && target->pause && target->state != PARACLOCK_OUTLET_WRITTEN)
+	if (!ret && target->pause && target->state != PARACLOCK_TARGET_WRITTEN)
 		ret = target->pause(target->arg, 1);
 	if (ret)
 		return ret;
 	if (!is_new)
 		note_seen(job);
-	target->state = PARACLOCK_OUTLET_FROZEN;
+	target->state = PARACLOCK_TARGET_FROZEN;
 	return 0;
 }
 
@@ -171,9 +171,9 @@ static int make(const struct job *job, struct paraclock_timeline *tl)
 				    target->offset_frac));
 	tl->marker = target->marker + (job->kept->marks & MARK_DISRUPTED);
 	tl->generation = target->generation + (job->kept->marks >> 1);
-	if (target->flags & PARACLOCK_OUTLET_MONOTONIC)
+	if (target->flags & PARACLOCK_TARGET_MONOTONIC)
 		tl->flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	if (target->flags & PARACLOCK_OUTLET_GENERATION)
+	if (target->flags & PARACLOCK_TARGET_GENERATION)
 		tl->flags |= PARACLOCK_TIMELINE_GENERATION;
 	/* A page below vouches for no more than what is above does. */
 	if (job->src->inferred)
@@ -187,7 +187,7 @@ static void note_written(const struct job *job,
 	struct paraclock_target *target = job->target;
 
 	/* Without the promise they may see a step back. */
-	if (!(target->flags & PARACLOCK_OUTLET_MONOTONIC))
+	if (!(target->flags & PARACLOCK_TARGET_MONOTONIC))
 		relay_set_seen(target, 0);
 	relay_raise_seen(target, relay_base(tl));
 	target->timeline = *tl;
@@ -272,7 +272,7 @@ static int write_frozen(struct job *job)
 	if (ret)
 		return ret;
 	note_written(job, &tl);
-	target->state = PARACLOCK_OUTLET_WRITTEN;
+	target->state = PARACLOCK_TARGET_WRITTEN;
 	tl.flags |= promised;
 	ret = promised ? write_page(job, &tl) : 0;
 	if (ret)
@@ -294,10 +294,10 @@ static bool is_fresh(const struct job *job)
 static int serve(struct job *job)
 {
 	struct paraclock_target *target = job->target;
-	bool runs = target->state == PARACLOCK_OUTLET_RUNNING;
+	bool runs = target->state == PARACLOCK_TARGET_RUNNING;
 	int ret;
 
-	if (target->flags & PARACLOCK_OUTLET_HELD) {
+	if (target->flags & PARACLOCK_TARGET_HELD) {
 		if (job->kept->version)
 			job->kept->marks |= MARK_DISRUPTED;
 		return freeze(job);
@@ -318,7 +318,7 @@ static int let_go(struct job *job)
 	struct paraclock_target *target = job->target;
 	int ret = 0;
 
-	if (target->state != PARACLOCK_OUTLET_WRITTEN)
+	if (target->state != PARACLOCK_TARGET_WRITTEN)
 		return target->error;
 	if (target->timekeeper)
 		ret = paraclock_timekeeper_unfreeze(target->timekeeper,
@@ -326,7 +326,7 @@ static int let_go(struct job *job)
 	if (!ret && target->pause)
 		ret = target->pause(target->arg, 0);
 	if (!ret)
-		target->state = PARACLOCK_OUTLET_RUNNING;
+		target->state = PARACLOCK_TARGET_RUNNING;
 	return ret;
 }
 
@@ -334,7 +334,7 @@ static int let_go(struct job *job)
 
 static bool is_complete(const struct paraclock_target *target)
 {
-	return target->state <= PARACLOCK_OUTLET_WRITTEN &&
+	return target->state <= PARACLOCK_TARGET_WRITTEN &&
 	       (target->timekeeper ||
 		(target->page && target->writer && target->write &&
 		 (target->freeze || target->pause)));

@@ -369,8 +369,8 @@ int paraclock_relay_align(struct paraclock_relay *relay,
 
 	if (ret)
 		return ret;
-	if (target->state == PARACLOCK_OUTLET_RUNNING ||
-	    target->state == PARACLOCK_OUTLET_WRITTEN)
+	if (target->state == PARACLOCK_TARGET_RUNNING ||
+	    target->state == PARACLOCK_TARGET_WRITTEN)
 		return -EBUSY;
 	ret = pclk_relay_look(relay, &src);
 	if (!ret)

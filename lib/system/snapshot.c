@@ -429,7 +429,7 @@ int paraclock_snapshot(const struct paraclock_env *env,
 	int ret;
 
 	if (!ret_snap || ret_snap->size < sizeof(*ret_snap) ||
-	    ret_snap->brackets > PARACLOCK_SANDWICHES_MAX)
+	    ret_snap->brackets > PARACLOCK_BRACKETS_MAX)
 		return -EINVAL;
 	ret = pclk_system_env(&env);
 	if (ret)

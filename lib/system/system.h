@@ -17,7 +17,7 @@
 
 /* The most readings of one round, and those of the default: REALTIME,
  * MONOTONIC, RAW and TAI. */
-#define ROUND_MAX   (PARACLOCK_SANDWICHES_MAX + 2)
+#define ROUND_MAX   (PARACLOCK_BRACKETS_MAX + 2)
 #define ROUND_USUAL 4
 
 /* A clock's value, known to within error. */

@@ -29,7 +29,7 @@ static void start(void)
 	for (size_t i = 0; i < 3; i++) {
 		below_init(&below[i], &targets[i], &kinds[i], &above.fake.env);
 		couple(&targets[i], 1ULL << 32, 32, 0 - (1ULL << 44));
-		targets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+		targets[i].flags = PARACLOCK_TARGET_MONOTONIC;
 	}
 	targets[0].pause = noted_pause;
 	targets[0].write = noted_write;

@@ -439,7 +439,7 @@ static void bad_arguments_are_refused(void **state)
 	assert_int_equal(paraclock_correlate(env, fake_device_time, &device,
 					     NULL, NULL, NULL),
 			 -EINVAL);
-	xt.brackets = PARACLOCK_SANDWICHES_MAX + 1;
+	xt.brackets = PARACLOCK_BRACKETS_MAX + 1;
 	assert_int_equal(correlate(NULL, &xt), -EINVAL);
 	xt.brackets = 0;
 	xt.size--;

@@ -173,7 +173,7 @@ static void check_below(struct state *s)
 	bool to_change = is_to_change(s);
 	uint64_t off;
 
-	if (s->scribbled || s->target[0].state != PARACLOCK_OUTLET_RUNNING ||
+	if (s->scribbled || s->target[0].state != PARACLOCK_TARGET_RUNNING ||
 	    s->target[0].coupling.size || s->target[0].offset_sec)
 		return;
 	until_changed(s);
@@ -209,16 +209,16 @@ static void call_relay(struct state *s, uint8_t how)
 		const struct paraclock_target *target = &s->target[i];
 
 		fuzz_check_error(target->error, errors);
-		CHECK(target->state <= PARACLOCK_OUTLET_WRITTEN);
-		CHECK(how || ret || target->state == PARACLOCK_OUTLET_FROZEN ||
-		      target->flags & PARACLOCK_OUTLET_HELD);
+		CHECK(target->state <= PARACLOCK_TARGET_WRITTEN);
+		CHECK(how || ret || target->state == PARACLOCK_TARGET_FROZEN ||
+		      target->flags & PARACLOCK_TARGET_HELD);
 		CHECK(!(how && !ret) ||
-		      target->state == PARACLOCK_OUTLET_RUNNING ||
-		      target->flags & PARACLOCK_OUTLET_HELD);
+		      target->state == PARACLOCK_TARGET_RUNNING ||
+		      target->flags & PARACLOCK_TARGET_HELD);
 	}
 	/* A guest whose page cannot be frozen does not run without one. */
-	CHECK(s->stopped || s->target[2].state == PARACLOCK_OUTLET_RUNNING ||
-	      s->target[2].state == PARACLOCK_OUTLET_NEW || ret);
+	CHECK(s->stopped || s->target[2].state == PARACLOCK_TARGET_RUNNING ||
+	      s->target[2].state == PARACLOCK_TARGET_NEW || ret);
 	if (how && !ret)
 		check_below(s);
 }

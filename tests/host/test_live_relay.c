@@ -135,7 +135,7 @@ static void set_up(void)
 	assert_int_equal(
 		paraclock_timekeeper_acquire(&tk, &above.fake.env, NULL), 0);
 	for (size_t i = 0; i < READERS; i++)
-		targets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+		targets[i].flags = PARACLOCK_TARGET_MONOTONIC;
 	relay = relay_of(&above, targets, READERS);
 	assert_int_equal(paraclock_relay_update(&relay), 0);
 	for (size_t i = 0; i < READERS; i++) {

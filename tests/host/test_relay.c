@@ -47,7 +47,7 @@ static void all_right(uint64_t later)
 static void all_frozen(void)
 {
 	for (size_t i = 0; i < relay.n_targets; i++) {
-		assert_int_equal(targets[i].state, PARACLOCK_OUTLET_FROZEN);
+		assert_int_equal(targets[i].state, PARACLOCK_TARGET_FROZEN);
 		assert_frozen(&below[i],
 			      counter_below(&targets[i], above.fake.counter));
 	}
@@ -201,7 +201,7 @@ static void a_small_change_is_written_and_no_disruption(void **state)
 	(void)state;
 	start(pvclock, SEC_TICKS, 1ULL << 45);
 	for (size_t i = 0; i < 3; i++)
-		targets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+		targets[i].flags = PARACLOCK_TARGET_MONOTONIC;
 	assert_int_equal(update(), 0);
 	for (unsigned int i = 0; i < 100; i++) {
 		above.fake.counter += SEC_TICKS;
@@ -279,10 +279,10 @@ static void held_stays_frozen_and_the_rest_goes_on(void **state)
 	(void)state;
 	start(pvclock, SEC_TICKS, 1ULL << 45);
 	assert_int_equal(update(), 0);
-	targets[2].flags |= PARACLOCK_OUTLET_HELD;
+	targets[2].flags |= PARACLOCK_TARGET_HELD;
 	assert_int_equal(update(), 0);
 	assert_int_equal(update(), 0);
-	assert_int_equal(targets[2].state, PARACLOCK_OUTLET_FROZEN);
+	assert_int_equal(targets[2].state, PARACLOCK_TARGET_FROZEN);
 	assert_frozen(&below[2], above.fake.counter);
 	assert_running(&below[0]);
 	assert_running(&below[1]);
@@ -339,7 +339,7 @@ static void what_was_seen_is_waited_for(void **state)
 	(void)state;
 	start(pvclock, SEC_TICKS, 1ULL << 45);
 	for (size_t i = 0; i < 3; i++)
-		targets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+		targets[i].flags = PARACLOCK_TARGET_MONOTONIC;
 	assert_int_equal(update(), 0);
 	above.fake.counter += SEC_TICKS;
 	all_right(0);

@@ -20,7 +20,7 @@ static void start(void)
 	for (size_t i = 0; i < 3; i++) {
 		below_init(&below[i], &targets[i], &kinds[i], &above.fake.env);
 		couple(&targets[i], 3ULL << 30, 32, 1000000 * i);
-		targets[i].flags = PARACLOCK_OUTLET_MONOTONIC;
+		targets[i].flags = PARACLOCK_TARGET_MONOTONIC;
 	}
 	relay = relay_of(&above, targets, 3);
 	assert_int_equal(paraclock_relay_update(&relay), 0);
@@ -93,7 +93,7 @@ static void a_guest_that_cannot_be_paused(void **state)
 	below[0].pause_error = -ETIMEDOUT;
 	assert_int_equal(paraclock_relay_update(&relay), -ETIMEDOUT);
 	assert_int_equal(targets[0].error, -ETIMEDOUT);
-	assert_int_equal(targets[0].state, PARACLOCK_OUTLET_RUNNING);
+	assert_int_equal(targets[0].state, PARACLOCK_TARGET_RUNNING);
 	assert_running(&below[1]);
 	below[0].pause_error = 0;
 	assert_int_equal(paraclock_relay_update(&relay), 0);
@@ -115,7 +115,7 @@ static void a_guest_that_cannot_be_let_go(void **state)
 	move_above();
 	targets[0].pause = stuck_pause;
 	assert_int_equal(paraclock_relay_update(&relay), -EIO);
-	assert_int_equal(targets[0].state, PARACLOCK_OUTLET_WRITTEN);
+	assert_int_equal(targets[0].state, PARACLOCK_TARGET_WRITTEN);
 	assert_int_equal(below[0].paused, 1);
 	/* It is written anew before it is let go, whenever that is. */
 	move_above();
@@ -133,7 +133,7 @@ static void a_coupling_that_is_none(void **state)
 	move_above();
 	assert_int_equal(paraclock_relay_update(&relay), -EINVAL);
 	assert_int_equal(targets[2].error, -EINVAL);
-	assert_int_equal(targets[2].state, PARACLOCK_OUTLET_FROZEN);
+	assert_int_equal(targets[2].state, PARACLOCK_TARGET_FROZEN);
 	assert_frozen(&below[2], above.fake.counter);
 	assert_running(&below[1]);
 	above_end(&above);
@@ -254,7 +254,7 @@ static void take_over(void)
 	for (size_t i = 0; i < 3; i++) {
 		struct paraclock_target *target = &targets[i];
 
-		target->state = PARACLOCK_OUTLET_NEW;
+		target->state = PARACLOCK_TARGET_NEW;
 		target->marker += 2;
 		memset(target->opaque, 0, sizeof(target->opaque));
 		memset(&below[i].writer, 0, sizeof(below[i].writer));

@@ -66,7 +66,7 @@ static void set_up(struct pair *pair)
 	host_start(&here, pair);
 	below_init(&guest, &here.target, pair->down, &here.above.fake.env);
 	random_coupling(&here.target);
-	here.target.flags = PARACLOCK_OUTLET_MONOTONIC;
+	here.target.flags = PARACLOCK_TARGET_MONOTONIC;
 	here.target.marker = 100;
 	if (pair->up->write != paraclock_vmclock_write)
 		assert_int_equal(paraclock_relay_align(&here.relay,
@@ -83,7 +83,7 @@ static void set_up(struct pair *pair)
 
 static void take_away(struct host *host)
 {
-	host->target.flags |= PARACLOCK_OUTLET_HELD;
+	host->target.flags |= PARACLOCK_TARGET_HELD;
 	assert_int_equal(paraclock_relay_update(&host->relay), 0);
 	assert_frozen(&guest, counter_of(host));
 }
@@ -98,7 +98,7 @@ static void back_to_an_unmoved_l1(void **state)
 		take_away(&here);
 		here.above.fake.counter += random_word() >> 24;
 		random_coupling(&here.target);
-		here.target.flags = PARACLOCK_OUTLET_MONOTONIC;
+		here.target.flags = PARACLOCK_TARGET_MONOTONIC;
 		assert_int_equal(paraclock_relay_update(&here.relay), 0);
 		assert_running(&guest);
 		for (unsigned int k = 0; k < 3; k++) {
@@ -141,7 +141,7 @@ static void bring(struct host *host, const struct paraclock_target *from,
 		.freeze = from->freeze,
 		.pause = from->pause,
 		.arg = from->arg,
-		.flags = PARACLOCK_OUTLET_MONOTONIC,
+		.flags = PARACLOCK_TARGET_MONOTONIC,
 		.marker = from->marker + 1,
 		.seen_sec = from->seen_sec,
 		.seen_frac = from->seen_frac,

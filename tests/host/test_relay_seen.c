@@ -30,7 +30,7 @@ static void start(bool leap)
 	above.conv.leap = leap ? PARACLOCK_LEAP_PRE_POS : PARACLOCK_LEAP_NONE;
 	above_renew(&above);
 	below_init(&below, &target, &kinds[2], &above.fake.env);
-	target.flags = PARACLOCK_OUTLET_MONOTONIC;
+	target.flags = PARACLOCK_TARGET_MONOTONIC;
 	relay = relay_of(&above, &target, 1);
 	assert_int_equal(update(), 0);
 }
@@ -84,7 +84,7 @@ static void stays_seen(void **state)
 	}
 	assert_int_equal(ret, c->last);
 	assert_int_equal(sequence_at(&below.fake, &kinds[2]), written);
-	assert_int_equal(target.state, PARACLOCK_OUTLET_RUNNING);
+	assert_int_equal(target.state, PARACLOCK_TARGET_RUNNING);
 	last = read_below();
 
 	move_back(last, 5000000000);
@@ -119,7 +119,7 @@ static void begins_anew_without_the_promise(void **state)
 	assert_int_equal(update(), 0);
 	assert_right(&above, &below, above.fake.counter);
 	/* From here on it is promised again, from what was written. */
-	target.flags = PARACLOCK_OUTLET_MONOTONIC;
+	target.flags = PARACLOCK_TARGET_MONOTONIC;
 	above.fake.counter += SEC_TICKS;
 	assert_int_equal(update(), 0);
 	assert_int_equal(paraclock_relay_freeze(&relay), 0);

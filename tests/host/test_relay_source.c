@@ -57,9 +57,9 @@ static void a_conversion_that_is_over(void **state)
 	targets[1] = (struct paraclock_target){
 		.size = sizeof(targets[1]),
 		.timekeeper = &tk,
-		.flags = PARACLOCK_OUTLET_MONOTONIC,
+		.flags = PARACLOCK_TARGET_MONOTONIC,
 	};
-	targets[0].flags = PARACLOCK_OUTLET_MONOTONIC;
+	targets[0].flags = PARACLOCK_TARGET_MONOTONIC;
 	relay.n_targets = 2;
 	for (unsigned int hour = 0; hour < 14; hour++) {
 		assert_int_equal(update(), 0);
@@ -182,7 +182,7 @@ static void a_bound_that_is_left(void **state)
 	above_rewrite(&above);
 	assert_int_equal(update(), -ESTALE);
 	assert_int_equal(targets[0].marker, 1);
-	assert_int_equal(targets[0].state, PARACLOCK_OUTLET_FROZEN);
+	assert_int_equal(targets[0].state, PARACLOCK_TARGET_FROZEN);
 	assert_frozen(&below, above.fake.counter);
 	assert_int_equal(update(), 0);
 	assert_running(&below);

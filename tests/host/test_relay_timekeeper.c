@@ -30,7 +30,7 @@ static int update(void)
 static void all_frozen(void)
 {
 	for (size_t i = 0; i < relay.n_targets; i++) {
-		assert_int_equal(targets[i].state, PARACLOCK_OUTLET_FROZEN);
+		assert_int_equal(targets[i].state, PARACLOCK_TARGET_FROZEN);
 		assert_frozen(&below[i],
 			      counter_below(&targets[i], above.fake.counter));
 	}
@@ -48,7 +48,7 @@ static void a_timekeeper_below(void **state)
 	memset(target, 0, sizeof(*target));
 	target->size = sizeof(*target);
 	target->timekeeper = &tk;
-	target->flags = PARACLOCK_OUTLET_MONOTONIC;
+	target->flags = PARACLOCK_TARGET_MONOTONIC;
 	relay.n_targets = 1;
 	relay.lease_ns = 2000000000;
 	assert_int_equal(

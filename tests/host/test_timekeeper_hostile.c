@@ -205,7 +205,7 @@ static void relays_nothing_of_it(int error)
 
 	freezes = 0;
 	assert_int_equal(paraclock_relay_update(&relay), error);
-	assert_int_equal(target.state, PARACLOCK_OUTLET_FROZEN);
+	assert_int_equal(target.state, PARACLOCK_TARGET_FROZEN);
 	assert_int_equal(freezes, 1);
 	assert_int_equal(paraclock_relay_align(&relay, &target, NOW, 1, 0),
 			 error);

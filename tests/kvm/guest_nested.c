@@ -114,7 +114,7 @@ static void make(struct nested *l2, const struct page *page)
 		.n_targets = 1,
 	};
 	assert_int_equal(paraclock_relay_update(&l2->relay), 0);
-	assert_int_equal(l2->target.state, PARACLOCK_OUTLET_RUNNING);
+	assert_int_equal(l2->target.state, PARACLOCK_TARGET_RUNNING);
 	mailbox = (char *)l2->vm.cpu[0].mailbox + page->mailbox;
 	memcpy(mailbox, &page->address, sizeof(page->address));
 	guest_open(&l2->vm, 0, page->backend);
@@ -183,7 +183,7 @@ static void check_frozen(const struct page *page)
 	make(&l2, page);
 	assert_int_equal(paraclock_relay_freeze(&l2.relay), 0);
 	assert_int_equal(l2.paused, 1);
-	assert_int_equal(l2.target.state, PARACLOCK_OUTLET_FROZEN);
+	assert_int_equal(l2.target.state, PARACLOCK_TARGET_FROZEN);
 	if (page->frozen) {
 		/* Were it not paused, it would see this. */
 		sample = guest_read(&l2.vm, 0);

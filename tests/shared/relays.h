@@ -291,7 +291,7 @@ static inline void assert_right(const struct above *above, struct below *below,
 {
 	const struct writer_kind *kind = below->kind;
 	const struct paraclock_target *target = below->target;
-	bool lifts = target->flags & PARACLOCK_OUTLET_MONOTONIC;
+	bool lifts = target->flags & PARACLOCK_TARGET_MONOTONIC;
 	struct paraclock_sample sample;
 	s128 age, off;
 	s128 slack = NS(1) / 256;
@@ -331,7 +331,7 @@ static inline void assert_frozen(struct below *below, uint64_t counter)
 
 static inline void assert_running(const struct below *below)
 {
-	assert_int_equal(below->target->state, PARACLOCK_OUTLET_RUNNING);
+	assert_int_equal(below->target->state, PARACLOCK_TARGET_RUNNING);
 	assert_int_equal(below->target->error, 0);
 	assert_int_equal(below->paused, 0);
 }

@@ -235,7 +235,7 @@ static bool is_skipped(struct world *w, enum below b)
 
 	if (!target || (b == BELOW_PVCLOCK && w->guest.paused))
 		return true;
-	return b == BELOW_HYPERV && target->state == PARACLOCK_OUTLET_FROZEN &&
+	return b == BELOW_HYPERV && target->state == PARACLOCK_TARGET_FROZEN &&
 	       dice(w, 16);
 }
 

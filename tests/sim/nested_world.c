@@ -234,7 +234,7 @@ static void fill_target(struct world *w, struct machine *m, enum below b,
 		.marker = from ? from->marker + 1 : 1,
 		.seen_sec = from ? from->seen_sec : 0,
 		.seen_frac = from ? from->seen_frac : 0,
-		.flags = w->opts.monotonic ? PARACLOCK_OUTLET_MONOTONIC : 0,
+		.flags = w->opts.monotonic ? PARACLOCK_TARGET_MONOTONIC : 0,
 	};
 	assert_int_equal(paraclock_sim_coupling(w->guest.vm, &target->coupling),
 			 0);
@@ -457,7 +457,7 @@ static void hold_guest(struct world *w)
 	struct machine *m = w->guest.on;
 
 	for (unsigned int i = 0; i < m->relay.n_targets; i++)
-		m->target[i].flags |= PARACLOCK_OUTLET_HELD;
+		m->target[i].flags |= PARACLOCK_TARGET_HELD;
 	assert_int_equal(paraclock_relay_update(&m->relay), 0);
 }
 
@@ -467,7 +467,7 @@ static void let_guest_go(struct world *w)
 	struct machine *m = w->guest.on;
 
 	for (unsigned int i = 0; i < m->relay.n_targets; i++) {
-		m->target[i].flags &= ~(uint32_t)PARACLOCK_OUTLET_HELD;
+		m->target[i].flags &= ~(uint32_t)PARACLOCK_TARGET_HELD;
 		assert_int_equal(paraclock_sim_coupling(w->guest.vm,
 							&m->target[i].coupling),
 				 0);

@@ -306,7 +306,7 @@ static void a_change_to_hpet_is_noticed(void **state)
 static void each_number_of_sandwiches_works(void **state)
 {
 	(void)state;
-	for (unsigned int n = 1; n <= PARACLOCK_SANDWICHES_MAX; n++) {
+	for (unsigned int n = 1; n <= PARACLOCK_BRACKETS_MAX; n++) {
 		struct paraclock_snapshot snap = { .size = sizeof(snap) };
 		unsigned int before;
 
@@ -373,7 +373,7 @@ static void what_cannot_be_is_refused(void **state)
 	snap.size--;
 	assert_int_equal(paraclock_snapshot(env, &snap), -EINVAL);
 	snap = was;
-	snap.brackets = PARACLOCK_SANDWICHES_MAX + 1;
+	snap.brackets = PARACLOCK_BRACKETS_MAX + 1;
 	assert_int_equal(paraclock_snapshot(env, &snap), -EINVAL);
 	snap = was;
 	clocks.clock_error = -EOPNOTSUPP;

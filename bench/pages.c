@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <paraclock/backend.h>
+
 #include "bench.h"
 
 #define PAGE_SIZE    4096

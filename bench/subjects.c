@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <paraclock/backend.h>
+
 #include "bench.h"
 
 /* Enough for one call in a hundred thousand to show. */

@@ -10,6 +10,7 @@
 
 #include <paraclock/paraclock.h>
 #include <paraclock/sim.h>
+#include <paraclock/timekeeper.h>
 
 static struct paraclock_timekeeper tk;
 static struct paraclock_follow follow = { .size = sizeof(follow) };

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include <paraclock/paraclock.h>
+#include <paraclock/relay.h>
 #include <paraclock/sim.h>
 
 #define TRY(call) \

@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <paraclock/backend.h>
+
 #include "tools.h"
 
 struct decoding {

@@ -14,8 +14,9 @@
 #include <stdbool.h>
 
 #include <paraclock/backend.h>
-#include <paraclock/disruption.h>
+#include <paraclock/events.h>
 #include <paraclock/host.h>
+#include <paraclock/relay.h>
 
 #include "base/cpuid.h"
 #include "base/fixed.h"

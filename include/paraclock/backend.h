@@ -11,9 +11,7 @@
 #define PARACLOCK_BACKEND_H
 
 #include <paraclock/clock.h>
-#include <paraclock/crosststamp.h>
-#include <paraclock/disruption.h>
-#include <paraclock/machine.h>
+#include <paraclock/events.h>
 
 #ifdef __cplusplus
 extern "C" {

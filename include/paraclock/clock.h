@@ -14,12 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <paraclock/sample.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/** Marks what the shared library exports. */
-#define PARACLOCK_API __attribute__((visibility("default")))
 
 /** An open host clock; opaque. */
 struct paraclock;
@@ -27,154 +26,6 @@ struct paraclock;
 struct paraclock_env;
 /** One kind of source; see backend.h. */
 struct paraclock_backend;
-
-/** The scale that a time is counted on. */
-enum paraclock_timescale {
-	PARACLOCK_TIMESCALE_UNKNOWN = 0,
-	/** Since an unspecified start; comparable only with itself. */
-	PARACLOCK_TIMESCALE_MONOTONIC = 1,
-	/** UTC since 1970-01-01, POSIX count: leap seconds take no number. */
-	PARACLOCK_TIMESCALE_UTC = 2,
-	/** TAI since 1970-01-01 TAI. */
-	PARACLOCK_TIMESCALE_TAI = 3,
-	/** UTC, but whoever keeps it may smear leap seconds over hours. */
-	PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED = 4,
-};
-
-/** A CPU counter. */
-enum paraclock_counter {
-	PARACLOCK_COUNTER_NONE = 0,
-	/** x86 time-stamp counter, as RDTSC gives it here. */
-	PARACLOCK_COUNTER_X86_TSC = 1,
-	/** arm64 virtual counter, CNTVCT_EL0. */
-	PARACLOCK_COUNTER_ARM_VCNT = 2,
-	/** From here to 254: counters of the caller's, for couplings. */
-	PARACLOCK_COUNTER_USER = 128,
-	/**
-	 * In an env only: whatever counter a page declares is this env's. For
-	 * decoding the pages of other machines; never in a sample.
-	 */
-	PARACLOCK_COUNTER_ANY = 255,
-};
-
-/**
- * Why a sample is not valid. The first that applies, in the order
- * SEQUENCE, STATUS, COUNTER, HOST_CLOCK, UNSTABLE, DISRUPTED, WINDOW, WIDE,
- * IMPLAUSIBLE.
- */
-enum paraclock_reason {
-	PARACLOCK_REASON_OK = 0,
-	/** The host gave a time, but no counter value with it. */
-	PARACLOCK_REASON_HOST_CLOCK = 1,
-	/** The counters of the CPUs are not known to agree. */
-	PARACLOCK_REASON_UNSTABLE = 2,
-	/** The host has switched the page off (its sequence says so). */
-	PARACLOCK_REASON_SEQUENCE = 3,
-	/** The host does not vouch for the time on the page. */
-	PARACLOCK_REASON_STATUS = 4,
-	/** The page counts with a counter that is not this machine's. */
-	PARACLOCK_REASON_COUNTER = 5,
-	/**
-	 * The counter is outside of the page's window or from before the last
-	 * disruption, the page too old, or a leap second ambiguous.
-	 */
-	PARACLOCK_REASON_WINDOW = 6,
-	/** The pair is wider than the caller's max_pair_error_ns. */
-	PARACLOCK_REASON_WIDE = 7,
-	/** A disruption is being taken in; the page may be the old one. */
-	PARACLOCK_REASON_DISRUPTED = 8,
-	/** A second clock contradicts this one. */
-	PARACLOCK_REASON_IMPLAUSIBLE = 9,
-};
-
-/**
- * What equality of two epochs (sample.epoch) promises: the weakest of what
- * stands behind it. None promises that this machine was not paused: a host may
- * stop it and let it go on and show nothing; see paraclock-disruption(7).
- */
-enum paraclock_marker_class {
-	/** Nothing: no source of markers is open. */
-	PARACLOCK_MARKER_NONE = 0,
-	/** No disruption was seen in the page's parameters; some leave none. */
-	PARACLOCK_MARKER_HEURISTIC = 1,
-	/** The host's own marker is the same: nothing after which the host
-	 * changes it, such as a migration, a restore or a clone. */
-	PARACLOCK_MARKER_AUTHORITATIVE = 2,
-};
-
-/** Leap second state, for one instant. */
-enum paraclock_leap {
-	PARACLOCK_LEAP_NONE = 0,
-	/** A positive leap second ends this UTC month. */
-	PARACLOCK_LEAP_PRE_POS = 1,
-	/** A negative leap second ends this UTC month. */
-	PARACLOCK_LEAP_PRE_NEG = 2,
-	/** Now inside the inserted second, 23:59:60. */
-	PARACLOCK_LEAP_POS = 3,
-	/** The last UTC month ended with a positive leap second; from the end
-	 * of this month on, NONE. */
-	PARACLOCK_LEAP_POST_POS = 4,
-	/** As POST_POS, with a negative leap second. */
-	PARACLOCK_LEAP_POST_NEG = 5,
-	/** The source does not say. */
-	PARACLOCK_LEAP_UNKNOWN = 255,
-};
-
-/** sample.flags: the source only repeats what this kernel's clock says. */
-#define PARACLOCK_FLAG_OWN_KERNEL 0x1U
-/** sample.flags: tai_offset_sec is meaningful. */
-#define PARACLOCK_FLAG_TAI_OFFSET 0x2U
-/** sample.flags: the host promises that its clock never steps back. */
-#define PARACLOCK_FLAG_MONOTONIC 0x4U
-/** sample.flags: whether the host still stands by this time cannot be seen: a
- * PTP clock whose driver hides its page's age and status. Such a source is
- * taken by name only. */
-#define PARACLOCK_FLAG_UNVOUCHED 0x8U
-
-/** No bound is known; in pair_error_ns and clock_error_ns. */
-#define PARACLOCK_ERROR_UNKNOWN UINT64_MAX
-
-/** One answer of a host clock. 64 bytes. */
-struct paraclock_sample {
-	/** Host clock, ns since the epoch of @c timescale. */
-	int64_t host_ns;
-	/** Value of @c counter that host_ns belongs to, ticks. */
-	uint64_t host_tsc;
-	/**
-	 * host_ns is the host clock's reading at host_tsc to within this, ns;
-	 * 0: captured atomically; PARACLOCK_ERROR_UNKNOWN if not valid,
-	 * except with WIDE.
-	 */
-	uint64_t pair_error_ns;
-	/**
-	 * The host clock is within this of its timescale, ns: the host's own
-	 * bound; PARACLOCK_ERROR_UNKNOWN: none known, or not valid.
-	 */
-	uint64_t clock_error_ns;
-	/**
-	 * Epoch of the handle, a count of the disruptions that it noticed:
-	 * unequal in two samples of one handle, a disruption lies between them.
-	 */
-	uint64_t epoch;
-	/** 1: fit for correlation; 0: not, and @c reason says why. */
-	uint8_t valid;
-	/** enum paraclock_reason. */
-	uint8_t reason;
-	/** enum paraclock_timescale. */
-	uint8_t timescale;
-	/** enum paraclock_counter. */
-	uint8_t counter;
-	/** enum paraclock_leap, for the sample's own instant. */
-	uint8_t leap;
-	/** enum paraclock_marker_class: what equality of epochs promises. */
-	uint8_t marker_class;
-	/** TAI - UTC at the sample's instant, s; see flag TAI_OFFSET. */
-	int16_t tai_offset_sec;
-	/** PARACLOCK_FLAG_x. */
-	uint32_t flags;
-	/** Zero. */
-	uint8_t reserved[12];
-};
 
 /**
  * options.flags: the file at @c device never gets shorter while it is open, so
@@ -442,23 +293,6 @@ PARACLOCK_API const char *paraclock_backend_name(const struct paraclock *clk);
 PARACLOCK_API const char *paraclock_version(void);
 
 /**
- * Names of enum values, lower case with hyphens: "utc-maybe-smeared".
- *
- * @param value The value.
- * @return A constant string; "unknown" for a value that has no name.
- *
- * Threads: any thread; async-signal-safe.
- * @since 0.1
- * @{
- */
-PARACLOCK_API const char *paraclock_timescale_name(unsigned int value);
-PARACLOCK_API const char *paraclock_counter_name(unsigned int value);
-PARACLOCK_API const char *paraclock_reason_name(unsigned int value);
-PARACLOCK_API const char *paraclock_marker_class_name(unsigned int value);
-PARACLOCK_API const char *paraclock_leap_name(unsigned int value);
-/** @} */
-
-/**
  * The name of an error that this library returns: "EAGAIN".
  *
  * @param error 0 or a negative errno.
@@ -470,11 +304,158 @@ PARACLOCK_API const char *paraclock_leap_name(unsigned int value);
  */
 PARACLOCK_API const char *paraclock_error_name(int error);
 
+/** What the kernel's clocksource is to the counter. */
+enum paraclock_clocksource_kind {
+	PARACLOCK_CLOCKSOURCE_UNKNOWN = 0,
+	/** The counter itself: "tsc", "arch_sys_counter". */
+	PARACLOCK_CLOCKSOURCE_COUNTER = 1,
+	/** A page that maps the counter to ns: "kvm-clock", "xen",
+	 * "hyperv_clocksource_tsc_page". */
+	PARACLOCK_CLOCKSOURCE_IMAGE = 2,
+	/** Neither: "hpet", "acpi_pm", "jiffies". */
+	PARACLOCK_CLOCKSOURCE_OTHER = 3,
+};
+
+/** Where firmware announces a device. */
+enum paraclock_firmware {
+	PARACLOCK_FIRMWARE_NONE = 0,
+	PARACLOCK_FIRMWARE_ACPI = 1,
+	PARACLOCK_FIRMWARE_DEVICE_TREE = 2,
+	/** It cannot be known: firmware's tables are hidden, as in a container
+	 * that masks /sys/firmware. */
+	PARACLOCK_FIRMWARE_UNKNOWN = 3,
+};
+
+/** Of paraclock_machine.evidence. */
+#define PARACLOCK_EVIDENCE_MAX 16
+
+/** What machine this is, as far as clocks go. */
+struct paraclock_machine {
+	/** Set by the caller to sizeof(struct paraclock_machine). */
+	size_t size;
+	/**
+	 * Whose clocks are here: "kvm", "pvm", "hyper-v", "xen", ...;
+	 * "unknown": a hypervisor is here, and what is seen of it does not say
+	 * which; "none": there is no hypervisor; empty: whether there is one
+	 * cannot be known.
+	 */
+	char hypervisor[32];
+	/** The kernel's clocksource; empty: unknown. */
+	char clocksource[32];
+	/** enum paraclock_counter. */
+	uint8_t counter;
+	/** 1: the counter runs at one rate in every power state. */
+	uint8_t invariant;
+	/** 1: counter_hz was measured; 0: firmware states it, and the clock
+	 * does not contradict. */
+	uint8_t measured;
+	/** enum paraclock_firmware: is a vmclock announced? */
+	uint8_t vmclock;
+	/** enum paraclock_firmware: is a VM generation id announced? */
+	uint8_t vmgenid;
+	/** Zero. */
+	uint8_t reserved[3];
+	/** Frequency of the counter, Hz; 0: unknown. */
+	uint64_t counter_hz;
+	/**
+	 * What CPUID, CNTFRQ_EL0 or the env states, Hz; 0: nothing. If
+	 * @c measured is 1 and this is not 0, the clock contradicts it: as
+	 * where the frequency of the host shows through in a guest whose
+	 * counter is scaled.
+	 */
+	uint64_t stated_hz;
+	/** The frequency by CLOCK_MONOTONIC_RAW, Hz; 0: it could not be
+	 * measured, as where the kernel's clocks move once in a jiffy. */
+	uint64_t measured_hz;
+	/** measured_hz is within this of the frequency, Hz. */
+	uint64_t measured_error_hz;
+	/**
+	 * What was seen of a hypervisor, a short text each, the rest empty. A
+	 * signature of CPUID stands in quotes, with \0 and \xNN for what does
+	 * not print; it may be that of the layer below (PVM, Xen PV).
+	 */
+	char evidence[PARACLOCK_EVIDENCE_MAX][64];
+};
+
+/**
+ * Describe this machine.
+ *
+ * A frequency that firmware states is a claim until the kernel's clock agrees:
+ * it is held against CLOCK_MONOTONIC_RAW, which takes 1 ms, and if the two are
+ * more than 500 ppm and the error of the measurement apart, counter_hz is the
+ * measured one. A frequency that nobody states is measured for 10 ms. Where the
+ * clock is too coarse for either, what is stated is kept, or else the frequency
+ * is unknown.
+ *
+ * @param env The outside world; NULL: this machine's.
+ * @param[in,out] ret_machine Its @c size is set by the caller.
+ *
+ * @retval 0 Success; what is unknown is empty or 0.
+ * @retval -EINVAL NULL, or a size that is too small.
+ * @retval -EOPNOTSUPP The env does not say.
+ * @retval -ENODEV @p env is NULL and this build has no env of its own.
+ * @return Any other error of the env's.
+ *
+ * Threads: any thread. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int
+paraclock_describe_machine(const struct paraclock_env *env,
+			   struct paraclock_machine *ret_machine);
+
+/** What paraclock_list() says of one backend. */
+struct paraclock_listing {
+	/** sizeof(struct paraclock_listing) as the library knows it. */
+	size_t size;
+	/** The backend's name. */
+	const char *name;
+	/** Higher is tried first; below 0 it is taken only by name. */
+	int quality;
+	/** 0: it is here; else the negative errno of the failed open or read.
+	 */
+	int error;
+	/** 1: it gives time; 0: it is a source of markers only. */
+	uint8_t gives_time;
+	/** 1: it is a LOCAL source. */
+	uint8_t own_kernel;
+	/** What was read; zeroed if @c error is not 0. */
+	struct paraclock_sample sample;
+	/** A sentence: what it is or why not, and what to do; never NULL. */
+	const char *detail;
+};
+
+/**
+ * Called for each backend by paraclock_list().
+ *
+ * @param arg The caller's own.
+ * @param listing What is known; gone when the function returns.
+ * @return 0 to go on; anything else ends the list and is returned by it.
+ */
+typedef int paraclock_list_fn(void *arg,
+			      const struct paraclock_listing *listing);
+
+/**
+ * Try each backend of this build: is it there, and if not, why?
+ *
+ * Opens, reads and closes each, in order of quality.
+ *
+ * @param env The outside world; NULL: this machine's.
+ * @param fn Called once for each backend.
+ * @param arg Handed to @p fn.
+ *
+ * @retval 0 Success, also when no backend is there.
+ * @retval -EINVAL @p fn is NULL.
+ * @retval -ENODEV @p env is NULL and this build has no env of its own.
+ * @return Else what @p fn returned.
+ *
+ * Threads: any thread. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_list(const struct paraclock_env *env,
+				 paraclock_list_fn *fn, void *arg);
+
 #ifdef __cplusplus
-static_assert(sizeof(struct paraclock_sample) == 64, "the sample is fixed");
 }
-#else
-_Static_assert(sizeof(struct paraclock_sample) == 64, "the sample is fixed");
 #endif
 
 #endif

@@ -425,8 +425,4 @@ PARACLOCK_API int paraclock_vmclock_freeze(void *page,
 }
 #endif
 
-#include <paraclock/reenlightenment.h>
-#include <paraclock/relay.h>
-#include <paraclock/timekeeper.h>
-
 #endif

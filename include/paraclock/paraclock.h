@@ -3,19 +3,17 @@
  * @file paraclock.h
  * The clocks that hypervisors give their guests, behind one API.
  *
- * Includes every other public header. Start with clock.h.
+ * Includes what a guest needs: clock.h, events.h, system.h and timescale.h. By
+ * name only: backend.h (a backend or an env of one's own), host.h, timekeeper.h
+ * and relay.h (the host's side, libparaclock-host), sim.h and sim_script.h (a
+ * simulated host, libparaclock-sim). Start with clock.h.
  */
 #ifndef PARACLOCK_PARACLOCK_H
 #define PARACLOCK_PARACLOCK_H
 
-#include <paraclock/backend.h>
-#include <paraclock/check.h>
 #include <paraclock/clock.h>
-#include <paraclock/coupling.h>
-#include <paraclock/crosststamp.h>
-#include <paraclock/disruption.h>
-#include <paraclock/host.h>
-#include <paraclock/machine.h>
+#include <paraclock/events.h>
+#include <paraclock/system.h>
 #include <paraclock/timescale.h>
 
 #endif

@@ -26,19 +26,12 @@
 
 #include <paraclock/backend.h>
 #include <paraclock/host.h>
+#include <paraclock/sim_act.h>
+#include <paraclock/sim_vm.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/** A world: time, hosts, VMs. Opaque. */
-struct paraclock_sim;
-/** A host in it, or a VM that is one for further VMs. Opaque. */
-struct paraclock_sim_host;
-/** A VM on a host. Opaque. */
-struct paraclock_sim_vm;
-/** What was saved of a VM. Opaque. */
-struct paraclock_sim_state;
 
 /* --- the world ------------------------------------------------------------ */
 
@@ -265,8 +258,5 @@ PARACLOCK_API const struct paraclock_backend *paraclock_sim_backend(void);
 #ifdef __cplusplus
 }
 #endif
-
-#include <paraclock/sim_act.h>
-#include <paraclock/sim_vm.h>
 
 #endif

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file sim_act.h
- * What may happen to simulated hosts and VMs.
+ * What may happen to simulated hosts and VMs. Included by sim.h.
  */
 #ifndef PARACLOCK_SIM_ACT_H
 #define PARACLOCK_SIM_ACT_H
 
-/* sim.h includes this file at its end, when what is needed is declared. */
-#include <paraclock/sim.h>
+#include <paraclock/sim_vm.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** How to make a host; see sim.h. */
+struct paraclock_sim_host_options;
+/** What was saved of a VM. Opaque. */
+struct paraclock_sim_state;
 
 /**
  * Something happens to a host's clock. VMs that have a vmclock are told at

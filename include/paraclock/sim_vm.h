@@ -2,16 +2,24 @@
 /**
  * @file sim_vm.h
  * Simulated VMs: what they are made of, what is seen inside, and the truth.
+ * Included by sim.h.
  */
 #ifndef PARACLOCK_SIM_VM_H
 #define PARACLOCK_SIM_VM_H
 
-/* sim.h includes this file at its end, when what is needed is declared. */
-#include <paraclock/sim.h>
+#include <paraclock/crosststamp.h>
+#include <paraclock/host.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** A world: time, hosts, VMs. Opaque. */
+struct paraclock_sim;
+/** A host in it, or a VM that is one for further VMs. Opaque. */
+struct paraclock_sim_host;
+/** A VM on a host. Opaque. */
+struct paraclock_sim_vm;
 
 /* --- VMs ------------------------------------------------------------------ */
 

@@ -11,7 +11,6 @@
 #ifndef PARACLOCK_TIMEKEEPER_H
 #define PARACLOCK_TIMEKEEPER_H
 
-/* host.h includes this file at its end, when what is needed is declared. */
 #include <paraclock/host.h>
 
 #ifdef __cplusplus

@@ -15,7 +15,10 @@
 #ifndef PARACLOCK_TIMESCALE_H
 #define PARACLOCK_TIMESCALE_H
 
-#include <paraclock/clock.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <paraclock/sample.h>
 
 #if __STDC_HOSTED__
 #include <errno.h>

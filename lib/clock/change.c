@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <paraclock/disruption.h>
+#include <paraclock/events.h>
 
 #include "base/fixed.h"
 #include "base/seqword.h"

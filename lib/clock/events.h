@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <paraclock/disruption.h>
+#include <paraclock/events.h>
 
 struct observation;
 struct remembered;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <paraclock/system.h>
+
 #include "base/env_call.h"
 #include "base/seqword.h"
 #include "clock.h"

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <paraclock/check.h>
+#include <paraclock/system.h>
 
 #include "base/fixed.h"
 #include "base/interpolate.h"

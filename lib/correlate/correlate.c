@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <paraclock/system.h>
+
 #include "clock/clock.h"
 #include "system/history.h"
 #include "system/system.h"

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include <paraclock/machine.h>
+#include <paraclock/clock.h>
 
 /* enum paraclock_firmware. */
 int pclk_detect_device(const char *acpi_hid, const char *compatible);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include <paraclock/backend.h>
+#include <paraclock/crosststamp.h>
 
 #include "base/env_call.h"
 #include "base/fixed.h"

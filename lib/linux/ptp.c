@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <paraclock/system.h>
+
 #include "base/text.h"
 #include "ptp_find.h"
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <paraclock/crosststamp.h>
+
 #include "base/fixed.h"
 #include "base/interpolate.h"
 #include "ptp_window.h"

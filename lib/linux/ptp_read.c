@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <paraclock/system.h>
+
 #include "base/fixed.h"
 #include "ptp_window.h"
 

@@ -4,6 +4,8 @@
 #ifndef PTP_WINDOW_H
 #define PTP_WINDOW_H
 
+#include <paraclock/system.h>
+
 #include "ptp.h"
 
 /* The longest series of readings. */

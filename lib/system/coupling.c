@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include <paraclock/coupling.h>
+#include <paraclock/crosststamp.h>
 
 #include "base/fixed.h"
 #include "base/interpolate.h"

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include <paraclock/backend.h>
+#include <paraclock/crosststamp.h>
 
 #include "base/counter.h"
 

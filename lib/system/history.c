@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <paraclock/backend.h>
+#include <paraclock/system.h>
 
 #include "base/fixed.h"
 #include "base/interpolate.h"

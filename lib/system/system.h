@@ -7,6 +7,7 @@
 
 #include <paraclock/backend.h>
 #include <paraclock/crosststamp.h>
+#include <paraclock/system.h>
 
 #include "base/counter.h"
 #include "base/fixed.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Moves that Hyper-V announces, gone through with; see reenlightens.h. */
 
+#include <paraclock/relay.h>
+
 #include "reenlightens.h"
 
 static struct below below[3];

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Asking Hyper-V for announcements, and what is refused. */
 
+#include <paraclock/relay.h>
+
 #include "reenlightens.h"
 
 static void what_is_asked_for(void **state)

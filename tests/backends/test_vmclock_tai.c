@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The two signs in which vmclock pages state the TAI offset. */
 
+#include <paraclock/host.h>
+
 #include "writers.h"
 
 /* 2016-12-31T23:59:50, ten seconds before TAI - UTC became 37. */

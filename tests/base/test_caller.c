@@ -14,6 +14,8 @@
 #include <libcpuid/libcpuid.h>
 #endif
 
+#include <paraclock/backend.h>
+
 #include "fake.h"
 
 /* --- moving a thread ------------------------------------------------------ */

@@ -8,6 +8,9 @@
 
 #include <stdio.h>
 
+#include <paraclock/backend.h>
+#include <paraclock/host.h>
+
 #include "fake.h"
 #include "random.h"
 

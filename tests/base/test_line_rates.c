@@ -4,6 +4,8 @@
  * says what the exact conversion says.
  */
 
+#include <paraclock/host.h>
+
 #include "base/fixed.h"
 #include "fake.h"
 #include "hyperv/hyperv_page.h"

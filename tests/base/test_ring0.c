@@ -7,7 +7,9 @@
 #include "fake.h"
 #include "random.h"
 
+#include <paraclock/backend.h>
 #include <paraclock/host.h>
+#include <paraclock/relay.h>
 
 #define HYPERVISOR (1U << 31)
 #define WORLDS	   20000

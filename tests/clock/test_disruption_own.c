@@ -4,6 +4,8 @@
  * of one's own, and a timekeeper. And for those that show nothing.
  */
 
+#include <paraclock/timekeeper.h>
+
 #include "clock/clock.h"
 #include "disruptions.h"
 

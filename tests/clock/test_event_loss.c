@@ -2,6 +2,8 @@
 /* A source that can no longer be read, and one that can again: told once each,
  * whatever it was, and what may pass only when it has lasted. */
 
+#include <paraclock/backend.h>
+
 #include "events.h"
 
 #define SEC 1000000000LL

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <paraclock/backend.h>
+
 #include "events.h"
 
 #define READERS 3

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Opening and choosing, and every way to be refused. */
 
+#include <paraclock/backend.h>
+
 #include "fake.h"
 
 static struct fake fake;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Backends of the caller's own, and explanations. */
 
+#include <paraclock/backend.h>
+
 #include "fake.h"
 
 static struct fake fake;

@@ -4,6 +4,8 @@
  * documented, and what its readers are given is as unsure as the clock was.
  */
 
+#include <paraclock/timekeeper.h>
+
 #include "fuzz_host.h"
 
 static const int errors[] = { EINVAL, EAGAIN,	  ESTALE, ERANGE, EPERM,
@@ -131,8 +133,7 @@ static void read_now(struct state *s, bool followed)
 	promised = sample.flags & PARACLOCK_FLAG_MONOTONIC;
 	/* A counter that is turned back says nothing: <paraclock/host.h>. */
 	CHECK(!promised || !s->promised || sample.host_tsc < s->seen_tsc ||
-	      s->migrations != sample.epoch ||
-	      sample.host_ns >= s->seen_ns);
+	      s->migrations != sample.epoch || sample.host_ns >= s->seen_ns);
 	s->promised = promised;
 	s->seen_ns = sample.host_ns;
 	s->seen_tsc = sample.host_tsc;

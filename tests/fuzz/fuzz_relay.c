@@ -5,6 +5,9 @@
  * above.
  */
 
+#include <paraclock/relay.h>
+#include <paraclock/timekeeper.h>
+
 #include "fuzz_host.h"
 
 #define OUTLETS 3

@@ -4,6 +4,8 @@
  * who holds the flag of a handle?
  */
 
+#include <paraclock/timekeeper.h>
+
 #include "clock/clock.h"
 /* Before what has a variable of the name of an argument in there. */
 #include "base/seqword.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Timekeepers that follow a clock. */
 
+#include <paraclock/timekeeper.h>
+
 #include "follows.h"
 
 /* --- what it shows --------------------------------------------------------

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Following a clock across the end of a UTC month. */
 
+#include <paraclock/timekeeper.h>
+
 #include "follows.h"
 
 #define UTC PARACLOCK_TIMESCALE_UTC

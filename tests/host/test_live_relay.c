@@ -9,6 +9,9 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <paraclock/relay.h>
+#include <paraclock/timekeeper.h>
+
 #include "relays.h"
 
 #include "base/counter.h"

@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include <paraclock/host.h>
+
 #include "base/counter.h"
 #include "base/fixed.h"
 #include "live.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* What a relay puts below: exact, when it is to, and only what is valid. */
 
+#include <paraclock/relay.h>
+
 #include "relays.h"
 
 #define SEC_TICKS 2500000000U

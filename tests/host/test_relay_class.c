@@ -4,6 +4,9 @@
  * page promises of which it is told that it does not know.
  */
 
+#include <paraclock/relay.h>
+#include <paraclock/timekeeper.h>
+
 #include "relays.h"
 
 #define SEC_TICKS 2500000000U

@@ -5,6 +5,8 @@
  * hangs, and nobody reads a time that is valid and wrong.
  */
 
+#include <paraclock/relay.h>
+
 #include "relays.h"
 
 #define HZ_ABOVE 2400000000U

@@ -5,6 +5,9 @@
  * began; it goes on through the move, as long as that took.
  */
 
+#include <paraclock/relay.h>
+#include <paraclock/timekeeper.h>
+
 #include "relays.h"
 
 #define ROUNDS 150

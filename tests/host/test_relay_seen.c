@@ -4,6 +4,8 @@
  * have seen is not forgotten when L1's counter is turned back.
  */
 
+#include <paraclock/relay.h>
+
 #include "relays.h"
 
 #define SEC_TICKS 2500000000ULL

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* What a relay takes from the clock above: all of it, of one moment. */
 
+#include <paraclock/relay.h>
+#include <paraclock/timekeeper.h>
+
 #include "relays.h"
 
 #define SEC_TICKS 2500000000U

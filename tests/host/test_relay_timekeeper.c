@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Relays with a timekeeper below, and with one above. */
 
+#include <paraclock/relay.h>
+#include <paraclock/timekeeper.h>
+
 #include "relays.h"
 
 #define SEC_TICKS 2500000000U

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Changing a timekeeper: when, whether it may be, and how far it reaches. */
 
+#include <paraclock/backend.h>
+#include <paraclock/timekeeper.h>
+
 #include "base/fixed.h"
 #include "timekeepers.h"
 

@@ -5,6 +5,8 @@
  */
 
 /* First: what follows has a name that is a variable in there. */
+#include <paraclock/relay.h>
+
 #include "host/timekeeper.h"
 
 #include "follows.h"

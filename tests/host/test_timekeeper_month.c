@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* No timeline is followed into another UTC month than its own. */
 
+#include <paraclock/timekeeper.h>
+
 #include "base/fixed.h"
 #include "timekeepers.h"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* A timekeeper as a clock: reads, markers, and what is said of it. */
 
+#include <paraclock/timekeeper.h>
+
 #include "timekeepers.h"
 
 static struct keeper keeper;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Timelines: rates, times and moving along. */
 
+#include <paraclock/host.h>
+
 #include "base/fixed.h"
 #include "fake.h"
 #include "writers.h"

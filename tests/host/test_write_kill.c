@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <paraclock/host.h>
+
 #include "base/counter.h"
 #include "base/fixed.h"
 #include "writers.h"

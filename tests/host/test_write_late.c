@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* MONOTONIC, and a writer that is preempted: how far ahead a page may get. */
 
+#include <paraclock/host.h>
+
 #include "written.h"
 
 /* Of a counter that ticks each ns. */

@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+#include <paraclock/backend.h>
+#include <paraclock/host.h>
+
 #include "writers.h"
 
 #define OTHER 4242

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include <paraclock/host.h>
+
 #include "writers.h"
 
 #define TIMELINES 3000

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* MONOTONIC, and vmclock's error bound: what writers keep or refuse. */
 
+#include <paraclock/host.h>
+
 #include "written.h"
 
 /* --- MONOTONIC ------------------------------------------------------------ */

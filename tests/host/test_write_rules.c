@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* What writers keep: sequences, constants, and the page when they refuse. */
 
+#include <paraclock/backend.h>
+#include <paraclock/host.h>
+
 #include "written.h"
 
 /* --- sequences ------------------------------------------------------------ */

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <ucontext.h>
 
+#include <paraclock/backend.h>
+#include <paraclock/host.h>
+
 #include "writers.h"
 
 #if defined(__x86_64__)

@@ -2,6 +2,8 @@
 /* Hyper-V's reference TSC page, which a VMM of ours writes with our writer and
  * a guest of ours reads with our reader. */
 
+#include <paraclock/host.h>
+
 #include "partition.h"
 
 #define READS	10000

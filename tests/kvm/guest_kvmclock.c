@@ -4,6 +4,8 @@
  * and ring 3, and KVM_GET_CLOCK says what it should have read.
  */
 
+#include <paraclock/host.h>
+
 #include "guest_test.h"
 
 #define READS 10000

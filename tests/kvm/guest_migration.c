@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include <paraclock/host.h>
+
 #include "guest_test.h"
 
 #define DAY_NS	86400000000000

@@ -5,6 +5,8 @@
  * as L1; vCPU 1 plays its guest, L2, which has a vmclock by L1's relay.
  */
 
+#include <paraclock/host.h>
+
 #include "partition.h"
 
 #define TICKS_SEC 2000000000

@@ -4,6 +4,8 @@
  * (L2), through a relay and with L2's TSC offset as the coupling.
  */
 
+#include <paraclock/relay.h>
+
 #include "guest_test.h"
 
 #define READS  10000

@@ -3,6 +3,8 @@
 #include <sched.h>
 #include <stdbool.h>
 
+#include <paraclock/host.h>
+
 #include "guest_test.h"
 
 /* So often at least it is seen that the vCPU has read between two updates: there

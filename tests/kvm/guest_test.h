@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include <paraclock/host.h>
+
 #include "guest_vm.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -4,6 +4,8 @@
  * guest reads it with our reader at full speed.
  */
 
+#include <paraclock/host.h>
+
 #include "guest_test.h"
 
 #define NSEC_PER_SEC 1000000000

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <paraclock/host.h>
+
 #include "partition.h"
 
 #define ADDRESS_MASK (~(uint64_t)0xfff)

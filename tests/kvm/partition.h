@@ -8,6 +8,8 @@
 #ifndef PARTITION_H
 #define PARTITION_H
 
+#include <paraclock/host.h>
+
 #include "guest_test.h"
 
 #define MSR_REFERENCE 0x40000021U

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <paraclock/backend.h>
+
 #include "fake.h"
 #include "linux/device.h"
 

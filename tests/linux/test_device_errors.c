@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <paraclock/backend.h>
+
 #include "fake.h"
 
 #define NOBODY 65534

@@ -6,6 +6,8 @@
 
 #include <sys/resource.h>
 
+#include <paraclock/timekeeper.h>
+
 #include "linux/process.h"
 #include "processes.h"
 

@@ -3,6 +3,8 @@
 #ifndef CHECKS_H
 #define CHECKS_H
 
+#include <paraclock/backend.h>
+
 #include "fake_clocks.h"
 
 #define SEC INT64_C(1000000000)

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <paraclock/backend.h>
+
 #include "fake.h"
 
 /* 1 ns a tick: mul 2^31 after a shift of 1 to the left. */

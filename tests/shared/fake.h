@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include <paraclock/backend.h>
 #include <paraclock/paraclock.h>
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

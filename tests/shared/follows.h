@@ -3,6 +3,8 @@
 #ifndef FOLLOWS_H
 #define FOLLOWS_H
 
+#include <paraclock/timekeeper.h>
+
 #include "base/fixed.h"
 #include "timekeepers.h"
 

@@ -13,6 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <paraclock/backend.h>
+#include <paraclock/timekeeper.h>
+
 #include "fake.h"
 
 static const struct paraclock_env *env;

@@ -7,6 +7,8 @@
 #ifndef REENLIGHTENS_H
 #define REENLIGHTENS_H
 
+#include <paraclock/relay.h>
+
 #include "relays.h"
 
 #define CONTROL	  0x40000106U

@@ -6,6 +6,8 @@
 #ifndef RELAYS_H
 #define RELAYS_H
 
+#include <paraclock/relay.h>
+
 #include "writers.h"
 
 #include "base/fixed.h"

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include <paraclock/timekeeper.h>
+
 #include "fake.h"
 
 /* A tick is 2^-30 s, so that a second is 2^30 of them and a ns is exact. */

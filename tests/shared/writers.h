@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include <paraclock/host.h>
+
 #include "fake.h"
 
 typedef int write_fn(void *page, struct paraclock_page_writer *writer,

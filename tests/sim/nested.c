@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Nested guests: their time, and their readers. */
 
+#include <paraclock/relay.h>
+#include <paraclock/timekeeper.h>
+
 #include "nested.h"
 
 #define PVCLOCK PARACLOCK_SIM_HAS_PVCLOCK

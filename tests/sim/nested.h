@@ -6,6 +6,9 @@
 #ifndef NESTED_H
 #define NESTED_H
 
+#include <paraclock/relay.h>
+#include <paraclock/timekeeper.h>
+
 #include "sims.h"
 
 /*

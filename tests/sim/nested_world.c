@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include <paraclock/timekeeper.h>
+
 #include "nested.h"
 
 #define USER   PARACLOCK_SIM_USER

@@ -8,6 +8,8 @@
  * for all that is promised.
  */
 
+#include <paraclock/timekeeper.h>
+
 #include "../shared/live.h"
 #include "nested.h"
 

@@ -7,6 +7,9 @@
 #ifndef WORLDS_H
 #define WORLDS_H
 
+#include <paraclock/relay.h>
+#include <paraclock/timekeeper.h>
+
 #include "sims.h"
 
 __extension__ typedef __int128 s128;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Random worlds: a guest of the VM, whose clocks a relay writes. */
 
+#include <paraclock/relay.h>
+#include <paraclock/timekeeper.h>
+
 #include "worlds.h"
 
 #define USER PARACLOCK_SIM_USER

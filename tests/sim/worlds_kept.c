@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Random worlds: timekeepers that follow what is read, and their readers. */
 
+#include <paraclock/timekeeper.h>
+
 #include "worlds.h"
 
 #define USER PARACLOCK_SIM_USER

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include <paraclock/backend.h>
+
 #include "fake.h"
 
 #define READERS 2

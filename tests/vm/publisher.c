@@ -22,6 +22,8 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include <paraclock/backend.h>
+#include <paraclock/host.h>
 #include <paraclock/paraclock.h>
 
 #include "mailbox.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <paraclock/paraclock.h>
+#include <paraclock/relay.h>
 
 #include "env.h"
 #include "move.h"

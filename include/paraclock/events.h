@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file disruption.h
+ * @file events.h
  * Has this machine been moved, cloned, restored or paused?
  *
  * A disruption voids every calibration of the CPU counter. Each open clock
  * counts those that it notices: the count is its epoch, and the token below.
  */
-#ifndef PARACLOCK_DISRUPTION_H
-#define PARACLOCK_DISRUPTION_H
+#ifndef PARACLOCK_EVENTS_H
+#define PARACLOCK_EVENTS_H
 
 #include <paraclock/clock.h>
 

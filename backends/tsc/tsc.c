@@ -11,7 +11,6 @@
 #include "base/counter.h"
 #include "base/fixed.h"
 #include "base/text.h"
-#include "system/frequency.h"
 
 /* Never by itself: it would steer the local clock by the local clock. */
 #define QUALITY (-100)
@@ -99,7 +98,7 @@ static void take_machine(struct tsc *tsc,
 static int tsc_open(const struct paraclock_env *env,
 		    const struct paraclock_options *opts, void **ret_state)
 {
-	struct paraclock_machine machine;
+	struct paraclock_machine machine = { .size = sizeof(machine) };
 	struct tsc *tsc;
 
 	if (!env->describe || !env->read_clock) {
@@ -111,7 +110,7 @@ static int tsc_open(const struct paraclock_env *env,
 		TEXT(opts->detail, opts->detail_size, "tsc has no device");
 		return -EINVAL;
 	}
-	if (pclk_describe(env, &machine) || !machine.counter_hz) {
+	if (paraclock_describe_machine(env, &machine) || !machine.counter_hz) {
 		TEXT(opts->detail, opts->detail_size,
 		     "the frequency of the counter is not known: no firmware "
 		     "states it, and the kernel's clock is too coarse to "

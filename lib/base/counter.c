@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "counter.h"
-#include "clock/clock.h"
 #include "cpu_kept.h"
+#include "env.h"
 
 #define LEAF_AMD_FEATURES	   0x80000001U
 #define FEATURE_RDTSCP		   (1U << 27) /* EDX */

@@ -3,6 +3,7 @@
 #ifndef COUNTER_H
 #define COUNTER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <paraclock/backend.h>
@@ -81,6 +82,12 @@ static inline void cpu_relax(void)
 #else
 #error "paraclock knows no counter of this architecture"
 #endif
+
+/* Counter values are compared modulo 2^64: is a before b? */
+static inline bool is_before(uint64_t a, uint64_t b)
+{
+	return a - b > UINT64_MAX / 2;
+}
 
 /* For env, what to use; a few CPUIDs, so once for each handle. */
 PCLK_SHARED enum counter_how

@@ -5,8 +5,7 @@
 #define CPU_KEPT_H
 
 #include "cpuid.h"
-#include "system/frequency.h"
-#include "system/system.h"
+#include "frequency.h"
 
 enum cpu_slot_state {
 	CPU_SLOT_EMPTY = 0,
@@ -30,8 +29,10 @@ struct __attribute__((may_alias)) cpu_kept {
 	uint64_t hz, error_hz;
 	struct point from;
 };
-_Static_assert(sizeof(struct cpu_kept) == LOCAL_CPU_WORDS * sizeof(uint64_t),
-	       "the end of struct paraclock_system_clocks is its");
+_Static_assert(sizeof(struct cpu_kept) % sizeof(uint64_t) == 0,
+	       "the last words of struct paraclock_system_clocks");
+
+#define CPU_KEPT_WORDS (sizeof(struct cpu_kept) / sizeof(uint64_t))
 
 /* NULL: the env keeps nothing. */
 static inline struct cpu_kept *cpu_kept_of(const struct paraclock_env *env)
@@ -40,7 +41,7 @@ static inline struct cpu_kept *cpu_kept_of(const struct paraclock_env *env)
 		sizeof(env->system_clocks->opaque) / sizeof(uint64_t);
 
 	return env->system_clocks ? (void *)&env->system_clocks
-					    ->opaque[words - LOCAL_CPU_WORDS]
+					    ->opaque[words - CPU_KEPT_WORDS]
 				  : NULL;
 }
 

@@ -3,10 +3,17 @@
 #include <string.h>
 
 #include "env_call.h"
-#include "system/system.h"
 
 /* CLOCK_REALTIME's distance is that of the narrowest of so many looks. */
 #define OFFSET_TRIES 4
+
+const int pclk_clock_id[PARACLOCK_CLOCKS] = {
+	[PARACLOCK_CLOCK_REALTIME] = 0,	     /* CLOCK_REALTIME */
+	[PARACLOCK_CLOCK_MONOTONIC] = 1,     /* CLOCK_MONOTONIC */
+	[PARACLOCK_CLOCK_MONOTONIC_RAW] = 4, /* CLOCK_MONOTONIC_RAW */
+	[PARACLOCK_CLOCK_BOOTTIME] = 7,	     /* CLOCK_BOOTTIME */
+	[PARACLOCK_CLOCK_TAI] = 11,	     /* CLOCK_TAI */
+};
 
 int64_t pclk_env_pread(const struct paraclock_env *env, int fd, void *buf,
 		       size_t n, uint64_t offset)

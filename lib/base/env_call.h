@@ -11,6 +11,10 @@
 
 #include <paraclock/backend.h>
 
+/* read_clock()'s number of a clock, as clock_gettime(2) has it; by enum
+ * paraclock_clock. */
+extern const int pclk_clock_id[PARACLOCK_CLOCKS];
+
 /* Of a function that returns 0 or a negative errno: one of these. */
 static inline int pclk_env_error(int ret)
 {

@@ -94,11 +94,6 @@ struct observation {
 	uint64_t watched[2];
 };
 
-/* The compiled-in backends, NULL at the end; generated. */
-extern const struct paraclock_backend *const pclk_backends[];
-/* This machine's env; NULL in ring 0; generated. */
-PCLK_SHARED extern const struct paraclock_env *const pclk_builtin_env;
-
 /* Two lines that differ by more at the new one's base are a jump, ns. */
 static inline bool is_jump(int64_t gap_ns)
 {

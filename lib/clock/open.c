@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "base/counter.h"
+#include "base/env.h"
 #include "base/env_call.h"
 #include "base/text.h"
 #include "clock.h"
-#include "system/frequency.h"
+#include "registry.h"
 
 /* Wider than any atomic pair, narrower than a system call's jitter. */
 #define MAX_PAIR_ERROR_NS 1000
@@ -16,11 +17,6 @@
 /* Options of any version are shorter; more is a size that nobody set, and
  * not to be followed through memory. */
 #define OPTIONS_SIZE_MAX 4096
-
-const struct paraclock_env *paraclock_default_env(void)
-{
-	return pclk_builtin_env;
-}
 
 const char *paraclock_backend_name(const struct paraclock *clk)
 {
@@ -469,16 +465,4 @@ int paraclock_list(const struct paraclock_env *env, paraclock_list_fn *fn,
 			return ret;
 	}
 	return 0;
-}
-
-int paraclock_describe_machine(const struct paraclock_env *env,
-			       struct paraclock_machine *ret_machine)
-{
-	if (!ret_machine || ret_machine->size < sizeof(*ret_machine))
-		return -EINVAL;
-	if (!env)
-		env = pclk_builtin_env;
-	if (!env)
-		return -ENODEV;
-	return pclk_describe(env, ret_machine);
 }

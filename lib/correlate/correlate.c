@@ -6,6 +6,7 @@
 
 #include <paraclock/system.h>
 
+#include "base/env.h"
 #include "clock/clock.h"
 #include "system/history.h"
 #include "system/system.h"
@@ -208,7 +209,7 @@ int paraclock_correlate(const struct paraclock_env *env,
 
 	if (!get_time || !is_usable(ret_xt))
 		return -EINVAL;
-	ret = pclk_system_env(&env);
+	ret = pclk_env_with_clocks(&env);
 	if (ret)
 		return ret;
 	q.env = env;
@@ -237,7 +238,7 @@ int paraclock_crosststamp(const struct paraclock *clk,
 	if (!clk || !is_usable(ret_xt))
 		return -EINVAL;
 	q.env = clk->env;
-	ret = pclk_system_env(&q.env);
+	ret = pclk_env_with_clocks(&q.env);
 	if (ret)
 		return ret;
 	q.local = (struct local *)q.env->system_clocks;

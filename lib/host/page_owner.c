@@ -12,8 +12,8 @@
 
 #include <errno.h>
 
+#include "base/env.h"
 #include "base/env_call.h"
-#include "clock/clock.h"
 #include "page_writer.h"
 
 /*

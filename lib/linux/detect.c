@@ -17,9 +17,9 @@
 #include "base/counter.h"
 #include "base/cpu_kept.h"
 #include "base/fixed.h"
+#include "base/frequency.h"
 #include "detect.h"
 #include "identify.h"
-#include "system/frequency.h"
 
 /* Long enough for 4 ppm when both ends are known to 20 ns; and for 40, which
  * shows what is no frequency of this counter. */

@@ -11,14 +11,6 @@
 /* A clock that moves by more (3 days) in one round was set. */
 #define SPAN_MAX (INT64_C(1) << 48)
 
-const int pclk_clock_id[PARACLOCK_CLOCKS] = {
-	[PARACLOCK_CLOCK_REALTIME] = 0,	     /* CLOCK_REALTIME */
-	[PARACLOCK_CLOCK_MONOTONIC] = 1,     /* CLOCK_MONOTONIC */
-	[PARACLOCK_CLOCK_MONOTONIC_RAW] = 4, /* CLOCK_MONOTONIC_RAW */
-	[PARACLOCK_CLOCK_BOOTTIME] = 7,	     /* CLOCK_BOOTTIME */
-	[PARACLOCK_CLOCK_TAI] = 11,	     /* CLOCK_TAI */
-};
-
 void pclk_bracket_plan(struct bracket *bracket,
 		       const struct system_state *state, unsigned int brackets)
 {

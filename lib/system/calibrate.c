@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/env_call.h"
+#include "base/frequency.h"
 #include "base/interpolate.h"
-#include "frequency.h"
 #include "system.h"
 
 /* A first rate is measured over this, ns, in two halves that must agree: to
@@ -30,7 +31,7 @@
  * at no ctx: a copy of that env with another ctx still reads these clocks. */
 static void world_of(const struct paraclock_env *env, uint64_t ret_world[4])
 {
-	const struct paraclock_env *own = paraclock_default_env();
+	const struct paraclock_env *own = pclk_builtin_env;
 	bool is_own = own && env->read_clock == own->read_clock &&
 		      env->clocksource == own->clocksource && !env->counter;
 

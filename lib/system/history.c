@@ -14,10 +14,10 @@
 #include <paraclock/backend.h>
 #include <paraclock/system.h>
 
+#include "base/env.h"
 #include "base/fixed.h"
 #include "base/interpolate.h"
 #include "base/seqword.h"
-#include "clock/clock.h"
 #include "history.h"
 #include "system.h"
 

@@ -6,6 +6,7 @@
 
 #include <paraclock/system.h>
 
+#include "base/env.h"
 #include "base/env_call.h"
 #include "base/interpolate.h"
 #include "base/seqword.h"
@@ -65,17 +66,6 @@ struct attempts {
 struct values {
 	struct estimate real, mono, raw;
 };
-
-int pclk_system_env(const struct paraclock_env **env)
-{
-	if (!*env)
-		*env = paraclock_default_env();
-	if (!*env)
-		return -ENODEV;
-	if ((*env)->size < sizeof(**env))
-		return -EINVAL;
-	return (*env)->read_clock ? 0 : -EOPNOTSUPP;
-}
 
 /*
  * RAW must be where the line from fit_tsc says, within what all ends of that
@@ -433,7 +423,7 @@ int paraclock_snapshot(const struct paraclock_env *env,
 	if (!ret_snap || ret_snap->size < sizeof(*ret_snap) ||
 	    ret_snap->brackets > PARACLOCK_BRACKETS_MAX)
 		return -EINVAL;
-	ret = pclk_system_env(&env);
+	ret = pclk_env_with_clocks(&env);
 	if (ret)
 		return ret;
 	if (!env->system_clocks)

@@ -10,6 +10,7 @@
 #include <paraclock/system.h>
 
 #include "base/counter.h"
+#include "base/cpu_kept.h"
 #include "base/fixed.h"
 
 /* Fraction bits of local_state.mult: up to 65535 ns a tick, and a rounding
@@ -66,12 +67,8 @@ struct __attribute__((may_alias)) local {
 	uint64_t boot_tsc; /* when now.boot was last found right */
 };
 
-/* The last words of a struct paraclock_system_clocks: what CPUID said, cpu_kept.h.
- */
-#define LOCAL_CPU_WORDS 26
-_Static_assert(sizeof(struct local) <=
-		       sizeof(struct paraclock_system_clocks) -
-			       LOCAL_CPU_WORDS * sizeof(uint64_t),
+_Static_assert(sizeof(struct local) <= sizeof(struct paraclock_system_clocks) -
+					       sizeof(struct cpu_kept),
 	       "the public struct has room for both");
 
 /* Clocks read between readings of the counter: clock[i] was ns[i] at some
@@ -90,9 +87,6 @@ struct bracket {
 	int64_t slack[2][ROUND_MAX + 1];
 };
 
-/* As clock_gettime(2) numbers them; by enum paraclock_clock. */
-extern const int pclk_clock_id[PARACLOCK_CLOCKS];
-
 /* Is the clocksource the counter, or an image of it? */
 static inline bool system_is_coupled(const struct system_state *state)
 {
@@ -109,12 +103,6 @@ static inline uint64_t system_ns(const struct system_state *state,
 static inline void local_set_narrow(struct system_state *state, uint64_t ticks)
 {
 	state->narrow = ticks > state->step ? ticks : state->step;
-}
-
-/* Counter values are compared modulo 2^64: is a before b? */
-static inline bool is_before(uint64_t a, uint64_t b)
-{
-	return a - b > UINT64_MAX / 2;
 }
 
 /* --- round.c -------------------------------------------------------------- */
@@ -182,9 +170,6 @@ bool pclk_system_is_of(const struct system_state *state,
 
 /* --- snapshot.c ----------------------------------------------------------- */
 
-/* The env, or the built-in one if NULL; 0 or an error of
- * paraclock_snapshot()'s. */
-int pclk_system_env(const struct paraclock_env **env);
 /* As paraclock_snapshot(), remembering in local; the caller has checked size
  * and brackets. */
 int pclk_system_snapshot(const struct paraclock_env *env, struct local *local,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/env_call.h"
 #include "base/seqword.h"
 #include "system.h"
@@ -72,7 +73,7 @@ static int update(const struct paraclock_env *env, const char *name,
 /* env, with a memory that can be told. */
 static int env_with_local(const struct paraclock_env **env)
 {
-	int ret = pclk_system_env(env);
+	int ret = pclk_env_with_clocks(env);
 
 	if (ret)
 		return ret;

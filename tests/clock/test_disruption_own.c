@@ -7,6 +7,7 @@
 #include <paraclock/timekeeper.h>
 
 #include "clock/clock.h"
+#include "clock/registry.h"
 #include "disruptions.h"
 
 /* --- a page of one's own, without a reference point ----------------------- */

@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 
+#include "base/frequency.h"
 #include "base/text.h"
 #include "fake_machine.h"
-#include "system/frequency.h"
 
 static struct fake_machine machine;
 

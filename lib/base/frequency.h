@@ -8,7 +8,7 @@
 #include <paraclock/backend.h>
 #include <paraclock/crosststamp.h>
 
-#include "base/counter.h"
+#include "counter.h"
 
 /* One clock and the counter: the narrowest of some brackets. */
 struct point {
@@ -67,10 +67,5 @@ int pclk_frequency_begin(struct frequency *frequency,
  * measured_hz and its error, and the frequency to go by. */
 void pclk_frequency_end(struct frequency *frequency,
 			struct paraclock_machine *machine);
-
-/* As paraclock_describe_machine(), of a complete env. A frequency that the env
- * states is held against the clock. */
-int pclk_describe(const struct paraclock_env *env,
-		  struct paraclock_machine *ret_machine);
 
 #endif

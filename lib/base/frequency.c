@@ -3,11 +3,11 @@
 
 #include <errno.h>
 
-#include "base/env_call.h"
-#include "base/fixed.h"
-#include "base/interpolate.h"
+#include "env.h"
+#include "env_call.h"
+#include "fixed.h"
 #include "frequency.h"
-#include "system.h"
+#include "interpolate.h"
 
 /* Of so many brackets one has no interrupt in it. */
 #define TRIES 8
@@ -224,8 +224,8 @@ static void measure(const struct paraclock_env *env,
 	confirm_fresh(machine);
 }
 
-int pclk_describe(const struct paraclock_env *env,
-		  struct paraclock_machine *ret_machine)
+static int describe(const struct paraclock_env *env,
+		    struct paraclock_machine *ret_machine)
 {
 	struct paraclock_machine machine = { .size = sizeof(machine) };
 	int ret = pclk_env_describe(env, &machine);
@@ -241,4 +241,16 @@ int pclk_describe(const struct paraclock_env *env,
 		measure(env, &machine);
 	*ret_machine = machine;
 	return 0;
+}
+
+int paraclock_describe_machine(const struct paraclock_env *env,
+			       struct paraclock_machine *ret_machine)
+{
+	if (!ret_machine || ret_machine->size < sizeof(*ret_machine))
+		return -EINVAL;
+	if (!env)
+		env = pclk_builtin_env;
+	if (!env)
+		return -ENODEV;
+	return describe(env, ret_machine);
 }

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef REGISTRY_H
+#define REGISTRY_H
+
+#include <stddef.h>
+
+#include <paraclock/backend.h>
+
+/* The compiled-in backends, NULL at the end; generated. */
+extern const struct paraclock_backend *const pclk_backends[];
+
+#endif

@@ -53,6 +53,13 @@ if [ -n "$extra" ]; then
 	exit 1
 fi
 
+# PTP devices and /dev/kvm are Linux's.
+if nm "$work/core.o" | grep -E ' pclk_(ptp_|phc_|kvm_vm_|backend_(phc|kvm_host))'
+then
+	echo "the core has what only Linux can use"
+	exit 1
+fi
+
 objdump -d --no-show-raw-insn "$work/core.o" >"$work/core.s"
 if grep -nE '%([xyz]?mm[0-9]|st\b)' "$work/core.s"; then
 	echo "the core uses vector or floating-point registers"

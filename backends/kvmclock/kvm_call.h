@@ -9,25 +9,46 @@
 
 #include "base/counter.h"
 
+/*
+ * Below the pages (hyperv's is the lowest, 250), which cost no exit to the
+ * host; above phc (150), whose pairs are wider. It is chosen where a page
+ * exists but gives another timescale than the caller wants.
+ */
+#define KVM_PAIRING_QUALITY 200
+
+/* kvm-pairing in ring 0. On Linux kvm_pairing.c goes before it. */
+extern const struct paraclock_backend pclk_backend_kvm_call;
+
 struct kvm_call {
 	const struct paraclock_env *env;
 	enum counter_how how;
 	bool smccc; /* arm64's call, which needs no page */
-	/* x86: results, one for each call under way, for there are other
-	 * threads and signal handlers; taken is a mask of those in use. */
+	/* x86: a page of results, one for each call under way: other threads
+	 * and signal handlers make calls too. taken is a mask of those in
+	 * use. */
 	struct paraclock_mapping map;
 	uint64_t slots;
 	uint64_t taken;
 };
 
-/* Errors as paraclock_open(), with its sentence in options.detail. */
-int pclk_kvm_call_open(struct kvm_call *kc, const struct paraclock_env *env,
-		       const struct paraclock_options *opts);
-void pclk_kvm_call_close(struct kvm_call *kc);
+/* The host's time at a counter value, from one call. */
+struct kvm_pair {
+	int64_t ns;
+	uint64_t tsc;
+};
 
-/* As paraclock_backend.get_time. */
-int pclk_kvm_call_read(struct kvm_call *kc,
-		       struct paraclock_sample *ret_sample);
-void pclk_kvm_call_explain(int error, char *buf, size_t size);
+/*
+ * Find KVM, and get ready to call it. Errors as paraclock_open(), with a
+ * sentence in options.detail. Neither makes the call.
+ */
+int pclk_kvm_vmcall_open(struct kvm_call *kc,
+			 const struct paraclock_options *opts);
+int pclk_kvm_smccc_open(struct kvm_call *kc,
+			const struct paraclock_options *opts);
+void pclk_kvm_vmcall_close(struct kvm_call *kc);
+
+/* Make the call. */
+int pclk_kvm_vmcall_ask(struct kvm_call *kc, struct kvm_pair *ret_pair);
+int pclk_kvm_smccc_ask(const struct kvm_call *kc, struct kvm_pair *ret_pair);
 
 #endif

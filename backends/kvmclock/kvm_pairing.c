@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * kvm-pairing: the host's CLOCK_REALTIME at a value of the guest's counter.
- *
- * In ring 0 by hypercall, one atomic act; in user space, which may not make
- * one, by the PTP clock that Linux makes of it.
+ * kvm-pairing on Linux: the host's CLOCK_REALTIME at a value of the guest's
+ * counter, by the PTP clock into which Linux turns KVM's hypercall. User space
+ * may not make the call itself; an env that can is handed to kvm_call.c.
  *
  * Reference: Linux drivers/ptp/ptp_kvm_common.c, ptp_kvm_x86.c.
  */
@@ -16,21 +15,13 @@
 #include "kvm_call.h"
 #include "linux/ptp.h"
 
-/*
- * Below the pages (hyperv's is the last, 250), which cost no exit to the host;
- * above phc (150), whose pairs are wider. Where a page is there but gives
- * another timescale than is wanted, this comes into its own.
- */
-#define QUALITY 200
-
 #define PTP_NAME "KVM virtual PTP"
 
 struct pairing {
 	const struct paraclock_env *env;
-	bool by_ptp;
-	uint8_t timescale;
+	void *call; /* pclk_backend_kvm_call's state; NULL: by PTP */
 	struct ptp ptp;
-	struct kvm_call call;
+	uint8_t timescale;
 };
 
 static bool is_wanted(const char *name)
@@ -39,7 +30,7 @@ static bool is_wanted(const char *name)
 }
 
 /* CPUID may show the layer below this machine's hypervisor (PVM); the kernel
- * knows by whose clock it keeps its time. */
+ * knows which clock it keeps its time by. */
 static bool may_be_kvm(const struct paraclock_env *env)
 {
 	char name[32] = "";
@@ -65,7 +56,7 @@ static void explain_absence(const struct paraclock_env *env,
 	     may_be_kvm(env) ? "; modprobe ptp_kvm (if it still is not there, "
 			       "the host offers no clock pairing)"
 			     : "");
-	/* arm64 has no CPUID, and nothing to say of it. */
+	/* arm64 has no CPUID, and so nothing to add. */
 	if (pclk_hypervisors_look(env, &seen) != -EOPNOTSUPP)
 		pclk_hypervisors_say(env, "; ", opts->detail,
 				     opts->detail_size);
@@ -75,7 +66,6 @@ static int open_ptp(struct pairing *kp, const struct paraclock_options *opts)
 {
 	int ret = pclk_ptp_open(&kp->ptp, kp->env, opts, is_wanted);
 
-	kp->by_ptp = true;
 	if (ret == -ENODEV && !opts->device && opts->detail && !opts->detail[0])
 		explain_absence(kp->env, opts);
 	if (ret)
@@ -105,7 +95,7 @@ static int pairing_open(const struct paraclock_env *env,
 	memset(kp, 0, sizeof(*kp));
 	kp->env = env;
 	if (env->hypercall && !opts->device)
-		ret = pclk_kvm_call_open(&kp->call, env, opts);
+		ret = pclk_backend_kvm_call.open(env, opts, &kp->call);
 	else
 		ret = open_ptp(kp, opts);
 	if (ret)
@@ -119,10 +109,10 @@ static void pairing_close(void *state)
 {
 	struct pairing *kp = state;
 
-	if (kp->by_ptp)
-		pclk_ptp_close(&kp->ptp);
+	if (kp->call)
+		pclk_backend_kvm_call.close(kp->call);
 	else
-		pclk_kvm_call_close(&kp->call);
+		pclk_ptp_close(&kp->ptp);
 	kp->env->free(kp->env->ctx, kp);
 }
 
@@ -132,20 +122,20 @@ static int pairing_get_time(void *state, struct paraclock_sample *ret_sample)
 	struct ptp_pair pair;
 	int ret;
 
-	if (!kp->by_ptp)
-		return pclk_kvm_call_read(&kp->call, ret_sample);
+	if (kp->call)
+		return pclk_backend_kvm_call.get_time(kp->call, ret_sample);
 	ret = pclk_ptp_read(&kp->ptp, &pair);
 	if (!ret)
 		pclk_ptp_sample(&kp->ptp, &pair, kp->timescale, ret_sample);
 	return ret;
 }
 
-/* Each read asks anew; only what the driver refused is remembered. */
+/* Each read asks the host; only what the driver refused is remembered. */
 static int pairing_confirm_fresh(void *state, int noticed)
 {
 	struct pairing *kp = state;
 
-	if (noticed && kp->by_ptp)
+	if (noticed && !kp->call)
 		pclk_ptp_forget(&kp->ptp);
 	return 0;
 }
@@ -156,27 +146,23 @@ static void pairing_explain(void *state, int error,
 {
 	struct pairing *kp = state;
 
-	if (!kp->by_ptp && error)
-		pclk_kvm_call_explain(error, buf, size);
-	else if (!error && sample && sample->reason == PARACLOCK_REASON_COUNTER)
-		TEXT(buf, size,
-		     "the counter value that the host gives was not that of "
-		     "the CPU when it was asked; are the counters of the CPUs "
-		     "in step?");
+	if (kp->call)
+		pclk_backend_kvm_call.explain(kp->call, error, sample, buf,
+					      size);
 	else if (!error && sample && sample->reason == PARACLOCK_REASON_WIDE)
 		TEXT(buf, size, kp->ptp.path,
 		     ": half the time that a read takes is more than "
 		     "max_pair_error_ns; allow more, or on x86 let the kernel "
 		     "keep its time by kvm-clock, as only then does it give "
 		     "narrow pairs");
-	else if (kp->by_ptp)
+	else
 		pclk_ptp_explain(&kp->ptp, error, sample, buf, size);
 }
 
 const struct paraclock_backend pclk_backend_kvm_pairing = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "kvm-pairing",
-	.quality = QUALITY,
+	.quality = KVM_PAIRING_QUALITY,
 	.open = pairing_open,
 	.get_time = pairing_get_time,
 	.confirm_fresh = pairing_confirm_fresh,

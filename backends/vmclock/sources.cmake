@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 list(APPEND PARACLOCK_TABLES pclk_backend_vmclock)
+list(APPEND PARACLOCK_CORE_TABLES pclk_backend_vmclock)
 list(APPEND PARACLOCK_BACKEND_SOURCES
   backends/vmclock/leap.c
   backends/vmclock/vmclock.c

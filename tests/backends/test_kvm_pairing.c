@@ -2,6 +2,7 @@
 /* kvm-pairing in ring 0: pairs, and what is none. */
 
 #include "fake_pairing.h"
+#include "kvmclock/kvm_call.h"
 
 static struct paraclock *open_good(void)
 {
@@ -30,7 +31,7 @@ static void check_foreign(struct paraclock *clk)
 	assert_int_equal(sample.pair_error_ns, PARACLOCK_ERROR_UNKNOWN);
 	assert_int_equal(paraclock_explain(clk, 0, &sample, text, sizeof(text)),
 			 0);
-	assert_non_null(strstr(text, "in step"));
+	assert_non_null(strstr(text, "counters of all CPUs"));
 }
 
 /* Twice wrong and then right is right; three times is not our counter. */
@@ -141,6 +142,39 @@ static void in_ring_0_a_device_is_a_ptp_clock(void **state)
 	assert_int_equal(host.calls, 0);
 }
 
+/* What the archive for ring 0 has for kvm-pairing: the call alone. */
+static void ring_0_has_the_call_alone(void **state)
+{
+	char detail[256] = "";
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.device = "/dev/ptp0",
+		.env = &ENV,
+		.detail = detail,
+		.detail_size = sizeof(detail),
+	};
+	struct paraclock *clk = UNTOUCHED;
+
+	(void)state;
+	assert_int_equal(paraclock_open_backend(&clk, &pclk_backend_kvm_call,
+						&opts),
+			 -EINVAL);
+	assert_non_null(strstr(detail, "no device"));
+	opts.device = NULL;
+	ENV.hypercall = NULL;
+	assert_int_equal(paraclock_open_backend(&clk, &pclk_backend_kvm_call,
+						&opts),
+			 -EOPNOTSUPP);
+	assert_non_null(strstr(detail, "no hypercalls"));
+	assert_ptr_equal(clk, UNTOUCHED);
+	assert_int_equal(host.calls, 0);
+	host_init();
+	assert_int_equal(
+		paraclock_open_backend(&clk, &pclk_backend_kvm_call, &opts), 0);
+	check_pair(clk, HOST_NS);
+	paraclock_close(clk);
+}
+
 #define TEST(name, f)                      \
 	{                                  \
 		name, f, setup, NULL, NULL \
@@ -155,6 +189,8 @@ static const struct CMUnitTest tests[] = {
 	TEST("reads within reads do not mix", reads_within_reads_do_not_mix),
 	TEST("in ring 0 a device is a PTP clock",
 	     in_ring_0_a_device_is_a_ptp_clock),
+	TEST("the archive for ring 0 has the call alone",
+	     ring_0_has_the_call_alone),
 };
 
 int main(void)

@@ -35,7 +35,7 @@ struct hyperv {
 static int check_access(const struct paraclock_env *env, bool *ret_is_hyperv)
 {
 	uint32_t regs[4];
-	int ret = pclk_hypervisor_leaf(env, PCLK_SIGNATURE_HYPERV, 3, regs);
+	int ret = pclk_hypervisor_leaf(env, HYPERV_SIGNATURE, 3, regs);
 
 	*ret_is_hyperv = !ret;
 	if (!ret && !(regs[0] & ACCESS_REFERENCE_TSC))

@@ -13,6 +13,9 @@
 #include "base/shared.h"
 #include "page/page.h"
 
+/* In CPUID, 12 bytes. */
+#define HYPERV_SIGNATURE "Microsoft Hv"
+
 struct hyperv_page {
 	uint32_t tsc_sequence; /* 0 (of old: 0xffffffff): the page is off */
 	uint32_t reserved1;

@@ -104,7 +104,7 @@ static int check_features(const struct paraclock_env *env)
 
 	if (!env->rdmsr || !env->wrmsr)
 		return -EOPNOTSUPP;
-	ret = pclk_hypervisor_leaf(env, PCLK_SIGNATURE_HYPERV, 3, regs);
+	ret = pclk_hypervisor_leaf(env, HYPERV_SIGNATURE, 3, regs);
 	if (ret)
 		return ret;
 	return (regs[0] & NEED_EAX) == NEED_EAX && regs[3] & NEED_EDX

@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/cpuid.h"
 #include "base/text.h"
 #include "kvm_call.h"
+#include "kvm_cpuid.h"
 #include "linux/ptp.h"
 
 #define PTP_NAME "KVM virtual PTP"
@@ -36,7 +36,7 @@ static bool may_be_kvm(const struct paraclock_env *env)
 	char name[32] = "";
 	uint8_t kind;
 	uint32_t base;
-	int ret = pclk_hypervisor_find(env, PCLK_SIGNATURE_KVM, &base);
+	int ret = pclk_hypervisor_find(env, KVM_SIGNATURE, &base);
 
 	if (ret != -ENODEV)
 		return true;

@@ -13,6 +13,7 @@
 #include "base/fixed.h"
 #include "base/text.h"
 #include "kvm_call.h"
+#include "kvm_cpuid.h"
 
 /* RAX; RBX is the result's address, RCX the clock: 0 is CLOCK_REALTIME, and
  * KVM defines no other. See [1]. */
@@ -22,6 +23,9 @@
 #define KVM_EFAULT     (-14)
 #define KVM_EOPNOTSUPP (-95)
 #define KVM_ENOSYS     (-1000)
+
+/* OpenBSD vmm(4) shows KVM's leaves, too: see kvm_find(). */
+#define OPENBSD_SIGNATURE "OpenBSDVMM58"
 
 /* What the host writes, see [1]; it leaves flags and pad 0. */
 struct result {
@@ -153,9 +157,9 @@ static int kvm_find(const struct paraclock_env *env,
 {
 	const char *why = "the hypercall is KVM's, and KVM is not seen: ";
 	uint32_t base, regs[4];
-	int ret = pclk_hypervisor_leaf(env, PCLK_SIGNATURE_KVM, 1, regs);
+	int ret = pclk_hypervisor_leaf(env, KVM_SIGNATURE, 1, regs);
 
-	if (!ret && !pclk_hypervisor_find(env, PCLK_SIGNATURE_OPENBSD, &base)) {
+	if (!ret && !pclk_hypervisor_find(env, OPENBSD_SIGNATURE, &base)) {
 		why = "the hypercall is KVM's, and this is OpenBSD's vmm: ";
 		ret = -ENODEV;
 	}

@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/cpuid.h"
 #include "base/text.h"
+#include "kvm_cpuid.h"
 #include "pvclock.h"
 
 /*
@@ -41,7 +41,7 @@ struct kvmclock {
 static int kvm_features(const struct paraclock_env *env, uint32_t *ret_eax)
 {
 	uint32_t regs[4];
-	int ret = pclk_hypervisor_leaf(env, PCLK_SIGNATURE_KVM, 1, regs);
+	int ret = pclk_hypervisor_leaf(env, KVM_SIGNATURE, 1, regs);
 
 	if (!ret)
 		*ret_eax = regs[0];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "counter.h"
-#include "cpu_kept.h"
+#include "cpu_cache.h"
 #include "env.h"
+#include "env_call.h"
 
 #define LEAF_AMD_FEATURES	   0x80000001U
 #define FEATURE_RDTSCP		   (1U << 27) /* EDX */
@@ -9,9 +10,9 @@
 #define FEATURE_LFENCE_SERIALISING (1U << 2) /* EAX */
 
 /*
- * lfence waits for earlier loads on every Intel CPU, and on an AMD one where
- * it is dispatch serialising, which newer ones say in CPUID; on the others
- * rdtscp is sure to, and a few ns slower.
+ * lfence waits for earlier loads on every Intel CPU, and on those AMD CPUs
+ * where it is dispatch serialising, which newer ones say in CPUID. On other AMD
+ * CPUs rdtscp is sure to wait, and takes a few ns more.
  */
 static enum counter_how look_at_fences(const struct paraclock_env *env)
 {
@@ -34,54 +35,39 @@ static enum counter_how look_at_fences(const struct paraclock_env *env)
 
 enum counter_how pclk_counter_choose(const struct paraclock_env *env)
 {
-	struct cpu_kept *kept = cpu_kept_of(env);
+	struct cpu_cache *cache = cpu_cache_of(env);
 	enum counter_how how;
 
 	if (env->counter)
 		return COUNTER_ENV;
 	if (!env->cpuid)
 		return COUNTER_FENCED;
-	if (kept && cpu_is_kept(env, &kept->how_slot))
-		return (enum counter_how)kept->how;
+	if (cache && cpu_slot_is_filled(env, &cache->how_slot))
+		return (enum counter_how)cache->how;
 	how = look_at_fences(env);
-	/* Also where CPUID is forbidden: to ask is a system call. */
-	if (kept && cpu_keep(env, &kept->how_slot)) {
-		kept->how = how;
-		cpu_kept_whole(&kept->how_slot);
+	/* Also where CPUID is forbidden: asking again is a system call. */
+	if (cache && cpu_slot_claim(env, &cache->how_slot)) {
+		cache->how = how;
+		cpu_slot_publish(&cache->how_slot);
 	}
 	return how;
 }
 
-uint64_t paraclock_counter(const struct paraclock_env *env)
-{
-	if (!env)
-		env = pclk_builtin_env;
-	/* In ring 0 there may be none, and there is a counter. */
-	if (!env)
-		return counter_fenced();
-	return env->size >= sizeof(*env)
-		       ? counter_read(env, pclk_counter_choose(env))
-		       : 0;
-}
-
-/* So many moves of the counter are looked at, in so many readings at most:
- * 80 us, in which one of 1 MHz moves 80 times. */
+/* How many moves of the counter are collected, and in how many readings at
+ * most: 80 us, in which a counter of 1 MHz moves 80 times. */
 #define STEP_MOVES 64
 #define STEP_READS 4096
 
-/* CLOCK_MONOTONIC_RAW, read for what it takes: a counter that goes on by the
- * same with each reading moves by another way around a clock. */
-#define RAW_CLOCK 4
-
-/* Beyond it there is no counter, whoever says so, and no sum overflows. */
+/* No counter moves by more at a time, whatever an env states; and no sum
+ * overflows. */
 #define STEP_MAX (1U << 31)
 
-/* Moves of a steady step that is no whole number of ticks (1 GHz made of
- * 19.2 MHz: 52 and 53) differ by so much where they are of as many steps. */
+/* Where a step is not a whole number of ticks (1 GHz made of 19.2 MHz: 52 and
+ * 53), two moves of the same number of steps differ by up to this. */
 #define STEP_ROUNDING 1
 
-/* A fine counter must not be taken for a coarse one because each reading takes
- * as long as the one before. */
+/* Vary the time between readings: otherwise a fine counter could look coarse
+ * because every reading takes equally long. */
 static inline void dawdle(unsigned int cycles)
 {
 	while (cycles--)
@@ -95,7 +81,8 @@ static void insert(uint64_t *sorted, unsigned int n, uint64_t value)
 	sorted[n] = value;
 }
 
-/* How far the counter goes from one reading to the next, sorted; how many. */
+/* Collect how far the counter moves from one reading to the next, sorted;
+ * return how many moves. */
 static unsigned int watch_moves(const struct paraclock_env *env,
 				enum counter_how how,
 				uint64_t ret_sorted[STEP_MOVES])
@@ -108,11 +95,13 @@ static unsigned int watch_moves(const struct paraclock_env *env,
 		int64_t ns;
 
 		dawdle(i % STEP_MOVES);
+		/* Only for the time that it takes, which is another one than
+		 * dawdle()'s. */
 		if (i & 1 && i < 2 * STEP_MOVES && env->read_clock)
-			(void)env->read_clock(env->ctx, RAW_CLOCK, &ns);
+			(void)env->read_clock(env->ctx, pclk_clock_id[PARACLOCK_CLOCK_MONOTONIC_RAW], &ns);
 		now = counter_read(env, how);
 		moved = now - last;
-		/* Backwards: another CPU's. */
+		/* Ignore a step back: the thread moved to another CPU. */
 		if (moved && moved <= UINT64_MAX / 2)
 			insert(ret_sorted, n++, moved);
 		last = now;
@@ -132,14 +121,15 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
 }
 
 /*
- * The moves of a coarse counter are all close to a multiple of one step: they
- * lie in heaps that are narrow and far apart. Those of a fine one lie anywhere.
+ * The moves of a coarse counter are all close to multiples of one step: they
+ * form heaps that are narrow and far apart. Those of a fine counter lie
+ * anywhere.
  */
 static uint64_t uneven_step(const uint64_t *sorted, unsigned int n)
 {
 	uint64_t heap = 0, last = 0, least = UINT64_MAX;
 
-	/* Moves of 2 may be of 2.5, and leave no room between the heaps. */
+	/* A move of 2 may really be 2.5, and leaves no room between heaps. */
 	if (!n || sorted[0] <= 2)
 		return !n || sorted[0] == 1 ? 1 : 3;
 	for (unsigned int i = 0; i < n; i++) {
@@ -153,7 +143,7 @@ static uint64_t uneven_step(const uint64_t *sorted, unsigned int n)
 			return 1;
 		last = sorted[i];
 	}
-	/* The heaps are up to so much wide, and the next one begins late. */
+	/* Add the width of this heap, and how late the next one may begin. */
 	return least + 2ULL * STEP_ROUNDING;
 }
 

@@ -10,10 +10,10 @@
 
 #include "shared.h"
 
-/* How a handle reads its counter; chosen once, when it is opened. */
+/* How a handle reads its counter; chosen once, when the handle is opened. */
 enum counter_how {
 	COUNTER_FENCED = 0, /* lfence; rdtsc - or isb; mrs */
-	COUNTER_RDTSCP = 1, /* where lfence need not wait for loads */
+	COUNTER_RDTSCP = 1, /* where lfence may not wait for loads */
 	COUNTER_ENV = 2,    /* env->counter */
 };
 
@@ -24,8 +24,8 @@ enum counter_how {
 /*
  * Ordered after every earlier load: lfence (Intel, and AMD where it is
  * dispatch serialising) lets nothing later start before they are done. A
- * later load may still run before rdtsc: see line_read() in read.c for why
- * that does no harm.
+ * later load may still run before rdtsc; lib/clock/read.c says why that does no
+ * harm.
  */
 static inline uint64_t counter_fenced(void)
 {
@@ -89,14 +89,14 @@ static inline bool is_before(uint64_t a, uint64_t b)
 	return a - b > UINT64_MAX / 2;
 }
 
-/* For env, what to use; a few CPUIDs, so once for each handle. */
+/* Choose for an env. Takes a few CPUIDs, so call it once for each handle. */
 PCLK_SHARED enum counter_how
 pclk_counter_choose(const struct paraclock_env *env);
 
 /*
- * How many ticks the counter moves by at a time, at least 1: at a reading, so
- * much may have passed since the counter came to show that value. Measured in
- * some 3 us, unless the env says it.
+ * How many ticks the counter moves by at a time, at least 1: a reading may be
+ * that much older than it looks. Measured in some 3 us, unless the env states
+ * it.
  */
 uint64_t pclk_counter_step(const struct paraclock_env *env,
 			   enum counter_how how);

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cpu_kept.h"
+#include "cpu_cache.h"
 #include "text.h"
 
 #define LEAF_FEATURES	   1U
@@ -10,16 +10,16 @@
 #define LEAF_FIRST	   0x40000000U
 #define LEAF_STEP	   0x100U
 /*
- * Linux scans 256, and each is an exit to the hypervisor. Whoever shows two
- * sets of leaves puts the second right behind the first: QEMU, Xen. In ring 0,
- * where a page that is not found is a page that is not had, one that shows
- * nothing up to there is looked for to the end.
+ * Linux scans 256 bases, and each CPUID is an exit to the hypervisor. One that
+ * shows two sets of leaves puts the second right behind the first, so the scan
+ * usually ends early. In ring 0 a page that is not found cannot be used at all:
+ * there, if the near bases show nothing, the scan goes on to the end.
  */
 #define BASES_NEAR 16U
 #define BASES	   256U
 
-/* Twelve characters that a person would write, NULs at their end: what a base
- * shows that is not there has other bytes in it, or is all NUL. */
+/* Printable characters with NULs after them? What CPUID returns for a base that
+ * does not exist has other bytes in it, or is all NUL. */
 static bool is_text(const char signature[12])
 {
 	unsigned int i = 0;
@@ -33,11 +33,11 @@ static bool is_text(const char signature[12])
 	return i == 12;
 }
 
-/* A base that is not there answers with the last basic leaf or zeros; a real
- * one names a leaf of its own. Only the first need not: very old KVM says 0 and
- * has one more. */
-static bool take_base(struct pclk_hypervisors *seen, uint32_t n,
-		      const uint32_t regs[4])
+/* A base that does not exist returns the last basic leaf or zeros; a real one
+ * names one of its own leaves. Only the first base may name none: an old
+ * hypervisor there says 0 and has one leaf more. */
+static bool is_base(struct pclk_hypervisors *seen, uint32_t n,
+		    const uint32_t regs[4])
 {
 	struct pclk_hypervisor *hv = &seen->found[seen->count];
 	const uint32_t leaves = regs[0] - (LEAF_FIRST + n * LEAF_STEP);
@@ -69,7 +69,7 @@ static int look(const struct paraclock_env *env, struct pclk_hypervisors *seen)
 		ret = env->cpuid(env->ctx, LEAF_FIRST + n * LEAF_STEP, 0, regs);
 		if (ret)
 			return ret;
-		seen->count += take_base(seen, n, regs);
+		seen->count += is_base(seen, n, regs);
 	}
 	return 0;
 }
@@ -77,19 +77,19 @@ static int look(const struct paraclock_env *env, struct pclk_hypervisors *seen)
 int pclk_hypervisors_look(const struct paraclock_env *env,
 			  struct pclk_hypervisors *ret_seen)
 {
-	struct cpu_kept *kept = cpu_kept_of(env);
+	struct cpu_cache *cache = cpu_cache_of(env);
 	int ret;
 
 	if (!env->cpuid)
 		return -EOPNOTSUPP;
-	if (kept && cpu_is_kept(env, &kept->seen_slot)) {
-		*ret_seen = kept->seen;
+	if (cache && cpu_slot_is_filled(env, &cache->seen_slot)) {
+		*ret_seen = cache->seen;
 		return 0;
 	}
 	ret = look(env, ret_seen);
-	if (!ret && kept && cpu_keep(env, &kept->seen_slot)) {
-		kept->seen = *ret_seen;
-		cpu_kept_whole(&kept->seen_slot);
+	if (!ret && cache && cpu_slot_claim(env, &cache->seen_slot)) {
+		cache->seen = *ret_seen;
+		cpu_slot_publish(&cache->seen_slot);
 	}
 	return ret;
 }
@@ -103,7 +103,8 @@ static int find(const struct paraclock_env *env, const char *signature,
 	if (ret)
 		return ret;
 	for (unsigned int i = 0; i < seen.count; i++) {
-		/* One that names no leaf of its own is told of, not relied on. */
+		/* A set that names no leaf of its own is reported, but not
+		 * relied on. */
 		if (seen.found[i].leaves != PCLK_LEAVES_NONE &&
 		    memcmp(seen.found[i].signature, signature, 12) == 0) {
 			*ret_hv = seen.found[i];
@@ -163,7 +164,7 @@ void pclk_signature_quote(const char signature[12],
 	*to = '\0';
 }
 
-/* Joins parts to what is in buf. */
+/* Join parts to the text that is in buf. */
 #define APPEND(buf, size, used, ...)                                \
 	do {                                                        \
 		TEXT((buf) + (used), (size) - (used), __VA_ARGS__); \

@@ -4,7 +4,8 @@
 
 #include "env_call.h"
 
-/* CLOCK_REALTIME's distance is that of the narrowest of so many looks. */
+/* How often CLOCK_REALTIME is bracketed by CLOCK_MONOTONIC; the narrowest
+ * bracket counts. */
 #define OFFSET_TRIES 4
 
 const int pclk_clock_id[PARACLOCK_CLOCKS] = {
@@ -48,7 +49,7 @@ int pclk_env_clocksource(const struct paraclock_env *env, char ret_name[32],
 		ret = pclk_env_error(env->clocksource(env->ctx, name, &kind));
 	if (ret)
 		return ret;
-	/* Names are compared whole, so what is behind one counts. */
+	/* Names are compared as whole arrays: clear what follows the name. */
 	name[31] = '\0';
 	for (unsigned int i = 0, ended = 0; i < 32; i++) {
 		ended |= !name[i];
@@ -92,7 +93,7 @@ bool pclk_env_offset(const struct paraclock_env *env, int64_t *ret_offset_ns,
 		    env->read_clock(env->ctx, pclk_clock_id[clocks[i % 3]],
 				    &ns[i % 3]))
 			return false;
-		/* They may be anything. */
+		/* An env may return any numbers. */
 		if (i % 3 < 2 || __builtin_sub_overflow(ns[2], ns[0], &width) ||
 		    width < 0 || width >= narrow ||
 		    __builtin_sub_overflow(ns[1], ns[0] + width / 2, &offset))

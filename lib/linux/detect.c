@@ -15,7 +15,7 @@
 #endif
 
 #include "base/counter.h"
-#include "base/cpu_kept.h"
+#include "base/cpu_cache.h"
 #include "base/fixed.h"
 #include "base/frequency.h"
 #include "detect.h"
@@ -180,20 +180,25 @@ static void wait_ns(long ns)
  * if the machine was moved or suspended since, that is no one frequency: it is
  * then another one than was measured first.
  */
-static bool look_again(const struct cpu_kept *kept, struct frequency *frequency,
+static bool look_again(const struct cpu_cache *cache,
+		       struct frequency *frequency,
 		       struct paraclock_machine *machine)
 {
 	const struct paraclock_machine was = *machine;
 	const struct point from = frequency->from;
 	uint64_t apart;
 
-	frequency->from = kept->from;
+	frequency->from = (struct point){
+		.tsc = cache->from_tsc,
+		.width = cache->from_width,
+		.ns = cache->from_ns,
+	};
 	pclk_frequency_end(frequency, machine);
-	apart = machine->measured_hz > kept->hz
-			? machine->measured_hz - kept->hz
-			: kept->hz - machine->measured_hz;
+	apart = machine->measured_hz > cache->hz
+			? machine->measured_hz - cache->hz
+			: cache->hz - machine->measured_hz;
 	if (machine->measured_hz &&
-	    apart <= machine->measured_error_hz + kept->error_hz)
+	    apart <= machine->measured_error_hz + cache->error_hz)
 		return true;
 	frequency->from = from;
 	*machine = was;
@@ -204,22 +209,25 @@ static bool look_again(const struct cpu_kept *kept, struct frequency *frequency,
 static void ask_clock(const struct paraclock_env *env,
 		      struct paraclock_machine *machine)
 {
-	struct cpu_kept *kept = cpu_kept_of(env);
+	struct cpu_cache *cache = cpu_cache_of(env);
 	struct frequency frequency;
 
 	if ((env->check_counter && env->check_counter(env->ctx)) ||
 	    pclk_frequency_begin(&frequency, env))
 		return;
-	if (kept && cpu_is_kept(env, &kept->hz_slot) &&
-	    look_again(kept, &frequency, machine))
+	if (cache && cpu_slot_is_filled(env, &cache->hz_slot) &&
+	    look_again(cache, &frequency, machine))
 		return;
 	wait_ns(machine->counter_hz ? CHECK_NS : MEASURE_NS);
 	pclk_frequency_end(&frequency, machine);
-	if (machine->measured_hz && kept && cpu_keep(env, &kept->hz_slot)) {
-		kept->from = frequency.from;
-		kept->hz = machine->measured_hz;
-		kept->error_hz = machine->measured_error_hz;
-		cpu_kept_whole(&kept->hz_slot);
+	if (machine->measured_hz && cache &&
+	    cpu_slot_claim(env, &cache->hz_slot)) {
+		cache->from_tsc = frequency.from.tsc;
+		cache->from_width = frequency.from.width;
+		cache->from_ns = frequency.from.ns;
+		cache->hz = machine->measured_hz;
+		cache->error_hz = machine->measured_error_hz;
+		cpu_slot_publish(&cache->hz_slot);
 	}
 }
 

@@ -59,6 +59,11 @@ static bool starts_with(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* Signatures in CPUID whose clocks are judged by name, 12 bytes. */
+#define SIGNATURE_KVM	 "KVMKVMKVM\0\0\0"
+#define SIGNATURE_HYPERV "Microsoft Hv"
+#define SIGNATURE_XEN	 "XenVMMXenVMM"
+
 /* --- CPUID ---------------------------------------------------------------- */
 
 static const struct {
@@ -101,12 +106,12 @@ static void take_signature(struct seen *seen, const struct pclk_hypervisor *hv)
 
 	pclk_signature_quote(hv->signature, quoted);
 	ADD(seen, "cpuid 0x", base, " ", quoted);
-	if (memcmp(hv->signature, PCLK_SIGNATURE_KVM, 12) == 0 ||
+	if (memcmp(hv->signature, SIGNATURE_KVM, 12) == 0 ||
 	    memcmp(hv->signature, "Linux KVM Hv", 12) == 0) {
 		seen->kvm = true;
-	} else if (memcmp(hv->signature, PCLK_SIGNATURE_XEN, 12) == 0) {
+	} else if (memcmp(hv->signature, SIGNATURE_XEN, 12) == 0) {
 		seen->xen = true;
-	} else if (memcmp(hv->signature, PCLK_SIGNATURE_HYPERV, 12) == 0) {
+	} else if (memcmp(hv->signature, SIGNATURE_HYPERV, 12) == 0) {
 		seen->hyperv = true;
 	} else {
 		name = name_of(hv->signature);

@@ -10,7 +10,7 @@
 #include <paraclock/system.h>
 
 #include "base/counter.h"
-#include "base/cpu_kept.h"
+#include "base/cpu_cache.h"
 #include "base/fixed.h"
 
 /* Fraction bits of local_state.mult: up to 65535 ns a tick, and a rounding
@@ -67,8 +67,9 @@ struct __attribute__((may_alias)) local {
 	uint64_t boot_tsc; /* when now.boot was last found right */
 };
 
-_Static_assert(sizeof(struct local) <= sizeof(struct paraclock_system_clocks) -
-					       sizeof(struct cpu_kept),
+_Static_assert(sizeof(struct local) <=
+		       sizeof(struct paraclock_system_clocks) -
+			       CPU_CACHE_WORDS * sizeof(uint64_t),
 	       "the public struct has room for both");
 
 /* Clocks read between readings of the counter: clock[i] was ns[i] at some

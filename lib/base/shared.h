@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What libparaclock-host uses of libparaclock's internals. The shared library
- * exports it in the version node PARACLOCK_PRIVATE: both must be of the same
- * release, and nobody else may use it.
+ * Marks the internals of libparaclock that libparaclock-host and libparaclock-sim
+ * use. The shared library exports them in the version node PARACLOCK_PRIVATE:
+ * all three must be of the same release, and nobody else may use that node.
  */
 #ifndef SHARED_H
 #define SHARED_H

@@ -165,7 +165,7 @@ static int source_conversion(const struct call *call,
 	if (ret)
 		return ret;
 	tl->t_end = timeline_after(tl->base_tsc,
-				   pclk_timekeeper_ticks(tl, follow->lease_ns));
+				   pclk_timeline_ticks(tl, follow->lease_ns));
 	pclk_follow_bound(call->clk, sample, kept, follow->drift_ppb, tl);
 	return 0;
 }

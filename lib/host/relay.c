@@ -158,8 +158,8 @@ static int make(const struct job *job, struct paraclock_timeline *tl)
 
 	*tl = job->src->tl;
 	lease = timeline_after(tl->base_tsc,
-			       pclk_timekeeper_ticks(tl,
-						     lease ? lease : LEASE_NS));
+			       pclk_timeline_ticks(tl,
+						   lease ? lease : LEASE_NS));
 	tl->t_end = !target->timekeeper ? 0
 		    : lease < tl->t_end ? lease
 					: tl->t_end;
@@ -284,7 +284,7 @@ static bool is_fresh(const struct job *job)
 {
 	uint64_t ns = job->relay->refresh_ns;
 	uint64_t ticks =
-		pclk_timekeeper_ticks(&job->src->tl, ns ? ns : REFRESH_NS);
+		pclk_timeline_ticks(&job->src->tl, ns ? ns : REFRESH_NS);
 
 	return !job->target->timekeeper &&
 	       job->kept->version == relay_kept(job->relay)->version &&

@@ -243,7 +243,7 @@ static bool is_soon(const struct paraclock_timekeeper_info *info)
 {
 	return info->next.size && info->t_change > info->now_tsc &&
 	       info->t_change - info->now_tsc <
-		       pclk_timekeeper_ticks(&info->next, SOON_NS);
+		       pclk_timeline_ticks(&info->next, SOON_NS);
 }
 
 static int begin_at(struct paraclock_timekeeper_info *info, uint64_t counter)

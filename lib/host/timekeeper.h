@@ -119,11 +119,6 @@ uint64_t pclk_tk_counter(const struct tk *tk, const struct paraclock_env *env);
  * leaves there? */
 bool pclk_tk_is_sane(const struct tk_slot *slot);
 
-/* timekeeper.c: ticks that take at most ns; fewer by no more than some parts in
- * 2^62, whatever a tick takes. */
-uint64_t pclk_timekeeper_ticks(const struct paraclock_timeline *tl,
-			       uint64_t ns);
-
 /* timekeeper_read.c: at a counter value, NULL: now. */
 int pclk_timekeeper_at(const struct tk *tk, const struct paraclock_env *env,
 		       const uint64_t *counter,

@@ -11,14 +11,10 @@
  */
 
 #include <errno.h>
-#include <string.h>
 
 #include "timekeeper_writer.h"
 
 #define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
-
-/* Where it makes the code smaller: with its argument in a register. */
-#define APART static __attribute__((noinline))
 
 /* How far ahead a change is put that is to be as soon as possible: so that it
  * is published by then, if the writer is not preempted. */
@@ -36,139 +32,6 @@ struct change {
 	uint64_t lead;	/* ticks of LEAD_NS */
 	uint64_t judge; /* ticks of TK_JUDGE_NS */
 };
-
-/* From base_tsc to period_frac a line is a piece of a timeline. */
-_Static_assert(offsetof(struct paraclock_timeline, period_frac) -
-			       offsetof(struct paraclock_timeline, base_tsc) ==
-		       offsetof(struct tk_conversion, period_frac),
-	       "copied as it is");
-_Static_assert(offsetof(struct tk_conversion, shift) == 4 * sizeof(uint64_t),
-	       "and no more");
-
-/* --- a new timeline -------------------------------------------------------
- */
-
-static uint8_t leap_of(const struct paraclock_timeline *tl)
-{
-	/* TAI without the offset does not say when the month ends. */
-	if (tl->timescale == PARACLOCK_TIMESCALE_MONOTONIC ||
-	    tl->leap > PARACLOCK_LEAP_POST_NEG ||
-	    (tl->timescale == PARACLOCK_TIMESCALE_TAI &&
-	     !(tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET)))
-		return PARACLOCK_LEAP_UNKNOWN;
-	return tl->leap;
-}
-
-APART int cut_at_month_end(struct paraclock_timeline *tl,
-			   const struct paraclock_timeline *from)
-{
-	uint64_t sec = pclk_timeline_month_end(from);
-	uint64_t begin = tl->base_sec * NSEC_PER_SEC +
-			 mul_high(tl->base_frac, NSEC_PER_SEC);
-	/* 2: for what the base is rounded down by, and what it may be lifted
-	 * by when it is unfrozen. */
-	uint64_t end = sec * NSEC_PER_SEC - 2;
-	uint64_t ticks;
-
-	if (sec == UINT64_MAX)
-		return 0;
-	if (begin >= end)
-		return -ESTALE;
-	ticks = pclk_timekeeper_ticks(tl, end - begin);
-	if (tl->t_end - tl->base_tsc > ticks)
-		tl->t_end = tl->base_tsc + ticks;
-	return 0;
-}
-
-int pclk_tk_prepare(const struct paraclock_timeline *tl,
-		    struct paraclock_timeline *ret_tl)
-{
-	int ret = pclk_timeline_from_start(tl, ret_tl);
-
-	if (ret)
-		return ret;
-	ret_tl->size = sizeof(*ret_tl);
-	if (!pclk_timeline_has_time(tl) || !tl->t_end ||
-	    tl->t_end == TK_NEVER || tl->t_end < ret_tl->base_tsc ||
-	    !tl->timescale || !tl->counter ||
-	    tl->timescale > PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED ||
-	    leap_of(tl) == PARACLOCK_LEAP_POS)
-		return -EINVAL;
-	return 0;
-}
-
-int pclk_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
-			 u128 shown)
-{
-	u128 time, base;
-	int ret = pclk_timeline_time(tl, counter, &time);
-
-	if (ret || !(tl->flags & PARACLOCK_TIMELINE_MONOTONIC) || time >= shown)
-		return ret;
-	if (shown - time > TIMELINE_NSEC)
-		return -ESTALE;
-	base = ((u128)tl->base_sec << 64 | tl->base_frac) + (shown - time);
-	tl->base_sec = (uint64_t)(base >> 64);
-	tl->base_frac = (uint64_t)base;
-	/* By so much it is off now, a ns at most. */
-	if (tl->maxerror_ns < UINT64_MAX)
-		tl->maxerror_ns++;
-	return 0;
-}
-
-/* What readers take of it. */
-APART void make_conversion(const struct paraclock_timeline *tl,
-			   struct tk_conversion *conv)
-{
-	const uint32_t bound =
-		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
-	struct paraclock_sample sample = {
-		.timescale = tl->timescale,
-		.counter = tl->counter,
-		.leap = leap_of(tl),
-		.marker_class = PARACLOCK_MARKER_HEURISTIC,
-	};
-
-	sample.valid = (tl->flags & PARACLOCK_TIMELINE_STABLE) != 0;
-	if (!sample.valid)
-		sample.reason = PARACLOCK_REASON_UNSTABLE;
-	if (tl->flags & PARACLOCK_TIMELINE_MONOTONIC)
-		sample.flags |= PARACLOCK_FLAG_MONOTONIC;
-	if (tl->flags & PARACLOCK_TIMELINE_OWN_KERNEL)
-		sample.flags |= PARACLOCK_FLAG_OWN_KERNEL;
-	if (tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET) {
-		sample.flags |= PARACLOCK_FLAG_TAI_OFFSET;
-		sample.tai_offset_sec = tl->tai_offset_sec;
-	}
-	memcpy(conv, &tl->base_tsc, offsetof(struct tk_conversion, shift));
-	conv->shift = tl->period_shift;
-	conv->error_ns = PARACLOCK_ERROR_UNKNOWN;
-	conv->error_rate_frac = 0;
-	if ((tl->flags & bound) == bound) {
-		conv->error_ns = tl->maxerror_ns;
-		conv->error_rate_frac = tl->maxerror_rate_frac;
-	}
-	memcpy(&conv->qualifiers, &sample.valid, sizeof(conv->qualifiers));
-	memcpy(&conv->flags, &sample.flags, sizeof(conv->flags));
-}
-
-int pclk_tk_install(struct tk_slot *slot, unsigned int i,
-		    const struct paraclock_timeline *from)
-{
-	struct paraclock_timeline *tl = &slot->tl[i];
-	int ret = cut_at_month_end(tl, from);
-
-	if (ret)
-		return ret;
-	make_conversion(tl, &slot->conv[i]);
-	slot->mode = TK_RUNNING;
-	slot->t_lease = tl->t_end;
-	slot->t_end = tl->t_end;
-	return 0;
-}
-
-/* --- a change -------------------------------------------------------------
- */
 
 /* Can readers have a time at that counter value? */
 static bool is_in_force(const struct tk_slot *slot, uint64_t counter)
@@ -269,8 +132,8 @@ static uint64_t close_before(const struct tk_job *job, uint64_t t_change,
 	return pclk_tk_after_readers(job, judge);
 }
 
-APART int change_once(struct tk_job *job, const struct change *change,
-		      uint64_t t_change)
+static int change_once(struct tk_job *job, const struct change *change,
+		       uint64_t t_change)
 {
 	uint64_t now = close_before(job, t_change, change->judge);
 	int ret = is_in_force(&job->slot, now)
@@ -309,7 +172,7 @@ static int apply(struct paraclock_timekeeper *timekeeper,
 
 	if (ret)
 		return ret;
-	change->lead = pclk_timekeeper_ticks(&change->tl, LEAD_NS);
+	change->lead = pclk_timeline_ticks(&change->tl, LEAD_NS);
 	/* One division of 128 bits is long enough. */
 	change->judge = change->lead / (LEAD_NS / TK_JUDGE_NS);
 	ret = LATE;

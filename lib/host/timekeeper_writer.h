@@ -38,7 +38,17 @@ static inline void tk_set_seen(struct tk_slot *slot, u128 time)
 	slot->seen_frac = (uint64_t)time;
 }
 
-/* timekeeper.c */
+/* What was written over is not believed: nothing of it is left. */
+static inline void tk_forget(struct tk_slot *slot)
+{
+	*slot = (struct tk_slot){
+		.mode = TK_EMPTY,
+		.t_change = TK_NEVER,
+		.migrations = slot->migrations,
+	};
+}
+
+/* --- publishing ----------------------------------------------------------- */
 
 /* -EPERM, -EBUSY: not ours to change. */
 int pclk_tk_begin(struct tk_job *job, struct paraclock_timekeeper *timekeeper,
@@ -52,7 +62,7 @@ uint64_t pclk_tk_after_readers(const struct tk_job *job, uint64_t margin);
 /* Nothing later can have been seen by counter value, 2^-64 s. */
 u128 pclk_tk_seen_by(const struct tk_slot *slot, uint64_t counter);
 
-/* timekeeper_set.c */
+/* --- a new timeline ------------------------------------------------------- */
 
 /* What does not depend on when; base_tsc is where it begins. */
 int pclk_tk_prepare(const struct paraclock_timeline *tl,

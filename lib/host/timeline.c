@@ -5,6 +5,7 @@
 
 #include "base/calendar.h"
 #include "base/interpolate.h"
+#include "page/conversion.h"
 #include "timeline.h"
 
 #define SHIFT_MAX 63
@@ -35,6 +36,14 @@ static unsigned int shift_of(const struct paraclock_timeline *tl)
 u128 pclk_timeline_tick(const struct paraclock_timeline *tl)
 {
 	return (u128)tl->period_frac * NSEC_PER_SEC >> shift_of(tl);
+}
+
+uint64_t pclk_timeline_ticks(const struct paraclock_timeline *tl, uint64_t ns)
+{
+	/* 1: it is rounded down. */
+	u128 tick = pclk_timeline_tick(tl) + 1;
+
+	return pclk_ticks_within(ns, (uint64_t)(tick >> 64), (uint64_t)tick);
 }
 
 /* Either way rounded down: before the base, elapsed is rounded up. */

@@ -54,4 +54,8 @@ uint64_t pclk_timeline_month_end(const struct paraclock_timeline *tl);
 /* A tick in 2^-64 ns. */
 u128 pclk_timeline_tick(const struct paraclock_timeline *tl);
 
+/* The ticks that take at most ns; too few by some parts in 2^62 at most,
+ * however long a tick is. */
+uint64_t pclk_timeline_ticks(const struct paraclock_timeline *tl, uint64_t ns);
+
 #endif

@@ -270,7 +270,7 @@ static void counts_ticks(void **state)
 	uint64_t ticks;
 
 	assert_int_equal(paraclock_timeline_set_hz(&tl, c->hz, 0), 0);
-	ticks = pclk_timekeeper_ticks(&tl, c->ns);
+	ticks = pclk_timeline_ticks(&tl, c->ns);
 	assert_in_range(ticks, c->want - c->less, c->want);
 }
 

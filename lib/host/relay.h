@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A relay from inside: what the clock above says, and for whom. */
+/* A relay from inside: the clock above, and the targets below. */
 #ifndef RELAY_H
 #define RELAY_H
 
@@ -8,59 +8,71 @@
 #include "clock/clock.h"
 #include "timeline.h"
 
-/* What a relay keeps from call to call. */
-struct __attribute__((may_alias)) relay_kept {
-	uint64_t epoch; /* of the clock; 0: none is known */
-	uint64_t generations;
-	uint64_t version; /* counts what changed above; 0: nothing known */
+/* What a relay remembers from call to call: relay.opaque. */
+struct __attribute__((may_alias)) relay_private {
+	uint64_t epoch;		/* of the clock; 0: unknown */
+	uint64_t generations;	/* the sum of the markers' */
+	uint64_t version;	/* counts changes above; 0: nothing is known */
 	uint64_t qualifiers[2]; /* of the sample, bytes 40 to 55 */
 	struct paraclock_conversion conv;
-	uint8_t held;	     /* frozen by who uses it */
+	uint8_t held;	     /* frozen by the caller */
 	uint8_t unconfirmed; /* the page above may be from before a move */
-	uint8_t noticed;     /* and the clock's source has heard of that */
-	uint8_t counted;     /* a disruption that nothing was written after */
+	uint8_t noticed;     /* and the clock's source was told so */
+	uint8_t counted;     /* a disruption, with nothing written since */
 	uint8_t inferred;    /* see relay_source */
 };
-_Static_assert(sizeof(struct relay_kept) <=
+_Static_assert(sizeof(struct relay_private) <=
 		       sizeof(((struct paraclock_relay *)0)->opaque),
 	       "the public struct has room for it");
 
-/* target.opaque, from inside. */
-struct __attribute__((may_alias)) target_kept {
-	uint64_t version;     /* of what is written, see relay_kept; 0: none */
-	uint64_t written_tsc; /* L1's counter then */
-	uint64_t marks;	      /* what the next write is to tell */
+/* What a relay remembers of one target: target.opaque. */
+struct __attribute__((may_alias)) target_private {
+	uint64_t version;     /* relay_private's, when written; 0: never */
+	uint64_t written_tsc; /* this machine's counter then */
+	uint64_t marks;	      /* what the next write reports: */
 };
 #define MARK_DISRUPTED 1U
 #define MARK_RESTORED  2U
-_Static_assert(sizeof(struct target_kept) <=
+_Static_assert(sizeof(struct target_private) <=
 		       sizeof(((struct paraclock_target *)0)->opaque),
 	       "the public struct has room for it");
 
 /* What a clock says, from one look at its page and its markers. */
 struct relay_source {
-	struct paraclock_timeline tl; /* from now on, in L1's ticks */
+	struct paraclock_timeline tl; /* from now on, in this machine's ticks */
 	uint64_t epoch;		      /* 0: not known */
 	uint64_t generations;	      /* the sum of the markers' */
-	bool inferred; /* whoever knows of disruptions is not above */
+	bool inferred; /* the source cannot vouch for every disruption */
 	uint64_t qualifiers[2];
-	struct paraclock_conversion
-		conv; /* of a timekeeper: what tells it apart */
+	/* Of a timekeeper: only what tells one publication from another. */
+	struct paraclock_conversion conv;
 };
 
-/* There is no straight line now, but the page is as it was. */
-#define RELAY_AS_IT_WAS 1
+/* The page has no usable conversion now, but may be unchanged. */
+#define RELAY_NO_CONVERSION 1
 
-/* relay.c: is it one that can be walked through? */
-int pclk_relay_check(const struct paraclock_relay *relay);
-
-/* relay_source.c: epoch is set on failure, too. */
+/* relay_source.c: look at the clock above. src->epoch is set on failure, too. */
 int pclk_relay_look(struct paraclock_relay *relay,
 		    struct relay_source *ret_source);
 
-/* A timeline in the system's ticks as one in the device's. */
+/* relay_timekeeper.c: the timekeeper above, at the observation's counter value.
+ * src is zeroed. */
+int pclk_relay_from_timekeeper(const struct paraclock_relay *relay,
+			       const struct observation *obs,
+			       struct relay_source *src);
+
+/* relay_couple.c: from the system's ticks to the device's. */
 int pclk_relay_couple(const struct paraclock_coupling *coupling,
 		      struct paraclock_timeline *tl);
+
+/* relay_target.c: what is done with every target of a relay; each keeps its own
+ * error. Returns the first one. */
+int pclk_targets_freeze(struct paraclock_relay *relay);
+int pclk_targets_serve(struct paraclock_relay *relay,
+		       const struct relay_source *src);
+int pclk_targets_unfreeze(struct paraclock_relay *relay);
+/* Note what the readers of running targets may have seen by now. */
+void pclk_targets_note(struct paraclock_relay *relay);
 
 static inline u128 relay_base(const struct paraclock_timeline *tl)
 {
@@ -90,7 +102,7 @@ static inline void relay_raise_seen(struct paraclock_target *target, u128 time)
 		relay_set_seen(target, time);
 }
 
-static inline struct relay_kept *relay_kept(struct paraclock_relay *relay)
+static inline struct relay_private *relay_private(struct paraclock_relay *relay)
 {
 	return (void *)relay->opaque;
 }

@@ -53,6 +53,18 @@ enum counter_how pclk_counter_choose(const struct paraclock_env *env)
 	return how;
 }
 
+uint64_t paraclock_counter(const struct paraclock_env *env)
+{
+	if (!env)
+		env = pclk_builtin_env;
+	/* Ring 0 may have no env, but it has a counter. */
+	if (!env)
+		return counter_fenced();
+	return env->size >= sizeof(*env)
+		       ? counter_read(env, pclk_counter_choose(env))
+		       : 0;
+}
+
 /* How many moves of the counter are collected, and in how many readings at
  * most: 80 us, in which a counter of 1 MHz moves 80 times. */
 #define STEP_MOVES 64

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include <paraclock/backend.h>
+#include <paraclock/crosststamp.h>
 
 /* read_clock()'s number of a clock, as clock_gettime(2) has it; by enum
  * paraclock_clock. */

@@ -36,22 +36,22 @@ static void check_against_memory(const struct state *s,
 {
 	const struct tk *tk = inside(s);
 	const struct tk_slot *slot = &tk->slot[tk->state & 1];
-	const struct tk_line *line =
-		&slot->line[sample->host_tsc >= slot->t_change];
-	wide time = (wide)line->base_sec << 64 | line->base_frac;
+	const struct tk_conversion *conv =
+		&slot->conv[sample->host_tsc >= slot->t_change];
+	wide time = (wide)conv->base_sec << 64 | conv->base_frac;
 	wide nsec;
 
 	CHECK(tk->head == TK_HEAD);
 	CHECK(slot->mode == TK_RUNNING);
 	CHECK(sample->host_tsc <= slot->t_end);
-	CHECK(sample->host_tsc >= line->base_tsc);
-	CHECK(line->period_frac && line->shift < 64);
-	time += (wide)(sample->host_tsc - line->base_tsc) * line->period_frac >>
-		line->shift;
+	CHECK(sample->host_tsc >= conv->base_tsc);
+	CHECK(conv->period_frac && conv->shift < 64);
+	time += (wide)(sample->host_tsc - conv->base_tsc) * conv->period_frac >>
+		conv->shift;
 	nsec = (wide)(uint64_t)time * 1000000000 >> 64;
 	CHECK((wide)sample->host_ns == (time >> 64) * 1000000000 + nsec);
 	CHECK(sample->pair_error_ns == 0);
-	CHECK(sample->clock_error_ns >= line->error_ns);
+	CHECK(sample->clock_error_ns >= conv->error_ns);
 }
 
 static void check_read(struct state *s, int ret,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Lines of counters of any rate: the hot read goes as far as the page does, and
+ * Conversions of counters of any rate: the hot read goes as far as the page does, and
  * says what the exact conversion says.
  */
 

@@ -18,7 +18,7 @@ import unittest
 import cli
 
 TOOL = sys.argv.pop(1)
-EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 EVENT_KEYS = ["time_ns", "line", "text", "failed", "detail"]
 MAGIC = 0x4b4c4356
 STATUS_AT = 34

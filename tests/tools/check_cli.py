@@ -736,7 +736,7 @@ class Help(unittest.TestCase):
             self.assertEqual(result.stdout, "", args)
 
     def test_the_version_is_the_projects(self):
-        source = pathlib.Path(__file__).parent.parent / "CMakeLists.txt"
+        source = pathlib.Path(__file__).parents[2] / "CMakeLists.txt"
         version = re.search(r"VERSION (\d+\.\d+\.\d+)", source.read_text())[1]
         self.assertIn(version, run("--version").stdout)
 

@@ -63,7 +63,7 @@ PARACLOCK_API uint64_t paraclock_epoch(const struct paraclock *clk);
  * @since 0.1
  */
 PARACLOCK_API int paraclock_disrupted(const struct paraclock *clk,
-				      uint64_t token);
+				      uint64_t epoch);
 
 /**
  * The host's own marker, as its page shows it.

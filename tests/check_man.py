@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Hold the synopses of man/*.3 against the public headers.
+
+usage: check_man.py [MAN [INCLUDE]]
+
+Every function has a page. A page shows what a header declares, word by word:
+prototypes with the names of their parameters, and structs with their members in
+order. The header that a page includes declares all that the page shows, itself
+or by what it includes.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def tokens(text):
+    return re.findall(r"\w+|[^\w\s]", text)
+
+
+def statements(text):
+    """What stands between semicolons, outside of braces."""
+    depth = start = 0
+    for at, char in enumerate(text):
+        depth += (char == "{") - (char == "}")
+        if char == ";" and depth == 0:
+            yield text[start:at]
+            start = at + 1
+    if text[start:].strip():
+        yield text[start:]
+
+
+def members(body):
+    """The members of a struct, one by one."""
+    for member in statements(body):
+        words = tokens(member)
+        if "(" in words or "," not in words:
+            yield " ".join(words)
+            continue
+        first, *others = " ".join(words).split(" , ")
+        kind = first.rsplit(" ", 1)[0].rstrip("* ")
+        yield first
+        for other in others:
+            yield f"{kind} {other}"
+
+
+def declarations(text):
+    """Name to what is declared: a string, or a list of a struct's members."""
+    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+    text = text.replace("PARACLOCK_API", " ")
+    found = {}
+    for statement in statements(text):
+        struct = re.fullmatch(r"\s*struct (\w+)\s*\{(.*)\}\s*", statement,
+                              re.S)
+        if struct:
+            found["struct " + struct[1]] = list(members(struct[2]))
+            continue
+        name = re.search(r"(\w+)\s*\(", statement)
+        if name and name[1].startswith("paraclock_"):
+            found[name[1]] = " ".join(tokens(statement))
+    return found
+
+
+def without_bodies(text):
+    """Inline functions become prototypes."""
+    while True:
+        found = re.search(r"^static inline ([^;{]*)\{", text, re.M)
+        if not found:
+            return text
+        end = text.index("\n}\n", found.end()) + 3
+        text = text[:found.start()] + found[1] + ";\n" + text[end:]
+
+
+def without_directives(text):
+    text = re.sub(r"\\\n", " ", text)
+    text = re.sub(r'extern "C" \{|^\}$', "", text, flags=re.M)
+    return re.sub(r"^\s*#.*$", "", text, flags=re.M)
+
+
+class Headers:
+    def __init__(self, folder):
+        self.own, self.includes, self.named = {}, {}, set()
+        for path in sorted(folder.glob("*.h")):
+            text = path.read_text()
+            self.own[path.name] = declarations(without_directives(
+                without_bodies(text)))
+            self.includes[path.name] = re.findall(
+                r"#include <paraclock/([\w.]+)>", text)
+            self.named |= set(re.findall(r"\b(paraclock_\w+)", re.sub(
+                r"/\*.*?\*/", " ", text, flags=re.S)))
+
+    def seen_by(self, name, seen=None):
+        """All that is declared to whoever includes that header."""
+        seen = set() if seen is None else seen
+        if name in seen or name not in self.own:
+            return {}
+        seen.add(name)
+        found = dict(self.own[name])
+        for other in self.includes[name]:
+            found.update(self.seen_by(other, seen))
+        return found
+
+    def all(self):
+        return {name: what for own in self.own.values()
+                for name, what in own.items()}
+
+
+def macro_words(line):
+    """The arguments of a macro: in quotes, or up to a space."""
+    return [quoted or bare
+            for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', line)]
+
+
+def section(page, title):
+    found = re.search(rf"^\.SH {title}\n(.*?)(?=^\.SH )", page, re.M | re.S)
+    return found[1] if found else ""
+
+
+def unmarked(text):
+    """A synopsis as C."""
+    lines = []
+    for line in re.sub(r"\\\n", "", text).splitlines():
+        if line.startswith((".BI ", ".BR ", ".IB ")):
+            line = "".join(macro_words(line[4:]))
+        elif line.startswith((".B ", ".I ")):
+            line = " ".join(macro_words(line[3:]))
+        elif line.startswith("."):
+            line = ""
+        lines.append(line.replace(r"\-", "-").replace(r"\&", ""))
+    text = "\n".join(lines)
+    return re.sub(r"^Link with$.*", "", text, flags=re.M | re.S)
+
+
+def differences(want, got):
+    """What a page shows other than the header."""
+    if isinstance(want, str) or isinstance(got, str):
+        if want != got:
+            yield f"is '{got}', in the header '{want}'"
+        return
+    for i in range(max(len(want), len(got))):
+        in_page = got[i] if i < len(got) else "nothing"
+        in_header = want[i] if i < len(want) else "nothing"
+        if in_page != in_header:
+            yield f"member {i + 1}: '{in_page}', in the header '{in_header}'"
+            return
+
+
+def check_page(path, headers):
+    """Yield each fault of a page that is no link; return what it shows."""
+    page = path.read_text()
+    synopsis = unmarked(section(page, "SYNOPSIS"))
+    includes = re.findall(r"#include <paraclock/([\w.]+)>", synopsis)
+    shown = declarations(without_directives(synopsis))
+    visible = {}
+    for name in includes:
+        if name not in headers.own:
+            yield f"includes <paraclock/{name}>, which does not exist"
+        visible.update(headers.seen_by(name))
+    if not shown:
+        yield "its synopsis declares nothing"
+    for name, got in shown.items():
+        if name not in headers.all():
+            yield f"{name}: no header declares it"
+        elif name not in visible:
+            yield f"{name}: {', '.join(includes)} does not declare it"
+        else:
+            for fault in differences(visible[name], got):
+                yield f"{name}: {fault}"
+    names = section(page, "NAME").split(r"\-")[0]
+    for name in re.findall(r"paraclock_\w+", names):
+        if name not in headers.named and name != path.stem:
+            yield f"{name}: its name section names what does not exist"
+    return shown
+
+
+def check(man, include):
+    """Yield each fault."""
+    headers = Headers(include)
+    shown = {}
+    links = {}
+    for path in sorted(man.glob("*.3")):
+        link = re.search(r"^\.so (?:man3/)?(\S+)$", path.read_text(), re.M)
+        if link:
+            links[path] = link[1]
+            continue
+        page = check_page(path, headers)
+        try:
+            while True:
+                yield f"{path.name}: {next(page)}"
+        except StopIteration as end:
+            shown[path.name] = end.value
+    for path, to in links.items():
+        if to not in shown:
+            yield f"{path.name}: a link to {to}, which is no page"
+        elif not {path.stem, "struct " + path.stem} & set(shown[to]):
+            yield f"{path.name}: {to} does not show it"
+    for name, what in headers.all().items():
+        if isinstance(what, list) or what.startswith("typedef"):
+            continue
+        page = links.get(man / f"{name}.3", f"{name}.3")
+        if name not in shown.get(page, {}):
+            yield f"{name}: no page {name}.3 shows it"
+    if len(shown) < 10 or len(headers.all()) < 50:
+        yield f"only {len(shown)} pages and {len(headers.all())} declarations"
+
+
+def main():
+    man = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "man"
+    include = (pathlib.Path(sys.argv[2]) if len(sys.argv) > 2
+               else ROOT / "include/paraclock")
+    faults = list(check(man, include))
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

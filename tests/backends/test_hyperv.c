@@ -131,12 +131,6 @@ static void check_convert(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(cases)] = { 0 };
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		tests[i].name = cases[i].name;
-		tests[i].test_func = check_convert;
-		tests[i].initial_state = &cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(cases, check_convert);
+	return run_suite(NULL, NULL);
 }

@@ -297,17 +297,7 @@ static const struct CMUnitTest others[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(others) + ARRAY_LEN(readings)] = {
-		0
-	};
-
-	memcpy(tests, others, sizeof(others));
-	for (size_t i = 0; i < ARRAY_LEN(readings); i++) {
-		struct CMUnitTest *test = &tests[ARRAY_LEN(others) + i];
-
-		test->name = readings[i].name;
-		test->test_func = check_reading;
-		test->initial_state = &readings[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(readings, check_reading);
+	return run_suite(NULL, NULL);
 }

@@ -196,17 +196,7 @@ static const struct CMUnitTest others[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(others) + ARRAY_LEN(refusals)] = {
-		0
-	};
-
-	memcpy(tests, others, sizeof(others));
-	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
-		struct CMUnitTest *test = &tests[ARRAY_LEN(others) + i];
-
-		test->name = refusals[i].name;
-		test->test_func = check_refusal;
-		test->initial_state = &refusals[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(refusals, check_refusal);
+	return run_suite(NULL, NULL);
 }

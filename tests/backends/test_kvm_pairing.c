@@ -175,11 +175,6 @@ static void ring_0_has_the_call_alone(void **state)
 	paraclock_close(clk);
 }
 
-#define TEST(name, f)                      \
-	{                                  \
-		name, f, setup, NULL, NULL \
-	}
-
 static const struct CMUnitTest tests[] = {
 	TEST("a counter from outside of the call is not ours",
 	     a_counter_from_outside_of_the_call_is_not_ours),
@@ -195,5 +190,7 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

@@ -143,13 +143,6 @@ static void check_open(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(opens)];
-
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(opens); i++) {
-		tests[i].name = opens[i].name;
-		tests[i].test_func = check_open;
-		tests[i].initial_state = &opens[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(opens, check_open);
+	return run_suite(NULL, NULL);
 }

@@ -397,34 +397,24 @@ static void check_signs(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[2 * ARRAY_LEN(cases) + 6] = {
-		{ .name = "months end where date(1) says",
-		  .test_func = check_month_ends },
-		{ .name = "every day of 1970 to 2199 is in its month",
-		  .test_func = check_all_months },
-		{ .name = "gmtime_r() agrees on where months end",
-		  .test_func = check_gmtime },
-		{ .name = "nothing happens within the horizon",
-		  .test_func = check_horizon },
-		{ .name = "TAI offsets from 10 to 100 are plausible",
-		  .test_func = check_plausible },
-		{ .name = "a page may state them with either sign",
-		  .test_func = check_signs },
+	static const struct CMUnitTest others[] = {
+		TEST("months end where date(1) says", check_month_ends),
+		TEST("every day of 1970 to 2199 is in its month",
+		     check_all_months),
+		TEST("gmtime_r() agrees on where months end", check_gmtime),
+		TEST("nothing happens within the horizon", check_horizon),
+		TEST("TAI offsets from 10 to 100 are plausible",
+		     check_plausible),
+		TEST("a page may state them with either sign", check_signs),
 	};
 	static char names[ARRAY_LEN(cases)][96];
-	size_t n = 6;
 
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++, n++) {
-		tests[n].name = cases[i].name;
-		tests[n].test_func = check_apply;
-		tests[n].initial_state = &cases[i];
-	}
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++, n++) {
+	ADD_TESTS(others);
+	ADD_ROWS(cases, check_apply);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		strcpy(names[i], "on a page: ");
 		strncat(names[i], cases[i].name, sizeof(names[i]) - 12);
-		tests[n].name = names[i];
-		tests[n].test_func = check_page;
-		tests[n].initial_state = &cases[i];
+		add_row(names[i], check_page, &cases[i]);
 	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_suite(NULL, NULL);
 }

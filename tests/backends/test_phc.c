@@ -427,11 +427,6 @@ static void each_error_and_reason_has_its_sentence(void **state)
 	paraclock_close(clk);
 }
 
-#define TEST(name, f)                     \
-	{                                 \
-		name, f, NULL, NULL, NULL \
-	}
-
 static const struct CMUnitTest others[] = {
 	TEST("without a name the timescale is not known",
 	     without_a_name_the_timescale_is_not_known),
@@ -453,21 +448,8 @@ static const struct CMUnitTest others[] = {
 
 int main(void)
 {
-	struct CMUnitTest
-		tests[ARRAY_LEN(finds) + ARRAY_LEN(scales) + ARRAY_LEN(others)];
-	struct CMUnitTest *test = tests;
-
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(finds); i++, test++) {
-		test->name = finds[i].name;
-		test->test_func = check_find;
-		test->initial_state = &finds[i];
-	}
-	for (size_t i = 0; i < ARRAY_LEN(scales); i++, test++) {
-		test->name = scales[i].name;
-		test->test_func = check_scale;
-		test->initial_state = &scales[i];
-	}
-	memcpy(test, others, sizeof(others));
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(finds, check_find);
+	ADD_ROWS(scales, check_scale);
+	ADD_TESTS(others);
+	return run_suite(NULL, NULL);
 }

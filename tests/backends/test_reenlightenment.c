@@ -360,33 +360,32 @@ static void a_guest_that_cannot_be_blocked(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[40];
-	size_t n = 0;
-
-	ROW("the whole sequence", the_whole_sequence);
-	ROW("without a move nothing is done", without_a_move_nothing_is_done);
-	ROW("a move without emulation counts", a_move_without_emulation_counts);
-	ROW("an interrupt that was lost", an_interrupt_that_was_lost);
-	ROW("another move during the first", another_move_during_the_first);
-	ROW("a move just after the status was read", a_move_behind_the_status);
-	ROW("a move just after the status was read, without a relay",
-	    a_move_behind_the_status_without_a_relay);
-	ROW("a move just after the status of another was read",
-	    a_move_behind_the_status_of_another);
-	ROW("a move just after a lost interrupt was found",
-	    a_move_behind_a_lost_interrupt);
-	ROW("a machine that is moved without end", moved_without_end);
-	ROW("a page that comes late is waited for",
-	    a_page_that_comes_late_is_waited_for);
-	ROW("a page that is off is waited for",
-	    a_page_that_is_off_is_waited_for);
-	ROW("markers without a relay", markers_without_a_relay);
-	for (size_t i = 0; i < ARRAY_LEN(fault_cases); i++) {
-		ROW(fault_cases[i].name, msr_fails);
-		tests[n - 1].initial_state = &fault_cases[i];
-	}
-	ROW("a frequency of 0 leaves all frozen", a_frequency_of_0);
-	ROW("a guest that cannot be blocked is not acknowledged",
-	    a_guest_that_cannot_be_blocked);
-	return _cmocka_run_group_tests("reenlightenment", tests, n, NULL, NULL);
+	each_test(set_up, tear_down);
+	add_test("the whole sequence", the_whole_sequence);
+	add_test("without a move nothing is done",
+		 without_a_move_nothing_is_done);
+	add_test("a move without emulation counts",
+		 a_move_without_emulation_counts);
+	add_test("an interrupt that was lost", an_interrupt_that_was_lost);
+	add_test("another move during the first",
+		 another_move_during_the_first);
+	add_test("a move just after the status was read",
+		 a_move_behind_the_status);
+	add_test("a move just after the status was read, without a relay",
+		 a_move_behind_the_status_without_a_relay);
+	add_test("a move just after the status of another was read",
+		 a_move_behind_the_status_of_another);
+	add_test("a move just after a lost interrupt was found",
+		 a_move_behind_a_lost_interrupt);
+	add_test("a machine that is moved without end", moved_without_end);
+	add_test("a page that comes late is waited for",
+		 a_page_that_comes_late_is_waited_for);
+	add_test("a page that is off is waited for",
+		 a_page_that_is_off_is_waited_for);
+	add_test("markers without a relay", markers_without_a_relay);
+	ADD_ROWS(fault_cases, msr_fails);
+	add_test("a frequency of 0 leaves all frozen", a_frequency_of_0);
+	add_test("a guest that cannot be blocked is not acknowledged",
+		 a_guest_that_cannot_be_blocked);
+	return run_suite(NULL, NULL);
 }

@@ -145,15 +145,10 @@ static void a_page_that_is_not_there(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[20];
-	size_t n = 0;
-
-	ROW("what is asked for, and given back", what_is_asked_for);
-	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
-		ROW(refusals[i].name, is_refused);
-		tests[n - 1].initial_state = &refusals[i];
-	}
-	ROW("NULL is refused", null_is_refused);
-	ROW("a page that is not there", a_page_that_is_not_there);
-	return _cmocka_run_group_tests("start", tests, n, NULL, NULL);
+	each_test(set_up, tear_down);
+	add_test("what is asked for, and given back", what_is_asked_for);
+	ADD_ROWS(refusals, is_refused);
+	add_test("NULL is refused", null_is_refused);
+	add_test("a page that is not there", a_page_that_is_not_there);
+	return run_suite(NULL, NULL);
 }

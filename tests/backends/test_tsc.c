@@ -222,20 +222,15 @@ static void an_arm_kernel_on_another_clock_is_unstable(void **state)
 	}
 }
 
-#define WHOLE 3
-
 int main(void)
 {
-	struct CMUnitTest tests[WHOLE + ARRAY_LEN(cases)] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(a_counter_without_a_name_is_none),
 		cmocka_unit_test(unstable_is_explained_by_what_is_missing),
 		cmocka_unit_test(an_arm_kernel_on_another_clock_is_unstable),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		tests[WHOLE + i].name = cases[i].name;
-		tests[WHOLE + i].test_func = check_bracket;
-		tests[WHOLE + i].initial_state = &cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(cases, check_bracket);
+	return run_suite(NULL, NULL);
 }

@@ -481,20 +481,7 @@ static void check_words(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(cases) + ARRAY_LEN(word_cases)] = {
-		0
-	};
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++, n++) {
-		tests[n].name = cases[i].name;
-		tests[n].test_func = check_convert;
-		tests[n].initial_state = &cases[i];
-	}
-	for (size_t i = 0; i < ARRAY_LEN(word_cases); i++, n++) {
-		tests[n].name = word_cases[i].name;
-		tests[n].test_func = check_words;
-		tests[n].initial_state = &word_cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(cases, check_convert);
+	ADD_ROWS(word_cases, check_words);
+	return run_suite(NULL, NULL);
 }

@@ -131,18 +131,13 @@ static void check_conversion(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[2 * ARRAY_LEN(cases)] = { 0 };
 	static char names[ARRAY_LEN(cases)][96];
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		tests[2 * i].name = cases[i].name;
-		tests[2 * i].test_func = check_formula;
-		tests[2 * i].initial_state = &cases[i];
-		strcpy(names[i], "on a line: ");
-		strncat(names[i], cases[i].name, sizeof(names[i]) - 12);
-		tests[2 * i + 1].name = names[i];
-		tests[2 * i + 1].test_func = check_conversion;
-		tests[2 * i + 1].initial_state = &cases[i];
+		add_row(cases[i].name, check_formula, &cases[i]);
+		strcpy(names[i], "by the conversion: ");
+		strncat(names[i], cases[i].name, sizeof(names[i]) - 20);
+		add_row(names[i], check_conversion, &cases[i]);
 	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_suite(NULL, NULL);
 }

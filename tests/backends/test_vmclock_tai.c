@@ -213,16 +213,13 @@ static void a_freeze_keeps_what_is_there(void **unused)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(sign_cases) + 3] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(we_write_the_present_one),
 		cmocka_unit_test(another_writers_is_gone_on_with),
 		cmocka_unit_test(a_freeze_keeps_what_is_there),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(sign_cases); i++) {
-		tests[3 + i].name = sign_cases[i].name;
-		tests[3 + i].test_func = either_is_read;
-		tests[3 + i].initial_state = &sign_cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(sign_cases, either_is_read);
+	return run_suite(NULL, NULL);
 }

@@ -429,24 +429,11 @@ static const struct CMUnitTest plain[] = {
 	cmocka_unit_test(hyper_vs_msr_keeps_what_is_to_be_preserved),
 };
 
-#define ROWS (ARRAY_LEN(choices) + ARRAY_LEN(finds) + ARRAY_LEN(absences))
-
 int main(void)
 {
-	struct CMUnitTest tests[ROWS + ARRAY_LEN(plain)] = { 0 };
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(choices); i++)
-		tests[n++] = (struct CMUnitTest){ choices[i].name, check_choice,
-						  NULL, NULL, &choices[i] };
-	for (size_t i = 0; i < ARRAY_LEN(finds); i++)
-		tests[n++] = (struct CMUnitTest){ finds[i].name, check_find,
-						  NULL, NULL, &finds[i] };
-	for (size_t i = 0; i < ARRAY_LEN(absences); i++)
-		tests[n++] =
-			(struct CMUnitTest){ absences[i].name, check_absence,
-					     NULL, NULL, &absences[i] };
-	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
-		tests[n++] = plain[i];
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(choices, check_choice);
+	ADD_ROWS(finds, check_find);
+	ADD_ROWS(absences, check_absence);
+	ADD_TESTS(plain);
+	return run_suite(NULL, NULL);
 }

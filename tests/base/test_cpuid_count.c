@@ -191,14 +191,7 @@ static const struct CMUnitTest plain[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(worlds) + ARRAY_LEN(plain)];
-
-	memcpy(tests, plain, sizeof(plain));
-	for (size_t i = 0; i < ARRAY_LEN(worlds); i++)
-		tests[ARRAY_LEN(plain) + i] = (struct CMUnitTest){
-			.name = worlds[i].name,
-			.test_func = check_world,
-			.initial_state = &worlds[i],
-		};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(plain);
+	ADD_ROWS(worlds, check_world);
+	return run_suite(NULL, NULL);
 }

@@ -370,7 +370,6 @@ static void only_known_digits_are_said(void **state)
 	}
 }
 
-#define N_CLAIMS  ARRAY_LEN(claims)
 #define N_JIFFIES ARRAY_LEN(jiffies)
 #define N_LOOKS	  3
 
@@ -393,24 +392,16 @@ int main(void)
 		{ "frequency, after a pause", check_pauses },
 		{ "snapshots", check_snapshots },
 	};
-	struct CMUnitTest tests[N_CLAIMS + N_LOOKS * N_JIFFIES] = { 0 };
 	static char names[N_LOOKS * N_JIFFIES][64];
 
-	for (size_t i = 0; i < N_CLAIMS; i++) {
-		tests[i].name = claims[i].name;
-		tests[i].test_func = check_claim;
-		tests[i].initial_state = &claims[i];
-	}
+	ADD_ROWS(claims, check_claim);
 	for (size_t i = 0; i < N_LOOKS * N_JIFFIES; i++) {
-		struct CMUnitTest *test = &tests[N_CLAIMS + i];
 		struct jiffies *j = &jiffies[i / N_LOOKS];
 
 		(void)snprintf(names[i], sizeof(names[i]), "%s, %s", j->name,
 			       looks[i % N_LOOKS].name);
-		test->name = names[i];
-		test->test_func = looks[i % N_LOOKS].run;
-		test->initial_state = j;
+		add_row(names[i], looks[i % N_LOOKS].run, j);
 	}
-	return cmocka_run_group_tests(tests, NULL, NULL) +
-	       cmocka_run_group_tests(whole, NULL, NULL);
+	ADD_TESTS(whole);
+	return run_suite(NULL, NULL);
 }

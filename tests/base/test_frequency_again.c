@@ -105,16 +105,16 @@ static void an_env_that_keeps_nothing_waits_each_time(void **state)
 	look(KHZ, 1);
 }
 
-#define TEST(f) cmocka_unit_test_setup(f, setup)
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(a_second_look_does_not_sleep),
-		TEST(after_a_move_it_is_measured_anew),
-		TEST(after_a_jump_of_the_counter_too),
-		TEST(an_env_that_keeps_nothing_waits_each_time),
+		cmocka_unit_test(a_second_look_does_not_sleep),
+		cmocka_unit_test(after_a_move_it_is_measured_anew),
+		cmocka_unit_test(after_a_jump_of_the_counter_too),
+		cmocka_unit_test(an_env_that_keeps_nothing_waits_each_time),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

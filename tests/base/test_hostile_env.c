@@ -533,23 +533,14 @@ static void nothing_is_taken_for_granted(void **state)
 
 int main(void)
 {
-	enum {
-		N = ARRAY_LEN(lengths)
-	};
-	struct CMUnitTest tests[2 * N + 1] = {
-		cmocka_unit_test(nothing_is_taken_for_granted),
-	};
-	static char names[N][64];
+	static char names[ARRAY_LEN(lengths)][64];
 
-	for (size_t i = 0; i < N; i++) {
-		tests[1 + i].name = lengths[i].name;
-		tests[1 + i].test_func = check_length;
-		tests[1 + i].initial_state = &lengths[i];
+	add_test("nothing_is_taken_for_granted", nothing_is_taken_for_granted);
+	ADD_ROWS(lengths, check_length);
+	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
 		snprintf(names[i], sizeof(names[i]), "in a text: %s",
 			 lengths[i].name);
-		tests[1 + N + i].name = names[i];
-		tests[1 + N + i].test_func = check_text;
-		tests[1 + N + i].initial_state = &lengths[i];
+		add_row(names[i], check_text, &lengths[i]);
 	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_suite(NULL, NULL);
 }

@@ -114,7 +114,6 @@ static void extremes_are_interpolated(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(divisions)] = { 0 };
 	const struct CMUnitTest whole[] = {
 		cmocka_unit_test(divisions_are_exact),
 		cmocka_unit_test(fractions_are_rounded_down),
@@ -122,11 +121,7 @@ int main(void)
 		cmocka_unit_test(extremes_are_interpolated),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(divisions); i++) {
-		tests[i].name = divisions[i].name;
-		tests[i].test_func = check_division;
-		tests[i].initial_state = &divisions[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL) +
-	       cmocka_run_group_tests(whole, NULL, NULL);
+	ADD_ROWS(divisions, check_division);
+	ADD_TESTS(whole);
+	return run_suite(NULL, NULL);
 }

@@ -97,16 +97,13 @@ static void the_version_is_three_numbers(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(cases) + 2] = {
-		{ "errors have names", errors_have_names, NULL, NULL, NULL },
-		{ "the version is three numbers", the_version_is_three_numbers,
-		  NULL, NULL, NULL },
+	static const struct CMUnitTest others[] = {
+		TEST("errors have names", errors_have_names),
+		TEST("the version is three numbers",
+		     the_version_is_three_numbers),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		tests[2 + i].name = cases[i].name;
-		tests[2 + i].test_func = check_names;
-		tests[2 + i].initial_state = &cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(cases, check_names);
+	return run_suite(NULL, NULL);
 }

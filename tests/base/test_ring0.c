@@ -369,12 +369,11 @@ static void in_random_worlds_nothing_else_is_touched(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(worlds) + 1] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(in_random_worlds_nothing_else_is_touched),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(worlds); i++)
-		tests[1 + i] = (struct CMUnitTest){ worlds[i].name, check_world,
-						    NULL, NULL, &worlds[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(worlds, check_world);
+	return run_suite(NULL, NULL);
 }

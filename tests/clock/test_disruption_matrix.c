@@ -301,15 +301,7 @@ static void updates_are_none(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(rows) + ARRAY_LEN(updates)];
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		tests[n++] = (struct CMUnitTest){ rows[i].name, a_disruption,
-						  NULL, NULL, &rows[i] };
-	for (size_t i = 0; i < ARRAY_LEN(updates); i++)
-		tests[n++] =
-			(struct CMUnitTest){ updates[i].name, updates_are_none,
-					     NULL, NULL, &updates[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(rows, a_disruption);
+	ADD_ROWS(updates, updates_are_none);
+	return run_suite(NULL, NULL);
 }

@@ -270,16 +270,9 @@ static void a_source_that_is_called_shows_none(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(rows) + ARRAY_LEN(called)];
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		tests[n++] = (struct CMUnitTest){ rows[i].name, a_disruption,
-						  NULL, NULL, &rows[i] };
+	ADD_ROWS(rows, a_disruption);
 	for (size_t i = 0; i < ARRAY_LEN(called); i++)
-		tests[n++] =
-			(struct CMUnitTest){ called[i],
-					     a_source_that_is_called_shows_none,
-					     NULL, NULL, called[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+		add_row(called[i], a_source_that_is_called_shows_none,
+			called[i]);
+	return run_suite(NULL, NULL);
 }

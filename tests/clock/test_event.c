@@ -342,35 +342,25 @@ static void arguments_are_checked(void **state)
 	close_all(clk);
 }
 
-#define TEST(f)                          \
-	{                                \
-#f, f, setup, NULL, NULL \
-	}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(a_jump_says_when_and_how_far),
-		TEST(a_rate_alone_is_an_update),
-		TEST(a_base_that_went_back_is_a_jump),
-		TEST(a_marker_is_the_hosts_own_word),
-		TEST(a_marker_and_its_page_are_one_event),
-		TEST(a_page_that_comes_later_completes_its_event),
-		TEST(two_timescales_have_no_gap),
-		TEST(what_a_read_noticed_is_told_later),
-		TEST(the_oldest_are_lost_and_that_is_said),
-		TEST(nobody_is_waited_for),
-		TEST(an_error_is_told_when_there_is_no_event),
-		TEST(arguments_are_checked),
+		cmocka_unit_test(a_jump_says_when_and_how_far),
+		cmocka_unit_test(a_rate_alone_is_an_update),
+		cmocka_unit_test(a_base_that_went_back_is_a_jump),
+		cmocka_unit_test(a_marker_is_the_hosts_own_word),
+		cmocka_unit_test(a_marker_and_its_page_are_one_event),
+		cmocka_unit_test(a_page_that_comes_later_completes_its_event),
+		cmocka_unit_test(two_timescales_have_no_gap),
+		cmocka_unit_test(what_a_read_noticed_is_told_later),
+		cmocka_unit_test(the_oldest_are_lost_and_that_is_said),
+		cmocka_unit_test(nobody_is_waited_for),
+		cmocka_unit_test(an_error_is_told_when_there_is_no_event),
+		cmocka_unit_test(arguments_are_checked),
 	};
-	struct CMUnitTest rows[ARRAY_LEN(generations)];
-	int failed;
 
-	for (size_t i = 0; i < ARRAY_LEN(generations); i++)
-		rows[i] =
-			(struct CMUnitTest){ generations[i].name, a_generation,
-					     NULL, NULL, &generations[i] };
-	failed = cmocka_run_group_tests_name("generations", rows, NULL, NULL);
-	return failed +
-	       cmocka_run_group_tests_name("events", tests, NULL, NULL);
+	ADD_ROWS(generations, a_generation);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

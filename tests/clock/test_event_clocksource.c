@@ -95,12 +95,7 @@ static void without_a_memory(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(rows) + 1];
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		tests[i] = (struct CMUnitTest){ rows[i].name, a_change, NULL,
-						NULL, &rows[i] };
-	tests[ARRAY_LEN(rows)] =
-		(struct CMUnitTest)cmocka_unit_test(without_a_memory);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(rows, a_change);
+	add_test("without_a_memory", without_a_memory);
+	return run_suite(NULL, NULL);
 }

@@ -391,33 +391,11 @@ static void a_leap_second_is_no_gap(void **state)
 
 int main(void)
 {
-	static const CMUnitTestFunction checks[] = {
-		the_page_is_compared_with_what_it_said,
-		a_page_that_says_the_same_has_not_jumped,
-	};
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-			an_event_is_completed_when_the_page_can_be_used),
-		cmocka_unit_test(another_timescale_is_no_gap),
-	};
-	struct CMUnitTest table[ARRAY_LEN(rows)] = { 0 };
-	struct CMUnitTest leap_table[ARRAY_LEN(leap_gaps)] = { 0 };
-	int failed = 0;
-
-	for (size_t c = 0; c < ARRAY_LEN(checks); c++) {
-		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-			table[i] = (struct CMUnitTest){ .name = rows[i].name,
-							.test_func = checks[c],
-							.initial_state =
-								&rows[i] };
-		failed |= cmocka_run_group_tests(table, NULL, NULL);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(leap_gaps); i++)
-		leap_table[i] =
-			(struct CMUnitTest){ .name = leap_gaps[i].name,
-					     .test_func =
-						     a_leap_second_is_no_gap,
-					     .initial_state = &leap_gaps[i] };
-	failed |= cmocka_run_group_tests(leap_table, NULL, NULL);
-	return failed | cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(rows, the_page_is_compared_with_what_it_said);
+	ADD_ROWS(rows, a_page_that_says_the_same_has_not_jumped);
+	ADD_ROWS(leap_gaps, a_leap_second_is_no_gap);
+	add_test("an event is completed when the page can be used",
+		 an_event_is_completed_when_the_page_can_be_used);
+	add_test("another timescale is no gap", another_timescale_is_no_gap);
+	return run_suite(NULL, NULL);
 }

@@ -343,25 +343,22 @@ static void one_that_was_never_there_is_told_of(void **state)
 	paraclock_close(clk);
 }
 
-#define TEST(f) cmocka_unit_test_setup(f, setup)
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(what_it_says_then_is_an_event_of_its_own),
-		TEST(what_stays_in_an_update_is_lost_when_that_has_lasted),
-		TEST(what_was_removed_can_be_read_and_is_lost),
-		TEST(a_source_that_is_called),
-		TEST(what_may_pass_is_waited_for),
-		TEST(a_source_that_is_called_is_asked_twice_a_second),
-		TEST(one_that_was_never_there_is_told_of),
+		cmocka_unit_test(what_it_says_then_is_an_event_of_its_own),
+		cmocka_unit_test(
+			what_stays_in_an_update_is_lost_when_that_has_lasted),
+		cmocka_unit_test(what_was_removed_can_be_read_and_is_lost),
+		cmocka_unit_test(a_source_that_is_called),
+		cmocka_unit_test(what_may_pass_is_waited_for),
+		cmocka_unit_test(
+			a_source_that_is_called_is_asked_twice_a_second),
+		cmocka_unit_test(one_that_was_never_there_is_told_of),
 	};
-	struct CMUnitTest rows[ARRAY_LEN(pages)] = { 0 };
 
-	for (size_t i = 0; i < ARRAY_LEN(pages); i++)
-		rows[i] = (struct CMUnitTest){ .name = pages[i].name,
-					       .test_func = a_page_that_is_none,
-					       .initial_state = &pages[i] };
-	return cmocka_run_group_tests(rows, NULL, NULL) |
-	       cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(pages, a_page_that_is_none);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

@@ -463,30 +463,32 @@ static void a_device_that_notifies_is_armed_again(void **state)
 	close_all(clk);
 }
 
-#define TEST(f)                          \
-	{                                \
-#f, f, setup, NULL, NULL \
-	}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(the_descriptor_is_made_once_and_closed),
-		TEST(what_cannot_be_had_leaves_nothing),
-		TEST(without_the_generation_it_goes_on),
-		TEST(a_set_says_by_how_much),
-		TEST(another_clocksource_is_told_once),
-		TEST(a_restore_that_no_memory_shows),
-		TEST(a_restore_and_its_jump_are_one_event),
-		TEST(a_word_of_a_restore_that_was_lost),
-		TEST(beside_a_generation_nothing_is_lost_with_the_kernels_word),
-		TEST(what_woke_is_collected_whoever_holds_the_handle),
-		TEST(a_restore_that_a_marker_tells_is_not_told_twice),
-		TEST(a_source_that_says_what_its_marker_means_is_believed),
-		TEST(a_page_that_says_stopped_is_a_pause_each_time),
-		TEST(a_device_that_notifies_is_armed_again),
-		TEST(of_another_machines_page_this_ones_restores_say_nothing),
+		cmocka_unit_test(the_descriptor_is_made_once_and_closed),
+		cmocka_unit_test(what_cannot_be_had_leaves_nothing),
+		cmocka_unit_test(without_the_generation_it_goes_on),
+		cmocka_unit_test(a_set_says_by_how_much),
+		cmocka_unit_test(another_clocksource_is_told_once),
+		cmocka_unit_test(a_restore_that_no_memory_shows),
+		cmocka_unit_test(a_restore_and_its_jump_are_one_event),
+		cmocka_unit_test(a_word_of_a_restore_that_was_lost),
+		cmocka_unit_test(
+			beside_a_generation_nothing_is_lost_with_the_kernels_word),
+		cmocka_unit_test(
+			what_woke_is_collected_whoever_holds_the_handle),
+		cmocka_unit_test(
+			a_restore_that_a_marker_tells_is_not_told_twice),
+		cmocka_unit_test(
+			a_source_that_says_what_its_marker_means_is_believed),
+		cmocka_unit_test(a_page_that_says_stopped_is_a_pause_each_time),
+		cmocka_unit_test(a_device_that_notifies_is_armed_again),
+		cmocka_unit_test(
+			of_another_machines_page_this_ones_restores_say_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

@@ -127,11 +127,6 @@ static void the_machine_is_described(void **state)
 	assert_int_equal(machine.counter, 0x5a);
 }
 
-#define TEST(name, f)                      \
-	{                                  \
-		name, f, setup, NULL, NULL \
-	}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -144,5 +139,7 @@ int main(void)
 		TEST("the machine is described", the_machine_is_described),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

@@ -454,21 +454,13 @@ static struct page_kind kinds[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[2 * ARRAY_LEN(kinds)];
-	char names[ARRAY_LEN(kinds)][80];
+	static char names[ARRAY_LEN(kinds)][80];
 
-	memset(tests, 0, sizeof(tests));
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		struct CMUnitTest *test = &tests[2 * i];
-
 		snprintf(names[i], sizeof(names[i]),
 			 "%s: a mixed pair would be told", kinds[i].name);
-		test[0].name = names[i];
-		test[0].test_func = a_mixed_pair_would_be_told;
-		test[0].initial_state = &kinds[i];
-		test[1].name = kinds[i].name;
-		test[1].test_func = check_kind;
-		test[1].initial_state = &kinds[i];
+		add_row(names[i], a_mixed_pair_would_be_told, &kinds[i]);
+		add_row(kinds[i].name, check_kind, &kinds[i]);
 	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_suite(NULL, NULL);
 }

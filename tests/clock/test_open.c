@@ -381,11 +381,6 @@ static void a_null_backend_is_einval(void **state)
 	assert_ptr_equal(clk, UNTOUCHED);
 }
 
-#define TEST(name, f)                     \
-	{                                 \
-		name, f, NULL, NULL, NULL \
-	}
-
 static const struct CMUnitTest others[] = {
 	TEST("no memory leaks none", no_memory_leaks_none),
 	TEST("a device has no markers but its own",
@@ -396,16 +391,7 @@ static const struct CMUnitTest others[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(cases) + ARRAY_LEN(others)];
-
-	memset(tests, 0, sizeof(tests));
-	memcpy(tests, others, sizeof(others));
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct CMUnitTest *test = &tests[ARRAY_LEN(others) + i];
-
-		test->name = cases[i].name;
-		test->test_func = check_open;
-		test->initial_state = &cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(cases, check_open);
+	return run_suite(NULL, NULL);
 }

@@ -189,11 +189,6 @@ static void a_detail_of_no_size_is_not_looked_at(void **state)
 	munmap(pages, 2 * size);
 }
 
-#define TEST(name, f)                     \
-	{                                 \
-		name, f, NULL, NULL, NULL \
-	}
-
 static const struct CMUnitTest others[] = {
 	TEST("options that end within a member are refused",
 	     options_that_end_within_a_member_are_refused),
@@ -204,16 +199,7 @@ static const struct CMUnitTest others[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(size_cases) + ARRAY_LEN(others)];
-
-	memset(tests, 0, sizeof(tests));
-	memcpy(tests, others, sizeof(others));
-	for (size_t i = 0; i < ARRAY_LEN(size_cases); i++) {
-		struct CMUnitTest *test = &tests[ARRAY_LEN(others) + i];
-
-		test->name = size_cases[i].name;
-		test->test_func = check_size;
-		test->initial_state = &size_cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(size_cases, check_size);
+	return run_suite(NULL, NULL);
 }

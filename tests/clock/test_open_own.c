@@ -364,11 +364,6 @@ static void a_malformed_page_has_its_field_named(void **state)
 	paraclock_close(clk);
 }
 
-#define TEST(name, f)                      \
-	{                                  \
-		name, f, setup, NULL, NULL \
-	}
-
 static const struct CMUnitTest others[] = {
 	TEST("a backend that gives time only has no markers",
 	     a_backend_that_gives_time_only_has_no_markers),
@@ -389,16 +384,9 @@ static const struct CMUnitTest others[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(widths) + ARRAY_LEN(others)];
-
-	memset(tests, 0, sizeof(tests));
-	memcpy(tests, others, sizeof(others));
-	for (size_t i = 0; i < ARRAY_LEN(widths); i++) {
-		struct CMUnitTest *test = &tests[ARRAY_LEN(others) + i];
-
-		test->name = widths[i].name;
-		test->test_func = check_width;
-		test->initial_state = &widths[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(others);
+	each_test(NULL, NULL);
+	ADD_ROWS(widths, check_width);
+	return run_suite(NULL, NULL);
 }

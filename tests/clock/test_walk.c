@@ -351,11 +351,6 @@ static void read_at_notices_by_itself(void **state)
 	paraclock_close(clk);
 }
 
-#define TEST(name, f)                      \
-	{                                  \
-		name, f, setup, NULL, NULL \
-	}
-
 static const struct CMUnitTest others[] = {
 	TEST("a page that was off has not forgotten",
 	     a_page_that_was_off_has_not_forgotten),
@@ -374,27 +369,11 @@ static const struct CMUnitTest others[] = {
 	TEST("read_at() notices by itself", read_at_notices_by_itself),
 };
 
-static size_t add(struct CMUnitTest *test, const char *name,
-		  CMUnitTestFunction f, void *row)
-{
-	test->name = name;
-	test->test_func = f;
-	test->initial_state = row;
-	return 1;
-}
-
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(pvclocks) + ARRAY_LEN(hypervs) +
-				ARRAY_LEN(others)];
-	size_t n = 0;
-
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(pvclocks); i++)
-		n += add(&tests[n], pvclocks[i].name, check_pvclock,
-			 &pvclocks[i]);
-	for (size_t i = 0; i < ARRAY_LEN(hypervs); i++)
-		n += add(&tests[n], hypervs[i].name, check_hyperv, &hypervs[i]);
-	memcpy(&tests[n], others, sizeof(others));
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(pvclocks, check_pvclock);
+	ADD_ROWS(hypervs, check_hyperv);
+	each_test(setup, NULL);
+	ADD_TESTS(others);
+	return run_suite(NULL, NULL);
 }

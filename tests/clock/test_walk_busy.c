@@ -240,11 +240,6 @@ static void a_child_that_lost_its_memory_waits_as_its_parent(void **state)
 	paraclock_close(clk);
 }
 
-#define TEST(name, f)                      \
-	{                                  \
-		name, f, setup, NULL, NULL \
-	}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -260,5 +255,7 @@ int main(void)
 		     a_child_that_lost_its_memory_waits_as_its_parent),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

@@ -266,11 +266,6 @@ static void a_clock_opened_amid_jumps_is_right_at_once(void **state)
 	assert_in_range(sim.valid, STEPS / 2, STEPS);
 }
 
-#define TEST(name, f)                      \
-	{                                  \
-		name, f, setup, NULL, NULL \
-	}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -284,5 +279,7 @@ int main(void)
 		     a_clock_opened_amid_jumps_is_right_at_once),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

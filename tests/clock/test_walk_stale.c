@@ -368,11 +368,6 @@ static void the_stale_page_is_not_what_is_vouched_for(void **state)
 	paraclock_close(clk);
 }
 
-#define TEST(name, f)                      \
-	{                                  \
-		name, f, setup, NULL, NULL \
-	}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -410,5 +405,7 @@ int main(void)
 		     the_stale_page_is_not_what_is_vouched_for),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

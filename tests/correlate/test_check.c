@@ -302,35 +302,28 @@ static void what_cannot_be_is_refused(void **state)
 	assert_memory_equal(&check, &was, sizeof(was));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
-	struct CMUnitTest cases[ARRAY_LEN(rates) + ARRAY_LEN(offsets)] = { 0 };
 	const struct CMUnitTest tests[] = {
-		TEST(the_first_call_has_nothing_to_compare),
-		TEST(a_clock_that_runs_as_raw_does_agrees),
-		TEST(a_step_is_a_contradiction),
-		TEST(another_reason_comes_first),
-		TEST(a_leap_second_is_no_contradiction),
-		TEST(with_a_tai_offset_a_leap_second_is_seen_through),
-		TEST(a_disruption_begins_anew),
-		TEST(another_clocksource_begins_anew),
-		TEST(a_sample_that_is_not_valid_is_not_compared),
-		TEST(two_clocks_that_drift_apart_contradict),
-		TEST(a_stale_page_fails_closed),
-		TEST(what_cannot_be_is_refused),
+		cmocka_unit_test(the_first_call_has_nothing_to_compare),
+		cmocka_unit_test(a_clock_that_runs_as_raw_does_agrees),
+		cmocka_unit_test(a_step_is_a_contradiction),
+		cmocka_unit_test(another_reason_comes_first),
+		cmocka_unit_test(a_leap_second_is_no_contradiction),
+		cmocka_unit_test(
+			with_a_tai_offset_a_leap_second_is_seen_through),
+		cmocka_unit_test(a_disruption_begins_anew),
+		cmocka_unit_test(another_clocksource_begins_anew),
+		cmocka_unit_test(a_sample_that_is_not_valid_is_not_compared),
+		cmocka_unit_test(two_clocks_that_drift_apart_contradict),
+		cmocka_unit_test(a_stale_page_fails_closed),
+		cmocka_unit_test(what_cannot_be_is_refused),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(rates); i++)
-		cases[i] = (struct CMUnitTest){ .name = rates[i].name,
-						.test_func = check_rate,
-						.initial_state = &rates[i] };
-	for (size_t i = 0; i < ARRAY_LEN(offsets); i++)
-		cases[ARRAY_LEN(rates) + i] =
-			(struct CMUnitTest){ .name = offsets[i].name,
-					     .test_func = check_offset,
-					     .initial_state = &offsets[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL) |
-	       cmocka_run_group_tests(cases, NULL, NULL);
+	each_test(setup, teardown);
+	ADD_TESTS(tests);
+	each_test(NULL, NULL);
+	ADD_ROWS(rates, check_rate);
+	ADD_ROWS(offsets, check_offset);
+	return run_suite(NULL, NULL);
 }

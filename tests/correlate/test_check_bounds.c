@@ -59,11 +59,6 @@ static void check_bound(void **state)
 
 int main(void)
 {
-	struct CMUnitTest cases[ARRAY_LEN(bounds)] = { 0 };
-
-	for (size_t i = 0; i < ARRAY_LEN(bounds); i++)
-		cases[i] = (struct CMUnitTest){ .name = bounds[i].name,
-						.test_func = check_bound,
-						.initial_state = &bounds[i] };
-	return cmocka_run_group_tests(cases, NULL, NULL);
+	ADD_ROWS(bounds, check_bound);
+	return run_suite(NULL, NULL);
 }

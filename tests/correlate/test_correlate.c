@@ -465,36 +465,38 @@ static void without_a_memory_it_works_too(void **state)
 	check_refused(NULL, -ESTALE);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_value_inside_the_window_is_interpolated),
-		TEST(a_value_later_than_now_is_refused),
-		TEST(a_value_later_than_now_is_not_tried_again),
-		TEST(an_earlier_value_needs_a_history),
-		TEST(a_history_gives_the_clocks_before_the_window),
-		TEST(a_step_between_two_entries_takes_realtime_only),
-		TEST(a_step_since_the_newest_entry_takes_realtime_only),
-		TEST(a_set_in_the_window_is_tried_again),
-		TEST(a_set_in_each_window_is_estale),
-		TEST(a_counter_that_jumps_in_the_window_is_refused),
-		TEST(a_history_from_before_a_jump_is_refused),
-		TEST(a_jump_in_the_window_takes_the_history_too),
-		TEST(a_history_needs_a_memory_of_the_clocks),
-		TEST(a_clocksource_of_hpet_is_enodev),
-		TEST(an_unknown_clocksource_is_enodev),
-		TEST(a_change_to_hpet_in_the_window_is_enodev),
-		TEST(an_image_of_the_counter_will_do),
-		TEST(another_counter_is_enodev),
-		TEST(a_coupled_counter_is_converted),
-		TEST(a_coupling_that_does_not_hold_is_refused),
-		TEST(a_sample_that_is_not_valid_has_no_clocks),
-		TEST(what_the_device_says_is_handed_through),
-		TEST(bad_arguments_are_refused),
-		TEST(without_a_memory_it_works_too),
+		cmocka_unit_test(a_value_inside_the_window_is_interpolated),
+		cmocka_unit_test(a_value_later_than_now_is_refused),
+		cmocka_unit_test(a_value_later_than_now_is_not_tried_again),
+		cmocka_unit_test(an_earlier_value_needs_a_history),
+		cmocka_unit_test(a_history_gives_the_clocks_before_the_window),
+		cmocka_unit_test(
+			a_step_between_two_entries_takes_realtime_only),
+		cmocka_unit_test(
+			a_step_since_the_newest_entry_takes_realtime_only),
+		cmocka_unit_test(a_set_in_the_window_is_tried_again),
+		cmocka_unit_test(a_set_in_each_window_is_estale),
+		cmocka_unit_test(a_counter_that_jumps_in_the_window_is_refused),
+		cmocka_unit_test(a_history_from_before_a_jump_is_refused),
+		cmocka_unit_test(a_jump_in_the_window_takes_the_history_too),
+		cmocka_unit_test(a_history_needs_a_memory_of_the_clocks),
+		cmocka_unit_test(a_clocksource_of_hpet_is_enodev),
+		cmocka_unit_test(an_unknown_clocksource_is_enodev),
+		cmocka_unit_test(a_change_to_hpet_in_the_window_is_enodev),
+		cmocka_unit_test(an_image_of_the_counter_will_do),
+		cmocka_unit_test(another_counter_is_enodev),
+		cmocka_unit_test(a_coupled_counter_is_converted),
+		cmocka_unit_test(a_coupling_that_does_not_hold_is_refused),
+		cmocka_unit_test(a_sample_that_is_not_valid_has_no_clocks),
+		cmocka_unit_test(what_the_device_says_is_handed_through),
+		cmocka_unit_test(bad_arguments_are_refused),
+		cmocka_unit_test(without_a_memory_it_works_too),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, teardown);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

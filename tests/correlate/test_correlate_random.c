@@ -167,14 +167,14 @@ static void random_machines_keep_within_their_uncertainty(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(random_timelines_are_exact_to_one_ns),
-		TEST(random_machines_keep_within_their_uncertainty),
+		cmocka_unit_test(random_timelines_are_exact_to_one_ns),
+		cmocka_unit_test(random_machines_keep_within_their_uncertainty),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, teardown);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

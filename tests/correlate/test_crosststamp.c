@@ -116,16 +116,16 @@ static void a_disruption_before_is_none_of_ours(void **state)
 	paraclock_close(clk);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_page_and_the_clocks_at_one_instant),
-		TEST(a_page_that_is_not_valid_has_no_clocks),
-		TEST(a_disruption_in_between_is_estale),
-		TEST(a_disruption_before_is_none_of_ours),
+		cmocka_unit_test(a_page_and_the_clocks_at_one_instant),
+		cmocka_unit_test(a_page_that_is_not_valid_has_no_clocks),
+		cmocka_unit_test(a_disruption_in_between_is_estale),
+		cmocka_unit_test(a_disruption_before_is_none_of_ours),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, teardown);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

@@ -299,11 +299,9 @@ static void a_fork_has_another_id(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[20];
-	size_t n = 0;
-
-	PROCESS_ROWS(container_cases, containers_are_told_apart);
-	PROCESS_ROW("a fork has another id", a_fork_has_another_id);
-	PROCESS_ROWS(fork_cases, a_flag_is_not_for_ever);
-	return _cmocka_run_group_tests("containers", tests, n, NULL, NULL);
+	each_test(set_up, tear_down);
+	ADD_ROWS(container_cases, containers_are_told_apart);
+	add_test("a fork has another id", a_fork_has_another_id);
+	ADD_ROWS(fork_cases, a_flag_is_not_for_ever);
+	return run_suite(NULL, NULL);
 }

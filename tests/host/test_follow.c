@@ -240,21 +240,19 @@ static void refuses_arguments(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[60];
-	size_t n = 0;
-
-	FOLLOW_ROW("shows what the clock shows", shows_the_clock);
-	FOLLOW_ROW("calls in between take no rate",
-		   calls_in_between_take_no_rate);
-	FOLLOW_ROWS(slew_cases, slews);
-	FOLLOW_ROW("an offset goes, and is not overdone",
-		   offset_goes_and_is_not_overdone);
-	FOLLOW_ROW("follows to the end of the counter",
-		   follows_to_the_end_of_the_counter);
-	FOLLOW_ROW("a LOCAL clock is refused", local_is_refused);
-	FOLLOW_ROW("a clock that cannot be read changes nothing",
-		   unreadable_clock_changes_nothing);
-	FOLLOW_ROWS(bad_cases, refuses_options);
-	FOLLOW_ROW("refuses bad arguments", refuses_arguments);
-	return _cmocka_run_group_tests("follow", tests, n, NULL, NULL);
+	each_test(set_up, tear_down);
+	add_test("shows what the clock shows", shows_the_clock);
+	add_test("calls in between take no rate",
+		 calls_in_between_take_no_rate);
+	ADD_ROWS(slew_cases, slews);
+	add_test("an offset goes, and is not overdone",
+		 offset_goes_and_is_not_overdone);
+	add_test("follows to the end of the counter",
+		 follows_to_the_end_of_the_counter);
+	add_test("a LOCAL clock is refused", local_is_refused);
+	add_test("a clock that cannot be read changes nothing",
+		 unreadable_clock_changes_nothing);
+	ADD_ROWS(bad_cases, refuses_options);
+	add_test("refuses bad arguments", refuses_arguments);
+	return run_suite(NULL, NULL);
 }

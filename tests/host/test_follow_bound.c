@@ -395,21 +395,16 @@ static void honest_clocks_are_within(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[20];
-	size_t n = 0;
-
-	FOLLOW_ROW("a bound grows as its source's does",
-		   a_bound_grows_as_its_source_s);
-	FOLLOW_ROW("a page that changes meanwhile",
-		   a_page_that_changes_meanwhile);
-	FOLLOW_ROWS(corrections, corrections_are_no_rate);
-	tests[n++] = (struct CMUnitTest){
-		.name = "honest hosts with a page are within",
-		.test_func = honest_pages_are_within,
-	};
-	tests[n++] = (struct CMUnitTest){
-		.name = "honest hosts that tell of now only are within",
-		.test_func = honest_clocks_are_within,
-	};
-	return _cmocka_run_group_tests("follow_bound", tests, n, NULL, NULL);
+	each_test(set_up, tear_down);
+	add_test("a bound grows as its source's does",
+		 a_bound_grows_as_its_source_s);
+	add_test("a page that changes meanwhile",
+		 a_page_that_changes_meanwhile);
+	ADD_ROWS(corrections, corrections_are_no_rate);
+	each_test(NULL, NULL);
+	add_test("honest hosts with a page are within",
+		 honest_pages_are_within);
+	add_test("honest hosts that tell of now only are within",
+		 honest_clocks_are_within);
+	return run_suite(NULL, NULL);
 }

@@ -348,25 +348,22 @@ static void never_back(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[30];
-	size_t n = 0;
-
-	FOLLOW_ROW("a disruption freezes", disruption_freezes);
-	FOLLOW_ROW("a disruption is outlived, if it is said",
-		   disruption_is_outlived);
-	FOLLOW_ROW("what its owner froze is its owner's to let go",
-		   owners_freeze_is_the_owners);
-	FOLLOW_ROW("also if the clock is disrupted then",
-		   owners_freeze_outlives_a_disruption);
-	FOLLOW_ROW("also after a restart",
-		   freeze_after_a_restart_is_the_owners);
-	FOLLOW_ROW("what was seen is not believed", seen_that_is_no_time);
-	FOLLOW_ROW("a jump is not taken for a rate", jump_is_no_rate);
-	FOLLOW_ROWS(correct_cases, corrections_are_in_the_bound);
-	FOLLOW_ROW("pairs that are too wide give no rate",
-		   wide_pairs_are_no_rate);
-	FOLLOW_ROW("the clock is within the bound", bound_holds);
-	FOLLOW_ROW("never back, whatever the clock does", never_back);
-	FOLLOW_ROW("nor where the counter is reset", never_back_after_a_reset);
-	return _cmocka_run_group_tests("follow", tests, n, NULL, NULL);
+	each_test(set_up, tear_down);
+	add_test("a disruption freezes", disruption_freezes);
+	add_test("a disruption is outlived, if it is said",
+		 disruption_is_outlived);
+	add_test("what its owner froze is its owner's to let go",
+		 owners_freeze_is_the_owners);
+	add_test("also if the clock is disrupted then",
+		 owners_freeze_outlives_a_disruption);
+	add_test("also after a restart", freeze_after_a_restart_is_the_owners);
+	add_test("what was seen is not believed", seen_that_is_no_time);
+	add_test("a jump is not taken for a rate", jump_is_no_rate);
+	ADD_ROWS(correct_cases, corrections_are_in_the_bound);
+	add_test("pairs that are too wide give no rate",
+		 wide_pairs_are_no_rate);
+	add_test("the clock is within the bound", bound_holds);
+	add_test("never back, whatever the clock does", never_back);
+	add_test("nor where the counter is reset", never_back_after_a_reset);
+	return run_suite(NULL, NULL);
 }

@@ -342,17 +342,14 @@ static void what_was_seen_to_the_end_waits_for_the_clock(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[30];
-	size_t n = 0;
-
-	ROWS(leap_cases, is_true_across);
-	ROW("one that lags waits for the end of its month",
-	    lagging_one_waits_for_its_end);
-	ROW("one that leads waits for the clock",
-	    leading_one_waits_for_the_clock);
-	ROW("a restart is in the month of its sample",
-	    restart_is_in_the_month_of_the_sample);
-	ROW("what was seen to the month's end waits for the clock",
-	    what_was_seen_to_the_end_waits_for_the_clock);
-	return _cmocka_run_group_tests("follow", tests, n, NULL, NULL);
+	ADD_ROWS(leap_cases, is_true_across);
+	add_test("one that lags waits for the end of its month",
+		 lagging_one_waits_for_its_end);
+	add_test("one that leads waits for the clock",
+		 leading_one_waits_for_the_clock);
+	add_test("a restart is in the month of its sample",
+		 restart_is_in_the_month_of_the_sample);
+	add_test("what was seen to the month's end waits for the clock",
+		 what_was_seen_to_the_end_waits_for_the_clock);
+	return run_suite(NULL, NULL);
 }

@@ -178,13 +178,6 @@ static struct world worlds[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(worlds)];
-
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(worlds); i++) {
-		tests[i].name = worlds[i].name;
-		tests[i].test_func = reads_are_right;
-		tests[i].initial_state = &worlds[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(worlds, reads_are_right);
+	return run_suite(NULL, NULL);
 }

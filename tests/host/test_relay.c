@@ -458,37 +458,30 @@ static void null_is_refused(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[64];
-	size_t n = 0;
-
-	for (size_t i = 0; i < 3; i++)
-		tests[n++] = (struct CMUnitTest){
-			.name = kinds[i].name,
-			.test_func = comes_out_exact,
-			.initial_state = &kinds[i],
-		};
-	ROW("a pvclock page is handed on to the bit",
-	    a_pvclock_page_is_handed_on_to_the_bit);
-	ROW("a guest's clock begins where it is told", an_offset_of_its_own);
-	ROW("error bounds below cover those above",
-	    error_bounds_cover_the_clock_above);
-	ROW("nothing new is not written, until it is old",
-	    nothing_new_is_not_written);
-	ROW("a small change is written and no disruption",
-	    a_small_change_is_written_and_no_disruption);
-	ROW("a page above that is switched off freezes what is below",
-	    a_page_that_is_switched_off_freezes);
-	ROW("a host that died in an update freezes what is below",
-	    a_dead_host_freezes);
-	ROW("a jump above is a disruption below", a_jump_is_a_disruption);
-	ROW("what is held stays frozen, and the rest goes on",
-	    held_stays_frozen_and_the_rest_goes_on);
-	ROW("an announced move freezes, and counts", announced);
-	ROW("after a move the page above must be known to be new",
-	    resumes_when_the_page_is_known_to_be_new);
-	ROW("what readers have seen is waited for",
-	    what_was_seen_is_waited_for);
-	ROWS(arguments, is_refused);
-	ROW("NULL is refused", null_is_refused);
-	return _cmocka_run_group_tests("relay", tests, n, NULL, NULL);
+	ADD_ROWS(kinds, comes_out_exact);
+	add_test("a pvclock page is handed on to the bit",
+		 a_pvclock_page_is_handed_on_to_the_bit);
+	add_test("a guest's clock begins where it is told",
+		 an_offset_of_its_own);
+	add_test("error bounds below cover those above",
+		 error_bounds_cover_the_clock_above);
+	add_test("nothing new is not written, until it is old",
+		 nothing_new_is_not_written);
+	add_test("a small change is written and no disruption",
+		 a_small_change_is_written_and_no_disruption);
+	add_test("a page above that is switched off freezes what is below",
+		 a_page_that_is_switched_off_freezes);
+	add_test("a host that died in an update freezes what is below",
+		 a_dead_host_freezes);
+	add_test("a jump above is a disruption below", a_jump_is_a_disruption);
+	add_test("what is held stays frozen, and the rest goes on",
+		 held_stays_frozen_and_the_rest_goes_on);
+	add_test("an announced move freezes, and counts", announced);
+	add_test("after a move the page above must be known to be new",
+		 resumes_when_the_page_is_known_to_be_new);
+	add_test("what readers have seen is waited for",
+		 what_was_seen_is_waited_for);
+	ADD_ROWS(arguments, is_refused);
+	add_test("NULL is refused", null_is_refused);
+	return run_suite(NULL, NULL);
 }

@@ -167,15 +167,12 @@ static void markers_of_a_relay_vouch_for_nothing(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[20];
-	size_t n = 0;
-
-	ROWS(class_cases, promises_what_is_above);
-	ROW("a timekeeper above does not know",
-	    a_timekeeper_above_does_not_know);
-	ROW("what means less is another marker",
-	    what_means_less_is_another_marker);
-	ROW("markers of a relay vouch for nothing",
-	    markers_of_a_relay_vouch_for_nothing);
-	return _cmocka_run_group_tests("relay_class", tests, n, NULL, NULL);
+	ADD_ROWS(class_cases, promises_what_is_above);
+	add_test("a timekeeper above does not know",
+		 a_timekeeper_above_does_not_know);
+	add_test("what means less is another marker",
+		 what_means_less_is_another_marker);
+	add_test("markers of a relay vouch for nothing",
+		 markers_of_a_relay_vouch_for_nothing);
+	return run_suite(NULL, NULL);
 }

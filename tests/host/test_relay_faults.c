@@ -336,21 +336,19 @@ static void dies_at_any_step(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[20];
-	size_t n = 0;
-
-	ROW("a clock above that is not stable freezes what is below",
-	    an_unstable_clock_freezes);
-	ROW("a page that is another's keeps no other from going on",
-	    a_page_that_is_anothers);
-	ROW("a guest that cannot be paused is tried again",
-	    a_guest_that_cannot_be_paused);
-	ROW("a guest that cannot be let go is written again",
-	    a_guest_that_cannot_be_let_go);
-	ROW("an target with a coupling that is none is frozen",
-	    a_coupling_that_is_none);
-	ROW("a disruption while one is relayed", disrupted_meanwhile);
-	ROW("a clock that is disrupted all the time", disrupted_all_the_time);
-	ROWS(death_cases, dies_at_any_step);
-	return _cmocka_run_group_tests("faults", tests, n, NULL, NULL);
+	add_test("a clock above that is not stable freezes what is below",
+		 an_unstable_clock_freezes);
+	add_test("a page that is another's keeps no other from going on",
+		 a_page_that_is_anothers);
+	add_test("a guest that cannot be paused is tried again",
+		 a_guest_that_cannot_be_paused);
+	add_test("a guest that cannot be let go is written again",
+		 a_guest_that_cannot_be_let_go);
+	add_test("an target with a coupling that is none is frozen",
+		 a_coupling_that_is_none);
+	add_test("a disruption while one is relayed", disrupted_meanwhile);
+	add_test("a clock that is disrupted all the time",
+		 disrupted_all_the_time);
+	ADD_ROWS(death_cases, dies_at_any_step);
+	return run_suite(NULL, NULL);
 }

@@ -363,7 +363,6 @@ static struct {
 
 int main(void)
 {
-	static struct CMUnitTest tests[64];
 	static struct pair pairs[9];
 	static char names[64][100];
 	size_t n = 0;
@@ -379,12 +378,7 @@ int main(void)
 		(void)snprintf(names[n], sizeof(names[n]), "%s: %s on %s",
 			       moves[i / 9].name, pair->up->name,
 			       pair->down->name);
-		tests[n] = (struct CMUnitTest){
-			.name = names[n],
-			.test_func = moves[i / 9].fn,
-			.initial_state = pair,
-		};
-		n++;
+		add_row(names[n++], moves[i / 9].fn, pair);
 	}
-	return _cmocka_run_group_tests("moves", tests, n, NULL, NULL);
+	return run_suite(NULL, NULL);
 }

@@ -134,11 +134,8 @@ static void begins_anew_without_the_promise(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[8];
-	size_t n = 0;
-
-	ROWS(seen_cases, stays_seen);
-	ROW("a promise that was let go begins anew",
-	    begins_anew_without_the_promise);
-	return _cmocka_run_group_tests("seen", tests, n, NULL, NULL);
+	ADD_ROWS(seen_cases, stays_seen);
+	add_test("a promise that was let go begins anew",
+		 begins_anew_without_the_promise);
+	return run_suite(NULL, NULL);
 }

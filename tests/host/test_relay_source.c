@@ -315,16 +315,15 @@ static void migrates_meanwhile(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[10];
-	size_t n = 0;
-
-	ROW("a line that is over goes on as its page does",
-	    a_conversion_that_is_over);
-	ROW("a line from before a leap second is not gone on with",
-	    a_conversion_from_before_a_leap_second);
-	ROWS(qualifier_cases, qualifiers);
-	ROW("a bound that is left is a disruption", a_bound_that_is_left);
-	ROW("a change that a timekeeper has still to come", a_change_to_come);
-	ROW("a timekeeper above that migrates meanwhile", migrates_meanwhile);
-	return _cmocka_run_group_tests("source", tests, n, NULL, NULL);
+	add_test("a line that is over goes on as its page does",
+		 a_conversion_that_is_over);
+	add_test("a line from before a leap second is not gone on with",
+		 a_conversion_from_before_a_leap_second);
+	ADD_ROWS(qualifier_cases, qualifiers);
+	add_test("a bound that is left is a disruption", a_bound_that_is_left);
+	add_test("a change that a timekeeper has still to come",
+		 a_change_to_come);
+	add_test("a timekeeper above that migrates meanwhile",
+		 migrates_meanwhile);
+	return run_suite(NULL, NULL);
 }

@@ -411,21 +411,19 @@ static void is_anywhere(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[100];
-	size_t n = 0;
-
-	ROWS(shown_cases, shows_a_conversion);
-	ROW("says what qualifies it", says_what_qualifies_it);
-	ROW("half a bound is none", half_a_bound_is_none);
-	ROW("says why a reading is not valid", says_why_not);
-	ROW("past its lease there is no time", lease_ends);
-	ROWS(bad_cases, refuses_a_timeline);
-	ROW("refuses bad arguments", refuses_arguments);
-	ROWS(ticks_cases, counts_ticks);
-	ROW("refuses memory that is no timekeeper", refuses_what_is_none);
-	ROW("a reader comes back from any memory", survives_any_memory);
-	ROW("a writer comes back from any memory", writer_survives_any_memory);
-	ROW("a writer bounds a shift", writer_bounds_a_shift);
-	ROW("works at any address", is_anywhere);
-	return _cmocka_run_group_tests("timekeeper", tests, n, NULL, NULL);
+	ADD_ROWS(shown_cases, shows_a_conversion);
+	add_test("says what qualifies it", says_what_qualifies_it);
+	add_test("half a bound is none", half_a_bound_is_none);
+	add_test("says why a reading is not valid", says_why_not);
+	add_test("past its lease there is no time", lease_ends);
+	ADD_ROWS(bad_cases, refuses_a_timeline);
+	add_test("refuses bad arguments", refuses_arguments);
+	ADD_ROWS(ticks_cases, counts_ticks);
+	add_test("refuses memory that is no timekeeper", refuses_what_is_none);
+	add_test("a reader comes back from any memory", survives_any_memory);
+	add_test("a writer comes back from any memory",
+		 writer_survives_any_memory);
+	add_test("a writer bounds a shift", writer_bounds_a_shift);
+	add_test("works at any address", is_anywhere);
+	return run_suite(NULL, NULL);
 }

@@ -457,21 +457,18 @@ static void ends_with_the_month(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[50];
-	size_t n = 0;
-
-	ROW("changes at the counter value it says", changes_when_it_says);
-	ROW("a pending change is replaced", pending_change_is_replaced);
-	ROW("as soon as can be is within 20 us", soon_is_within_20_us);
-	ROW("the last lease ends with the counter",
-	    the_last_lease_ends_with_the_counter);
-	ROWS(promise_cases, keeps_the_promise);
-	ROW("what is lifted is in the bound", lift_is_in_the_bound);
-	ROW("the promise outlives the lease", promise_outlives_the_lease);
-	ROW("a writer that dies in a change leaves no step",
-	    dead_writer_leaves_no_step);
-	ROW("what is published late is not published",
-	    late_publication_is_none);
-	ROWS(month_cases, ends_with_the_month);
-	return _cmocka_run_group_tests("timekeeper", tests, n, NULL, NULL);
+	add_test("changes at the counter value it says", changes_when_it_says);
+	add_test("a pending change is replaced", pending_change_is_replaced);
+	add_test("as soon as can be is within 20 us", soon_is_within_20_us);
+	add_test("the last lease ends with the counter",
+		 the_last_lease_ends_with_the_counter);
+	ADD_ROWS(promise_cases, keeps_the_promise);
+	add_test("what is lifted is in the bound", lift_is_in_the_bound);
+	add_test("the promise outlives the lease", promise_outlives_the_lease);
+	add_test("a writer that dies in a change leaves no step",
+		 dead_writer_leaves_no_step);
+	add_test("what is published late is not published",
+		 late_publication_is_none);
+	ADD_ROWS(month_cases, ends_with_the_month);
+	return run_suite(NULL, NULL);
 }

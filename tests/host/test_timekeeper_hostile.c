@@ -339,29 +339,12 @@ static void relays_any_memory(void **state)
 	assert_true(written > 1000);
 }
 
-#define HOSTILE_ROW(sentence, fn, of)                                       \
-	tests[n++] = (struct CMUnitTest)                                    \
-	{                                                                   \
-		.name = (sentence), .test_func = (fn), .setup_func = start, \
-		.teardown_func = stop,                                      \
-		.initial_state = (void *)(uintptr_t)(of)                    \
-	}
-
 int main(void)
 {
-	static struct CMUnitTest tests[80];
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(conv_cases); i++)
-		HOSTILE_ROW(conv_cases[i].name, reads_a_conversion,
-			    &conv_cases[i]);
-	for (size_t i = 0; i < ARRAY_LEN(slot_cases); i++)
-		HOSTILE_ROW(slot_cases[i].name, nothing_of_it_is_taken,
-			    &slot_cases[i]);
-	for (size_t i = 0; i < ARRAY_LEN(slot_cases); i++)
-		HOSTILE_ROW(slot_cases[i].name, an_orphan_is_taken,
-			    &slot_cases[i]);
-	HOSTILE_ROW("any memory is relayed, or not", relays_any_memory, NULL);
-	return _cmocka_run_group_tests("timekeeper_hostile", tests, n, NULL,
-				       NULL);
+	each_test(start, stop);
+	ADD_ROWS(conv_cases, reads_a_conversion);
+	ADD_ROWS(slot_cases, nothing_of_it_is_taken);
+	ADD_ROWS(slot_cases, an_orphan_is_taken);
+	add_test("any memory is relayed, or not", relays_any_memory);
+	return run_suite(NULL, NULL);
 }

@@ -225,14 +225,7 @@ static struct kill_case kill_cases[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(kill_cases)];
-
 	map_both();
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(kill_cases); i++) {
-		tests[i].name = kill_cases[i].name;
-		tests[i].test_func = writers_are_killed;
-		tests[i].initial_state = &kill_cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(kill_cases, writers_are_killed);
+	return run_suite(NULL, NULL);
 }

@@ -459,21 +459,21 @@ static void dies_in_a_publication(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[50];
-	size_t n = 0;
-
-	ROW("a frozen one refuses, and says that it is", frozen_refuses);
-	ROW("moved to another counter", moved_to_another_counter);
-	ROW("the promise is kept across a move", promise_is_kept_across_a_move);
-	ROW("the promise outlives a counter's reset", promise_outlives_a_reset);
-	ROW("an empty one may be frozen", empty_may_be_frozen);
-	ROWS(move_cases, sequence_is_the_same);
-	ROW("one writer at a time", one_writer_at_a_time);
-	ROW("an orphan is frozen and counted", orphan_is_frozen_and_counted);
-	ROW("who cannot take an orphan changes nothing",
-	    orphan_that_fails_changes_nothing);
-	ROWS(death_cases, dies_between_publications);
-	ROW("who dies in a publication leaves the old time",
-	    dies_in_a_publication);
-	return _cmocka_run_group_tests("timekeeper", tests, n, NULL, NULL);
+	add_test("a frozen one refuses, and says that it is", frozen_refuses);
+	add_test("moved to another counter", moved_to_another_counter);
+	add_test("the promise is kept across a move",
+		 promise_is_kept_across_a_move);
+	add_test("the promise outlives a counter's reset",
+		 promise_outlives_a_reset);
+	add_test("an empty one may be frozen", empty_may_be_frozen);
+	ADD_ROWS(move_cases, sequence_is_the_same);
+	add_test("one writer at a time", one_writer_at_a_time);
+	add_test("an orphan is frozen and counted",
+		 orphan_is_frozen_and_counted);
+	add_test("who cannot take an orphan changes nothing",
+		 orphan_that_fails_changes_nothing);
+	ADD_ROWS(death_cases, dies_between_publications);
+	add_test("who dies in a publication leaves the old time",
+		 dies_in_a_publication);
+	return run_suite(NULL, NULL);
 }

@@ -261,12 +261,9 @@ static void page_begins_in_its_month(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[40];
-	size_t n = 0;
-
-	ROWS(move_cases, moves_in_its_month);
-	ROW("what is over is not set", over_is_not_set);
-	ROWS(renewal_cases, renewals_do_not_creep);
-	ROWS(page_cases, page_begins_in_its_month);
-	return _cmocka_run_group_tests("timekeeper", tests, n, NULL, NULL);
+	ADD_ROWS(move_cases, moves_in_its_month);
+	add_test("what is over is not set", over_is_not_set);
+	ADD_ROWS(renewal_cases, renewals_do_not_creep);
+	ADD_ROWS(page_cases, page_begins_in_its_month);
+	return run_suite(NULL, NULL);
 }

@@ -217,21 +217,15 @@ static void null_is_refused(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(rates) + ARRAY_LEN(times) + 4] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(no_period_is_nearer),
 		cmocka_unit_test(moving_says_the_same),
 		cmocka_unit_test(error_terms_move_along),
 		cmocka_unit_test(null_is_refused),
 	};
-	struct CMUnitTest *test = &tests[4];
 
-	for (size_t i = 0; i < ARRAY_LEN(rates); i++)
-		*test++ = (struct CMUnitTest){ .name = rates[i].name,
-					       .test_func = check_rate,
-					       .initial_state = &rates[i] };
-	for (size_t i = 0; i < ARRAY_LEN(times); i++)
-		*test++ = (struct CMUnitTest){ .name = times[i].name,
-					       .test_func = check_time,
-					       .initial_state = &times[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(rates, check_rate);
+	ADD_ROWS(times, check_time);
+	return run_suite(NULL, NULL);
 }

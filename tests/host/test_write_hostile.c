@@ -133,20 +133,7 @@ static void any_memory_will_do(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[20];
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(pair_cases); i++)
-		tests[n++] = (struct CMUnitTest){
-			.name = pair_cases[i].name,
-			.test_func = what_was_written_is_checked,
-			.initial_state = &pair_cases[i],
-		};
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		tests[n++] = (struct CMUnitTest){
-			.name = kinds[i].name,
-			.test_func = any_memory_will_do,
-			.initial_state = &kinds[i],
-		};
-	return _cmocka_run_group_tests("write_hostile", tests, n, NULL, NULL);
+	ADD_ROWS(pair_cases, what_was_written_is_checked);
+	ADD_ROWS(kinds, any_memory_will_do);
+	return run_suite(NULL, NULL);
 }

@@ -130,9 +130,6 @@ static void check_late(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(lates)];
-	struct CMUnitTest *test = tests;
-
-	ROWS(lates, check_late);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(lates, check_late);
+	return run_suite(NULL, NULL);
 }

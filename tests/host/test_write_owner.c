@@ -347,31 +347,20 @@ static void this_process_is_the_writer(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[60] = {
-		cmocka_unit_test_setup(it_is_given_back, start),
-		cmocka_unit_test_setup(it_is_taken_once, start),
-		cmocka_unit_test_setup(ring_0_has_one_writer, start),
-		cmocka_unit_test_setup(who_knows_nothing_takes_nothing, start),
-		cmocka_unit_test_setup(who_cannot_ask_takes_nothing_away,
-				       start),
-		cmocka_unit_test_setup(what_cannot_be_taken, start),
-		cmocka_unit_test_setup(a_write_inside_a_write_is_refused,
-				       start),
-		cmocka_unit_test_setup(this_process_is_the_writer, start),
+	static const struct CMUnitTest others[] = {
+		cmocka_unit_test(it_is_given_back),
+		cmocka_unit_test(it_is_taken_once),
+		cmocka_unit_test(ring_0_has_one_writer),
+		cmocka_unit_test(who_knows_nothing_takes_nothing),
+		cmocka_unit_test(who_cannot_ask_takes_nothing_away),
+		cmocka_unit_test(what_cannot_be_taken),
+		cmocka_unit_test(a_write_inside_a_write_is_refused),
+		cmocka_unit_test(this_process_is_the_writer),
 	};
-	size_t n = 8;
 
-	for (size_t i = 0; i < ARRAY_LEN(deaths); i++)
-		tests[n++] = (struct CMUnitTest){ .name = deaths[i].name,
-						  .test_func = check_death,
-						  .setup_func = start,
-						  .initial_state = &deaths[i] };
-	for (size_t i = 0; i < ARRAY_LEN(strangers); i++)
-		tests[n++] = (struct CMUnitTest){
-			.name = strangers[i].name,
-			.test_func = a_stranger_is_no_owner,
-			.setup_func = start,
-			.initial_state = &strangers[i],
-		};
-	return _cmocka_run_group_tests("write_owner", tests, n, NULL, NULL);
+	each_test(start, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(deaths, check_death);
+	ADD_ROWS(strangers, a_stranger_is_no_owner);
+	return run_suite(NULL, NULL);
 }

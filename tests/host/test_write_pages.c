@@ -462,7 +462,7 @@ static void vmclock_begins_now_or_before(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(kinds) + ARRAY_LEN(refusals) + 7] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup(every_field_of_vmclock, start_vmclock),
 		cmocka_unit_test_setup(what_is_not_flagged_is_zero,
 				       start_vmclock),
@@ -475,17 +475,9 @@ int main(void)
 				       start_vmclock),
 		cmocka_unit_test(vmclock_begins_now_or_before),
 	};
-	struct CMUnitTest *test = &tests[7];
 
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		*test++ = (struct CMUnitTest){
-			.name = kinds[i].name,
-			.test_func = reading_what_was_written,
-			.initial_state = &kinds[i],
-		};
-	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
-		*test++ = (struct CMUnitTest){ .name = refusals[i].name,
-					       .test_func = check_refusal,
-					       .initial_state = &refusals[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(kinds, reading_what_was_written);
+	ADD_ROWS(refusals, check_refusal);
+	return run_suite(NULL, NULL);
 }

@@ -381,14 +381,9 @@ static struct CMUnitTest singles[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(singles) + 2 * ARRAY_LEN(promises) +
-				ARRAY_LEN(bounds)];
-	struct CMUnitTest *test = tests;
-
-	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
-		*test++ = singles[i];
-	ROWS(promises, check_promise);
-	ROWS(promises, check_promise_of_the_dead);
-	ROWS(bounds, check_bound);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(singles);
+	ADD_ROWS(promises, check_promise);
+	ADD_ROWS(promises, check_promise_of_the_dead);
+	ADD_ROWS(bounds, check_bound);
+	return run_suite(NULL, NULL);
 }

@@ -329,13 +329,8 @@ static struct CMUnitTest singles[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(singles) + ARRAY_LEN(sequences) +
-				ARRAY_LEN(comings)];
-	struct CMUnitTest *test = tests;
-
-	for (size_t i = 0; i < ARRAY_LEN(singles); i++)
-		*test++ = singles[i];
-	ROWS(sequences, check_sequence);
-	ROWS(comings, pvclock_begins_now_or_before);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(singles);
+	ADD_ROWS(sequences, check_sequence);
+	ADD_ROWS(comings, pvclock_begins_now_or_before);
+	return run_suite(NULL, NULL);
 }

@@ -434,20 +434,13 @@ int main(void)
 		cmocka_unit_test(without_a_marker_a_stale_page_says_heuristic),
 		cmocka_unit_test(each_vcpus_own_page_is_never_stale),
 	};
-	struct CMUnitTest tests[ARRAY_LEN(fixed) + ARRAY_LEN(jumps)] = { 0 };
 	const char *why = guest_why_not();
 
 	if (why) {
 		printf("skipped: %s\n", why);
 		return SKIP;
 	}
-	memcpy(tests, fixed, sizeof(fixed));
-	for (size_t i = 0; i < ARRAY_LEN(jumps); i++) {
-		struct CMUnitTest *test = &tests[ARRAY_LEN(fixed) + i];
-
-		test->name = jumps[i].name;
-		test->test_func = check_jump;
-		test->initial_state = &jumps[i];
-	}
-	return cmocka_run_group_tests_name("guest_kvmclock", tests, NULL, NULL);
+	ADD_TESTS(fixed);
+	ADD_ROWS(jumps, check_jump);
+	return run_suite(NULL, NULL);
 }

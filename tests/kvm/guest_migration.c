@@ -336,7 +336,7 @@ static void clones_are_disrupted_each(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(moves) + 1] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(clones_are_disrupted_each),
 	};
 	const char *why = guest_why_not();
@@ -345,11 +345,7 @@ int main(void)
 		printf("skipped: %s\n", why);
 		return SKIP;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(moves); i++) {
-		tests[1 + i].name = moves[i].name;
-		tests[1 + i].test_func = check_move;
-		tests[1 + i].initial_state = &moves[i];
-	}
-	return cmocka_run_group_tests_name("guest_migration", tests, NULL,
-					   NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(moves, check_move);
+	return run_suite(NULL, NULL);
 }

@@ -150,7 +150,7 @@ static void stopping_takes_the_announcements_back(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(moves) + 1] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(stopping_takes_the_announcements_back),
 	};
 	const char *why = partition_why_not();
@@ -159,10 +159,7 @@ int main(void)
 		printf("skipped: %s\n", why);
 		return SKIP;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(moves); i++) {
-		tests[1 + i].name = moves[i].name;
-		tests[1 + i].test_func = check_move;
-		tests[1 + i].initial_state = &moves[i];
-	}
-	return cmocka_run_group_tests_name("guest_moves", tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(moves, check_move);
+	return run_suite(NULL, NULL);
 }

@@ -233,7 +233,7 @@ static const char *open_l1(void)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(pages) + 1] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(a_freeze_of_l1_reaches_l2),
 	};
 	const char *why = guest_why_not();
@@ -245,12 +245,9 @@ int main(void)
 		printf("skipped: %s\n", why);
 		return SKIP;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
-		tests[1 + i].name = pages[i].name;
-		tests[1 + i].test_func = check_nested;
-		tests[1 + i].initial_state = &pages[i];
-	}
-	failed = cmocka_run_group_tests_name("guest_nested", tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(pages, check_nested);
+	failed = run_suite(NULL, NULL);
 	paraclock_close(l1);
 	return failed;
 }

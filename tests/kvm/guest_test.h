@@ -3,24 +3,15 @@
 #ifndef GUEST_TEST_H
 #define GUEST_TEST_H
 
-#include <errno.h>
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 
-#include <cmocka.h>
-
 #include <paraclock/host.h>
 
+#include "../shared/rows.h"
 #include "guest_vm.h"
-
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* KVM rounds its own answer down, and so does the guest. */
 #define GUEST_ROUNDED_NS 2

@@ -183,15 +183,11 @@ static void libcpuids_hook_is_set_once(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[1 + ARRAY_LEN(cases)] = {
-		{ .name = "libcpuid's hook is set once",
-		  .test_func = libcpuids_hook_is_set_once },
+	static const struct CMUnitTest others[] = {
+		TEST("libcpuid's hook is set once", libcpuids_hook_is_set_once),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		tests[1 + i].name = cases[i].name;
-		tests[1 + i].test_func = check_visit;
-		tests[1 + i].initial_state = &cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(cases, check_visit);
+	return run_suite(NULL, NULL);
 }

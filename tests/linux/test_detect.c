@@ -133,11 +133,6 @@ static void noise_is_no_tree(void **state)
 	}
 }
 
-#define TEST(name, f)                     \
-	{                                 \
-		name, f, NULL, NULL, NULL \
-	}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -150,5 +145,6 @@ int main(void)
 		TEST("noise is no tree", noise_is_no_tree),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

@@ -331,35 +331,24 @@ static const char *have_own_sys(void)
 	return NULL;
 }
 
-#define TEST(f)                         \
-	{                               \
-#f, f, NULL, NULL, NULL \
-	}
-
-#define PLAIN 5
-
 int main(void)
 {
 	const char *why = have_own_sys();
-	struct CMUnitTest tests[ARRAY_LEN(rows) + PLAIN + 1] = {
-		TEST(what_is_hidden_is_not_known),
-		TEST(the_tree_is_looked_at_where_everybody_may),
-		TEST(a_tree_without_end_is_not_followed),
-		TEST(garbage_is_no_answer),
-		TEST(a_file_without_end_is_read_to_a_bound),
+	static const struct CMUnitTest others[] = {
+		cmocka_unit_test(what_is_hidden_is_not_known),
+		cmocka_unit_test(the_tree_is_looked_at_where_everybody_may),
+		cmocka_unit_test(a_tree_without_end_is_not_followed),
+		cmocka_unit_test(garbage_is_no_answer),
+		cmocka_unit_test(a_file_without_end_is_read_to_a_bound),
 	};
 
 	if (why) {
 		printf("skipped: %s\n", why);
 		return SKIP;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		tests[PLAIN + i] =
-			(struct CMUnitTest){ .name = rows[i].name,
-					     .test_func = check_row,
-					     .initial_state = &rows[i] };
+	ADD_TESTS(others);
+	ADD_ROWS(rows, check_row);
 	/* Last: what it makes stays. */
-	tests[PLAIN + ARRAY_LEN(rows)] =
-		(struct CMUnitTest)TEST(acpi_comes_before_the_tree);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	add_test("acpi_comes_before_the_tree", acpi_comes_before_the_tree);
+	return run_suite(NULL, NULL);
 }

@@ -302,12 +302,11 @@ static void every_name_is_known(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(rows) + 1] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(every_name_is_known),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		tests[1 + i] = (struct CMUnitTest){ rows[i].name, check_row,
-						    NULL, NULL, &rows[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(rows, check_row);
+	return run_suite(NULL, NULL);
 }

@@ -420,7 +420,6 @@ static void a_real_vcpu(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(kvms)];
 	const struct CMUnitTest whole[] = {
 		cmocka_unit_test(nothing_is_refused),
 #if defined(__x86_64__)
@@ -428,12 +427,7 @@ int main(void)
 #endif
 	};
 
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(kvms); i++) {
-		tests[i].name = kvms[i].name;
-		tests[i].test_func = check_kvm;
-		tests[i].initial_state = &kvms[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL) +
-	       cmocka_run_group_tests(whole, NULL, NULL);
+	ADD_ROWS(kvms, check_kvm);
+	ADD_TESTS(whole);
+	return run_suite(NULL, NULL);
 }

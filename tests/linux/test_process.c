@@ -273,17 +273,15 @@ static void who_is_hidden_in_a_container_is_alive(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[40];
-	size_t n = 0;
-
-	PROCESS_ROWS(stat_cases, reads_a_stat);
-	PROCESS_ROWS(status_cases, reads_a_status);
-	PROCESS_ROW("this one is known", this_one_is_known);
-	PROCESS_ROW("who is gone is known to be", who_is_gone_is_known_to_be);
-	PROCESS_ROW("without descriptors nobody is dead",
-		    without_descriptors_nobody_is_dead);
-	PROCESS_ROW("who is hidden is alive", who_is_hidden_is_alive);
-	PROCESS_ROW("who is hidden in a container is alive",
-		    who_is_hidden_in_a_container_is_alive);
-	return _cmocka_run_group_tests("process", tests, n, NULL, NULL);
+	each_test(set_up, tear_down);
+	ADD_ROWS(stat_cases, reads_a_stat);
+	ADD_ROWS(status_cases, reads_a_status);
+	add_test("this one is known", this_one_is_known);
+	add_test("who is gone is known to be", who_is_gone_is_known_to_be);
+	add_test("without descriptors nobody is dead",
+		 without_descriptors_nobody_is_dead);
+	add_test("who is hidden is alive", who_is_hidden_is_alive);
+	add_test("who is hidden in a container is alive",
+		 who_is_hidden_in_a_container_is_alive);
+	return run_suite(NULL, NULL);
 }

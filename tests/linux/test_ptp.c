@@ -476,15 +476,6 @@ static void check_way(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(cases)];
-
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct CMUnitTest *test = &tests[i];
-
-		test->name = cases[i].name;
-		test->test_func = check_way;
-		test->initial_state = &cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(cases, check_way);
+	return run_suite(NULL, NULL);
 }

@@ -210,11 +210,6 @@ static void however_late_it_is_within_the_error(void **state)
 	}
 }
 
-#define TEST(name, f)                      \
-	{                                  \
-		name, f, setup, NULL, NULL \
-	}
-
 static const struct CMUnitTest tests[] = {
 	TEST("another clocksource is asked anew",
 	     another_clocksource_is_asked_anew),
@@ -231,5 +226,7 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

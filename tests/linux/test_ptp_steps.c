@@ -161,12 +161,6 @@ static void check_way(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(counters)] = { 0 };
-
-	for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
-		tests[i].name = counters[i].name;
-		tests[i].test_func = check_way;
-		tests[i].initial_state = &counters[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(counters, check_way);
+	return run_suite(NULL, NULL);
 }

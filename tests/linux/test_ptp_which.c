@@ -421,16 +421,13 @@ static void a_clock_without_a_name_says_why(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(whichs) + 3] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(each_error_has_its_remedy),
 		cmocka_unit_test(a_busy_driver_is_told_of),
 		cmocka_unit_test(a_clock_without_a_name_says_why),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(whichs); i++) {
-		tests[3 + i].name = whichs[i].name;
-		tests[3 + i].test_func = check_which;
-		tests[3 + i].initial_state = &whichs[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(whichs, check_which);
+	return run_suite(NULL, NULL);
 }

@@ -339,30 +339,23 @@ static void an_image_that_is_restored_wakes_within_a_second(void **state)
 	unlink(path);
 }
 
-#define TEST(f)                          \
-	{                                \
-#f, f, setup, NULL, NULL \
-	}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(no_text_is_read_past_its_end),
-		TEST(another_uevent_is_taken_in_and_is_none),
-		TEST(what_did_not_fit_may_have_been_one),
-		TEST(all_that_waits_is_taken_in_at_once),
-		TEST(another_process_is_not_believed),
-		TEST(a_group_wakes_each_time_and_not_for_ever),
-		TEST(a_device_that_hung_up_is_no_busy_loop),
-		TEST(a_file_that_cannot_be_polled_stays_out),
-		TEST(an_image_that_is_restored_wakes_within_a_second),
+		cmocka_unit_test(no_text_is_read_past_its_end),
+		cmocka_unit_test(another_uevent_is_taken_in_and_is_none),
+		cmocka_unit_test(what_did_not_fit_may_have_been_one),
+		cmocka_unit_test(all_that_waits_is_taken_in_at_once),
+		cmocka_unit_test(another_process_is_not_believed),
+		cmocka_unit_test(a_group_wakes_each_time_and_not_for_ever),
+		cmocka_unit_test(a_device_that_hung_up_is_no_busy_loop),
+		cmocka_unit_test(a_file_that_cannot_be_polled_stays_out),
+		cmocka_unit_test(
+			an_image_that_is_restored_wakes_within_a_second),
 	};
-	struct CMUnitTest rows[ARRAY_LEN(texts)];
-	int failed;
 
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		rows[i] = (struct CMUnitTest){ texts[i].name, a_text, NULL,
-					       NULL, &texts[i] };
-	failed = cmocka_run_group_tests_name("texts", rows, NULL, NULL);
-	return failed + cmocka_run_group_tests_name("linux", tests, NULL, NULL);
+	ADD_ROWS(texts, a_text);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

@@ -322,11 +322,6 @@ static void a_page_that_is_there_in_part_may_not(void **state)
 	munmap(page, VVAR_PAGE_SIZE);
 }
 
-#define TEST(name, f)                     \
-	{                                 \
-		name, f, NULL, NULL, NULL \
-	}
-
 static const struct CMUnitTest others[] = {
 	TEST("an overlong line is dropped whole",
 	     an_overlong_line_is_dropped_whole),
@@ -345,16 +340,7 @@ static const struct CMUnitTest others[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(layouts) + ARRAY_LEN(others)];
-
-	memset(tests, 0, sizeof(tests));
-	memcpy(tests, others, sizeof(others));
-	for (size_t i = 0; i < ARRAY_LEN(layouts); i++) {
-		struct CMUnitTest *test = &tests[ARRAY_LEN(others) + i];
-
-		test->name = layouts[i].name;
-		test->test_func = check_layout;
-		test->initial_state = &layouts[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(layouts, check_layout);
+	return run_suite(NULL, NULL);
 }

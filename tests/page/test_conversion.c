@@ -452,19 +452,15 @@ static void check_confine(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[3 + ARRAY_LEN(kinds)] = {
-		{ .name = "a read by the CPU's own counter is exact",
-		  .test_func = check_native },
-		{ .name = "ticks within a time never take longer",
-		  .test_func = check_ticks_within },
-		{ .name = "a line ends before the counter or its error wraps",
-		  .test_func = check_confine },
+	static const struct CMUnitTest others[] = {
+		TEST("a read by the CPU's own counter is exact", check_native),
+		TEST("ticks within a time never take longer",
+		     check_ticks_within),
+		TEST("a line ends before the counter or its error wraps",
+		     check_confine),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		tests[3 + i].name = kinds[i].name;
-		tests[3 + i].test_func = check_kind;
-		tests[3 + i].initial_state = &kinds[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(kinds, check_kind);
+	return run_suite(NULL, NULL);
 }

@@ -199,15 +199,12 @@ static void stopped_is_hot(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[1 + ARRAY_LEN(kinds)] = {
-		{ .name = "a flag that the guest takes back costs one read",
-		  .test_func = stopped_is_hot },
+	static const struct CMUnitTest others[] = {
+		TEST("a flag that the guest takes back costs one read",
+		     stopped_is_hot),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		tests[1 + i].name = kinds[i].name;
-		tests[1 + i].test_func = hot_as_far_as_the_page;
-		tests[1 + i].initial_state = &kinds[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(kinds, hot_as_far_as_the_page);
+	return run_suite(NULL, NULL);
 }

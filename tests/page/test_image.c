@@ -394,26 +394,18 @@ static int remove_directory(void **state)
 
 int main(void)
 {
-	enum {
-		OTHERS = 5
-	};
-	struct CMUnitTest tests[OTHERS + ARRAY_LEN(device_cases)] = {
-		{ .name = "an image that shrinks is malformed, then good again",
-		  .test_func = check_shrinking },
-		{ .name = "an image that stays odd is not waited for",
-		  .test_func = check_odd },
-		{ .name = "a read that takes in a change is not cancelled",
-		  .test_func = check_cancel },
-		{ .name = "a page that stays odd is waited for 2^18 ticks",
-		  .test_func = check_odd_memory },
-		{ .name = "an image that is removed is lost",
-		  .test_func = check_removed },
+	static const struct CMUnitTest others[] = {
+		TEST("an image that shrinks is malformed, then good again",
+		     check_shrinking),
+		TEST("an image that stays odd is not waited for", check_odd),
+		TEST("a read that takes in a change is not cancelled",
+		     check_cancel),
+		TEST("a page that stays odd is waited for 2^18 ticks",
+		     check_odd_memory),
+		TEST("an image that is removed is lost", check_removed),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(device_cases); i++) {
-		tests[OTHERS + i].name = device_cases[i].name;
-		tests[OTHERS + i].test_func = check_device;
-		tests[OTHERS + i].initial_state = &device_cases[i];
-	}
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	ADD_TESTS(others);
+	ADD_ROWS(device_cases, check_device);
+	return run_suite(make_directory, remove_directory);
 }

@@ -353,7 +353,7 @@ static int setup(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(size_cases) + 6] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(root_truncates_its_file_on_tmpfs),
 		cmocka_unit_test(a_sealed_one_cannot_be_truncated),
 		cmocka_unit_test(one_that_grows_is_seen_to),
@@ -362,10 +362,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_flag_is_refused),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(size_cases); i++) {
-		tests[6 + i].name = size_cases[i].name;
-		tests[6 + i].test_func = check_size;
-		tests[6 + i].initial_state = &size_cases[i];
-	}
-	return cmocka_run_group_tests(tests, setup, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(size_cases, check_size);
+	return run_suite(setup, NULL);
 }

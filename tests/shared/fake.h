@@ -1,26 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A fake outside world: pages in memory, a counter that the test sets, and
- * errors where the test wants them. Include cmocka's headers through this.
+ * errors where the test wants them.
  */
 #ifndef FAKE_H
 #define FAKE_H
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include <paraclock/backend.h>
 #include <paraclock/paraclock.h>
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#include "rows.h"
 
 /* One page of each kind; errors are 0 or what map_page() returns for it. */
 struct fake {

@@ -154,16 +154,4 @@ static inline void start_following(void)
 	assert_int_equal(call_for(1), 0);
 }
 
-#define FOLLOW_ROW(sentence, fn)                                             \
-	tests[n++] = (struct CMUnitTest)                                     \
-	{                                                                    \
-		.name = (sentence), .test_func = (fn), .setup_func = set_up, \
-		.teardown_func = tear_down                                   \
-	}
-#define FOLLOW_ROWS(cases, fn)                            \
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {   \
-		FOLLOW_ROW((cases)[i].name, fn);          \
-		tests[n - 1].initial_state = &(cases)[i]; \
-	}
-
 #endif

@@ -70,15 +70,4 @@ static inline void leaps_table(struct paraclock_leap_table *table)
 	table->count = ARRAY_LEN(leaps) + 1;
 }
 
-/* Fill one row a test; returns the next free one. */
-static inline size_t leaps_tests(struct CMUnitTest *tests,
-				 CMUnitTestFunction check)
-{
-	for (size_t i = 0; i < ARRAY_LEN(leaps); i++)
-		tests[i] = (struct CMUnitTest){ .name = leaps[i].name,
-						.test_func = check,
-						.initial_state = &leaps[i] };
-	return ARRAY_LEN(leaps);
-}
-
 #endif

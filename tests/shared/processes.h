@@ -74,16 +74,4 @@ static inline int run_in(int flags, int (*fn)(void))
 		}                                            \
 	} while (0)
 
-#define PROCESS_ROW(sentence, fn)                                            \
-	tests[n++] = (struct CMUnitTest)                                     \
-	{                                                                    \
-		.name = (sentence), .test_func = (fn), .setup_func = set_up, \
-		.teardown_func = tear_down                                   \
-	}
-#define PROCESS_ROWS(cases, fn)                           \
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {   \
-		PROCESS_ROW((cases)[i].name, fn);         \
-		tests[n - 1].initial_state = &(cases)[i]; \
-	}
-
 #endif

@@ -166,12 +166,4 @@ static inline int tear_down(void **state)
 	return 0;
 }
 
-#undef ROW
-#define ROW(sentence, fn)                                                    \
-	tests[n++] = (struct CMUnitTest)                                     \
-	{                                                                    \
-		.name = (sentence), .test_func = (fn), .setup_func = set_up, \
-		.teardown_func = tear_down                                   \
-	}
-
 #endif

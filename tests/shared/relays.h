@@ -338,17 +338,4 @@ static inline void assert_running(const struct below *below)
 	assert_int_equal(below->paused, 0);
 }
 
-#define ROWS(cases, fn)                                             \
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)               \
-		tests[n++] = (struct CMUnitTest)                    \
-		{                                                   \
-			.name = (cases)[i].name, .test_func = (fn), \
-			.initial_state = &(cases)[i]                \
-		}
-#define ROW(sentence, fn)                             \
-	tests[n++] = (struct CMUnitTest)              \
-	{                                             \
-		.name = (sentence), .test_func = (fn) \
-	}
-
 #endif

@@ -134,17 +134,4 @@ static inline struct paraclock_timekeeper_info describe(struct keeper *keeper)
 	return info;
 }
 
-#define ROWS(cases, fn)                                             \
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)               \
-		tests[n++] = (struct CMUnitTest)                    \
-		{                                                   \
-			.name = (cases)[i].name, .test_func = (fn), \
-			.initial_state = &(cases)[i]                \
-		}
-#define ROW(sentence, fn)                             \
-	tests[n++] = (struct CMUnitTest)              \
-	{                                             \
-		.name = (sentence), .test_func = (fn) \
-	}
-
 #endif

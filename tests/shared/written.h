@@ -64,13 +64,4 @@ static inline void shift_conversion(int64_t ns)
 		.name = #fn, .test_func = fn, .initial_state = &kinds[n] \
 	}
 
-/* A test a row, from *test on. */
-#define ROWS(table, fn)                                             \
-	for (size_t i = 0; i < ARRAY_LEN(table); i++)               \
-		*test++ = (struct CMUnitTest)                       \
-		{                                                   \
-			.name = (table)[i].name, .test_func = (fn), \
-			.initial_state = &(table)[i]                \
-		}
-
 #endif

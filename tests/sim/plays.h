@@ -3,20 +3,11 @@
 #ifndef PLAYS_H
 #define PLAYS_H
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include <paraclock/sim_script.h>
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#include "../shared/rows.h"
 
 #define HZ 1000000000
 
@@ -134,10 +125,5 @@ static inline int setup(void **state)
 	w.counter = 5000000000;
 	return 0;
 }
-
-#define TEST(name)                             \
-	{                                      \
-#name, name, setup, NULL, NULL \
-	}
 
 #endif

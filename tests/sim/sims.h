@@ -3,23 +3,12 @@
 #ifndef SIMS_H
 #define SIMS_H
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include <paraclock/paraclock.h>
 #include <paraclock/sim.h>
 
-__extension__ typedef unsigned __int128 u128;
+#include "../shared/rows.h"
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+__extension__ typedef unsigned __int128 u128;
 
 #define US  1000LL
 #define MS  1000000LL
@@ -207,17 +196,5 @@ static inline void assert_invalid(struct paraclock *clk, uint8_t reason)
 	assert_int_equal(sample.valid, 0);
 	assert_int_equal(sample.reason, reason);
 }
-
-#define SIM_ROW(sentence, fn)                                         \
-	tests[n++] = (struct CMUnitTest)                              \
-	{                                                             \
-		.name = (sentence), .test_func = (fn),                \
-		.setup_func = make_world, .teardown_func = free_world \
-	}
-#define SIM_ROWS(cases, fn)                               \
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {   \
-		SIM_ROW((cases)[i].name, fn);             \
-		tests[n - 1].initial_state = &(cases)[i]; \
-	}
 
 #endif

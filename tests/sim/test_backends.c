@@ -163,12 +163,9 @@ static void is_not_there(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(cases) + ARRAY_LEN(absents) + 1];
-	size_t n = 0;
-
-	memset(tests, 0, sizeof(tests));
-	SIM_ROWS(cases, reads_the_truth);
-	SIM_ROWS(absents, is_not_there);
-	SIM_ROW("the truth is a backend", the_truth_is_a_backend);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(make_world, free_world);
+	ADD_ROWS(cases, reads_the_truth);
+	ADD_ROWS(absents, is_not_there);
+	add_test("the truth is a backend", the_truth_is_a_backend);
+	return run_suite(NULL, NULL);
 }

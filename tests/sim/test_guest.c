@@ -223,20 +223,17 @@ static void an_env_is_the_vms(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(sources) + ARRAY_LEN(machines) + 8];
-	size_t n = 0;
-
-	memset(tests, 0, sizeof(tests));
-	SIM_ROWS(sources, its_clocks_are_known);
-	SIM_ROW("a cross timestamp is right", a_cross_timestamp_is_right);
-	SIM_ROW("a clock that is set is noticed",
-		a_clock_that_is_set_is_noticed);
-	SIM_ROW("a kernel on the TSC keeps its rate",
-		a_tsc_kernel_keeps_its_rate);
-	SIM_ROW("clocks and exits take time, pages none",
-		clocks_and_exits_take_time);
-	SIM_ROWS(machines, is_described);
-	SIM_ROW("all is listed", all_is_listed);
-	SIM_ROW("an env is the VM's", an_env_is_the_vms);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(make_world, free_world);
+	ADD_ROWS(sources, its_clocks_are_known);
+	add_test("a cross timestamp is right", a_cross_timestamp_is_right);
+	add_test("a clock that is set is noticed",
+		 a_clock_that_is_set_is_noticed);
+	add_test("a kernel on the TSC keeps its rate",
+		 a_tsc_kernel_keeps_its_rate);
+	add_test("clocks and exits take time, pages none",
+		 clocks_and_exits_take_time);
+	ADD_ROWS(machines, is_described);
+	add_test("all is listed", all_is_listed);
+	add_test("an env is the VM's", an_env_is_the_vms);
+	return run_suite(NULL, NULL);
 }

@@ -297,20 +297,17 @@ static void what_a_host_lacks_its_vms_lack(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[8 + ARRAY_LEN(tells)];
-	size_t n = 0;
-
-	memset(tests, 0, sizeof(tests));
-	SIM_ROW("L2 shows the time of L1", shows_the_time_of_its_host);
-	SIM_ROW("L1 moves with its L2 inside", l1_moves_with_l2_inside);
-	SIM_ROWS(tells, l1_and_those_within);
-	SIM_ROW("L2 moves to another L1, and to a physical host",
-		l2_moves_to_another_l1);
-	SIM_ROW("while L1 is paused none on it runs",
-		while_l1_is_paused_none_runs);
-	SIM_ROW("four deep, each scaled", deep_and_scaled);
-	SIM_ROW("a VM cannot go into itself", a_vm_cannot_go_into_itself);
-	SIM_ROW("what a host lacks, its VMs lack",
-		what_a_host_lacks_its_vms_lack);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(make_world, free_world);
+	add_test("L2 shows the time of L1", shows_the_time_of_its_host);
+	add_test("L1 moves with its L2 inside", l1_moves_with_l2_inside);
+	ADD_ROWS(tells, l1_and_those_within);
+	add_test("L2 moves to another L1, and to a physical host",
+		 l2_moves_to_another_l1);
+	add_test("while L1 is paused none on it runs",
+		 while_l1_is_paused_none_runs);
+	add_test("four deep, each scaled", deep_and_scaled);
+	add_test("a VM cannot go into itself", a_vm_cannot_go_into_itself);
+	add_test("what a host lacks, its VMs lack",
+		 what_a_host_lacks_its_vms_lack);
+	return run_suite(NULL, NULL);
 }

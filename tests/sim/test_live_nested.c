@@ -299,13 +299,6 @@ static void a_machine_that_moves_on(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(cases)];
-
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		tests[i].name = cases[i].name;
-		tests[i].test_func = a_machine_that_moves_on;
-		tests[i].initial_state = &cases[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(cases, a_machine_that_moves_on);
+	return run_suite(NULL, NULL);
 }

@@ -245,16 +245,11 @@ static void live_time_passes_by_itself(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[3 * ARRAY_LEN(cases) + 2];
-	size_t n = 0;
-
-	memset(tests, 0, sizeof(tests));
-	SIM_ROWS(cases, a_writer_at_full_speed);
-	SIM_ROWS(cases, a_vm_that_is_moved);
-	SIM_ROWS(cases, a_vm_that_is_put_back);
-	SIM_ROW("who is in is in", who_is_in_is_in);
-	SIM_ROW("live time passes by itself", live_time_passes_by_itself);
-	for (size_t i = 0; i < n; i++)
-		tests[i].setup_func = make_live_world;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(make_live_world, free_world);
+	ADD_ROWS(cases, a_writer_at_full_speed);
+	ADD_ROWS(cases, a_vm_that_is_moved);
+	ADD_ROWS(cases, a_vm_that_is_put_back);
+	add_test("who is in is in", who_is_in_is_in);
+	add_test("live time passes by itself", live_time_passes_by_itself);
+	return run_suite(NULL, NULL);
 }

@@ -353,22 +353,21 @@ static void time_is_put_back_to_its_start(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[4 * ARRAY_LEN(stops) + 10];
-	size_t n = 0;
-
-	memset(tests, 0, sizeof(tests));
-	SIM_ROWS(stops, pause_and_resume);
-	SIM_ROWS(stops, migrate);
-	SIM_ROWS(stops, scaled);
-	SIM_ROWS(stops, restore);
-	SIM_ROW("a clone is another VM", a_clone_is_another);
-	SIM_ROW("a clone that fails is none", a_clone_that_fails_is_none);
-	SIM_ROW("a silent move shows no marker", a_silent_move_shows_no_marker);
-	SIM_ROW("a stop may be told on the pvclock page", a_stop_may_be_told);
-	SIM_ROW("a VM is told what happens to it", a_vm_is_told);
-	SIM_ROW("events tell of it", events_tell_of_it);
-	SIM_ROW("a generation id alone tells of restores",
-		a_generation_id_alone_tells_of_restores);
-	SIM_ROW("time is put back to its start", time_is_put_back_to_its_start);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(make_world, free_world);
+	ADD_ROWS(stops, pause_and_resume);
+	ADD_ROWS(stops, migrate);
+	ADD_ROWS(stops, scaled);
+	ADD_ROWS(stops, restore);
+	add_test("a clone is another VM", a_clone_is_another);
+	add_test("a clone that fails is none", a_clone_that_fails_is_none);
+	add_test("a silent move shows no marker",
+		 a_silent_move_shows_no_marker);
+	add_test("a stop may be told on the pvclock page", a_stop_may_be_told);
+	add_test("a VM is told what happens to it", a_vm_is_told);
+	add_test("events tell of it", events_tell_of_it);
+	add_test("a generation id alone tells of restores",
+		 a_generation_id_alone_tells_of_restores);
+	add_test("time is put back to its start",
+		 time_is_put_back_to_its_start);
+	return run_suite(NULL, NULL);
 }

@@ -125,7 +125,6 @@ static bool exists(const struct nested_case *c)
 
 int main(void)
 {
-	static struct CMUnitTest tests[ROWS];
 	static struct nested_case cases[ROWS];
 	static char names[ROWS][100];
 	size_t n = 0;
@@ -142,12 +141,7 @@ int main(void)
 			       moves[i / (ABOVES * BELOWS)].name,
 			       below_kinds[c->below].name,
 			       above_kinds[c->above].name);
-		tests[n] = (struct CMUnitTest){
-			.name = names[n],
-			.test_func = is_right_throughout,
-			.initial_state = c,
-		};
-		n++;
+		add_row(names[n++], is_right_throughout, c);
 	}
-	return _cmocka_run_group_tests("nested", tests, n, NULL, NULL);
+	return run_suite(NULL, NULL);
 }

@@ -238,16 +238,9 @@ static const struct {
 
 #define CASES (2 * ARRAY_LEN(moves) * ABOVES)
 
-#define ROW(sentence, fn)                             \
-	tests[n++] = (struct CMUnitTest)              \
-	{                                             \
-		.name = (sentence), .test_func = (fn) \
-	}
-
 int main(void)
 {
 	static struct window_case cases[CASES];
-	static struct CMUnitTest tests[CASES + 5];
 	size_t n = 0;
 
 	for (size_t i = 0; i < CASES; i++) {
@@ -269,19 +262,15 @@ int main(void)
 			       above_kinds[c->above].name,
 			       moves[i / (2 * ABOVES)].name,
 			       i & 1 ? "1 s" : "10 ms");
-		tests[n] = (struct CMUnitTest){
-			.name = c->name,
-			.test_func = until_the_next_update,
-			.initial_state = c,
-		};
+		add_row(c->name, until_the_next_update, c);
 		n++;
 	}
-	ROW("half a ppm is no disruption, and is followed",
-	    half_a_ppm_is_none_and_is_followed);
-	ROW("with the promise, what was seen is waited for",
-	    what_was_seen_is_waited_for);
-	ROW("a page that is late adds to it", a_late_page_adds_to_it);
-	ROW("a marker makes a late page early", a_marker_makes_it_early);
-	ROW("moves at random, never longer", never_longer);
-	return _cmocka_run_group_tests("window", tests, n, NULL, NULL);
+	add_test("half a ppm is no disruption, and is followed",
+		 half_a_ppm_is_none_and_is_followed);
+	add_test("with the promise, what was seen is waited for",
+		 what_was_seen_is_waited_for);
+	add_test("a page that is late adds to it", a_late_page_adds_to_it);
+	add_test("a marker makes a late page early", a_marker_makes_it_early);
+	add_test("moves at random, never longer", never_longer);
+	return run_suite(NULL, NULL);
 }

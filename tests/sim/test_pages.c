@@ -379,24 +379,21 @@ static void another_may_write_the_pages(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[7 * ARRAY_LEN(pages) + ARRAY_LEN(others) + 5];
-	size_t n = 0;
-
-	memset(tests, 0, sizeof(tests));
-	SIM_ROWS(pages, is_memory_of_the_vm);
-	SIM_ROWS(pages, an_update_is_another_sequence);
-	SIM_ROWS(pages, a_stale_page_gets_old);
-	SIM_ROWS(pages, a_torn_page_has_no_time);
-	SIM_ROWS(pages, a_writer_dies_in_the_middle);
-	SIM_ROWS(pages, a_slow_publisher_is_seen_late);
-	SIM_ROWS(pages, what_comes_too_late_never_shows);
-	SIM_ROWS(others, check_others);
-	SIM_ROW("the page of a halted vCPU is stale",
-		the_page_of_a_halted_vcpu_is_stale);
-	SIM_ROW("with markers nothing stale is valid",
-		with_markers_nothing_stale_is_valid);
-	SIM_ROW("a page is that of its vCPU", a_page_is_that_of_its_vcpu);
-	SIM_ROW("pages are renewed in time", pages_are_renewed_in_time);
-	SIM_ROW("another may write the pages", another_may_write_the_pages);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(make_world, free_world);
+	ADD_ROWS(pages, is_memory_of_the_vm);
+	ADD_ROWS(pages, an_update_is_another_sequence);
+	ADD_ROWS(pages, a_stale_page_gets_old);
+	ADD_ROWS(pages, a_torn_page_has_no_time);
+	ADD_ROWS(pages, a_writer_dies_in_the_middle);
+	ADD_ROWS(pages, a_slow_publisher_is_seen_late);
+	ADD_ROWS(pages, what_comes_too_late_never_shows);
+	ADD_ROWS(others, check_others);
+	add_test("the page of a halted vCPU is stale",
+		 the_page_of_a_halted_vcpu_is_stale);
+	add_test("with markers nothing stale is valid",
+		 with_markers_nothing_stale_is_valid);
+	add_test("a page is that of its vCPU", a_page_is_that_of_its_vcpu);
+	add_test("pages are renewed in time", pages_are_renewed_in_time);
+	add_test("another may write the pages", another_may_write_the_pages);
+	return run_suite(NULL, NULL);
 }

@@ -349,27 +349,24 @@ static void cpuid_says_what_it_may_use(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[10 + ARRAY_LEN(stays)];
-	size_t n = 0;
-
-	memset(tests, 0, sizeof(tests));
-	SIM_ROW("it keeps the old rate until it acknowledges",
-		the_old_rate_until_it_acknowledges);
-	SIM_ROW("it may acknowledge from within the interrupt",
-		within_the_interrupt);
-	SIM_ROW("it may be moved again before it did",
-		moved_again_before_it_did);
-	SIM_ROWS(stays, moved_to_where_it_is);
-	SIM_ROW("it may be restored to before it did",
-		restored_to_before_it_did);
-	SIM_ROW("a restored VM has set up what it had when saved",
-		restored_to_what_it_had_set_up);
-	SIM_ROW("it gets no interrupt that it does not want",
-		no_interrupt_that_it_does_not_want);
-	SIM_ROW("a clone is told as well", a_clone_is_told);
-	SIM_ROW("without it, or scaled, there is no emulation",
-		without_it_there_is_no_emulation);
-	SIM_ROW("MSRs say what the page says", msrs_say_what_the_page_says);
-	SIM_ROW("CPUID says what it may use", cpuid_says_what_it_may_use);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(make_world, free_world);
+	add_test("it keeps the old rate until it acknowledges",
+		 the_old_rate_until_it_acknowledges);
+	add_test("it may acknowledge from within the interrupt",
+		 within_the_interrupt);
+	add_test("it may be moved again before it did",
+		 moved_again_before_it_did);
+	ADD_ROWS(stays, moved_to_where_it_is);
+	add_test("it may be restored to before it did",
+		 restored_to_before_it_did);
+	add_test("a restored VM has set up what it had when saved",
+		 restored_to_what_it_had_set_up);
+	add_test("it gets no interrupt that it does not want",
+		 no_interrupt_that_it_does_not_want);
+	add_test("a clone is told as well", a_clone_is_told);
+	add_test("without it, or scaled, there is no emulation",
+		 without_it_there_is_no_emulation);
+	add_test("MSRs say what the page says", msrs_say_what_the_page_says);
+	add_test("CPUID says what it may use", cpuid_says_what_it_may_use);
+	return run_suite(NULL, NULL);
 }

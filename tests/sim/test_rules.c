@@ -8,17 +8,11 @@
  * says DETAIL of it.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include <paraclock/sim_script.h>
+
+#include "../shared/rows.h"
 
 /* What a play has shown. */
 struct seen {
@@ -105,23 +99,13 @@ static void a_reader_is_wrong_and_valid(void **state)
 static const char *const names[] = {
 	"clone", "leap", "migration", "slow-publisher", "stale-vcpu0", "torn",
 };
-#define NAMES (sizeof(names) / sizeof(names[0]))
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest all[NAMES] = { 0 };
-	const struct CMUnitTest without[] = {
-		cmocka_unit_test_prestate(a_reader_is_wrong_and_valid,
-					  argv + 1),
-	};
-
 	if (argc == 3)
-		return cmocka_run_group_tests(without, NULL, NULL);
-	for (size_t i = 0; i < NAMES; i++)
-		all[i] = (struct CMUnitTest){
-			.name = names[i],
-			.test_func = all_of_it_holds,
-			.initial_state = (void *)(uintptr_t)names[i],
-		};
-	return cmocka_run_group_tests(all, NULL, NULL);
+		add_row("a_reader_is_wrong_and_valid",
+			a_reader_is_wrong_and_valid, argv + 1);
+	for (size_t i = 0; argc != 3 && i < ARRAY_LEN(names); i++)
+		add_row(names[i], all_of_it_holds, names[i]);
+	return run_suite(NULL, NULL);
 }

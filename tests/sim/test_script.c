@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Reading a script: what is wrong with it, and where. */
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include <paraclock/sim_script.h>
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#include "../shared/rows.h"
 
 /* Two hosts and two VMs, in four lines. */
 #define WORLD                                             \
@@ -354,23 +345,17 @@ static void null_is_refused(void **state)
 	paraclock_sim_script_free(NULL);
 }
 
-#define TEST(name) cmocka_unit_test(name)
-
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(rows) + 5] = {
-		TEST(a_nul_is_no_text),
-		TEST(there_is_an_end_to_statements_and_bytes),
-		TEST(there_is_an_end_to_names),
-		TEST(a_small_detail_is_cut),
-		TEST(null_is_refused),
+	static const struct CMUnitTest others[] = {
+		cmocka_unit_test(a_nul_is_no_text),
+		cmocka_unit_test(there_is_an_end_to_statements_and_bytes),
+		cmocka_unit_test(there_is_an_end_to_names),
+		cmocka_unit_test(a_small_detail_is_cut),
+		cmocka_unit_test(null_is_refused),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		tests[5 + i] = (struct CMUnitTest){
-			.name = rows[i].name,
-			.test_func = check_row,
-			.initial_state = &rows[i],
-		};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(rows, check_row);
+	return run_suite(NULL, NULL);
 }

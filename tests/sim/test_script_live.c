@@ -135,20 +135,16 @@ static void live_its_markers_are_new_each_time(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		TEST(live_its_counter_is_the_callers),
-		TEST(live_it_leaves_nothing_to_be_believed),
-		TEST(live_its_markers_are_new_each_time),
-		TEST(live_a_move_keeps_the_counter),
-		TEST(live_a_move_can_be_stopped),
-		TEST(live_what_was_published_is_left_unreliable),
+		cmocka_unit_test(live_its_counter_is_the_callers),
+		cmocka_unit_test(live_it_leaves_nothing_to_be_believed),
+		cmocka_unit_test(live_its_markers_are_new_each_time),
+		cmocka_unit_test(live_a_move_keeps_the_counter),
+		cmocka_unit_test(live_a_move_can_be_stopped),
+		cmocka_unit_test(live_what_was_published_is_left_unreliable),
 	};
-	struct CMUnitTest tests[ARRAY_LEN(others) + ARRAY_LEN(left_behind)];
-	struct CMUnitTest *test = tests + ARRAY_LEN(others);
 
-	memcpy(tests, others, sizeof(others));
-	for (size_t i = 0; i < ARRAY_LEN(left_behind); i++)
-		*test++ = (struct CMUnitTest){ left_behind[i].name,
-					       check_left_behind, setup, NULL,
-					       &left_behind[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(left_behind, check_left_behind);
+	return run_suite(NULL, NULL);
 }

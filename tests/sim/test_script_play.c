@@ -324,29 +324,19 @@ static void options_are_checked(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		TEST(things_are_told_in_order_with_their_time),
-		TEST(nobody_needs_to_listen),
-		TEST(the_same_script_gives_the_same_bytes),
-		TEST(a_watch_tells_the_first_and_counts_the_others),
-		TEST(a_world_begins_as_late_as_a_script_can_say),
-		TEST(who_listens_may_end_it),
-		TEST(options_are_checked),
+		cmocka_unit_test(things_are_told_in_order_with_their_time),
+		cmocka_unit_test(nobody_needs_to_listen),
+		cmocka_unit_test(the_same_script_gives_the_same_bytes),
+		cmocka_unit_test(a_watch_tells_the_first_and_counts_the_others),
+		cmocka_unit_test(a_world_begins_as_late_as_a_script_can_say),
+		cmocka_unit_test(who_listens_may_end_it),
+		cmocka_unit_test(options_are_checked),
 	};
-	struct CMUnitTest tests[ARRAY_LEN(others) + ARRAY_LEN(expectations) +
-				ARRAY_LEN(left_out) + ARRAY_LEN(refusals)];
-	struct CMUnitTest *test = tests;
 
-	memcpy(tests, others, sizeof(others));
-	test += ARRAY_LEN(others);
-	for (size_t i = 0; i < ARRAY_LEN(expectations); i++)
-		*test++ = (struct CMUnitTest){ expectations[i].name,
-					       check_expectation, setup, NULL,
-					       &expectations[i] };
-	for (size_t i = 0; i < ARRAY_LEN(left_out); i++)
-		*test++ = (struct CMUnitTest){ left_out[i].name, check_left_out,
-					       setup, NULL, &left_out[i] };
-	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
-		*test++ = (struct CMUnitTest){ refusals[i].name, check_refusal,
-					       setup, NULL, &refusals[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(expectations, check_expectation);
+	ADD_ROWS(left_out, check_left_out);
+	ADD_ROWS(refusals, check_refusal);
+	return run_suite(NULL, NULL);
 }

@@ -310,26 +310,23 @@ static void the_oldest_changes_are_forgotten(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[16];
-	size_t n = 0;
-
-	memset(tests, 0, sizeof(tests));
-	SIM_ROW("counters and MONOTONIC are exact at any frequency",
-		counters_and_truth_are_exact);
-	SIM_ROW("a slewed clock is exact", a_slewed_clock_is_exact);
-	SIM_ROW("a scaled VM runs at its rate, and is coupled",
-		a_scaled_vm_runs_at_its_rate);
-	SIM_ROW("what was true stays true", what_was_true_stays_true);
-	SIM_ROW("a value that came twice is the last one's",
-		a_value_that_came_twice_is_the_last);
-	SIM_ROW("what happens to other VMs is theirs",
-		what_happens_to_others_is_theirs);
-	SIM_ROW("a timeline says the truth", a_timeline_says_the_truth);
-	SIM_ROW("a leap second is counted", a_leap_second_is_counted);
-	SIM_ROW("a removed one is skipped", a_leap_second_is_removed);
-	SIM_ROW("the oldest of many changes are forgotten",
-		the_oldest_changes_are_forgotten);
-	SIM_ROW("before a VM was there, there is no truth",
-		before_it_was_there_is_no_truth);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(make_world, free_world);
+	add_test("counters and MONOTONIC are exact at any frequency",
+		 counters_and_truth_are_exact);
+	add_test("a slewed clock is exact", a_slewed_clock_is_exact);
+	add_test("a scaled VM runs at its rate, and is coupled",
+		 a_scaled_vm_runs_at_its_rate);
+	add_test("what was true stays true", what_was_true_stays_true);
+	add_test("a value that came twice is the last one's",
+		 a_value_that_came_twice_is_the_last);
+	add_test("what happens to other VMs is theirs",
+		 what_happens_to_others_is_theirs);
+	add_test("a timeline says the truth", a_timeline_says_the_truth);
+	add_test("a leap second is counted", a_leap_second_is_counted);
+	add_test("a removed one is skipped", a_leap_second_is_removed);
+	add_test("the oldest of many changes are forgotten",
+		 the_oldest_changes_are_forgotten);
+	add_test("before a VM was there, there is no truth",
+		 before_it_was_there_is_no_truth);
+	return run_suite(NULL, NULL);
 }

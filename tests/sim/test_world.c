@@ -203,18 +203,16 @@ static void what_cannot_be_scaled_is_not_moved(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[8];
-	size_t n = 0;
-
-	memset(tests, 0, sizeof(tests));
-	SIM_ROW("time begins where it is told", time_begins_where_it_is_told);
-	SIM_ROW("the world has its leap second", the_world_has_its_leap_second);
-	SIM_ROW("random numbers are the seed's", numbers_are_the_seeds);
-	SIM_ROW("time has an end", time_has_an_end);
-	SIM_ROW("bad worlds are refused", bad_worlds_are_refused);
-	SIM_ROW("bad VMs are refused", bad_vms_are_refused);
-	SIM_ROW("bad acts are refused", bad_acts_are_refused);
-	SIM_ROW("what cannot be scaled is not moved",
-		what_cannot_be_scaled_is_not_moved);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(make_world, free_world);
+	add_test("time begins where it is told", time_begins_where_it_is_told);
+	add_test("the world has its leap second",
+		 the_world_has_its_leap_second);
+	add_test("random numbers are the seed's", numbers_are_the_seeds);
+	add_test("time has an end", time_has_an_end);
+	add_test("bad worlds are refused", bad_worlds_are_refused);
+	add_test("bad VMs are refused", bad_vms_are_refused);
+	add_test("bad acts are refused", bad_acts_are_refused);
+	add_test("what cannot be scaled is not moved",
+		 what_cannot_be_scaled_is_not_moved);
+	return run_suite(NULL, NULL);
 }

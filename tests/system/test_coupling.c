@@ -294,25 +294,14 @@ static void one_to_one_wraps(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(rows) + ARRAY_LEN(wrongs)];
 	const struct CMUnitTest whole[] = {
 		cmocka_unit_test(nothing_is_refused),
 		cmocka_unit_test(any_value_goes_both_ways),
 		cmocka_unit_test(one_to_one_wraps),
 	};
-	size_t n = 0;
 
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		tests[n].name = rows[i].name;
-		tests[n].test_func = check_row;
-		tests[n++].initial_state = &rows[i];
-	}
-	for (size_t i = 0; i < ARRAY_LEN(wrongs); i++) {
-		tests[n].name = wrongs[i].name;
-		tests[n].test_func = check_wrong;
-		tests[n++].initial_state = &wrongs[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL) +
-	       cmocka_run_group_tests(whole, NULL, NULL);
+	ADD_ROWS(rows, check_row);
+	ADD_ROWS(wrongs, check_wrong);
+	ADD_TESTS(whole);
+	return run_suite(NULL, NULL);
 }

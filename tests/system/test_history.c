@@ -401,20 +401,9 @@ int main(void)
 		cmocka_unit_test(a_missing_neighbour_is_noticed),
 		cmocka_unit_test(null_is_this_machine),
 	};
-	struct CMUnitTest tests[ARRAY_LEN(lookups) + ARRAY_LEN(makings)];
-	size_t n = 0;
 
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(lookups); i++) {
-		tests[n].name = lookups[i].name;
-		tests[n].test_func = check_lookup;
-		tests[n++].initial_state = &lookups[i];
-	}
-	for (size_t i = 0; i < ARRAY_LEN(makings); i++) {
-		tests[n].name = makings[i].name;
-		tests[n].test_func = check_making;
-		tests[n++].initial_state = &makings[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL) +
-	       cmocka_run_group_tests(whole, NULL, NULL);
+	ADD_ROWS(lookups, check_lookup);
+	ADD_ROWS(makings, check_making);
+	ADD_TESTS(whole);
+	return run_suite(NULL, NULL);
 }

@@ -299,14 +299,8 @@ int main(void)
 		cmocka_unit_test(a_reset_is_no_way_on),
 		cmocka_unit_test(adding_wants_both),
 	};
-	struct CMUnitTest tests[ARRAY_LEN(additions)];
 
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(additions); i++) {
-		tests[i].name = additions[i].name;
-		tests[i].test_func = check_addition;
-		tests[i].initial_state = &additions[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL) +
-	       cmocka_run_group_tests(whole, NULL, NULL);
+	ADD_ROWS(additions, check_addition);
+	ADD_TESTS(whole);
+	return run_suite(NULL, NULL);
 }

@@ -347,16 +347,11 @@ static void snapshots_are_interpolated(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(betweens)] = { 0 };
 	const struct CMUnitTest whole[] = {
 		cmocka_unit_test(snapshots_are_interpolated),
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(betweens); i++) {
-		tests[i].name = betweens[i].name;
-		tests[i].test_func = check_snapshots;
-		tests[i].initial_state = &betweens[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL) +
-	       cmocka_run_group_tests(whole, NULL, NULL);
+	ADD_ROWS(betweens, check_snapshots);
+	ADD_TESTS(whole);
+	return run_suite(NULL, NULL);
 }

@@ -219,13 +219,6 @@ static struct world worlds[] = {
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(worlds)];
-
-	memset(tests, 0, sizeof(tests));
-	for (size_t i = 0; i < ARRAY_LEN(worlds); i++) {
-		tests[i].name = worlds[i].name;
-		tests[i].test_func = entries_are_whole;
-		tests[i].initial_state = &worlds[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_ROWS(worlds, entries_are_whole);
+	return run_suite(NULL, NULL);
 }

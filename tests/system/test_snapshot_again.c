@@ -267,8 +267,6 @@ static void a_history_ends_where_the_counter_went_wrong(void **state)
 	}
 }
 
-#define ROWS ARRAY_LEN(histories)
-
 int main(void)
 {
 	const struct CMUnitTest whole[] = {
@@ -277,13 +275,8 @@ int main(void)
 		cmocka_unit_test(whatever_happens_they_come_back),
 		cmocka_unit_test(a_history_ends_where_the_counter_went_wrong),
 	};
-	struct CMUnitTest tests[ROWS] = { 0 };
 
-	for (size_t i = 0; i < ROWS; i++) {
-		tests[i].name = histories[i].name;
-		tests[i].test_func = come_back;
-		tests[i].initial_state = &histories[i];
-	}
-	return cmocka_run_group_tests(tests, NULL, NULL) +
-	       cmocka_run_group_tests(whole, NULL, NULL);
+	ADD_ROWS(histories, come_back);
+	ADD_TESTS(whole);
+	return run_suite(NULL, NULL);
 }

@@ -127,17 +127,17 @@ static void a_watch_that_cannot_be_had_leaves_nothing(void **state)
 	paraclock_watch_close(NULL);
 }
 
-#define TEST(name) cmocka_unit_test_setup(name, setup)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(refresh_reads_the_name_when_asked),
-		TEST(a_watch_sees_what_is_too_small_to_find),
-		TEST(a_set_before_the_first_snapshot_is_told),
-		TEST(what_a_watch_saw_is_not_lost),
-		TEST(a_watch_that_cannot_be_had_leaves_nothing),
+		cmocka_unit_test(refresh_reads_the_name_when_asked),
+		cmocka_unit_test(a_watch_sees_what_is_too_small_to_find),
+		cmocka_unit_test(a_set_before_the_first_snapshot_is_told),
+		cmocka_unit_test(what_a_watch_saw_is_not_lost),
+		cmocka_unit_test(a_watch_that_cannot_be_had_leaves_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	each_test(setup, NULL);
+	ADD_TESTS(tests);
+	return run_suite(NULL, NULL);
 }

@@ -315,25 +315,17 @@ static void check_sha(void **state)
 	assert_memory_equal(sha.hash, c->want, sizeof(c->want));
 }
 
-#define ADD(cases, check)                                              \
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)                  \
-		tests[n++] = (struct CMUnitTest)                       \
-		{                                                      \
-			.name = (cases)[i].name, .test_func = (check), \
-			.initial_state = &(cases)[i]                   \
-		}
-
 int main(void)
 {
-	struct CMUnitTest tests[256] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(check_cut),
 		cmocka_unit_test(check_many),
 		cmocka_unit_test(check_arguments),
 		cmocka_unit_test(check_installed),
 	};
-	size_t n = 4;
 
-	ADD(cases, check_list);
-	ADD(shas, check_sha);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(cases, check_list);
+	ADD_ROWS(shas, check_sha);
+	return run_suite(NULL, NULL);
 }

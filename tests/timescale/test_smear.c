@@ -440,26 +440,18 @@ static void check_null(void **state)
 	assert_int_equal(ns, UNTOUCHED);
 }
 
-#define ADD(cases, check)                                              \
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)                  \
-		tests[n++] = (struct CMUnitTest)                       \
-		{                                                      \
-			.name = (cases)[i].name, .test_func = (check), \
-			.initial_state = &(cases)[i]                   \
-		}
-
 int main(void)
 {
-	struct CMUnitTest tests[256] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(check_null),
 		cmocka_unit_test(check_first_window),
 	};
-	size_t n = 2;
 
-	n += leaps_tests(tests + n, check_smear);
-	n += leaps_tests(tests + n, check_walk);
-	ADD(values, check_value);
-	ADD(backs, check_back);
-	ADD(unknowns, check_unknown);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(leaps, check_smear);
+	ADD_ROWS(leaps, check_walk);
+	ADD_ROWS(values, check_value);
+	ADD_ROWS(backs, check_back);
+	ADD_ROWS(unknowns, check_unknown);
+	return run_suite(NULL, NULL);
 }

@@ -360,27 +360,19 @@ static void check_ts(void **state)
 	assert_int_equal(back.tv_nsec, c->nsec);
 }
 
-#define ADD(cases, check)                                              \
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)                  \
-		tests[n++] = (struct CMUnitTest)                       \
-		{                                                      \
-			.name = (cases)[i].name, .test_func = (check), \
-			.initial_state = &(cases)[i]                   \
-		}
-
 int main(void)
 {
-	struct CMUnitTest tests[256] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(check_null),
 		cmocka_unit_test(check_no_expiry),
 		cmocka_unit_test(check_month_end),
 	};
-	size_t n = 3;
 
-	n += leaps_tests(tests + n, check_leap);
-	ADD(tai_cases, check_tai);
-	ADD(utc_cases, check_utc);
-	ADD(table_cases, check_table);
-	ADD(ts_cases, check_ts);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(leaps, check_leap);
+	ADD_ROWS(tai_cases, check_tai);
+	ADD_ROWS(utc_cases, check_utc);
+	ADD_ROWS(table_cases, check_table);
+	ADD_ROWS(ts_cases, check_ts);
+	return run_suite(NULL, NULL);
 }

@@ -257,23 +257,15 @@ static void check_null(void **state)
 			 -EINVAL);
 }
 
-#define ADD(cases, check)                                              \
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)                  \
-		tests[n++] = (struct CMUnitTest)                       \
-		{                                                      \
-			.name = (cases)[i].name, .test_func = (check), \
-			.initial_state = &(cases)[i]                   \
-		}
-
 int main(void)
 {
-	struct CMUnitTest tests[128] = {
+	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(check_null),
 		cmocka_unit_test(check_from_then),
 	};
-	size_t n = 2;
 
-	ADD(from_cases, check_from);
-	ADD(sample_cases, check_sample);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	ADD_TESTS(others);
+	ADD_ROWS(from_cases, check_from);
+	ADD_ROWS(sample_cases, check_sample);
+	return run_suite(NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include <paraclock/clock.h>
+#include <paraclock/events.h>
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -80,6 +81,24 @@ const char *paraclock_leap_name(unsigned int value)
 		[PARACLOCK_LEAP_POS] = "pos",
 		[PARACLOCK_LEAP_POST_POS] = "post-pos",
 		[PARACLOCK_LEAP_POST_NEG] = "post-neg",
+	};
+
+	return name_of(names, ARRAY_LEN(names), value);
+}
+
+const char *paraclock_event_kind_name(unsigned int value)
+{
+	static const char *const names[] = {
+		[0] = "unknown",
+		[PARACLOCK_EVENT_UPDATED] = "updated",
+		[PARACLOCK_EVENT_PAUSED] = "paused",
+		[PARACLOCK_EVENT_JUMPED] = "jumped",
+		[PARACLOCK_EVENT_MIGRATED] = "migrated",
+		[PARACLOCK_EVENT_RESTORED] = "restored",
+		[PARACLOCK_EVENT_CLOCK_SET] = "clock-set",
+		[PARACLOCK_EVENT_CLOCKSOURCE_CHANGED] = "clocksource-changed",
+		[PARACLOCK_EVENT_SOURCE_LOST] = "source-lost",
+		[PARACLOCK_EVENT_SOURCE_FOUND] = "source-found",
 	};
 
 	return name_of(names, ARRAY_LEN(names), value);

@@ -1,58 +1,29 @@
 // SPDX-License-Identifier: MIT
-/* Noticing that something changed, and what it means. */
+/* Committing a change: what it means for the epoch, and what is remembered. */
 
 #include <errno.h>
 #include <string.h>
-
-#include <paraclock/events.h>
 
 #include "base/fixed.h"
 #include "base/seqword.h"
 #include "clock.h"
 #include "page/conversion.h"
 
-/* Two lines are a jump as well if their rates differ by more than one part in
- * this. */
+/* Two conversions are also a jump if their rates differ by more than one part
+ * in this. */
 #define REBASE_RATE 1000000
 
-/* How long another thread is waited for: it takes in a change in less than a
- * microsecond, unless it is preempted. */
-#define OWN_TRIES 4096
+/* How often the try-lock is tried: another thread commits a change in less than
+ * a microsecond, unless it is preempted. */
+#define LOCK_TRIES 4096
 
-/* How often a machine may be disrupted while one disruption is taken in. */
-#define NOTICE_TRIES 3
-
-/* The line's time at a counter value that is not before its base. */
-static __attribute__((noinline)) s128
-conv_ns(const struct paraclock_conversion *conv, uint64_t counter)
-{
-	uint64_t ticks = (counter - conv->base_tsc) & conv->mask;
-
-	return (s128)conv->base_ns + (s128)((u128)ticks * conv->mult_hi) +
-	       (s128)(((u128)ticks * conv->mult_lo + conv->frac) >> 64);
-}
-
-bool pclk_conversion_gap(const struct paraclock_conversion *from,
-			 const struct paraclock_conversion *to,
-			 uint64_t counter, int64_t *ret_ns)
-{
-	uint64_t at = pclk_lines_meet(from, to, counter);
-	s128 gap;
-
-	if (!from->usable || !to->usable)
-		return false;
-	/* No overflow: mult_hi of a usable line has 32 bits (line.c). */
-	gap = conv_ns(to, at) - conv_ns(from, at);
-	if (gap > INT64_MAX || gap < -INT64_MAX)
-		return false;
-	*ret_ns = (int64_t)gap;
-	return true;
-}
+/* How often a machine may be disrupted while one disruption is committed. */
+#define COMMIT_TRIES 3
 
 /*
- * Is the step from one line to the next more than an update of the same
- * clock? A host that let its tuple drift for long and then corrects it has
- * disrupted whoever trusted it.
+ * Is the step from one conversion to the next more than an update of the same
+ * clock? A host that lets its tuple drift for long and then corrects it
+ * disrupts every guest that trusted it.
  */
 static bool is_rebase(const struct paraclock_conversion *from,
 		      const struct paraclock_conversion *to, uint64_t counter)
@@ -85,9 +56,9 @@ static bool marker_moved(const struct paraclock *clk,
 }
 
 /*
- * After another source's marker moved, or an open, is the time source's page
- * known to be from after it? If it is, it must be read again: obs may be from
- * before. A page that may be from before an open is no reason to wait.
+ * Ask the time source whether its page is from after an open, or after another
+ * source's marker moved. If it is, read it again, for obs may be from before.
+ * A page that may be from before an open is not waited for.
  */
 static int confirm_fresh(const struct paraclock *clk, struct remembered *next,
 			 struct observation *obs, bool *moved)
@@ -96,7 +67,7 @@ static int confirm_fresh(const struct paraclock *clk, struct remembered *next,
 	int ret;
 
 	next->pending |= noticed;
-	for (unsigned int i = 0; i < NOTICE_TRIES; i++) {
+	for (unsigned int i = 0; i < COMMIT_TRIES; i++) {
 		if (clk->be->confirm_fresh(clk->state, noticed))
 			return 0;
 		next->pending = 0;
@@ -105,21 +76,22 @@ static int confirm_fresh(const struct paraclock *clk, struct remembered *next,
 		ret = pclk_observe(clk, obs);
 		if (ret)
 			return ret;
-		/* Another disruption, while the first was taken in. */
+		/* Another disruption, while the first was committed. */
 		noticed = marker_moved(clk, next, obs);
 		if (!noticed)
 			return 0;
 		next->pending = 1;
 		*moved = true;
 	}
-	/* The source must hear of the last one, too: what it counted as new
-	 * after the one before may be old after this. */
+	/* The source must hear of the last one, too: a page that was new after
+	 * the one before may be old after this. */
 	(void)clk->be->confirm_fresh(clk->state, 1);
 	return 0;
 }
 
-/* Before the last disruption; or, on a page that has no reference point to say
- * so itself, before what it says now was first seen there. */
+/* The counter value before which nothing is known: that of the last disruption;
+ * or, for a page without a reference point, of the first look that showed what
+ * it says now, if that is later. */
 static uint64_t since_of(const struct remembered *next)
 {
 	bool has_base = !next->conv.usable || next->conv.base_tsc;
@@ -127,24 +99,6 @@ static uint64_t since_of(const struct remembered *next)
 	return has_base || next->noticed_tsc > next->conv_tsc
 		       ? next->noticed_tsc
 		       : next->conv_tsc;
-}
-
-int64_t pclk_announced_leap(const struct observation *obs)
-{
-	const struct paraclock_sample *sample = &obs->sample;
-	const s128 half = NSEC_PER_SEC / 2;
-	s128 ahead;
-
-	if (sample->timescale != PARACLOCK_TIMESCALE_UTC || !obs->conv.usable)
-		return 0;
-	if (sample->leap == PARACLOCK_LEAP_PRE_POS ||
-	    sample->leap == PARACLOCK_LEAP_PRE_NEG)
-		return sample->leap == PARACLOCK_LEAP_PRE_POS ? 1 : -1;
-	if (pclk_conversion_reaches(&obs->conv, sample->host_tsc))
-		return 0;
-	/* Beyond the line it may have been. */
-	ahead = conv_ns(&obs->conv, sample->host_tsc) - sample->host_ns;
-	return (ahead > half) - (-ahead > half);
 }
 
 static void remember(const struct paraclock *clk, struct remembered *next,
@@ -168,15 +122,15 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 		next->last_leap = pclk_announced_leap(obs);
 	}
 	next->since_tsc = since_of(next);
-	/* Beyond the line's end other qualifiers may hold than on it: after a
-	 * leap second, say. A counter can go back to where it is right. */
+	/* Beyond the end of the conversion other qualifiers may hold than
+	 * within it, after a leap second, say; and the counter can go back. */
 	next->off_conversion =
 		!pclk_conversion_reaches(&obs->conv, sample.host_tsc);
 	next->plain = clk->how == COUNTER_FENCED &&
 		      !(obs->conv.mult_hi | obs->conv.frac | obs->conv.guard |
 			obs->conv.error_mult);
-	/* Where the hot read may not answer, it is given a page that never
-	 * has the key. */
+	/* Where the hot read may not answer, give it a page that never has
+	 * the key. */
 	if (!obs->conv.page || next->off_conversion || next->pending ||
 	    next->implausible || !clk->markers_in_memory || !sample.valid ||
 	    sample.pair_error_ns > 0) {
@@ -185,10 +139,10 @@ static void remember(const struct paraclock *clk, struct remembered *next,
 	}
 }
 
-/* With owner held. obs is looked at anew: the caller's may be older than what
- * another thread has taken in since. */
-static int notice_owned(struct paraclock *clk, enum event_cause cause,
-			struct observation *obs, struct remembered *next)
+/* With the lock held. Observe anew: the caller's obs may be older than what
+ * another thread has committed since. */
+static int commit_locked(struct paraclock *clk, enum event_cause cause,
+			 struct observation *obs, struct remembered *next)
 {
 	struct remembered was;
 	bool lost = !pclk_recall(clk, next);
@@ -199,8 +153,8 @@ static int notice_owned(struct paraclock *clk, enum event_cause cause,
 	if (ret)
 		return ret;
 	if (lost) {
-		/* A process that forked while this was written: what it knew
-		 * is lost, so there may have been any disruption. */
+		/* The process forked while this was written: what it knew is
+		 * lost, so there may have been any disruption. */
 		uint64_t implausible = __atomic_load_n(&clk->now.implausible,
 						       __ATOMIC_RELAXED);
 
@@ -221,7 +175,7 @@ static int notice_owned(struct paraclock *clk, enum event_cause cause,
 		if (ret)
 			return ret;
 	}
-	/* What a page says after a disruption is no second one. */
+	/* A new page after a disruption is not a second disruption. */
 	if (moved ||
 	    (next->primed && !was.pending &&
 	     is_rebase(&next->last, &obs->conv, obs->sample.host_tsc))) {
@@ -237,39 +191,39 @@ static int notice_owned(struct paraclock *clk, enum event_cause cause,
 	return 0;
 }
 
-int pclk_notice(struct paraclock *clk, struct observation *obs,
+int pclk_commit(struct paraclock *clk, struct observation *obs,
 		struct remembered *ret_now)
 {
 	int ret;
 
 	if (!try_lock(&clk->owner, clk->env))
 		return 1;
-	ret = notice_owned(clk, CAUSE_MEMORY, obs, ret_now);
+	ret = commit_locked(clk, CAUSE_MEMORY, obs, ret_now);
 	unlock(&clk->owner);
 	return ret;
 }
 
-bool pclk_own(struct paraclock *clk)
+bool pclk_clock_lock(struct paraclock *clk)
 {
-	bool taken = false;
+	bool locked = false;
 
-	for (unsigned int i = 0; !taken && i < OWN_TRIES; i++) {
-		taken = try_lock(&clk->owner, clk->env);
+	for (unsigned int i = 0; !locked && i < LOCK_TRIES; i++) {
+		locked = try_lock(&clk->owner, clk->env);
 		cpu_relax();
 	}
-	return taken;
+	return locked;
 }
 
-int pclk_notice_restore(struct paraclock *clk, enum event_cause cause)
+int pclk_commit_restore(struct paraclock *clk, enum event_cause cause)
 {
 	struct observation obs;
 	struct remembered next;
 	int ret = 0;
 
-	if (!pclk_own(clk))
+	if (!pclk_clock_lock(clk))
 		return 1;
 	if (!pclk_event_has_restore(clk, cause))
-		ret = notice_owned(clk, cause, &obs, &next);
+		ret = commit_locked(clk, cause, &obs, &next);
 	unlock(&clk->owner);
 	return ret;
 }
@@ -279,15 +233,15 @@ int pclk_set_implausible(struct paraclock *clk, bool implausible)
 	struct remembered next;
 	int ret = -EAGAIN;
 
-	if (!pclk_own(clk))
+	if (!pclk_clock_lock(clk))
 		return -EAGAIN;
-	/* What a fork has lost, the next read mends. */
+	/* If a fork has lost it, the next read mends that. */
 	if (pclk_recall(clk, &next)) {
 		next.implausible = implausible;
 		/* The hot read stays out until a slow one has been here. */
 		next.conv.page = clk->nothing;
 		next.conv.max_ticks = 0;
-		/* And this makes that one take in what there is. */
+		/* Makes that slow read see a change, and commit all. */
 		if (!implausible)
 			next.conv.usable = !next.conv.usable;
 		pclk_publish(clk, &next);
@@ -300,42 +254,4 @@ int pclk_set_implausible(struct paraclock *clk, bool implausible)
 bool pclk_is_implausible(const struct paraclock *clk)
 {
 	return __atomic_load_n(&clk->now.implausible, __ATOMIC_RELAXED);
-}
-
-uint64_t paraclock_epoch(const struct paraclock *clk)
-{
-	if (!clk)
-		return 0;
-	/* An error is the next read's to report. */
-	(void)pclk_look(clk);
-	return __atomic_load_n(&clk->now.epoch, __ATOMIC_ACQUIRE);
-}
-
-int paraclock_disrupted(const struct paraclock *clk, uint64_t token)
-{
-	int ret;
-
-	if (!clk)
-		return -EINVAL;
-	ret = pclk_look(clk);
-	if (ret < 0)
-		return ret;
-	return __atomic_load_n(&clk->now.epoch, __ATOMIC_ACQUIRE) != token;
-}
-
-int paraclock_marker(const struct paraclock *clk,
-		     struct paraclock_marker *ret_marker)
-{
-	struct paraclock_marker marker;
-	int ret;
-
-	if (!clk || !ret_marker)
-		return -EINVAL;
-	if (!clk->n_markers)
-		return -EOPNOTSUPP;
-	ret = clk->marker[0].be->get_marker(clk->marker[0].state, &marker);
-	if (ret)
-		return ret;
-	*ret_marker = marker;
-	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an open clock is made of. */
+/* An open clock from inside. */
 #ifndef CLOCK_PRIVATE_H
 #define CLOCK_PRIVATE_H
 
@@ -11,7 +11,7 @@
 #include "base/shared.h"
 #include "events.h"
 
-/* One of them is compiled in; the rest is for the backends of others. */
+/* One is compiled in; the others are room for the backends of callers. */
 #define MARKERS_MAX 4
 
 /* One open source of markers. */
@@ -21,39 +21,41 @@ struct marker_source {
 };
 
 /*
- * What a handle remembers of its sources. Whole 64-bit words only: readers
- * copy it word by word while it may be written.
+ * What a handle remembers of its sources. It has only whole 64-bit words,
+ * because readers copy it word by word while it may be written.
  */
 struct remembered {
 	uint64_t epoch;
 	uint64_t qualifiers; /* sample bytes 40 to 47, as one word */
 	uint64_t flags;	     /* sample bytes 48 to 55 */
-	/* 1: the counter is the fenced one, and of line only base, mask and
+	/* 1: the counter is the fenced one, and of conv only base, mask and
 	 * mult_lo count. */
 	uint64_t plain;
 	struct paraclock_conversion conv;
 	struct paraclock_conversion last; /* the last one that was usable */
-	uint64_t watched[2];
+	uint64_t watched[2];		  /* the values at watch[] */
 	struct paraclock_marker seen[MARKERS_MAX];
 	uint64_t last_scale;  /* enum paraclock_timescale of last */
 	int64_t last_leap;    /* pclk_announced_leap() of last */
 	uint64_t noticed_tsc; /* counter when the epoch last advanced */
-	uint64_t conv_tsc;    /* counter at which line was first seen */
-	uint64_t since_tsc;   /* before that nothing is known of the past */
+	uint64_t conv_tsc;    /* counter when conv was first seen */
+	uint64_t since_tsc;   /* nothing is known of the time before it */
 	uint64_t pending;     /* 1: the page may still be the old one */
 	uint64_t implausible; /* 1: a second clock contradicts this one */
-	uint64_t unconfirmed; /* 1: it may be from before the open; settle() */
-	uint64_t primed;      /* 1: there is something to compare with */
-	uint64_t off_conversion; /* 1: qualifiers are not those of the line */
+	/* 1: the page may be from before the open; see confirm_fresh(). */
+	uint64_t unconfirmed;
+	uint64_t primed; /* 1: there is something to compare with */
+	/* 1: the qualifiers are those of a counter value beyond conv. */
+	uint64_t off_conversion;
 };
 _Static_assert(sizeof(struct remembered) % sizeof(uint64_t) == 0,
 	       "copied by words");
 
 struct paraclock {
 	/*
-	 * The hot read's, first. now is written only by the holder of owner,
-	 * between two increments of gen (odd: being written), with relaxed
-	 * stores; readers check gen before and after.
+	 * The hot read's part comes first. now is written only by the holder
+	 * of owner, between two increments of gen (odd: being written), with
+	 * relaxed stores; readers check gen before and after.
 	 */
 	uint32_t gen;
 	enum counter_how how; /* constant */
@@ -61,9 +63,9 @@ struct paraclock {
 	const uint64_t *watch[2]; /* constant; never NULL */
 
 	/*
-	 * Process that is changing now, 0: none. A try-flag, never waited for
-	 * without bound; a forked child that inherits it taken sees that the
-	 * taker is not in this process and takes it over.
+	 * The try-lock: the process that is changing now; 0: none. Nobody
+	 * waits for it without bound. A forked child that inherits it locked
+	 * sees that its owner is another process, and takes it over.
 	 */
 	uint32_t owner;
 
@@ -72,18 +74,18 @@ struct paraclock {
 	const struct paraclock_backend *be;
 	void *state;
 	uint64_t max_pair_error_ns;
-	uint8_t marker_class; /* at most; see best_marker_class() */
+	uint8_t marker_class; /* the upper limit; see best_marker_class() */
 	uint8_t n_markers;
 	bool markers_in_memory; /* watch[] shows every marker source */
 	struct marker_source marker[MARKERS_MAX];
-	/* What a line without a page points to; no key equals it. */
+	/* The page of a conversion that has none; no key equals it. */
 	uint64_t nothing[PARACLOCK_CONVERSION_WORDS];
 
-	bool takes_other_machines; /* the page may be of another machine */
-	struct event_log log;	   /* by the holder of owner */
+	bool takes_other_machines; /* the page may be another machine's */
+	struct event_log log;	   /* belongs to the holder of owner */
 	/* Made by the first paraclock_event_fd(), then constant. */
 	struct event_sources *events;
-	struct event_loss loss; /* the consumer's of events */
+	struct event_loss loss; /* belongs to the consumer of events */
 };
 
 /* One consistent look at every source of a handle. */
@@ -94,13 +96,13 @@ struct observation {
 	uint64_t watched[2];
 };
 
-/* Two lines that differ by more at the new one's base are a jump, ns. */
+/* Conversions more than 1 us apart where they meet are a jump. */
 static inline bool is_jump(int64_t gap_ns)
 {
 	return gap_ns > 1000 || gap_ns < -1000;
 }
 
-/* What one source's marker promises, by the last look at it. */
+/* What the marker of one source promises, as last seen. */
 static inline uint8_t class_of(const struct paraclock_backend *be, void *state)
 {
 	return be->marker_class > PARACLOCK_MARKER_HEURISTIC &&
@@ -110,9 +112,9 @@ static inline uint8_t class_of(const struct paraclock_backend *be, void *state)
 }
 
 /*
- * What equality of epochs promises now: what the best of the markers does, as
- * each of them is looked at. While the page may be from before a disruption
- * just before the open, no marker vouches for it.
+ * What equality of epochs promises now: as much as the best marker does, since
+ * each of them is looked at. No marker vouches for a page that may be from
+ * before a disruption just before the open.
  */
 static inline uint8_t best_marker_class(const struct paraclock *clk,
 					const struct remembered *now)
@@ -132,48 +134,57 @@ static inline uint8_t best_marker_class(const struct paraclock *clk,
 	return best < most ? best : most;
 }
 
-/* observe.c */
-int pclk_look_at_markers(const struct paraclock *clk,
-			 struct paraclock_marker ret_marker[MARKERS_MAX],
-			 uint64_t ret_watched[2]);
-/* 1: a marker is not as remembered; 0: all are. */
-int pclk_markers_moved(const struct paraclock *clk,
-		       const struct remembered *now);
-PCLK_SHARED int pclk_observe(const struct paraclock *clk,
-			     struct observation *ret_obs);
-PCLK_SHARED bool pclk_recall(const struct paraclock *clk,
-			     struct remembered *ret_now);
-PCLK_SHARED bool pclk_unchanged(const struct paraclock *clk,
-				const struct remembered *now,
-				const struct observation *obs);
-void pclk_publish(struct paraclock *clk, const struct remembered *next);
+/* --- read.c: the hot path; everything else is left to look.c ---------- */
 
-/* disruption.c: take in what obs shows; 1: somebody else is at it. */
-int pclk_notice(struct paraclock *clk, struct observation *obs,
+/* --- look.c ----------------------------------------------------------- */
+
+/* A read that the remembered conversion cannot answer. */
+int pclk_read_slow(struct paraclock *clk, struct paraclock_sample *ret_sample);
+/* The same at a counter value of the past, with get_time_at(). */
+int pclk_read_at_slow(const struct paraclock *clk, uint64_t counter,
+		      struct paraclock_sample *ret_sample);
+/* Commit the changes that are visible now. -EAGAIN: another thread is changing
+ * what is remembered. */
+int pclk_look(const struct paraclock *clk);
+
+/* --- change.c --------------------------------------------------------- */
+
+/* Commit the changes that obs shows. 1: another thread has the try-lock. */
+int pclk_commit(struct paraclock *clk, struct observation *obs,
 		struct remembered *ret_now);
-/* The machine was restored, or may have been (CAUSE_LOST), says who is not in
- * memory; 1, or an error: it could not be taken in now. */
-int pclk_notice_restore(struct paraclock *clk, enum event_cause cause);
-/* Take owner; flag_give() is the way back. false: another thread holds it. */
-PCLK_SHARED bool pclk_own(struct paraclock *clk);
-/* How far the new line is ahead of the old one, ns, at the later one of their
- * bases, or if they have none at counter. false: they cannot be compared. */
-bool pclk_conversion_gap(const struct paraclock_conversion *from,
-			 const struct paraclock_conversion *to,
-			 uint64_t counter, int64_t *ret_ns);
-
-/* The leap second at the end of the month that a line of UTC begins in, as its
- * page says: 1 inserted, -1 removed, or 0. The line goes on without it. */
-int64_t pclk_announced_leap(const struct observation *obs);
-
-/* A second clock contradicts this one, or no longer; -EAGAIN: somebody else is
+/* Commit a restore, or a possible one, that memory does not show. 1, or an
+ * error: it could not be committed now. */
+int pclk_commit_restore(struct paraclock *clk, enum event_cause cause);
+/* Lock owner; unlock() releases it. false: another thread holds it. */
+PCLK_SHARED bool pclk_clock_lock(struct paraclock *clk);
+/* Whether a second clock contradicts this one. -EAGAIN: another thread is
  * changing what is remembered. */
 int pclk_set_implausible(struct paraclock *clk, bool implausible);
 bool pclk_is_implausible(const struct paraclock *clk);
 
-/* read.c: the walk of every read that the line cannot answer. */
-int pclk_read_slow(struct paraclock *clk, struct paraclock_sample *ret_sample);
-/* Take in what is visible now; -EAGAIN: somebody else is at it. */
-int pclk_look(const struct paraclock *clk);
+/* --- observe.c -------------------------------------------------------- */
+
+int pclk_look_at_markers(const struct paraclock *clk,
+			 struct paraclock_marker ret_marker[MARKERS_MAX],
+			 uint64_t ret_watched[2]);
+/* 1: a marker differs from the remembered one; 0: all are the same. */
+int pclk_markers_moved(const struct paraclock *clk,
+		       const struct remembered *now);
+PCLK_SHARED int pclk_observe(const struct paraclock *clk,
+			     struct observation *ret_obs);
+/* false: it is being written; bounded, for the writer may be stopped. */
+PCLK_SHARED bool pclk_recall(const struct paraclock *clk,
+			     struct remembered *ret_now);
+/* The caller holds owner. */
+void pclk_publish(struct paraclock *clk, const struct remembered *next);
+PCLK_SHARED bool pclk_unchanged(const struct paraclock *clk,
+				const struct remembered *now,
+				const struct observation *obs);
+/*
+ * The leap second that the page announces for the end of the month in which a
+ * UTC conversion begins: 1 inserted, -1 removed, or 0. The conversion itself
+ * goes on without it.
+ */
+int64_t pclk_announced_leap(const struct observation *obs);
 
 #endif

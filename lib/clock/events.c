@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Disruptions, told one by one: what each was, as far as is known, and how they
- * are kept until they are told. */
+/* The log of disruptions: what each one was, as far as is known, kept until the
+ * consumer asks for it. */
 
 #include <string.h>
 
@@ -8,26 +8,6 @@
 #include "base/fixed.h"
 #include "clock.h"
 #include "page/conversion.h"
-
-const char *paraclock_event_kind_name(unsigned int value)
-{
-	/* In the order of the enum; no pointers, for each is a relocation. */
-	static const char names[] =
-		"unknown\0updated\0paused\0jumped\0migrated\0"
-		"restored\0clock-set\0clocksource-changed\0"
-		"source-lost\0source-found";
-	const char *name = names;
-
-	if (value > PARACLOCK_EVENT_SOURCE_FOUND)
-		value = 0;
-	while (value--) {
-		while (*name++)
-			;
-	}
-	return name;
-}
-
-/* --- what a disruption was ------------------------------------------------ */
 
 static bool conv_at(const struct paraclock_conversion *conv, uint64_t counter,
 		    int64_t *ret_ns)
@@ -38,8 +18,8 @@ static bool conv_at(const struct paraclock_conversion *conv, uint64_t counter,
 	       pclk_conversion_gap(&zero, conv, counter, ret_ns);
 }
 
-/* By how much what a page says is before its line, ns: beyond a leap second
- * that it announced, which is no gap. */
+/* How far the page's time is behind its conversion, ns: not 0 beyond a leap
+ * second that the page announced, which is not a gap. */
 static int64_t leapt_ns(const struct paraclock_conversion *conv, int64_t leap,
 			uint64_t counter)
 {
@@ -50,7 +30,7 @@ static int64_t leapt_ns(const struct paraclock_conversion *conv, int64_t leap,
 
 	if (!leap)
 		return 0;
-	/* The one that is removed is the month's last. */
+	/* A second that is removed is the last one of its month. */
 	sec = pclk_calendar_month_of(sec).end_sec - (leap < 0);
 	if (pclk_conversion_gap(&start, conv, counter, &ns) &&
 	    ns / NSEC_PER_SEC < sec)
@@ -63,7 +43,7 @@ static bool gap_between(const struct remembered *was,
 			int64_t *ret_ns)
 {
 	const struct paraclock_conversion *from = &was->last, *to = &obs->conv;
-	uint64_t at = pclk_lines_meet(from, to, counter);
+	uint64_t at = pclk_conversions_meet(from, to, counter);
 	int64_t leap;
 
 	if (!pclk_conversion_gap(from, to, counter, ret_ns))
@@ -73,12 +53,12 @@ static bool gap_between(const struct remembered *was,
 	return !__builtin_add_overflow(*ret_ns, leap, ret_ns);
 }
 
-/* The last four members of time, from the page after the disruption. What it
- * is compared with is what was said last, however long no page could be used
- * in between. */
-static void tell_times(struct paraclock_event *event,
-		       const struct remembered *was,
-		       const struct observation *obs)
+/* Fill in the times before and after, and the gap, from the page after the
+ * disruption. It is compared with the last usable conversion, however long no
+ * page could be used in between. */
+static void set_times(struct paraclock_event *event,
+		      const struct remembered *was,
+		      const struct observation *obs)
 {
 	const struct paraclock_conversion *from = &was->last, *to = &obs->conv;
 
@@ -104,14 +84,14 @@ static void tell_times(struct paraclock_event *event,
 		event->kind = PARACLOCK_EVENT_JUMPED;
 }
 
-/* Is there a page, with nothing on it that could be compared? */
+/* Has the source a page, but now without a usable conversion? */
 static bool lacks_conversion(const struct paraclock *clk,
 			     const struct observation *obs)
 {
 	return clk->be->get_conversion && !obs->conv.usable;
 }
 
-/* The index of the marker source that shows something else. */
+/* The index of the first marker that moved; n_markers: none did. */
 static unsigned int moved_marker(const struct paraclock *clk,
 				 const struct remembered *was,
 				 const struct observation *obs)
@@ -124,8 +104,8 @@ static unsigned int moved_marker(const struct paraclock *clk,
 	return i;
 }
 
-/* A bit for each source whose marker has a generation: 0 may be one like any
- * other, or none. */
+/* A bit for each source whose marker has a generation. A generation of 0 says
+ * nothing by itself: the source says whether it is meaningful. */
 static uint64_t generations(const struct paraclock *clk,
 			    const struct observation *obs)
 {
@@ -142,10 +122,10 @@ static uint64_t generations(const struct paraclock *clk,
 	return given;
 }
 
-/* The host's own word. */
-static void tell_marker(struct paraclock *clk, unsigned int i,
-			const struct observation *obs,
-			struct paraclock_event *event)
+/* The marker itself says more than a comparison of pages. */
+static void set_by_marker(struct paraclock *clk, unsigned int i,
+			  const struct observation *obs,
+			  struct paraclock_event *event)
 {
 	const struct paraclock_backend *be = clk->marker[i].be;
 	uint64_t given = clk->log.generations & generations(clk, obs);
@@ -159,14 +139,14 @@ static void tell_marker(struct paraclock *clk, unsigned int i,
 		event->kind = be->marker_kind;
 }
 
-static void tell_restore(struct paraclock_event *event)
+static void set_restored(struct paraclock_event *event)
 {
 	event->kind = PARACLOCK_EVENT_RESTORED;
 	event->marker_class = PARACLOCK_MARKER_AUTHORITATIVE;
 	event->source = "vmgenid";
 }
 
-/* Room for one more, at the cost of the oldest. */
+/* Room for one more; a full log drops its oldest event. */
 static struct paraclock_event *make_room(struct event_log *log)
 {
 	if (log->end - log->first == EVENTS_MAX) {
@@ -205,16 +185,16 @@ void pclk_event_add(struct paraclock *clk, enum event_cause cause,
 		event->flags = PARACLOCK_EVENT_MARKERS;
 	}
 	if (cause == CAUSE_RESTORE)
-		tell_restore(event);
+		set_restored(event);
 	else if (i < clk->n_markers && cause == CAUSE_MEMORY)
-		tell_marker(clk, i, obs, event);
+		set_by_marker(clk, i, obs, event);
 	else if (was->last.usable && obs->conv.usable &&
 		 obs->conv.flags & ~was->last.flags &
 			 PARACLOCK_CONVERSION_STOPPED)
 		event->kind = PARACLOCK_EVENT_PAUSED;
 	log->unfinished = now->pending || lacks_conversion(clk, obs);
 	if (!now->pending)
-		tell_times(event, was, obs);
+		set_times(event, was, obs);
 	/* After the event: a forked child sees it whole or not at all. */
 	__atomic_store_n(&log->end, log->end + 1, __ATOMIC_RELEASE);
 }
@@ -227,7 +207,7 @@ void pclk_event_finish(struct paraclock *clk, const struct remembered *was,
 	if (!log->unfinished)
 		return;
 	if (log->first != log->end)
-		tell_times(&log->event[(log->end - 1) % EVENTS_MAX], was, obs);
+		set_times(&log->event[(log->end - 1) % EVENTS_MAX], was, obs);
 	log->unfinished = lacks_conversion(clk, obs);
 }
 
@@ -236,15 +216,15 @@ bool pclk_event_has_restore(struct paraclock *clk, enum event_cause cause)
 	struct event_log *log = &clk->log;
 	struct paraclock_event *event;
 
-	/* A marker that has a generation tells of the same restores. */
+	/* A marker with a generation shows the same restores. */
 	if (log->generations)
 		return true;
 	if (log->first == log->end)
 		return false;
-	/* Until just now there was none: they are of one cause. */
+	/* It has just come up, so both are of one cause. */
 	event = &log->event[(log->end - 1) % EVENTS_MAX];
 	if (cause == CAUSE_RESTORE)
-		tell_restore(event);
+		set_restored(event);
 	else
 		event->flags |= PARACLOCK_EVENT_LOST;
 	return true;

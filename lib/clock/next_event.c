@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The next event: of those that were noticed, and of what no memory shows. */
+/* The event descriptor, and the next event: one from the log, or one that
+ * memory does not show. */
 
 #include <errno.h>
 #include <string.h>
@@ -7,30 +8,30 @@
 #include <paraclock/system.h>
 
 #include "base/env_call.h"
+#include "base/fixed.h"
 #include "base/seqword.h"
 #include "clock.h"
-#include "system/system.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* What fails as may pass is lost when it has lasted for so long: 5000 times what
- * a read waits for a writer. No more often is a source asked, for that may be a
- * device. */
+/* A source with transient failures is lost when they have lasted for so long:
+ * 5000 times as long as a read waits for a writer. A source is asked no more
+ * often than that, because it may be a device. */
 #define FAILING_NS (NSEC_PER_SEC / 2)
 
-/* What a handle watches beside its memory; the consumer's alone. */
+/* What a handle watches beside memory. Only the consumer of events uses it. */
 struct event_sources {
-	int group; /* of the descriptors below, and of the markers' */
+	int group; /* polls the descriptors below, and the markers' */
 	int clock;
 	int generation;
-	bool was_set;	  /* seen, and not yet told */
-	uint8_t restored; /* as watch_generation() said, and not yet told */
+	bool was_set;	  /* seen, and not yet an event */
+	uint8_t restored; /* watch_generation()'s answer, not yet an event */
 	bool has_offset;
 	int64_t offset_ns; /* REALTIME - MONOTONIC before that */
 	char clocksource[32];
 };
 
-/* --- what no memory shows ------------------------------------------------- */
+/* --- the event descriptor --------------------------------------------- */
 
 static void close_sources(const struct paraclock_env *env,
 			  struct event_sources *events)
@@ -61,12 +62,13 @@ static bool has_another_source(const struct paraclock_env *env,
 	    !memcmp(name, events->clocksource, sizeof(name)))
 		return false;
 	memcpy(events->clocksource, name, sizeof(name));
-	/* Else a snapshot may go by the old one for a second more. */
+	/* Else a snapshot may use the old one for another second. */
 	(void)paraclock_refresh(env);
 	return known;
 }
 
-/* What is not to be had is found a second later, or as man pages say. */
+/* A source without a descriptor is looked at once a second, or as the man pages
+ * say. */
 static void add_optional(const struct paraclock *clk,
 			 struct event_sources *events)
 {
@@ -144,8 +146,8 @@ int paraclock_event_fd(const struct paraclock *clk)
 	return events->group;
 }
 
-/* Before anything is looked at: what happens from here on wakes anew. */
-static void collect(const struct paraclock *clk, struct event_sources *events)
+/* Before any look, so that a change from here on wakes the caller again. */
+static void drain(const struct paraclock *clk, struct event_sources *events)
 {
 	const struct paraclock_env *env = clk->env;
 	int restored = 0;
@@ -163,9 +165,9 @@ static void collect(const struct paraclock *clk, struct event_sources *events)
 		events->restored |= (uint8_t)(restored & 3);
 }
 
-static void tell_set(const struct paraclock_env *env,
-		     struct event_sources *events,
-		     struct paraclock_event *event)
+static void set_clock_set(const struct paraclock_env *env,
+			  struct event_sources *events,
+			  struct paraclock_event *event)
 {
 	int64_t offset_ns, real_ns;
 
@@ -190,10 +192,10 @@ static void tell_set(const struct paraclock_env *env,
 	events->offset_ns = offset_ns;
 }
 
-/* This kernel's own doings, which void no calibration of the counter; 1: there
- * is none. */
-static int tell_system(struct paraclock *clk, struct event_sources *events,
-		       struct paraclock_event *ret_ev)
+/* A change to the system clocks, which voids no calibration of the counter. 1:
+ * none. */
+static int system_event(struct paraclock *clk, struct event_sources *events,
+			struct paraclock_event *ret_ev)
 {
 	if (!events->was_set && !has_another_source(clk->env, events))
 		return 1;
@@ -209,27 +211,26 @@ static int tell_system(struct paraclock *clk, struct event_sources *events,
 		.counter_after = counter_read(clk->env, clk->how),
 	};
 	if (events->was_set)
-		tell_set(clk->env, events, ret_ev);
+		set_clock_set(clk->env, events, ret_ev);
 	return 0;
 }
 
 /* --- is the source there? ------------------------------------------------- */
 
-/* What may pass by itself. */
-static bool may_pass(int error)
+static bool is_transient(int error)
 {
 	return error == -EAGAIN || error == -ETIMEDOUT || error == -ENOMEM;
 }
 
-/* A clock may say anything: one that went back has gone on for long. */
+/* By a clock that may return anything: if it went back, it has. */
 static bool has_lasted(int64_t since_ns, int64_t now_ns)
 {
 	return (uint64_t)now_ns - (uint64_t)since_ns >= FAILING_NS;
 }
 
-/* A look sees no more of a page than whether it is another; a source without
- * one must be asked whether it is there; and a file that was removed or replaced
- * can still be read. */
+/* Is the source still there? A look does not tell: it only shows whether a page
+ * has changed, it does not read a source without a page, and a file that was
+ * removed or replaced can still be read. */
 static int ask(struct paraclock *clk, int64_t now_ns)
 {
 	struct event_loss *loss = &clk->loss;
@@ -251,8 +252,8 @@ static int ask(struct paraclock *clk, int64_t now_ns)
 	return loss->asked;
 }
 
-/* Without a clock the second of two failures has lasted, and a source is asked
- * each time. */
+/* Without a clock, the second failure in a row counts as lasting, and the
+ * source is asked each time. */
 static int64_t mono_ns(struct paraclock *clk)
 {
 	const struct paraclock_env *env = clk->env;
@@ -266,28 +267,30 @@ static int64_t mono_ns(struct paraclock *clk)
 	return (int64_t)((uint64_t)clk->loss.failing_ns + FAILING_NS);
 }
 
-/* The error of a look, or why the source is none in spite of it. 0: it is there,
- * or as it was, for what fails now may pass. */
-static int error_now(struct paraclock *clk, int error, bool *ret_as_it_was)
+/* The error of a look, or of a source that is gone although the look succeeded.
+ * *ret_undecided: it fails, but that may be transient. */
+static int error_now(struct paraclock *clk, int error, bool *ret_undecided)
 {
 	struct event_loss *loss = &clk->loss;
 	int64_t now = mono_ns(clk);
 	struct observation obs;
 
-	/* Or another thread was at it, which is no fault of the source's. */
+	/* Another thread may have been changing the handle, which is not a
+	 * fault of the source. */
 	if (error == -EAGAIN)
 		error = pclk_observe(clk, &obs);
 	if (!error)
 		error = ask(clk, now);
-	if (!may_pass(error))
+	if (!is_transient(error))
 		loss->failing_ns = 0;
 	else if (!loss->failing_ns)
 		loss->failing_ns = now;
-	*ret_as_it_was = may_pass(error) && !has_lasted(loss->failing_ns, now);
+	*ret_undecided =
+		is_transient(error) && !has_lasted(loss->failing_ns, now);
 	return error;
 }
 
-/* The one that fails; of several that must be looked at for an answer. */
+/* The first source that fails. */
 static const char *failing_source(const struct paraclock *clk)
 {
 	struct paraclock_marker marker;
@@ -301,15 +304,15 @@ static const char *failing_source(const struct paraclock *clk)
 	return clk->be->name;
 }
 
-/* 1: it is as it was last told. */
-static int tell_source(struct paraclock *clk, int error,
-		       struct paraclock_event *ret_ev)
+/* 1: the source is as the last event said. */
+static int source_event(struct paraclock *clk, int error,
+			struct paraclock_event *ret_ev)
 {
 	struct event_loss *loss = &clk->loss;
-	bool as_it_was;
+	bool undecided;
 
-	error = error_now(clk, error, &as_it_was);
-	if (as_it_was || !error == !loss->told)
+	error = error_now(clk, error, &undecided);
+	if (undecided || !error == !loss->told)
 		return 1;
 	*ret_ev = (struct paraclock_event){
 		.size = ret_ev->size,
@@ -328,21 +331,22 @@ static int tell_source(struct paraclock *clk, int error,
 	return 0;
 }
 
-/* --- telling -------------------------------------------------------------- */
+/* --- the next event --------------------------------------------------- */
 
-/* 1: there is none, and up to that counter value nothing has happened. */
-static int take(struct paraclock *clk, uint64_t looked,
-		struct paraclock_event *ret_ev)
+/* The oldest event in the log. 1: the log is empty, and up to the counter value
+ * looked nothing has happened. */
+static int logged_event(struct paraclock *clk, uint64_t looked,
+			struct paraclock_event *ret_ev)
 {
 	struct event_log *log = &clk->log;
 	size_t size = ret_ev->size;
 	int ret = 1;
 
-	if (!pclk_own(clk))
+	if (!pclk_clock_lock(clk))
 		return -EAGAIN;
 	if (log->first != log->end) {
 		*ret_ev = log->event[log->first++ % EVENTS_MAX];
-		/* The caller's, which may be a newer one's. */
+		/* The size is the caller's: its struct may be a newer one. */
 		ret_ev->size = size;
 		ret = 0;
 	} else if (looked > log->looked_tsc) {
@@ -362,25 +366,25 @@ int paraclock_next_event(struct paraclock *clk, struct paraclock_event *ret_ev)
 		return -EINVAL;
 	/* Pairs with the exchange in paraclock_event_fd(). */
 	events = __atomic_load_n(&clk->events, __ATOMIC_ACQUIRE);
-	/* First of all: if the descriptor stayed readable, who polls it could
-	 * keep a thread that holds the handle from running. */
+	/* First of all: if the descriptor stayed readable, a loop that polls it
+	 * could keep the thread that holds the lock from running. */
 	if (events)
-		collect(clk, events);
-	ret = take(clk, 0, ret_ev);
+		drain(clk, events);
+	ret = logged_event(clk, 0, ret_ev);
 	if (ret <= 0)
 		return ret;
 	looked = counter_read(clk->env, clk->how);
 	error = pclk_look(clk);
 	if (events && events->restored &&
-	    !pclk_notice_restore(clk, events->restored & 1 ? CAUSE_RESTORE
+	    !pclk_commit_restore(clk, events->restored & 1 ? CAUSE_RESTORE
 							   : CAUSE_LOST))
 		events->restored = 0;
-	if (!tell_source(clk, error, ret_ev))
+	if (!source_event(clk, error, ret_ev))
 		return 0;
-	ret = take(clk, error ? 0 : looked, ret_ev);
+	ret = logged_event(clk, error ? 0 : looked, ret_ev);
 	if (ret <= 0)
 		return ret;
-	if (events && !tell_system(clk, events, ret_ev))
+	if (events && !system_event(clk, events, ret_ev))
 		return 0;
 	return error ? error : -EAGAIN;
 }

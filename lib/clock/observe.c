@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* One consistent look at a handle's sources, and what the handle remembers. */
+/* One consistent look at the sources of a handle, and its memory of them. */
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/env_call.h"
+#include "base/fixed.h"
 #include "base/seqword.h"
 #include "clock.h"
 #include "page/conversion.h"
 
-/* A disruption per try is not a machine that anybody can read on. */
+/* Nobody can read on a machine that is disrupted during each try. */
 #define OBSERVE_TRIES 8
 
 #define REMEMBERED_WORDS (sizeof(struct remembered) / sizeof(uint64_t))
@@ -56,7 +57,7 @@ int pclk_markers_moved(const struct paraclock *clk,
 	       watched[0] != now->watched[0] || watched[1] != now->watched[1];
 }
 
-/* All that is known of the host is one page, and that is not in memory. */
+/* Is one page, which is not in memory, all that is known of the host? */
 static bool is_one_copy(const struct paraclock *clk)
 {
 	return clk->be->get_conversion_marker && clk->n_markers == 1 &&
@@ -93,8 +94,8 @@ int pclk_observe(const struct paraclock *clk, struct observation *ret_obs)
 				clk->state, &ret_obs->sample, &ret_obs->conv);
 		else
 			ret = clk->be->get_time(clk->state, &ret_obs->sample);
-		/* A backend may be the caller's, or hand on what its env
-		 * returned. */
+		/* A backend may be the caller's, or pass on an error of its
+		 * env. */
 		if (ret)
 			return pclk_env_error(ret);
 		pclk_conversion_confine(&ret_obs->conv);
@@ -109,13 +110,11 @@ int pclk_observe(const struct paraclock *clk, struct observation *ret_obs)
 	return -EAGAIN;
 }
 
-/* false: it is being written; bounded, for the writer may be stopped. */
 bool pclk_recall(const struct paraclock *clk, struct remembered *ret_now)
 {
 	return seqwords_copy(&clk->gen, ret_now, &clk->now, REMEMBERED_WORDS);
 }
 
-/* The caller holds owner. */
 void pclk_publish(struct paraclock *clk, const struct remembered *next)
 {
 	seqwords_publish(&clk->gen, &clk->now, next, REMEMBERED_WORDS);
@@ -132,4 +131,23 @@ bool pclk_unchanged(const struct paraclock *clk, const struct remembered *now,
 	       !(now->off_conversion &&
 		 pclk_conversion_reaches(&obs->conv, obs->sample.host_tsc)) &&
 	       memcmp(now->conv.key, obs->conv.key, sizeof(obs->conv.key)) == 0;
+}
+
+int64_t pclk_announced_leap(const struct observation *obs)
+{
+	const struct paraclock_sample *sample = &obs->sample;
+	const s128 half = NSEC_PER_SEC / 2;
+	s128 ahead;
+
+	if (sample->timescale != PARACLOCK_TIMESCALE_UTC || !obs->conv.usable)
+		return 0;
+	if (sample->leap == PARACLOCK_LEAP_PRE_POS ||
+	    sample->leap == PARACLOCK_LEAP_PRE_NEG)
+		return sample->leap == PARACLOCK_LEAP_PRE_POS ? 1 : -1;
+	if (pclk_conversion_reaches(&obs->conv, sample->host_tsc))
+		return 0;
+	/* Beyond the conversion it may be over: the sample shows it. */
+	ahead = pclk_conversion_ns(&obs->conv, sample->host_tsc) -
+		sample->host_ns;
+	return (ahead > half) - (-ahead > half);
 }

@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* Opening and closing: one source of time and every source of markers. */
+/* Opening and closing: one source of time, and every source of markers. */
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/counter.h"
-#include "base/env.h"
 #include "base/env_call.h"
 #include "base/text.h"
 #include "clock.h"
+#include "open.h"
 #include "registry.h"
 
-/* Wider than any atomic pair, narrower than a system call's jitter. */
+/* Wider than any atomic pair, narrower than the jitter of a system call. */
 #define MAX_PAIR_ERROR_NS 1000
-
-/* Options of any version are shorter; more is a size that nobody set, and
- * not to be followed through memory. */
-#define OPTIONS_SIZE_MAX 4096
 
 const char *paraclock_backend_name(const struct paraclock *clk)
 {
@@ -33,7 +29,8 @@ static void add_marker_source(struct paraclock *clk,
 	clk->n_markers++;
 	if (be->marker_class > clk->marker_class)
 		clk->marker_class = be->marker_class;
-	/* The hot read watches one source's words; with more it stays out. */
+	/* The hot read watches the words of one source, and is off with
+	 * more. */
 	if (clk->n_markers > 1 || !be->watch_marker ||
 	    be->watch_marker(state, words)) {
 		clk->markers_in_memory = false;
@@ -45,7 +42,7 @@ static void add_marker_source(struct paraclock *clk,
 	}
 }
 
-/* A source of markers that is absent or broken is no reason not to open. */
+/* A source of markers that is absent or broken does not stop the open. */
 static void open_marker_sources(struct paraclock *clk, const char *device)
 {
 	struct paraclock_options none = { .size = sizeof(none) };
@@ -53,7 +50,8 @@ static void open_marker_sources(struct paraclock *clk, const char *device)
 	clk->markers_in_memory = true;
 	if (clk->be->get_marker)
 		add_marker_source(clk, clk->be, clk->state);
-	/* What may be another machine's page; see backend.h. */
+	/* It may be a page of another machine, which the markers of this one
+	 * say nothing about; see backend.h. */
 	clk->takes_other_machines = device && clk->be->takes_image;
 	if (clk->takes_other_machines)
 		return;
@@ -97,11 +95,11 @@ static struct paraclock *new_clock(const struct paraclock_env *env,
 }
 
 /*
- * What later looks are compared with: the markers, and then the page. A
- * disruption just before this is one that no marker will show again, so it is
- * settled as if one had changed; but where that cannot be done now, it is not
- * waited for: it may take 300 s, and most opens do not follow a disruption.
- * Until it can, the markers are not said to vouch for the page.
+ * Remember what later looks are compared with: the markers, and then the page.
+ * No marker will show a disruption just before this again, so confirm the page
+ * as if a marker had changed. Do not wait for it: that may take 300 s, and most
+ * opens do not follow a disruption. Until the page is confirmed, the markers
+ * are not said to vouch for it.
  */
 static void prime(struct paraclock *clk)
 {
@@ -113,7 +111,7 @@ static void prime(struct paraclock *clk)
 	pclk_publish(clk, &first);
 }
 
-/* A failure that nobody has put into words yet. */
+/* Put a failure into words, unless the backend has. */
 static int fail(const struct paraclock_options *opts, int error)
 {
 	if (opts->detail && !opts->detail[0])
@@ -129,9 +127,39 @@ static bool scale_is_wanted(const struct paraclock_options *opts,
 }
 
 /*
- * Open one source. The first read primes what later ones are compared with;
- * its answer decides about the timescale and, if need_valid, about all.
+ * Does its first read accept the source? need_valid: it is being chosen, not
+ * opened by name, so it must be valid. 0 or an error, with its sentence.
  */
+static int check_first_read(const struct paraclock *clk,
+			    const struct paraclock_options *opts,
+			    bool need_valid, int error,
+			    const struct paraclock_sample *sample)
+{
+	const char *name = clk->be->name;
+
+	if (!error && !scale_is_wanted(opts, sample)) {
+		TEXT(opts->detail, opts->detail_size, name, " gives ",
+		     paraclock_timescale_name(sample->timescale),
+		     " time, which is not what was asked for");
+		return -ENODEV;
+	}
+	if (!error && need_valid && sample->flags & PARACLOCK_FLAG_UNVOUCHED) {
+		TEXT(opts->detail, opts->detail_size,
+		     "its driver hides whether the host still vouches for its "
+		     "clock; open it by name to use it");
+		return -ENODEV;
+	}
+	if ((need_valid && (error || !sample->valid)) ||
+	    (error && opts->timescales)) {
+		paraclock_explain(clk, error, sample, opts->detail,
+				  opts->detail_size);
+		return error ? error : -ENODEV;
+	}
+	/* Opened by name: reads report its errors. */
+	return 0;
+}
+
+/* Open one source. The first read primes what later ones are compared with. */
 static int open_one(struct paraclock **ret_clk,
 		    const struct paraclock_backend *be,
 		    const struct paraclock_options *opts, bool need_valid)
@@ -158,120 +186,13 @@ static int open_one(struct paraclock **ret_clk,
 	open_marker_sources(clk, opts->device);
 	prime(clk);
 	ret = pclk_read_slow(clk, &sample);
-	if (!ret && !scale_is_wanted(opts, &sample)) {
-		TEXT(opts->detail, opts->detail_size, be->name, " gives ",
-		     paraclock_timescale_name(sample.timescale),
-		     " time, which is not what was asked for");
-		ret = -ENODEV;
-	} else if (!ret && need_valid &&
-		   sample.flags & PARACLOCK_FLAG_UNVOUCHED) {
-		TEXT(opts->detail, opts->detail_size,
-		     "its driver hides whether the host still vouches for its "
-		     "clock; taken by name only");
-		ret = -ENODEV;
-	} else if ((need_valid && (ret || !sample.valid)) ||
-		   (ret && opts->timescales)) {
-		paraclock_explain(clk, ret, &sample, opts->detail,
-				  opts->detail_size);
-		ret = ret ? ret : -ENODEV;
-	} else {
-		/* Opened by name: its errors are for the reads to report. */
-		ret = 0;
-	}
+	ret = check_first_read(clk, opts, need_valid, ret, &sample);
 	if (ret) {
 		paraclock_close(clk);
 		return ret;
 	}
 	TEXT(opts->detail, opts->detail_size, "");
 	*ret_clk = clk;
-	return 0;
-}
-
-/* Half a member is none: options end where one of them begins. */
-static bool ends_at_a_member(size_t size)
-{
-	static const uint8_t ends[] = {
-		offsetof(struct paraclock_options, env),
-		offsetof(struct paraclock_options, device),
-		offsetof(struct paraclock_options, max_age_ns),
-		offsetof(struct paraclock_options, max_pair_error_ns),
-		offsetof(struct paraclock_options, detail),
-		offsetof(struct paraclock_options, detail_size),
-		offsetof(struct paraclock_options, flags),
-	};
-
-	for (size_t i = 0; i < sizeof(ends); i++) {
-		if (size == ends[i])
-			return true;
-	}
-	return size >= sizeof(struct paraclock_options);
-}
-
-/* Does a newer caller ask for what this library does not know? */
-static bool asks_for_more(const struct paraclock_options *opts)
-{
-	const unsigned char *bytes = (const void *)opts;
-
-	for (size_t i = sizeof(*opts); i < opts->size; i++) {
-		if (bytes[i])
-			return true;
-	}
-	return false;
-}
-
-static int copy_options(struct paraclock_options *full,
-			const struct paraclock_options *opts)
-{
-	if (opts->size > OPTIONS_SIZE_MAX || !ends_at_a_member(opts->size))
-		return -EINVAL;
-	memcpy(full, opts,
-	       opts->size < sizeof(*full) ? opts->size : sizeof(*full));
-	if (!full->detail_size)
-		full->detail = NULL;
-	TEXT(full->detail, full->detail_size, "");
-	if (!asks_for_more(opts) &&
-	    !(full->flags & ~(uint64_t)PARACLOCK_DEVICE_FIXED_SIZE))
-		return 0;
-	TEXT(full->detail, full->detail_size,
-	     "options ask for something that this version does not know: "
-	     "a flag, or bytes beyond its members that are not 0");
-	return -EINVAL;
-}
-
-/* The options with every default in its place; checks what can be checked. */
-static int complete(struct paraclock_options *full,
-		    const struct paraclock_options *opts)
-{
-	const struct paraclock_env *env;
-
-	memset(full, 0, sizeof(*full));
-	if (opts) {
-		int ret = copy_options(full, opts);
-
-		if (ret)
-			return ret;
-	}
-	full->size = sizeof(*full);
-	if (!full->env)
-		full->env = pclk_builtin_env;
-	env = full->env;
-	if (!env) {
-		TEXT(full->detail, full->detail_size,
-		     "this build has no env of its own; give one");
-		return -ENODEV;
-	}
-	if (env->size < sizeof(*env) || !env->alloc || !env->free) {
-		TEXT(full->detail, full->detail_size,
-		     "the env is incomplete: size, alloc or free");
-		return -EINVAL;
-	}
-	if (env->check_counter && env->check_counter(env->ctx)) {
-		TEXT(full->detail, full->detail_size,
-		     "this thread may not read the CPU counter (PR_SET_TSC, or "
-		     "a record/replay tool); allow it with prctl(PR_SET_TSC, "
-		     "PR_TSC_ENABLE)");
-		return -EACCES;
-	}
 	return 0;
 }
 
@@ -285,10 +206,8 @@ static const struct paraclock_backend *find_backend(const char *name)
 	return NULL;
 }
 
-/* The backend of the highest quality below that of another; ties go by the
- * order of the table. NULL as the other: the first of all. */
-static const struct paraclock_backend *
-next_backend(const struct paraclock_backend *after)
+const struct paraclock_backend *
+pclk_next_backend(const struct paraclock_backend *after)
 {
 	const struct paraclock_backend *best = NULL;
 	bool passed = false;
@@ -317,7 +236,7 @@ static int open_best(struct paraclock **ret_clk,
 		     "a device needs the name of a backend");
 		return -EINVAL;
 	}
-	while ((be = next_backend(be)) && be->quality >= 0) {
+	while ((be = pclk_next_backend(be)) && be->quality >= 0) {
 		int ret;
 
 		if (!be->get_time)
@@ -325,7 +244,7 @@ static int open_best(struct paraclock **ret_clk,
 		ret = open_one(ret_clk, be, opts, true);
 		if (!ret || ret == -ENOMEM)
 			return ret;
-		/* The best one's reason is the one to mend. */
+		/* Report why the best one failed: that is what to mend. */
 		if (!tried && opts->detail)
 			TEXT(first, sizeof(first), be->name, ": ",
 			     opts->detail);
@@ -345,7 +264,7 @@ int paraclock_open(struct paraclock **ret_clk,
 
 	if (!ret_clk)
 		return -EINVAL;
-	ret = complete(&full, opts);
+	ret = pclk_options_complete(&full, opts);
 	if (ret)
 		return ret;
 	if (!full.backend)
@@ -369,7 +288,7 @@ int paraclock_open_backend(struct paraclock **ret_clk,
 
 	if (!ret_clk || !be)
 		return -EINVAL;
-	ret = complete(&full, opts);
+	ret = pclk_options_complete(&full, opts);
 	if (ret)
 		return ret;
 	if (be->size < sizeof(*be) || !be->name || !be->open || !be->close ||
@@ -396,73 +315,4 @@ void paraclock_close(struct paraclock *clk)
 	}
 	clk->be->close(clk->state);
 	env->free(env->ctx, clk);
-}
-
-/* A source of markers only has no first read to show. */
-static void list_markers_only(struct paraclock_listing *listing,
-			      const struct paraclock_backend *be,
-			      const struct paraclock_options *opts)
-{
-	struct paraclock_marker marker;
-	void *state;
-
-	listing->error = pclk_env_error(be->open(opts->env, opts, &state));
-	if (listing->error)
-		return;
-	listing->error = pclk_env_error(be->get_marker(state, &marker));
-	be->close(state);
-}
-
-static int list_one(const struct paraclock_backend *be,
-		    const struct paraclock_env *env, paraclock_list_fn *fn,
-		    void *arg)
-{
-	char detail[256] = "";
-	struct paraclock_listing listing = {
-		.size = sizeof(listing),
-		.name = be->name,
-		.quality = be->quality,
-		.gives_time = be->get_time != NULL,
-		.own_kernel = be->quality < 0,
-		.detail = detail,
-	};
-	struct paraclock_options opts, asked = {
-		.size = sizeof(asked),
-		.env = env,
-		.detail = detail,
-		.detail_size = sizeof(detail),
-	};
-	struct paraclock *clk;
-
-	listing.error = complete(&opts, &asked);
-	if (!listing.error && !be->get_time) {
-		list_markers_only(&listing, be, &opts);
-	} else if (!listing.error) {
-		listing.error = open_one(&clk, be, &opts, false);
-		if (!listing.error) {
-			listing.error = paraclock_read(clk, &listing.sample);
-			paraclock_explain(clk, listing.error, &listing.sample,
-					  detail, sizeof(detail));
-			paraclock_close(clk);
-		}
-	}
-	return fn(arg, &listing);
-}
-
-int paraclock_list(const struct paraclock_env *env, paraclock_list_fn *fn,
-		   void *arg)
-{
-	const struct paraclock_backend *be = NULL;
-
-	if (!fn)
-		return -EINVAL;
-	if (!env && !pclk_builtin_env)
-		return -ENODEV;
-	while ((be = next_backend(be))) {
-		int ret = list_one(be, env, fn, arg);
-
-		if (ret)
-			return ret;
-	}
-	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef REGISTRY_H
-#define REGISTRY_H
+#ifndef CLOCK_REGISTRY_H
+#define CLOCK_REGISTRY_H
 
 #include <stddef.h>
 

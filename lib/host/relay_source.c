@@ -153,7 +153,7 @@ static int confirm_fresh(struct paraclock_relay *relay)
 	 * wait for another change. */
 	if (!priv->unconfirmed || !clk->be->confirm_fresh || relay->timekeeper)
 		return 0;
-	if (!pclk_own(clk))
+	if (!pclk_clock_lock(clk))
 		return -EAGAIN;
 	ret = clk->be->confirm_fresh(clk->state, !priv->noticed);
 	unlock(&clk->owner);

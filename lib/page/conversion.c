@@ -61,3 +61,29 @@ void pclk_conversion_confine(struct paraclock_conversion *conv)
 	if (ticks < conv->max_ticks)
 		conv->max_ticks = ticks;
 }
+
+s128 pclk_conversion_ns(const struct paraclock_conversion *conv,
+			uint64_t counter)
+{
+	uint64_t ticks = (counter - conv->base_tsc) & conv->mask;
+
+	return (s128)conv->base_ns + (s128)((u128)ticks * conv->mult_hi) +
+	       (s128)(((u128)ticks * conv->mult_lo + conv->frac) >> 64);
+}
+
+bool pclk_conversion_gap(const struct paraclock_conversion *from,
+			 const struct paraclock_conversion *to,
+			 uint64_t counter, int64_t *ret_ns)
+{
+	uint64_t at = pclk_conversions_meet(from, to, counter);
+	s128 gap;
+
+	if (!from->usable || !to->usable)
+		return false;
+	/* No overflow: mult_hi of a usable one has 32 bits. */
+	gap = pclk_conversion_ns(to, at) - pclk_conversion_ns(from, at);
+	if (gap > INT64_MAX || gap < -INT64_MAX)
+		return false;
+	*ret_ns = (int64_t)gap;
+	return true;
+}

@@ -7,6 +7,7 @@
 
 #include <paraclock/backend.h>
 
+#include "base/fixed.h"
 #include "base/shared.h"
 
 /* Ticks that take at most ns, at mult 2^-64 ns per tick. */
@@ -34,16 +35,29 @@ pclk_conversion_reaches(const struct paraclock_conversion *conv,
 	return conv->usable && counter - conv->base_tsc <= conv->max_ticks;
 }
 
-/* Where two lines are compared: never scaled by the age of either, and pages
- * without a reference point where they were read. */
-static inline uint64_t pclk_lines_meet(const struct paraclock_conversion *from,
-				       const struct paraclock_conversion *to,
-				       uint64_t counter)
+/* Its time at a counter value that is not before its base, ns. */
+s128 pclk_conversion_ns(const struct paraclock_conversion *conv,
+			uint64_t counter);
+
+/*
+ * Where two of them are compared: at the later one of their bases, or at
+ * counter if neither page has a reference point. It is never scaled by the age
+ * of either.
+ */
+static inline uint64_t
+pclk_conversions_meet(const struct paraclock_conversion *from,
+		      const struct paraclock_conversion *to, uint64_t counter)
 {
 	uint64_t at =
 		to->base_tsc > from->base_tsc ? to->base_tsc : from->base_tsc;
 
 	return at ? at : counter;
 }
+
+/* How far one is ahead of another where they meet, ns. false: they cannot be
+ * compared. */
+bool pclk_conversion_gap(const struct paraclock_conversion *from,
+			 const struct paraclock_conversion *to,
+			 uint64_t counter, int64_t *ret_ns);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Sentences for errors and reasons: what it means, and what to do. */
+/* A sentence for each error and reason: what it means, and what to do. */
 
 #include <errno.h>
 
@@ -15,28 +15,29 @@ static const char *explain_error(int error)
 		return "the page stayed in the middle of an update, or kept "
 		       "changing; try again";
 	case -EINVAL:
-		return "a bad argument, or a counter value that lies later "
-		       "than now or before the window and the history";
+		return "a bad argument, or a counter value later than now, or "
+		       "before the window and the history";
 	case -ENODEV:
 		return "the source is not here, or has gone; or its counter "
-		       "cannot be correlated with this kernel's clocks, whose "
-		       "clocksource is no image of it";
+		       "cannot be correlated with the system clocks, because "
+		       "the clocksource is not an image of it";
 	case -ENOMEM:
-		return "no memory, or no file descriptor is left";
+		return "no memory or no file descriptor is left";
 	case -EOPNOTSUPP:
 		return "this source cannot answer that";
 	case -EPROTO:
-		return "what the host wrote is malformed; report it there";
+		return "what the host wrote is malformed; report it as a bug "
+		       "of the host";
 	case -ERANGE:
-		return "the host's time does not fit into 64 bits of ns; what "
-		       "wrote the page is at fault";
+		return "the host's time does not fit into 64 bits of ns; "
+		       "report it as a bug of the host";
 	case -ESTALE:
 		return "a disruption or a clock set came in between; measure "
 		       "again";
 	case -ETIMEDOUT:
 		return "the device did not answer; try again later";
 	default:
-		return "an error that its function's manual page explains";
+		return "an error that the manual page of the function explains";
 	}
 }
 
@@ -64,12 +65,11 @@ static const char *explain_reason(unsigned int reason)
 		return "the pair is wider than allowed (max_pair_error_ns); "
 		       "read again, or allow more";
 	case PARACLOCK_REASON_DISRUPTED:
-		return "a disruption is being taken in; read again in a "
-		       "moment";
+		return "a disruption is being handled; read again in a moment";
 	case PARACLOCK_REASON_IMPLAUSIBLE:
 		return "a second clock contradicts this one";
 	default:
-		return "a reason that this library does not give";
+		return "a reason that this library does not know";
 	}
 }
 
@@ -82,7 +82,7 @@ int paraclock_explain(const struct paraclock *clk, int error,
 	TEXT(buf, size, "");
 	if (clk && clk->be->explain)
 		clk->be->explain(clk->state, error, sample, buf, size);
-	/* An error may as well come from where the markers are. */
+	/* An error may also come from a source of markers. */
 	for (unsigned int i = 0; clk && error && i < clk->n_markers; i++) {
 		const struct marker_source *source = &clk->marker[i];
 

@@ -17,7 +17,7 @@
 /* What a cross timestamp is made of, the same on each try. */
 struct question {
 	const struct paraclock_env *env;
-	struct local *local;
+	struct system_memory *memory;
 	paraclock_get_time_fn *get_time;
 	void *ctx;
 	const struct paraclock_coupling *coupling;
@@ -126,7 +126,7 @@ static int try_correlate(const struct question *q,
 
 	window.begin.size = window.end.size = sizeof(window.begin);
 	window.begin.brackets = window.end.brackets = xt->brackets;
-	ret = pclk_system_snapshot(q->env, q->local, &window.begin);
+	ret = pclk_system_snapshot(q->env, q->memory, &window.begin);
 	if (ret)
 		return ret;
 	if (!window.begin.valid_for_correlation)
@@ -140,7 +140,7 @@ static int try_correlate(const struct question *q,
 	if (!ret && sample->valid)
 		ret = to_local(q, sample, &counter);
 	if (!ret)
-		ret = pclk_system_snapshot(q->env, q->local, &window.end);
+		ret = pclk_system_snapshot(q->env, q->memory, &window.end);
 	if (ret)
 		return ret;
 	xt->clock_was_set_seq = window.end.clock_was_set_seq;
@@ -175,16 +175,16 @@ static __attribute__((noinline)) int
 correlate_once(const struct question *q, struct paraclock_crosststamp *ret_xt)
 {
 	struct question own = *q;
-	struct local once = { 0 };
+	struct system_memory once = { 0 };
 
-	own.local = &once;
+	own.memory = &once;
 	return correlate_in(&own, ret_xt);
 }
 
 static int correlate(const struct question *q,
 		     struct paraclock_crosststamp *ret_xt)
 {
-	return q->local ? correlate_in(q, ret_xt) : correlate_once(q, ret_xt);
+	return q->memory ? correlate_in(q, ret_xt) : correlate_once(q, ret_xt);
 }
 
 static bool is_usable(const struct paraclock_crosststamp *xt)
@@ -213,7 +213,7 @@ int paraclock_correlate(const struct paraclock_env *env,
 	if (ret)
 		return ret;
 	q.env = env;
-	q.local = (struct local *)env->system_clocks;
+	q.memory = (struct system_memory *)env->system_clocks;
 	return correlate(&q, ret_xt);
 }
 
@@ -241,7 +241,7 @@ int paraclock_crosststamp(const struct paraclock *clk,
 	ret = pclk_env_with_clocks(&q.env);
 	if (ret)
 		return ret;
-	q.local = (struct local *)q.env->system_clocks;
+	q.memory = (struct system_memory *)q.env->system_clocks;
 	xt.brackets = ret_xt->brackets;
 	token = paraclock_epoch(clk);
 	ret = correlate(&q, &xt);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* One look at the local clocks: each between two readings of the counter. */
+/* One reading of the system clocks, each between two readings of the
+ * counter. */
 
 #include <errno.h>
 
 #include "base/env_call.h"
 #include "system.h"
 
-/* Sums are in 2^-8 ns, relative to a clock's first reading. */
+/* Sums are in 2^-8 ns, relative to the first reading of a clock. */
 #define SUB_BITS 8
-/* A clock that moves by more (3 days) in one round was set. */
+/* A clock that moves by more (3 days) within one bracket was set. */
 #define SPAN_MAX (INT64_C(1) << 48)
 
 void pclk_bracket_plan(struct bracket *bracket,
@@ -16,13 +17,13 @@ void pclk_bracket_plan(struct bracket *bracket,
 {
 	/* CLOCK_TAI is the second look at CLOCK_REALTIME: they are whole
 	 * seconds apart. Those that may be slewed are near the middle. */
-	static const uint8_t first[ROUND_USUAL] = {
+	static const uint8_t first[READINGS_USUAL] = {
 		PARACLOCK_CLOCK_REALTIME,
 		PARACLOCK_CLOCK_MONOTONIC,
 		PARACLOCK_CLOCK_MONOTONIC_RAW,
 		PARACLOCK_CLOCK_TAI,
 	};
-	/* And what goes on from there, in turn. */
+	/* Further readings, in turn. */
 	static const uint8_t more[] = {
 		PARACLOCK_CLOCK_MONOTONIC_RAW,
 		PARACLOCK_CLOCK_MONOTONIC,
@@ -31,9 +32,9 @@ void pclk_bracket_plan(struct bracket *bracket,
 
 	bracket->n = brackets + 2;
 	for (unsigned int i = 0; i < bracket->n; i++)
-		bracket->clock[i] = i < ROUND_USUAL
+		bracket->clock[i] = i < READINGS_USUAL
 					    ? first[i]
-					    : more[(i - ROUND_USUAL) % 3];
+					    : more[(i - READINGS_USUAL) % 3];
 	if (state->missing >> PARACLOCK_CLOCK_TAI & 1 && bracket->n > 3)
 		bracket->clock[3] = PARACLOCK_CLOCK_REALTIME;
 }
@@ -53,15 +54,15 @@ int pclk_bracket_read(const struct paraclock_env *env, enum counter_how how,
 			return pclk_env_error(ret);
 		bracket->tsc[i + 1] = counter_read(env, how);
 	}
-	/* Another CPU's, or that of another machine; apart, so that it costs
-	 * nothing between the readings. */
+	/* The counter of another CPU, or of another machine. Checked here, so
+	 * that it costs nothing between the readings. */
 	for (unsigned int i = 0; i < bracket->n; i++)
 		back |= is_before(bracket->tsc[i + 1], bracket->tsc[i]);
 	bracket->at = bracket->tsc[bracket->n / 2];
 	return back ? -EAGAIN : 0;
 }
 
-/* The first was wide, or none. */
+/* The first one was wide, or failed. */
 static __attribute__((noinline)) int
 read_again(const struct paraclock_env *env, const struct system_state *state,
 	   unsigned int tries, bool found, struct bracket *ret_bracket)
@@ -98,13 +99,13 @@ int pclk_bracket_read_narrow(const struct paraclock_env *env,
 	return 0;
 }
 
-/* A clock at round->at, in 2^-SUB_BITS ns from its first reading: what is
- * certain, and the best guess by this reading alone. */
+/* A clock at bracket->at, in 2^-SUB_BITS ns from its first reading: the limits,
+ * and the best guess by this reading alone. */
 struct bounds {
 	int64_t low, high, middle;
 };
 
-/* Bounded to 6 days, so that no sum of ROUND_MAX overflows. */
+/* Bounded to 6 days, so that no sum of READINGS_MAX overflows. */
 static int64_t sub_ns(const struct system_state *state, uint64_t ticks)
 {
 	u128 ns = (u128)ticks * state->mult >> (MULT_BITS - SUB_BITS);
@@ -128,17 +129,17 @@ void pclk_bracket_scale(struct bracket *bracket,
 
 		bracket->until[i] = is_later ? -ns : ns;
 		bracket->slack[0][i] = ns >> state->rate_shift;
-		/* Slewed by up to 0.1 %; see the header for what slews more. */
+		/* Slewed by up to 0.1 %; see paraclock/system.h for more. */
 		bracket->slack[1][i] = bracket->slack[0][i] + (ns >> 10);
 	}
 }
 
 /*
  * The clock showed ns, rounded down to a whole one, at some counter value
- * between the two around it, or up to a step after: a counter that shows a
- * value has come to it at any time since it showed the one before. What is said
- * of the clock is meant for all the time for which the counter shows round->at;
- * so it is a step on either side. false: too far from the first one.
+ * between the two around it, or up to a step after: a counter may have come to
+ * show a value at any time since it showed the one before. The result must hold
+ * for all the time for which the counter shows bracket->at. So both ends get a
+ * step. false: too far from the first reading.
  */
 static bool reading_bounds(const struct bracket *bracket, unsigned int i,
 			   int64_t base, struct bounds *ret_bounds)
@@ -160,7 +161,7 @@ static bool reading_bounds(const struct bracket *bracket, unsigned int i,
 	return true;
 }
 
-/* Of which clock is a reading, and at what distance? */
+/* Is this a reading of that clock? */
 static bool is_reading_of(const struct bracket *bracket, unsigned int i,
 			  enum paraclock_clock clock)
 {
@@ -170,9 +171,9 @@ static bool is_reading_of(const struct bracket *bracket, unsigned int i,
 }
 
 /*
- * Certain is what all readings have in common. The best guess in it is the
- * mean of the narrow ones' middles: a counter that moves in steps of 10 ns (26
- * ticks on AMD) puts each middle up to half a step off, and evenly so.
+ * What all readings have in common is certain. The best guess in it is the mean
+ * of the middles of the narrow ones: a counter that moves in steps of 10 ns (26
+ * ticks on AMD) puts each middle up to half a step off, evenly to both sides.
  */
 static bool combine(const struct bounds *bounds, unsigned int n,
 		    struct bounds *ret_common, int64_t *ret_best)
@@ -197,8 +198,8 @@ static bool combine(const struct bounds *bounds, unsigned int n,
 		sum += bounds[i].middle;
 		used++;
 	}
-	/* The narrowest itself is always used. A division costs as much as
-	 * half a clock reading. */
+	/* used is at least 1, for the narrowest one. A division costs as much
+	 * as half a clock reading. */
 	best = used < 2 ? sum : used == 2 ? sum / 2 : sum / used;
 	best = best < common.low ? common.low : best;
 	*ret_best = best > common.high ? common.high : best;
@@ -206,13 +207,13 @@ static bool combine(const struct bounds *bounds, unsigned int n,
 	return true;
 }
 
-/* What the kernel says is rounded down too; so is the guess. */
+/* The kernel rounds its clocks down, and so is the guess. */
 static bool conclude(int64_t base, int64_t best, const struct bounds *certain,
 		     struct estimate *ret_value)
 {
 	int64_t above = certain->high - best, below = best - certain->low;
 
-	/* Rounded up; so are both roundings down to a whole ns within it. */
+	/* Rounded up, which covers both roundings down to a whole ns. */
 	ret_value->error_ns =
 		1 + (uint64_t)((above > below ? above : below) >> SUB_BITS);
 	return !__builtin_add_overflow(base, best >> SUB_BITS, &ret_value->ns);
@@ -232,7 +233,7 @@ bool pclk_bracket_estimate(const struct bracket *bracket,
 			   enum paraclock_clock clock,
 			   struct estimate *ret_value)
 {
-	struct bounds bounds[ROUND_MAX], common;
+	struct bounds bounds[READINGS_MAX], common;
 	unsigned int n = 0;
 	int64_t base = 0, best;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Measuring what a snapshot relies on: the counter's rate, and offsets. */
+/* Measuring what a snapshot relies on: the counter's rate, and the offsets
+ * between the clocks. */
 
 #include <errno.h>
 #include <string.h>
@@ -11,24 +12,24 @@
 #include "system.h"
 
 /* A first rate is measured over this, ns, in two halves that must agree: to
- * 0.2 %, which brings readings that are 200 ns apart together within half a
- * ns. */
+ * 0.2 %, which brings readings that are 200 ns apart to within half a ns. */
 #define CALIBRATE_NS 25000
-/* Over more where the clock or the counter is coarse, so that it is known to
- * 2^-6 at least; but over no more points than so many, of 0.4 us each, nor over
- * so many if the clock or the counter has not moved in them. */
+/* Where the clock or the counter is coarse, the rate is measured for longer, so
+ * that it is known to 2^-6 at least; but with at most CALIBRATE_POINTS points,
+ * of 0.4 us each, or STILL_POINTS if the clock or the counter has not moved. */
 #define CALIBRATE_SHIFT	 6
 #define CALIBRATE_POINTS 2048
 #define STILL_POINTS	 512
 
-/* Of so many brackets one has no interrupt in it. */
+/* One of so many brackets has no interrupt in it. */
 #define TRIES 8
 
-/* Offsets of TAI that somebody may mean; it is 37 s in 2026. */
+/* The largest plausible offset of TAI; it is 37 s in 2026. */
 #define TAI_MAX_SEC 1000
 
-/* What tells the clocks of one env from another's. The built-in functions look
- * at no ctx: a copy of that env with another ctx still reads these clocks. */
+/* What tells the clocks of one env from those of another. The built-in
+ * functions ignore ctx: a copy of the built-in env with another ctx reads the
+ * same clocks. */
 static void world_of(const struct paraclock_env *env, uint64_t ret_world[4])
 {
 	const struct paraclock_env *own = pclk_builtin_env;
@@ -52,10 +53,10 @@ bool pclk_system_is_of(const struct system_state *state,
 	return !state->ready || !differ;
 }
 
-/* ns in ticks, as a rate in 2^-MULT_BITS; false: it does not fit. */
+/* ns per ticks, as a rate in 2^-MULT_BITS. false: it does not fit. */
 static bool rate_of(uint64_t ns, uint64_t ticks, uint64_t *ret_rate)
 {
-	/* 2^15 ns a tick: such a slow one is no counter. */
+	/* 2^15 ns a tick: no counter is so slow. */
 	if (!ticks || ns >> (63 - MULT_BITS) >= ticks)
 		return false;
 	*ret_rate =
@@ -73,7 +74,7 @@ static bool set_rate(struct system_state *state, uint64_t ns, uint64_t ticks,
 		return false;
 	next.mult_error++;
 	next.baseline = ticks;
-	/* Of two numbers, the bits that one has more are at least so many. */
+	/* The number of bits by which mult is longer, rounded down. */
 	next.rate_shift = 0;
 	if (next.mult_error < next.mult)
 		next.rate_shift = (uint64_t)(__builtin_clzll(next.mult_error) -
@@ -91,7 +92,7 @@ void pclk_system_improve_rate(struct system_state *state,
 	uint64_t ns = (uint64_t)raw->ns - (uint64_t)state->fit_raw.ns;
 	struct system_state next = *state;
 
-	/* A wide round makes it no better, however late it comes. */
+	/* A wide bracket makes it no better, however late it comes. */
 	if (ticks / 2 > state->baseline && raw->ns > state->fit_raw.ns &&
 	    set_rate(&next, ns, ticks,
 		     raw->error_ns + state->fit_raw.error_ns) &&
@@ -115,7 +116,7 @@ static int read_raw(const struct paraclock_env *env,
 			       stairs, ret_point);
 }
 
-/* Go on until the span is so long, and known well enough. */
+/* Read points until the span is long enough, and known well enough. */
 static int extend(const struct paraclock_env *env,
 		  const struct system_state *state, struct calibration *cal,
 		  uint64_t least_ns)
@@ -134,12 +135,12 @@ static int extend(const struct paraclock_env *env,
 		    cal->span.error_ns <= cal->span.ns >> CALIBRATE_SHIFT)
 			return 0;
 	}
-	/* One that stands still or goes back. */
+	/* The clock or the counter stands still or goes back. */
 	return -EOPNOTSUPP;
 }
 
-/* Does the first half go with the whole? A counter that jumped in between
- * shows no rate. */
+/* Does the first half fit the whole? A counter that jumped in between shows no
+ * rate. */
 static bool is_straight(const struct system_state *state,
 			const struct span *half, const struct span *whole)
 {
@@ -179,8 +180,8 @@ static int calibrate_rate(const struct paraclock_env *env,
 	if (ret)
 		return ret;
 	state->stairs_ns = pclk_stairs_ns(&cal.stairs);
-	local_set_narrow(state,
-			 from->width < to->width ? from->width : to->width);
+	system_set_narrow(state,
+			  from->width < to->width ? from->width : to->width);
 	state->fit_tsc = to->tsc;
 	state->fit_raw.ns = to->ns;
 	state->fit_raw.error_ns =
@@ -191,9 +192,9 @@ static int calibrate_rate(const struct paraclock_env *env,
 }
 
 /*
- * BOOTTIME differs from MONOTONIC by the time spent suspended, which no machine
- * spends in 100 ns: as good as equal is equal. Else the offset has the error
- * of its measurement.
+ * BOOTTIME differs from MONOTONIC by the time spent suspended, and no machine
+ * is suspended for only 100 ns. So an offset within its error is 0, exactly;
+ * any other has the error of its measurement.
  */
 int pclk_system_measure_boot(const struct paraclock_env *env,
 			     const struct system_state *state,
@@ -246,21 +247,21 @@ static int measure_tai(const struct paraclock_env *env,
 	ret = pclk_read_point(env, how, PARACLOCK_CLOCK_TAI, state->step,
 			      &stairs[1], &tai);
 	if (ret && ret != -EAGAIN) {
-		/* An env that has no such clock. */
+		/* The env does not have this clock. */
 		state->missing |= 1U << PARACLOCK_CLOCK_TAI;
 		state->tai_sec = 0;
 		return 0;
 	}
 	if (ret)
 		return ret;
-	/* Read within half a second of each other, or not at all. */
+	/* Both must be read within a quarter of a second. */
 	if (is_before(tai.tsc, real.tsc) ||
 	    system_ns(state, tai.tsc - real.tsc) > NSEC_PER_SEC / 4 ||
 	    __builtin_sub_overflow(tai.ns, real.ns, &offset) || offset > most ||
 	    offset < -most)
 		return -EAGAIN;
 	offset -= (int64_t)system_ns(state, tai.tsc - real.tsc);
-	/* To the nearest, also below 0. */
+	/* Rounded to the nearest second, also below 0. */
 	state->tai_sec = (offset + most + sec / 2) / sec - TAI_MAX_SEC;
 	state->missing &= ~(1UL << PARACLOCK_CLOCK_TAI);
 	return 0;
@@ -323,7 +324,7 @@ int pclk_system_measure_offsets(const struct paraclock_env *env,
 	}
 	if (pclk_system_agree(&next.boot, &state->boot))
 		next.boot = state->boot;
-	/* A glitch may have looked like a set: are they others indeed? */
+	/* What looked like a set may have been a glitch: did they change? */
 	if (next.tai_sec != state->tai_sec ||
 	    next.real_low > state->real_high ||
 	    next.real_high < state->real_low || next.boot.ns != state->boot.ns)
@@ -353,14 +354,14 @@ int pclk_system_calibrate(const struct paraclock_env *env,
 	world_of(env, next.world);
 	read_clocksource(env, &next);
 	ret = calibrate_rate(env, &next);
-	/* Jiffies stand still for longer than anybody would wait for them. */
+	/* Jiffies stand still for longer than a snapshot may take. */
 	if (ret == -EOPNOTSUPP && next.kind == PARACLOCK_CLOCKSOURCE_OTHER)
 		ret = -ENODEV;
 	if (!ret)
 		ret = pclk_system_measure_offsets(env, &next);
 	if (ret)
 		return ret;
-	/* The first time there is nothing to differ from. */
+	/* The first measurement has nothing to differ from. */
 	if (!state->ready)
 		next.set_seq = state->set_seq;
 	next.ready = 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Counters with a fixed ratio and a fixed offset to each other. */
+/* Coupled counters: a fixed ratio and a fixed offset to each other. */
 
 #include <errno.h>
 
@@ -12,7 +12,7 @@
 
 static int check(const struct paraclock_coupling *coupling)
 {
-	/* A flag of tomorrow's may turn the formula into another one. */
+	/* An unknown flag may change the formula. */
 	if (!coupling || coupling->size < sizeof(*coupling) ||
 	    coupling->shift > 63 || coupling->flags & ~KNOWN_FLAGS)
 		return -EINVAL;
@@ -26,16 +26,16 @@ static int forward(const struct paraclock_coupling *coupling, uint64_t from,
 {
 	u128 scaled = (u128)from * coupling->mult >> coupling->shift;
 
-	/* Only the offset wraps. A counter that is scaled and wraps jumps in
-	 * its phase, and no value could be led back to one. */
+	/* Only the offset may wrap. If the scaled value did, the phase of the
+	 * counter would jump there, and the inverse would be ambiguous. */
 	if (scaled >> 64)
 		return -ERANGE;
 	*ret_to = (uint64_t)scaled + coupling->offset;
 	return 0;
 }
 
-/* The smallest from that forward() takes to at least to: the quotient, rounded
- * up. */
+/* The smallest from for which forward() gives at least to: the quotient,
+ * rounded up. */
 static int inverse(const struct paraclock_coupling *coupling, uint64_t to,
 		   uint64_t *ret_from)
 {

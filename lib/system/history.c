@@ -2,10 +2,10 @@
 /*
  * A ring of snapshots, one writer and any number of readers.
  *
- * The ring has one slot more than it shows. What is being written is the spare
- * one, which no reader looks for: a writer that stops in the middle of it
- * stops nobody. A reader fails only if the writer laps it, and an entry's
- * sequence and index tell it so.
+ * The ring has one slot more than it shows. The writer fills the spare one,
+ * which no reader looks for, so a writer that stops in the middle of it stops
+ * no reader. A reader fails only if the writer laps it, and sees that by the
+ * sequence and the index of the entry.
  */
 
 #include <errno.h>
@@ -21,14 +21,15 @@
 #include "history.h"
 #include "system.h"
 
-/* Enough for a reader that is preempted once; with the 17 looks that a search
- * of the largest ring takes, below 10 us. */
+/* Enough for a reader that is preempted once. With the 17 looks that a search
+ * of the largest ring takes, all tries take less than 10 us. */
 #define TRIES 16
 
-/* Two snapshots of one call are closer than this, unless a device is slow. */
+/* Two snapshots of one cross timestamp are closer than this, unless a device is
+ * slow. */
 #define ONE_CALL_NS 10000
 
-/* RAW at two counter values is wrong by less than so many steps together,
+/* The errors of RAW at two counter values add up to less than so many steps,
  * apart from what an interrupt adds. */
 #define CLOSE_STEPS 4
 
@@ -36,11 +37,11 @@
 #define ALL_CLOCKS  (MASK(PARACLOCK_CLOCKS) - 1)
 #define SET_CLOCKS  (MASK(PARACLOCK_CLOCK_REALTIME) | MASK(PARACLOCK_CLOCK_TAI))
 
-/* Whole 64-bit words only: it is copied by words. */
+/* It has only whole 64-bit words, because it is copied by words. */
 struct added {
 	uint64_t index;	  /* how many were added before it */
-	uint64_t first;	  /* index of the oldest that goes with it */
-	uint64_t counter; /* as in snap, for a look that copies no more */
+	uint64_t first;	  /* oldest that it follows on from */
+	uint64_t counter; /* as in snap; a search copies no more than this */
 	struct paraclock_snapshot snap;
 };
 _Static_assert(sizeof(struct added) % sizeof(uint64_t) == 0, "whole words");
@@ -56,8 +57,8 @@ struct entry {
 
 struct paraclock_history {
 	const struct paraclock_env *env;
-	uint64_t entries; /* that readers see; one slot less than there are */
-	uint64_t count;	  /* of all that were ever added */
+	uint64_t entries; /* that readers see; one less than the slots */
+	uint64_t count;	  /* of all snapshots that were ever added */
 	struct entry slot[];
 };
 
@@ -99,19 +100,20 @@ static size_t slot_of(const struct paraclock_history *hist, uint64_t index)
 
 /* --- writing -------------------------------------------------------------- */
 
-/* No counter runs faster than that, ticks per ns; and RAW stands still between
- * two ticks of a kernel whose clocks are coarse. */
+/* No counter runs faster than this, ticks per ns. RAW may stand still for up to
+ * RAW_STEP_NS, on a kernel whose clocks are coarse. */
 #define TICKS_PER_NS_MAX 64
 #define RAW_STEP_NS	 NSEC_PER_SEC
 
-/* A counter that was turned back from far up comes "after", modulo 2^64. */
+/* Modulo 2^64, a counter that was turned back from far up seems to have
+ * advanced. */
 static bool is_too_fast(uint64_t ticks, s128 went)
 {
 	return ticks > (went + RAW_STEP_NS) * TICKS_PER_NS_MAX;
 }
 
-/* Are they so few steps of the counter apart that neither it nor RAW says which
- * is the later one? */
+/* Are they so few counter steps apart that neither the counter nor RAW says
+ * which is the later one? */
 static bool is_close(const struct paraclock_snapshot *newest,
 		     const struct paraclock_snapshot *snap)
 {
@@ -120,9 +122,9 @@ static bool is_close(const struct paraclock_snapshot *newest,
 }
 
 /*
- * Does snap come after the newest one? 1: yes. 0: the two are not of one line
- * of counter and time, so that nothing can be said in between: the counter and
- * RAW, which both only ever rise, disagree. -EINVAL: it is no later.
+ * Does snap follow on from the newest one? 1: yes. 0: the counter and RAW,
+ * which both only ever rise, disagree, so that nothing can be said about the
+ * time in between. -EINVAL: it is no later.
  */
 static int follows(const struct paraclock_snapshot *newest,
 		   const struct paraclock_snapshot *snap)
@@ -139,7 +141,7 @@ static int follows(const struct paraclock_snapshot *newest,
 					    went);
 		return is_close(newest, snap) && went >= -error ? -EINVAL : 0;
 	}
-	/* In one step of the counter RAW may rise by what it is known to. */
+	/* Within one step of the counter RAW may rise by its error. */
 	return went > error ? 0 : -EINVAL;
 }
 
@@ -174,15 +176,15 @@ int paraclock_history_add(struct paraclock_history *hist,
 	next.snap.size = sizeof(*snap);
 	entry = &hist->slot[slot_of(hist, next.index)];
 	seqwords_publish(&entry->gen, &entry->added, &next, ADDED_WORDS);
-	/* Pairs with the acquire in try_find(): who sees the count sees the
-	 * entry. */
+	/* Pairs with the acquire in try_find(): a reader that sees the count
+	 * sees the entry. */
 	__atomic_store_n(&hist->count, next.index + 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
 /* --- reading -------------------------------------------------------------- */
 
-/* false: that entry is gone, or going. */
+/* false: that entry is overwritten, or being overwritten. */
 static bool look(const struct paraclock_history *hist, uint64_t index,
 		 struct added *ret_added, size_t words)
 {
@@ -201,8 +203,8 @@ static uint64_t oldest(const struct paraclock_history *hist,
 	return newest->first > kept ? newest->first : kept;
 }
 
-/* The first entry from low on that is not before a counter value; the newest
- * is not. */
+/* Find the first entry from low on that is not before a counter value; the
+ * newest one never is. */
 static int search(const struct paraclock_history *hist, uint64_t low,
 		  const struct added *newest, uint64_t counter,
 		  uint64_t *ret_index)
@@ -225,7 +227,7 @@ static int search(const struct paraclock_history *hist, uint64_t low,
 	return 0;
 }
 
-/* As pclk_history_find(); -EAGAIN: not this time. */
+/* As pclk_history_find(). -EAGAIN: the writer was faster; try again. */
 static int try_find(const struct paraclock_history *hist, uint64_t counter,
 		    struct added *ret_before, struct added *ret_after)
 {
@@ -275,16 +277,16 @@ int pclk_history_find(const struct paraclock_history *hist, uint64_t counter,
 
 /* --- in between ----------------------------------------------------------- */
 
-static bool one_line(const struct paraclock_snapshot *a,
-		     const struct paraclock_snapshot *b)
+static bool are_continuous(const struct paraclock_snapshot *a,
+			   const struct paraclock_snapshot *b)
 {
 	return a->clocksource_changed_seq == b->clocksource_changed_seq &&
 	       a->counter_id == b->counter_id &&
 	       a->known & b->known & MASK(PARACLOCK_CLOCK_MONOTONIC_RAW);
 }
 
-/* Did BOOTTIME gain on MONOTONIC in between? Then it was not on a line: the
- * machine slept somewhere there. */
+/* Did BOOTTIME gain on MONOTONIC in between? Then the machine slept somewhere
+ * there, and BOOTTIME cannot be interpolated. */
 static bool has_slept(const struct paraclock_snapshot *a,
 		      const struct paraclock_snapshot *b)
 {
@@ -297,8 +299,8 @@ static bool has_slept(const struct paraclock_snapshot *a,
 	return gain > error || -gain > error;
 }
 
-/* The clocks that a line from one to the other says something about. A clock
- * that was set has no line, and its value is not made up. */
+/* The clocks that can be interpolated. A clock that was set in between cannot,
+ * and no value is made up for it. */
 static uint8_t known_between(const struct paraclock_snapshot *a,
 			     const struct paraclock_snapshot *b)
 {
@@ -314,13 +316,13 @@ static uint8_t known_between(const struct paraclock_snapshot *a,
 }
 
 /*
- * Between the ends the clocks' rates may change by up to 10 % (what chrony
- * slews by, with the kernel's tick), and back: a clock can then be off the
- * line by a quarter of that of the time between the ends, in the middle. That
- * covers a counter that jumped by less than its rate is known to as well.
- * Within one call, by 0.1 % (what the kernel itself slews by): a change of more
- * comes once a second at most, and bends 10 us by 250 ns. One more for
- * rounding.
+ * Between the ends the rates of the clocks may change by up to 10 % (chrony's
+ * slew, with the kernel's tick), and back. In the middle a clock can then be
+ * off by a quarter of that of the time between the ends. This also covers a
+ * counter that jumped by less than the error of its rate.
+ *
+ * Within one call it is 0.1 % (the kernel's own slew): a larger change comes
+ * once a second at most, and makes 250 ns in 10 us. One more ns for rounding.
  */
 static uint64_t uncertainty(const struct paraclock_snapshot *a,
 			    const struct paraclock_snapshot *b)
@@ -346,7 +348,7 @@ int pclk_interpolate_snapshots(const struct paraclock_snapshot *a,
 {
 	uint64_t total = b->counter - a->counter;
 	uint64_t since = counter - a->counter;
-	/* From the nearer end, and then f is a half at most. */
+	/* From the nearer end, so that f is a half at most. */
 	bool forward = since < total - since;
 	uint64_t part = forward ? since : total - since;
 	struct paraclock_snapshot at = *b;
@@ -354,7 +356,7 @@ int pclk_interpolate_snapshots(const struct paraclock_snapshot *a,
 
 	if (!a->valid_for_correlation || !b->valid_for_correlation)
 		return -ENODEV;
-	if (since > total || total > INT64_MAX || !one_line(a, b))
+	if (since > total || total > INT64_MAX || !are_continuous(a, b))
 		return -EINVAL;
 	f = part ? fraction(part, total) : 0;
 	at.counter = counter;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Being told of what a snapshot would have to find out. */
+/* Watching the system clocks: a change is committed before a snapshot has to
+ * find it. */
 
 #include <errno.h>
 #include <string.h>
@@ -12,22 +13,23 @@
 #define CLOCKSOURCE_MAX sizeof(((struct system_state *)0)->clocksource)
 #define WORDS		(sizeof(struct system_state) / sizeof(uint64_t))
 
-/* Another thread holds the flag for at most 50 us, unless it is preempted. */
-#define TAKE_TRIES 4096
+/* Another thread holds the try-lock for at most 50 us, unless it is
+ * preempted. */
+#define LOCK_TRIES 4096
 
 struct paraclock_watch {
 	const struct paraclock_env *env;
 	int fd;
-	bool was_set; /* seen, and not yet taken in */
+	bool was_set; /* seen, and not yet committed */
 };
 
-/* With the flag held; 1: next is to be published. */
-static int take_in(const struct paraclock_env *env, struct system_state *next,
-		   const char *name, bool was_set)
+/* With the lock held. 1: publish next. */
+static int change(const struct paraclock_env *env, struct system_state *next,
+		  const char *name, bool was_set)
 {
 	int ret = 0;
 
-	/* Before the first snapshot there is nothing that could change. */
+	/* Before the first snapshot nothing is remembered. */
 	if (!next->ready)
 		return 0;
 	if (!pclk_system_is_of(next, env))
@@ -44,34 +46,35 @@ static int take_in(const struct paraclock_env *env, struct system_state *next,
 	return ret || was_set;
 }
 
-/* 1: something is another than it was. @p name, of the clocksource, is padded
- * with zeros; NULL: not known. */
+/* 1: something has changed. @p name, of the clocksource, is padded with zeros;
+ * NULL: not known. */
 static int update(const struct paraclock_env *env, const char *name,
 		  bool was_set)
 {
-	struct local *local = (struct local *)env->system_clocks;
+	struct system_memory *memory =
+		(struct system_memory *)env->system_clocks;
 	struct system_state next;
 	int ret = -EAGAIN;
 
-	for (unsigned int i = 0; !try_lock(&local->owner, env); i++) {
-		if (i >= TAKE_TRIES)
+	for (unsigned int i = 0; !try_lock(&memory->owner, env); i++) {
+		if (i >= LOCK_TRIES)
 			return -EAGAIN;
 		cpu_relax();
 	}
-	/* A state whose writer has forked is the next snapshot's to mend. */
-	if (!(__atomic_load_n(&local->gen, __ATOMIC_RELAXED) & 1)) {
-		memcpy(&next, &local->now, sizeof(next));
-		ret = take_in(env, &next, name, was_set);
+	/* If its writer has forked, the next snapshot mends the state. */
+	if (!(__atomic_load_n(&memory->gen, __ATOMIC_RELAXED) & 1)) {
+		memcpy(&next, &memory->now, sizeof(next));
+		ret = change(env, &next, name, was_set);
 		if (ret > 0)
-			seqwords_publish(&local->gen, &local->now, &next,
+			seqwords_publish(&memory->gen, &memory->now, &next,
 					 WORDS);
 	}
-	unlock(&local->owner);
+	unlock(&memory->owner);
 	return ret;
 }
 
-/* env, with a memory that can be told. */
-static int env_with_local(const struct paraclock_env **env)
+/* As pclk_env_with_clocks(). -EOPNOTSUPP: the env also needs a memory. */
+static int env_with_memory(const struct paraclock_env **env)
 {
 	int ret = pclk_env_with_clocks(env);
 
@@ -84,7 +87,7 @@ int paraclock_refresh(const struct paraclock_env *env)
 {
 	char name[CLOCKSOURCE_MAX] = "";
 	uint8_t kind;
-	int ret = env_with_local(&env);
+	int ret = env_with_memory(&env);
 
 	if (!ret)
 		ret = pclk_env_clocksource(env, name, &kind);
@@ -101,7 +104,7 @@ int paraclock_watch_open(struct paraclock_watch **ret_watch,
 
 	if (!ret_watch)
 		return -EINVAL;
-	ret = env_with_local(&env);
+	ret = env_with_memory(&env);
 	if (ret)
 		return ret;
 	if (!env->watch_clock || !env->close_device || !env->alloc ||
@@ -142,12 +145,12 @@ int paraclock_watch_update(struct paraclock_watch *watch)
 	if (ret < 0)
 		return ret;
 	watch->was_set |= ret > 0;
-	/* A set counts also where the name cannot be had. */
+	/* A set counts also where the name cannot be read. */
 	named = !pclk_env_clocksource(env, name, &kind);
 	ret = update(env, named ? name : NULL, watch->was_set);
 	if (ret < 0)
 		return ret;
-	/* Before the first snapshot there is no seq to count in, but it was. */
+	/* It was set, even if no snapshot has a seq to count it yet. */
 	ret = ret || watch->was_set;
 	watch->was_set = false;
 	return ret;

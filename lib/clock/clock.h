@@ -81,8 +81,8 @@ struct paraclock {
 	/* The page of a conversion that has none; no key equals it. */
 	uint64_t nothing[PARACLOCK_CONVERSION_WORDS];
 
-	bool takes_other_machines; /* the page may be another machine's */
-	struct event_log log;	   /* belongs to the holder of owner */
+	bool may_be_foreign;  /* the page may be another machine's */
+	struct event_log log; /* belongs to the holder of owner */
 	/* Made by the first paraclock_event_fd(), then constant. */
 	struct event_sources *events;
 	struct event_loss loss; /* belongs to the consumer of events */

@@ -18,8 +18,8 @@ static bool conv_at(const struct paraclock_conversion *conv, uint64_t counter,
 	       pclk_conversion_gap(&zero, conv, counter, ret_ns);
 }
 
-/* How far the page's time is behind its conversion, ns: not 0 beyond a leap
- * second that the page announced, which is not a gap. */
+/* How far the page's own time is behind its conversion at a counter value, ns:
+ * beyond a leap second that the page announced, and that is not a gap. */
 static int64_t leapt_ns(const struct paraclock_conversion *conv, int64_t leap,
 			uint64_t counter)
 {
@@ -84,7 +84,7 @@ static void set_times(struct paraclock_event *event,
 		event->kind = PARACLOCK_EVENT_JUMPED;
 }
 
-/* Has the source a page, but now without a usable conversion? */
+/* Does the source have a page, but no usable conversion now? */
 static bool lacks_conversion(const struct paraclock *clk,
 			     const struct observation *obs)
 {
@@ -221,7 +221,7 @@ bool pclk_event_has_restore(struct paraclock *clk, enum event_cause cause)
 		return true;
 	if (log->first == log->end)
 		return false;
-	/* It has just come up, so both are of one cause. */
+	/* The log was empty just before, so this event has the same cause. */
 	event = &log->event[(log->end - 1) % EVENTS_MAX];
 	if (cause == CAUSE_RESTORE)
 		set_restored(event);

@@ -74,7 +74,7 @@ static void add_optional(const struct paraclock *clk,
 {
 	const struct paraclock_env *env = clk->env;
 
-	if (!clk->takes_other_machines && env->watch_generation &&
+	if (!clk->may_be_foreign && env->watch_generation &&
 	    env->watch_generation(env->ctx, &events->generation) >= 0)
 		(void)env->poll_group(env->ctx, &events->group,
 				      events->generation);

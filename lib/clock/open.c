@@ -52,8 +52,8 @@ static void open_marker_sources(struct paraclock *clk, const char *device)
 		add_marker_source(clk, clk->be, clk->state);
 	/* It may be a page of another machine, which the markers of this one
 	 * say nothing about; see backend.h. */
-	clk->takes_other_machines = device && clk->be->takes_image;
-	if (clk->takes_other_machines)
+	clk->may_be_foreign = device && clk->be->takes_image;
+	if (clk->may_be_foreign)
 		return;
 	for (const struct paraclock_backend *const *be = pclk_backends;
 	     *be && clk->n_markers < MARKERS_MAX; be++) {
@@ -228,12 +228,12 @@ static int open_best(struct paraclock **ret_clk,
 		     const struct paraclock_options *opts)
 {
 	const struct paraclock_backend *be = NULL;
-	char first[256] = "this build has no backend that chooses itself";
+	char first[256] = "this build has no backend to choose by itself";
 	bool tried = false;
 
 	if (opts->device) {
 		TEXT(opts->detail, opts->detail_size,
-		     "a device needs the name of a backend");
+		     "options.device is set without a backend; name one");
 		return -EINVAL;
 	}
 	while ((be = pclk_next_backend(be)) && be->quality >= 0) {

@@ -81,12 +81,12 @@ int pclk_options_complete(struct paraclock_options *full,
 	env = full->env;
 	if (!env) {
 		TEXT(full->detail, full->detail_size,
-		     "this build has no env of its own; give one");
+		     "this build has no built-in env; set options.env");
 		return -ENODEV;
 	}
 	if (env->size < sizeof(*env) || !env->alloc || !env->free) {
 		TEXT(full->detail, full->detail_size,
-		     "the env is incomplete: size, alloc or free");
+		     "the env is incomplete: check size, alloc and free");
 		return -EINVAL;
 	}
 	if (env->check_counter && env->check_counter(env->ctx)) {

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which hypervisor's clocks are here.
- *
- * CPUID alone does not tell. A hypervisor may wear another one's face before
- * its own leaves (Hyper-V's is worn by KVM, Xen and others); and one that does
- * not trap CPUID in user mode (PVM, Xen PV) leaves the layer below in sight.
- * What the kernel keeps its time by is the nearer witness.
+ * Which hypervisor's clocks are here: the evidence.
  *
  * Sources: Linux arch/x86/kernel/cpu/hypervisor.c; each clocksource's .name;
  * systemd src/basic/virt.c for DMI and the device tree.
@@ -20,30 +15,16 @@
 #include "base/env_call.h"
 #include "base/text.h"
 #include "identify.h"
+#include "identify_seen.h"
 
 #define AVAILABLE \
 	"/sys/devices/system/clocksource/clocksource0/available_clocksource"
 #define PTP_CLASS "/sys/class/ptp/ptp"
-/* A machine of many NICs has a PTP clock for each. */
+/* A machine may have a PTP clock for each of many NICs. */
 #define DRIVERS_MAX 64
 #define TREE_NODE   "/sys/firmware/devicetree/base/hypervisor/compatible"
 
-/* What was seen. */
-struct seen {
-	struct paraclock_machine *machine;
-	unsigned int count;    /* texts in machine->evidence */
-	bool cpuid_known;      /* CPUID could be asked */
-	bool is_guest;	       /* its bit is set */
-	bool is_qemu;	       /* DMI says so */
-	unsigned int unnamed;  /* signatures that are nobody's */
-	bool kvm, xen, hyperv; /* signatures */
-	bool kvm_clock, xen_clock, hyperv_clock, pvclock_page, hyperv_page;
-	bool vmware_clock;
-	const char *other;    /* another signature's name */
-	const char *firmware; /* what the device tree or DMI names */
-};
-
-static void add(struct seen *seen, const char *const *parts)
+static void add(struct identify_seen *seen, const char *const *parts)
 {
 	const size_t size = sizeof(seen->machine->evidence[0]);
 
@@ -86,7 +67,7 @@ static const char *name_of(const char signature[12])
 		if (memcmp(signatures[i].signature, signature, 12) == 0)
 			return signatures[i].name;
 	}
-	/* Its place in the twelve differs from release to release. */
+	/* The position differs from release to release. */
 	for (unsigned int i = 0; i + 5 <= 12; i++) {
 		if (memcmp(signature + i, "Apple", 5) == 0)
 			return "apple";
@@ -94,7 +75,8 @@ static const char *name_of(const char signature[12])
 	return NULL;
 }
 
-static void take_signature(struct seen *seen, const struct pclk_hypervisor *hv)
+static void add_signature(struct identify_seen *seen,
+			  const struct pclk_hypervisor *hv)
 {
 	static const char digits[] = "0123456789abcdef";
 	const char base[] = {
@@ -121,7 +103,8 @@ static void take_signature(struct seen *seen, const struct pclk_hypervisor *hv)
 	}
 }
 
-static void ask_cpuid(const struct paraclock_env *env, struct seen *seen)
+static void ask_cpuid(const struct paraclock_env *env,
+		      struct identify_seen *seen)
 {
 	struct pclk_hypervisors cpuid;
 
@@ -130,17 +113,17 @@ static void ask_cpuid(const struct paraclock_env *env, struct seen *seen)
 	seen->cpuid_known = true;
 	seen->is_guest = cpuid.is_guest;
 	for (unsigned int i = 0; i < cpuid.count; i++)
-		take_signature(seen, &cpuid.found[i]);
+		add_signature(seen, &cpuid.found[i]);
 	if (cpuid.is_guest && !cpuid.count)
 		ADD(seen, "cpuid hypervisor bit, no signature");
 }
 
 /* --- the kernel ----------------------------------------------------------- */
 
-/* One of the clocksources that only a guest's kernel has; what is said of it
- * with it. */
-static void take_clocksource(struct seen *seen, const char *what,
-			     const char *name)
+/* Add a clocksource that only a guest's kernel has; what says where it was
+ * seen. */
+static void add_clocksource(struct identify_seen *seen, const char *what,
+			    const char *name)
 {
 	bool *which = NULL;
 
@@ -156,12 +139,13 @@ static void take_clocksource(struct seen *seen, const char *what,
 	ADD(seen, what, name);
 }
 
-static void ask_clocksources(const struct paraclock_env *env, struct seen *seen)
+static void ask_clocksources(const struct paraclock_env *env,
+			     struct identify_seen *seen)
 {
 	const char *current = seen->machine->clocksource;
 	char names[256], *next = names;
 
-	take_clocksource(seen, "clocksource ", current);
+	add_clocksource(seen, "clocksource ", current);
 	if (pclk_env_text(env, AVAILABLE, names, sizeof(names)) < 0)
 		return;
 	while (*next) {
@@ -171,19 +155,19 @@ static void ask_clocksources(const struct paraclock_env *env, struct seen *seen)
 		if (*next)
 			*next++ = '\0';
 		if (strcmp(name, current) != 0)
-			take_clocksource(seen, "available clocksource ", name);
+			add_clocksource(seen, "available clocksource ", name);
 	}
 }
 
-/* What shows a page has enabled it once; the word is its multiplier or scale,
- * which is not 0 where somebody has written one. */
+/* Has the kernel enabled this page at some time? Then the word at that offset,
+ * its multiplier or scale, is not 0. */
 static bool has_page(const struct paraclock_env *env, const char *name,
 		     size_t word)
 {
 	struct paraclock_mapping map = { .fd = -1 };
 	uint64_t value = 0;
 
-	/* In ring 0 a page is there for the asking, and nothing is in it. */
+	/* In ring 0 mapping the page would only create an empty one. */
 	if (!env->map_page || env->wrmsr ||
 	    env->map_page(env->ctx, name, NULL, &map))
 		return false;
@@ -196,7 +180,8 @@ static bool has_page(const struct paraclock_env *env, const char *name,
 	return value != 0;
 }
 
-static void ask_kernel(const struct paraclock_env *env, struct seen *seen)
+static void ask_kernel(const struct paraclock_env *env,
+		       struct identify_seen *seen)
 {
 	char type[32];
 
@@ -215,10 +200,10 @@ static void ask_kernel(const struct paraclock_env *env, struct seen *seen)
 }
 
 /*
- * The PTP clock of a paravirtual driver, which no other hypervisor's guest has.
- * Not vmclock's or virtio's, which several have.
+ * Add the PTP clock of a driver that only one hypervisor's guests have; so not
+ * vmclock's or virtio's, which several have.
  */
-static void take_driver(struct seen *seen, const char *name)
+static void add_driver(struct identify_seen *seen, const char *name)
 {
 	if (strcmp(name, "KVM virtual PTP") == 0)
 		seen->kvm_clock = true;
@@ -231,7 +216,8 @@ static void take_driver(struct seen *seen, const char *name)
 	ADD(seen, "ptp ", name);
 }
 
-static void ask_drivers(const struct paraclock_env *env, struct seen *seen)
+static void ask_drivers(const struct paraclock_env *env,
+			struct identify_seen *seen)
 {
 	char path[64], digits[24], name[64];
 	uint32_t number = 0;
@@ -242,14 +228,14 @@ static void ask_drivers(const struct paraclock_env *env, struct seen *seen)
 		TEXT(path, sizeof(path), PTP_CLASS,
 		     pclk_decimal(number++, digits), "/clock_name");
 		if (pclk_env_text(env, path, name, sizeof(name)) > 0)
-			take_driver(seen, name);
+			add_driver(seen, name);
 	}
 }
 
 /* --- firmware ------------------------------------------------------------- */
 
-static void ask_announced(struct seen *seen, uint8_t where, const char *hid,
-			  const char *compatible)
+static void ask_announced(struct identify_seen *seen, uint8_t where,
+			  const char *hid, const char *compatible)
 {
 	if (where == PARACLOCK_FIRMWARE_ACPI)
 		ADD(seen, "acpi ", hid);
@@ -257,7 +243,8 @@ static void ask_announced(struct seen *seen, uint8_t where, const char *hid,
 		ADD(seen, "device tree ", compatible);
 }
 
-static void ask_device_tree(const struct paraclock_env *env, struct seen *seen)
+static void ask_device_tree(const struct paraclock_env *env,
+			    struct identify_seen *seen)
 {
 	char text[48];
 
@@ -274,11 +261,11 @@ static void ask_device_tree(const struct paraclock_env *env, struct seen *seen)
 		seen->firmware = "jailhouse";
 }
 
-/* Of sys_vendor and product_name, the beginnings that name a virtual machine.
- * NULL as the name: which one is not said. */
+/* Prefixes of sys_vendor and product_name that mean a virtual machine. A name of
+ * NULL: they do not say of which hypervisor. */
 static const struct {
 	const char *vendor, *product, *name;
-	bool also_metal; /* the same on a rented machine without hypervisor */
+	bool also_metal; /* the provider's bare metal has the same */
 } dmi_names[] = {
 	{ "QEMU", "KVM", "kvm", false },
 	{ "QEMU", "", NULL, false },
@@ -289,7 +276,7 @@ static const struct {
 	{ "Xen", "", "xen", false },
 	{ "Parallels", "", "parallels", false },
 	{ "BHYVE", "", "bhyve", false },
-	/* Its vendor is a blank, or FreeBSD. */
+	/* Here the vendor is a blank, or FreeBSD. */
 	{ "", "BHYVE", "bhyve", false },
 	{ "Microsoft Corporation", "Virtual Machine", "hyper-v", false },
 	{ "Apple", "Apple Virtualization", "apple", false },
@@ -298,7 +285,7 @@ static const struct {
 	{ "Google", "Google Compute Engine", "kvm", true },
 };
 
-/* Only what prints: firmware's texts may hold anything. */
+/* Printable characters only: firmware's texts may hold any bytes. */
 static void read_dmi(const struct paraclock_env *env, const char *path,
 		     char *buf, size_t size)
 {
@@ -310,7 +297,7 @@ static void read_dmi(const struct paraclock_env *env, const char *path,
 	}
 }
 
-static void ask_dmi(const struct paraclock_env *env, struct seen *seen)
+static void ask_dmi(const struct paraclock_env *env, struct identify_seen *seen)
 {
 	const bool may_be_metal = seen->cpuid_known && !seen->is_guest;
 	char vendor[48], product[48];
@@ -336,76 +323,18 @@ static void ask_dmi(const struct paraclock_env *env, struct seen *seen)
 		    product);
 }
 
-/* --- what follows --------------------------------------------------------- */
-
-static bool is(const char *name, const char *wanted)
-{
-	return name && strcmp(name, wanted) == 0;
-}
-
-/* Does CPUID show somebody who gives his guests no pvclock page? */
-static bool has_another(const struct seen *seen)
-{
-	return seen->other || seen->unnamed || seen->hyperv;
-}
-
-/* The clock of KVM, or of a hypervisor that stands in for it. */
-static const char *judge_kvm(const struct seen *seen)
-{
-	if (seen->kvm) {
-		/* Both show KVM's leaves, for guests that know its clock. */
-		if (is(seen->other, "openbsd-vmm"))
-			return seen->other;
-		return is(seen->firmware, "virtualbox") ? "virtualbox" : "kvm";
-	}
-	/* KVM always shows its leaves to a kernel that uses its clock. If user
-	 * mode sees others or none, its CPUID is not KVM's: that is PVM. */
-	return seen->cpuid_known ? "pvm" : "kvm";
-}
-
-static const char *judge_hyperv(const struct seen *seen)
-{
-	if (seen->unnamed)
-		return "unknown";
-	/* QEMU can hide KVM's leaves and show Hyper-V's, not so with TCG. */
-	if (seen->is_qemu)
-		return "kvm";
-	return seen->firmware ? seen->firmware : "hyper-v";
-}
-
-static const char *judge(const struct seen *seen)
-{
-	bool is_xen = seen->xen || seen->xen_clock;
-
-	if (seen->kvm || seen->kvm_clock)
-		return judge_kvm(seen);
-	if (is_xen)
-		return "xen";
-	/* KVM's or Xen's, which no other than PVM hides behind a name. */
-	if (seen->pvclock_page && has_another(seen))
-		return "pvm";
-	if (seen->other)
-		return seen->other;
-	if (seen->hyperv || seen->hyperv_clock || seen->hyperv_page)
-		return judge_hyperv(seen);
-	if (seen->vmware_clock)
-		return "vmware";
-	if (seen->firmware)
-		return seen->firmware;
-	if (seen->count)
-		return "unknown";
-	return seen->cpuid_known ? "none" : "";
-}
+/* --- all of it ------------------------------------------------------------ */
 
 static bool is_named(const char *name)
 {
-	return name[0] && !is(name, "unknown") && !is(name, "none");
+	return name[0] && strcmp(name, "unknown") != 0 &&
+	       strcmp(name, "none") != 0;
 }
 
 void pclk_identify(const struct paraclock_env *env,
 		   struct paraclock_machine *machine)
 {
-	struct seen seen = { .machine = machine };
+	struct identify_seen seen = { .machine = machine };
 
 	memset(machine->evidence, 0, sizeof(machine->evidence));
 	ask_cpuid(env, &seen);
@@ -414,8 +343,9 @@ void pclk_identify(const struct paraclock_env *env,
 	ask_announced(&seen, machine->vmgenid, "VMGENCTR", "microsoft,vmgenid");
 	ask_device_tree(env, &seen);
 	ask_dmi(env, &seen);
-	/* As on arm64, where neither CPUID nor DMI need say anything. */
-	if (!is_named(judge(&seen)))
+	/* On arm64 CPUID does not exist and DMI may say nothing. */
+	if (!is_named(pclk_identify_judge(&seen)))
 		ask_drivers(env, &seen);
-	TEXT(machine->hypervisor, sizeof(machine->hypervisor), judge(&seen));
+	TEXT(machine->hypervisor, sizeof(machine->hypervisor),
+	     pclk_identify_judge(&seen));
 }

@@ -58,13 +58,6 @@ int pclk_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
 	return pclk_ptp_find(ptp, opts, wanted);
 }
 
-void pclk_ptp_close(struct ptp *ptp)
-{
-	if (ptp->fd >= 0)
-		ptp->env->close_device(ptp->env->ctx, ptp->fd);
-	ptp->fd = -1;
-}
-
 void pclk_ptp_sample(const struct ptp *ptp, const struct ptp_pair *pair,
 		     uint8_t timescale, struct paraclock_sample *ret_sample)
 {

@@ -108,6 +108,13 @@ static void identify(struct ptp *ptp)
 		ptp->name[0] = '\0';
 }
 
+void pclk_ptp_close(struct ptp *ptp)
+{
+	if (ptp->fd >= 0)
+		ptp->env->close_device(ptp->env->ctx, ptp->fd);
+	ptp->fd = -1;
+}
+
 static int open_path(struct ptp *ptp, const struct paraclock_options *opts,
 		     const char *path)
 {

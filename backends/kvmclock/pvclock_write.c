@@ -127,9 +127,9 @@ static int pvclock_make(const struct paraclock_timeline *tl, void *image)
 
 /* A timeline whose base is long ago: what rounding the rate has made of it
  * since then is no business of this record's. */
-static int pvclock_confirm_fresh(const struct paraclock_timeline *tl,
-				 const struct page_pair *old, uint64_t counter,
-				 struct page_pair *next)
+static int pvclock_complete(const struct paraclock_timeline *tl,
+			    const struct page_pair *old, uint64_t counter,
+			    struct page_pair *next)
 {
 	struct paraclock_timeline now = *tl;
 	struct pvclock *pv = (void *)&next->asked;
@@ -161,7 +161,7 @@ static const struct page_kind pvclock_kind = {
 	.guest_bits = (uint64_t)PVCLOCK_GUEST_STOPPED << FLAGS_SHIFT,
 	.is_usable = pvclock_is_usable,
 	.make = pvclock_make,
-	.confirm_fresh = pvclock_confirm_fresh,
+	.complete = pvclock_complete,
 	.reading = pvclock_reading,
 	.lift = pvclock_lift,
 };

@@ -192,9 +192,9 @@ static int without_time(const struct paraclock_timeline *tl, const void *old,
 	return 0;
 }
 
-static int vmclock_confirm_fresh(const struct paraclock_timeline *tl,
-				 const struct page_pair *old, uint64_t counter,
-				 struct page_pair *next)
+static int vmclock_complete(const struct paraclock_timeline *tl,
+			    const struct page_pair *old, uint64_t counter,
+			    struct page_pair *next)
 {
 	int ret;
 
@@ -339,7 +339,7 @@ static const struct page_kind vmclock_kind = {
 		 sizeof(uint64_t),
 	.is_usable = vmclock_is_usable,
 	.make = vmclock_make,
-	.confirm_fresh = vmclock_confirm_fresh,
+	.complete = vmclock_complete,
 	.reading = vmclock_reading,
 	.lift = vmclock_lift,
 	.check_head = vmclock_check_head,

@@ -17,19 +17,19 @@
 	(PARACLOCK_FOLLOW_OWN_KERNEL | PARACLOCK_FOLLOW_MONOTONIC | \
 	 PARACLOCK_FOLLOW_RESTART)
 
-_Static_assert(sizeof(struct follow_kept) <=
+_Static_assert(sizeof(struct follow_private) <=
 		       sizeof(((struct paraclock_follow *)0)->opaque),
 	       "the public struct has room for it");
 
 /* One call. */
 struct call {
-	struct follow_kept *kept;
+	struct follow_private *priv;
 	struct paraclock_timekeeper *timekeeper;
 	const struct paraclock_env *env;
 	const struct paraclock *clk;
-	uint64_t month_end; /* of what the clock says, s */
+	uint64_t month_end; /* of the clock's timeline, s */
 	struct paraclock_sample sample;
-	struct paraclock_follow follow; /* with its defaults in place */
+	struct paraclock_follow follow; /* a copy with the defaults filled in */
 	struct paraclock_timekeeper_info info;
 };
 
@@ -63,8 +63,7 @@ static int complete(struct paraclock_follow *full)
 	return 0;
 }
 
-/* --- from what is shown to what the clock says ----------------------------
- */
+/* --- from the time shown to the clock's ----------------------------------- */
 
 static u128 base_of(const struct paraclock_timeline *tl)
 {
@@ -102,16 +101,16 @@ static int aim(struct paraclock_timeline *tl, u128 shown, void *arg)
 	offset_ns = to_ns((s128)(base_of(tl) - shown));
 	tl->base_sec = (uint64_t)(shown >> 64);
 	tl->base_frac = (uint64_t)shown;
-	/* A leap second between the two is no offset: until what is shown has
-	 * come to the end of its month, or the clock has. */
+	/* A leap second between the two is not an offset: wait until both are
+	 * in the same month. */
 	if (pclk_timeline_month_end(tl) != call->month_end)
 		return -EAGAIN;
 	ns = size_of(offset_ns);
-	/* 1: for what the offset is rounded by. */
+	/* 1: the offset is rounded. */
 	if (__builtin_add_overflow(tl->maxerror_ns, ns + 1, &tl->maxerror_ns))
 		tl->flags &= ~PARACLOCK_TIMELINE_MAXERROR;
-	/* Over the lease or slower: it ends where the offset does at the
-	 * earliest. */
+	/* Slew over the whole lease or slower: the offset is not gone before
+	 * the lease ends. */
 	ppb = follow_quotient((u128)ns * FOLLOW_PPB, follow->lease_ns);
 	if (ppb > follow->max_slew_ppb)
 		ppb = follow->max_slew_ppb;
@@ -125,16 +124,14 @@ static int aim(struct paraclock_timeline *tl, u128 shown, void *arg)
 	return 0;
 }
 
-/* --- one call -------------------------------------------------------------
- */
+/* --- one call ------------------------------------------------------------- */
 
-/* What the clock says, at the rate that it had. */
-static int source_conversion(const struct call *call,
-			     struct paraclock_timeline *tl)
+/* What the clock says, at the rate that was measured. */
+static int make_timeline(const struct call *call, struct paraclock_timeline *tl)
 {
 	const struct paraclock_sample *sample = &call->sample;
 	const struct paraclock_follow *follow = &call->follow;
-	const struct follow_kept *kept = call->kept;
+	const struct follow_private *priv = call->priv;
 	uint64_t ns = (uint64_t)sample->host_ns;
 	int ret;
 
@@ -151,7 +148,7 @@ static int source_conversion(const struct call *call,
 		.status = PARACLOCK_STATUS_SYNCHRONIZED,
 		.leap = sample->leap,
 	};
-	/* Rounded up, so that it is the same number of ns. */
+	/* Rounded up, so that the number of ns stays the same. */
 	ns %= NSEC_PER_SEC;
 	if (ns)
 		tl->base_frac = fraction(ns, NSEC_PER_SEC) + 1;
@@ -161,17 +158,17 @@ static int source_conversion(const struct call *call,
 		tl->flags |= PARACLOCK_TIMELINE_OWN_KERNEL;
 	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
 		tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
-	ret = paraclock_timeline_set_hz(tl, kept->hz, FOLLOW_HZ_BITS);
+	ret = paraclock_timeline_set_hz(tl, priv->hz, FOLLOW_HZ_BITS);
 	if (ret)
 		return ret;
 	tl->t_end = timeline_after(tl->base_tsc,
 				   pclk_timeline_ticks(tl, follow->lease_ns));
-	pclk_follow_bound(call->clk, sample, kept, follow->drift_ppb, tl);
+	pclk_follow_bound(call->clk, sample, priv, follow->drift_ppb, tl);
 	return 0;
 }
 
-/* A line ends with its month, by 2 ns before: see cut_at_month_end(). What was
- * seen may be there already, where a lease ended so. */
+/* A timekeeper's timeline ends 2 ns before its month: see cut_at_month_end().
+ * What was seen may be at that end already, if the lease ended there. */
 static bool is_at_month_end(const struct paraclock_timeline *tl)
 {
 	const uint64_t sec = pclk_timeline_month_end(tl);
@@ -180,12 +177,13 @@ static bool is_at_month_end(const struct paraclock_timeline *tl)
 					    ((u128)3 << 64) / NSEC_PER_SEC;
 }
 
-/* -ESTALE of tl: the promise is kept by an aimed one, so it is late only. */
-static int let_in(const struct call *call, struct paraclock_timeline *tl)
+/* -ESTALE: only because the call came late, for an aimed timeline keeps the
+ * promise. */
+static int reconfigure(const struct call *call, struct paraclock_timeline *tl)
 {
 	int ret;
 
-	/* It goes on once the clock is in the next one. */
+	/* Go on when the clock is in the next month. */
 	if (is_at_month_end(tl))
 		return -EAGAIN;
 	ret = paraclock_timekeeper_reconfigure(call->timekeeper, call->env, tl);
@@ -193,11 +191,11 @@ static int let_in(const struct call *call, struct paraclock_timeline *tl)
 		ret = paraclock_timekeeper_unfreeze(call->timekeeper,
 						    call->env);
 	if (!ret)
-		call->kept->restarting = 0;
+		call->priv->restarting = 0;
 	return ret;
 }
 
-/* Go on after a freeze: from the clock, or from what was seen if that is
+/* Go on after a freeze: from the clock's time, or from what was seen if that is
  * later. */
 static int restart(struct call *call, struct paraclock_timeline *tl)
 {
@@ -212,7 +210,7 @@ static int restart(struct call *call, struct paraclock_timeline *tl)
 		if (!ret)
 			ret = aim(tl, seen, call);
 	}
-	return ret ? ret : let_in(call, tl);
+	return ret ? ret : reconfigure(call, tl);
 }
 
 static bool is_step(const struct call *call, int64_t offset_ns)
@@ -230,20 +228,19 @@ static int step(struct call *call, struct paraclock_timeline *tl)
 
 	if (ret)
 		return ret;
-	/* If this fails, the next call goes on from here. */
-	call->kept->restarting = 1;
-	ret = let_in(call, tl);
+	/* If the rest fails, the next call goes on from here. */
+	call->priv->restarting = 1;
+	ret = reconfigure(call, tl);
 	call->follow.steps += !ret;
 	return ret;
 }
 
-/* Apart: with *call in a register, and not on the stack, it is smaller. */
-static __attribute__((noinline)) int go_on(struct call *call)
+static int go_on(struct call *call)
 {
 	const struct paraclock_timekeeper_info *info = &call->info;
 	struct paraclock_timeline tl;
 	int64_t clock_ns, shown_ns;
-	int ret = source_conversion(call, &tl);
+	int ret = make_timeline(call, &tl);
 
 	if (ret)
 		return ret;
@@ -260,16 +257,16 @@ static __attribute__((noinline)) int go_on(struct call *call)
 	return pclk_timekeeper_aim(call->timekeeper, call->env, &tl, aim, call);
 }
 
-/* others: it was frozen already, and not here. */
+/* others: the timekeeper was frozen already, and not by this function. */
 static int disrupted(struct call *call, bool others)
 {
 	int ret = paraclock_timekeeper_freeze(call->timekeeper, call->env);
 
 	if (ret)
 		return ret;
-	memset(call->kept, 0, sizeof(*call->kept));
+	memset(call->priv, 0, sizeof(*call->priv));
 	if (!others)
-		call->kept->restarting =
+		call->priv->restarting =
 			call->follow.flags & PARACLOCK_FOLLOW_RESTART;
 	return -ESTALE;
 }
@@ -278,7 +275,7 @@ static int follow_once(struct call *call)
 {
 	const struct paraclock_sample *sample = &call->sample;
 	const struct paraclock_timeline *now = &call->info.timeline;
-	struct follow_kept *kept = call->kept;
+	struct follow_private *priv = call->priv;
 	bool others;
 	int ret = paraclock_read(call->clk, &call->sample);
 
@@ -293,20 +290,20 @@ static int follow_once(struct call *call)
 		return ret;
 	others = call->info.state == PARACLOCK_TIMEKEEPER_FROZEN;
 	if (!others)
-		kept->restarting = 0;
-	else if (kept->restarting)
+		priv->restarting = 0;
+	else if (priv->restarting)
 		others = false;
-	if (kept->last.valid && kept->last.epoch != sample->epoch)
+	if (priv->last.valid && priv->last.epoch != sample->epoch)
 		return disrupted(call, others);
 	if (!sample->valid || sample->leap == PARACLOCK_LEAP_POS)
 		return -EAGAIN;
 	if (now->size && (now->timescale != sample->timescale ||
 			  now->counter != sample->counter))
 		return -EINVAL;
-	pclk_follow_measure(kept, sample, call->follow.rate_interval_ns);
+	pclk_follow_measure(priv, sample, call->follow.rate_interval_ns);
 	if (others)
 		return -ESTALE;
-	return kept->hz ? go_on(call) : -EAGAIN;
+	return priv->hz ? go_on(call) : -EAGAIN;
 }
 
 int paraclock_timekeeper_follow(struct paraclock_timekeeper *timekeeper,
@@ -325,7 +322,7 @@ int paraclock_timekeeper_follow(struct paraclock_timekeeper *timekeeper,
 		return -EINVAL;
 	call.info.size = sizeof(call.info);
 	call.follow = *follow;
-	call.kept = (void *)follow->opaque;
+	call.priv = (void *)follow->opaque;
 	ret = complete(&call.follow);
 	if (!ret)
 		ret = follow_once(&call);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a clock that is followed goes on, and how far off that may be. */
+/* The rate of a clock that is followed, and the bound of a timeline made of it. */
 #ifndef FOLLOW_H
 #define FOLLOW_H
 
@@ -7,21 +7,22 @@
 #include "clock/clock.h"
 #include "timeline.h"
 
-/* Rates are in 2^-28 Hz: up to 68 GHz, and of 1 MHz within 2^-48. */
+/* Rates are in 2^-28 Hz: up to 68 GHz, and 1 MHz to within 2^-48 of it. */
 #define FOLLOW_HZ_BITS 28
 
 #define FOLLOW_PPB 1000000000U
 
-/* What struct paraclock_follow keeps from call to call. */
-struct __attribute__((may_alias)) follow_kept {
-	uint64_t restarting; /* not 0: frozen here, to be unfrozen here */
-	uint64_t last_hz;    /* the last one taken; 0: none */
-	uint64_t hz;	     /* the last that agreed with the one before */
-	uint64_t hz_off;     /* what that may be off by; hz or more: unknown */
-	struct paraclock_sample last; /* from here on a rate is taken */
+/* What a follower remembers from call to call: follow.opaque. */
+struct __attribute__((may_alias)) follow_private {
+	uint64_t restarting; /* not 0: frozen by follow, which will unfreeze */
+	uint64_t last_hz;    /* the last rate measured; 0: none */
+	uint64_t hz;	     /* the last rate that agreed with the one before */
+	uint64_t hz_off;     /* how far off hz may be; hz or more: unknown */
+	struct paraclock_sample
+		last; /* where the measurement under way began */
 };
 
-/* Rounded down; UINT64_MAX: it does not fit. */
+/* value / divisor, rounded down; UINT64_MAX: it does not fit. */
 static inline uint64_t follow_quotient(u128 value, uint64_t divisor)
 {
 	uint64_t high = (uint64_t)(value >> 64);
@@ -38,16 +39,16 @@ static inline uint64_t follow_parts(uint64_t value, uint64_t ppb)
 
 /* follow_bound.c */
 
-/* Take a rate, if the last one was taken so long ago. */
-void pclk_follow_measure(struct follow_kept *kept,
+/* Measure the rate, if the last sample is that long ago. */
+void pclk_follow_measure(struct follow_private *priv,
 			 const struct paraclock_sample *sample,
 			 uint64_t interval_ns);
 
-/* tl goes on from the sample, at the rate that is kept, until its t_end: give
- * it a bound that holds all that time, if there is one. */
+/* Give tl, which goes on from the sample at the measured rate until its t_end, a
+ * bound that holds for all that time, if one is known. */
 void pclk_follow_bound(const struct paraclock *clk,
 		       const struct paraclock_sample *sample,
-		       const struct follow_kept *kept, uint64_t drift_ppb,
+		       const struct follow_private *priv, uint64_t drift_ppb,
 		       struct paraclock_timeline *tl);
 
 #endif

@@ -1,35 +1,36 @@
 // SPDX-License-Identifier: MIT
 /*
- * The rate of a clock that is followed, and a bound for all of a lease.
+ * The rate of a clock that is followed, and a bound for a whole lease.
  *
- * What a sample says of its error holds for that instant. For what comes after
- * it there are two ways to know, and neither needs the other. The counter's
- * true rate was measured, between two readings that were each within their
- * bound, and changes by the drift at most. And a source that can be asked what
- * its line says later lets its own bound grow. The wider of the two is taken:
- * one of them being right is enough.
+ * A sample's error bound holds for its own instant. Two facts bound the error
+ * after it, and neither needs the other. First, the counter's true rate was
+ * measured between two readings that were each within their bound, and it
+ * changes by the drift at most. Second, a source that can say what it will show
+ * later also says how its bound will grow. The wider of the two bounds is used,
+ * so it is enough that one of them is right.
  */
 
 #include "follow.h"
 
-/* Two rates that differ by more than one part in this (500 ppm) are none: the
- * clock was set between them. No oscillator and no servo is that far off. */
+/* If two rates differ by more than one part in this (500 ppm), the clock was set
+ * in between: no oscillator and no servo is that far off. */
 #define RATE_PART 2000
 
-/* How far ahead a clock is asked for its bound: to the end of the lease or,
- * where it says nothing that late, down to this part of it. */
+/* How far ahead a clock is asked for its bound: to the end of the lease or, if
+ * the clock says nothing that late, down to this part of it. */
 #define AHEAD_PART 1024
 
-/* Between two readings closer than this, a ns more or less says nothing, ns. */
+/* Two readings closer than this say nothing about growth: each is rounded to a
+ * ns. */
 #define SEEN_NS 1000000U
 
-/* One call. */
+/* What the source says of later counter values. */
 struct ahead {
 	const struct paraclock *clk;
 	const struct paraclock_sample *sample;
 };
 
-/* An error that does not fit is not known. */
+/* An error that does not fit is unknown. */
 static uint64_t add(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
@@ -37,7 +38,7 @@ static uint64_t add(uint64_t a, uint64_t b)
 
 /* --- the rate ------------------------------------------------------------- */
 
-/* If the clock took less time than it said. UINT64_MAX: any. */
+/* The rate if the clock took less time than it said. UINT64_MAX: no limit. */
 static uint64_t rate_at_most(u128 ticks, uint64_t ns, uint64_t error_ns)
 {
 	/* 2: both readings are rounded down to a ns. */
@@ -47,31 +48,31 @@ static uint64_t rate_at_most(u128 ticks, uint64_t ns, uint64_t error_ns)
 }
 
 /*
- * By how much two rates differ says whether the clock was set in between. How
- * well one is known is another matter: whoever keeps to a bound may correct
- * himself anywhere inside of it, again and again by the same, and pass for a
- * rate. So it is known no better than what both its ends may be off by.
+ * How much two rates differ tells whether the clock was set in between. How well
+ * a rate is known is another question: a clock may be corrected anywhere within its bound, again
+ * and again by the same amount, which looks like a rate. So a rate is known no
+ * better than both its ends.
  */
-static void agree(struct follow_kept *kept, uint64_t hz, uint64_t by_pairs,
+static void agree(struct follow_private *priv, uint64_t hz, uint64_t by_pairs,
 		  uint64_t by_all)
 {
-	uint64_t last = kept->last_hz;
+	uint64_t last = priv->last_hz;
 	uint64_t differ = hz > last ? hz - last : last - hz;
 
-	/* One that does not agree spans a jump, or is the first. */
+	/* A rate that does not agree spans a jump, or is the first one. */
 	if (by_pairs < UINT64_MAX &&
 	    differ + (by_pairs - hz) < hz / RATE_PART) {
-		kept->hz = hz;
-		kept->hz_off = add(differ, by_all - hz);
+		priv->hz = hz;
+		priv->hz_off = add(differ, by_all - hz);
 	}
-	kept->last_hz = hz;
+	priv->last_hz = hz;
 }
 
-void pclk_follow_measure(struct follow_kept *kept,
+void pclk_follow_measure(struct follow_private *priv,
 			 const struct paraclock_sample *sample,
 			 uint64_t interval_ns)
 {
-	const struct paraclock_sample *last = &kept->last;
+	const struct paraclock_sample *last = &priv->last;
 	uint64_t ns = (uint64_t)sample->host_ns - (uint64_t)last->host_ns;
 	uint64_t pairs = add(last->pair_error_ns, sample->pair_error_ns);
 	uint64_t clocks = add(last->clock_error_ns, sample->clock_error_ns);
@@ -88,13 +89,13 @@ void pclk_follow_measure(struct follow_kept *kept,
 		by_pairs = rate_at_most(ticks, ns, pairs);
 		by_all = rate_at_most(ticks, ns, add(pairs, clocks));
 	}
-	agree(kept, hz, by_pairs, by_all);
-	kept->last = *sample;
+	agree(priv, hz, by_pairs, by_all);
+	priv->last = *sample;
 }
 
-/* --- how its bound grows -------------------------------------------------- */
+/* --- how the bound grows -------------------------------------------------- */
 
-/* So much in in_ns, as maxerror_rate_frac; rounded up. */
+/* ns in in_ns, as maxerror_rate_frac; rounded up. */
 static uint64_t rate_of(const struct paraclock_timeline *tl, uint64_t ns,
 			uint64_t in_ns)
 {
@@ -103,7 +104,7 @@ static uint64_t rate_of(const struct paraclock_timeline *tl, uint64_t ns,
 		     : UINT64_MAX;
 }
 
-/* What ticks take on it, rounded down. */
+/* How long ticks take on tl, rounded down. */
 static uint64_t ns_of(const struct paraclock_timeline *tl, uint64_t ticks)
 {
 	u128 took = timeline_elapsed(ticks, tl->period_frac, tl->period_shift);
@@ -117,7 +118,7 @@ static uint64_t apart(int64_t a, int64_t b)
 	return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
 }
 
-/* What it will say there if nothing changes, and how sure it will be. */
+/* What the source will say there if nothing changes, and its bound there. */
 static bool ask(const struct ahead *ahead, uint64_t counter,
 		struct paraclock_sample *ret_then)
 {
@@ -129,17 +130,17 @@ static bool ask(const struct ahead *ahead, uint64_t counter,
 }
 
 /*
- * By what it says now of the end of the lease: how much its bound grows, and
- * how far its own line leaves tl, which is at the rate measured. If the source
- * has changed since the sample, its new line is what is known: tl begins with
- * that one's bound, and as far from it as it is.
+ * The growth by what the source says now of the end of the lease: how much its
+ * own bound grows, and how far its own rate leaves that of tl, which was
+ * measured. If the source has changed since the sample, tl begins with the new
+ * bound and the distance to what the source says now.
  */
 static uint64_t growth_ahead(const struct ahead *ahead,
 			     struct paraclock_timeline *tl)
 {
 	const uint64_t lease = tl->t_end - tl->base_tsc;
 	uint64_t ticks = lease;
-	uint64_t ns, conv_ns, error_ns;
+	uint64_t ns, source_ns, error_ns;
 	struct paraclock_sample then, now;
 
 	while (!ask(ahead, tl->base_tsc + ticks, &then)) {
@@ -154,16 +155,17 @@ static uint64_t growth_ahead(const struct ahead *ahead,
 	if (error_ns > tl->maxerror_ns)
 		tl->maxerror_ns = error_ns;
 	ns = ns_of(tl, ticks);
-	conv_ns = (uint64_t)then.host_ns - (uint64_t)now.host_ns;
-	/* 3: each of these three is rounded. */
-	error_ns = add(conv_ns > ns ? conv_ns - ns : ns - conv_ns, 3);
+	source_ns = (uint64_t)then.host_ns - (uint64_t)now.host_ns;
+	/* 3: three numbers here are rounded. */
+	error_ns = add(source_ns > ns ? source_ns - ns : ns - source_ns, 3);
 	if (then.clock_error_ns > now.clock_error_ns)
 		error_ns =
 			add(error_ns, then.clock_error_ns - now.clock_error_ns);
 	return rate_of(tl, error_ns, ns);
 }
 
-/* The same of a source that tells of now only: what was seen of it. */
+/* The growth of a source that only says what holds now: as seen between two
+ * samples. */
 static uint64_t growth_seen(const struct ahead *ahead,
 			    const struct paraclock_sample *last,
 			    const struct paraclock_timeline *tl)
@@ -180,22 +182,22 @@ static uint64_t growth_seen(const struct ahead *ahead,
 
 void pclk_follow_bound(const struct paraclock *clk,
 		       const struct paraclock_sample *sample,
-		       const struct follow_kept *kept, uint64_t drift_ppb,
+		       const struct follow_private *priv, uint64_t drift_ppb,
 		       struct paraclock_timeline *tl)
 {
 	const struct ahead ahead = { .clk = clk, .sample = sample };
 	uint64_t measured, growth;
 
 	if (!drift_ppb || sample->clock_error_ns == PARACLOCK_ERROR_UNKNOWN ||
-	    kept->hz_off >= kept->hz)
+	    priv->hz_off >= priv->hz)
 		return;
 	tl->maxerror_ns = sample->clock_error_ns;
 	growth = clk->be->get_time_at ? growth_ahead(&ahead, tl)
-				      : growth_seen(&ahead, &kept->last, tl);
+				      : growth_seen(&ahead, &priv->last, tl);
 	/* 1: host_ns is rounded down. */
 	tl->maxerror_ns = add(tl->maxerror_ns, add(sample->pair_error_ns, 1));
-	measured = follow_quotient((u128)tl->period_frac * kept->hz_off,
-				   kept->hz - kept->hz_off);
+	measured = follow_quotient((u128)tl->period_frac * priv->hz_off,
+				   priv->hz - priv->hz_off);
 	/* 2: this and the next are rounded down. */
 	measured = add(measured, follow_parts(tl->period_frac, drift_ppb) + 2);
 	tl->maxerror_rate_frac = measured > growth ? measured : growth;

@@ -2,12 +2,12 @@
 /*
  * One writer of a page at a time.
  *
- * A page stays odd if its writer dies in the middle, and somebody has to
- * repair it; but a writer that was only preempted there goes on later, and
- * two at once make what no reader can tell from a good page. So the owner is a
- * whole process: its id, when it started, and the namespace of both, all of it
- * compared each time. It is taken for dead only where the env knows that it is
- * gone, or that its id is another process's now.
+ * If a writer dies in the middle of an update, the page stays odd until somebody
+ * repairs it. But a writer that was only preempted there goes on later, and two
+ * writers at once make a mixture that no reader can tell from a good page. So
+ * the owner is a process: its id, when it started, and the namespace of both,
+ * all of which is compared each time. An owner counts as dead only if the env
+ * knows that it is gone, or that its id now belongs to another process.
  */
 
 #include <errno.h>
@@ -17,9 +17,9 @@
 #include "page_writer.h"
 
 /*
- * The word that is exchanged: process id, 28 bits of where that is, 11 of when
- * it started, and TAKING: it has the page, and the whole of it is not there yet.
- * Until then only that it is gone can be known.
+ * The word that is exchanged: the process id, 28 bits of where that process is,
+ * 11 bits of when it started, and ACQUIRING: it has the page, but has not yet
+ * written down the rest. Until then only its absence can be recognised.
  */
 #define ID_SHIFT    40
 #define ID_BITS	    24
@@ -27,8 +27,9 @@
 #define WHERE_MASK  ((uint64_t)0xfffffff << WHERE_SHIFT)
 #define START_SHIFT 1
 #define START_MASK  0x7ffU
-#define TAKING	    1U
-/* 2^64 by the golden ratio: every bit of a number is in the upper ones. */
+#define ACQUIRING   1U
+/* 2^64 divided by the golden ratio: in a product with it, every bit of a number
+ * reaches the upper bits. */
 #define SPREAD 0x9e3779b97f4a7c15U
 
 #define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
@@ -48,7 +49,7 @@ int pclk_page_env(const struct paraclock_env **env)
 	return (*env)->size < sizeof(**env) ? -EINVAL : 0;
 }
 
-/* Which process env is in. */
+/* The process that env is in. */
 static int identify(const struct paraclock_env *env,
 		    struct paraclock_process *ret_self)
 {
@@ -83,14 +84,14 @@ static bool is_where(const struct page_writer_state *state,
 static bool is_owner(const struct page_writer_state *state,
 		     const struct paraclock_process *who)
 {
-	/* Acquire pairs with take(). */
+	/* Acquire pairs with the release of paraclock_page_writer_acquire(). */
 	uint64_t owner = __atomic_load_n(&state->owner, __ATOMIC_ACQUIRE);
 
 	return owner == word_of(who) && LOAD(state->start) == who->start &&
 	       is_where(state, who);
 }
 
-/* Does nothing of the owner's run any more? What cannot be known does. */
+/* Has the owner ended? If that cannot be known, it has not. */
 static bool is_dead(const struct paraclock_env *env,
 		    const struct page_writer_state *state, uint64_t owner,
 		    const struct paraclock_process *self)
@@ -100,13 +101,13 @@ static bool is_dead(const struct paraclock_env *env,
 
 	if (!env->identify || !self->space ||
 	    (owner & WHERE_MASK) != (word_of(self) & WHERE_MASK) ||
-	    !(owner & TAKING || is_where(state, self)))
+	    !(owner & ACQUIRING || is_where(state, self)))
 		return false;
 	ret = env->identify(env->ctx, (uint32_t)(owner >> ID_SHIFT), &who);
 	if (ret)
 		return ret == -ESRCH;
 	return who.has_ended ||
-	       (!(owner & TAKING) && who.start != LOAD(state->start));
+	       (!(owner & ACQUIRING) && who.start != LOAD(state->start));
 }
 
 int paraclock_page_writer_acquire(struct paraclock_page_writer *writer,
@@ -127,23 +128,25 @@ int paraclock_page_writer_acquire(struct paraclock_page_writer *writer,
 	if (ret)
 		return ret;
 	mine = word_of(&self);
-	/* Acquire pairs with the release below: the rest is of the same. */
+	/* Acquire pairs with the release below: the other words belong to this
+	 * one. */
 	owner = __atomic_load_n(&state->owner, __ATOMIC_ACQUIRE);
 	if (owner &&
 	    (is_owner(state, &self) || !is_dead(env, state, owner, &self)))
 		return -EBUSY;
-	/* Acquire pairs with give()'s release, and sees what a dead one left:
-	 * a kernel that lets its death be seen has ordered that. */
-	if (!__atomic_compare_exchange_n(&state->owner, &owner, mine | TAKING,
-					 false, __ATOMIC_ACQUIRE,
-					 __ATOMIC_RELAXED))
+	/* Acquire pairs with the release of paraclock_page_writer_release().
+	 * It also sees what a dead owner left: the kernel orders that before
+	 * it shows the owner's death. */
+	if (!__atomic_compare_exchange_n(&state->owner, &owner,
+					 mine | ACQUIRING, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return -EBUSY;
 	STORE(state->start, self.start);
 	STORE(state->space, self.space);
 	STORE(state->machine, self.machine);
 	state->how = pclk_counter_choose(env);
 	STORE(state->busy, 0);
-	/* Release pairs with enter(): all this is set for who may write. */
+	/* Release pairs with is_owner(): the owner sees all of this. */
 	__atomic_store_n(&state->owner, mine, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -161,7 +164,7 @@ int paraclock_page_writer_release(struct paraclock_page_writer *writer,
 		ret = pclk_page_enter(state, env);
 	if (ret)
 		return ret;
-	/* busy stays taken: only who owns the page lets go of it. */
+	/* busy stays set: only the owner clears it. */
 	__atomic_store_n(&state->owner, 0, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -174,12 +177,12 @@ int pclk_page_enter(struct page_writer_state *state,
 
 	if (identify(env, &self) || !is_owner(state, &self))
 		return -EPERM;
-	/* Acquire pairs with leave(). */
+	/* Acquire pairs with pclk_page_leave(). */
 	if (!__atomic_compare_exchange_n(&state->busy, &busy, 1, false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return -EBUSY;
-	/* Another thread may have given it back, and another process taken it
-	 * since, whose flag this is now. */
+	/* Another thread may have released the page, and another process
+	 * acquired it since: then the flag is that process's. */
 	if (is_owner(state, &self))
 		return 0;
 	pclk_page_leave(state);

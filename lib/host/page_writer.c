@@ -2,10 +2,10 @@
 /*
  * Writing a page under its sequence.
  *
- * A writer may die at any point: what it says was written (state->current)
- * changes only between the last word of the body and the sequence that shows
- * it, so whoever comes next either has the old image whole, or a new one that
- * was found good.
+ * A writer may die at any point. state->current says which image was written
+ * last, and changes only after the last word of the body and before the sequence
+ * that shows it. So the next writer finds either the whole old image, or a new
+ * one that was found good.
  */
 
 #include <errno.h>
@@ -14,11 +14,12 @@
 #include "timeline.h"
 
 /*
- * How long after the sequence is seen odd (or 0) the counter is read that the
- * promise is judged at. A reader's counter is read up to some tens of cycles
- * after it looked at the sequence for the last time (see line_read() in
- * read.c), so that much later no reader of the old page is left. The tries are
- * for a counter that stands still, the ticks for a rate that none has.
+ * How long to wait, once the sequence is odd (or 0) for everybody, before the
+ * counter is read at which the promise is judged. A reader reads its counter up
+ * to some tens of cycles after its last look at the sequence (see
+ * lib/clock/read.c), so after this time no reader of the old page is left. The
+ * limit of tries is for a counter that stands still, the limit of ticks for a
+ * rate that no counter has.
  */
 #define JUDGE_NS	100
 #define JUDGE_TRIES	256
@@ -54,8 +55,8 @@ static unsigned int words(const struct page_kind *kind)
 	return kind->shape->size / sizeof(uint64_t);
 }
 
-/* The store before it is seen by everyone before what comes after happens,
- * the reading of the counter included. */
+/* Everybody sees the stores before this before anything after it happens,
+ * readings of the counter included. */
 static void full_fence(void)
 {
 #if defined(__aarch64__)
@@ -74,8 +75,9 @@ static uint64_t counter_now(const struct update *up)
 						: counter_fenced();
 }
 
-/* JUDGE_NS or up to twice that, as a power of 2: if it followed the rate, each
- * update would take longer when the clock is slow, and add to a lead. */
+/* JUDGE_NS or up to twice that, as a power of 2 of ticks: if it followed the
+ * rate exactly, each update would take longer while the clock is slow, and add
+ * to its lead. */
 static uint64_t margin_of(const struct paraclock_timeline *tl)
 {
 	u128 ns = pclk_timeline_tick(tl);
@@ -103,7 +105,7 @@ static uint64_t counter_after_readers(const struct update *up,
 	return now;
 }
 
-/* What another tool, or another handle, has left on the page. */
+/* Adopt what another tool, or another handle, has left on the page. */
 static void adopt(struct update *up)
 {
 	struct page_writer_state *state = up->state;
@@ -118,14 +120,14 @@ static void adopt(struct update *up)
 	state->pair[0].asked = *image;
 	if (!is_busy(up) && up->kind->is_usable(image))
 		__atomic_store_n(&state->current, 1, __ATOMIC_RELEASE);
-	/* Which sequences its readers have seen is not known: begin somewhere
-	 * else than another one would. */
+	/* Nobody knows which sequences readers have seen: begin at a number
+	 * that another writer would hardly begin at. */
 	if (!state->sequence && any)
 		state->sequence = (uint32_t)counter_now(up);
 }
 
-/* What was written last, as far as it is known. It is in memory that processes
- * share, so it is no more believed than what is on the page. */
+/* What was written last; NULL: unknown. The writer's memory may be shared with
+ * other processes, so it is believed no more than the page is. */
 static const struct page_pair *written(const struct update *up)
 {
 	const struct page_writer_state *state = up->state;
@@ -163,7 +165,7 @@ static int begin(struct update *up)
 	return 0;
 }
 
-/* From here on no reader takes what it copies for the page. */
+/* From here on readers reject what they copy. */
 static void close_page(struct update *up)
 {
 	bool odd = up->kind->shape->sequence == PAGE_ODD;
@@ -172,7 +174,7 @@ static void close_page(struct update *up)
 		up->state->sequence = up->seen;
 	STORE(*sequence_of(up), odd ? up->seen | 1 : 0);
 	/* Pairs with the acquire fence of readers before they look at the
-	 * sequence again: who saw a word of the new body sees this. */
+	 * sequence again: a reader that saw a word of the new body sees this. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
@@ -183,7 +185,7 @@ static uint32_t next_sequence(const struct update *up)
 	if (up->kind->shape->sequence == PAGE_ODD)
 		return (up->seen | 1) + 1;
 	next = up->state->sequence + 1;
-	/* From the last number to the first: it skips those that say "off". */
+	/* Skip the numbers that mean "off". */
 	return next == 0 || next == UINT32_MAX ? 1 : next;
 }
 
@@ -201,27 +203,27 @@ static void write_body(const struct update *up, const struct page_image *image)
 
 	for (unsigned int i = up->kind->first; i < last; i++)
 		STORE(live[i], image->word[i]);
-	/* Whatever bit the guest changes meanwhile stays as it made it. */
+	/* A bit that the guest changes meanwhile stays as the guest made it. */
 	__atomic_fetch_xor(&live[last],
 			   (LOAD(live[last]) ^ image->word[last]) &
 				   ~up->kind->guest_bits,
 			   __ATOMIC_RELAXED);
 }
 
-/* The new one cannot be written: the page says what it said. */
-static void take_back(struct update *up)
+/* The new image cannot be written: show the old one again. */
+static void restore(struct update *up)
 {
 	if (!is_busy(up)) {
-		/* Not one word has changed, so the same number will do. */
+		/* No word has changed, so the same number will do. */
 		open_page(up, up->seen);
 	} else if (up->old && !up->state->off) {
-		/* A dead writer's: what it had replaced. */
+		/* A dead writer's page: show what that writer replaced. */
 		write_body(up, &up->old->shown);
 		open_page(up, next_sequence(up));
 	}
 }
 
-/* MONOTONIC: no reader sees less than one has seen. */
+/* MONOTONIC: no reader sees less than any reader has seen. */
 static int keep_promise(const struct update *up,
 			const struct paraclock_timeline *tl, uint64_t counter,
 			struct page_pair *next)
@@ -252,8 +254,8 @@ static int judge(struct update *up, const struct paraclock_timeline *tl,
 		      now < (kind->moves_base ? tl->t_start : tl->base_tsc)))
 		return -ESTALE;
 	next->shown = next->asked;
-	if (kind->confirm_fresh)
-		ret = kind->confirm_fresh(tl, up->old, now, next);
+	if (kind->complete)
+		ret = kind->complete(tl, up->old, now, next);
 	return !ret && monotonic && up->old ? keep_promise(up, tl, now, next)
 					    : ret;
 }
@@ -268,7 +270,7 @@ static void show(struct update *up, const struct page_pair *next)
 	write_body(up, &next->shown);
 	if (kind->write_head)
 		kind->write_head(up->page, &next->shown);
-	/* Release: whoever repairs this page sees the pair whole. */
+	/* Release: a writer that repairs this page sees the whole pair. */
 	__atomic_store_n(&state->current, other, __ATOMIC_RELEASE);
 	STORE(state->off, 0);
 	open_page(up, next_sequence(up));
@@ -288,7 +290,7 @@ static int write_page(struct update *up, const struct paraclock_timeline *tl,
 	close_page(up);
 	ret = judge(up, tl, next);
 	if (ret)
-		take_back(up);
+		restore(up);
 	else
 		show(up, next);
 out_leave:
@@ -302,23 +304,24 @@ int pclk_page_write(const struct page_kind *kind, void *page,
 		    const struct paraclock_timeline *tl)
 {
 	struct update up = { kind, page, (void *)writer, env, NULL, 0 };
-	struct paraclock_timeline conv;
+	struct paraclock_timeline from;
 	struct page_pair next = { 0 };
-	int ret = pclk_timeline_from_start(tl, &conv);
+	int ret = pclk_timeline_from_start(tl, &from);
 
 	if (ret)
 		return ret;
 	if (kind->is_tsc) {
-		if (!pclk_timeline_has_time(&conv) ||
-		    conv.timescale != PARACLOCK_TIMESCALE_MONOTONIC ||
-		    conv.counter != PARACLOCK_COUNTER_X86_TSC)
+		if (!pclk_timeline_has_time(&from) ||
+		    from.timescale != PARACLOCK_TIMESCALE_MONOTONIC ||
+		    from.counter != PARACLOCK_COUNTER_X86_TSC)
 			return -EINVAL;
-		/* Moving its base is not to fail for what it cannot say. */
-		conv.flags &= PARACLOCK_TIMELINE_MONOTONIC |
+		/* Moving the base must not fail for an error bound that this
+		 * kind cannot express. */
+		from.flags &= PARACLOCK_TIMELINE_MONOTONIC |
 			      PARACLOCK_TIMELINE_STABLE;
 	}
-	ret = kind->make(&conv, &next.asked);
-	return ret ? ret : write_page(&up, &conv, &next);
+	ret = kind->make(&from, &next.asked);
+	return ret ? ret : write_page(&up, &from, &next);
 }
 
 int pclk_page_freeze(const struct page_kind *kind, void *page,

@@ -7,7 +7,7 @@
 
 #define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 
-/* As often as a read tries. */
+/* As often as a read retries. */
 #define TRIES (1U << 12)
 
 static int copy_slot(const struct tk *tk, struct tk_slot *ret_slot,
@@ -48,7 +48,7 @@ bool pclk_tk_is_sane(const struct tk_slot *slot)
 {
 	if (slot->mode > TK_FROZEN)
 		return false;
-	/* Nothing was set yet. */
+	/* Never set. */
 	if (slot->mode != TK_RUNNING && !slot->tl[0].size)
 		return slot->t_change == TK_NEVER;
 	return is_sane_timeline(&slot->tl[0]) &&

@@ -11,7 +11,7 @@
 struct source {
 	const struct paraclock_env *env;
 	const struct tk *tk;
-	uint64_t settled; /* migrations when it was last known to be new */
+	uint64_t migrations; /* the count when confirm_fresh() last looked */
 };
 
 static int source_open(const struct paraclock_env *env,
@@ -71,20 +71,21 @@ static int source_get_marker(void *state, struct paraclock_marker *ret_marker)
 }
 
 /*
- * Another marker may be there before the writer has frozen the timekeeper, and
- * until it is reconfigured it says what held before. What was there when the
- * clock was opened may be from before, too, and is not waited for.
+ * Another marker may move before the writer has frozen the timekeeper, which
+ * shows what held before until it is reconfigured. So wait for another migration
+ * count than at the last question. At the first one there is nothing to compare
+ * with.
  */
 static int source_confirm_fresh(void *state, int noticed)
 {
 	struct paraclock_timekeeper_info info;
 	struct source *source = state;
-	uint64_t before = source->settled;
+	uint64_t before = source->migrations;
 
 	(void)noticed;
 	if (describe(source, &info))
 		return -EAGAIN;
-	source->settled = info.migrations;
+	source->migrations = info.migrations;
 	return before && before != info.migrations ? 0 : -EAGAIN;
 }
 
@@ -101,16 +102,16 @@ static void source_explain(void *state, int error,
 		TEXT(buf, size, "the timekeeper's writer has not set it yet");
 	else if (info.state == PARACLOCK_TIMEKEEPER_FROZEN)
 		TEXT(buf, size,
-		     "the timekeeper is frozen, as for a migration; ask again "
+		     "the timekeeper is frozen, as for a migration; try again "
 		     "later");
 	else if (info.state == PARACLOCK_TIMEKEEPER_EXPIRED)
 		TEXT(buf, size,
-		     "the timekeeper's lease is over: its writer has died, or "
-		     "is late");
+		     "the timekeeper's lease has expired: its writer is dead "
+		     "or late; check that it runs");
 }
 
-/* Its quality is never asked for: it is opened by hand only. What its count
- * promises is the writer's word, and what that has noticed. */
+/* The quality does not matter: this backend is in no list. The migration count
+ * promises no more than what the writer has noticed. */
 static const struct paraclock_backend backend = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "timekeeper",
@@ -129,7 +130,7 @@ int paraclock_timekeeper_open(struct paraclock **ret_clk,
 			      const struct paraclock_timekeeper *timekeeper,
 			      const struct paraclock_env *env)
 {
-	/* Handed through as it is, to source_open(). */
+	/* source_open() gets the address through options.device. */
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
 		.env = env,
@@ -141,8 +142,8 @@ int paraclock_timekeeper_open(struct paraclock **ret_clk,
 	if (!tk_is_aligned(timekeeper))
 		return -EINVAL;
 	ret = paraclock_open_backend(ret_clk, &backend, &opts);
-	/* Whatever other markers promise: that the count has moved since does
-	 * not say that it has for what they show. */
+	/* Whatever other markers promise: a count that has moved does not say
+	 * that it moved for the disruption that they show. */
 	if (!ret)
 		(*ret_clk)->marker_class = PARACLOCK_MARKER_HEURISTIC;
 	return ret;

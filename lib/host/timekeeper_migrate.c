@@ -18,8 +18,8 @@ int paraclock_timekeeper_freeze(struct paraclock_timekeeper *timekeeper,
 		tk_forget(&job.slot);
 	was = job.slot;
 	if (was.mode != TK_FROZEN) {
-		/* If this is as far as it gets: no more than all of the lease.
-		 */
+		/* In case the writer dies here: readers can have seen no more
+		 * than all of the lease. */
 		tk_set_seen(&job.slot, pclk_tk_seen_by(&was, TK_NEVER));
 		job.slot.mode = TK_FROZEN;
 		job.slot.t_written = 0;
@@ -74,7 +74,7 @@ static int unfreeze(struct tk_slot *slot, uint64_t now)
 		return -ESTALE;
 	ret = pclk_tk_keep_promise(
 		tl, begins, (u128)slot->seen_sec << 64 | slot->seen_frac);
-	/* It may have been lifted by some of a ns. */
+	/* The timeline may have been lifted by up to a ns. */
 	slot->conv[i].base_sec = tl->base_sec;
 	slot->conv[i].base_frac = tl->base_frac;
 	if (slot->conv[i].error_ns < PARACLOCK_ERROR_UNKNOWN)

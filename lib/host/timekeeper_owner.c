@@ -19,11 +19,12 @@ static void create(struct tk *tk, uint64_t migrations)
 	};
 
 	pclk_tk_publish(tk, &empty);
-	/* Release pairs with the acquire of readers: the rest is made. */
+	/* Release pairs with the acquire in tk_check(): the rest is there. */
 	__atomic_store_n(&tk->head, TK_HEAD, __ATOMIC_RELEASE);
 }
 
-/* What it says is in ticks of a counter that is not here. */
+/* What the old owner wrote is in ticks of a counter that is not this
+ * machine's. */
 static int orphan(struct paraclock_timekeeper *timekeeper,
 		  const struct paraclock_env *env)
 {
@@ -39,7 +40,7 @@ static int orphan(struct paraclock_timekeeper *timekeeper,
 		job.slot.mode = TK_FROZEN;
 		job.slot.t_written = 0;
 	}
-	/* Not to be unfrozen as it is. */
+	/* It cannot be unfrozen as it is. */
 	job.slot.t_lease = 0;
 	job.slot.t_end = 0;
 	job.slot.t_change = TK_NEVER;
@@ -72,7 +73,8 @@ int paraclock_timekeeper_acquire(
 	if (opts->flags) {
 		struct paraclock_page_writer trial = { { 0 } };
 
-		/* Who may not write takes nothing away from who may. */
+		/* A caller that may not write anyway must not take the
+		 * timekeeper away from its owner. */
 		ret = paraclock_page_writer_acquire(&trial, env);
 		if (ret)
 			return ret;
@@ -82,7 +84,7 @@ int paraclock_timekeeper_acquire(
 	if (ret)
 		return ret;
 	STORE(tk->how, owner->how);
-	/* Again: who had it until now may have made it. */
+	/* Look again: the last owner may have created it meanwhile. */
 	if (!LOAD(tk->head))
 		create(tk, opts->migrations);
 	else if (opts->flags)

@@ -11,26 +11,26 @@
 #define INLINE	    static inline __attribute__((always_inline))
 
 /*
- * A reader tries again while its writer is at it, which takes less than a
- * microsecond: for about 100 us at 2.6 GHz, in case that it was preempted.
- * Ticks, and a cap of tries for a counter that is slow or stands still.
+ * A reader retries while the writer is busy. That takes less than a microsecond,
+ * but the writer may be preempted: so retry for about 100 us at 2.6 GHz. A limit
+ * in ticks, and one of tries for a counter that is slow or stands still.
  */
 #define TRY_TICKS (1U << 18)
 #define TRIES	  (1U << 12)
 
 #define SHIFT_MAX 63
 
-/* Of a line's qualifiers: valid, reason and marker_class. */
+/* The verdict in a conversion's qualifiers: valid, reason and marker_class. */
 #define VERDICT_MASK ((uint64_t)0xff << 40 | 0xffff)
 #define VERDICT_GOOD ((uint64_t)PARACLOCK_MARKER_HEURISTIC << 40 | 1)
 #define VERDICT_UNSTABLE                              \
 	((uint64_t)PARACLOCK_MARKER_HEURISTIC << 40 | \
 	 PARACLOCK_REASON_UNSTABLE << 8)
-#define LINE_FLAGS                                               \
+#define CONVERSION_FLAGS                                         \
 	(PARACLOCK_FLAG_OWN_KERNEL | PARACLOCK_FLAG_TAI_OFFSET | \
 	 PARACLOCK_FLAG_MONOTONIC)
 
-/* Tried again: the copy was changed meanwhile, or is about to be. */
+/* Retry: the copy was changed meanwhile, or is about to be. */
 #define AGAIN 1
 
 _Static_assert(offsetof(struct paraclock_sample, valid) == 40, "one word");
@@ -42,12 +42,12 @@ struct view {
 	uint64_t tsc, mode, t_end, migrations;
 };
 
-/* Is that what make_line() leaves? It is in memory that others may write. */
+/* Not what make_conversion() leaves there: others may write this memory. */
 INLINE bool is_malformed(const struct tk_conversion *conv)
 {
 	uint64_t verdict = conv->qualifiers & VERDICT_MASK;
 	uint8_t timescale = (uint8_t)(conv->qualifiers >> 16);
-	/* UNKNOWN becomes 0, and the others one more than they are. */
+	/* UNKNOWN becomes 0, every other value one more. */
 	uint8_t leap = (uint8_t)((conv->qualifiers >> 32) + 1);
 
 	return conv->shift > SHIFT_MAX || !conv->period_frac ||
@@ -55,26 +55,26 @@ INLINE bool is_malformed(const struct tk_conversion *conv)
 	       timescale - 1U >= PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED ||
 	       leap > PARACLOCK_LEAP_POST_NEG + 1 ||
 	       leap == PARACLOCK_LEAP_POS + 1 ||
-	       conv->flags & ~(uint64_t)LINE_FLAGS;
+	       conv->flags & ~(uint64_t)CONVERSION_FLAGS;
 }
 
 /*
- * Copy what is in force. That the state is the same after the counter was read
- * says that this copy was the one to use when it was read; that loads after
- * the counter may run ahead of it by some ns does no harm, for the writer
- * waits longer than that before it goes by what readers can have seen.
+ * Copy what is in force. If the state is the same after the counter was read,
+ * this copy was in use when the counter was read. Loads after the counter may
+ * run ahead of it by some ns; that does no harm, for the writer waits longer
+ * than that before it decides what readers can have seen.
  */
 INLINE int look(const struct tk *tk, const struct paraclock_env *env,
 		const uint64_t *counter, struct view *view)
 {
-	/* Pairs with the release store of the writer's publish(). */
+	/* Pairs with the release store of pclk_tk_publish(). */
 	uint64_t state = __atomic_load_n(&tk->state, __ATOMIC_ACQUIRE);
 	const struct tk_slot *slot = &tk->slot[state & 1];
 	const struct tk_conversion *conv;
 
 	view->tsc = counter ? *counter : tk_counter(tk, env);
 	conv = &slot->conv[view->tsc >= LOAD(slot->t_change)];
-	/* Not memcpy(): the compiler is free to load twice for that. */
+	/* Not memcpy(): the compiler may load a word twice for it. */
 	view->conv.base_tsc = LOAD(conv->base_tsc);
 	view->conv.base_sec = LOAD(conv->base_sec);
 	view->conv.base_frac = LOAD(conv->base_frac);
@@ -87,8 +87,8 @@ INLINE int look(const struct tk *tk, const struct paraclock_env *env,
 	view->mode = LOAD(slot->mode);
 	view->t_end = LOAD(slot->t_end);
 	view->migrations = LOAD(slot->migrations);
-	/* Pairs with the release fence in publish(): who has seen a word of a
-	 * later publication in this copy sees a later state. */
+	/* Pairs with the release fence of pclk_tk_publish(): a reader that has
+	 * seen a word of a later publication sees a later state. */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (UNLIKELY(LOAD(tk->state) != state))
 		return AGAIN;
@@ -134,7 +134,7 @@ INLINE bool is_counter_ours(const struct paraclock_env *env, uint8_t counter)
 	return counter == ours || ours == PARACLOCK_COUNTER_ANY;
 }
 
-/* Not fit for correlation: why, as qualifiers. */
+/* The qualifiers of a sample that is not fit for correlation. */
 static __attribute__((noinline)) uint64_t
 why_not(const struct tk_conversion *conv, bool ours)
 {
@@ -147,8 +147,8 @@ why_not(const struct tk_conversion *conv, bool ours)
 	return (conv->qualifiers & ~(uint64_t)0xffff) | reason << 8;
 }
 
-/* Straight into the caller's sample, the qualifiers as one word: a copy of it
- * that was put together by bytes would wait for them. */
+/* Writes straight into the caller's sample, the qualifiers as one word: a copy
+ * of a sample that was written byte by byte would stall. */
 INLINE int answer(const struct view *view, const struct paraclock_env *env,
 		  struct paraclock_sample *ret_sample)
 {
@@ -164,7 +164,7 @@ INLINE int answer(const struct view *view, const struct paraclock_env *env,
 	if (UNLIKELY(!ours || before || (uint16_t)qualifiers != 1)) {
 		qualifiers = why_not(conv, ours);
 		pair_error_ns = error_ns = PARACLOCK_ERROR_UNKNOWN;
-		/* The reference time, where the formula says nothing. */
+		/* Show the reference time where the formula does not hold. */
 		if (!ours || before)
 			ticks = 0;
 	}
@@ -183,7 +183,7 @@ INLINE int answer(const struct view *view, const struct paraclock_env *env,
 	return 0;
 }
 
-/* May it be tried once more? */
+/* May the reader retry? */
 static __attribute__((noinline)) bool may_wait(const struct tk *tk,
 					       const struct paraclock_env *env,
 					       unsigned int tries,

@@ -2,11 +2,11 @@
 /*
  * Setting a timekeeper.
  *
- * A change first cuts t_end, in the copy that is read, to before t_change. It
- * is judged when no reader is left that has seen the t_end of before: from then
- * on nobody has a time past t_change, however long it takes until the
- * publication says what is to be seen there. Without that a writer that is
- * preempted just before it publishes would have readers follow the old timeline
+ * A change first cuts t_end, in the copy that is in use, to just before
+ * t_change. It is judged once no reader is left that has seen the old t_end:
+ * from then on nobody gets a time past t_change, however long it takes until the
+ * publication says what is shown there. Without the cut, a writer that is
+ * preempted just before it publishes would let readers follow the old timeline
  * past t_change, and then see the new one behind it.
  */
 
@@ -16,18 +16,18 @@
 
 #define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
-/* How far ahead a change is put that is to be as soon as possible: so that it
- * is published by then, if the writer is not preempted. */
+/* How far ahead a change as soon as possible is put: it is published by then,
+ * unless the writer is preempted. */
 #define LEAD_NS	   10000
 #define LEAD_TRIES 3
 
-/* t_change was over before it was published. */
+/* t_change passed before the publication. */
 #define LATE 1
 
 struct change {
 	struct paraclock_timeline tl;
 	uint64_t t_change; /* 0: soon */
-	aim_fn *aim;	   /* NULL: tl says what is to be shown */
+	aim_fn *aim;	   /* NULL: show what tl says */
 	void *arg;
 	uint64_t lead;	/* ticks of LEAD_NS */
 	uint64_t judge; /* ticks of TK_JUDGE_NS */
@@ -40,7 +40,8 @@ static bool is_in_force(const struct tk_slot *slot, uint64_t counter)
 	       counter <= slot->t_lease;
 }
 
-/* Nobody reads: it begins at once, or when it says. */
+/* No reader has a time now: the change begins at once, or when its timeline
+ * does. */
 static int start(struct tk_slot *slot, const struct change *change,
 		 uint64_t now)
 {
@@ -53,7 +54,7 @@ static int start(struct tk_slot *slot, const struct change *change,
 		return -ESTALE;
 	if (change->t_change > tl->base_tsc)
 		ret = paraclock_timeline_rebase(tl, change->t_change);
-	/* Readers come after now, in the order of their counters. */
+	/* Readers read counters later than now. */
 	if (!ret)
 		ret = pclk_tk_keep_promise(
 			tl, now > tl->base_tsc ? now : tl->base_tsc, seen);
@@ -68,11 +69,12 @@ static int start(struct tk_slot *slot, const struct change *change,
 	slot->t_written = now;
 	tk_set_seen(slot, seen);
 	ret = pclk_tk_install(slot, 0, &change->tl);
-	/* The month's end may be over, too. */
+	/* The end of the month may have passed, too. */
 	return !ret && now > slot->t_end ? -ESTALE : ret;
 }
 
-/* From t_change on it comes after what is in force at counter value now. */
+/* The change follows, from t_change on, what is in force at counter value now.
+ */
 static int succeed(struct tk_slot *slot, const struct change *change,
 		   uint64_t t_change, uint64_t now)
 {
@@ -88,7 +90,7 @@ static int succeed(struct tk_slot *slot, const struct change *change,
 		slot->tl[0] = *tl;
 		slot->conv[0] = slot->conv[1];
 	}
-	/* The old one is not vouched for beyond its own end. */
+	/* The old timeline says nothing beyond its own end. */
 	if (t_change - 1 > slot->tl[0].t_end)
 		return -EINVAL;
 	*tl = change->tl;
@@ -104,7 +106,7 @@ static int succeed(struct tk_slot *slot, const struct change *change,
 	return ret ? ret : pclk_tk_install(slot, 1, &change->tl);
 }
 
-/* Readers look at it with every read, so that it needs no publication. */
+/* Readers look at t_end with every read, so this needs no publication. */
 static void cut(const struct tk_job *job, uint64_t t_end)
 {
 	struct tk *tk = job->tk;
@@ -112,8 +114,9 @@ static void cut(const struct tk_job *job, uint64_t t_end)
 	STORE(tk->slot[tk->state & 1].t_end, t_end);
 }
 
-/* From here on readers have no time at which another than what is there could
- * be seen. */
+/* Cut t_end to before the change, or before a change that is still ahead and may
+ * be replaced. Returns a counter value that no reader with a later t_end is
+ * past. */
 static uint64_t close_before(const struct tk_job *job, uint64_t t_change,
 			     uint64_t judge)
 {
@@ -122,7 +125,6 @@ static uint64_t close_before(const struct tk_job *job, uint64_t t_change,
 
 	if (slot->mode != TK_RUNNING)
 		return now;
-	/* What is still to come may be replaced. */
 	if (now < slot->tl[0].base_tsc && t_change > slot->tl[0].base_tsc)
 		t_change = slot->tl[0].base_tsc;
 	else if (now < slot->t_change && t_change > slot->t_change)
@@ -140,23 +142,24 @@ static int change_once(struct tk_job *job, const struct change *change,
 			  ? succeed(&job->slot, change, t_change, now)
 			  : start(&job->slot, change, now);
 
-	/* If it failed, it has no other lease. */
+	/* After a failure the old lease holds. */
 	if (ret)
 		cut(job, job->slot.t_lease);
 	return ret;
 }
 
-/* As soon as can be, but not before it begins. */
+/* As soon as possible, but not before the timeline begins. */
 static uint64_t soon(const struct tk_job *job, const struct change *change)
 {
 	const struct tk_slot *slot = &job->slot;
 	uint64_t now = tk_counter_now(job);
 	uint64_t at = timeline_after(now, change->lead + 2);
 
-	/* Else who changes it all the time would put it off for ever. */
+	/* Do not put off a change that is ahead: a caller that sets the
+	 * timekeeper all the time would do so for ever. */
 	if (at > slot->t_change && slot->t_change > now + 4 * change->judge)
 		at = slot->t_change;
-	/* Nor can it come later than the one that goes before it has a time. */
+	/* The timeline before it must reach up to it. */
 	if (now < slot->t_change && at - 1 > slot->tl[0].t_end)
 		at = slot->t_change;
 	if (at > slot->t_lease)
@@ -173,7 +176,7 @@ static int apply(struct paraclock_timekeeper *timekeeper,
 	if (ret)
 		return ret;
 	change->lead = pclk_timeline_ticks(&change->tl, LEAD_NS);
-	/* One division of 128 bits is long enough. */
+	/* Derived, because a division of 128 bits takes long. */
 	change->judge = change->lead / (LEAD_NS / TK_JUDGE_NS);
 	ret = LATE;
 	if (!job.is_sane)

@@ -16,10 +16,10 @@
 #define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
-/* How often a counter is read that may stand still. */
+/* How often the counter is read at most, for one that stands still. */
 #define JUDGE_TRIES 256
 
-/* From base_tsc to period_frac a line is a piece of a timeline. */
+/* From base_tsc to period_frac a conversion is a piece of a timeline. */
 _Static_assert(offsetof(struct paraclock_timeline, period_frac) -
 			       offsetof(struct paraclock_timeline, base_tsc) ==
 		       offsetof(struct tk_conversion, period_frac),
@@ -51,8 +51,8 @@ int pclk_tk_begin(struct tk_job *job, struct paraclock_timekeeper *timekeeper,
 		return -EPERM;
 	}
 	job->slot = job->tk->slot[LOAD(job->tk->state) & 1];
-	/* Where a dead writer had cut it: whoever read it has seen no more than
-	 * what was there before. */
+	/* A dead writer may have cut t_end: readers have seen no more than they
+	 * could without that cut. */
 	job->slot.t_end = job->slot.t_lease;
 	job->is_sane = pclk_tk_is_sane(&job->slot);
 	return 0;
@@ -64,8 +64,8 @@ void pclk_tk_publish(struct tk *tk, const struct tk_slot *slot)
 	uint64_t *to = (void *)&tk->slot[state & 1];
 	const uint64_t *from = (const void *)slot;
 
-	/* Pairs with the readers' acquire fence: who sees a word of what
-	 * follows sees the state that took this copy out of use. */
+	/* Pairs with the readers' acquire fence: a reader that sees a word
+	 * stored below also sees the state that took this copy out of use. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	for (size_t i = 0; i < TK_SLOT_WORDS; i++)
 		STORE(to[i], from[i]);
@@ -88,7 +88,7 @@ uint64_t pclk_tk_after_readers(const struct tk_job *job, uint64_t margin)
 {
 	uint64_t start, now;
 
-	/* What was changed is seen by everyone before the counter is read. */
+	/* Everybody sees the change before the counter is read. */
 #if defined(__aarch64__)
 	/* A dmb orders loads and stores, but not the counter. */
 	__asm__ __volatile__("dsb ish" ::: "memory");
@@ -111,8 +111,8 @@ u128 pclk_tk_seen_by(const struct tk_slot *slot, uint64_t counter)
 	if (slot->mode != TK_RUNNING ||
 	    (counter < base && counter >= slot->t_written))
 		return (u128)slot->seen_sec << 64 | slot->seen_frac;
-	/* One that is less than it has been is no measure of what was seen
-	 * before that: all of the lease, perhaps. */
+	/* A counter that has gone back does not limit what was seen before:
+	 * that may be all of the lease. */
 	if (counter >= base && counter < at)
 		at = counter;
 	if (pclk_timeline_time(&slot->tl[at >= slot->t_change], at, &time))
@@ -139,8 +139,8 @@ static int cut_at_month_end(struct paraclock_timeline *tl,
 	uint64_t sec = pclk_timeline_month_end(from);
 	uint64_t begin = tl->base_sec * NSEC_PER_SEC +
 			 mul_high(tl->base_frac, NSEC_PER_SEC);
-	/* 2: for what the base is rounded down by, and what it may be lifted
-	 * by when it is unfrozen. */
+	/* 2: the base is rounded down, and may be lifted by a ns when it is
+	 * unfrozen. */
 	uint64_t end = sec * NSEC_PER_SEC - 2;
 	uint64_t ticks;
 
@@ -184,13 +184,13 @@ int pclk_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
 	base = ((u128)tl->base_sec << 64 | tl->base_frac) + (shown - time);
 	tl->base_sec = (uint64_t)(base >> 64);
 	tl->base_frac = (uint64_t)base;
-	/* By so much it is off now, a ns at most. */
+	/* Now it is off by that, a ns at most. */
 	if (tl->maxerror_ns < UINT64_MAX)
 		tl->maxerror_ns++;
 	return 0;
 }
 
-/* What readers take of it. */
+/* The part that readers copy. */
 static void make_conversion(const struct paraclock_timeline *tl,
 			    struct tk_conversion *conv)
 {

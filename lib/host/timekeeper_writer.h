@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of a timekeeper's writer share. */
+/* How a timekeeper's writer changes it: timekeeper_writer.c. */
 #ifndef TIMEKEEPER_WRITER_H
 #define TIMEKEEPER_WRITER_H
 
 #include "timekeeper.h"
 
 /*
- * A reader's counter is read up to some tens of cycles after it looked at the
- * state for the last time (see look() in timekeeper_read.c): so long after a
- * publication there is no reader of the one before, ns.
+ * A reader reads its counter up to some tens of cycles after its last look at
+ * the state (see look() in timekeeper_read.c). This long after a publication no
+ * reader of the one before is left, ns.
  */
 #define TK_JUDGE_NS ((uint64_t)100)
 
-/* Who has begun to write. */
+/* A change under way. */
 struct tk_job {
 	struct tk *tk;
 	const struct paraclock_env *env;
-	struct tk_slot slot; /* what is there, up to its lease */
-	bool is_sane;	     /* else somebody has written over it */
+	struct tk_slot slot; /* a copy of what is in use, up to its lease */
+	bool is_sane;	     /* false: somebody has overwritten it */
 };
 
 static inline uint64_t tk_counter_now(const struct tk_job *job)
@@ -38,7 +38,7 @@ static inline void tk_set_seen(struct tk_slot *slot, u128 time)
 	slot->seen_frac = (uint64_t)time;
 }
 
-/* What was written over is not believed: nothing of it is left. */
+/* Nothing is kept of what somebody has overwritten. */
 static inline void tk_forget(struct tk_slot *slot)
 {
 	*slot = (struct tk_slot){
@@ -50,29 +50,32 @@ static inline void tk_forget(struct tk_slot *slot)
 
 /* --- publishing ----------------------------------------------------------- */
 
-/* -EPERM, -EBUSY: not ours to change. */
+/* -EPERM: this process does not own the timekeeper; -EBUSY: another thread is
+ * changing it. */
 int pclk_tk_begin(struct tk_job *job, struct paraclock_timekeeper *timekeeper,
 		  const struct paraclock_env *env);
 void pclk_tk_publish(struct tk *tk, const struct tk_slot *slot);
-/* What has become of job.slot is published if ret is 0. Returns ret. */
+/* Publish job->slot if ret is 0, and let others change it. Returns ret. */
 int pclk_tk_end(struct tk_job *job, int ret);
-/* A counter value that no reader of what was there before is past, and more
- * than margin ticks from now: those of TK_JUDGE_NS. */
+/* Wait for more than margin ticks, which are those of TK_JUDGE_NS. Returns a
+ * counter value that no reader of what was there before is past. */
 uint64_t pclk_tk_after_readers(const struct tk_job *job, uint64_t margin);
-/* Nothing later can have been seen by counter value, 2^-64 s. */
+/* The latest time that readers can have seen by that counter value, 2^-64 s. */
 u128 pclk_tk_seen_by(const struct tk_slot *slot, uint64_t counter);
 
 /* --- a new timeline ------------------------------------------------------- */
 
-/* What does not depend on when; base_tsc is where it begins. */
+/* The checks that do not depend on when; *ret_tl begins at its base_tsc. */
 int pclk_tk_prepare(const struct paraclock_timeline *tl,
 		    struct paraclock_timeline *ret_tl);
-/* From counter on, where at least shown must be seen if it is MONOTONIC. */
+/* Lift a MONOTONIC timeline so that it shows at least shown at that counter
+ * value. -ESTALE: it would have to be lifted by more than a ns. */
 int pclk_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
 			 u128 shown);
 /*
- * slot->tl[i] is there, and where it begins is known: base_tsc. What it was
- * made from says which month it is in: a base that was moved may have left it.
+ * Put slot->tl[i], which begins at its base_tsc, in force. from is the timeline
+ * that it was made of, and says which month it belongs to: a base that was moved
+ * may have left that month.
  */
 int pclk_tk_install(struct tk_slot *slot, unsigned int i,
 		    const struct paraclock_timeline *from);

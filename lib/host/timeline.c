@@ -27,7 +27,8 @@ int pclk_timeline_check(const struct paraclock_timeline *tl)
 	return pclk_timeline_has_time(tl) && !tl->period_frac ? -EINVAL : 0;
 }
 
-/* A timekeeper's is in memory that others may write: it was checked before. */
+/* The mask is for a timekeeper's timeline: others may write that memory after it
+ * was checked. */
 static unsigned int shift_of(const struct paraclock_timeline *tl)
 {
 	return tl->period_shift & SHIFT_MAX;
@@ -46,7 +47,8 @@ uint64_t pclk_timeline_ticks(const struct paraclock_timeline *tl, uint64_t ns)
 	return pclk_ticks_within(ns, (uint64_t)(tick >> 64), (uint64_t)tick);
 }
 
-/* Either way rounded down: before the base, elapsed is rounded up. */
+/* The time is always rounded down; so before the base the ticks are rounded up.
+ */
 int pclk_timeline_time(const struct paraclock_timeline *tl, uint64_t counter,
 		       u128 *ret_time)
 {
@@ -66,7 +68,7 @@ int pclk_timeline_time(const struct paraclock_timeline *tl, uint64_t counter,
 	return 0;
 }
 
-/* Of a time up to TIMELINE_SEC_MAX, and a little. */
+/* For a time up to little more than TIMELINE_SEC_MAX. */
 static uint64_t to_ns(u128 time)
 {
 	return (uint64_t)(time * NSEC_PER_SEC >> 64);
@@ -97,7 +99,7 @@ static int grow(const struct paraclock_timeline *tl, uint32_t flag,
 
 	if (!(tl->flags & flag) || counter == tl->base_tsc)
 		return 0;
-	/* An error before its reference point is nobody's promise. */
+	/* Nobody promises an error bound before the reference point. */
 	if (counter < tl->base_tsc)
 		return -ERANGE;
 	grown = timeline_elapsed(counter - tl->base_tsc, rate,
@@ -149,10 +151,10 @@ uint64_t pclk_timeline_month_end(const struct paraclock_timeline *tl)
 	    (!(tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET) &&
 	     (tai || tl->leap > PARACLOCK_LEAP_POST_NEG)))
 		return UINT64_MAX;
-	/* Whatever it is numbered as. */
+	/* However the inserted second is numbered. */
 	if (tl->leap == PARACLOCK_LEAP_POS)
 		return tl->base_sec + 1;
-	/* PRE_NEG: the last second is not there. */
+	/* PRE_NEG: the last second is left out. */
 	return (uint64_t)(pclk_calendar_month_of((int64_t)tl->base_sec - offset)
 				  .end_sec +
 			  offset - (tl->leap == PARACLOCK_LEAP_PRE_NEG));
@@ -168,11 +170,11 @@ int pclk_timeline_from_start(const struct paraclock_timeline *tl,
 	*ret_tl = *tl;
 	if (!pclk_timeline_has_time(tl))
 		return 0;
-	/* That the time at the base itself fits is checked by this, too. */
+	/* This also checks that the time at the base fits. */
 	ret = paraclock_timeline_rebase(ret_tl, tl->t_start > tl->base_tsc
 							? tl->t_start
 							: tl->base_tsc);
-	/* What goes with the time does not reach so far. */
+	/* Offset and leap belong to the month before. */
 	if (!ret && ret_tl->base_sec >= pclk_timeline_month_end(tl))
 		ret = -EINVAL;
 	return ret;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Timelines, in 2^-64 s. */
+/* Timelines from inside. Times are in 2^-64 s. */
 #ifndef TIMELINE_H
 #define TIMELINE_H
 
@@ -9,7 +9,7 @@
 
 #include "base/fixed.h"
 
-/* Seconds of which some part fits an int64_t of ns. */
+/* The last second whose beginning fits an int64_t of ns. */
 #define TIMELINE_SEC_MAX (INT64_MAX / NSEC_PER_SEC)
 
 /* A ns in 2^-64 s, rounded up. */
@@ -28,26 +28,26 @@ static inline u128 timeline_elapsed(uint64_t ticks, uint64_t period_frac,
 	return shift_right((u128)ticks * period_frac, shift);
 }
 
-/* A counter value so many ticks after one; the last that a lease can end with,
- * where the counter would wrap: 2^64 - 1 stands for "never". */
+/* The counter value after so many ticks. If the counter would wrap: the last
+ * value that a lease can end with, for 2^64 - 1 means "never". */
 static inline uint64_t timeline_after(uint64_t counter, uint64_t ticks)
 {
 	return counter < UINT64_MAX - ticks ? counter + ticks : UINT64_MAX - 1;
 }
 
-/* The time at a counter value. -ERANGE: not in 0 to 2^63 ns. */
+/* The time at a counter value. -ERANGE: outside of 0 to 2^63 ns. */
 int pclk_timeline_time(const struct paraclock_timeline *tl, uint64_t counter,
 		       u128 *ret_time);
 
-/* *tl, and not before its t_start; checked. */
+/* Check *tl, and rebase the copy to t_start if its base is before that. */
 int pclk_timeline_from_start(const struct paraclock_timeline *tl,
 			     struct paraclock_timeline *ret_tl);
 
 /*
- * The end of the UTC month (or of the inserted second) that its
- * base is in, s on its timescale; UINT64_MAX: it does not say. From there on
- * the number of seconds, the offset or what leap says is another one: to read a
- * straight line across it would be to be wrong by a second. Its time fits.
+ * The end of the UTC month (or of the inserted second) that the base is in, s on
+ * the timeline's timescale; UINT64_MAX: the timeline does not say. There the
+ * number of seconds, the offset or the leap may change: a timeline that went on
+ * would be wrong by a second. The time at the base must fit an int64_t of ns.
  */
 uint64_t pclk_timeline_month_end(const struct paraclock_timeline *tl);
 

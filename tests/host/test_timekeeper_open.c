@@ -119,7 +119,7 @@ static void says_what_is_the_matter(void **state)
 	assert_int_equal(paraclock_read(clk, &s), -EAGAIN);
 	assert_int_equal(
 		paraclock_explain(clk, -EAGAIN, NULL, text, sizeof(text)), 0);
-	assert_non_null(strstr(text, "lease is over"));
+	assert_non_null(strstr(text, "lease has expired"));
 	keeper.fake.counter = NOW + TICKS_SEC;
 	assert_int_equal(
 		paraclock_timekeeper_freeze(&keeper.tk, &keeper.fake.env), 0);

@@ -73,7 +73,7 @@ for file in $files; do
 done
 
 # Neither a hypervisor nor a backend is named in lib/, but where Linux is.
-names='kvm|hyper-?v|xen|vmware|qemu|firecracker|openbsd|bhyve|virtualbox'
+names='kvm|hyper-?v($|[^i])|xen|vmware|qemu|firecracker|openbsd|bhyve|virtualbox'
 names="$names|parallels|azure|pvclock|vmclock"
 while read -r found; do
 	fail "names a hypervisor or a backend: $found"

@@ -110,7 +110,10 @@ static unsigned int watch_moves(const struct paraclock_env *env,
 		/* Only for the time that it takes, which is another one than
 		 * dawdle()'s. */
 		if (i & 1 && i < 2 * STEP_MOVES && env->read_clock)
-			(void)env->read_clock(env->ctx, pclk_clock_id[PARACLOCK_CLOCK_MONOTONIC_RAW], &ns);
+			(void)env->read_clock(
+				env->ctx,
+				pclk_clock_id[PARACLOCK_CLOCK_MONOTONIC_RAW],
+				&ns);
 		now = counter_read(env, how);
 		moved = now - last;
 		/* Ignore a step back: the thread moved to another CPU. */

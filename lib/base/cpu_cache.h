@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "cpuid.h"
+#include "frequency.h"
 
 /* What struct paraclock_system_clocks reserves for the cache at its end. */
 #define CPU_CACHE_WORDS 26
@@ -32,11 +33,9 @@ struct __attribute__((may_alias)) cpu_cache {
 	struct cpu_slot seen_slot;
 	struct pclk_hypervisors seen;
 	struct cpu_slot hz_slot;
-	/* The frequency as first measured, and the point that the measurement
-	 * began at: counter, its width there, clock. */
+	/* The frequency as first measured, and where that measurement began. */
 	uint64_t hz, error_hz;
-	uint64_t from_tsc, from_width;
-	int64_t from_ns;
+	struct point from;
 };
 _Static_assert(sizeof(struct cpu_cache) == CPU_CACHE_WORDS * sizeof(uint64_t),
 	       "it fills the words that are reserved for it");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The env that counts where the caller gives none. */
+/* The env that is used if the caller passes NULL. */
 #ifndef ENV_H
 #define ENV_H
 

@@ -150,11 +150,12 @@ const char *pclk_open_why(int error)
 		return ": this process has no file descriptor left; close "
 		       "some, or raise its limit (ulimit -n)";
 	case -ENFILE:
-		return ": this machine has no open file left; raise its limit "
+		return ": this machine has no file handle left; raise its "
+		       "limit "
 		       "(sysctl fs.file-max)";
 	case -ENXIO:
 		return ": no driver is behind this node; load it, or make the "
-		       "node anew: its number may have changed";
+		       "node again: its number may have changed";
 	case -EBUSY:
 		return ": it lets in one process, and another has it; end "
 		       "that one first";
@@ -170,8 +171,8 @@ const char *pclk_open_why(int error)
 	case -ENOENT:
 	case -ENOTDIR:
 	case -ENAMETOOLONG:
-		return ": no such device; is that its path, and was it given "
-		       "to this container, if it is one?";
+		return ": no such device; check the path, and that the device "
+		       "was given to this container, if this is one";
 	case -ENODEV:
 		return ": no such device";
 	default:

@@ -16,13 +16,13 @@ static inline uint64_t mul_high(uint64_t a, uint64_t b)
 	return (uint64_t)(((u128)a * b) >> 64);
 }
 
-/* A shift count of 128 and more gives 0 instead of undefined behaviour. */
+/* A shift count of 128 or more gives 0 instead of undefined behaviour. */
 static inline u128 shift_right(u128 value, unsigned int shift)
 {
 	return shift < 128 ? value >> shift : 0;
 }
 
-/* Of bounds: one that does not fit is UINT64_MAX, which is none. */
+/* The sum of two error bounds; UINT64_MAX, "no bound", if it does not fit. */
 static inline uint64_t add_bounds(uint64_t a, uint64_t b)
 {
 	return b <= UINT64_MAX - a ? a + b : UINT64_MAX;

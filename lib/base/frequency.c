@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Measuring the counter's rate, and what others say of it. */
+/* The counter's frequency: measured, and compared with what others state. */
 
 #include <errno.h>
 
@@ -9,24 +9,24 @@
 #include "frequency.h"
 #include "interpolate.h"
 
-/* Of so many brackets one has no interrupt in it. */
+/* Among this many brackets at least one has no interrupt in it. */
 #define TRIES 8
 
-/* A frequency that is stated is held against one that is known to 2^-13 (122
- * ppm), which takes 0.3 ms, or after so many points, or ns, to what there
- * is. */
+/* A stated frequency is compared with one that is measured to 2^-13 (122 ppm),
+ * which takes 0.3 ms; after this many points, or SPAN_NS, with what was
+ * measured by then. */
 #define KNOWN_SHIFT 13
 #define POINTS	    8192
 
-/* In so many points, of 0.4 us each, a clock that is of use has moved. */
+/* Within this many points, of 0.4 us each, a usable clock has moved. */
 #define BEGIN_POINTS 512
 #define SPAN_NS	     4000000
 
-/* A frequency that is not known to 2^-6 (1.6 %) is not known. */
+/* A frequency that is not known to 2^-6 (1.6 %) is of no use. */
 #define USABLE_SHIFT 6
 
-/* A crystal is within 100 ppm, and its frequency in data sheets too; NTP's
- * kernel takes no more than 500 ppm for an error of a clock. */
+/* A crystal is within 100 ppm of its data sheet, and the kernel's NTP code
+ * corrects a clock by 500 ppm at most. */
 #define TOLERANCE(hz) ((hz) / 2000)
 
 static void climb(struct stairs *stairs, uint64_t before, uint64_t after,
@@ -36,8 +36,8 @@ static void climb(struct stairs *stairs, uint64_t before, uint64_t after,
 	bool first = !stairs->tsc || is_before(before, stairs->tsc);
 
 	if (!rise && !first) {
-		/* By a step at least: where the counter stands still, a clock
-		 * that is computed from it does so, too. */
+		/* Only if the counter moved by a step: while it stands still,
+		 * so does a clock that is computed from it. */
 		stairs->stood |= before - stairs->tsc >= step;
 		return;
 	}
@@ -101,8 +101,8 @@ bool pclk_span(const struct point *from, const struct point *to, uint64_t step,
 	    step >= span.ticks || half >= span.ticks - step ||
 	    stairs_ns >= span.ns || span.ns > INT64_MAX)
 		return false;
-	/* Each clock was read within its bracket, and up to a step of the
-	 * counter after it; and 1 of rounding at each end. */
+	/* The clock was read within its bracket, or up to a step of the
+	 * counter after it; and each end is rounded by 1. */
 	span.error_ns = scale(span.ns, half + step, span.ticks) + 2 + stairs_ns;
 	*ret_span = span;
 	return true;
@@ -120,8 +120,8 @@ int pclk_frequency_begin(struct frequency *frequency,
 		.how = how,
 		.step = pclk_counter_step(env, how),
 	};
-	/* Over two steps, in which a clock that stands still shows, and until
-	 * it has moved, which shows how far it does at a time. */
+	/* For two steps at least, to see whether the clock stands still
+	 * meanwhile, and until it has moved, to see by how much it does. */
 	for (unsigned int i = 0; !ret && i < BEGIN_POINTS; i++) {
 		ret = pclk_read_point(env, how, PARACLOCK_CLOCK_MONOTONIC_RAW,
 				      frequency->step, &frequency->stairs,
@@ -134,7 +134,7 @@ int pclk_frequency_begin(struct frequency *frequency,
 	return ret;
 }
 
-/* The span until now; false: it says nothing. */
+/* The span until now; false: it is of no use. */
 static bool look(struct frequency *frequency, struct span *ret_span)
 {
 	struct point to;
@@ -151,7 +151,7 @@ static void enter(const struct span *span, struct paraclock_machine *machine)
 	u128 ticks = (u128)span->ticks * NSEC_PER_SEC;
 	uint64_t hz;
 
-	/* One of 2^62 Hz or more is no counter. */
+	/* No counter has 2^62 Hz or more. */
 	if (span->error_ns > span->ns >> USABLE_SHIFT ||
 	    ticks >> 62 >= span->ns)
 		return;
@@ -170,8 +170,9 @@ static bool contradicts(const struct paraclock_machine *machine, uint64_t hz)
 	return apart > TOLERANCE(measured) + machine->measured_error_hz;
 }
 
-/* counter_hz is what somebody states, or has measured in another way. */
-static void confirm_fresh(struct paraclock_machine *machine)
+/* Choose counter_hz, which so far is what somebody states or has measured in
+ * another way. */
+static void choose_hz(struct paraclock_machine *machine)
 {
 	uint64_t claim = machine->counter_hz;
 
@@ -192,10 +193,10 @@ void pclk_frequency_end(struct frequency *frequency,
 
 	if (look(frequency, &span))
 		enter(&span, machine);
-	confirm_fresh(machine);
+	choose_hz(machine);
 }
 
-/* Is there no use in going on? */
+/* Is it useless to go on? */
 static bool is_hopeless(const struct stairs *stairs, unsigned int points)
 {
 	if (!stairs->rise)
@@ -221,7 +222,7 @@ static void measure(const struct paraclock_env *env,
 	}
 	if (span.ns)
 		enter(&span, machine);
-	confirm_fresh(machine);
+	choose_hz(machine);
 }
 
 static int describe(const struct paraclock_env *env,
@@ -232,7 +233,7 @@ static int describe(const struct paraclock_env *env,
 
 	if (ret)
 		return ret;
-	/* Twice as bad as what is not even entered here: an env says anything. */
+	/* Twice the error that enter() refuses: an env may state anything. */
 	if (machine.measured_error_hz > machine.measured_hz >>
 	    (USABLE_SHIFT - 1))
 		machine.measured_hz = machine.measured_error_hz = 0;

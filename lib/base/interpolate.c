@@ -3,10 +3,9 @@
 #include "fixed.h"
 
 /*
- * One half of the quotient by schoolbook division in base 2^32: the two
- * leading digits of the divisor's and the next of the dividend's give an
- * estimate that is at most two too large when the divisor's top bit is set
- * (Knuth, TAOCP 2, 4.3.1).
+ * One half of the quotient, by schoolbook division in base 2^32: the estimate
+ * from the leading digits is at most two too large if the divisor's top bit is
+ * set (Knuth, TAOCP 2, 4.3.1).
  */
 static uint64_t digit(u128 *rest, uint64_t next, uint64_t divisor)
 {
@@ -38,11 +37,11 @@ int64_t pclk_interpolate(int64_t from, int64_t to, uint64_t f)
 {
 	uint64_t way, part;
 
-	/* As unsigned: the difference of two int64_t may need 64 bits. */
+	/* Unsigned: the difference of two int64_t may need 64 bits. */
 	way = to >= from ? (uint64_t)to - (uint64_t)from
 			 : (uint64_t)from - (uint64_t)to;
-	/* Half a unit of f makes up for what fraction() rounds down. At most
-	 * 2^128 - 2^64: it fits. */
+	/* Half a unit of f makes up for fraction() rounding down. The sum is at
+	 * most 2^128 - 2^64, so it fits. */
 	part = (uint64_t)(((u128)way * f + way / 2 + ((u128)1 << 63)) >> 64);
 	return (int64_t)(to >= from ? (uint64_t)from + part
 				    : (uint64_t)from - part);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Between two points, without a division of 128 bits. */
+/* Interpolation between two points, without a 128-bit division. */
 #ifndef INTERPOLATE_H
 #define INTERPOLATE_H
 
@@ -7,7 +7,8 @@
 
 #include "shared.h"
 
-/* floor((high * 2^64 + low) / divisor); high < divisor, so that it fits. */
+/* floor((high * 2^64 + low) / divisor); high < divisor, so that the result
+ * fits. */
 PCLK_SHARED uint64_t pclk_divide_128(uint64_t high, uint64_t low,
 				     uint64_t divisor);
 
@@ -17,8 +18,8 @@ static inline uint64_t fraction(uint64_t part, uint64_t whole)
 	return pclk_divide_128(part, 0, whole);
 }
 
-/* from + (to - from) * part / whole with f = fraction(part, whole): within one
- * of the exact value, whatever the two ends are. */
+/* from + (to - from) * part / whole, where f is fraction(part, whole): within 1
+ * of the exact value for any two ends. */
 int64_t pclk_interpolate(int64_t from, int64_t to, uint64_t f);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Words that one writer at a time changes and readers copy without a lock,
- * and the flag that makes it one at a time.
+ * Words that one writer at a time changes and readers copy without a lock, and
+ * the try-lock that keeps writers apart.
  */
 #ifndef SEQWORD_H
 #define SEQWORD_H
@@ -14,7 +14,7 @@
 
 typedef uint64_t __attribute__((may_alias)) seqword;
 
-/* false: they are being written. */
+/* false: a writer is changing them. */
 static inline bool seqwords_copy(const uint32_t *gen, void *to,
 				 const void *from, size_t words)
 {
@@ -27,12 +27,13 @@ static inline bool seqwords_copy(const uint32_t *gen, void *to,
 		return false;
 	for (size_t i = 0; i < words; i++)
 		target[i] = __atomic_load_n(&source[i], __ATOMIC_RELAXED);
-	/* Pairs with the release fence there: words, then gen. */
+	/* Pairs with the release fence there: words first, then gen. */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return __atomic_load_n(gen, __ATOMIC_RELAXED) == before;
 }
 
-/* By who holds the flag only. Repairs a gen that a dead writer left odd. */
+/* Only for the holder of the try-lock. Repairs a gen that a dead writer left
+ * odd. */
 static inline void seqwords_publish(uint32_t *gen, void *to, const void *from,
 				    size_t words)
 {
@@ -41,17 +42,18 @@ static inline void seqwords_publish(uint32_t *gen, void *to, const void *from,
 	uint32_t odd = __atomic_load_n(gen, __ATOMIC_RELAXED) | 1;
 
 	__atomic_store_n(gen, odd, __ATOMIC_RELAXED);
-	/* Pairs with the readers' acquire fence: who sees a new word sees gen
-	 * odd or later. */
+	/* Pairs with the readers' acquire fence: a reader that sees a new word
+	 * sees gen odd or later. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	for (size_t i = 0; i < words; i++)
 		__atomic_store_n(&target[i], source[i], __ATOMIC_RELAXED);
-	/* Pairs with their acquire load: who sees gen even sees the words. */
+	/* Pairs with their acquire load: a reader that sees gen even sees the
+	 * words. */
 	__atomic_store_n(gen, odd + 1, __ATOMIC_RELEASE);
 }
 
-/* Which of a line of forks this process is. */
-static inline uint32_t flag_self(const struct paraclock_env *env)
+/* Which one this process is among a process and its forks. */
+static inline uint32_t lock_self(const struct paraclock_env *env)
 {
 	if (env->fork_id)
 		return env->fork_id(env->ctx);
@@ -59,28 +61,28 @@ static inline uint32_t flag_self(const struct paraclock_env *env)
 }
 
 /*
- * A try-flag that says which of a line of forks its owner is: not by its process
- * id, which may be the same where parent and child are the first of a container
- * each. One of another process was inherited by a fork while it was taken:
- * nobody here will ever let go of it, so it is taken over.
+ * The word holds the owner's fork id. A process id would not do: parent and
+ * child may have the same one, each as the first process of a container. If the
+ * owner is another process, a fork inherited the word while it was locked:
+ * nobody in this process will ever unlock it, so the caller takes it over.
  */
-static inline bool try_lock(uint32_t *flag, const struct paraclock_env *env)
+static inline bool try_lock(uint32_t *lock, const struct paraclock_env *env)
 {
-	uint32_t self = flag_self(env);
+	uint32_t self = lock_self(env);
 	uint32_t owner = 0;
 
-	/* Acquire pairs with flag_give(): what the last owner wrote. */
-	if (__atomic_compare_exchange_n(flag, &owner, self, false,
+	/* Acquire pairs with unlock(): what the last owner wrote. */
+	if (__atomic_compare_exchange_n(lock, &owner, self, false,
 					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return true;
 	return owner != self &&
-	       __atomic_compare_exchange_n(flag, &owner, self, false,
+	       __atomic_compare_exchange_n(lock, &owner, self, false,
 					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-static inline void unlock(uint32_t *flag)
+static inline void unlock(uint32_t *lock)
 {
-	__atomic_store_n(flag, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
 }
 
 #endif

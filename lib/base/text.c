@@ -31,13 +31,13 @@ void pclk_text_hz(uint64_t hz, uint64_t error_hz, char ret_text[32])
 	unsigned int decimals = 6, at = 31 - sizeof(unit);
 	uint64_t scale = 1;
 
-	/* So that the last digit is off by one at most. */
+	/* Drop digits until the last one is off by one at most. */
 	for (; scale / 2 < error_hz && (decimals || error_hz < hz);
 	     decimals -= decimals > 0)
 		scale *= 10;
-	/* To the nearest, and then without the digits that are not known. */
+	/* Round to the nearest, without the digits that are not known. */
 	hz = hz / scale + (hz % scale >= scale - scale / 2 && scale > 1);
-	/* Whole MHz have all of theirs, as zeros. */
+	/* A whole number of MHz keeps all its digits, as zeros. */
 	for (; scale > HZ_PER_MHZ; scale /= 10)
 		hz *= 10;
 	for (unsigned int i = 0; i < sizeof(unit); i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sentences without printf: ring 0 has none, and signal handlers may not. */
+/* Sentences without printf(): ring 0 has none, and signal handlers may not call
+ * it. */
 #ifndef TEXT_H
 #define TEXT_H
 
@@ -9,17 +10,18 @@
 
 #include "shared.h"
 
-/* Join strings up to a NULL; cut to fit, NUL at the end. buf may be NULL. */
+/* Join strings up to a NULL, cut to fit and with a NUL at the end. buf may be
+ * NULL. */
 PCLK_SHARED void pclk_text_join(char *buf, size_t size,
 				const char *const *parts);
 
 /* strcmp() == 0, which ring 0 need not have. */
 bool pclk_text_equal(const char *a, const char *b);
 
-/* "2096.06 MHz": the digits that are known where it is within error_hz. */
+/* "2096.06 MHz": only the digits that error_hz leaves certain. */
 void pclk_text_hz(uint64_t hz, uint64_t error_hz, char ret_text[32]);
 
-/* The number in buf; where it begins. */
+/* Write the number into buf; returns where it begins. */
 const char *pclk_decimal(uint64_t value, char buf[24]);
 
 #define TEXT(buf, size, ...) \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The rate of a clock that is followed, and the bound of a timeline made of it. */
+/* The rate of a clock that is followed, and the bound of a timeline made of
+ * it. */
 #ifndef FOLLOW_H
 #define FOLLOW_H
 
@@ -44,8 +45,8 @@ void pclk_follow_measure(struct follow_private *priv,
 			 const struct paraclock_sample *sample,
 			 uint64_t interval_ns);
 
-/* Give tl, which goes on from the sample at the measured rate until its t_end, a
- * bound that holds for all that time, if one is known. */
+/* Give tl, which goes on from the sample at the measured rate until its t_end,
+ * a bound that holds for all that time, if one is known. */
 void pclk_follow_bound(const struct paraclock *clk,
 		       const struct paraclock_sample *sample,
 		       const struct follow_private *priv, uint64_t drift_ppb,

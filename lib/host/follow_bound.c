@@ -12,8 +12,8 @@
 
 #include "follow.h"
 
-/* If two rates differ by more than one part in this (500 ppm), the clock was set
- * in between: no oscillator and no servo is that far off. */
+/* If two rates differ by more than one part in this (500 ppm), the clock was
+ * set in between: no oscillator and no servo is that far off. */
 #define RATE_PART 2000
 
 /* How far ahead a clock is asked for its bound: to the end of the lease or, if
@@ -48,10 +48,10 @@ static uint64_t rate_at_most(u128 ticks, uint64_t ns, uint64_t error_ns)
 }
 
 /*
- * How much two rates differ tells whether the clock was set in between. How well
- * a rate is known is another question: a clock may be corrected anywhere within its bound, again
- * and again by the same amount, which looks like a rate. So a rate is known no
- * better than both its ends.
+ * How much two rates differ tells whether the clock was set in between. How
+ * well a rate is known is another question: a clock may be corrected anywhere
+ * within its bound, again and again by the same amount, which looks like a
+ * rate. So a rate is known no better than both its ends.
  */
 static void agree(struct follow_private *priv, uint64_t hz, uint64_t by_pairs,
 		  uint64_t by_all)

@@ -2,12 +2,13 @@
 /*
  * One writer of a page at a time.
  *
- * If a writer dies in the middle of an update, the page stays odd until somebody
- * repairs it. But a writer that was only preempted there goes on later, and two
- * writers at once make a mixture that no reader can tell from a good page. So
- * the owner is a process: its id, when it started, and the namespace of both,
- * all of which is compared each time. An owner counts as dead only if the env
- * knows that it is gone, or that its id now belongs to another process.
+ * If a writer dies in the middle of an update, the page stays odd until
+ * somebody repairs it. But a writer that was only preempted there goes on
+ * later, and two writers at once make a mixture that no reader can tell from a
+ * good page. So the owner is a process: its id, when it started, and the
+ * namespace of both, all of which is compared each time. An owner counts as
+ * dead only if the env knows that it is gone, or that its id now belongs to
+ * another process.
  */
 
 #include <errno.h>

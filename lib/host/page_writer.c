@@ -3,9 +3,9 @@
  * Writing a page under its sequence.
  *
  * A writer may die at any point. state->current says which image was written
- * last, and changes only after the last word of the body and before the sequence
- * that shows it. So the next writer finds either the whole old image, or a new
- * one that was found good.
+ * last, and changes only after the last word of the body and before the
+ * sequence that shows it. So the next writer finds either the whole old image,
+ * or a new one that was found good.
  */
 
 #include <errno.h>
@@ -174,7 +174,8 @@ static void close_page(struct update *up)
 		up->state->sequence = up->seen;
 	STORE(*sequence_of(up), odd ? up->seen | 1 : 0);
 	/* Pairs with the acquire fence of readers before they look at the
-	 * sequence again: a reader that saw a word of the new body sees this. */
+	 * sequence again: a reader that saw a word of the new body sees
+	 * this. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 

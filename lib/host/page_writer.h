@@ -31,8 +31,8 @@ struct page_pair {
 	struct page_image shown;
 };
 
-/* While the shown page is ahead it runs slower by one part in 2^32 (0.233 ppb).
- */
+/* While the shown page is ahead it runs slower by one part in 2^32 (0.233
+ * ppb). */
 #define PAGE_SLOWER_SHIFT 32
 
 /*
@@ -47,9 +47,9 @@ struct page_lift {
 };
 
 /*
- * What differs between kinds of pages. Images are struct page_image. The counter
- * value is one that no reader of the old page is past, and that every reader of
- * the new page will be past.
+ * What differs between kinds of pages. Images are struct page_image. The
+ * counter value is one that no reader of the old page is past, and that every
+ * reader of the new page will be past.
  */
 struct page_kind {
 	s128 rounded; /* how far rounding may put a page ahead of the next */

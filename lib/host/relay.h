@@ -51,7 +51,8 @@ struct relay_source {
 /* The page has no usable conversion now, but may be unchanged. */
 #define RELAY_NO_CONVERSION 1
 
-/* relay_source.c: look at the clock above. src->epoch is set on failure, too. */
+/* relay_source.c: look at the clock above. src->epoch is set on failure,
+ * too. */
 int pclk_relay_look(struct paraclock_relay *relay,
 		    struct relay_source *ret_source);
 

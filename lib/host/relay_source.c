@@ -25,7 +25,8 @@
 #define DIVISOR_UP 34
 #define DIVISOR	   ((uint64_t)NSEC_PER_SEC << DIVISOR_UP)
 
-/* Longer than any counter has run, and half of what a timeline can express, s. */
+/* Longer than any counter has run, and half of what a timeline can express,
+ * s. */
 #define LIFT_SEC ((uint64_t)1 << 32)
 
 /* --- a page's conversion -------------------------------------------------- */
@@ -56,7 +57,8 @@ static int set_period(const struct paraclock_conversion *conv,
 	if (scale(mult, up, &tl->period_frac))
 		(void)scale(mult, --up, &tl->period_frac);
 	tl->period_shift = (uint8_t)(up - DIVISOR_UP);
-	/* 2: this is rounded down, and so is what the page's reader computes. */
+	/* 2: this is rounded down, and so is what the page's reader
+	 * computes. */
 	if (conv->error_ns < PARACLOCK_ERROR_UNKNOWN - 2 &&
 	    !scale(conv->error_mult, up, &tl->maxerror_rate_frac)) {
 		tl->maxerror_rate_frac += conv->error_mult != 0;
@@ -149,8 +151,8 @@ static int confirm_fresh(struct paraclock_relay *relay)
 	struct relay_private *priv = relay_private(relay);
 	int ret = 0;
 
-	/* Not a timekeeper: if it was set before this question, the answer would
-	 * wait for another change. */
+	/* Not a timekeeper: if it was set before this question, the answer
+	 * would wait for another change. */
 	if (!priv->unconfirmed || !clk->be->confirm_fresh || relay->timekeeper)
 		return 0;
 	if (!pclk_clock_lock(clk))
@@ -163,8 +165,8 @@ static int confirm_fresh(struct paraclock_relay *relay)
 }
 
 /*
- * Markers and page were the same before and after the conversion was copied, and
- * the handle remembers just these: so the conversion belongs to the epoch.
+ * Markers and page were the same before and after the conversion was copied,
+ * and the handle remembers just these: so the conversion belongs to the epoch.
  */
 static int look_once(struct paraclock_relay *relay, struct relay_source *src)
 {

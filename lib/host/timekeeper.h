@@ -36,8 +36,8 @@ enum tk_mode {
 	TK_FROZEN,
 };
 
-/* The conversion that readers copy: a timeline in whole words, without what only
- * its writer uses. */
+/* The conversion that readers copy: a timeline in whole words, without what
+ * only its writer uses. */
 struct tk_conversion {
 	uint64_t base_tsc;
 	uint64_t base_sec;
@@ -52,9 +52,9 @@ struct tk_conversion {
 
 /*
  * One of the two copies. Readers use the one that the sequence's lowest bit
- * names. A writer fills the other one. Of the copy in use it changes only t_end:
- * while a change is about to be published, t_end is lowered below t_lease, to
- * just before that change.
+ * names. A writer fills the other one. Of the copy in use it changes only
+ * t_end: while a change is about to be published, t_end is lowered below
+ * t_lease, to just before that change.
  */
 struct __attribute__((may_alias)) tk_slot {
 	uint64_t mode;	     /* enum tk_mode */
@@ -118,8 +118,8 @@ static inline int tk_check(const struct tk *tk)
 /* timekeeper.c: tk_counter() out of line, where speed does not matter. */
 uint64_t pclk_tk_counter(const struct tk *tk, const struct paraclock_env *env);
 
-/* timekeeper.c: could a writer have left this? For a private copy of memory that
- * others may write. */
+/* timekeeper.c: could a writer have left this? For a private copy of memory
+ * that others may write. */
 bool pclk_tk_is_sane(const struct tk_slot *slot);
 
 /* timekeeper_read.c: read at a counter value; NULL: now. Errors as for
@@ -129,8 +129,8 @@ int pclk_timekeeper_at(const struct tk *tk, const struct paraclock_env *env,
 		       struct paraclock_sample *ret_sample);
 
 /*
- * Aim a timeline where it begins: make it start at the time that is shown there,
- * in 2^-64 s, and go from there to what it said itself.
+ * Aim a timeline where it begins: make it start at the time that is shown
+ * there, in 2^-64 s, and go from there to what it said itself.
  */
 typedef int aim_fn(struct paraclock_timeline *tl, u128 shown, void *arg);
 

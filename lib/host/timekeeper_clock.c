@@ -72,9 +72,9 @@ static int source_get_marker(void *state, struct paraclock_marker *ret_marker)
 
 /*
  * Another marker may move before the writer has frozen the timekeeper, which
- * shows what held before until it is reconfigured. So wait for another migration
- * count than at the last question. At the first one there is nothing to compare
- * with.
+ * shows what held before until it is reconfigured. So wait for another
+ * migration count than at the last question. At the first one there is nothing
+ * to compare with.
  */
 static int source_confirm_fresh(void *state, int noticed)
 {

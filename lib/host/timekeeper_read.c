@@ -11,9 +11,10 @@
 #define INLINE	    static inline __attribute__((always_inline))
 
 /*
- * A reader retries while the writer is busy. That takes less than a microsecond,
- * but the writer may be preempted: so retry for about 100 us at 2.6 GHz. A limit
- * in ticks, and one of tries for a counter that is slow or stands still.
+ * A reader retries while the writer is busy. That takes less than a
+ * microsecond, but the writer may be preempted: so retry for about 100 us at
+ * 2.6 GHz. A limit in ticks, and one of tries for a counter that is slow or
+ * stands still.
  */
 #define TRY_TICKS (1U << 18)
 #define TRIES	  (1U << 12)

@@ -4,8 +4,8 @@
  *
  * A change first cuts t_end, in the copy that is in use, to just before
  * t_change. It is judged once no reader is left that has seen the old t_end:
- * from then on nobody gets a time past t_change, however long it takes until the
- * publication says what is shown there. Without the cut, a writer that is
+ * from then on nobody gets a time past t_change, however long it takes until
+ * the publication says what is shown there. Without the cut, a writer that is
  * preempted just before it publishes would let readers follow the old timeline
  * past t_change, and then see the new one behind it.
  */
@@ -73,8 +73,8 @@ static int start(struct tk_slot *slot, const struct change *change,
 	return !ret && now > slot->t_end ? -ESTALE : ret;
 }
 
-/* The change follows, from t_change on, what is in force at counter value now.
- */
+/* The change follows, from t_change on, what is in force at counter value
+ * now. */
 static int succeed(struct tk_slot *slot, const struct change *change,
 		   uint64_t t_change, uint64_t now)
 {
@@ -114,8 +114,8 @@ static void cut(const struct tk_job *job, uint64_t t_end)
 	STORE(tk->slot[tk->state & 1].t_end, t_end);
 }
 
-/* Cut t_end to before the change, or before a change that is still ahead and may
- * be replaced. Returns a counter value that no reader with a later t_end is
+/* Cut t_end to before the change, or before a change that is still ahead and
+ * may be replaced. Returns a counter value that no reader with a later t_end is
  * past. */
 static uint64_t close_before(const struct tk_job *job, uint64_t t_change,
 			     uint64_t judge)

@@ -27,7 +27,7 @@ _Static_assert(offsetof(struct paraclock_timeline, period_frac) -
 _Static_assert(offsetof(struct tk_conversion, shift) == 4 * sizeof(uint64_t),
 	       "and no more");
 
-/* --- publishing -------------------------------------------------------------- */
+/* --- publishing ----------------------------------------------------------- */
 
 int pclk_tk_begin(struct tk_job *job, struct paraclock_timekeeper *timekeeper,
 		  const struct paraclock_env *env)

@@ -74,8 +74,8 @@ int pclk_tk_keep_promise(struct paraclock_timeline *tl, uint64_t counter,
 			 u128 shown);
 /*
  * Put slot->tl[i], which begins at its base_tsc, in force. from is the timeline
- * that it was made of, and says which month it belongs to: a base that was moved
- * may have left that month.
+ * that it was made of, and says which month it belongs to: a base that was
+ * moved may have left that month.
  */
 int pclk_tk_install(struct tk_slot *slot, unsigned int i,
 		    const struct paraclock_timeline *from);

@@ -27,8 +27,8 @@ int pclk_timeline_check(const struct paraclock_timeline *tl)
 	return pclk_timeline_has_time(tl) && !tl->period_frac ? -EINVAL : 0;
 }
 
-/* The mask is for a timekeeper's timeline: others may write that memory after it
- * was checked. */
+/* The mask is for a timekeeper's timeline: others may write that memory after
+ * it was checked. */
 static unsigned int shift_of(const struct paraclock_timeline *tl)
 {
 	return tl->period_shift & SHIFT_MAX;
@@ -47,8 +47,8 @@ uint64_t pclk_timeline_ticks(const struct paraclock_timeline *tl, uint64_t ns)
 	return pclk_ticks_within(ns, (uint64_t)(tick >> 64), (uint64_t)tick);
 }
 
-/* The time is always rounded down; so before the base the ticks are rounded up.
- */
+/* The time is always rounded down; so before the base the ticks are rounded
+ * up. */
 int pclk_timeline_time(const struct paraclock_timeline *tl, uint64_t counter,
 		       u128 *ret_time)
 {

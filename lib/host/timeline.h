@@ -44,8 +44,8 @@ int pclk_timeline_from_start(const struct paraclock_timeline *tl,
 			     struct paraclock_timeline *ret_tl);
 
 /*
- * The end of the UTC month (or of the inserted second) that the base is in, s on
- * the timeline's timescale; UINT64_MAX: the timeline does not say. There the
+ * The end of the UTC month (or of the inserted second) that the base is in, s
+ * on the timeline's timescale; UINT64_MAX: the timeline does not say. There the
  * number of seconds, the offset or the leap may change: a timeline that went on
  * would be wrong by a second. The time at the base must fit an int64_t of ns.
  */

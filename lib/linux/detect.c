@@ -188,11 +188,7 @@ static bool look_again(const struct cpu_cache *cache,
 	const struct point from = frequency->from;
 	uint64_t apart;
 
-	frequency->from = (struct point){
-		.tsc = cache->from_tsc,
-		.width = cache->from_width,
-		.ns = cache->from_ns,
-	};
+	frequency->from = cache->from;
 	pclk_frequency_end(frequency, machine);
 	apart = machine->measured_hz > cache->hz
 			? machine->measured_hz - cache->hz
@@ -222,9 +218,7 @@ static void ask_clock(const struct paraclock_env *env,
 	pclk_frequency_end(&frequency, machine);
 	if (machine->measured_hz && cache &&
 	    cpu_slot_claim(env, &cache->hz_slot)) {
-		cache->from_tsc = frequency.from.tsc;
-		cache->from_width = frequency.from.width;
-		cache->from_ns = frequency.from.ns;
+		cache->from = frequency.from;
 		cache->hz = machine->measured_hz;
 		cache->error_hz = machine->measured_error_hz;
 		cpu_slot_publish(&cache->hz_slot);

@@ -261,8 +261,8 @@ static void ask_device_tree(const struct paraclock_env *env,
 		seen->firmware = "jailhouse";
 }
 
-/* Prefixes of sys_vendor and product_name that mean a virtual machine. A name of
- * NULL: they do not say of which hypervisor. */
+/* Prefixes of sys_vendor and product_name that mean a virtual machine. A name
+ * of NULL: they do not say of which hypervisor. */
 static const struct {
 	const char *vendor, *product, *name;
 	bool also_metal; /* the provider's bare metal has the same */

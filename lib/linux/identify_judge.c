@@ -3,9 +3,9 @@
  * Which hypervisor's clocks are here: the verdict.
  *
  * CPUID alone does not tell. A hypervisor may show another one's leaves before
- * its own (KVM, Xen and others show Hyper-V's); and one that does not trap CPUID
- * in user mode (PVM, Xen PV) leaves the layer below it visible. What the kernel
- * keeps its time by is the better witness.
+ * its own (KVM, Xen and others show Hyper-V's); and one that does not trap
+ * CPUID in user mode (PVM, Xen PV) leaves the layer below it visible. What the
+ * kernel keeps its time by is the better witness.
  */
 
 #include <string.h>

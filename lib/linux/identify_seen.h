@@ -22,7 +22,8 @@ struct identify_seen {
 	const char *firmware; /* the name in the device tree or DMI */
 };
 
-/* The hypervisor's name; "unknown", "none", or empty: nothing could be asked. */
+/* The hypervisor's name; "unknown", "none", or empty: nothing could be
+ * asked. */
 const char *pclk_identify_judge(const struct identify_seen *seen);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Pages of clocks, mapped: from a device, from a file, or shown by the kernel. */
+/* Pages of clocks, mapped: from a device, from a file, or shown by the
+ * kernel. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,8 +64,8 @@ static int map_device(int fd, const char *path,
 }
 
 /*
- * Does the file keep its size? It does if it is sealed, or if the caller vouches
- * for it. Owner and mode say nothing: root may truncate any file.
+ * Does the file keep its size? It does if it is sealed, or if the caller
+ * vouches for it. Owner and mode say nothing: root may truncate any file.
  */
 static bool keeps_its_size(int fd, uint64_t flags)
 {
@@ -75,9 +76,9 @@ static bool keeps_its_size(int fd, uint64_t flags)
 }
 
 /*
- * Map a file that keeps its size. Any other file is read anew each time, because
- * a load past its end would be a SIGBUS in the caller's process; so are a file
- * that cannot be mapped and one that is still too short for a page.
+ * Map a file that keeps its size. Any other file is read anew each time,
+ * because a load past its end would be a SIGBUS in the caller's process; so are
+ * a file that cannot be mapped and one that is still too short for a page.
  */
 static void map_file(int fd, struct paraclock_mapping *ret_map)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "counter.h"
 #include "cpu_cache.h"
-#include "env.h"
 #include "env_call.h"
 
 #define LEAF_AMD_FEATURES	   0x80000001U
@@ -51,18 +50,6 @@ enum counter_how pclk_counter_choose(const struct paraclock_env *env)
 		cpu_slot_publish(&cache->how_slot);
 	}
 	return how;
-}
-
-uint64_t paraclock_counter(const struct paraclock_env *env)
-{
-	if (!env)
-		env = pclk_builtin_env;
-	/* Ring 0 may have no env, but it has a counter. */
-	if (!env)
-		return counter_fenced();
-	return env->size >= sizeof(*env)
-		       ? counter_read(env, pclk_counter_choose(env))
-		       : 0;
 }
 
 /* How many moves of the counter are collected, and in how many readings at

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 
-#include "env.h"
 #include "env_call.h"
 #include "fixed.h"
 #include "frequency.h"
@@ -225,8 +224,8 @@ static void measure(const struct paraclock_env *env,
 	choose_hz(machine);
 }
 
-static int describe(const struct paraclock_env *env,
-		    struct paraclock_machine *ret_machine)
+int pclk_describe(const struct paraclock_env *env,
+		  struct paraclock_machine *ret_machine)
 {
 	struct paraclock_machine machine = { .size = sizeof(machine) };
 	int ret = pclk_env_describe(env, &machine);
@@ -242,16 +241,4 @@ static int describe(const struct paraclock_env *env,
 		measure(env, &machine);
 	*ret_machine = machine;
 	return 0;
-}
-
-int paraclock_describe_machine(const struct paraclock_env *env,
-			       struct paraclock_machine *ret_machine)
-{
-	if (!ret_machine || ret_machine->size < sizeof(*ret_machine))
-		return -EINVAL;
-	if (!env)
-		env = pclk_builtin_env;
-	if (!env)
-		return -ENODEV;
-	return describe(env, ret_machine);
 }

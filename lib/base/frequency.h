@@ -68,4 +68,9 @@ int pclk_frequency_begin(struct frequency *frequency,
 void pclk_frequency_end(struct frequency *frequency,
 			struct paraclock_machine *machine);
 
+/* As paraclock_describe_machine(), for a complete env. A frequency that the env
+ * states is compared with the clock. */
+int pclk_describe(const struct paraclock_env *env,
+		  struct paraclock_machine *ret_machine);
+
 #endif

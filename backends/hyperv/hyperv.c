@@ -115,10 +115,13 @@ static void explain_absence(const struct paraclock_env *env,
 }
 
 static int hyperv_open(const struct paraclock_env *env,
-		       const struct paraclock_options *opts, void **ret_state)
+		       const struct paraclock_options *opts, void *arg,
+		       void **ret_state)
 {
 	struct hyperv *hv = env->alloc(env->ctx, sizeof(*hv));
 	int ret;
+
+	(void)arg;
 
 	if (!hv)
 		return -ENOMEM;

@@ -233,18 +233,17 @@ struct source {
 };
 
 static int source_open(const struct paraclock_env *env,
-		       const struct paraclock_options *opts, void **ret_state)
+		       const struct paraclock_options *opts, void *arg,
+		       void **ret_state)
 {
-	struct paraclock_options page = *opts;
 	struct source *source = env->alloc(env->ctx, sizeof(*source));
 	int ret;
 
 	if (!source)
 		return -ENOMEM;
 	source->env = env;
-	source->re = (void *)(uintptr_t)opts->device;
-	page.device = NULL;
-	ret = pclk_backend_hyperv.open(env, &page, &source->page);
+	source->re = arg;
+	ret = pclk_backend_hyperv.open(env, opts, NULL, &source->page);
 	if (ret)
 		env->free(env->ctx, source);
 	else
@@ -365,15 +364,13 @@ static const struct paraclock_backend backend = {
 int paraclock_reenlightenment_open(struct paraclock **ret_clk,
 				   struct paraclock_reenlightenment *re)
 {
-	/* Handed through as it is, to source_open(). */
 	struct paraclock_options opts = {
 		.size = sizeof(opts),
-		.device = (const void *)re,
 	};
 	int ret = check(re);
 
 	if (ret || !re->hz)
 		return -EINVAL;
 	opts.env = re->env;
-	return paraclock_open_backend(ret_clk, &backend, &opts);
+	return paraclock_open_backend(ret_clk, &backend, re, &opts);
 }

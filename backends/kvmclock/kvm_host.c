@@ -62,10 +62,13 @@ static int open_vm(struct kvm_host *kh, const struct paraclock_options *opts)
 }
 
 static int kvm_host_open(const struct paraclock_env *env,
-			 const struct paraclock_options *opts, void **ret_state)
+			 const struct paraclock_options *opts, void *arg,
+			 void **ret_state)
 {
 	struct kvm_host *kh;
 	int ret;
+
+	(void)arg;
 
 	if (!env->ioctl || env->counter_id == PARACLOCK_COUNTER_ARM_VCNT) {
 		TEXT(opts->detail, opts->detail_size,

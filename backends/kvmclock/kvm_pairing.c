@@ -85,10 +85,13 @@ static int open_ptp(struct pairing *kp, const struct paraclock_options *opts)
 }
 
 static int pairing_open(const struct paraclock_env *env,
-			const struct paraclock_options *opts, void **ret_state)
+			const struct paraclock_options *opts, void *arg,
+			void **ret_state)
 {
 	struct pairing *kp = env->alloc(env->ctx, sizeof(*kp));
 	int ret;
+
+	(void)arg;
 
 	if (!kp)
 		return -ENOMEM;

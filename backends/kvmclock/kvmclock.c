@@ -163,10 +163,13 @@ static void kvmclock_close(void *state)
 }
 
 static int kvmclock_open(const struct paraclock_env *env,
-			 const struct paraclock_options *opts, void **ret_state)
+			 const struct paraclock_options *opts, void *arg,
+			 void **ret_state)
 {
 	struct kvmclock *kc = env->alloc(env->ctx, sizeof(*kc));
 	int ret;
+
+	(void)arg;
 
 	if (!kc)
 		return -ENOMEM;

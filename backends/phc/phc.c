@@ -33,10 +33,13 @@ static bool is_wanted(const char *name)
 }
 
 static int phc_open(const struct paraclock_env *env,
-		    const struct paraclock_options *opts, void **ret_state)
+		    const struct paraclock_options *opts, void *arg,
+		    void **ret_state)
 {
 	struct phc *phc = env->alloc(env->ctx, sizeof(*phc));
 	int ret;
+
+	(void)arg;
 
 	if (!phc)
 		return -ENOMEM;

@@ -96,10 +96,13 @@ static void take_machine(struct tsc *tsc,
 }
 
 static int tsc_open(const struct paraclock_env *env,
-		    const struct paraclock_options *opts, void **ret_state)
+		    const struct paraclock_options *opts, void *arg,
+		    void **ret_state)
 {
 	struct paraclock_machine machine = { .size = sizeof(machine) };
 	struct tsc *tsc;
+
+	(void)arg;
 
 	if (!env->describe || !env->read_clock) {
 		TEXT(opts->detail, opts->detail_size,

@@ -73,10 +73,13 @@ static void explain_absence(const struct paraclock_env *env,
 }
 
 static int vmclock_open(const struct paraclock_env *env,
-			const struct paraclock_options *opts, void **ret_state)
+			const struct paraclock_options *opts, void *arg,
+			void **ret_state)
 {
 	struct vmclock *vm = env->alloc(env->ctx, sizeof(*vm));
 	int ret;
+
+	(void)arg;
 
 	if (!vm)
 		return -ENOMEM;

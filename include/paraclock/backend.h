@@ -305,10 +305,13 @@ struct paraclock_backend {
 	uint8_t takes_image;
 	/**
 	 * Open the source; errors as paraclock_open(). On failure write a
-	 * sentence to @p opts's detail, if it has one.
+	 * sentence to @p opts's detail, if it has one. @p arg is what
+	 * paraclock_open_backend() was given, the caller's: NULL where the
+	 * library opens the backend by its name or for its markers.
 	 */
 	int (*open)(const struct paraclock_env *env,
-		    const struct paraclock_options *opts, void **ret_state);
+		    const struct paraclock_options *opts, void *arg,
+		    void **ret_state);
 	/**
 	 * The pair, now. Sets every member but disruption and marker_class;
 	 * WIDE is the caller's to judge. NULL: a source of markers only.

@@ -127,6 +127,9 @@ PARACLOCK_API int paraclock_open(struct paraclock **ret_clk,
  *
  * @param[out] ret_clk The clock.
  * @param be The backend; must outlive the clock.
+ * @param arg Handed to the backend's open(), as it is: what there is to open,
+ *        if that is an object of the caller's; or NULL. It stays the caller's,
+ *        and must live as long as the backend says.
  * @param opts Options, or NULL. Their @c backend must be NULL.
  * @return As paraclock_open(); -EOPNOTSUPP if @p be gives no time.
  *
@@ -135,6 +138,7 @@ PARACLOCK_API int paraclock_open(struct paraclock **ret_clk,
  */
 PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
 					 const struct paraclock_backend *be,
+					 void *arg,
 					 const struct paraclock_options *opts);
 
 /**

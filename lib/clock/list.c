@@ -33,7 +33,7 @@ static void list_markers_only(struct paraclock_listing *listing,
 	listing->error = pclk_options_complete(&full, opts);
 	if (!listing->error)
 		listing->error =
-			pclk_env_error(be->open(full.env, &full, &state));
+			pclk_env_error(be->open(full.env, &full, NULL, &state));
 	if (listing->error)
 		return;
 	listing->error = pclk_env_error(be->get_marker(state, &marker));

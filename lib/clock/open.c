@@ -61,7 +61,7 @@ static void open_marker_sources(struct paraclock *clk, const char *device)
 		void *state;
 
 		if (!(*be)->get_marker || *be == clk->be ||
-		    (*be)->open(clk->env, &none, &state))
+		    (*be)->open(clk->env, &none, NULL, &state))
 			continue;
 		if ((*be)->get_marker(state, &marker))
 			(*be)->close(state);
@@ -161,7 +161,7 @@ static int check_first_read(const struct paraclock *clk,
 
 /* Open one source. The first read primes what later ones are compared with. */
 static int open_one(struct paraclock **ret_clk,
-		    const struct paraclock_backend *be,
+		    const struct paraclock_backend *be, void *arg,
 		    const struct paraclock_options *opts, bool need_valid)
 {
 	const struct paraclock_env *env = opts->env;
@@ -178,7 +178,7 @@ static int open_one(struct paraclock **ret_clk,
 	clk = new_clock(env, be, opts);
 	if (!clk)
 		return fail(opts, -ENOMEM);
-	ret = pclk_env_error(be->open(env, opts, &clk->state));
+	ret = pclk_env_error(be->open(env, opts, arg, &clk->state));
 	if (ret) {
 		env->free(env->ctx, clk);
 		return fail(opts, ret);
@@ -241,7 +241,7 @@ static int open_best(struct paraclock **ret_clk,
 
 		if (!be->get_time)
 			continue;
-		ret = open_one(ret_clk, be, opts, true);
+		ret = open_one(ret_clk, be, NULL, opts, true);
 		if (!ret || ret == -ENOMEM)
 			return ret;
 		/* Report why the best one failed: that is what to mend. */
@@ -276,11 +276,11 @@ int paraclock_open(struct paraclock **ret_clk,
 		     "paraclock_list()");
 		return -EINVAL;
 	}
-	return open_one(ret_clk, be, &full, false);
+	return open_one(ret_clk, be, NULL, &full, false);
 }
 
 int paraclock_open_backend(struct paraclock **ret_clk,
-			   const struct paraclock_backend *be,
+			   const struct paraclock_backend *be, void *arg,
 			   const struct paraclock_options *opts)
 {
 	struct paraclock_options full;
@@ -298,7 +298,7 @@ int paraclock_open_backend(struct paraclock **ret_clk,
 		     "or options name another one");
 		return -EINVAL;
 	}
-	return open_one(ret_clk, be, &full, false);
+	return open_one(ret_clk, be, arg, &full, false);
 }
 
 void paraclock_close(struct paraclock *clk)

@@ -15,15 +15,17 @@ struct source {
 };
 
 static int source_open(const struct paraclock_env *env,
-		       const struct paraclock_options *opts, void **ret_state)
+		       const struct paraclock_options *opts, void *arg,
+		       void **ret_state)
 {
 	struct source *source = env->alloc(env->ctx, sizeof(*source));
 
+	(void)opts;
 	if (!source)
 		return -ENOMEM;
 	*source = (struct source){
 		.env = env,
-		.tk = (const void *)opts->device,
+		.tk = arg,
 	};
 	*ret_state = source;
 	return 0;
@@ -130,18 +132,16 @@ int paraclock_timekeeper_open(struct paraclock **ret_clk,
 			      const struct paraclock_timekeeper *timekeeper,
 			      const struct paraclock_env *env)
 {
-	/* source_open() gets the address through options.device. */
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
 		.env = env,
-		.device = (const void *)timekeeper,
 	};
-
 	int ret;
 
 	if (!tk_is_aligned(timekeeper))
 		return -EINVAL;
-	ret = paraclock_open_backend(ret_clk, &backend, &opts);
+	ret = paraclock_open_backend(ret_clk, &backend,
+				     (void *)(uintptr_t)timekeeper, &opts);
 	/* Whatever other markers promise: a count that has moved does not say
 	 * that it moved for the disruption that they show. */
 	if (!ret)

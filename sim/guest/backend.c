@@ -25,10 +25,13 @@ static uint8_t choose(uint32_t timescales)
 }
 
 static int sim_open(const struct paraclock_env *env,
-		    const struct paraclock_options *opts, void **ret_state)
+		    const struct paraclock_options *opts, void *arg,
+		    void **ret_state)
 {
 	const struct sim_view *view = pclk_sim_view_of(env);
 	struct sim_state *state;
+
+	(void)arg;
 
 	if (!view)
 		return -ENODEV;

@@ -50,7 +50,7 @@ static int open_clock(struct paraclock_sim_play *play,
 			       : NULL;
 	if (opts.backend && strcmp(opts.backend, be->name) == 0) {
 		opts.backend = NULL;
-		ret = paraclock_open_backend(&vm->clk, be, &opts);
+		ret = paraclock_open_backend(&vm->clk, be, NULL, &opts);
 	} else {
 		ret = paraclock_open(&vm->clk, &opts);
 	}

@@ -24,10 +24,12 @@ static void write_own(uint32_t i, uint64_t at)
 }
 
 static int own_open(const struct paraclock_env *env,
-		    const struct paraclock_options *opts, void **ret_state)
+		    const struct paraclock_options *opts, void *arg,
+		    void **ret_state)
 {
 	(void)env;
 	(void)opts;
+	(void)arg;
 	own.marker = own.generation = 1;
 	*ret_state = &own;
 	return 0;
@@ -129,8 +131,9 @@ static struct paraclock *open_clock(const char *backend)
 
 	if (strcmp(backend, "own") == 0) {
 		write_own(0, START);
-		assert_int_equal(
-			paraclock_open_backend(&clk, &own_backend, &opts), 0);
+		assert_int_equal(paraclock_open_backend(&clk, &own_backend,
+							NULL, &opts),
+				 0);
 		return clk;
 	}
 	memset(&timekeeper, 0, sizeof(timekeeper));

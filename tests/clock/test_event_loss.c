@@ -51,10 +51,12 @@ static int setup(void **state)
 }
 
 static int own_open(const struct paraclock_env *env,
-		    const struct paraclock_options *opts, void **ret_state)
+		    const struct paraclock_options *opts, void *arg,
+		    void **ret_state)
 {
 	(void)env;
 	(void)opts;
+	(void)arg;
 	*ret_state = &own;
 	return 0;
 }
@@ -93,7 +95,8 @@ static struct paraclock *open_own(void)
 						.env = &fake->env };
 	struct paraclock *clk;
 
-	assert_int_equal(paraclock_open_backend(&clk, &own_backend, &opts), 0);
+	assert_int_equal(
+		paraclock_open_backend(&clk, &own_backend, NULL, &opts), 0);
 	return clk;
 }
 

@@ -290,10 +290,12 @@ static struct {
 } own;
 
 static int own_open(const struct paraclock_env *env,
-		    const struct paraclock_options *opts, void **ret_state)
+		    const struct paraclock_options *opts, void *arg,
+		    void **ret_state)
 {
 	(void)env;
 	(void)opts;
+	(void)arg;
 	*ret_state = &own;
 	return 0;
 }
@@ -360,7 +362,8 @@ static struct paraclock *open_own(void)
 
 	memset(&own, 0, sizeof(own));
 	own.marker.value = 3;
-	assert_int_equal(paraclock_open_backend(&clk, &own_backend, &opts), 0);
+	assert_int_equal(
+		paraclock_open_backend(&clk, &own_backend, NULL, &opts), 0);
 	return clk;
 }
 

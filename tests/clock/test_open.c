@@ -353,7 +353,8 @@ static void null_arguments_are_einval(void **state)
 	fake_init(&fake);
 	clk = fake_open(&fake, NULL);
 	assert_int_equal(paraclock_open(NULL, NULL), -EINVAL);
-	assert_int_equal(paraclock_open_backend(NULL, &none, NULL), -EINVAL);
+	assert_int_equal(paraclock_open_backend(NULL, &none, NULL, NULL),
+			 -EINVAL);
 	assert_int_equal(paraclock_read(NULL, &sample), -EINVAL);
 	assert_int_equal(paraclock_read(clk, NULL), -EINVAL);
 	assert_int_equal(paraclock_read_at(NULL, 1, &sample), -EINVAL);
@@ -377,7 +378,8 @@ static void a_null_backend_is_einval(void **state)
 	struct paraclock *clk = UNTOUCHED;
 
 	(void)state;
-	assert_int_equal(paraclock_open_backend(&clk, NULL, NULL), -EINVAL);
+	assert_int_equal(paraclock_open_backend(&clk, NULL, NULL, NULL),
+			 -EINVAL);
 	assert_ptr_equal(clk, UNTOUCHED);
 }
 

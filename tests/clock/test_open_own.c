@@ -20,14 +20,17 @@ static struct own {
 } own;
 
 static int own_open(const struct paraclock_env *env,
-		    const struct paraclock_options *opts, void **ret_state)
+		    const struct paraclock_options *opts, void *arg,
+		    void **ret_state)
 {
 	assert_ptr_equal(env, &fake.env);
+	/* As it was handed to paraclock_open_backend(). */
+	assert_ptr_equal(arg, &own);
 	assert_int_equal(opts->size, sizeof(*opts));
 	if (own.open_error)
 		return own.open_error;
 	own.opened++;
-	*ret_state = &own;
+	*ret_state = arg;
 	return 0;
 }
 
@@ -94,7 +97,7 @@ static struct paraclock *open_own(const struct paraclock_backend *be,
 	};
 	struct paraclock *clk = NULL;
 
-	assert_int_equal(paraclock_open_backend(&clk, be, &opts), 0);
+	assert_int_equal(paraclock_open_backend(&clk, be, &own, &opts), 0);
 	assert_non_null(clk);
 	return clk;
 }
@@ -141,7 +144,8 @@ static void a_backend_that_gives_markers_only_does_not_open(void **state)
 	(void)state;
 	be.get_time = NULL;
 	be.get_marker = own_get_marker;
-	assert_int_equal(paraclock_open_backend(&clk, &be, &opts), -EOPNOTSUPP);
+	assert_int_equal(paraclock_open_backend(&clk, &be, &own, &opts),
+			 -EOPNOTSUPP);
 	assert_ptr_equal(clk, UNTOUCHED);
 	assert_non_null(strstr(detail, "markers only"));
 	assert_int_equal(own.opened, 0);
@@ -194,7 +198,8 @@ static void a_backend_that_does_not_open_leaves_nothing(void **state)
 
 	(void)state;
 	own.open_error = -ETIMEDOUT;
-	assert_int_equal(paraclock_open_backend(&clk, &be, &opts), -ETIMEDOUT);
+	assert_int_equal(paraclock_open_backend(&clk, &be, &own, &opts),
+			 -ETIMEDOUT);
 	assert_ptr_equal(clk, UNTOUCHED);
 	assert_int_equal(own.closed, 0);
 	assert_int_equal(fake.allocs, fake.frees);
@@ -233,7 +238,8 @@ static void an_incomplete_backend_is_einval(void **state)
 	bad[3].close = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		opts.backend = i == 4 ? "own" : NULL;
-		assert_int_equal(paraclock_open_backend(&clk, &bad[i], &opts),
+		assert_int_equal(paraclock_open_backend(&clk, &bad[i], NULL,
+							&opts),
 				 -EINVAL);
 		assert_ptr_equal(clk, UNTOUCHED);
 	}

@@ -181,7 +181,7 @@ static void errno_is_left_alone(void **state)
 	(void)paraclock_explain(real, -EPROTO, NULL, buf, sizeof(buf));
 	(void)paraclock_error_name(-EPROTO);
 	(void)paraclock_backend_name(real);
-	(void)paraclock_open_backend(NULL, NULL, NULL);
+	(void)paraclock_open_backend(NULL, NULL, NULL, NULL);
 	assert_int_equal(errno, ERRNO);
 	errno = 0;
 }

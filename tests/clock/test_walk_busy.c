@@ -30,10 +30,12 @@ static struct busy {
 } busy;
 
 static int busy_open(const struct paraclock_env *env,
-		     const struct paraclock_options *opts, void **ret_state)
+		     const struct paraclock_options *opts, void *arg,
+		     void **ret_state)
 {
 	(void)env;
 	(void)opts;
+	(void)arg;
 	*ret_state = &busy;
 	return 0;
 }
@@ -95,8 +97,9 @@ static void open_busy(void)
 
 	fake.env.process_id = real_process_id;
 	busy = (struct busy){ 0 };
-	assert_int_equal(
-		paraclock_open_backend(&busy.clk, &busy_backend, &opts), 0);
+	assert_int_equal(paraclock_open_backend(&busy.clk, &busy_backend, NULL,
+						&opts),
+			 0);
 }
 
 static struct paraclock_sample check_valid(const struct paraclock *clk)

@@ -29,9 +29,11 @@ struct state {
 /* --- the clock ------------------------------------------------------------ */
 
 static int clock_open(const struct paraclock_env *env,
-		      const struct paraclock_options *opts, void **ret_state)
+		      const struct paraclock_options *opts, void *arg,
+		      void **ret_state)
 {
 	(void)opts;
+	(void)arg;
 	*ret_state = ((struct fuzz_world *)env->ctx)->arg;
 	return 0;
 }
@@ -241,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.tai_offset_sec = 37,
 	};
 	configure(&s);
-	if (paraclock_open_backend(&s.clk, &backend, &opts))
+	if (paraclock_open_backend(&s.clk, &backend, NULL, &opts))
 		return 0;
 	CHECK(!paraclock_timekeeper_acquire(&s.tk, &s.world.env, NULL));
 	while (s.world.size)

@@ -26,20 +26,22 @@ static struct source one, two;
 
 static inline int source_open_one(const struct paraclock_env *env,
 				  const struct paraclock_options *opts,
-				  void **ret_state)
+				  void *arg, void **ret_state)
 {
 	(void)env;
 	(void)opts;
+	(void)arg;
 	*ret_state = &one;
 	return 0;
 }
 
 static inline int source_open_two(const struct paraclock_env *env,
 				  const struct paraclock_options *opts,
-				  void **ret_state)
+				  void *arg, void **ret_state)
 {
 	(void)env;
 	(void)opts;
+	(void)arg;
 	*ret_state = &two;
 	return 0;
 }
@@ -124,8 +126,8 @@ static inline int setup(void **state)
 		.clock_error_ns = PARACLOCK_ERROR_UNKNOWN,
 	};
 	check = (struct paraclock_check){ .size = sizeof(check) };
-	return paraclock_open_backend(&clk, &backend_one, &opts) ||
-	       paraclock_open_backend(&other, &backend_two, &opts);
+	return paraclock_open_backend(&clk, &backend_one, NULL, &opts) ||
+	       paraclock_open_backend(&other, &backend_two, NULL, &opts);
 }
 
 static inline int teardown(void **state)

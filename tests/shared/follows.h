@@ -36,11 +36,12 @@ static inline int64_t source_at(uint64_t counter)
 }
 
 static inline int source_open(const struct paraclock_env *env,
-			      const struct paraclock_options *opts,
+			      const struct paraclock_options *opts, void *arg,
 			      void **ret_state)
 {
 	(void)env;
 	(void)opts;
+	(void)arg;
 	*ret_state = &source;
 	return 0;
 }
@@ -102,7 +103,8 @@ static inline int set_up(void **state)
 	keeper_init(&keeper);
 	source.turned = keeper.fake.counter;
 	follow = (struct paraclock_follow){ .size = sizeof(follow) };
-	assert_int_equal(paraclock_open_backend(&clk, &backend, &opts), 0);
+	assert_int_equal(paraclock_open_backend(&clk, &backend, NULL, &opts),
+			 0);
 	return 0;
 }
 

@@ -100,7 +100,7 @@ static void the_truth_is_a_backend(void **state)
 
 	(void)state;
 	assert_int_equal(paraclock_open_backend(&clk, paraclock_sim_backend(),
-						&opts),
+						NULL, &opts),
 			 0);
 	run(7 * SEC);
 	sample = read_clock(clk);
@@ -117,13 +117,13 @@ static void the_truth_is_a_backend(void **state)
 
 	opts.timescales = 1U << MONO;
 	assert_int_equal(paraclock_open_backend(&clk, paraclock_sim_backend(),
-						&opts),
+						NULL, &opts),
 			 0);
 	assert_int_equal(read_clock(clk).host_ns, 8 * SEC);
 	paraclock_close(clk);
 	opts.env = NULL;
 	assert_int_equal(paraclock_open_backend(&clk, paraclock_sim_backend(),
-						&opts),
+						NULL, &opts),
 			 -ENODEV);
 }
 

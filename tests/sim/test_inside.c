@@ -149,8 +149,9 @@ static uint64_t disruption_of(struct paraclock_sim_vm *vm, bool truly)
 	struct paraclock *clk;
 
 	if (truly)
-		assert_int_equal(paraclock_open_backend(
-					 &clk, paraclock_sim_backend(), &opts),
+		assert_int_equal(paraclock_open_backend(&clk,
+							paraclock_sim_backend(),
+							NULL, &opts),
 				 0);
 	else
 		clk = open_user(vm, "vmclock");

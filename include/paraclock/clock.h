@@ -1,12 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file clock.h
- * Open a host clock, read it, and ask why it cannot be trusted.
+ * Open a host clock, read it, and ask why it cannot be trusted. Describe the
+ * machine, and list the clocks that it has.
  *
  * A function that can fail returns 0 or a negative errno value, unless it says
- * otherwise; all leave errno alone.
- * Every output (ret_x) is written only on success. Unless a function says
- * otherwise, a NULL argument is -EINVAL.
+ * otherwise; errno itself is never changed. Outputs (ret_x) are written only on
+ * success. A NULL argument is -EINVAL unless a function says otherwise.
+ *
+ * Errors of opening. paraclock_open(), and every function that opens a clock:
+ *
+ *   -EINVAL      A bad option, or this build has no such backend. Mend it.
+ *   -ENODEV      The source is not here, or it gives another timescale; without
+ *                a backend's name: no source here is valid. options.detail says
+ *                why, and what to do.
+ *   -EACCES      The source is here but may not be used, or the CPU counter is
+ *                forbidden to this thread (PR_SET_TSC). detail has the remedy.
+ *   -EPROTO      The mapped memory is not a valid clock page: a fault of the
+ *                host or the kernel. Report it there.
+ *   -EOPNOTSUPP  This env or backend cannot give time.
+ *   -ENOMEM      No memory, or no file descriptor left.
+ *
+ * With a backend and timescales, also any error of the first read. Without
+ * timescales the next read reports that one.
+ *
+ * Errors of reads. paraclock_read(), and every function that reads a clock:
+ *
+ *   -EAGAIN      The page stayed mid-update for about 100 us or kept changing,
+ *                or (tsc) the counter ran backwards. Try again.
+ *   -EPROTO      The page of the time source, or of a source of markers, is
+ *                malformed; paraclock_explain() names the field.
+ *   -ERANGE      The result does not fit into 64 bits of ns.
+ *   -EINVAL      A NULL argument, or a hypercall refused its argument.
+ *   -ENODEV      The source has gone. Close the clock.
+ *   -EOPNOTSUPP  The host gives no pair at all; paraclock_explain() says why.
+ *   -EACCES      The host refuses the hypercall: it is for ring 0 only.
+ *   -ETIMEDOUT   A device did not answer. Try again later.
+ *   -EIO         The env returned a number that is not an errno value. Mend it.
+ *
+ * and any other error that the env returned.
  */
 #ifndef PARACLOCK_CLOCK_H
 #define PARACLOCK_CLOCK_H
@@ -28,53 +60,53 @@ struct paraclock_env;
 struct paraclock_backend;
 
 /**
- * options.flags: the file at @c device never gets shorter while it is open, so
- * that it is mapped, and a read costs what one of a device does. If it is
- * truncated all the same, reads raise SIGBUS. A file that is sealed
- * (F_SEAL_SHRINK) needs no such word.
+ * options.flags: the file at @c device never gets shorter while it is open. It
+ * is then mapped, and a read costs as much as that of a device. If it is
+ * truncated all the same, reads raise SIGBUS. A sealed file (F_SEAL_SHRINK)
+ * does not need this flag.
  */
 #define PARACLOCK_DEVICE_FIXED_SIZE 0x1U
 
 /** How to open a clock. Zero every member that is not used. */
 struct paraclock_options {
 	/**
-	 * sizeof(struct paraclock_options). Smaller, of an older caller, it
-	 * must end where a member does; larger, of a newer one, the bytes that
-	 * this library does not know must be zero.
+	 * sizeof(struct paraclock_options). A smaller size, of an older caller,
+	 * must end where a member does. With a larger one, of a newer caller,
+	 * the bytes that this library does not know must be zero.
 	 */
 	size_t size;
 	/** Name of a backend ("kvmclock", "vmclock", ...); NULL: the best. */
 	const char *backend;
 	/**
-	 * Acceptable timescales, a mask of 1 << enum value; 0: any. Judged by
-	 * the first read, which then must not fail.
+	 * Acceptable timescales, a mask of 1 << enum value; 0: any. The first
+	 * read decides, and must then succeed.
 	 */
 	uint32_t timescales;
-	/** A file descriptor of the caller's KVM VM, for kvm-host; 0: none. It
-	 * stays the caller's, and must outlive the clock. */
+	/** File descriptor of the caller's KVM VM, for kvm-host; 0: none. The
+	 * caller owns it. It must outlive the clock. */
 	int vm_fd;
 	/** The outside world; NULL: this machine's. Must outlive the clock. */
 	const struct paraclock_env *env;
 	/**
 	 * Device node, or a regular file that holds a page image; NULL: where
-	 * this machine has it. A file is mapped where it cannot shrink (it is
-	 * sealed, or the caller says so: PARACLOCK_DEVICE_FIXED_SIZE), and else
-	 * read by pread(2). Needs @c backend. A page there may be another
-	 * machine's, so it is opened with no markers but its own. A PTP clock
-	 * may be named by its device number, too: "MAJOR:MINOR".
+	 * this machine has it. Needs @c backend. A file that cannot shrink
+	 * (sealed, or PARACLOCK_DEVICE_FIXED_SIZE is set) is mapped, any other
+	 * is read by pread(2). The page may be another machine's, so no other
+	 * source of markers is opened with it. A PTP clock may also be named by
+	 * its device number, "MAJOR:MINOR".
 	 */
 	const char *device;
 	/**
-	 * A page whose reference point is older than this is not valid, ns;
-	 * 0: the backend's own limit: for a vmclock with error terms until its
-	 * bound passes 1 s, without them or if the bound does not grow an hour;
-	 * for kvmclock none. The Hyper-V page has no reference point and
-	 * therefore no age.
+	 * A page whose reference point is older than this is not valid, ns.
+	 * 0: the backend's own limit. For a vmclock with error terms: until its
+	 * bound passes 1 s. For one without, or whose bound does not grow: an
+	 * hour. For kvmclock: no limit. The Hyper-V page has no reference
+	 * point and therefore no age.
 	 */
 	uint64_t max_age_ns;
 	/** A pair wider than this is not valid, ns; 0: 1000. */
 	uint64_t max_pair_error_ns;
-	/** On failure gets what failed, where, and what to do; or NULL. */
+	/** On failure: what failed, where, and what to do; or NULL. */
 	char *detail;
 	/** Bytes at @c detail; the text is cut to fit and ends with a NUL. */
 	size_t detail_size;
@@ -85,36 +117,25 @@ struct paraclock_options {
 /**
  * Open a host clock.
  *
- * Without a backend's name this takes the source of the highest quality whose
- * first read is valid and whose timescale is acceptable, never a LOCAL one.
- * With a name, it opens that one, valid or not. Every source of disruption
- * markers that is present is opened with it, unless a device is named.
+ * With a backend's name, opens that source, whether or not it is valid. Without
+ * one, opens the source of the highest quality whose first read is valid and
+ * whose timescale is acceptable, never an own-kernel one. Also opens every source
+ * of disruption markers of this machine, unless a device is named.
  *
  * Not for real-time code: reads /proc and /sys, allocates, and (kvmclock) may
  * move the calling thread to CPU 0 for an instant; see
- * paraclock-kvmclock(7). Where it cannot, samples say marker_class HEURISTIC
- * at most, until the page is known to be newer than the open.
+ * paraclock-kvmclock(7). If it cannot move there, samples promise HEURISTIC at
+ * most until the page is known to be newer than the open.
  *
  * @param[out] ret_clk The clock. Close it with paraclock_close().
  * @param opts Options, or NULL for the best source of this machine.
  *
  * @retval 0 Success.
- * @retval -EINVAL A bad option, or no such backend in this build. Mend it.
- * @retval -ENODEV The source is not here or gives another timescale, or with
- *         no name given none is here that is valid. options.detail says why
- *         and what to do.
- * @retval -EACCES It is here and may not be used, or the CPU counter is
- *         forbidden to this thread (PR_SET_TSC). detail names the remedy.
- * @retval -EPROTO What should be the page is none. The host's or the kernel's
- *         fault: report it there.
- * @retval -EOPNOTSUPP This env or backend cannot give time.
- * @retval -ENOMEM No memory, or no file descriptor left.
- * @return With a backend's name and timescales, also what the first read
- *         returned; without timescales that is for the next read to report.
+ * @return One of the errors of opening, which are listed at the top.
  *
  * Threads: any thread. Not async-signal-safe.
- * Ownership: the caller owns *ret_clk; @p opts may go when this returns, but
- * not the env that it names.
+ * Ownership: the caller owns *ret_clk. The env must outlive the clock; the rest
+ * of @p opts need not outlive the call.
  * @since 0.1
  */
 PARACLOCK_API int paraclock_open(struct paraclock **ret_clk,
@@ -123,17 +144,21 @@ PARACLOCK_API int paraclock_open(struct paraclock **ret_clk,
 /**
  * Open a clock on a backend of the caller's own.
  *
- * As paraclock_open() with a backend's name.
+ * The same as paraclock_open() with a backend's name.
  *
- * @param[out] ret_clk The clock.
+ * @param[out] ret_clk The clock. Close it with paraclock_close().
  * @param be The backend; must outlive the clock.
- * @param arg Handed to the backend's open(), as it is: what there is to open,
- *        if that is an object of the caller's; or NULL. It stays the caller's,
- *        and must live as long as the backend says.
+ * @param arg Passed to the backend's open() unchanged: the object that it is to
+ *        open, or NULL. The library does not look at it. The caller owns it,
+ *        and keeps it for as long as the backend says.
  * @param opts Options, or NULL. Their @c backend must be NULL.
- * @return As paraclock_open(); -EOPNOTSUPP if @p be gives no time.
+ *
+ * @retval 0 Success.
+ * @retval -EOPNOTSUPP @p be gives no time.
+ * @return Else one of the errors of opening, which are listed at the top.
  *
  * Threads: any thread. Not async-signal-safe.
+ * Ownership: the caller owns *ret_clk, and keeps @p be and @p arg.
  * @since 0.1
  */
 PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
@@ -147,22 +172,22 @@ PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
  * Returns 0 also when the sample is not valid: look at sample.valid before
  * correlating with it. An error means that there is no answer at all.
  *
- * From a mapped page, in the steady state this is one ordered counter read: no
+ * In the steady state a read of a mapped page is one ordered counter read: no
  * system call, no lock, no allocation, no store to shared memory. A page in a
- * file that is not mapped costs two calls of pread(2), tsc a
- * few clock readings, kvm-host an ioctl(2), and phc and kvm-pairing, under
- * Linux, up to some tens of system calls.
- * The counter is read after every load that the calling thread made before.
+ * file that is not mapped costs two calls of pread(2), tsc a few clock
+ * readings, kvm-host an ioctl(2), and phc and kvm-pairing, under Linux, up to
+ * some tens of system calls. The counter is read after every load that the
+ * calling thread made before.
  *
- * When the host's page or marker has changed, one read takes that in (the
- * others say DISRUPTED for less than a microsecond, unless it is preempted);
- * it may call getpid(2), and kvmclock sched_getscheduler(2),
+ * When the host's page or marker has changed, one read commits the change. The
+ * others say DISRUPTED meanwhile: for less than a microsecond, unless that one
+ * is preempted. It may call getpid(2), and for kvmclock sched_getscheduler(2),
  * sched_getaffinity(2) and sched_setaffinity(2).
  *
- * It must be let return: left by longjmp(3) out of a signal handler, by a C++
- * exception or by asynchronous cancellation while it takes in a change, it
- * leaves that change to nobody, and the reads of this process stay DISRUPTED.
- * It is no cancellation point, so a deferred pthread_cancel(3) does no harm.
+ * Let it return. A read that is left by longjmp(3) out of a signal handler, by
+ * a C++ exception or by asynchronous cancellation while it commits a change
+ * blocks that change for good: all later reads of this process are DISRUPTED.
+ * It is not a cancellation point, so a deferred pthread_cancel(3) is harmless.
  *
  * After a fork() the child may go on reading the parent's clock, except
  * kvm-host, which is bound to the process that opened it.
@@ -171,19 +196,7 @@ PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
  * @param[out] ret_sample The answer.
  *
  * @retval 0 There is an answer.
- * @retval -EAGAIN The page stayed mid-update for about 100 us, or kept
- *         changing; or (tsc) the counter ran backwards. Try again.
- * @retval -EPROTO The page, or that of a source of markers, is malformed;
- *         paraclock_explain() names the field.
- * @retval -ERANGE The result does not fit into 64 bits of ns.
- * @retval -EINVAL NULL argument; or a hypercall refused its argument.
- * @retval -ENODEV The source has gone. Close the clock.
- * @retval -EOPNOTSUPP The host gives no pair at all; paraclock_explain() says
- *         why.
- * @retval -EACCES The host refuses the hypercall: it is for ring 0 only.
- * @retval -ETIMEDOUT A device did not answer. Try again later.
- * @return Any other error of the env's; -EIO: the env returned a number that
- *         is no errno value. Mend the env.
+ * @return One of the errors of reads, which are listed at the top.
  *
  * Threads: any thread, any object; async-signal-safe.
  * Source: design of the kernels' seqcount readers; the page's own protocol is
@@ -199,15 +212,15 @@ PARACLOCK_API int paraclock_read(const struct paraclock *clk,
  * For traces and for decoding pages. A value from before the moment at which
  * the handle last noticed a disruption is not valid (WINDOW, with the page's
  * reference time): the page no longer knows it. On the Hyper-V page, which has
- * no reference point, neither is one from before the handle first saw what the
- * page says now.
+ * no reference point, a value from before the handle first saw the page's
+ * present parameters is not valid either.
  *
- * A restore may turn the counter back. A value from before it is then later
- * than now, and refused; but once the counter has passed it again, it cannot be
- * told from one taken since. Keep the token (paraclock_epoch()) with each value
- * and use the answer only if its @c epoch is the same.
+ * A restore may turn the counter back. A value from before the restore is then
+ * later than now, and refused; but once the counter has passed it again, it
+ * looks like one taken since. Keep the epoch (paraclock_epoch()) with each
+ * value, and use the answer only if its @c epoch is the same.
  *
- * Must be let return, as paraclock_read().
+ * Let it return, for the reason given at paraclock_read().
  *
  * @param clk The clock.
  * @param counter The counter value, ticks.
@@ -217,8 +230,8 @@ PARACLOCK_API int paraclock_read(const struct paraclock *clk,
  * @retval -EINVAL @p counter is later than now, or a NULL argument. If it was
  *         taken from this counter, a restore has turned that back: drop it.
  * @retval -EOPNOTSUPP This source can only say what time it is now.
- * @retval -EAGAIN Another thread is taking in a change. Try again.
- * @return Else as paraclock_read().
+ * @retval -EAGAIN Another thread is committing a change. Try again.
+ * @return Else one of the errors of reads, which are listed at the top.
  *
  * Threads: any thread, any object; async-signal-safe.
  * @since 0.1
@@ -230,29 +243,29 @@ PARACLOCK_API int paraclock_read_at(const struct paraclock *clk,
 /**
  * The CPU counter now: stamp with it, and convert by paraclock_read_at() later.
  *
- * Ordered as a read's: it is read after every load that the calling thread made
- * before. What the thread does next may begin before it, by a few ns. Costs no
- * more than the counter itself does; the first call asks CPUID how it is to be
- * read, and where the env has no @c local each call does.
+ * Read after every load that the calling thread made before, as in
+ * paraclock_read(); the thread's next act may begin a few ns before it. Costs
+ * no more than the counter itself. The first call asks CPUID how to read the
+ * counter; if the env has no @c system_clocks, each call does.
  *
  * @param env Whose counter, or NULL for this machine's.
- * @return Ticks; 0 if @p env is incomplete. Where this thread may not read the
- * counter (paraclock_open() says -EACCES) it raises SIGSEGV, as the instruction
+ * @return Ticks; 0 if @p env is incomplete. If the counter is forbidden to this
+ * thread (paraclock_open() returns -EACCES), raises SIGSEGV, as the instruction
  * does.
  *
  * Threads: any thread; async-signal-safe if the env's @c counter and @c cpuid
- * are, as this machine's.
+ * are, as those of this machine's env are.
  * @since 0.1
  */
 PARACLOCK_API uint64_t paraclock_counter(const struct paraclock_env *env);
 
 /**
- * Say what an error or a reason means here, and the remedy.
+ * Say what an error or a reason means here, and what to do about it.
  *
  * @param clk The clock, or NULL for the general meaning.
  * @param error What a function returned: 0 or a negative errno.
- * @param sample The sample, if @p error is 0; else it may be NULL.
- * @param[out] buf Gets the sentence, cut to fit, NUL at its end.
+ * @param sample The sample if @p error is 0; else it may be NULL.
+ * @param[out] buf The sentence, cut to fit, with a NUL at its end.
  * @param size Bytes at @p buf.
  *
  * @retval 0 Success.
@@ -280,8 +293,8 @@ PARACLOCK_API void paraclock_close(struct paraclock *clk);
  * The name of a clock's time source.
  *
  * @param clk The clock.
- * @return The backend's name; NULL if @p clk is NULL. Lives as long as the
- * clock.
+ * @return The backend's name, valid as long as the clock; NULL if @p clk is
+ * NULL.
  *
  * Threads: any thread, any object; async-signal-safe.
  * @since 0.1
@@ -300,20 +313,20 @@ PARACLOCK_API const char *paraclock_version(void);
  * The name of an error that this library returns: "EAGAIN".
  *
  * @param error 0 or a negative errno.
- * @return A constant string; "unknown" for one that this library never
- * returns.
+ * @return A constant string; "unknown" if this library never returns @p error.
+ *
  *
  * Threads: any thread; async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API const char *paraclock_error_name(int error);
 
-/** What the kernel's clocksource is to the counter. */
+/** How the kernel's clocksource relates to the counter. */
 enum paraclock_clocksource_kind {
 	PARACLOCK_CLOCKSOURCE_UNKNOWN = 0,
 	/** The counter itself: "tsc", "arch_sys_counter". */
 	PARACLOCK_CLOCKSOURCE_COUNTER = 1,
-	/** A page that maps the counter to ns: "kvm-clock", "xen",
+	/** A page that converts the counter to ns: "kvm-clock", "xen",
 	 * "hyperv_clocksource_tsc_page". */
 	PARACLOCK_CLOCKSOURCE_IMAGE = 2,
 	/** Neither: "hpet", "acpi_pm", "jiffies". */
@@ -325,12 +338,12 @@ enum paraclock_firmware {
 	PARACLOCK_FIRMWARE_NONE = 0,
 	PARACLOCK_FIRMWARE_ACPI = 1,
 	PARACLOCK_FIRMWARE_DEVICE_TREE = 2,
-	/** It cannot be known: firmware's tables are hidden, as in a container
-	 * that masks /sys/firmware. */
+	/** Unknown: firmware's tables are hidden, as in a container that masks
+	 * /sys/firmware. */
 	PARACLOCK_FIRMWARE_UNKNOWN = 3,
 };
 
-/** Of paraclock_machine.evidence. */
+/** Texts in paraclock_machine.evidence. */
 #define PARACLOCK_EVIDENCE_MAX 16
 
 /** What machine this is, as far as clocks go. */
@@ -338,10 +351,9 @@ struct paraclock_machine {
 	/** Set by the caller to sizeof(struct paraclock_machine). */
 	size_t size;
 	/**
-	 * Whose clocks are here: "kvm", "pvm", "hyper-v", "xen", ...;
-	 * "unknown": a hypervisor is here, and what is seen of it does not say
-	 * which; "none": there is no hypervisor; empty: whether there is one
-	 * cannot be known.
+	 * The hypervisor whose clocks are here: "kvm", "pvm", "hyper-v", "xen",
+	 * ...; "unknown": there is one, but nothing shows which; "none": there
+	 * is no hypervisor; empty: not known whether there is one.
 	 */
 	char hypervisor[32];
 	/** The kernel's clocksource; empty: unknown. */
@@ -351,7 +363,7 @@ struct paraclock_machine {
 	/** 1: the counter runs at one rate in every power state. */
 	uint8_t invariant;
 	/** 1: counter_hz was measured; 0: firmware states it, and the clock
-	 * does not contradict. */
+	 * does not contradict it. */
 	uint8_t measured;
 	/** enum paraclock_firmware: is a vmclock announced? */
 	uint8_t vmclock;
@@ -363,20 +375,20 @@ struct paraclock_machine {
 	uint64_t counter_hz;
 	/**
 	 * What CPUID, CNTFRQ_EL0 or the env states, Hz; 0: nothing. If
-	 * @c measured is 1 and this is not 0, the clock contradicts it: as
-	 * where the frequency of the host shows through in a guest whose
-	 * counter is scaled.
+	 * @c measured is 1 and this is not 0, the clock contradicts it: some
+	 * guests whose counter is scaled see the frequency of the host.
 	 */
 	uint64_t stated_hz;
 	/** The frequency by CLOCK_MONOTONIC_RAW, Hz; 0: it could not be
-	 * measured, as where the kernel's clocks move once in a jiffy. */
+	 * measured, for instance because the kernel's clocks move once in a
+	 * jiffy. */
 	uint64_t measured_hz;
 	/** measured_hz is within this of the frequency, Hz. */
 	uint64_t measured_error_hz;
 	/**
-	 * What was seen of a hypervisor, a short text each, the rest empty. A
-	 * signature of CPUID stands in quotes, with \0 and \xNN for what does
-	 * not print; it may be that of the layer below (PVM, Xen PV).
+	 * The signs of a hypervisor, a short text each, the rest empty. A CPUID
+	 * signature stands in quotes, with \0 and \xNN for bytes that do not
+	 * print; it may be that of the layer below (PVM, Xen PV).
 	 */
 	char evidence[PARACLOCK_EVIDENCE_MAX][64];
 };
@@ -384,21 +396,20 @@ struct paraclock_machine {
 /**
  * Describe this machine.
  *
- * A frequency that firmware states is a claim until the kernel's clock agrees:
- * it is held against CLOCK_MONOTONIC_RAW, which takes 1 ms, and if the two are
- * more than 500 ppm and the error of the measurement apart, counter_hz is the
- * measured one. A frequency that nobody states is measured for 10 ms. Where the
- * clock is too coarse for either, what is stated is kept, or else the frequency
- * is unknown.
+ * A frequency that firmware states is a claim until the kernel's clock agrees.
+ * It is compared with CLOCK_MONOTONIC_RAW, which takes 1 ms; if the two differ
+ * by more than 500 ppm and the error of the measurement, counter_hz is the
+ * measured one. If nothing states a frequency, it is measured for 10 ms. If the
+ * clock is too coarse for either, counter_hz is the stated one, or unknown.
  *
  * @param env The outside world; NULL: this machine's.
- * @param[in,out] ret_machine Its @c size is set by the caller.
+ * @param[in,out] ret_machine The caller sets its @c size.
  *
- * @retval 0 Success; what is unknown is empty or 0.
+ * @retval 0 Success; unknown members are empty or 0.
  * @retval -EINVAL NULL, or a size that is too small.
- * @retval -EOPNOTSUPP The env does not say.
+ * @retval -EOPNOTSUPP The env cannot describe its machine.
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
- * @return Any other error of the env's.
+ * @return Any other error that the env returned.
  *
  * Threads: any thread. Not async-signal-safe.
  * @since 0.1
@@ -413,18 +424,17 @@ struct paraclock_listing {
 	size_t size;
 	/** The backend's name. */
 	const char *name;
-	/** Higher is tried first; below 0 it is taken only by name. */
+	/** Higher is tried first; below 0 it is opened by name only. */
 	int quality;
-	/** 0: it is here; else the negative errno of the failed open or read.
-	 */
+	/** 0: it is here; else the error of the open or read that failed. */
 	int error;
 	/** 1: it gives time; 0: it is a source of markers only. */
 	uint8_t gives_time;
-	/** 1: it is a LOCAL source. */
+	/** 1: it repeats this kernel's own clock. */
 	uint8_t own_kernel;
-	/** What was read; zeroed if @c error is not 0. */
+	/** The reading; zeroed if @c error is not 0. */
 	struct paraclock_sample sample;
-	/** A sentence: what it is or why not, and what to do; never NULL. */
+	/** A sentence: what it is, or why not and what to do; never NULL. */
 	const char *detail;
 };
 
@@ -432,8 +442,9 @@ struct paraclock_listing {
  * Called for each backend by paraclock_list().
  *
  * @param arg The caller's own.
- * @param listing What is known; gone when the function returns.
- * @return 0 to go on; anything else ends the list and is returned by it.
+ * @param listing What is known; valid until the function returns.
+ * @return 0 to go on. Anything else ends the list, and paraclock_list() returns
+ * it.
  */
 typedef int paraclock_list_fn(void *arg,
 			      const struct paraclock_listing *listing);
@@ -445,7 +456,7 @@ typedef int paraclock_list_fn(void *arg,
  *
  * @param env The outside world; NULL: this machine's.
  * @param fn Called once for each backend.
- * @param arg Handed to @p fn.
+ * @param arg Passed to @p fn.
  *
  * @retval 0 Success, also when no backend is there.
  * @retval -EINVAL @p fn is NULL.

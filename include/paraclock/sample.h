@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file sample.h
- * One answer of a host clock, and the words that it is made of.
+ * One answer of a host clock, and the enums that it consists of.
  *
- * Included by every other header: nothing here is opened or read.
+ * clock.h and timescale.h include it. It has values only: nothing that is
+ * opened, and no function but those that name an enum's values.
  */
 #ifndef PARACLOCK_SAMPLE_H
 #define PARACLOCK_SAMPLE_H
@@ -22,11 +23,11 @@ enum paraclock_timescale {
 	PARACLOCK_TIMESCALE_UNKNOWN = 0,
 	/** Since an unspecified start; comparable only with itself. */
 	PARACLOCK_TIMESCALE_MONOTONIC = 1,
-	/** UTC since 1970-01-01, POSIX count: leap seconds take no number. */
+	/** UTC since 1970-01-01, POSIX count: leap seconds are not counted. */
 	PARACLOCK_TIMESCALE_UTC = 2,
 	/** TAI since 1970-01-01 TAI. */
 	PARACLOCK_TIMESCALE_TAI = 3,
-	/** UTC, but whoever keeps it may smear leap seconds over hours. */
+	/** UTC, but its keeper may smear leap seconds over hours. */
 	PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED = 4,
 };
 
@@ -37,17 +38,17 @@ enum paraclock_counter {
 	PARACLOCK_COUNTER_X86_TSC = 1,
 	/** arm64 virtual counter, CNTVCT_EL0. */
 	PARACLOCK_COUNTER_ARM_VCNT = 2,
-	/** From here to 254: counters of the caller's, for couplings. */
+	/** From here to 254: the caller's own counters, for couplings. */
 	PARACLOCK_COUNTER_USER = 128,
 	/**
-	 * In an env only: whatever counter a page declares is this env's. For
-	 * decoding the pages of other machines; never in a sample.
+	 * In an env only: any counter that a page declares is this env's. For
+	 * decoding pages of other machines; never in a sample.
 	 */
 	PARACLOCK_COUNTER_ANY = 255,
 };
 
 /**
- * Why a sample is not valid. The first that applies, in the order
+ * Why a sample is not valid: the first reason that applies, in the order
  * SEQUENCE, STATUS, COUNTER, HOST_CLOCK, UNSTABLE, DISRUPTED, WINDOW, WIDE,
  * IMPLAUSIBLE.
  */
@@ -65,29 +66,30 @@ enum paraclock_reason {
 	PARACLOCK_REASON_COUNTER = 5,
 	/**
 	 * The counter is outside of the page's window or from before the last
-	 * disruption, the page too old, or a leap second ambiguous.
+	 * disruption, the page is too old, or a leap second is ambiguous.
 	 */
 	PARACLOCK_REASON_WINDOW = 6,
 	/** The pair is wider than the caller's max_pair_error_ns. */
 	PARACLOCK_REASON_WIDE = 7,
-	/** A disruption is being taken in; the page may be the old one. */
+	/** A disruption is pending: the page may still be the old one. */
 	PARACLOCK_REASON_DISRUPTED = 8,
 	/** A second clock contradicts this one. */
 	PARACLOCK_REASON_IMPLAUSIBLE = 9,
 };
 
 /**
- * What equality of two epochs (sample.epoch) promises: the weakest of what
- * stands behind it. None promises that this machine was not paused: a host may
- * stop it and let it go on and show nothing; see paraclock-disruption(7).
+ * What equal epochs (sample.epoch) promise: the weakest promise of the sources
+ * behind the clock. No class promises that the machine was not paused: a host
+ * can stop and resume it without a trace; see paraclock-disruption(7).
  */
 enum paraclock_marker_class {
 	/** Nothing: no source of markers is open. */
 	PARACLOCK_MARKER_NONE = 0,
-	/** No disruption was seen in the page's parameters; some leave none. */
+	/** The page's parameters did not jump. Some disruptions do not make
+	 * them jump. */
 	PARACLOCK_MARKER_HEURISTIC = 1,
-	/** The host's own marker is the same: nothing after which the host
-	 * changes it, such as a migration, a restore or a clone. */
+	/** The host's own marker is unchanged: no migration, restore, clone or
+	 * other disruption for which the host changes it. */
 	PARACLOCK_MARKER_AUTHORITATIVE = 2,
 };
 
@@ -100,24 +102,25 @@ enum paraclock_leap {
 	PARACLOCK_LEAP_PRE_NEG = 2,
 	/** Now inside the inserted second, 23:59:60. */
 	PARACLOCK_LEAP_POS = 3,
-	/** The last UTC month ended with a positive leap second; from the end
-	 * of this month on, NONE. */
+	/** The last UTC month ended with a positive leap second. NONE again
+	 * from the end of this month on. */
 	PARACLOCK_LEAP_POST_POS = 4,
-	/** As POST_POS, with a negative leap second. */
+	/** The last UTC month ended with a negative leap second. NONE again
+	 * from the end of this month on. */
 	PARACLOCK_LEAP_POST_NEG = 5,
 	/** The source does not say. */
 	PARACLOCK_LEAP_UNKNOWN = 255,
 };
 
-/** sample.flags: the source only repeats what this kernel's clock says. */
+/** sample.flags: the source only repeats this kernel's own clock. */
 #define PARACLOCK_FLAG_OWN_KERNEL 0x1U
 /** sample.flags: tai_offset_sec is meaningful. */
 #define PARACLOCK_FLAG_TAI_OFFSET 0x2U
 /** sample.flags: the host promises that its clock never steps back. */
 #define PARACLOCK_FLAG_MONOTONIC 0x4U
-/** sample.flags: whether the host still stands by this time cannot be seen: a
- * PTP clock whose driver hides its page's age and status. Such a source is
- * taken by name only. */
+/** sample.flags: the driver of this PTP clock hides the age and status of its
+ * page, so it is unknown whether the host still vouches for the time. Such a
+ * source is opened by name only. */
 #define PARACLOCK_FLAG_UNVOUCHED 0x8U
 
 /** No bound is known; in pair_error_ns and clock_error_ns. */
@@ -125,27 +128,27 @@ enum paraclock_leap {
 
 /** One answer of a host clock. 64 bytes. */
 struct paraclock_sample {
-	/** Host clock, ns since the epoch of @c timescale. */
+	/** Host clock, ns since the start of @c timescale. */
 	int64_t host_ns;
 	/** Value of @c counter that host_ns belongs to, ticks. */
 	uint64_t host_tsc;
 	/**
-	 * host_ns is the host clock's reading at host_tsc to within this, ns;
-	 * 0: captured atomically; PARACLOCK_ERROR_UNKNOWN if not valid,
-	 * except with WIDE.
+	 * host_ns is within this of the host clock's reading at host_tsc, ns.
+	 * 0: captured atomically. PARACLOCK_ERROR_UNKNOWN if not valid, except
+	 * with WIDE.
 	 */
 	uint64_t pair_error_ns;
 	/**
 	 * The host clock is within this of its timescale, ns: the host's own
-	 * bound; PARACLOCK_ERROR_UNKNOWN: none known, or not valid.
+	 * bound. PARACLOCK_ERROR_UNKNOWN: no bound is known, or not valid.
 	 */
 	uint64_t clock_error_ns;
 	/**
-	 * Epoch of the handle, a count of the disruptions that it noticed:
-	 * unequal in two samples of one handle, a disruption lies between them.
+	 * Epoch of the handle: its count of the disruptions that it noticed. If
+	 * two samples of one handle differ in it, a disruption lies between.
 	 */
 	uint64_t epoch;
-	/** 1: fit for correlation; 0: not, and @c reason says why. */
+	/** 1: fit for correlation. 0: not; @c reason says why. */
 	uint8_t valid;
 	/** enum paraclock_reason. */
 	uint8_t reason;
@@ -155,7 +158,7 @@ struct paraclock_sample {
 	uint8_t counter;
 	/** enum paraclock_leap, for the sample's own instant. */
 	uint8_t leap;
-	/** enum paraclock_marker_class: what equality of epochs promises. */
+	/** enum paraclock_marker_class: what equal epochs promise. */
 	uint8_t marker_class;
 	/** TAI - UTC at the sample's instant, s; see flag TAI_OFFSET. */
 	int16_t tai_offset_sec;

@@ -119,8 +119,8 @@ struct paraclock_options {
  *
  * With a backend's name, opens that source, whether or not it is valid. Without
  * one, opens the source of the highest quality whose first read is valid and
- * whose timescale is acceptable, never an own-kernel one. Also opens every source
- * of disruption markers of this machine, unless a device is named.
+ * whose timescale is acceptable, never an own-kernel one. Opens every source of
+ * disruption markers of this machine as well, unless a device is named.
  *
  * Not for real-time code: reads /proc and /sys, allocates, and (kvmclock) may
  * move the calling thread to CPU 0 for an instant; see

@@ -3,10 +3,28 @@
  * @file host.h
  * The host's side: timelines, and the pages that guests read them from.
  *
- * For VMMs, nested hypervisors and tests. A timeline says what a clock shows
- * at which counter value; a writer puts it onto a guest's page, in that page's
- * own words and by that page's own protocol. What is written here, the
- * backends kvmclock, hyperv and vmclock read, and so do the guests' kernels.
+ * For VMMs, nested hypervisors and tests. A timeline says what a clock shows at
+ * which counter value. A writer puts it onto a guest's page, in the format and
+ * by the protocol of that page. The backends kvmclock, hyperv and vmclock read
+ * what is written here, and so do the guests' kernels.
+ *
+ * Errors of writers. Every function that writes a page:
+ *
+ *   -EINVAL  NULL, a page that is not aligned, an env that is too small, a
+ *            malformed timeline or one that this page cannot express; or the
+ *            writer is that of another kind of page.
+ *   -ENODEV  The env is NULL and this build has no env of its own.
+ *   -EPERM   This process is not the writer. Acquire the page.
+ *   -EBUSY   Another thread is writing the page, or this signal handler
+ *            interrupted a write of it. Nothing was changed.
+ *
+ * and every function that writes a timeline onto a page also:
+ *
+ *   -ERANGE  The timeline's rate or time does not fit on the page.
+ *   -ESTALE  The timeline's t_end is over, or its t_start still to come; or,
+ *            with MONOTONIC, the timeline is behind the page, or the page holds
+ *            no time that fits. The page is unchanged. Make a newer timeline,
+ *            or omit MONOTONIC for one update.
  */
 #ifndef PARACLOCK_HOST_H
 #define PARACLOCK_HOST_H
@@ -17,31 +35,31 @@
 extern "C" {
 #endif
 
-/** How far a timeline may be relied on. The numbers are vmclock's. */
+/** How reliable a timeline is. The numbers are vmclock's. */
 enum paraclock_status {
 	/** Nothing is known; the page may still show disruptions. */
 	PARACLOCK_STATUS_UNKNOWN = 0,
-	/** Not yet. */
+	/** It is being set up. */
 	PARACLOCK_STATUS_INITIALIZING = 1,
-	/** The clock is kept right. */
+	/** The clock is disciplined. */
 	PARACLOCK_STATUS_SYNCHRONIZED = 2,
 	/** It was right once; its error grows as the error terms say. */
 	PARACLOCK_STATUS_FREERUNNING = 3,
-	/** Not to be used now: frozen, or out of order. */
+	/** Not usable now: frozen, or out of order. */
 	PARACLOCK_STATUS_UNRELIABLE = 4,
 };
 
 /**
- * timeline.flags: readers of the page shall never see time step back, from
- * what they saw before this update on. The writer keeps that, or refuses with
+ * timeline.flags: readers of the page shall never see time step back from what
+ * they saw before this update. The writer ensures that, or refuses with
  * -ESTALE. On UTC a leap second is not counted as a step.
  *
- * Old and new are compared at one value of the counter. After a disruption of
- * the counter that says nothing: if it jumped ahead, a right timeline is
- * refused; if it was turned back, one that is behind what readers saw is taken.
- * Let the promise go for that one update, and see to it by other means that
- * time does not step back. A relay compares with what its readers have seen,
- * waits for that, writes once without this flag and then with it.
+ * Old and new timeline are compared at one value of the counter. A disruption
+ * of the counter defeats that: if it jumped ahead, a right timeline is refused;
+ * if it was turned back, a timeline behind what readers saw is accepted. Omit
+ * MONOTONIC for that one update, and ensure by other means that time does not
+ * step back. A relay compares with what its readers have seen, waits until that
+ * is past, writes once without this flag and then with it.
  */
 #define PARACLOCK_TIMELINE_MONOTONIC 0x1U
 /** timeline.flags: the counters of all the guest's CPUs agree. */
@@ -56,7 +74,7 @@ enum paraclock_status {
 #define PARACLOCK_TIMELINE_ESTERROR 0x20U
 /** timeline.flags: esterror_rate_frac is an estimate. */
 #define PARACLOCK_TIMELINE_ESTERROR_RATE 0x40U
-/** timeline.flags: @c generation is kept. */
+/** timeline.flags: @c generation is meaningful. */
 #define PARACLOCK_TIMELINE_GENERATION 0x80U
 /** timeline.flags: the guest is notified of every update. */
 #define PARACLOCK_TIMELINE_NOTIFIES 0x100U
@@ -64,25 +82,24 @@ enum paraclock_status {
 #define PARACLOCK_TIMELINE_DISRUPTION_SOON 0x200U
 /** timeline.flags: a disruption is expected within about an hour. */
 #define PARACLOCK_TIMELINE_DISRUPTION_IMMINENT 0x400U
-/** timeline.flags: @c marker and @c generation count what was inferred, and
- * not what somebody knows: who reads them may not promise more than HEURISTIC.
- */
+/** timeline.flags: @c marker and @c generation count inferred disruptions, not
+ * known ones: their reader must not promise more than HEURISTIC. */
 #define PARACLOCK_TIMELINE_INFERRED 0x1000U
 
 /**
- * What a clock shows at a counter value: an affine map, and where it holds.
+ * What a clock shows at a counter value: an affine function, and where it holds.
  *
  *   time = base + (counter - base_tsc) * period_frac / 2^(64 + period_shift) s
  *
- * Exact enough for every page, and for being handed on: a step along it loses
- * less than 2^-64 s.
+ * Precise enough for every page and for passing it on: moving the reference
+ * point loses less than 2^-64 s.
  */
 struct paraclock_timeline {
 	/** sizeof(struct paraclock_timeline). */
 	size_t size;
 	/** Counter at the reference point, ticks. */
 	uint64_t base_tsc;
-	/** Time at the reference point, s since the epoch of @c timescale. */
+	/** Time at the reference point, s since the start of @c timescale. */
 	uint64_t base_sec;
 	/** The same, fraction, 2^-64 s. */
 	uint64_t base_frac;
@@ -90,20 +107,20 @@ struct paraclock_timeline {
 	uint64_t period_frac;
 	/** First counter value for which it may be used, ticks. */
 	uint64_t t_start;
-	/** Last one, ticks; 0: no end is known. */
+	/** Last counter value for which it may be used, ticks; 0: no end. */
 	uint64_t t_end;
 	/** The clock is within this of its timescale at base_tsc, ns. */
 	uint64_t maxerror_ns;
-	/** As maxerror_ns, but an estimate, ns. */
+	/** Estimated error of the clock at base_tsc, ns. */
 	uint64_t esterror_ns;
 	/** Growth of maxerror_ns, 2^-(64 + period_shift) s per tick. */
 	uint64_t maxerror_rate_frac;
 	/** Growth of esterror_ns, 2^-(64 + period_shift) s per tick. */
 	uint64_t esterror_rate_frac;
-	/** Marker: another value after every disruption of the counter, one
-	 * that was never used; the same otherwise. */
+	/** Marker: takes a value that it never had after every disruption of
+	 * the counter, and stays the same otherwise. */
 	uint64_t marker;
-	/** Another value after every restore or clone. */
+	/** Takes a value that it never had after every restore or clone. */
 	uint64_t generation;
 	/** PARACLOCK_TIMELINE_x. */
 	uint32_t flags;
@@ -113,11 +130,10 @@ struct paraclock_timeline {
 	uint8_t period_shift;
 	/** enum paraclock_timescale. */
 	uint8_t timescale;
-	/** enum paraclock_counter: what it counts with, in the guest. */
+	/** enum paraclock_counter: the guest's counter that it is based on. */
 	uint8_t counter;
-	/** enum paraclock_status. Without SYNCHRONIZED or FREERUNNING there is
-	 * no time, and neither base nor period is looked at. */
-	uint8_t status;
+	/** enum paraclock_status. Unless it is SYNCHRONIZED or FREERUNNING there
+	 * is no time, and base and period are ignored. */
 	/** enum paraclock_leap, at base_tsc. */
 	uint8_t leap;
 	/** enum paraclock_smear: how the host would smear a leap second. The
@@ -132,12 +148,14 @@ struct paraclock_timeline {
  *
  * They are within 2^-64 (5.4e-11 ppb) of it.
  *
- * @param[in,out] tl Its @c size is set; only the two members are written.
+ * @param[in,out] tl The caller sets its @c size; only the two members are
+ *        written.
  * @param hz The frequency in 2^-frac_bits Hz; not 0.
  * @param frac_bits 0 to 63; 0: @p hz is in Hz.
  *
  * @retval 0 Success.
- * @retval -EINVAL NULL, a size that is too small, 0, or too many bits.
+ * @retval -EINVAL NULL, a size that is too small, a frequency of 0, or too many
+ *         bits.
  * @retval -ERANGE A tick would be a second or longer, or below 2^-64 s.
  *
  * Threads: any thread, one object each; async-signal-safe.
@@ -150,16 +168,16 @@ PARACLOCK_API int paraclock_timeline_set_hz(struct paraclock_timeline *tl,
 /**
  * The time at a counter value, rounded down to a ns.
  *
- * Leap seconds are not applied, and the status is not looked at.
+ * Ignores leap seconds and the status.
  *
  * @param tl The timeline.
- * @param counter Ticks; also before base_tsc.
- * @param[out] ret_ns ns since the epoch of its timescale.
+ * @param counter Ticks; may be before base_tsc.
+ * @param[out] ret_ns ns since the start of its timescale.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, or a malformed timeline.
  * @retval -ESTALE @p counter is outside of [t_start, t_end]. Get a newer one.
- * @retval -ERANGE Before the epoch, or beyond 2^63 ns.
+ * @retval -ERANGE Before the start of the timescale, or beyond 2^63 ns.
  *
  * Threads: any thread, any object; async-signal-safe.
  * @since 0.1
@@ -170,16 +188,17 @@ PARACLOCK_API int paraclock_timeline_ns(const struct paraclock_timeline *tl,
 /**
  * Move the reference point along the timeline.
  *
- * Says the same as before, rounded down to 2^-64 s. Error terms move with it;
- * leap and tai_offset_sec do not: not across the end of a month.
+ * The timeline says the same as before, rounded down to 2^-64 s. Error terms
+ * move with it; leap and tai_offset_sec do not, so do not move it across the
+ * end of a month.
  *
  * @param[in,out] tl The timeline; unchanged on failure.
  * @param counter The new base_tsc.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, or a malformed timeline.
- * @retval -ERANGE There it would be before the epoch or beyond 2^63 ns; or
- *         error terms are moved back.
+ * @retval -ERANGE The time there is before the start of the timescale or beyond
+ *         2^63 ns; or @p counter is before base_tsc and there are error terms.
  *
  * Threads: any thread, one object each; async-signal-safe.
  * @since 0.1
@@ -188,14 +207,13 @@ PARACLOCK_API int paraclock_timeline_rebase(struct paraclock_timeline *tl,
 					    uint64_t counter);
 
 /**
- * Who writes a page, and what was written last. Zeroed before first use; the
- * rest is the library's.
+ * The writer of a page, and what was written last. Zero it before first use;
+ * the contents are the library's.
  *
- * One for each page, for as long as the page lives. Where several processes
- * may write a page in turn, it belongs into the memory that they share, never
- * where the guest can write. Memory of another machine's (after a migration) or
- * of before a reboot begins with a zeroed one: what the page says is taken from
- * the page.
+ * One for each page, for as long as the page lives. If several processes may
+ * write a page in turn, put it into memory that they share, never where the
+ * guest can write. After a migration or a reboot begin with a zeroed one: the
+ * library reads from the page what that says.
  */
 struct paraclock_page_writer {
 	/** The library's own. */
@@ -205,28 +223,28 @@ struct paraclock_page_writer {
 /**
  * Become the writer of a page.
  *
- * There is one at a time: a process. If the one before has died, its half
- * written update is repaired by the next write; that it merely was preempted,
- * stopped or is slow is no reason. It is known by its process id, its start
- * time, its PID and time namespace and this boot, and all of them are compared
- * by each write, too. It is taken for dead only if the kernel says so (there is
- * no such process in this namespace, or the one that has its id now started at
- * another time). A process of which that cannot be known (another namespace,
- * hidepid, no /proc, ring 0) counts as alive; a caller that knows it is gone
- * zeroes the struct. After exec(), zero the struct, too.
+ * One process at a time is the writer. If it has died, the next write repairs
+ * its half-written update; one that is preempted, stopped or slow stays the
+ * writer. It is identified by its process id, its start time, its PID and time
+ * namespace and this boot; each write compares all of them. It counts as dead
+ * only if the kernel says so: this namespace has no such process, or the
+ * process that has its id now started at another time. If that cannot be known
+ * (another namespace, hidepid, no /proc, ring 0), it counts as alive; a caller
+ * that knows it is gone zeroes the struct. After exec(), zero the struct.
  *
  * @param writer The page's.
  * @param env The outside world, NULL: this machine's.
  *
- * @retval 0 This process is the writer, until it gives the page back or dies.
+ * @retval 0 This process is the writer, until it releases the page or dies.
  * @retval -EINVAL NULL @p writer, or an env that is too small.
- * @retval -EBUSY Another process is, or may be; or this one is already.
+ * @retval -EBUSY Another process is or may be the writer, or this one already
+ *         is.
  * @retval -EACCES The counter is forbidden to this thread (PR_SET_TSC).
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
- * @retval -ENOMEM No memory, or no file descriptor left, to know who this
- *         process is. Try again.
- * @retval -EOPNOTSUPP A process id of 2^24 or more; or it cannot be known who
- *         this process is.
+ * @retval -ENOMEM No memory or file descriptor left to identify this process.
+ *         Try again.
+ * @retval -EOPNOTSUPP This process has an id of 2^24 or more, or cannot be
+ *         identified.
  *
  * Threads: any thread, any object. Not async-signal-safe.
  * Source: Linux Documentation/filesystems/proc.rst, /proc/PID/stat; kill(2),
@@ -238,12 +256,12 @@ paraclock_page_writer_acquire(struct paraclock_page_writer *writer,
 			      const struct paraclock_env *env);
 
 /**
- * Give a page back. What is on it stays.
+ * Release a page. Its contents stay.
  *
  * @param writer The page's.
  * @param env The outside world, NULL: this machine's.
  *
- * @retval 0 Nobody writes it now.
+ * @retval 0 The page has no writer now.
  * @retval -EINVAL NULL @p writer, or an env that is too small.
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
  * @retval -EPERM This process was not the writer.
@@ -259,45 +277,34 @@ paraclock_page_writer_release(struct paraclock_page_writer *writer,
 /**
  * Write a timeline onto a pvclock page, which kvmclock reads.
  *
- * On the page are base, rate and STABLE; the rest is dropped. There must be no
- * counter value before the base of the page: guests' kernels take one for 2^64
- * ticks after it. So before t_start it is refused, and a base_tsc that is still
- * to come is moved to the write.
+ * The page holds base, rate and STABLE; the rest of the timeline is dropped. No
+ * counter value may lie before the base of the page, because guests' kernels
+ * read one as 2^64 ticks after it. Before t_start the write is therefore
+ * refused, and a base_tsc that is still to come is moved to the write.
  *
  * A reading is less than 3 ns below the timeline and never above, apart from
- * the rate: the multiplier of 32 bits is within 0.233 ppb of it. What that adds
- * up to counts from base_tsc or, if that is more than 2 s ago, from the write.
+ * the rate: the multiplier of 32 bits is within 0.233 ppb of it. That error
+ * accumulates from base_tsc or, if that is more than 2 s ago, from the write.
  *
- * With MONOTONIC the multiplier is rounded down (0.466 ppb), and where readers
- * may have seen more than the timeline says (by rounding, or because the rate
- * changed while it was written) the page goes on from that, up to 0.7 ppb
- * slower. It is then ahead by 3 ns or less: what would take more is refused, if
- * the writer was preempted or the rate changes a great deal and very often. A
- * timeline that is itself more than 3 ns behind the last one is refused. So may
- * be the first one with MONOTONIC, as a page that was written without may run
- * ahead: then write once more without.
+ * With MONOTONIC the multiplier is rounded down (0.466 ppb). If readers may
+ * have seen more than the timeline says (by rounding, or because the rate
+ * changed during the write), the page continues from there, up to 0.7 ppb
+ * slower. It is then ahead by at most 3 ns. An update that needs more is
+ * refused: the writer was preempted, or the rate changes a great deal and very
+ * often. A timeline that is itself more than 3 ns behind the last one is
+ * refused. The first one with MONOTONIC may be refused too, as a page that was
+ * written without it may run ahead: write once more without it.
  *
- * @param page 32 bytes of memory, 8-byte aligned. Its GUEST_STOPPED bit is the
- *        guest's and stays.
- * @param writer The page's; taken by this process.
+ * @param page 32 bytes of memory, 8-byte aligned. Its GUEST_STOPPED bit belongs
+ *        to the guest and stays.
+ * @param writer The page's; acquired by this process.
  * @param env The outside world, NULL: this machine's. Its counter is the one
- *        that the guest reads: give an env that converts, if this machine's is
- *        another one.
+ *        that the guest reads: if this machine's differs, pass an env that
+ *        converts.
  * @param tl The timeline: MONOTONIC, X86_TSC, SYNCHRONIZED or FREERUNNING.
  *
  * @retval 0 It is on the page.
- * @retval -EINVAL NULL, a page that is not aligned, an env that is too small, a
- *         malformed timeline, one that this page cannot say; or @p writer is
- *         that of another kind of page.
- * @retval -ENODEV @p env is NULL and this build has no env of its own.
- * @retval -EPERM This process is not the writer. Take it.
- * @retval -EBUSY Another thread is writing, or what this signal handler
- *         interrupted. Nothing was changed.
- * @retval -ERANGE Its rate or its time does not fit on the page.
- * @retval -ESTALE Its t_end is over, or its t_start to come; or MONOTONIC, and
- *         it is behind what is on the page, or what is there says no time that
- *         fits. The page says what it said. Make a newer one, or let the
- *         promise go for one update.
+ * @return One of the errors of writers, which are listed at the top.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * Source: Linux Documentation/virt/kvm/x86/msr.rst, MSR 0x4b564d01.
@@ -311,24 +318,28 @@ PARACLOCK_API int paraclock_pvclock_write(void *page,
 /**
  * Write a timeline onto a Hyper-V reference TSC page.
  *
- * As paraclock_pvclock_write(). The page has no reference point, so what is
- * before t_start cannot be told: until then it is refused, too.
+ * The page has no reference point, so it cannot express t_start: before that
+ * the write is refused.
  *
- * Its offset counts 100 ns: a reading is within 51 ns of the timeline at the
- * base; the rate is exact (within 2^-65 units of 100 ns per tick).
+ * The page's offset counts 100 ns: a reading is within 51 ns of the timeline at
+ * the base. The rate is exact (within 2^-65 units of 100 ns per tick).
  *
- * With MONOTONIC the page may be 101 ns ahead, 401 ns if the guest's counter
- * has run for less than 15 minutes, 301 ns until 22 and 201 ns until 29; what
- * would take more is refused. It then runs up to 0.466 ppb slower. A counter
- * that has run for less than 8 minutes, and a rate that changes often, may cost
- * 100 ns per time that the counter has run. A timeline that is itself more than
- * 100 ns behind the last one is refused, and one more than 50 ns behind may be.
+ * With MONOTONIC the page may be 101 ns ahead; 401 ns if the guest's counter
+ * has run for less than 15 minutes, 301 ns until 22 and 201 ns until 29. An
+ * update that needs more is refused. The page then runs up to 0.466 ppb slower.
+ * For a counter that has run for less than 8 minutes, a rate that changes often
+ * may cost 100 ns per time that the counter has run. A timeline that is itself
+ * more than 100 ns behind the last one is refused; one that is more than 50 ns
+ * behind may be.
  *
  * @param page 32 bytes of memory, 8-byte aligned.
- * @param writer As there.
- * @param env As there.
- * @param tl As there.
- * @return As there.
+ * @param writer The page's; acquired by this process.
+ * @param env The outside world, NULL: this machine's. Its counter is the one
+ *        that the guest reads.
+ * @param tl The timeline: MONOTONIC, X86_TSC, SYNCHRONIZED or FREERUNNING.
+ *
+ * @retval 0 It is on the page.
+ * @return One of the errors of writers, which are listed at the top.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * Source: Hyper-V TLFS, "Timers", partition reference TSC mechanism.
@@ -342,13 +353,16 @@ PARACLOCK_API int paraclock_hyperv_write(void *page,
 /**
  * Switch a Hyper-V page off: its sequence becomes 0, until the next write.
  *
- * For a freeze. Readers say SEQUENCE: no time is valid, and nobody hangs. (A
+ * For a freeze. Readers say SEQUENCE: no time is valid, and no reader hangs. (A
  * pvclock page has no such state: keep its guest's CPUs paused.)
  *
- * @param page As paraclock_hyperv_write().
- * @param writer As there.
- * @param env As there.
- * @return As there, without -ERANGE and -ESTALE.
+ * @param page 32 bytes of memory, 8-byte aligned.
+ * @param writer The page's; acquired by this process.
+ * @param env The outside world, NULL: this machine's.
+ *
+ * @retval 0 The page is off.
+ * @return One of the errors of writers, which are listed at the top: -EINVAL,
+ * -ENODEV, -EPERM or -EBUSY.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * Source: Hyper-V TLFS, "Timers", partition reference TSC mechanism.
@@ -358,40 +372,43 @@ PARACLOCK_API int paraclock_hyperv_freeze(void *page,
 					  struct paraclock_page_writer *writer,
 					  const struct paraclock_env *env);
 
-/** Bytes of a vmclock page, all of which it says it has. */
+/** Size of a vmclock page, bytes; its size field says the same. */
 #define PARACLOCK_VMCLOCK_PAGE_SIZE 4096
 
 /**
  * Write a timeline onto a vmclock page.
  *
- * As paraclock_pvclock_write(). Everything that a timeline says is on the page
- * but t_end, and exact; so t_start must be in the UTC month of base_tsc. A
- * zeroed page is made one, with the timescale and the counter of the first
- * timeline: they are constant ever after. A base_tsc that is still to come is
- * refused, as a t_start: to Linux's driver a counter before it is one of 2^64
- * ticks after it. A timeline that has no time leaves the time on the page as it
- * was; only status, markers and what is beside the time change. Readers believe
- * a page whose error does not grow for an hour from base_tsc on: rebase and
- * write more often than that.
+ * The page holds all of a timeline but t_end, exactly; so t_start must be in
+ * the UTC month of base_tsc. The first write makes a zeroed page a vmclock,
+ * with the timescale and the counter of that timeline: these never change
+ * again. Before t_start, and before base_tsc, the write is refused: to Linux's
+ * driver a counter before base_tsc is 2^64 ticks after it. A timeline without a
+ * time leaves the time on the page unchanged; only the status, the markers and
+ * the other members change. Readers believe a page whose error does not grow
+ * for an hour from base_tsc on: rebase and write more often than that.
  *
- * While the disruption marker stays, a time outside of the error bound that
- * the page gave before is refused. With MONOTONIC, the page may be ahead as
- * there, by 1 ns or less, and what would take more is refused; it then runs
- * 0.233 ppb slower, and its error bound says so. A timeline that is itself more
- * than 1 ns behind the last one is refused.
+ * While the disruption marker is unchanged, a time outside of the error bound
+ * that the page gave before is refused. With MONOTONIC, the page may be ahead
+ * by at most 1 ns; an update that needs more is refused. The page then runs
+ * 0.233 ppb slower, and its error bound includes that. A timeline that is
+ * itself more than 1 ns behind the last one is refused.
  *
  * @param page PARACLOCK_VMCLOCK_PAGE_SIZE bytes of memory, 8-byte aligned;
  *        zeroed before its first use.
- * @param writer As there.
- * @param env As there.
+ * @param writer The page's; acquired by this process.
+ * @param env The outside world, NULL: this machine's. Its counter is the one
+ *        that the guest reads.
  * @param tl UTC, TAI or MONOTONIC; any counter and status, but a time needs a
  *        counter.
- * @return As there; -EINVAL also for another timescale or counter than the
- *         page has, an unknown leap second state of UTC or TAI, and a TAI
- *         offset that is not the positive one of today; -ESTALE also for a
- *         time outside of the bound; and
- * @retval -EPROTO What is on the page is no vmclock of version 1 with all
- *         fields. Zero it.
+ *
+ * @retval 0 It is on the page.
+ * @retval -EPROTO The page is not zeroed, and not a vmclock of version 1 with
+ *         all fields. Zero it.
+ * @retval -EINVAL Also: another timescale or counter than the page's, an
+ *         unknown leap second state of UTC or TAI, or a TAI offset that is not
+ *         the positive one of today.
+ * @retval -ESTALE Also: a time outside of the bound.
+ * @return Else one of the errors of writers, which are listed at the top.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * Source: Linux include/uapi/linux/vmclock-abi.h.
@@ -405,13 +422,17 @@ PARACLOCK_API int paraclock_vmclock_write(void *page,
 /**
  * Freeze a vmclock page: its status becomes UNRELIABLE, until the next write.
  *
- * Readers say STATUS: no time is valid, and nobody hangs.
+ * Readers say STATUS: no time is valid, and no reader hangs.
  *
- * @param page As paraclock_vmclock_write().
- * @param writer As there.
- * @param env As there.
- * @return As there, without -ERANGE and -ESTALE; -EPROTO also if nothing was
- *         written yet.
+ * @param page PARACLOCK_VMCLOCK_PAGE_SIZE bytes of memory, 8-byte aligned.
+ * @param writer The page's; acquired by this process.
+ * @param env The outside world, NULL: this machine's.
+ *
+ * @retval 0 The page is frozen.
+ * @retval -EPROTO The page is not a vmclock of version 1 with all fields;
+ *         nothing was written to it yet, perhaps.
+ * @return Else one of the errors of writers, which are listed at the top:
+ * -EINVAL, -ENODEV, -EPERM or -EBUSY.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * Source: Linux include/uapi/linux/vmclock-abi.h.

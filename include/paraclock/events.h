@@ -4,7 +4,7 @@
  * Has this machine been moved, cloned, restored or paused?
  *
  * A disruption voids every calibration of the CPU counter. Each open clock
- * counts those that it notices: the count is its epoch, and the token below.
+ * counts the disruptions that it notices; the count is its epoch.
  */
 #ifndef PARACLOCK_EVENTS_H
 #define PARACLOCK_EVENTS_H
@@ -17,20 +17,20 @@ extern "C" {
 
 /** What the host shows of disruptions; see paraclock_marker(). */
 struct paraclock_marker {
-	/** Another value after every disruption that its writer knows of. A
-	 * pause need be none: see paraclock-disruption(7). */
+	/** Changes after every disruption that its writer knows of. A pause
+	 * need not change it: see paraclock-disruption(7). */
 	uint64_t value;
-	/** Another value after a restore or clone; 0 where not given. */
+	/** Changes after a restore or clone; 0: not provided. */
 	uint64_t generation;
 };
 
 /**
  * The clock's epoch now.
  *
- * Looks at the markers and the page first, so what is visible now is counted;
- * but if they cannot be looked at, or another thread is taking in a change,
- * this is the epoch as it was. Equal to sample.epoch of a read made now.
- * Never 0, so 0 can mean "no token yet".
+ * Looks at the markers and the page first, so it counts whatever is visible
+ * now. If they cannot be read, or another thread is committing a change, it is
+ * the epoch as it was. Equals sample.epoch of a read made now. Never 0, so that
+ * 0 can mean "no epoch yet".
  *
  * @param clk The clock.
  * @return The epoch; 0 if @p clk is NULL.
@@ -41,23 +41,23 @@ struct paraclock_marker {
 PARACLOCK_API uint64_t paraclock_epoch(const struct paraclock *clk);
 
 /**
- * Was there a disruption since a token was taken?
+ * Was there a disruption since an epoch?
  *
- * What 0 promises is the marker_class of the clock's samples: NONE promises
- * nothing, HEURISTIC that the page's parameters were not seen to jump,
- * AUTHORITATIVE that the host's own marker is the same. None of them promises
- * that the machine was not paused.
+ * The marker_class of the clock's samples says what a 0 promises: NONE nothing;
+ * HEURISTIC that the page's parameters did not visibly jump; AUTHORITATIVE that
+ * the host's own marker is unchanged. No class promises that the machine was
+ * not paused.
  *
  * @param clk The clock.
  * @param epoch From paraclock_epoch() or sample.epoch, of this clock.
  *
- * @retval 1 Yes: recalibrate, and take a new token.
+ * @retval 1 Yes: recalibrate, and keep the new epoch.
  * @retval 0 No.
  * @retval -EINVAL @p clk is NULL.
- * @retval -EAGAIN Another thread is taking in a change, or as
- *         paraclock_read(): treat it as 1.
- * @return Any other error of paraclock_read(): it cannot be known now. Treat
- * it as 1.
+ * @retval -EAGAIN Another thread is committing a change, or the page stayed
+ *         mid-update. Treat it as 1.
+ * @return Any other error of reads (clock.h lists them at its top): not known
+ * now. Treat it as 1.
  *
  * Threads: any thread, any object; async-signal-safe.
  * @since 0.1
@@ -73,12 +73,12 @@ PARACLOCK_API int paraclock_disrupted(const struct paraclock *clk,
  * same marker: it tells a machine from its own past, not from its twin.
  *
  * @param clk The clock.
- * @param[out] ret_marker The first marker source's.
+ * @param[out] ret_marker The marker of the first marker source.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL argument.
  * @retval -EOPNOTSUPP This clock has no source of markers.
- * @return Else as paraclock_read().
+ * @return Else one of the errors of reads, which clock.h lists at its top.
  *
  * Threads: any thread, any object; async-signal-safe.
  * Source: Linux uapi vmclock-abi.h, disruption_marker and
@@ -88,30 +88,30 @@ PARACLOCK_API int paraclock_disrupted(const struct paraclock *clk,
 PARACLOCK_API int paraclock_marker(const struct paraclock *clk,
 				   struct paraclock_marker *ret_marker);
 
-/** What happened; see paraclock-disruption(7) for who can say which. */
+/** What happened; paraclock-disruption(7) says which source can show which. */
 enum paraclock_event_kind {
-	/** What the host says of the counter changed, or its marker did; more
-	 * is not known. Calibrate anew. */
+	/** The host's parameters of the counter, or its marker, changed; nothing
+	 * more is known. Recalibrate. */
 	PARACLOCK_EVENT_UPDATED = 1,
 	/** The host says that it stopped this machine for a while. */
 	PARACLOCK_EVENT_PAUSED = 2,
 	/** The host clock jumped against the counter, by gap_ns if that is
 	 * known, or went back to an earlier reference point. */
 	PARACLOCK_EVENT_JUMPED = 3,
-	/** A source says that the machine was moved. None does so in user
-	 * space: there, a migration is UPDATED or JUMPED. */
+	/** A source says that the machine was moved. No source in user space
+	 * does: there, a migration is UPDATED or JUMPED. */
 	PARACLOCK_EVENT_MIGRATED = 4,
-	/** Restored from a saved state, or a clone of one. */
+	/** The machine was restored from a saved state, or is a clone. */
 	PARACLOCK_EVENT_RESTORED = 5,
 	/** This machine's CLOCK_REALTIME was set: no disruption. */
 	PARACLOCK_EVENT_CLOCK_SET = 6,
 	/** The kernel has another clocksource: no disruption. */
 	PARACLOCK_EVENT_CLOCKSOURCE_CHANGED = 7,
-	/** The source can no longer be read, for @c error: no disruption by
-	 * itself. What happens from now on is not seen. */
+	/** The source can no longer be read, because of @c error. Not a
+	 * disruption by itself, but from now on disruptions go unseen. */
 	PARACLOCK_EVENT_SOURCE_LOST = 8,
-	/** It can be read again. What it says is compared with what it said
-	 * before: if that differs, an event follows. */
+	/** It can be read again. If it differs from what it said before, an
+	 * event follows. */
 	PARACLOCK_EVENT_SOURCE_FOUND = 9,
 };
 
@@ -132,8 +132,8 @@ struct paraclock_event {
 	size_t size;
 	/** enum paraclock_event_kind. */
 	uint8_t kind;
-	/** enum paraclock_marker_class: AUTHORITATIVE: somebody who knows says
-	 * so; HEURISTIC: it was inferred from a page. */
+	/** enum paraclock_marker_class. AUTHORITATIVE: the host or the kernel
+	 * says so; HEURISTIC: inferred from a page. */
 	uint8_t marker_class;
 	/** enum paraclock_timescale, of host_ns_before and host_ns_after. */
 	uint8_t timescale;
@@ -141,38 +141,37 @@ struct paraclock_event {
 	uint8_t counter;
 	/** PARACLOCK_EVENT_x. */
 	uint32_t flags;
-	/** Who showed it: a backend's name, "vmgenid", "clock" (set) or
-	 * "clocksource". Constant; it belongs to the library or backend. */
+	/** What showed it: a backend's name, "vmgenid", "clock" (set) or
+	 * "clocksource". Constant; owned by the library or the backend. */
 	const char *source;
 	/** Epoch of the handle after it. */
 	uint64_t epoch;
 	/**
 	 * It happened between these two values of the counter, ticks: at the
-	 * first, this handle last took note of things as they were, at the
-	 * second it noticed. The second is the smaller one where the counter
-	 * was turned back.
+	 * first, this handle last recorded the state; at the second, it noticed
+	 * the change. The second is smaller if the counter was turned back.
 	 */
 	uint64_t counter_before;
 	uint64_t counter_after;
-	/** Host clock at these two, ns: by what its page said before, and by
-	 * what it says now. CLOCK_SET: CLOCK_REALTIME, without and with it. */
+	/** Host clock at these two, ns, by what its page said before and says
+	 * now. CLOCK_SET: CLOCK_REALTIME, before and after the set. */
 	int64_t host_ns_before;
 	int64_t host_ns_after;
 	/**
 	 * How far the host clock is ahead (negative: behind) of what its page
-	 * said before, at one and the same counter value, ns. A pause in which
-	 * the counter stopped is as long as this; one that the counter ran
-	 * through, or jumped over together with the clock, does not show here;
-	 * nor does a leap second that the page had announced.
-	 * CLOCK_SET: by how much it was set, to within some 100 ns.
+	 * said before, at the same counter value, ns. A pause that stopped the
+	 * counter is as long as this. A pause does not show here if the counter
+	 * ran through it, or jumped over it together with the clock; neither
+	 * does a leap second that the page had announced.
+	 * CLOCK_SET: by how much it was set, within some 100 ns.
 	 */
 	int64_t gap_ns;
-	/** The host's marker before and after, see paraclock_marker(). */
+	/** The host's marker before and after; see paraclock_marker(). */
 	struct paraclock_marker marker_before;
 	struct paraclock_marker marker_after;
 	/**
-	 * SOURCE_LOST: the error that reads return now, or -ENODEV if what was
-	 * opened was removed or replaced; paraclock_explain() says it in words.
+	 * SOURCE_LOST: the error that reads return now, or -ENODEV if the opened
+	 * file was removed or replaced; paraclock_explain() puts it in words.
 	 * Else 0.
 	 */
 	int32_t error;
@@ -181,49 +180,50 @@ struct paraclock_event {
 };
 
 /**
- * A descriptor that tells when to call paraclock_next_event().
+ * A descriptor that says when to call paraclock_next_event().
  *
  * It polls readable when there may be an event, and at least once a second:
- * a jump of a page's parameters and another clocksource have no notification.
+ * a jump of a page's parameters and another clocksource send no notification.
  * Do nothing with it but poll it. Events that no memory shows (a restore
- * without a vmclock, the clock being set, another clocksource) are looked for
+ * without a vmclock, the clock being set, another clocksource) are noticed
  * from the first call on.
  *
  * @param clk The clock.
  * @return The descriptor, the same each time; or a negative errno:
  * @retval -EINVAL @p clk is NULL.
- * @retval -EOPNOTSUPP The env cannot watch or poll: call
- *         paraclock_next_event() at times of your own; it finds what memory
- *         shows.
+ * @retval -EOPNOTSUPP The env cannot watch or poll. Call
+ *         paraclock_next_event() now and then; it finds what memory shows.
  * @retval -ENOMEM No memory, or no descriptor left.
  *
  * Threads: any thread, any object. Not async-signal-safe.
- * Ownership: @p clk's; closed by paraclock_close(). A forked child shares it
- * with its parent and each takes from the other: open the clock anew there.
+ * Ownership: @p clk's; paraclock_close() closes it. A forked child shares it
+ * with its parent, and each consumes the other's events: open the clock anew
+ * there.
  * @since 0.1
  */
 PARACLOCK_API int paraclock_event_fd(const struct paraclock *clk);
 
 /**
- * The next event that this handle has noticed, by this call or by any read or
- * token before; the oldest first. Call it until -EAGAIN. It does not wait.
+ * The next event that this handle has noticed, the oldest first: by this call,
+ * or by any read or paraclock_epoch() before. Call it until -EAGAIN. It does
+ * not wait.
  *
  * A handle keeps the last 8 disruptions that it noticed; if older ones were
  * lost, the next event has PARACLOCK_EVENT_LOST.
  *
- * A source that cannot be read is told of once, by SOURCE_LOST, and once again
- * when it can, by SOURCE_FOUND; what may pass by itself (-EAGAIN, -ETIMEDOUT,
- * -ENOMEM) only when it has lasted for half a second.
+ * If a source cannot be read, SOURCE_LOST reports that once, and SOURCE_FOUND
+ * reports once that it can be read again. Errors that may pass by themselves
+ * (-EAGAIN, -ETIMEDOUT, -ENOMEM) are reported after half a second.
  *
  * @param clk The clock.
- * @param[in,out] ret_ev Its @c size is set by the caller.
+ * @param[in,out] ret_ev The caller sets its @c size.
  *
  * @retval 0 Success.
- * @retval -EAGAIN None now: poll, then call again. Also while another thread
- *         takes in a change.
+ * @retval -EAGAIN No event now, or another thread is committing a change: poll,
+ *         then call again.
  * @retval -EINVAL NULL, or a size that is too small.
- * @return Any other error of paraclock_read(): there is no event, and what
- * happened to the page cannot be known now; poll, then call again.
+ * @return Any other error of reads (clock.h lists them at its top): no event,
+ * and whether the page has changed is not known now. Poll, then call again.
  *
  * Threads: one at a time for each clock, beside any readers. Not
  * async-signal-safe.

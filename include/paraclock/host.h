@@ -87,7 +87,7 @@ enum paraclock_status {
 #define PARACLOCK_TIMELINE_INFERRED 0x1000U
 
 /**
- * What a clock shows at a counter value: an affine function, and where it holds.
+ * What a clock shows at a counter value: an affine function and its window.
  *
  *   time = base + (counter - base_tsc) * period_frac / 2^(64 + period_shift) s
  *
@@ -132,8 +132,8 @@ struct paraclock_timeline {
 	uint8_t timescale;
 	/** enum paraclock_counter: the guest's counter that it is based on. */
 	uint8_t counter;
-	/** enum paraclock_status. Unless it is SYNCHRONIZED or FREERUNNING there
-	 * is no time, and base and period are ignored. */
+	/** enum paraclock_status. With any but SYNCHRONIZED and FREERUNNING
+	 * there is no time, and base and period are ignored. */
 	/** enum paraclock_leap, at base_tsc. */
 	uint8_t leap;
 	/** enum paraclock_smear: how the host would smear a leap second. The
@@ -429,8 +429,8 @@ PARACLOCK_API int paraclock_vmclock_write(void *page,
  * @param env The outside world, NULL: this machine's.
  *
  * @retval 0 The page is frozen.
- * @retval -EPROTO The page is not a vmclock of version 1 with all fields;
- *         nothing was written to it yet, perhaps.
+ * @retval -EPROTO The page is not a vmclock of version 1 with all fields, or
+ *         nothing was written to it yet.
  * @return Else one of the errors of writers, which are listed at the top:
  * -EINVAL, -ENODEV, -EPERM or -EBUSY.
  *

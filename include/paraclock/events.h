@@ -90,7 +90,7 @@ PARACLOCK_API int paraclock_marker(const struct paraclock *clk,
 
 /** What happened; paraclock-disruption(7) says which source can show which. */
 enum paraclock_event_kind {
-	/** The host's parameters of the counter, or its marker, changed; nothing
+	/** The host's parameters of the counter, or its marker, changed; no
 	 * more is known. Recalibrate. */
 	PARACLOCK_EVENT_UPDATED = 1,
 	/** The host says that it stopped this machine for a while. */
@@ -170,9 +170,9 @@ struct paraclock_event {
 	struct paraclock_marker marker_before;
 	struct paraclock_marker marker_after;
 	/**
-	 * SOURCE_LOST: the error that reads return now, or -ENODEV if the opened
-	 * file was removed or replaced; paraclock_explain() puts it in words.
-	 * Else 0.
+	 * SOURCE_LOST: the error that reads return now, or -ENODEV if the
+	 * opened file was removed or replaced; paraclock_explain() puts it in
+	 * words. Else 0.
 	 */
 	int32_t error;
 	/** Zero. */
@@ -213,7 +213,8 @@ PARACLOCK_API int paraclock_event_fd(const struct paraclock *clk);
  *
  * If a source cannot be read, SOURCE_LOST reports that once, and SOURCE_FOUND
  * reports once that it can be read again. Errors that may pass by themselves
- * (-EAGAIN, -ETIMEDOUT, -ENOMEM) are reported after half a second.
+ * (-EAGAIN, -ETIMEDOUT, -ENOMEM) are reported only when they have lasted for
+ * half a second.
  *
  * @param clk The clock.
  * @param[in,out] ret_ev The caller sets its @c size.

@@ -287,9 +287,6 @@ PARACLOCK_API int paraclock_relay_align(struct paraclock_relay *relay,
  * vector, and waits. L1 stops its own guests, ends the emulation, adopts the
  * new frequency and page, and lets its guests continue. No time is wrong
  * meanwhile, and the move is known for certain.
- *
- * Every function returns -EINVAL for NULL, and for a size or an env that is too
- * small; all but start and notify also if it is not started.
  */
 
 /** Receives announcements of moves. Zero every member that is not used. */

@@ -240,6 +240,7 @@ PARACLOCK_API const struct paraclock_env *paraclock_default_env(void);
 #define PARACLOCK_CONVERSION_STOPPED 0x2U
 
 /** Words at conversion.page that identify the state of the page. */
+#define PARACLOCK_CONVERSION_WORDS 4
 
 /**
  * What a page says until it changes: host_ns as an affine function of the
@@ -347,6 +348,7 @@ struct paraclock_backend {
 	 * once at open, as if a marker had just changed, and with 0 by later
 	 * reads until it is known. Calls never overlap.
 	 */
+	int (*confirm_fresh)(void *state, int noticed);
 	/** Adds to paraclock_explain(); may be NULL. */
 	void (*explain)(void *state, int error,
 			const struct paraclock_sample *sample, char *buf,
@@ -364,7 +366,7 @@ struct paraclock_backend {
 	 * changed. Called before the first poll, and again after each wakeup to
 	 * re-arm the notification. -EOPNOTSUPP, or NULL: none.
 	 */
-	/**
+	int (*poll_fd)(void *state);
 	/**
 	 * Is what was opened still there? 0; or -ENODEV for a file that can
 	 * still be read, but was removed or replaced. Called for events only.
@@ -375,7 +377,6 @@ struct paraclock_backend {
 	 * 1: its writer, such as a relay, inferred what the marker says: then
 	 * it promises HEURISTIC whatever marker_class says. 0, or NULL:
 	 * marker_class applies. Called after get_marker.
-	 */
 	 */
 	int (*is_inferred)(void *state);
 	/**

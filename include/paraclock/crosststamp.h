@@ -60,6 +60,7 @@ enum paraclock_clock {
  * as KVM's does for a guest's TSC from its host's. Without the flag it computes
  * the system's from the device's.
  */
+#define PARACLOCK_COUPLING_TO_DEVICE 0x2U
 
 /**
  * How a device's counter and the system's are coupled:

@@ -134,6 +134,7 @@ struct paraclock_timeline {
 	uint8_t counter;
 	/** enum paraclock_status. With any but SYNCHRONIZED and FREERUNNING
 	 * there is no time, and base and period are ignored. */
+	uint8_t status;
 	/** enum paraclock_leap, at base_tsc. */
 	uint8_t leap;
 	/** enum paraclock_smear: how the host would smear a leap second. The

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file sim.h
- * A simulated host: hosts, the VMs on them, and whatever may happen to these.
+ * A simulated host: hosts, the VMs on them, and what may happen to them.
  *
  * For tests of programs that read a host clock. A world has hosts, each with a
- * TSC and a clock; a host has VMs, each with the pages, MSRs, hypercalls and
- * devices of a real one; and an env, with which the library itself, unchanged,
- * runs inside of such a VM:
+ * TSC and a clock. A host has VMs, each with the pages, MSRs, hypercalls and
+ * devices of a real one, and with an env: with that the unchanged library runs
+ * inside of the VM:
  *
  *   options.env = paraclock_sim_env(vm, PARACLOCK_SIM_USER);
  *   paraclock_open(&clk, &options);
@@ -14,12 +14,12 @@
  * Then things happen (a migration, a step of the host's clock, a writer that
  * dies), and paraclock_sim_truth() says what a reading should have been.
  *
- * Time is virtual: it passes by paraclock_sim_run() only, and by what takes
- * time on a real machine, too (options.clock_ns and exit_ns). The same calls
- * give the same bytes. Or it is live: the time of a counter that the caller
- * gives, and threads read while another one lets things happen.
+ * Time is virtual or live. Virtual time passes only in paraclock_sim_run(), and
+ * in acts that take time on a real machine, too (options.clock_ns and exit_ns):
+ * the same calls give the same bytes. Live time is that of a counter which the
+ * caller provides: threads read while another one acts on the world.
  *
- * Link with libparaclock-sim; this header is not part of paraclock.h.
+ * Link with libparaclock-sim. paraclock.h does not include this header.
  */
 #ifndef PARACLOCK_SIM_H
 #define PARACLOCK_SIM_H
@@ -39,32 +39,31 @@ extern "C" {
 struct paraclock_sim_options {
 	/** sizeof(struct paraclock_sim_options). */
 	size_t size;
-	/** What paraclock_sim_random() and the markers of vmclock begin with.
-	 */
+	/** The seed of paraclock_sim_random() and of vmclock's markers. */
 	uint64_t seed;
 	/** True TAI at the start, ns, up to 2^62 (2116); 0: 2026-01-15
 	 * 12:00:37 TAI, which is 12:00:00 UTC. */
 	int64_t start_tai_ns;
 	/**
-	 * NULL: time is virtual. Else it is live, and this is the counter that
-	 * it passes by, from its value now on; any thread may call it at any
-	 * time, and it never goes back.
+	 * NULL: time is virtual. Otherwise time is live, and passes by this
+	 * counter from its present value on. Any thread may call it at any
+	 * time. It must never go back.
 	 */
 	uint64_t (*counter)(void *arg);
-	/** Handed to it. */
+	/** Passed to @c counter. */
 	void *arg;
-	/** Its frequency, Hz, up to 2^40; needed with it. */
+	/** Frequency of @c counter, Hz, up to 2^40; needed with it. */
 	uint64_t counter_hz;
-	/** Virtual time that reading a local clock takes, ns; 0: 20. */
+	/** Virtual time that reading a system clock takes, ns; 0: 20. */
 	uint32_t clock_ns;
 	/** Virtual time that a hypercall, an ioctl or a PTP clock takes, ns; 0:
-	 * 1000. The host looks at its clocks in the middle of it. */
+	 * 1000. The host reads its clocks in the middle of it. */
 	uint32_t exit_ns;
 	/** TAI - UTC, s, up to 100; 0: 37. */
 	int16_t tai_offset_sec;
 	/** enum paraclock_leap: NONE, or PRE_POS or PRE_NEG for the end of the
-	 * UTC month of the start. Hosts are told as well, until
-	 * paraclock_sim_leap(). */
+	 * UTC month of the start. Hosts know it, until paraclock_sim_leap()
+	 * says otherwise. */
 	uint8_t leap;
 	/** Zero. */
 	uint8_t reserved[5];
@@ -78,8 +77,8 @@ struct paraclock_sim_options {
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, a size that is too small, a frequency that is missing
- *         or too high, a time or an offset out of range, or a leap that is
- *         none of the three.
+ *         or too high, a time or an offset out of range, or another leap state
+ *         than these three.
  * @retval -ENOMEM No memory.
  *
  * Threads: any thread. Not async-signal-safe.
@@ -92,8 +91,8 @@ PARACLOCK_API int paraclock_sim_new(struct paraclock_sim **ret_sim,
 /**
  * Free a world, with its hosts and VMs.
  *
- * @param sim The world, or NULL. Every clock that was opened on an env of it is
- *        closed, and no thread is using it.
+ * @param sim The world, or NULL. Close every clock that was opened on an env of
+ *        it first. No thread may be using it.
  *
  * Threads: any thread, one object each. Not async-signal-safe.
  * @since 0.1
@@ -101,29 +100,29 @@ PARACLOCK_API int paraclock_sim_new(struct paraclock_sim **ret_sim,
 PARACLOCK_API void paraclock_sim_free(struct paraclock_sim *sim);
 
 /**
- * Let virtual time pass, with all that falls into it: pages that are renewed
- * regularly or show late, a leap second.
+ * Let virtual time pass, and do what falls due in it: renew pages, show late
+ * updates, insert a leap second.
  *
- * In a live world time passes by itself, @p ns must be 0, and what is due by
- * now is done: call it often.
+ * In a live world time passes by itself: @p ns must be 0, and the call does
+ * what is due by now. Call it often.
  *
  * @param sim The world.
  * @param ns How long, ns; up to 2^62.
  *
  * @retval 0 Success.
- * @retval -EINVAL NULL, or too long; or live, and @p ns is not 0.
+ * @retval -EINVAL NULL, or too long; or the world is live, and @p ns is not 0.
  * @retval -ERANGE That is more than 2^62 ns (146 years) from the start. No time
  *         has passed.
- * @return Else what a page writer returned; time has passed all the same.
+ * @return Else the error of a page writer; time has passed all the same.
  *
- * Threads: one at a time for each world, as all that lets something happen.
- * Not async-signal-safe.
+ * Threads: one at a time for each world, as for all acts. Not
+ * async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API int paraclock_sim_run(struct paraclock_sim *sim, uint64_t ns);
 
 /**
- * The true time, which hosts may have wrong.
+ * The true time, from which hosts may differ.
  *
  * @param sim The world.
  * @param timescale enum paraclock_timescale: MONOTONIC (since the start), TAI
@@ -140,10 +139,10 @@ PARACLOCK_API int paraclock_sim_now(struct paraclock_sim *sim,
 				    unsigned int timescale, int64_t *ret_ns);
 
 /**
- * A random number: the next one of the seed's.
+ * The next random number of the world's seed.
  *
  * @param sim The world.
- * @param sides Gives 0 to @p sides - 1; 0: any 64 bits.
+ * @param sides The number is 0 to @p sides - 1; 0: any 64 bits.
  * @return The number; 0 if @p sim is NULL.
  *
  * Threads: any thread, any object.
@@ -161,25 +160,24 @@ struct paraclock_sim_host_options {
 	/** Frequency of its TSC, in 2^-tsc_hz_bits Hz; 0: 2.6 GHz, or in a live
 	 * world that of the counter. From 2^16 to 2^40 Hz. */
 	uint64_t tsc_hz;
-	/** What its TSC says now, ticks; 0 in a live world: what the counter
-	 * says. */
+	/** Its TSC now, ticks; 0 in a live world: the counter's value. */
 	uint64_t tsc_start;
 	/** How far its clock is ahead of true time now, ns. */
 	int64_t clock_ahead_ns;
 	/** How much faster than true time its clock runs, ppb; within 10^8. */
 	int64_t clock_ppb;
-	/** The bound that it publishes, ns; with error_flags. */
+	/** The bound that it publishes, ns; see error_flags. */
 	uint64_t maxerror_ns;
-	/** Growth of that, ppb; at most 10^8. */
+	/** Growth of the bound, ppb; at most 10^8. */
 	uint64_t maxerror_ppb;
-	/** The estimate that it publishes, ns. */
+	/** The estimate that it publishes, ns; see error_flags. */
 	uint64_t esterror_ns;
-	/** Growth of that, ppb; at most 10^8. */
+	/** Growth of the estimate, ppb; at most 10^8. */
 	uint64_t esterror_ppb;
 	/** Which of the four it publishes: PARACLOCK_TIMELINE_MAXERROR,
 	 * MAXERROR_RATE, ESTERROR, ESTERROR_RATE. */
 	uint32_t error_flags;
-	/** 0 to 32. */
+	/** Fraction bits of tsc_hz, 0 to 32. */
 	uint8_t tsc_hz_bits;
 	/** enum paraclock_status; 0: SYNCHRONIZED. */
 	uint8_t status;
@@ -190,7 +188,7 @@ struct paraclock_sim_host_options {
 /**
  * Make a host. Its clocksource is its TSC, which is stable.
  *
- * @param[out] ret_host It goes with the world.
+ * @param[out] ret_host The host. paraclock_sim_free() frees it.
  * @param sim The world.
  * @param opts NULL: the defaults, and a clock that is right.
  *
@@ -198,7 +196,7 @@ struct paraclock_sim_host_options {
  * @retval -EINVAL NULL, a size that is too small, or a value out of range.
  * @retval -ENOMEM No memory.
  *
- * Threads: as paraclock_sim_run().
+ * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API int
@@ -209,19 +207,19 @@ paraclock_sim_host_new(struct paraclock_sim_host **ret_host,
 /**
  * Make a VM a host: nested virtualisation.
  *
- * The new host's TSC is the VM's counter, whatever becomes of that; its clock
- * is what the VM is told by its own host. A VM on it shows the MONOTONIC time
- * of this one, not one since its own start, until it is paused or moved. While
- * this one is paused, none on it runs.
+ * The new host's TSC is the VM's counter, whatever happens to that. Its clock
+ * is the one that the VM's own host shows the VM. A VM on the new host shows
+ * this VM's MONOTONIC time, not a time since its own start, until it is paused
+ * or moved. While this VM is paused, no VM on the new host runs.
  *
- * @param[out] ret_host It goes with the world.
- * @param vm The VM: L1, for the VMs on the new host are L2.
+ * @param[out] ret_host The host. paraclock_sim_free() frees it.
+ * @param vm The VM: L1; the VMs on the new host are L2.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL.
  * @retval -ENOMEM No memory.
  *
- * Threads: as paraclock_sim_run().
+ * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API int
@@ -229,7 +227,7 @@ paraclock_sim_host_nested(struct paraclock_sim_host **ret_host,
 			  struct paraclock_sim_vm *vm);
 
 /**
- * What a host's TSC says now.
+ * A host's TSC now.
  *
  * @param host The host.
  * @return Ticks; 0 if @p host is NULL.
@@ -244,9 +242,10 @@ paraclock_sim_host_counter(const struct paraclock_sim_host *host);
  * A backend named "sim" whose time is the truth, for
  * paraclock_open_backend() with an env of paraclock_sim_env().
  *
- * It gives TAI, or the scale that options.timescales asks for alone: UTC, TAI
- * or MONOTONIC; its marker changes with each migration, restore or clone, of
- * the VM or of one that it is within, and when that one acknowledges a rate.
+ * It gives TAI, or the only timescale that options.timescales names: UTC, TAI
+ * or MONOTONIC. Its marker changes with each migration, restore or clone of the
+ * VM or of a VM around it, and when the latter acknowledges a new rate. It
+ * takes no arg: pass NULL.
  *
  * @return The backend, constant.
  *

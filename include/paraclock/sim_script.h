@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file sim_script.h
- * A simulated host from a script: what is there, what happens, and what a
- * reader is expected to see.
+ * A simulated host from a script: its hosts and VMs, what happens to them, and
+ * what a reader should see.
  *
  * A script is text, a statement a line; paraclock-script(5) has the grammar:
  *
@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-/** A script that was read and found good. Opaque. */
+/** A script that was parsed. Opaque. */
 struct paraclock_sim_script;
 /** A script that is being played. Opaque. */
 struct paraclock_sim_play;
@@ -34,18 +34,18 @@ struct paraclock_sim_play;
 #define PARACLOCK_SIM_SCRIPT_MAX 65536
 
 /**
- * Read a script. Nothing happens yet.
+ * Parse a script. Nothing happens yet.
  *
  * @param[out] ret_script Free it with paraclock_sim_script_free().
- * @param text The script; it may go when this returns.
+ * @param text The script; need not outlive the call.
  * @param size Bytes at @p text.
- * @param[out] detail On -EPROTO gets "LINE: what is wrong; what was expected",
- *        cut to fit, NUL at its end; or NULL.
+ * @param[out] detail On -EPROTO: "LINE: what is wrong; what was expected", cut
+ *        to fit, with a NUL at its end; or NULL.
  * @param detail_size Bytes at @p detail.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL @p ret_script or @p text.
- * @retval -EPROTO It is wrong, and @p detail says where. Mend it.
+ * @retval -EPROTO The script is wrong; @p detail says where. Correct it.
  * @retval -ENOMEM No memory.
  *
  * Threads: any thread. Not async-signal-safe.
@@ -60,7 +60,7 @@ paraclock_sim_script_parse(struct paraclock_sim_script **ret_script,
 /**
  * Free a script.
  *
- * @param script The script, or NULL. It is not being played.
+ * @param script The script, or NULL. It must not be playing.
  *
  * Threads: any thread, one object each. Not async-signal-safe.
  * @since 0.1
@@ -68,27 +68,27 @@ paraclock_sim_script_parse(struct paraclock_sim_script **ret_script,
 PARACLOCK_API void
 paraclock_sim_script_free(struct paraclock_sim_script *script);
 
-/** Something that a script did. */
+/** One statement of a script that was played. */
 struct paraclock_sim_event {
 	/** sizeof(struct paraclock_sim_event). */
 	size_t size;
-	/** Time since the start at which it began, ns. */
+	/** When it began: time since the start, ns. */
 	int64_t time_ns;
 	/** The statement, its words with one blank between them. */
 	const char *text;
-	/** What came of it; empty: nothing to say. */
+	/** Its outcome; empty: nothing to report. */
 	const char *detail;
-	/** 'read' only, else NULL: the sample. */
+	/** The sample of 'read'; NULL for other statements. */
 	const struct paraclock_sample *sample;
-	/** Whose it is: the name of the time source. */
+	/** The name of the time source of that sample. */
 	const char *backend;
-	/** With @c sample, if that is valid: host_ns less the truth, ns. */
+	/** With a valid @c sample: host_ns minus the truth, ns. */
 	int64_t error_ns;
 	/** Line of the script, from 1. */
 	uint32_t line;
-	/** 1: an expectation that did not hold. */
+	/** 1: an expectation that failed. */
 	uint8_t failed;
-	/** 1: only time passes ('run', 'at'); told when it begins. */
+	/** 1: only time passes ('run', 'at'); reported when it begins. */
 	uint8_t passes;
 	/** Zero. */
 	uint8_t reserved[2];
@@ -98,47 +98,51 @@ struct paraclock_sim_event {
 struct paraclock_sim_play_options {
 	/** sizeof(struct paraclock_sim_play_options). */
 	size_t size;
-	/** Handed to each function. */
+	/** Passed to each function. */
 	void *arg;
-	/** Called for each statement; not 0 ends the play. NULL: nobody
-	 * listens. */
+	/** Called for each statement; a result other than 0 ends the play.
+	 * NULL: not called. */
 	int (*on_event)(void *arg, const struct paraclock_sim_event *event);
-	/** Called when pages may have changed, with each statement and in a
-	 * live world some ten times a second; not 0 ends the play. NULL: not
-	 * called. */
+	/** Called when pages may have changed: with each statement, and in a
+	 * live world some ten times a second. A result other than 0 ends the
+	 * play. NULL: not called. */
 	int (*on_pages)(void *arg, const struct paraclock_sim_play *play);
-	/** NULL: time is virtual. Else as paraclock_sim_options.counter: each
+	/** NULL: time is virtual. Otherwise time is live and passes by this
+	 * counter, which never goes back and may be called by any thread. Each
 	 * host's counter is this one, and each VM's is this one plus its
-	 * 'offset', whatever the script says of frequencies. */
+	 * 'offset', whatever frequencies the script has. */
 	uint64_t (*counter)(void *arg);
-	/** Its frequency, Hz; needed with it. */
+	/** Frequency of @c counter, Hz; needed with it. */
 	uint64_t counter_hz;
-	/** Wait for @p ns or less; not 0 ends the play. Needed with counter. */
+	/** Wait for @p ns or less. A result other than 0 ends the play. Needed
+	 * with @c counter. */
 	int (*wait)(void *arg, uint64_t ns);
-	/** True TAI at the start, ns; 0: what the script says. */
+	/** True TAI at the start, ns; 0: that of the script. */
 	int64_t start_tai_ns;
 };
 
 /**
  * Play a script: make its world, and let everything happen.
  *
- * An expectation that does not hold does not end it. In a live world its hosts
- * end with status UNRELIABLE and a clocksource that is no TSC, so that nobody
- * takes a page that is left behind for the time. A Hyper-V page cannot say so:
- * whoever has shown one elsewhere makes its sequence 0 there.
+ * A failed expectation does not end the play. In a live world its hosts end
+ * with status UNRELIABLE and a clocksource other than the TSC, so that no
+ * reader mistakes a page that is left behind for the time. A Hyper-V page
+ * cannot express that: if you have shown one elsewhere, set its sequence to 0
+ * there.
  *
  * @param script The script.
- * @param opts NULL: virtual time, and nobody listens.
- * @param[out] ret_failed How many expectations did not hold, if 0 is returned;
- *        or NULL.
- * @param[out] detail On failure "LINE: what could not be done"; or NULL.
+ * @param opts NULL: virtual time, and no function is called.
+ * @param[out] ret_failed The number of failed expectations, on success; or
+ *        NULL.
+ * @param[out] detail On failure: "LINE: what could not be done"; or NULL.
  * @param detail_size Bytes at @p detail.
  *
  * @retval 0 It was played to its end.
  * @retval -EINVAL NULL, a size that is too small, a counter without its
  *         frequency or wait; or the script does what a live world cannot.
  * @retval -ENOMEM No memory.
- * @return Else what a function of the options' returned, or one of sim.h's.
+ * @return Else what a function of the options returned, or an error of a
+ * function of sim.h.
  *
  * Threads: any thread, any object: one script may be played by several. Not
  * async-signal-safe.
@@ -154,9 +158,9 @@ paraclock_sim_script_play(const struct paraclock_sim_script *script,
  * A VM of a script that is being played, from on_pages().
  *
  * @param play The play.
- * @param index 0: the script's first VM; clones are counted, too.
+ * @param index 0: the script's first VM. Clones count as well.
  * @param[out] ret_vm The VM; or NULL.
- * @return Its name, for as long as the script lives; NULL: there are fewer, and
+ * @return Its name, valid as long as the script; NULL: there is no such VM, and
  * nothing is written.
  *
  * Threads: that of on_pages().

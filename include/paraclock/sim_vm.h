@@ -29,10 +29,10 @@ struct paraclock_sim_vm;
 #define PARACLOCK_SIM_HAS_HYPERV 0x2U
 /** vm_options.parts: a vmclock page, /dev/vmclock0. */
 #define PARACLOCK_SIM_HAS_VMCLOCK 0x4U
-/** vm_options.parts: a vmclock that has no time, only markers, as QEMU's; with
- * GENERATION and a timeline_flags of NOTIFIES it is as Firecracker's. */
+/** vm_options.parts: a vmclock with markers and no time, like QEMU's; with
+ * GENERATION and a timeline_flags of NOTIFIES it is like Firecracker's. */
 #define PARACLOCK_SIM_HAS_VMCLOCK_MARKERS 0x8U
-/** vm_options.parts: a VM generation id, which tells of restores and clones. */
+/** vm_options.parts: a VM generation id, which shows restores and clones. */
 #define PARACLOCK_SIM_HAS_GENERATION 0x10U
 /** vm_options.parts: the PTP clock "KVM virtual PTP", and in ring 0 the pairing
  * hypercall. */
@@ -43,32 +43,32 @@ struct paraclock_sim_vm;
 #define PARACLOCK_SIM_HAS_PTP_VMCLOCK 0x80U
 /** vm_options.parts: with HYPERV, the reenlightenment MSRs. */
 #define PARACLOCK_SIM_HAS_REENLIGHTENMENT 0x100U
-/** vm_options.parts: the simulation writes none of the VM's pages; they begin
- * zeroed, and whoever tests a writer (a relay) writes them. */
+/** vm_options.parts: the simulation writes none of the VM's pages. They begin
+ * zeroed, for the test of a writer (a relay) to write. */
 #define PARACLOCK_SIM_HAS_NO_WRITER 0x200U
 
-/** What a VM is told while something happens to it. */
+/** How a VM is notified of acts on it. */
 enum paraclock_sim_notice {
-	/** It will be stopped when the call returns; with ANNOUNCED only. */
+	/** It stops when the call returns; with ANNOUNCED only. */
 	PARACLOCK_SIM_NOTICE_ANNOUNCED = 1,
 	/** It runs again. */
 	PARACLOCK_SIM_NOTICE_RESUMED = 2,
-	/** The reenlightenment interrupt: it was moved, restored or made by a
-	 * clone, and its TSC is emulated until it acknowledges. */
+	/** The reenlightenment interrupt: it was moved, restored or cloned, and
+	 * its TSC is emulated until it acknowledges. */
 	PARACLOCK_SIM_NOTICE_REENLIGHTENMENT = 3,
 };
 
 /**
- * Called from within the act, by the thread that calls that.
+ * Called during the act, by the thread that makes it.
  *
  * @param arg The caller's own.
- * @param vm The VM. It may be read, and its MSRs be written; no further act.
+ * @param vm The VM. Read it and write its MSRs, but make no further act.
  * @param notice enum paraclock_sim_notice.
  */
 typedef void paraclock_sim_notify_fn(void *arg, struct paraclock_sim_vm *vm,
 				     unsigned int notice);
 
-/** vCPUs that a VM can have. */
+/** The most vCPUs of a VM. */
 #define PARACLOCK_SIM_VCPUS_MAX 64
 
 /** How to make a VM. Zero every member that is not used. */
@@ -79,18 +79,18 @@ struct paraclock_sim_vm_options {
 	uint32_t parts;
 	/** 1 to PARACLOCK_SIM_VCPUS_MAX; 0: 1. */
 	uint32_t vcpus;
-	/** Frequency of its TSC, in 2^-tsc_hz_bits Hz; 0: the host's. Another
-	 * one is made by scaling. */
+	/** Frequency of its TSC, in 2^-tsc_hz_bits Hz, which the host scales
+	 * to; 0: the host's own. */
 	uint64_t tsc_hz;
-	/** What its TSC says now, ticks. */
+	/** Its TSC now, ticks. */
 	uint64_t tsc_start;
-	/** PARACLOCK_TIMELINE_x that the pages say besides: MONOTONIC,
-	 * NOTIFIES, DISRUPTION_SOON, DISRUPTION_IMMINENT. */
+	/** Further PARACLOCK_TIMELINE_x of the pages: MONOTONIC, NOTIFIES,
+	 * DISRUPTION_SOON, DISRUPTION_IMMINENT. */
 	uint32_t timeline_flags;
 	/** enum paraclock_timescale of the vmclock: UTC, TAI or MONOTONIC; 0:
 	 * TAI. */
 	uint8_t vmclock_timescale;
-	/** 0 to 32. */
+	/** Fraction bits of tsc_hz, 0 to 32. */
 	uint8_t tsc_hz_bits;
 	/** The vCPU whose pvclock page user space sees; Linux: 0. */
 	uint8_t user_vcpu;
@@ -98,37 +98,37 @@ struct paraclock_sim_vm_options {
 	uint8_t reserved;
 	/** The guest kernel's clocksource; NULL: "tsc". */
 	const char *clocksource;
-	/** NULL: nobody is told. */
+	/** Called with each notice; NULL: not called. */
 	paraclock_sim_notify_fn *notify;
-	/** Handed to it. */
+	/** Passed to @c notify. */
 	void *notify_arg;
-	/** A pvclock page is rewritten so often, ns, up to 2^62; 0: 300 s, as
-	 * KVM's. */
+	/** A pvclock page is rewritten after this, ns, up to 2^62; 0: 300 s,
+	 * like KVM. */
 	uint64_t pvclock_period_ns;
-	/** A vmclock page is renewed so often, ns, up to 2^62; 0: 60 s. */
+	/** A vmclock page is renewed after this, ns, up to 2^62; 0: 60 s. */
 	uint64_t vmclock_period_ns;
 };
 
 /**
  * Make a VM. It runs, and its pages are written.
  *
- * Its MONOTONIC time begins with 0 (on a nested host: see
- * paraclock_sim_host_nested()). Its kernel's clocks are right, and begin now.
+ * Its MONOTONIC time starts at 0 (on a nested host: see
+ * paraclock_sim_host_nested()). Its kernel's clocks are right, and start now.
  *
- * @param[out] ret_vm It goes with the world.
+ * @param[out] ret_vm The VM. paraclock_sim_free() frees it.
  * @param host The host.
  * @param opts NULL: the defaults: one vCPU, a pvclock page.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, a size that is too small, a value out of range, both
- *         kinds of vmclock, or a part without the one that it needs.
+ *         kinds of vmclock, or a part without another that it needs.
  * @retval -ENOMEM No memory.
  * @retval -ERANGE tsc_hz is more than 2^15 times the host's, or less than
  *         2^-15.
- * @return Else what a page writer returned: the VM is in the world, but
+ * @return Else the error of a page writer: the VM is in the world, but
  * @p ret_vm is not written.
  *
- * Threads: as paraclock_sim_run().
+ * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API int
@@ -136,7 +136,7 @@ paraclock_sim_vm_new(struct paraclock_sim_vm **ret_vm,
 		     struct paraclock_sim_host *host,
 		     const struct paraclock_sim_vm_options *opts);
 
-/** Where in the VM a caller of the env is. */
+/** Where in the VM the user of the env is. */
 enum paraclock_sim_ring {
 	/** A process under Linux: no MSRs, no hypercalls; the pages that the
 	 * kernel shows. */
@@ -146,25 +146,25 @@ enum paraclock_sim_ring {
 };
 
 /**
- * The outside world, as seen in a VM.
+ * The outside world, as seen from inside a VM.
  *
- * Its event descriptors are numbers that nobody can poll: after
+ * Its event descriptors are numbers that cannot be polled: after
  * paraclock_event_fd() just call paraclock_next_event().
  *
  * @param vm The VM.
  * @param ring enum paraclock_sim_ring.
- * @return The env, for as long as the world lives; NULL if @p vm is NULL or
- * @p ring is none.
+ * @return The env, valid as long as the world; NULL if @p vm is NULL or there
+ * is no such ring.
  *
- * Threads: any thread, any object. Its functions: any thread; those that a
- * read calls take a lock only if they leave the library (a clock, a device).
+ * Threads: any thread, any object. Its functions: any thread. Of those that a
+ * read calls, only the reading of a system clock or a device locks.
  * @since 0.1
  */
 PARACLOCK_API const struct paraclock_env *
 paraclock_sim_env(struct paraclock_sim_vm *vm, unsigned int ring);
 
 /**
- * What a vCPU's TSC says now, also while the VM is paused.
+ * A vCPU's TSC now, also while the VM is paused.
  *
  * @param vm The VM.
  * @param vcpu The vCPU, from 0.
@@ -177,24 +177,25 @@ PARACLOCK_API uint64_t paraclock_sim_counter(const struct paraclock_sim_vm *vm,
 					     unsigned int vcpu);
 
 /**
- * What the host clock said when a VM's TSC had a value: what a perfect reading
- * there gives, rounded down to a ns.
+ * The host clock at a value of a VM's TSC: the result of a perfect reading,
+ * rounded down to a ns.
  *
- * For values of the past this is what held then: of a value that came up twice
- * (a restore), the last time; a value that the TSC jumped over belongs to what
- * was before the jump. Only the last 65536 changes are known.
+ * For past values this is what held then. If a value came up twice (a restore),
+ * the last time counts; a value that the TSC jumped over belongs to the time
+ * before the jump. Only the last 65536 changes are known.
  *
- * @param vm The VM; the value is of its vCPU 0, if they do not agree.
- * @param counter Ticks; a later value than now: if nothing happens until then.
- * @param timescale enum paraclock_timescale: MONOTONIC is what kvmclock and
- *        Hyper-V count; UTC (or UTC_MAYBE_SMEARED) and TAI are the host's
- *        clock.
+ * @param vm The VM; if its vCPUs do not agree, the value is of vCPU 0.
+ * @param counter Ticks. For a later value than now: if nothing happens until
+ *        then.
+ * @param timescale enum paraclock_timescale: MONOTONIC is the time of kvmclock
+ *        and Hyper-V; UTC (or UTC_MAYBE_SMEARED) and TAI are the host's clock.
  * @param[out] ret_ns ns.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, or another timescale.
- * @retval -ESTALE The value is from before the VM, or of what is forgotten.
- * @retval -ERANGE Before the epoch, or beyond 2^63 ns.
+ * @retval -ESTALE The value is from before the VM, or of a change that is no
+ *         longer known.
+ * @retval -ERANGE Before the start of the timescale, or beyond 2^63 ns.
  *
  * Threads: any thread, any object.
  * @since 0.1
@@ -204,13 +205,17 @@ PARACLOCK_API int paraclock_sim_truth(const struct paraclock_sim_vm *vm,
 				      int64_t *ret_ns);
 
 /**
- * The same as a timeline of the VM's TSC, based at its value now: what a page
- * should say.
+ * The true timeline of a VM's TSC, based at its value now: the right contents
+ * of a page.
  *
  * @param vm The VM.
- * @param timescale As paraclock_sim_truth().
+ * @param timescale enum paraclock_timescale: MONOTONIC is the time of kvmclock
+ *        and Hyper-V; UTC (or UTC_MAYBE_SMEARED) and TAI are the host's clock.
  * @param[out] ret_tl The timeline, its @c size included.
- * @return As paraclock_sim_truth().
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, or another timescale.
+ * @retval -ERANGE Before the start of the timescale, or beyond 2^63 ns.
  *
  * Threads: any thread, any object.
  * @since 0.1
@@ -223,8 +228,8 @@ PARACLOCK_API int paraclock_sim_timeline(const struct paraclock_sim_vm *vm,
  * How the TSCs of a VM (device) and of its host (system) are coupled now.
  *
  * @param vm The VM.
- * @param[out] ret_coupling The coupling, its @c size included: that to within
- *        a tick of either. Not FIXED while the TSC is emulated.
+ * @param[out] ret_coupling The coupling, its @c size included; exact to a tick
+ *        of either. Not FIXED while the TSC is emulated.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL.
@@ -244,13 +249,13 @@ enum paraclock_sim_page_kind {
 };
 
 /**
- * A page of a VM's memory, to be shown elsewhere or written by another.
+ * A page of a VM's memory, to show elsewhere or to let another writer write.
  *
  * @param vm The VM.
  * @param kind enum paraclock_sim_page_kind.
- * @param vcpu Whose; 0 for other kinds than PVCLOCK.
+ * @param vcpu The vCPU of a PVCLOCK page; 0 for other kinds.
  * @param[out] ret_size Its size, bytes; may be NULL.
- * @return The page, for as long as the world lives; NULL: there is none.
+ * @return The page, valid as long as the world; NULL: no such page.
  *
  * Threads: any thread, any object.
  * @since 0.1
@@ -262,21 +267,21 @@ PARACLOCK_API void *paraclock_sim_page(const struct paraclock_sim_vm *vm,
 /* --- live threads --------------------------------------------------------- */
 
 /**
- * The calling thread is code of a VM, on a vCPU, until it leaves.
+ * From enter() to leave() the calling thread is code of a VM, on a vCPU.
  *
  * A VM's TSC and memory change between two instructions of its code, never
- * while one runs; so an act that changes the TSC stops the threads that have
- * entered where they next read it (or waits until they leave). A thread reads
- * in a live world without entering if no such act happens meanwhile. One that
- * waits for something else than that must leave before. It may enter in a
- * world of virtual time as well, while another thread runs that.
+ * during one. So an act that changes the TSC stops the threads that have
+ * entered where they next read it, or waits until they leave. In a live world a
+ * thread need not enter if no such act happens meanwhile. A thread that is
+ * going to wait for anything else must leave first. In a world of virtual time
+ * a thread may enter as well, while another one calls paraclock_sim_run().
  *
  * @param vm The VM.
  * @param vcpu The vCPU.
  *
  * @retval 0 Success; enter() has waited while the VM was stopped.
- * @retval -EINVAL NULL, or no such vCPU; or enter(): it is in already;
- *         leave(): it is not in.
+ * @retval -EINVAL NULL, or no such vCPU; or the thread has already entered
+ *         (enter) or has not entered (leave).
  *
  * Threads: any thread.
  * @since 0.1

@@ -4,9 +4,17 @@
  * Timekeepers: a clock in shared memory that one process changes and any
  * process reads.
  *
- * A timekeeper holds a timeline and, for a change that is announced ahead, the
- * one that comes after it. Its writer may freeze it, put it right after a
- * migration, and go on; or let it follow an open clock, slewed and not stepped.
+ * A timekeeper holds a timeline and, if a change is announced ahead, the next
+ * one. Its writer may freeze it, reconfigure it after a migration, and unfreeze
+ * it; or let it follow an open clock, slewed and not stepped.
+ *
+ * Errors of timekeepers' writers. Every function that changes a timekeeper:
+ *
+ *   -EINVAL  NULL, memory that is not aligned, or an env that is too small.
+ *   -ENODEV  The env is NULL and this build has no env of its own.
+ *   -EPERM   This process is not the writer. Acquire the timekeeper.
+ *   -EBUSY   Another thread is changing it, or this signal handler interrupted
+ *            a change. Nothing was changed.
  */
 #ifndef PARACLOCK_TIMEKEEPER_H
 #define PARACLOCK_TIMEKEEPER_H
@@ -18,9 +26,9 @@ extern "C" {
 #endif
 
 /**
- * A timekeeper. The caller gives the memory: zeroed before its first use,
+ * A timekeeper. The caller provides the memory: zeroed before its first use,
  * 8-byte aligned (64 is faster), mapped at any address by any number of
- * processes; readers need no write access. The rest is the library's.
+ * processes; readers need no write access. The contents are the library's.
  *
  * A process with write access can forge the time. It cannot make a reader hang
  * or read elsewhere: readers check this memory as they check a page.
@@ -30,19 +38,18 @@ struct paraclock_timekeeper {
 	uint64_t opaque[256];
 };
 
-/** timeline.flags: it repeats what this kernel's clock says. Samples of a
- * timekeeper then say PARACLOCK_FLAG_OWN_KERNEL. */
+/** timeline.flags: it repeats this kernel's own clock. Samples of a timekeeper
+ * then have PARACLOCK_FLAG_OWN_KERNEL. */
 #define PARACLOCK_TIMELINE_OWN_KERNEL 0x800U
 
 /** timekeeper_options.flags: see paraclock_timekeeper_acquire(). */
 #define PARACLOCK_TIMEKEEPER_ORPHAN 0x1U
 
-/** How to take a timekeeper. Zero every member that is not used. */
+/** How to acquire a timekeeper. Zero every member that is not used. */
 struct paraclock_timekeeper_options {
 	/** sizeof(struct paraclock_timekeeper_options). */
 	size_t size;
-	/** What the count of migrations begins with in memory that is zeroed;
-	 * 0: 1. */
+	/** The first migration count, for zeroed memory; 0: 1. */
 	uint64_t migrations;
 	/** PARACLOCK_TIMEKEEPER_x. */
 	uint32_t flags;
@@ -53,33 +60,39 @@ struct paraclock_timekeeper_options {
 /**
  * Become the writer of a timekeeper.
  *
- * Zeroed memory is made one: readers get -EAGAIN until a timeline is set. One
- * that is already there goes on as it was; that its last writer died in the
- * middle of a change does no harm to readers, and the next change mends it.
- * There is one writer at a time, a process, as in paraclock_page_writer_acquire().
+ * In zeroed memory this creates a timekeeper: readers get -EAGAIN until a
+ * timeline is set. An existing timekeeper continues unchanged. If its last
+ * writer died in the middle of a change, that does not harm readers, and the
+ * next change repairs it. One process at a time is the writer, and it is
+ * identified as in paraclock_page_writer_acquire().
  *
- * Where the writer before was on another machine, as after a migration that
- * brought the memory along, nobody here can know that it is gone, and this is
- * -EBUSY. Who does know says PARACLOCK_TIMEKEEPER_ORPHAN, once: the timekeeper
- * is frozen and the migration counted, for what it says belongs to another
- * counter. A new host that makes the memory anew goes on with the count
- * instead: @c migrations is the old one plus 1. It is part of what readers
- * compare, and a sequence that is the same by chance would look unchanged.
+ * If the last writer was on another machine, as after a migration that brought
+ * the memory along, this machine cannot know that it is gone: -EBUSY. A caller
+ * that knows the old writer is gone passes PARACLOCK_TIMEKEEPER_ORPHAN once.
+ * That freezes the timekeeper and counts a migration, because its timeline
+ * belongs to another counter. A new host that creates the memory anew continues
+ * the migration count instead: @c migrations is the old count plus 1. Readers
+ * compare the count too; without it, a sequence that is the same by chance
+ * would look unchanged.
  *
  * @param tk The timekeeper.
  * @param env The outside world, NULL: this machine's.
  * @param opts Options; NULL: none.
  *
- * @retval 0 This process is the writer, until it gives it back or dies.
+ * @retval 0 This process is the writer, until it releases the timekeeper or
+ *         dies.
  * @retval -EINVAL NULL @p tk, memory that is not aligned, an env or options
  *         that are too small, an unknown flag, or a count of 2^62 or more.
- * @retval -EBUSY Another process is the writer, or may be; or this one already.
- * @retval -EPROTO What is there is no timekeeper of this version of the
- *         library. Give zeroed memory.
+ * @retval -EBUSY Another process is or may be the writer, or this one already
+ *         is.
+ * @retval -EPROTO The memory is not a timekeeper of this version of the
+ *         library. Pass zeroed memory.
  * @retval -EACCES The counter is forbidden to this thread (PR_SET_TSC).
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
- * @retval -ENOMEM As paraclock_page_writer_acquire().
- * @retval -EOPNOTSUPP As paraclock_page_writer_acquire().
+ * @retval -ENOMEM No memory or file descriptor left to identify this process.
+ *         Try again.
+ * @retval -EOPNOTSUPP This process has an id of 2^24 or more, or cannot be
+ *         identified.
  *
  * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1
@@ -90,16 +103,14 @@ paraclock_timekeeper_acquire(struct paraclock_timekeeper *tk,
 			     const struct paraclock_timekeeper_options *opts);
 
 /**
- * Give a timekeeper back. It goes on until its lease is over.
+ * Release a timekeeper. It continues until its lease is over.
  *
  * @param tk The timekeeper.
  * @param env The outside world, NULL: this machine's.
  *
- * @retval 0 Nobody writes it now.
- * @retval -EINVAL NULL @p tk, or an env that is too small.
- * @retval -ENODEV @p env is NULL and this build has no env of its own.
- * @retval -EPERM This process was not the writer.
- * @retval -EBUSY Another thread is changing it.
+ * @retval 0 It has no writer now.
+ * @return One of the errors of timekeepers' writers, which are listed at the
+ * top.
  *
  * Threads: any thread, any object. Async-signal-safe if the env is.
  * @since 0.1
@@ -110,50 +121,46 @@ PARACLOCK_API int paraclock_timekeeper_release(struct paraclock_timekeeper *tk,
 /**
  * Set a timeline, from a counter value on.
  *
- * What readers see before @p t_change stays as it was; from there on it is
- * @p tl. Readers go on meanwhile. It is published before @p t_change and never
- * after: a reader that has not seen it yet has no time from there on. A change
- * that is still to come is replaced by this one.
+ * Before @p t_change readers see the old timeline, from there on @p tl. They
+ * read on meanwhile. The change is published before @p t_change and never
+ * after: a reader that has not seen it yet has no time from there on. It
+ * replaces a change that is still to come.
  *
- * The timeline's t_end is its lease: past it readers get -EAGAIN, so a writer
- * that has died is not followed for ever. Set the next one before that.
+ * The timeline's t_end is its lease: past it readers get -EAGAIN, so that they
+ * do not follow a dead writer for ever. Set the next timeline before that.
  *
- * With MONOTONIC in its flags a timeline that is behind the one before at
- * @p t_change (by more than 1 ns, by which it is lifted) is refused. Where the
- * lease is over already it is compared with what readers can have seen; where
- * the counter has been reset, they can have seen all of the lease.
+ * With MONOTONIC in its flags, a timeline that is behind the one before at
+ * @p t_change is refused; it may be up to 1 ns behind, and is then raised by
+ * that. If the lease is already over, it is compared with what readers can have
+ * seen; if the counter has been reset, they can have seen all of the lease.
  *
- * Where the timeline says how the UTC month ends (on TAI: the TAI offset is
- * known; on UTC: that, or leap is not UNKNOWN), its lease does not reach
- * beyond the end of the UTC month that base_tsc is in, wherever @p t_change or
- * t_start is.
+ * If the timeline says how the UTC month ends (on TAI: the TAI offset is known;
+ * on UTC: that, or leap is not UNKNOWN), its lease ends with the UTC month of
+ * base_tsc at the latest, wherever @p t_change or t_start is.
  *
- * @param tk The timekeeper; taken by this process.
+ * @param tk The timekeeper; acquired by this process.
  * @param env The outside world, NULL: this machine's. Its counter is the one
  *        that readers use.
  * @param tl SYNCHRONIZED or FREERUNNING, with a t_end. Its timescale and
- *        counter are those of the first one. Valid only with STABLE.
- * @param t_change Ticks; not beyond the lease of what is there; 0: as soon as
- *        can be, which is within 20 us. Where nothing is read now it may be
- *        past already.
+ *        counter are those of the first timeline. Without STABLE its samples
+ *        are not valid.
+ * @param t_change Ticks; not beyond the present lease; 0: as soon as possible,
+ *        within 20 us. It may be past if readers have no time now.
  *
  * @retval 0 It is set.
- * @retval -EINVAL NULL, an env that is too small, a malformed timeline, one
- *         without a time or t_end, on another timescale or counter, in the
- *         middle of a leap second; a t_start in another UTC month than
- *         base_tsc; or a @p t_change that is after a t_end or before the
- *         timeline begins.
- * @retval -ENODEV @p env is NULL and this build has no env of its own.
- * @retval -EPERM This process is not the writer. Take it.
- * @retval -EBUSY Another thread is changing it, or what this signal handler
- *         interrupted. Nothing was changed.
+ * @retval -EINVAL Also: a timeline that is malformed, has no time or t_end, is
+ *         on another timescale or counter, or lies inside a leap second; a
+ *         t_start in another UTC month than base_tsc; or a @p t_change after a
+ *         t_end or before the timeline begins.
  * @retval -EAGAIN It is frozen. Unfreeze it first.
- * @retval -EPROTO Somebody has written over it: what is there is malformed.
- *         Freeze it and reconfigure it.
- * @retval -ESTALE @p t_change is now, or past; its t_end or its month is over
- *         now or at @p t_change; or MONOTONIC, and it is behind. All is as it
- *         was. Make a newer one.
- * @retval -ERANGE Its time does not fit.
+ * @retval -EPROTO Something has overwritten it: its contents are malformed.
+ *         Freeze and reconfigure it.
+ * @retval -ESTALE @p t_change is now or past; the timeline's t_end or month is
+ *         over, now or at @p t_change; or MONOTONIC, and it is behind. Nothing
+ *         was changed. Make a newer timeline.
+ * @retval -ERANGE The timeline's time does not fit.
+ * @return Else one of the errors of timekeepers' writers, which are listed at
+ * the top.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * @since 0.1
@@ -166,17 +173,19 @@ PARACLOCK_API int paraclock_timekeeper_set(struct paraclock_timekeeper *tk,
 /**
  * Freeze: from now on readers get -EAGAIN.
  *
- * The first step around a migration: freeze, move, reconfigure, unfreeze. No
- * reader gets a time, none hangs, and none that began before gets one of after.
+ * The first step around a migration: freeze, move, reconfigure, unfreeze. While
+ * it is frozen no reader gets a time and none hangs, and a read that began
+ * before never returns a time from after.
  *
- * One that somebody has written over forgets what it said, and what readers can
- * have seen: with MONOTONIC that is then not held against what comes next.
+ * If something has overwritten the timekeeper, it forgets its timeline and what
+ * readers can have seen: MONOTONIC does not compare the next one with that.
  *
- * @param tk The timekeeper; taken by this process.
+ * @param tk The timekeeper; acquired by this process.
  * @param env The outside world, NULL: this machine's.
  *
- * @retval 0 It is frozen; also if it was.
- * @return Else as paraclock_timekeeper_set(): -EINVAL, -ENODEV, -EPERM, -EBUSY.
+ * @retval 0 It is frozen, perhaps already before.
+ * @return One of the errors of timekeepers' writers, which are listed at the
+ * top.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * @since 0.1
@@ -185,20 +194,27 @@ PARACLOCK_API int paraclock_timekeeper_freeze(struct paraclock_timekeeper *tk,
 					      const struct paraclock_env *env);
 
 /**
- * Say what a frozen timekeeper will show, and count a migration.
+ * Set the timeline of a frozen timekeeper, and count a migration.
  *
- * It stays frozen. May be called again, as when the guest moves on before it
- * ran: each call counts.
+ * It stays frozen. May be called again, for instance if the guest moves on
+ * before it ran: each call counts.
  *
- * @param tk The timekeeper; taken by this process, and frozen.
- * @param env The outside world, NULL: this machine's.
- * @param tl As paraclock_timekeeper_set(), in ticks of the counter as it is
- *        now. Whether it keeps the promise of MONOTONIC is judged when it is
- *        unfrozen.
+ * @param tk The timekeeper; acquired by this process, and frozen.
+ * @param env The outside world, NULL: this machine's. Its counter is the one
+ *        that readers use.
+ * @param tl SYNCHRONIZED or FREERUNNING, with a t_end, in ticks of the counter
+ *        as it is now. Its timescale and counter are those of the first
+ *        timeline. Unfreezing checks the promise of MONOTONIC.
  *
- * @retval 0 It will show that.
- * @retval -EINVAL As paraclock_timekeeper_set(); or it is not frozen.
- * @return Else as there, without -EAGAIN and -ESTALE.
+ * @retval 0 It will show that timeline.
+ * @retval -EINVAL Also: it is not frozen; a timeline that is malformed, has no
+ *         time or t_end, is on another timescale or counter, or lies inside a
+ *         leap second; or a t_start in another UTC month than base_tsc.
+ * @retval -EPROTO Something has overwritten it: its contents are malformed.
+ *         Freeze it again.
+ * @retval -ERANGE The timeline's time does not fit.
+ * @return Else one of the errors of timekeepers' writers, which are listed at
+ * the top.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * @since 0.1
@@ -209,20 +225,23 @@ paraclock_timekeeper_reconfigure(struct paraclock_timekeeper *tk,
 				 const struct paraclock_timeline *tl);
 
 /**
- * Let readers in again.
+ * Let readers have the time again.
  *
- * Without a reconfigure in between the old timeline goes on as if nothing had
- * been; right only if nothing has happened to the counter.
+ * Without a reconfigure in between, the old timeline continues as if nothing
+ * had happened. That is right only if nothing has happened to the counter.
  *
- * @param tk The timekeeper; taken by this process.
+ * @param tk The timekeeper; acquired by this process.
  * @param env The outside world, NULL: this machine's.
  *
- * @retval 0 It is not frozen now; also if it was not.
+ * @retval 0 It is not frozen, perhaps because it was not.
  * @retval -ESTALE Its t_end is over; or MONOTONIC, and it is behind what
  *         readers can have seen before the freeze. It stays frozen.
  *         Reconfigure it.
- * @return Else as paraclock_timekeeper_set(): -EINVAL, -ENODEV, -EPERM,
- * -EBUSY, -ERANGE.
+ * @retval -EPROTO Something has overwritten it: its contents are malformed.
+ *         Freeze and reconfigure it.
+ * @retval -ERANGE The timeline's time does not fit.
+ * @return Else one of the errors of timekeepers' writers, which are listed at
+ * the top.
  *
  * Threads: any thread, any object; async-signal-safe if the env is.
  * @since 0.1
@@ -235,26 +254,27 @@ paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *tk,
  * Read a timekeeper.
  *
  * One ordered counter read; no system call, no lock, no allocation, no store
- * to shared memory. sample.epoch is the count of migrations: if it is
- * another one, what was calibrated is void. It is no epoch of a handle, and
- * means the same in every process. It promises HEURISTIC at most: what the
- * writer has not noticed it has not counted.
+ * to shared memory. sample.epoch is the migration count: if it has changed,
+ * calibrations are void. It is not a handle's epoch, and means the same in
+ * every process. It promises HEURISTIC at most, because the writer counts only
+ * what it has noticed.
  *
- * @param tk The timekeeper; read-only memory will do.
- * @param env For its counter; NULL: this CPU's. The caller has made sure that
- *        the counter may be read (PR_SET_TSC), as paraclock_timekeeper_open()
- *        does.
- * @param[out] ret_sample The answer. Not valid: UNSTABLE, COUNTER (it is
- *        another counter's) or WINDOW (it begins later).
+ * @param tk The timekeeper; may be read-only memory.
+ * @param env For its counter; NULL: this CPU's. The caller makes sure that the
+ *        counter may be read (PR_SET_TSC); paraclock_timekeeper_open() checks
+ *        that by itself.
+ * @param[out] ret_sample The answer. Reasons if it is not valid: UNSTABLE,
+ *        COUNTER (the timeline is in another counter) or WINDOW (it begins
+ *        later).
  *
  * @retval 0 There is an answer; look at its @c valid.
  * @retval -EINVAL NULL, or an env that is too small.
- * @retval -EAGAIN There is no time now: frozen, past its lease, not set yet, or
- *         its writer stopped in the middle of a change for 2^18 ticks (0.1 ms
- *         at 2.6 GHz, 11 ms at 24 MHz) or 4096 tries, whichever is first.
- *         paraclock_timekeeper_describe() tells which.
- * @retval -EPROTO It is no timekeeper of this version of the library; or
- *         somebody has written over it, and what it says is malformed.
+ * @retval -EAGAIN There is no time now: it is frozen, past its lease or not set
+ *         yet, or its writer stayed in the middle of a change for 2^18 ticks
+ *         (0.1 ms at 2.6 GHz, 11 ms at 24 MHz) or 4096 tries, whichever came
+ *         first. paraclock_timekeeper_describe() says which.
+ * @retval -EPROTO The memory is not a timekeeper of this version of the
+ *         library, or something has overwritten it: its contents are malformed.
  * @retval -ERANGE The time does not fit into 64 bits of ns.
  *
  * Threads: any thread, any object; async-signal-safe if the env's counter is.
@@ -271,17 +291,17 @@ enum paraclock_timekeeper_state {
 	PARACLOCK_TIMEKEEPER_EMPTY = 0,
 	/** It gives time. */
 	PARACLOCK_TIMEKEEPER_RUNNING = 1,
-	/** Its writer has frozen it, and is expected to come back. */
+	/** Its writer has frozen it, and is expected to unfreeze it. */
 	PARACLOCK_TIMEKEEPER_FROZEN = 2,
-	/** Its lease is over: its writer has died, or is late. */
+	/** Its lease is over: its writer has died or is late. */
 	PARACLOCK_TIMEKEEPER_EXPIRED = 3,
 };
 
-/** More on a timekeeper than one sample says. */
+/** The state of a timekeeper, beyond what a sample says. */
 struct paraclock_timekeeper_info {
 	/** Set by the caller to sizeof(struct paraclock_timekeeper_info). */
 	size_t size;
-	/** Migrations counted: sample.epoch. */
+	/** The migration count: sample.epoch. */
 	uint64_t migrations;
 	/** Publications so far, modulo 2^40: one for each change, up to two for
 	 * a freeze. */
@@ -290,19 +310,19 @@ struct paraclock_timekeeper_info {
 	uint64_t now_tsc;
 	/** Last counter value with a time, ticks. */
 	uint64_t t_end;
-	/** Counter when it was frozen, ticks; 0: it is not, its writer died just
-	 * then, or it was taken with ORPHAN. */
+	/** Counter when it was frozen, ticks; 0: it is not frozen, its writer
+	 * died just then, or it was acquired with ORPHAN. */
 	uint64_t t_frozen;
-	/** Counter at which @c next comes into force, ticks; UINT64_MAX: there
-	 * is none. */
+	/** Counter at which @c next takes effect, ticks; UINT64_MAX: there is
+	 * no next timeline. */
 	uint64_t t_change;
-	/** What is in force now; zeroed if EMPTY. */
+	/** The timeline in effect now; zeroed if EMPTY. */
 	struct paraclock_timeline timeline;
-	/** What comes after it; zeroed if there is none. */
+	/** The timeline after it; zeroed if no change is announced. */
 	struct paraclock_timeline next;
-	/** If frozen: readers have seen no later time than this, s; */
+	/** If frozen: readers have seen no later time than this, s. */
 	uint64_t seen_sec;
-	/** and the fraction, 2^-64 s. */
+	/** Its fraction, 2^-64 s. */
 	uint64_t seen_frac;
 	/** enum paraclock_timekeeper_state. */
 	uint8_t state;
@@ -313,18 +333,19 @@ struct paraclock_timekeeper_info {
 /**
  * What is a timekeeper doing, and what does it say?
  *
- * FROZEN is announced: ask again later, for as long as one is willing to wait
- * for a migration (t_frozen tells since when). EXPIRED is not: nobody has
- * renewed it.
+ * FROZEN is a state that the writer announced: ask again later, for as long as
+ * you will wait for a migration (t_frozen says since when). EXPIRED is not
+ * announced: its writer has not renewed it.
  *
- * @param tk The timekeeper; read-only memory will do.
+ * @param tk The timekeeper; may be read-only memory.
  * @param env For its counter; NULL: this CPU's.
- * @param[in,out] ret_info Its @c size is set by the caller.
+ * @param[in,out] ret_info The caller sets its @c size.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, or a size or an env that is too small.
- * @retval -EAGAIN It is not made yet, or kept changing. Try again.
- * @retval -EPROTO As paraclock_timekeeper_read().
+ * @retval -EAGAIN It is not created yet, or kept changing. Try again.
+ * @retval -EPROTO The memory is not a timekeeper of this version of the
+ *         library, or something has overwritten it: its contents are malformed.
  *
  * Threads: any thread, any object; async-signal-safe if the env's counter is.
  * @since 0.1
@@ -335,19 +356,22 @@ paraclock_timekeeper_describe(const struct paraclock_timekeeper *tk,
 			      struct paraclock_timekeeper_info *ret_info);
 
 /**
- * Open a timekeeper as a clock, for all that is done with one: read_at, cross
- * timestamps, tokens, checks.
+ * Open a timekeeper as a clock, to do with it what any clock can do:
+ * paraclock_read_at(), cross timestamps, events, checks.
  *
- * Its reads are slower than paraclock_timekeeper_read(). This machine's other
- * markers are looked at as well: after a disruption that one of them shows, the
- * clock is DISRUPTED until the timekeeper has counted a migration. If it has
- * counted one since the last read already, that is taken for this one, also if
- * it was for another: so its samples promise HEURISTIC, and never more.
+ * Its reads are slower than paraclock_timekeeper_read(). They also read this
+ * machine's other markers: after a disruption that one of them shows, the clock
+ * is DISRUPTED until the timekeeper has counted a migration. A migration that
+ * it has counted since the last read is assumed to be this disruption, although
+ * it may have been another: so its samples never promise more than HEURISTIC.
  *
  * @param[out] ret_clk The clock. Close it with paraclock_close().
  * @param tk The timekeeper; must outlive the clock.
  * @param env The outside world, NULL: this machine's.
- * @return As paraclock_open_backend().
+ *
+ * @retval 0 Success.
+ * @return One of the errors of opening, which clock.h lists at its top; -EINVAL
+ * also if @p tk is not aligned.
  *
  * Threads: any thread. Not async-signal-safe.
  * Ownership: the caller owns *ret_clk, and keeps @p tk.
@@ -358,60 +382,61 @@ paraclock_timekeeper_open(struct paraclock **ret_clk,
 			  const struct paraclock_timekeeper *tk,
 			  const struct paraclock_env *env);
 
-/** follow.flags: also a LOCAL clock, which repeats what this kernel says. */
+/** follow.flags: accept an own-kernel clock, which repeats this kernel's. */
 #define PARACLOCK_FOLLOW_OWN_KERNEL 0x1U
 /** follow.flags: readers shall never see time step back. */
 #define PARACLOCK_FOLLOW_MONOTONIC 0x2U
-/** follow.flags: after a disruption of the clock go on by itself, once the
- * clock's rate is known again. */
+/** follow.flags: after a disruption of the clock, restart once the clock's
+ * rate is known again. */
 #define PARACLOCK_FOLLOW_RESTART 0x4U
 
-/** How to follow a clock, and how it went. Zero every member that is not used;
- * one for each timekeeper, kept from call to call. */
+/** How to follow a clock, and the state of that. One for each timekeeper, kept
+ * from call to call. Zero every member that is not used. */
 struct paraclock_follow {
 	/** sizeof(struct paraclock_follow). */
 	size_t size;
-	/** An offset is slewed away no faster, ppb of the clock's rate; 0:
-	 * 500000; at most 10^8. */
+	/** The fastest slew, ppb of the clock's rate; 0: 500000; at most
+	 * 10^8. */
 	uint64_t max_slew_ppb;
-	/** An offset of this or more is stepped over, ns; 0: none is. A step
-	 * counts as a migration. */
+	/** An offset of this or more is stepped, ns; 0: none. A step counts as
+	 * a migration. */
 	uint64_t step_ns;
 	/**
-	 * Without a call readers have a time for so long, ns; 0: 4 s; 1 ms to
-	 * 10^6 s. An offset is slewed away in no less, so that it is never
-	 * overdone. Call several times as often.
+	 * How long readers have a time without a call, ns; 0: 4 s; 1 ms to
+	 * 10^6 s. Slewing away an offset takes at least as long, so that it
+	 * never overshoots. Call several times as often.
 	 */
 	uint64_t lease_ns;
-	/** The clock's rate is taken over so long at least, ns; 0: 1 s; 1 ms to
-	 * 10^6 s. Two agreeing rates are needed to begin: within 500 ppm, with
+	/** The least time over which the clock's rate is measured, ns; 0: 1 s;
+	 * 1 ms to 10^6 s. To begin, two rates must agree: within 500 ppm, and
 	 * what the pair errors may have added to the second. The longer it is,
-	 * the better is the rate known, and the slower grows the bound. */
+	 * the better the rate is known, and the slower the bound grows. */
 	uint64_t rate_interval_ns;
 	/**
-	 * The counter's true rate may come to differ from the one last taken
-	 * by so much, ppb; 0: not known, so no reading has a bound. At most
-	 * 10^8.
+	 * How far the counter's true rate may drift from the one last measured,
+	 * ppb; 0: not known, so no reading has a bound. At most 10^8.
 	 *
-	 * Readings then have a bound that holds until the lease is over, if
-	 * the clock gives one: the clock's own, the pair's error, what is left
-	 * of the offset, and what these grow by. That is the larger of two. The
-	 * one is this drift, and how well the rate is known: no better than to
-	 * the errors of the clock and of the pair at both ends of the interval,
-	 * divided by it, and to what two rates differ by. The other is what the
-	 * clock's own bound grows by, with what the rate differs from the
-	 * clock's own line; where it cannot be asked for later times, what its
-	 * bound has grown by since the rate was taken.
+	 * If the clock gives a bound, readings then have one that holds until
+	 * the lease is over. It is the sum of the clock's own bound, the pair's
+	 * error, the rest of the offset, and the growth of these. The growth is
+	 * the larger of two rates. The first is this drift and the uncertainty
+	 * of the rate: the errors of the clock and of the pair at both ends of
+	 * the interval, divided by it, and at least the difference of two
+	 * rates. The second is the growth of the clock's own bound and the
+	 * difference of the rate from the clock's own conversion; if the clock
+	 * cannot be asked for later times, the growth of its bound since the
+	 * rate was measured.
 	 */
 	uint64_t drift_ppb;
 	/** PARACLOCK_FOLLOW_x. */
 	uint32_t flags;
 	/** Set by the library: steps so far. */
 	uint32_t steps;
-	/** Set by the library: the clock less the timekeeper, ns, before the
-	 * last change. */
+	/** Set by the library: the clock minus the timekeeper before the last
+	 * change, ns. */
 	int64_t offset_ns;
-	/** Set by the library: how much faster than the clock it runs, ppb. */
+	/** Set by the library: how much faster than the clock the timekeeper
+	 * runs, ppb. */
 	int64_t slew_ppb;
 	/** The library's own. */
 	uint64_t opaque[16];
@@ -420,38 +445,41 @@ struct paraclock_follow {
 /**
  * Let a timekeeper follow a clock.
  *
- * Called now and then by the timekeeper's writer. The timekeeper runs at the
+ * The timekeeper's writer calls this regularly. The timekeeper runs at the
  * clock's rate, and a little faster or slower while there is an offset: readers
- * see no step, unless @p follow asks for one, and with MONOTONIC never a step
+ * see no step unless @p follow asks for one, and with MONOTONIC never a step
  * back, whatever the clock does.
  *
- * A disruption of the clock freezes the timekeeper and is -ESTALE. With RESTART
- * later calls unfreeze it, when the clock's rate is known again; else that is
- * the caller's to do, as it is if the timekeeper was frozen already.
+ * A disruption of the clock freezes the timekeeper, and the call returns
+ * -ESTALE. With RESTART later calls unfreeze it when the clock's rate is known
+ * again. Without it, or if the timekeeper was frozen already, the caller
+ * unfreezes it.
  *
- * A leap second is not slewed: while the clock is in another UTC month than
- * what is shown, the timekeeper goes on to the end of its own, and follows
- * again from there. At the end of each month there may be no time for so long.
+ * A leap second is not slewed: while the clock is in another UTC month than the
+ * timekeeper, the timekeeper continues to the end of its own month, and follows
+ * again from there. At the end of each month there may be no time for as long.
  *
- * If this fails, the timekeeper goes on as it was until its lease is over, or
- * is frozen: by a disruption, or by a step that failed, which the next call
- * goes on with.
+ * If this fails, the timekeeper continues as it was until its lease is over. Or
+ * it is frozen: by a disruption, or by a step that failed, which the next call
+ * completes.
  *
- * @param tk The timekeeper; taken by this process.
+ * @param tk The timekeeper; acquired by this process.
  * @param env The outside world, NULL: this machine's.
- * @param clk The clock; it counts with the same counter as @p env.
+ * @param clk The clock; it uses the same counter as @p env.
  * @param[in,out] follow Options and state.
  *
  * @retval 0 It follows.
  * @retval -EINVAL NULL, a size or a value out of range, an unknown flag; or the
  *         clock is on another timescale or counter than the timekeeper.
  * @retval -EAGAIN The clock is not valid now, is inside a leap second or in
- *         another UTC month than what is shown, or its rate is not known yet.
+ *         another UTC month than the timekeeper, or its rate is not known yet.
  *         Call again.
- * @retval -EOPNOTSUPP The clock is LOCAL. Say so, if that is meant.
- * @retval -ESTALE The clock was disrupted; or the timekeeper is frozen. See
- *         above.
- * @return Else as paraclock_read() and paraclock_timekeeper_set().
+ * @retval -EOPNOTSUPP The clock repeats this kernel's own. Set OWN_KERNEL if
+ *         that is intended.
+ * @retval -ESTALE The clock was disrupted, or the timekeeper is frozen: with
+ *         RESTART call again; otherwise reconfigure and unfreeze it.
+ * @return Else one of the errors of reads, which clock.h lists at its top, of
+ * timekeepers' writers, or of paraclock_timekeeper_set().
  *
  * Threads: any thread, one object each; async-signal-safe if the env is.
  * @since 0.1

@@ -3,14 +3,22 @@
  * @file timescale.h
  * UTC, TAI and smeared UTC: conversions that are exact or refused.
  *
- * What is known of leap seconds is in a table: of a leap-seconds list, or of
- * one sample. A table says from when to when it knows; outside of that no
- * function here answers. All are exact in integers, allocate nothing, keep
- * nothing, and leave errno alone. An instant is a count of ns; TAI is the
- * scale on which every one has a number of its own.
+ * A table holds what is known of leap seconds, from a leap-seconds list or from
+ * one sample. It says from when to when it knows; outside of that every
+ * function here refuses. All are exact in integers, allocate nothing, keep
+ * nothing, and leave errno alone. An instant is a count of ns; only on TAI has
+ * every instant a number of its own.
  *
- * A function returns 0 or a negative errno value; outputs (ret_x) are written
- * only on success; a NULL argument is -EINVAL unless it says otherwise.
+ * A function returns 0 or a negative errno value. Outputs (ret_x) are written
+ * only on success. A NULL argument is -EINVAL unless a function says otherwise.
+ *
+ * Errors of smears. Every function that takes a smear:
+ *
+ *   -EINVAL  No such smear, a table that is not fit for use, or NULL.
+ *   -ERANGE  Before the table's first entry, or so soon after it that a leap
+ *            second just before would still be smeared; or after mid-2261.
+ *   -ESTALE  The table has expired, or it does not say whether the month ends
+ *            with a leap second that would be smeared by now.
  */
 #ifndef PARACLOCK_TIMESCALE_H
 #define PARACLOCK_TIMESCALE_H
@@ -29,18 +37,18 @@
 extern "C" {
 #endif
 
-/** Where Debian's tzdata and many others keep the list. */
+/** Where Debian's tzdata and many other systems keep the list. */
 #define PARACLOCK_LEAP_LIST_PATH "/usr/share/zoneinfo/leap-seconds.list"
 
 /** The most entries of a table; the list of 2026 has 28. */
 #define PARACLOCK_LEAP_TABLE_MAX 64
 
-/** TAI - UTC from some second on. 16 bytes. */
+/** TAI - UTC from one second on. 16 bytes. */
 struct paraclock_leap_entry {
 	/** The first second of a UTC month, POSIX count, s; since 1972. */
 	int64_t utc_sec;
-	/** TAI - UTC from then on, s; one more or less than before, not
-	 * negative. */
+	/** TAI - UTC from then on, s; not negative, and one more or less than
+	 * before. */
 	int16_t tai_offset_sec;
 	/** Zero. */
 	uint8_t reserved[6];
@@ -49,13 +57,13 @@ struct paraclock_leap_entry {
 /**
  * What is known of leap seconds. 1056 bytes; the caller's memory.
  *
- * Made by paraclock_leap_list_parse() or paraclock_leap_table_from_sample(),
- * or filled in by the caller and then given to paraclock_leap_table_check().
+ * paraclock_leap_list_parse() or paraclock_leap_table_from_sample() makes one.
+ * A caller that fills one in itself passes it to paraclock_leap_table_check().
  */
 struct paraclock_leap_table {
 	/**
-	 * Everything is known up to here, POSIX count of UTC, s. A caller
-	 * that knows for sure of no further leap second may move it.
+	 * Everything is known up to here, POSIX count of UTC, s. A caller that
+	 * is certain of no leap second for longer may move it.
 	 */
 	int64_t expires_sec;
 	/** When the list was updated, POSIX count, s; 0: not known. */
@@ -64,7 +72,7 @@ struct paraclock_leap_table {
 	uint32_t count;
 	/** Zero. */
 	uint8_t reserved[12];
-	/** In order of time. Nothing is known before the first. */
+	/** In order of time. Before the first nothing is known. */
 	struct paraclock_leap_entry entry[PARACLOCK_LEAP_TABLE_MAX];
 };
 
@@ -75,7 +83,7 @@ struct paraclock_utc {
 	 * before it; @c leap tells them apart. Always TAI - tai_offset_sec.
 	 */
 	int64_t ns;
-	/** TAI - UTC at this instant, s; inside of an inserted second, too. */
+	/** TAI - UTC at this instant, s, also inside an inserted second. */
 	int16_t tai_offset_sec;
 	/**
 	 * enum paraclock_leap, for this instant; UNKNOWN if the table does
@@ -89,25 +97,24 @@ struct paraclock_utc {
 /**
  * Read a leap-seconds list, as IERS publishes it and tzdata ships it.
  *
- * The text is not trusted. Refused is what has a line of another form, no
- * expiry (\#@) or no hash (\#h), a hash that does not match, an entry that is
- * not the first second of a month or not after the one before, or a change of
- * TAI - UTC by other than one second. The hash is the SHA-1 of all digits; it
+ * The text is not trusted. A list is refused if a line has another form, if it
+ * has no expiry (\#@) or no hash (\#h), if the hash does not match, if an entry
+ * is not the first second of a month or not after the one before, or if TAI -
+ * UTC changes by other than one second. The hash is the SHA-1 of all digits: it
  * shows that nothing was cut off or mistyped, not who wrote the list.
  *
- * An expired list is read like any other: what it says of its time is right.
+ * An expired list is read like any other: it is right about its own time.
  *
  * @param text The list; need not end with a NUL.
  * @param size Bytes at @p text.
- * @param[out] detail On failure gets the line's number and what is wrong; or
- *        NULL.
+ * @param[out] detail On failure: the line's number and what is wrong; or NULL.
  * @param detail_size Bytes at @p detail; the text is cut to fit, NUL at its
  *        end.
- * @param[out] ret_table What the list says.
+ * @param[out] ret_table The table.
  *
  * @retval 0 Success. Compare expires_sec with the present.
  * @retval -EINVAL NULL argument.
- * @retval -EPROTO No such list, or a damaged one: get another.
+ * @retval -EPROTO Not a leap-seconds list, or a damaged one: get another.
  * @retval -ERANGE More entries than a table holds, or a date after mid-2261.
  *
  * Threads: any thread, any object; async-signal-safe.
@@ -125,9 +132,9 @@ paraclock_leap_list_parse(const char *text, size_t size, char *detail,
  * @param table The table.
  *
  * @retval 0 Yes.
- * @retval -EINVAL No: a count, a second that is no month's first or before
- *         1972, an order, or an offset that is negative or does not change by
- *         one; or NULL.
+ * @retval -EINVAL No: a bad count, a second that is not the first of a month or
+ *         before 1972, a wrong order, or an offset that is negative or does not
+ *         change by one; or NULL.
  *
  * Threads: any thread, any object; async-signal-safe.
  * @since 0.1
@@ -136,13 +143,14 @@ PARACLOCK_API int
 paraclock_leap_table_check(const struct paraclock_leap_table *table);
 
 /**
- * Make a table from what a host says of its TAI offset and leap seconds.
+ * Make a table from a host's TAI offset and leap second state.
  *
- * Knows the sample's month, the month before if the sample tells how that
- * ended, and the month after if it is known how this one ends: if a leap
- * second is announced, or none is and the sample is of the month's last day
- * (some hosts announce no earlier). Not knowing the end of a month, it ends
- * one second before it. Make a new one from each sample, or every hour.
+ * The table covers the sample's month; the month before if the sample says how
+ * that ended; and the month after if the end of this month is known: either a
+ * leap second is announced, or none is and the sample is of the month's last
+ * day (some hosts announce no earlier). If the end of a month is not known, the
+ * table ends one second before it. Make a new table from each sample, or every
+ * hour.
  *
  * @param sample A valid sample, on UTC or TAI.
  * @param[out] ret_table The table.
@@ -152,10 +160,10 @@ paraclock_leap_table_check(const struct paraclock_leap_table *table);
  * @retval -EOPNOTSUPP The sample has no TAI offset, is not on UTC or TAI, or
  *         may be smeared. Use a list.
  * @retval -EAGAIN The sample is of the inserted second, in which sources
- *         disagree on the offset. Take another when it is over.
+ *         disagree on the offset. Read another sample when it is over.
  * @retval -ERANGE Before February 1972 or after April 2261.
- * @retval -EPROTO The offset is below 10 s or above 100 s: no TAI - UTC since
- *         1972 (a sign the wrong way round gives that).
+ * @retval -EPROTO The offset is below 10 s or above 100 s, which TAI - UTC has
+ *         not been since 1972: perhaps its sign is wrong.
  *
  * Threads: any thread, any object; async-signal-safe.
  * @since 0.1
@@ -188,15 +196,15 @@ PARACLOCK_API int paraclock_tai_to_utc(const struct paraclock_leap_table *table,
  * TAI at an instant of UTC.
  *
  * @param table What is known of leap seconds.
- * @param utc Its @c ns, and in the second before an inserted one and in that
- *        itself its @c leap, PRE_POS or POS. At other times anything but POS
- *        is as good. tai_offset_sec is not looked at.
+ * @param utc Its @c ns; and in an inserted second and the second before, its
+ *        @c leap: POS or PRE_POS. At other times any @c leap but POS will do.
+ *        tai_offset_sec is ignored.
  * @param[out] ret_tai_ns TAI, ns since 1970-01-01 TAI.
  *
  * @retval 0 Success.
- * @retval -EINVAL There is no such second (removed, or POS where none is
- *         inserted), or there are two and @c leap does not tell which; or the
- *         table is not fit for use, or NULL.
+ * @retval -EINVAL There is no such second (it is removed, or @c leap is POS and
+ *         none is inserted), or there are two and @c leap does not say which;
+ *         or the table is not fit for use, or NULL.
  * @retval -ERANGE Before the table's first entry, or after mid-2261.
  * @retval -ESTALE The table expired before @p utc. Get a newer one.
  *
@@ -211,20 +219,22 @@ PARACLOCK_API int paraclock_utc_to_tai(const struct paraclock_leap_table *table,
 /**
  * TAI at a sample's instant.
  *
- * A sample on TAI is taken as it is. One on UTC is converted by the table or,
- * without one, by its own TAI offset; if both are there, they must agree.
+ * A sample on TAI needs no conversion. One on UTC is converted by the table or,
+ * without a table, by its own TAI offset; if both are there, they must agree.
  *
  * @param sample A valid sample.
  * @param table What is known of leap seconds, or NULL.
  * @param[out] ret_tai_ns TAI, ns since 1970-01-01 TAI.
  *
  * @retval 0 Success.
- * @retval -EINVAL The sample is not valid or contradicts the table, or as
- *         paraclock_utc_to_tai().
- * @retval -EOPNOTSUPP The sample is not on UTC or TAI, may be smeared, or
- *         there is neither a table nor an offset (or no plausible one; in an
- *         inserted second the table is needed).
- * @retval -ERANGE, -ESTALE As paraclock_utc_to_tai().
+ * @retval -EINVAL The sample is not valid or contradicts the table; by the
+ *         table its second does not exist, or exists twice; or the table is not
+ *         fit for use, or NULL.
+ * @retval -EOPNOTSUPP The sample is not on UTC or TAI, or may be smeared; or
+ *         there is neither a table nor a plausible offset. In an inserted
+ *         second a table is needed.
+ * @retval -ERANGE Before the table's first entry, or after mid-2261.
+ * @retval -ESTALE The table expired before the sample. Get a newer one.
  *
  * Threads: any thread, any object; async-signal-safe.
  * @since 0.1
@@ -239,7 +249,7 @@ paraclock_sample_to_tai(const struct paraclock_sample *sample,
  * smearing hint and of virtio-rtc's variants.
  */
 enum paraclock_smear {
-	/** Not at all: strict UTC. */
+	/** No smear: strict UTC. */
 	PARACLOCK_SMEAR_NONE = 0,
 	/**
 	 * Evenly from noon UTC before to noon UTC after, which are 86401 s or
@@ -253,9 +263,9 @@ enum paraclock_smear {
 /**
  * Smeared UTC at an instant of TAI; rounded down to a ns.
  *
- * Outside of a smear that is UTC. It never runs backwards, and
- * paraclock_smeared_to_tai() gives @p tai_ns back to within 1 ns. For an
- * instant on UTC, begin with paraclock_utc_to_tai().
+ * Outside of a smear this is UTC. It never runs backwards, and
+ * paraclock_smeared_to_tai() returns @p tai_ns to within 1 ns. For an instant
+ * on UTC, call paraclock_utc_to_tai() first.
  *
  * @param table What is known of leap seconds.
  * @param smear enum paraclock_smear, not NONE.
@@ -263,11 +273,7 @@ enum paraclock_smear {
  * @param[out] ret_smeared_ns Smeared UTC, POSIX count, ns.
  *
  * @retval 0 Success.
- * @retval -EINVAL No such smear, a table that is not fit for use, or NULL.
- * @retval -ERANGE Before the table's first entry, so soon after it that a leap
- *         second just before would still be smeared, or after mid-2261.
- * @retval -ESTALE The table has expired, or it does not say whether the month
- *         ends with a leap second that would be smeared by now.
+ * @return One of the errors of smears, which are listed at the top.
  *
  * Threads: any thread, any object; async-signal-safe.
  * Source: M. Kuhn, UTC-SLS; virtio specification, RTC device, smearing
@@ -285,10 +291,12 @@ paraclock_tai_to_smeared(const struct paraclock_leap_table *table,
  *
  * @param table What is known of leap seconds.
  * @param smear enum paraclock_smear, not NONE: the one that the clock follows.
- *        Nothing in a time shows which that is.
+ *        A time does not show which that is.
  * @param smeared_ns Smeared UTC, POSIX count, ns.
  * @param[out] ret_tai_ns TAI, ns since 1970-01-01 TAI.
- * @return As paraclock_tai_to_smeared().
+ *
+ * @retval 0 Success.
+ * @return One of the errors of smears, which are listed at the top.
  *
  * Threads: any thread, any object; async-signal-safe.
  * @since 0.1
@@ -302,40 +310,41 @@ paraclock_smeared_to_tai(const struct paraclock_leap_table *table,
 enum paraclock_wall {
 	/** UTC, POSIX count; an inserted second repeats numbers. */
 	PARACLOCK_WALL_UTC = 0,
-	/** UTC, smeared as the window was asked for. */
+	/** UTC with the window's smear. */
 	PARACLOCK_WALL_SMEARED = 1,
 	PARACLOCK_WALL_TAI = 2,
 };
 
-/** How many there are. */
+/** Number of clocks of a wall window. */
 #define PARACLOCK_WALLS 3
 
-/** One clock as a function of TAI. 32 bytes. */
+/** One clock as an affine function of TAI. 32 bytes. */
 struct paraclock_wall_map {
-	/** Where the line begins, TAI, ns. Not after the window's start. */
+	/** Its reference point, TAI, ns. Not after the window's start. */
 	int64_t origin_tai_ns;
-	/** What the clock says there, ns. */
+	/** The clock there, ns. */
 	int64_t base_ns;
-	/** Its rate, ns per ns of TAI: the whole part, 0 or 1, ... */
+	/** Its rate, ns per ns of TAI: whole part, 0 or 1. */
 	uint64_t mult_hi;
-	/** ... and 2^-64, rounded up; what that adds never reaches a ns. */
+	/** Its rate, fraction, 2^-64, rounded up. The accumulated rounding
+	 * never reaches 1 ns. */
 	uint64_t mult_lo;
 };
 
 /**
- * All clocks in a stretch of time in which each of them is a straight line.
- * 128 bytes; a value, to be copied and published as the caller likes.
+ * All clocks in an interval in which each of them is an affine function of TAI.
+ * 128 bytes; a value that the caller may copy and publish.
  */
 struct paraclock_wall_window {
 	/** First instant, TAI, ns. */
 	int64_t start_tai_ns;
 	/** Last instant, ns after the first. */
 	uint64_t max_delta_ns;
-	/** TAI - UTC in all of it, s. */
+	/** TAI - UTC in the whole window, s. */
 	int16_t tai_offset_sec;
-	/** enum paraclock_leap in all of it; as in struct paraclock_utc. */
+	/** enum paraclock_leap in the whole window, see paraclock_utc.leap. */
 	uint8_t leap;
-	/** enum paraclock_smear: what SMEARED follows. */
+	/** enum paraclock_smear of the clock SMEARED. */
 	uint8_t smear;
 	/** Zero. */
 	uint8_t reserved[12];
@@ -351,7 +360,11 @@ struct paraclock_wall_window {
  * @param smear enum paraclock_smear; with NONE, SMEARED is UTC.
  * @param tai_ns TAI, ns since 1970-01-01 TAI.
  * @param[out] ret_window The window; it contains @p tai_ns.
- * @return As paraclock_tai_to_smeared(); with NONE as paraclock_tai_to_utc().
+ *
+ * @retval 0 Success.
+ * @return One of the errors of smears, which are listed at the top. With NONE
+ * nothing is smeared: -ERANGE then means before the table's first entry or
+ * after mid-2261, and -ESTALE that the table expired before @p tai_ns.
  *
  * Threads: any thread, any object; async-signal-safe.
  * @since 0.1
@@ -368,7 +381,7 @@ paraclock_wall_window_at(const struct paraclock_leap_table *table,
  * @param window The window.
  * @param wall enum paraclock_wall.
  * @param tai_ns TAI, ns since 1970-01-01 TAI.
- * @param[out] ret_ns What the clock says, ns since 1970, rounded down.
+ * @param[out] ret_ns The clock, ns since 1970, rounded down.
  *
  * @retval 0 Success.
  * @retval -EINVAL No such clock, or NULL.
@@ -386,10 +399,10 @@ paraclock_wall_read(const struct paraclock_wall_window *window,
 #if __STDC_HOSTED__
 /**
  * A count of ns as struct timespec; tv_nsec is 0 to 999999999, also before
- * 1970. Inline, for ring 0 has no struct timespec.
+ * 1970. Inline, because ring 0 has no struct timespec.
  *
  * @param ns ns since 1970.
- * @param[out] ret_ts The same.
+ * @param[out] ret_ts The same instant.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL argument.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A follower: a timekeeper runs after the host's clock, and its readers never
- * see a step back. Here the host is simulated and sets its clock back by 0.1 s;
- * on a real machine env is NULL and the timekeeper in memory that is shared.
+ * A timekeeper follows the host's clock, and its readers never see a step back.
+ * Here the host is simulated, and sets its clock back by 0.1 s. On a real
+ * machine env is NULL, and the timekeeper lies in shared memory.
  */
 
 #include <inttypes.h>
@@ -42,7 +42,7 @@ int main(void)
 			paraclock_sim_step(host, -100000000);
 		paraclock_timekeeper_follow(&tk, opts.env, clk, &follow);
 		if (paraclock_timekeeper_read(&tk, opts.env, &now))
-			continue; /* not yet: the rate is being measured */
+			continue; /* not yet: it is measuring the rate */
 		if (last.valid && now.host_ns <= last.host_ns)
 			return 1;
 		if (i % 25 == 0)

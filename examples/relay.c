@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A nested hypervisor (L1) hands its host's clock on to a guest (L2), and is
- * moved with that guest inside. Here all of it is simulated; in a real L1
- * opts.env is NULL, and out.page in L2's memory.
+ * A nested hypervisor (L1) passes its host's clock on to a guest (L2), and is
+ * moved with that guest inside. Here everything is simulated. In a real L1
+ * opts.env is NULL, and target.page lies in L2's memory.
  */
 #include <stdio.h>
 
@@ -18,7 +18,7 @@ int main(void)
 {
 	struct paraclock_sim_vm_options parts = { .size = sizeof(parts) };
 	struct paraclock_options opts = { .size = sizeof(opts) };
-	struct paraclock_target out = { .size = sizeof(out) };
+	struct paraclock_target target = { .size = sizeof(target) };
 	struct paraclock_relay relay = { sizeof(relay), .n_targets = 1 };
 	struct paraclock_page_writer writer = { { 0 } };
 	struct paraclock_sim_host *host, *nested;
@@ -37,13 +37,13 @@ int main(void)
 	opts.env = paraclock_sim_env(l1, PARACLOCK_SIM_USER);
 	TRY(paraclock_open(&above, &opts));
 	TRY(paraclock_page_writer_acquire(&writer, opts.env));
-	TRY(paraclock_sim_coupling(l2, &out.coupling));
-	out.page = paraclock_sim_page(l2, PARACLOCK_SIM_VMCLOCK, 0, NULL);
-	out.writer = &writer;
-	out.write = paraclock_vmclock_write;
-	out.freeze = paraclock_vmclock_freeze;
+	TRY(paraclock_sim_coupling(l2, &target.coupling));
+	target.page = paraclock_sim_page(l2, PARACLOCK_SIM_VMCLOCK, 0, NULL);
+	target.writer = &writer;
+	target.write = paraclock_vmclock_write;
+	target.freeze = paraclock_vmclock_freeze;
 	relay.clk = above;
-	relay.targets = &out;
+	relay.targets = &target;
 	TRY(paraclock_relay_update(&relay));
 	opts.env = paraclock_sim_env(l2, PARACLOCK_SIM_USER);
 	TRY(paraclock_open(&below, &opts));

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # usage: check_headers.sh
 # Each public header compiles alone, as C11 and as C++17, with any compiler
-# that is here.
+# that is here. None is longer than 500 lines, and none includes itself by way
+# of others.
 set -eu
 
 include=$(cd "$(dirname "$0")/../include" && pwd)
@@ -11,6 +12,23 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tried=0
 failed=0
+
+# tsort says so if there is a loop.
+for header in "$include"/paraclock/*.h; do
+	name=$(basename "$header")
+	echo "$name $name"
+	sed -n "s|^#include <paraclock/\\(.*\\)>|$name \\1|p" "$header"
+	[ "$(wc -l <"$header")" -le 500 ] || {
+		echo "$name is longer than 500 lines" >&2
+		touch "$work/failed"
+	}
+done >"$work/includes"
+tsort "$work/includes" >"$work/order" 2>&1 || {
+	echo "the public headers include each other in a circle:"
+	grep tsort "$work/order"
+	failed=1
+}
+[ ! -e "$work/failed" ] || failed=1
 
 # compile COMPILER STANDARD SUFFIX
 compile() {

@@ -96,12 +96,14 @@ static int check(const struct paraclock_env *env,
 }
 
 static int call_open(const struct paraclock_env *env,
-		     const struct paraclock_options *opts, void **ret_state)
+		     const struct paraclock_options *opts, void *arg,
+		     void **ret_state)
 {
 	struct kvm_pair pair;
 	struct kvm_call *kc;
 	int ret = check(env, opts);
 
+	(void)arg;
 	if (ret)
 		return ret;
 	kc = env->alloc(env->ctx, sizeof(*kc));

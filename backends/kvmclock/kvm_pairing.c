@@ -98,7 +98,7 @@ static int pairing_open(const struct paraclock_env *env,
 	memset(kp, 0, sizeof(*kp));
 	kp->env = env;
 	if (env->hypercall && !opts->device)
-		ret = pclk_backend_kvm_call.open(env, opts, &kp->call);
+		ret = pclk_backend_kvm_call.open(env, opts, NULL, &kp->call);
 	else
 		ret = open_ptp(kp, opts);
 	if (ret)

@@ -157,20 +157,21 @@ static void ring_0_has_the_call_alone(void **state)
 
 	(void)state;
 	assert_int_equal(paraclock_open_backend(&clk, &pclk_backend_kvm_call,
-						&opts),
+						NULL, &opts),
 			 -EINVAL);
 	assert_non_null(strstr(detail, "no device"));
 	opts.device = NULL;
 	ENV.hypercall = NULL;
 	assert_int_equal(paraclock_open_backend(&clk, &pclk_backend_kvm_call,
-						&opts),
+						NULL, &opts),
 			 -EOPNOTSUPP);
 	assert_non_null(strstr(detail, "no hypercalls"));
 	assert_ptr_equal(clk, UNTOUCHED);
 	assert_int_equal(host.calls, 0);
 	host_init();
-	assert_int_equal(
-		paraclock_open_backend(&clk, &pclk_backend_kvm_call, &opts), 0);
+	assert_int_equal(paraclock_open_backend(&clk, &pclk_backend_kvm_call,
+						NULL, &opts),
+			 0);
 	check_pair(clk, HOST_NS);
 	paraclock_close(clk);
 }

@@ -11,20 +11,20 @@
 
 #include "base/text.h"
 #include "kvm_cpuid.h"
+#include "page/page_kind.h"
 #include "pvclock.h"
 
 /*
- * Below a source that gives wall time with a bound (vmclock) and above one
- * that stops with the partition (hyperv) only because nothing decides between
- * them: no machine has both pages.
+ * Below a source that gives wall time with a bound (vmclock). Above one that
+ * stops with the partition (hyperv), but no machine has both pages.
  */
 #define QUALITY 300
 
 /* In CPUID, see [2]. */
 #define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01U
 #define MSR_ENABLE		1U
-/* By the old MSRs (0x11 and 0x12), which this library leaves alone: KVM gives
- * up its stable clock for a guest that uses them. */
+/* By the old MSRs (0x11 and 0x12), which this library does not use: for a guest
+ * that does, KVM gives up its stable clock. */
 #define KVM_FEATURE_CLOCKSOURCE (1U << 0)
 /* By the new ones. */
 #define KVM_FEATURE_CLOCKSOURCE2       (1U << 3)
@@ -33,10 +33,27 @@
 struct kvmclock {
 	struct page page;
 	struct pvclock_limits limits;
-	uint32_t stale_version; /* settle(): not this one */
+	uint32_t stale_version; /* of a page that may be the old host's */
 	uint8_t live;		/* this machine's page, not an image */
-	uint8_t wrote_msr;
 };
+
+_Static_assert(offsetof(struct kvmclock, page) == 0, "a page is its source");
+
+static struct kvmclock *kvmclock_of(struct page *page)
+{
+	return (void *)page;
+}
+
+static void kvmclock_init(struct page *page,
+			  const struct paraclock_options *opts)
+{
+	struct kvmclock *kc = kvmclock_of(page);
+
+	kc->limits.max_age_ns =
+		opts->max_age_ns ? opts->max_age_ns : UINT64_MAX;
+	kc->limits.stable_mask = PVCLOCK_TSC_STABLE;
+	kc->live = !opts->device;
+}
 
 static int kvm_features(const struct paraclock_env *env, uint32_t *ret_eax)
 {
@@ -48,7 +65,7 @@ static int kvm_features(const struct paraclock_env *env, uint32_t *ret_eax)
 	return ret;
 }
 
-/* KVM without this feature bit gives the stable flag no meaning, see [2]. */
+/* Without this feature bit KVM's stable flag is undefined, see [2]. */
 static uint8_t stable_mask(const struct paraclock_env *env)
 {
 	uint32_t features;
@@ -59,19 +76,19 @@ static uint8_t stable_mask(const struct paraclock_env *env)
 							 : 0;
 }
 
-/* What CPUID knows about why there is no page: beside the kernel's own reason,
- * for it may show the layer below this machine's hypervisor (PVM). */
-static void explain_absence(const struct paraclock_env *env,
+/* CPUID may show the layer below this machine's hypervisor (PVM), so it is
+ * named beside the kernel's own reason. */
+static void explain_absence(const struct page *page,
 			    const struct paraclock_options *opts)
 {
 	uint32_t features;
-	int ret = kvm_features(env, &features);
+	int ret = kvm_features(page->env, &features);
 
-	/* arm64 has no CPUID, and nothing to say of it. */
+	/* arm64 has no CPUID, and so nothing to add. */
 	if (ret == -EOPNOTSUPP)
 		return;
 	if (ret)
-		pclk_hypervisors_say(env, "; ", opts->detail,
+		pclk_hypervisors_say(page->env, "; ", opts->detail,
 				     opts->detail_size);
 	else if (!(features &
 		   (KVM_FEATURE_CLOCKSOURCE | KVM_FEATURE_CLOCKSOURCE2)))
@@ -80,18 +97,17 @@ static void explain_absence(const struct paraclock_env *env,
 		     "(QEMU: -cpu ...,kvmclock=on)");
 }
 
-/* An MSR that is not there is a fault, so only what CPUID shows is touched. */
-static int enable_page(struct kvmclock *kc,
-		       const struct paraclock_options *opts)
+/* An absent MSR is a fault, so only what CPUID shows is written. */
+static int enable_page(struct page *page, const struct paraclock_options *opts)
 {
-	const struct paraclock_env *env = kc->page.env;
 	uint32_t features;
-	int ret = kvm_features(env, &features);
+	int ret = kvm_features(page->env, &features);
 
 	if (ret) {
 		TEXT(opts->detail, opts->detail_size,
 		     "MSR 0x4b564d01 is KVM's, and KVM is not seen: ");
-		pclk_hypervisors_say(env, "", opts->detail, opts->detail_size);
+		pclk_hypervisors_say(page->env, "", opts->detail,
+				     opts->detail_size);
 		return ret;
 	}
 	if (!(features & KVM_FEATURE_CLOCKSOURCE2)) {
@@ -101,47 +117,33 @@ static int enable_page(struct kvmclock *kc,
 		     "...,kvmclock=on)");
 		return -ENODEV;
 	}
-	ret = env->wrmsr(env->ctx, MSR_KVM_SYSTEM_TIME_NEW,
-			 kc->page.map.phys | MSR_ENABLE);
+	ret = pclk_page_switch_on(page, MSR_KVM_SYSTEM_TIME_NEW,
+				  page->map.phys | MSR_ENABLE);
 	if (ret)
 		TEXT(opts->detail, opts->detail_size,
 		     "MSR 0x4b564d01 cannot be written");
-	else
-		kc->wrote_msr = 1;
 	return ret;
 }
 
-static int read_page(struct kvmclock *kc, struct pvclock *ret_pv,
-		     uint64_t *ret_ticks)
+static int kvmclock_start(struct page *page,
+			  const struct paraclock_options *opts)
 {
 	struct page_copy copy;
-	int ret = pclk_page_read(&kc->page, &copy);
-
-	if (ret)
-		return ret;
-	memcpy(ret_pv, copy.word, sizeof(*ret_pv));
-	*ret_ticks = copy.ticks;
-	return 0;
-}
-
-/* The machine's own page, not an image: make sure of what it is. */
-static int check_live(struct kvmclock *kc, const struct paraclock_options *opts)
-{
-	const struct paraclock_env *env = kc->page.env;
 	struct pvclock pv;
-	uint64_t ticks;
 	int ret;
 
-	kc->limits.stable_mask = stable_mask(env);
-	if (env->wrmsr && kc->page.map.phys) {
-		ret = enable_page(kc, opts);
+	kvmclock_of(page)->limits.stable_mask = stable_mask(page->env);
+	if (page->env->wrmsr && page->map.phys) {
+		ret = enable_page(page, opts);
 		if (ret)
 			return ret;
 	}
-	ret = read_page(kc, &pv, &ticks);
+	ret = pclk_page_read(page, &copy);
 	/* Mid-update is the next read's business. */
 	if (ret == -EAGAIN)
 		return 0;
+	if (!ret)
+		memcpy(&pv, copy.word, sizeof(pv));
 	if (ret || !pclk_pvclock_is_sane(&pv)) {
 		TEXT(opts->detail, opts->detail_size,
 		     "the page where this kernel should show kvmclock holds "
@@ -151,111 +153,89 @@ static int check_live(struct kvmclock *kc, const struct paraclock_options *opts)
 	return 0;
 }
 
-static void kvmclock_close(void *state)
+PAGE_INLINE int convert(struct page *page, const struct page_copy *copy,
+			uint64_t counter, struct paraclock_sample *ret_sample,
+			struct paraclock_conversion *ret_conv)
 {
-	struct kvmclock *kc = state;
-	const struct paraclock_env *env = kc->page.env;
+	const struct pvclock_limits *limits = &kvmclock_of(page)->limits;
+	bool ours = page_is_tsc_ours(page);
+	const char *bad = NULL;
+	struct pvclock pv;
+	int ret;
 
-	if (kc->wrote_msr)
-		(void)env->wrmsr(env->ctx, MSR_KVM_SYSTEM_TIME_NEW, 0);
-	pclk_page_close(&kc->page);
-	env->free(env->ctx, kc);
+	memcpy(&pv, copy->word, sizeof(pv));
+	/* Of a foreign counter only the reference point has a meaning. */
+	ret = pclk_pvclock_convert(&pv, limits,
+				   ours ? counter : pv.tsc_timestamp,
+				   ret_sample, &bad);
+	if (bad)
+		return page_malformed(page, bad);
+	if (ret)
+		return ret;
+	if (!ours) {
+		pclk_page_foreign(ret_sample);
+		ret_sample->host_tsc = counter;
+	}
+	if (ret_conv) {
+		page_begin_conversion(page, 0, ret_conv);
+		pclk_pvclock_conversion(&pv, limits, ret_sample, ret_conv);
+	}
+	return 0;
 }
+
+static const struct page_reason reasons[] = {
+	{ PARACLOCK_REASON_UNSTABLE,
+	  "the host does not promise that the TSCs of all vCPUs agree "
+	  "(TSC_STABLE is clear), and only vCPU 0's page is visible here; use "
+	  "another source" },
+	{ PARACLOCK_REASON_DISRUPTED,
+	  "the machine was just moved, restored or paused, and vCPU 0 has not "
+	  "run since to have its page renewed; read again in a moment" },
+	{ 0, NULL },
+};
+
+static const struct page_kind kind = {
+	.shape = &pclk_pvclock_shape,
+	.state_size = sizeof(struct kvmclock),
+	.init = kvmclock_init,
+	.start = kvmclock_start,
+	.explain_absence = explain_absence,
+	.read = pclk_page_read,
+	.convert = convert,
+	.reasons = reasons,
+};
 
 static int kvmclock_open(const struct paraclock_env *env,
 			 const struct paraclock_options *opts, void *arg,
 			 void **ret_state)
 {
-	struct kvmclock *kc = env->alloc(env->ctx, sizeof(*kc));
-	int ret;
-
 	(void)arg;
-
-	if (!kc)
-		return -ENOMEM;
-	memset(kc, 0, sizeof(*kc));
-	kc->limits.max_age_ns =
-		opts->max_age_ns ? opts->max_age_ns : UINT64_MAX;
-	kc->limits.stable_mask = PVCLOCK_TSC_STABLE;
-	ret = pclk_page_open(&kc->page, env, &pclk_pvclock_shape, opts);
-	if (ret) {
-		if (ret == -ENODEV && !opts->device)
-			explain_absence(env, opts);
-		env->free(env->ctx, kc);
-		return ret;
-	}
-	kc->live = !opts->device;
-	ret = kc->live ? check_live(kc, opts) : 0;
-	if (ret) {
-		kvmclock_close(kc);
-		return ret;
-	}
-	*ret_state = kc;
-	return 0;
-}
-
-static int convert(struct kvmclock *kc, const struct pvclock *pv,
-		   uint64_t counter, struct paraclock_sample *ret_sample)
-{
-	bool ours = pclk_page_is_tsc_ours(&kc->page);
-	const char *bad = NULL;
-	int ret;
-
-	/* Of a foreign counter only the reference point means anything. */
-	ret = pclk_pvclock_convert(pv, &kc->limits,
-				   ours ? counter : pv->tsc_timestamp,
-				   ret_sample, &bad);
-	if (bad)
-		return page_malformed(&kc->page, bad);
-	if (!ret && !ours) {
-		pclk_page_foreign(ret_sample);
-		ret_sample->host_tsc = counter;
-	}
-	return ret;
+	return pclk_page_source_open(&kind, env, opts, ret_state);
 }
 
 static int kvmclock_get_conversion(void *state,
 				   struct paraclock_sample *ret_sample,
 				   struct paraclock_conversion *ret_conv)
 {
-	struct kvmclock *kc = state;
-	struct pvclock pv;
-	uint64_t ticks;
-	int ret = read_page(kc, &pv, &ticks);
-
-	if (!ret)
-		ret = convert(kc, &pv, ticks, ret_sample);
-	if (ret)
-		return ret;
-	memset(ret_conv, 0, sizeof(*ret_conv));
-	ret_conv->page = kc->page.map.addr;
-	pclk_pvclock_conversion(&pv, &kc->limits, ret_sample, ret_conv);
-	return 0;
+	return page_get_conversion(&kind, state, ret_sample, ret_conv);
 }
 
 static int kvmclock_get_time(void *state, struct paraclock_sample *ret_sample)
 {
-	struct paraclock_conversion conv;
-
-	return kvmclock_get_conversion(state, ret_sample, &conv);
+	return page_get_time(&kind, state, ret_sample);
 }
 
 static int kvmclock_get_time_at(void *state, uint64_t counter,
 				struct paraclock_sample *ret_sample)
 {
-	struct kvmclock *kc = state;
-	struct pvclock pv;
-	uint64_t ticks;
-	int ret = read_page(kc, &pv, &ticks);
-
-	return ret ? ret : convert(kc, &pv, counter, ret_sample);
+	return page_get_time_at(&kind, state, counter, ret_sample);
 }
 
 /*
- * KVM rewrites a vCPU's page when that vCPU next enters the guest, and the
- * page that is visible here is vCPU 0's: after a migration it is the old
- * host's until then, and nothing on it shows that. It is the new one when its
- * version has moved since, or when code has run on CPU 0 since.
+ * KVM rewrites a vCPU's page when that vCPU next enters the guest. The page
+ * that is visible here is vCPU 0's: after a migration it is the old host's
+ * until then, and nothing on it shows that. It is the new host's once its
+ * version has moved or code has run on CPU 0.
  */
 static int kvmclock_confirm_fresh(void *state, int noticed)
 {
@@ -270,7 +250,7 @@ static int kvmclock_confirm_fresh(void *state, int noticed)
 		return -EAGAIN;
 	version = (uint32_t)word;
 	if (noticed) {
-		/* An update under way may be one from before. */
+		/* An update under way may have begun before the change. */
 		kc->stale_version = version + (version & 1);
 	} else if (!(version & 1) && version != kc->stale_version) {
 		return 0;
@@ -280,36 +260,11 @@ static int kvmclock_confirm_fresh(void *state, int noticed)
 	return -EAGAIN;
 }
 
-static int kvmclock_is_there(void *state)
-{
-	return pclk_page_is_there(&((struct kvmclock *)state)->page);
-}
-
-static void kvmclock_explain(void *state, int error,
-			     const struct paraclock_sample *sample, char *buf,
-			     size_t size)
-{
-	struct kvmclock *kc = state;
-
-	if (error)
-		pclk_page_explain(&kc->page, error, buf, size);
-	else if (sample && sample->reason == PARACLOCK_REASON_UNSTABLE)
-		TEXT(buf, size,
-		     "the host does not promise that the TSCs of all vCPUs "
-		     "agree (TSC_STABLE is clear), and only vCPU 0's page is "
-		     "visible here; use another source");
-	else if (sample && sample->reason == PARACLOCK_REASON_DISRUPTED)
-		TEXT(buf, size,
-		     "the machine was just moved, restored or paused, and "
-		     "vCPU 0 has not run since to have its page renewed; read "
-		     "again in a moment");
-}
-
 const struct paraclock_backend pclk_backend_kvmclock = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "kvmclock",
 	.quality = QUALITY,
-	/* A jump of the tuple shows, a move that leaves none does not. */
+	/* A move shows only if the tuple jumps. */
 	.marker_class = PARACLOCK_MARKER_HEURISTIC,
 	.takes_image = 1,
 	.open = kvmclock_open,
@@ -317,7 +272,7 @@ const struct paraclock_backend pclk_backend_kvmclock = {
 	.get_time_at = kvmclock_get_time_at,
 	.get_conversion = kvmclock_get_conversion,
 	.confirm_fresh = kvmclock_confirm_fresh,
-	.explain = kvmclock_explain,
-	.close = kvmclock_close,
-	.is_there = kvmclock_is_there,
+	.explain = pclk_page_source_explain,
+	.close = pclk_page_source_close,
+	.is_there = pclk_page_source_is_there,
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "page/page_kind.h"
 #include "vmclock_page.h"
 
 /* The best there is: wall time, with the host's own bound and its own word on
@@ -22,33 +23,31 @@ struct vmclock {
 	uint32_t is_inferred; /* by the flags when its marker was last read */
 };
 
-static int read_page(struct vmclock *vm, struct page_copy *ret_copy,
-		     struct vmclock_page *ret_vc)
-{
-	const char *bad;
-	int ret = pclk_page_read(&vm->page, ret_copy);
+_Static_assert(offsetof(struct vmclock, page) == 0, "a page is its source");
 
-	if (ret)
-		return ret;
-	bad = pclk_vmclock_decode(ret_copy, ret_vc);
-	return bad ? page_malformed(&vm->page, bad) : 0;
+static struct vmclock *vmclock_of(struct page *page)
+{
+	return (void *)page;
 }
 
-static void vmclock_close(void *state)
+static void vmclock_init(struct page *page,
+			 const struct paraclock_options *opts)
 {
-	struct vmclock *vm = state;
-	const struct paraclock_env *env = vm->page.env;
+	struct vmclock *vm = vmclock_of(page);
 
-	pclk_page_close(&vm->page);
-	env->free(env->ctx, vm);
+	vm->limits.max_age_ns = opts->max_age_ns;
+	vm->limits.counter_id = page->env->counter_id;
 }
 
-/* Why there is no device, where firmware announces one. */
-static void explain_absence(const struct paraclock_env *env,
+/* Does firmware announce the device that the kernel does not show? */
+static void explain_absence(const struct page *page,
 			    const struct paraclock_options *opts)
 {
+	const struct paraclock_env *env = page->env;
 	int where = PARACLOCK_FIRMWARE_UNKNOWN;
 
+	if (!page->absent)
+		return;
 	if (env->find_device)
 		where = env->find_device(env->ctx, "AMZNC10C",
 					 "amazon,vmclock");
@@ -68,91 +67,80 @@ static void explain_absence(const struct paraclock_env *env,
 		     where == PARACLOCK_FIRMWARE_ACPI
 			     ? "ACPI announces AMZNC10C"
 			     : "the device tree announces amazon,vmclock",
-		     "; load ptp_vmclock (Linux 6.13 or later); if it is, the "
-		     "kernel's log says why it refused the page");
+		     "; load ptp_vmclock (Linux 6.13 or later); if it is "
+		     "loaded, the kernel's log says why it refused the page");
 }
+
+PAGE_INLINE int convert(struct page *page, const struct page_copy *copy,
+			uint64_t counter, struct paraclock_sample *ret_sample,
+			struct paraclock_conversion *ret_conv)
+{
+	const struct vmclock_limits *limits = &vmclock_of(page)->limits;
+	struct vmclock_page vc;
+	const char *bad = pclk_vmclock_decode(copy, &vc);
+	int ret = 0;
+
+	if (!bad)
+		ret = pclk_vmclock_convert(&vc, limits, counter, ret_sample,
+					   &bad);
+	if (bad)
+		return page_malformed(page, bad);
+	if (!ret && ret_conv) {
+		page_begin_conversion(page, VMCLOCK_WATCHED_OFFSET, ret_conv);
+		pclk_vmclock_conversion(&vc, limits, ret_sample, ret_conv);
+	}
+	return ret;
+}
+
+static const struct page_reason reasons[] = {
+	{ PARACLOCK_REASON_STATUS,
+	  "the host vouches for no time on this page (QEMU and Firecracker "
+	  "never do): it shows disruptions only" },
+	{ PARACLOCK_REASON_COUNTER,
+	  "the page does not count with this machine's counter" },
+	{ PARACLOCK_REASON_WINDOW,
+	  "the page was not renewed for too long, or the counter is before its "
+	  "reference point; is its publisher alive?" },
+	{ 0, NULL },
+};
+
+static const struct page_kind kind = {
+	.shape = &pclk_vmclock_shape,
+	.state_size = sizeof(struct vmclock),
+	.init = vmclock_init,
+	.explain_absence = explain_absence,
+	.read = pclk_page_read,
+	.convert = convert,
+	.reasons = reasons,
+};
 
 static int vmclock_open(const struct paraclock_env *env,
 			const struct paraclock_options *opts, void *arg,
 			void **ret_state)
 {
-	struct vmclock *vm = env->alloc(env->ctx, sizeof(*vm));
-	int ret;
-
 	(void)arg;
-
-	if (!vm)
-		return -ENOMEM;
-	memset(vm, 0, sizeof(*vm));
-	vm->limits.max_age_ns = opts->max_age_ns;
-	vm->limits.counter_id = env->counter_id;
-	ret = pclk_page_open(&vm->page, env, &pclk_vmclock_shape, opts);
-	if (ret) {
-		if (vm->page.absent && !opts->device)
-			explain_absence(env, opts);
-		env->free(env->ctx, vm);
-		return ret;
-	}
-	*ret_state = vm;
-	return 0;
-}
-
-static int convert(struct vmclock *vm, const struct vmclock_page *vc,
-		   uint64_t counter, struct paraclock_sample *ret_sample)
-{
-	const char *bad = NULL;
-	int ret = pclk_vmclock_convert(vc, &vm->limits, counter, ret_sample,
-				       &bad);
-
-	return bad ? page_malformed(&vm->page, bad) : ret;
-}
-
-static int conv_of(struct vmclock *vm, const struct page_copy *copy,
-		   const struct vmclock_page *vc,
-		   struct paraclock_sample *ret_sample,
-		   struct paraclock_conversion *ret_conv)
-{
-	const char *live = vm->page.map.addr;
-	int ret = convert(vm, vc, copy->ticks, ret_sample);
-
-	if (ret)
-		return ret;
-	memset(ret_conv, 0, sizeof(*ret_conv));
-	if (live && vm->page.map.size >= sizeof(*vc))
-		ret_conv->page = (const void *)(live + VMCLOCK_LINE_OFFSET);
-	pclk_vmclock_conversion(vc, &vm->limits, ret_sample, ret_conv);
-	return 0;
+	return pclk_page_source_open(&kind, env, opts, ret_state);
 }
 
 static int vmclock_get_conversion(void *state,
 				  struct paraclock_sample *ret_sample,
 				  struct paraclock_conversion *ret_conv)
 {
-	struct vmclock *vm = state;
-	struct vmclock_page vc;
-	struct page_copy copy;
-	int ret = read_page(vm, &copy, &vc);
-
-	return ret ? ret : conv_of(vm, &copy, &vc, ret_sample, ret_conv);
+	return page_get_conversion(&kind, state, ret_sample, ret_conv);
 }
 
 static int vmclock_get_time(void *state, struct paraclock_sample *ret_sample)
 {
-	struct paraclock_conversion conv;
-
-	return vmclock_get_conversion(state, ret_sample, &conv);
+	return page_get_time(&kind, state, ret_sample);
 }
 
 static int vmclock_get_time_at(void *state, uint64_t counter,
 			       struct paraclock_sample *ret_sample)
 {
-	struct vmclock *vm = state;
-	struct vmclock_page vc;
-	struct page_copy copy;
-	int ret = read_page(vm, &copy, &vc);
-
-	return ret ? ret : convert(vm, &vc, counter, ret_sample);
+	return page_get_time_at(&kind, state, counter, ret_sample);
 }
+
+/* --- markers -------------------------------------------------------------- */
 
 /* Of a copy, whole or not. */
 static int marker_of(struct vmclock *vm, const struct page_copy *copy,
@@ -192,17 +180,18 @@ static int vmclock_get_conversion_marker(void *state,
 					 struct paraclock_marker *ret_marker)
 {
 	struct vmclock *vm = state;
-	struct vmclock_page vc;
 	struct page_copy copy;
 	struct paraclock_marker marker;
-	int ret = read_page(vm, &copy, &vc);
+	int ret = pclk_page_read(&vm->page, &copy);
 
 	/* Garbage may look as if it were being written for ever. */
 	if (ret == -EAGAIN && peek_marker(vm, &marker) == -EPROTO)
 		return -EPROTO;
 	if (!ret)
 		ret = marker_of(vm, &copy, ret_marker);
-	return ret ? ret : conv_of(vm, &copy, &vc, ret_sample, ret_conv);
+	return ret ? ret
+		   : convert(&vm->page, &copy, copy.ticks, ret_sample,
+			     ret_conv);
 }
 
 /*
@@ -287,32 +276,6 @@ static int vmclock_poll_fd(void *state)
 	return vm->page.map.fd;
 }
 
-static int vmclock_is_there(void *state)
-{
-	return pclk_page_is_there(&((struct vmclock *)state)->page);
-}
-
-static void vmclock_explain(void *state, int error,
-			    const struct paraclock_sample *sample, char *buf,
-			    size_t size)
-{
-	struct vmclock *vm = state;
-
-	if (error)
-		pclk_page_explain(&vm->page, error, buf, size);
-	else if (sample && sample->reason == PARACLOCK_REASON_STATUS)
-		TEXT(buf, size,
-		     "the host vouches for no time on this page (QEMU and "
-		     "Firecracker never do): it shows disruptions only");
-	else if (sample && sample->reason == PARACLOCK_REASON_COUNTER)
-		TEXT(buf, size,
-		     "the page does not count with this machine's counter");
-	else if (sample && sample->reason == PARACLOCK_REASON_WINDOW)
-		TEXT(buf, size,
-		     "the page was not renewed for too long, or the counter is "
-		     "before its reference point; is its publisher alive?");
-}
-
 const struct paraclock_backend pclk_backend_vmclock = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "vmclock",
@@ -325,11 +288,11 @@ const struct paraclock_backend pclk_backend_vmclock = {
 	.get_conversion = vmclock_get_conversion,
 	.get_marker = vmclock_get_marker,
 	.watch_marker = vmclock_watch_marker,
-	.explain = vmclock_explain,
-	.close = vmclock_close,
+	.explain = pclk_page_source_explain,
+	.close = pclk_page_source_close,
 	.has_generation = vmclock_has_generation,
 	.poll_fd = vmclock_poll_fd,
-	.is_there = vmclock_is_there,
+	.is_there = pclk_page_source_is_there,
 	.is_inferred = vmclock_is_inferred,
 	.get_conversion_marker = vmclock_get_conversion_marker,
 };

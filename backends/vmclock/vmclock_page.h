@@ -106,7 +106,7 @@ enum vmclock_status {
 
 /* Where the words begin that a line watches: seq_count, the marker, the flags,
  * the status. */
-#define VMCLOCK_LINE_OFFSET 8
+#define VMCLOCK_WATCHED_OFFSET 8
 
 /* What the reader knows beside the page. */
 struct vmclock_limits {

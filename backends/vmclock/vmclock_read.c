@@ -300,7 +300,7 @@ void pclk_vmclock_conversion(const struct vmclock_page *vc,
 	uint64_t sec, nsec;
 	u128 mult, frac;
 
-	memcpy(ret_conv->key, (const char *)vc + VMCLOCK_LINE_OFFSET,
+	memcpy(ret_conv->key, (const char *)vc + VMCLOCK_WATCHED_OFFSET,
 	       sizeof(ret_conv->key));
 	ret_conv->usable = sample->valid && !time_at(vc, 0, &sec, &nsec);
 	if (!ret_conv->usable)

@@ -81,45 +81,6 @@ void pclk_page_close(struct page *page)
 		env->unmap_page(env->ctx, &page->map);
 }
 
-int pclk_page_is_there(const struct page *page)
-{
-	const struct paraclock_env *env = page->env;
-
-	return env->is_there ? env->is_there(env->ctx, &page->map) : 0;
-}
-
-bool pclk_page_is_tsc_ours(const struct page *page)
-{
-	return page->env->counter_id == PARACLOCK_COUNTER_X86_TSC ||
-	       page->env->counter_id == PARACLOCK_COUNTER_ANY;
-}
-
-void pclk_page_foreign(struct paraclock_sample *sample)
-{
-	sample->pair_error_ns = PARACLOCK_ERROR_UNKNOWN;
-	sample->clock_error_ns = PARACLOCK_ERROR_UNKNOWN;
-	sample->valid = 0;
-	sample->reason = PARACLOCK_REASON_COUNTER;
-}
-
-void pclk_page_explain(struct page *page, int error, char *buf, size_t size)
-{
-	const char *field = LOAD(page->bad_field);
-
-	if (error == -EPROTO && field)
-		TEXT(buf, size, "the ", page->shape->name,
-		     " page is malformed: ", field,
-		     " (what writes it is at fault)");
-	else if (error == -EAGAIN)
-		TEXT(buf, size, "the ", page->shape->name,
-		     " page stayed in the middle of an update for 100 us; its "
-		     "writer is stopped or dead; try again");
-	else if (error == -ENODEV)
-		TEXT(buf, size, "the file or device of the ", page->shape->name,
-		     " page was removed or replaced, or cannot be read any "
-		     "more; open it anew");
-}
-
 /* Bytes from offset on that could be read; a file may have shrunk. */
 static int64_t file_read(const struct page *page, void *buf, size_t n,
 			 uint64_t offset)

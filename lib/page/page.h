@@ -29,6 +29,8 @@ struct page_shape {
 	uint8_t sequence;   /* enum page_sequence */
 };
 
+struct page_kind;
+
 struct page {
 	const struct paraclock_env *env;
 	const struct page_shape *shape;
@@ -37,6 +39,9 @@ struct page {
 	bool absent; /* pclk_page_open(): -ENODEV, and nothing is there */
 	/* The field that the last malformed copy had wrong; for explain. */
 	const char *bad_field;
+	/* Of a source: see page_kind.h. */
+	const struct page_kind *kind;
+	uint32_t msr; /* by which the page was switched on; 0: none */
 };
 
 /* A private copy, and a counter value at which it was the page. */
@@ -55,16 +60,8 @@ int pclk_page_read(struct page *page, struct page_copy *ret_copy);
 /* One look at a page that is not in memory: words that belong to different
  * updates, perhaps, but each as it was. ticks is not set. */
 int pclk_page_peek(const struct page *page, struct page_copy *ret_copy);
-void pclk_page_explain(struct page *page, int error, char *buf, size_t size);
-/* -ENODEV: what was opened was removed or replaced. */
-int pclk_page_is_there(const struct page *page);
 /* One 64-bit word of the page, by itself. */
 int pclk_page_word(struct page *page, size_t offset, uint64_t *ret_word);
-
-/* A page that counts with the TSC: is that the env's counter? */
-bool pclk_page_is_tsc_ours(const struct page *page);
-/* Make a sample of one where it is not. */
-void pclk_page_foreign(struct paraclock_sample *sample);
 
 /* Remember which field is wrong; any thread. */
 static inline int page_malformed(struct page *page, const char *field)

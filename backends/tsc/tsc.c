@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <paraclock/backend.h>
+
 #include "base/counter.h"
 #include "base/fixed.h"
 #include "base/text.h"

@@ -150,7 +150,7 @@ static bool hyperv_is_usable(const void *image)
 	return hv->tsc_scale != 0;
 }
 
-static const struct page_kind hyperv_kind = {
+static const struct page_writer_kind hyperv_kind = {
 	.rounded = ROUNDED,
 	.shape = &pclk_hyperv_shape,
 	.id = KIND,

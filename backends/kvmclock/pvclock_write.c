@@ -150,7 +150,7 @@ static int pvclock_complete(const struct paraclock_timeline *tl,
 	return ret;
 }
 
-static const struct page_kind pvclock_kind = {
+static const struct page_writer_kind pvclock_kind = {
 	.rounded = ROUNDED,
 	.shape = &pclk_pvclock_shape,
 	.id = KIND,

@@ -331,7 +331,7 @@ static int vmclock_make(const struct paraclock_timeline *tl, void *image)
 	return ret;
 }
 
-static const struct page_kind vmclock_kind = {
+static const struct page_writer_kind vmclock_kind = {
 	.rounded = ROUNDED,
 	.shape = &pclk_vmclock_shape,
 	.id = KIND,

@@ -30,7 +30,7 @@
 
 /* An update under way. */
 struct update {
-	const struct page_kind *kind;
+	const struct page_writer_kind *kind;
 	void *page;
 	struct page_writer_state *state;
 	const struct paraclock_env *env;
@@ -50,7 +50,7 @@ static bool is_busy(const struct update *up)
 	return pclk_page_busy(up->kind->shape, up->seen);
 }
 
-static unsigned int words(const struct page_kind *kind)
+static unsigned int words(const struct page_writer_kind *kind)
 {
 	return kind->shape->size / sizeof(uint64_t);
 }
@@ -229,7 +229,7 @@ static int keep_promise(const struct update *up,
 			const struct paraclock_timeline *tl, uint64_t counter,
 			struct page_pair *next)
 {
-	const struct page_kind *kind = up->kind;
+	const struct page_writer_kind *kind = up->kind;
 	struct page_lift lift = { .tl = tl, .counter = counter };
 	s128 asked;
 
@@ -244,7 +244,7 @@ static int keep_promise(const struct update *up,
 static int judge(struct update *up, const struct paraclock_timeline *tl,
 		 struct page_pair *next)
 {
-	const struct page_kind *kind = up->kind;
+	const struct page_writer_kind *kind = up->kind;
 	bool timed = tl && pclk_timeline_has_time(tl);
 	bool monotonic = timed && tl->flags & PARACLOCK_TIMELINE_MONOTONIC;
 	uint64_t now;
@@ -264,7 +264,7 @@ static int judge(struct update *up, const struct paraclock_timeline *tl,
 static void show(struct update *up, const struct page_pair *next)
 {
 	struct page_writer_state *state = up->state;
-	const struct page_kind *kind = up->kind;
+	const struct page_writer_kind *kind = up->kind;
 	uint32_t other = state->current == 1 ? 2 : 1;
 
 	state->pair[other - 1] = *next;
@@ -299,7 +299,7 @@ out_leave:
 	return ret;
 }
 
-int pclk_page_write(const struct page_kind *kind, void *page,
+int pclk_page_write(const struct page_writer_kind *kind, void *page,
 		    struct paraclock_page_writer *writer,
 		    const struct paraclock_env *env,
 		    const struct paraclock_timeline *tl)
@@ -325,7 +325,7 @@ int pclk_page_write(const struct page_kind *kind, void *page,
 	return ret ? ret : write_page(&up, &from, &next);
 }
 
-int pclk_page_freeze(const struct page_kind *kind, void *page,
+int pclk_page_freeze(const struct page_writer_kind *kind, void *page,
 		     struct paraclock_page_writer *writer,
 		     const struct paraclock_env *env)
 {

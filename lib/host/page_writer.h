@@ -51,7 +51,7 @@ struct page_lift {
  * counter value is one that no reader of the old page is past, and that every
  * reader of the new page will be past.
  */
-struct page_kind {
+struct page_writer_kind {
 	s128 rounded; /* how far rounding may put a page ahead of the next */
 	const struct page_shape *shape;
 	uint8_t id;	     /* not 0; a different one for each kind */
@@ -84,14 +84,14 @@ struct page_kind {
 
 /* Write what tl says; env may be NULL. Errors as the public function of the
  * kind lists them, see <paraclock/host.h>. */
-int pclk_page_write(const struct page_kind *kind, void *page,
+int pclk_page_write(const struct page_writer_kind *kind, void *page,
 		    struct paraclock_page_writer *writer,
 		    const struct paraclock_env *env,
 		    const struct paraclock_timeline *tl);
 
 /* Switch the page off (PAGE_ZERO), or write what complete() makes of the last
  * image without a timeline. Errors as for pclk_page_write(). */
-int pclk_page_freeze(const struct page_kind *kind, void *page,
+int pclk_page_freeze(const struct page_writer_kind *kind, void *page,
 		     struct paraclock_page_writer *writer,
 		     const struct paraclock_env *env);
 
@@ -108,7 +108,7 @@ struct __attribute__((may_alias)) page_writer_state {
 	uint64_t owner;	   /* see page_owner.c; 0: none */
 	uint32_t busy;	   /* 1: a thread of the owner is writing */
 	uint32_t how;	   /* enum counter_how, the owner's */
-	uint32_t kind;	   /* page_kind.id; 0: none yet */
+	uint32_t kind;	   /* page_writer_kind.id; 0: none yet */
 	uint32_t current;  /* pair[current - 1] was last written; 0: none */
 	uint32_t sequence; /* the last that was shown (PAGE_ZERO) */
 	uint32_t off;	   /* 1: switched off on purpose, not by an update */

@@ -15,20 +15,21 @@
 
 /* Time in 2^-64 units, as the page adds it up. */
 #define UNIT ((s128)1 << 64)
-/* What one page may be ahead of the next of the same timeline: the offsets are
+/* How far one page may be ahead of the next of the same timeline: offsets are
  * rounded by half a unit. */
 #define ROUNDED UNIT
-/* With a counter that has run for less than 7 minutes: beyond this the scale
- * must make up for the offset. */
+/* The same while the counter has run for less than 7 minutes: beyond this the
+ * scale must make up for the offset. */
 #define LEAD_YOUNG (3 * UNIT)
 
 /* A ns in 2^-64 units, rounded up. */
 #define UNIT_NS ((UINT64_MAX / 100) + 1)
 
-/* Times beyond 2^62 units do not fit ns, and their sums are not looked at. */
+/* Times beyond 2^62 units do not fit an int64_t of ns, and are refused before
+ * they are added up. */
 #define UNITS_MAX (1LL << 62)
 
-/* 2^-64 units per tick, the nearest. */
+/* 2^-64 units per tick, rounded to the nearest. */
 static int set_scale(struct hyperv_page *hv,
 		     const struct paraclock_timeline *tl)
 {
@@ -55,7 +56,8 @@ static int hyperv_reading(const void *image, uint64_t counter, s128 *ret_time)
 	return 0;
 }
 
-/* The offset with which the page says time, or the next later it can. */
+/* The offset with which the page says time, or the next later time that it
+ * can say. */
 static int set_offset(struct hyperv_page *hv, uint64_t counter, s128 time)
 {
 	s128 zero, offset;
@@ -65,7 +67,7 @@ static int set_offset(struct hyperv_page *hv, uint64_t counter, s128 time)
 	ret = hyperv_reading(hv, counter, &zero);
 	if (ret)
 		return ret;
-	/* An arithmetic shift: rounded down, and then up. */
+	/* The arithmetic shift rounds down; UNIT - 1 makes that up. */
 	offset = (time - zero + UNIT - 1) >> 64;
 	if (offset >= UNITS_MAX || offset <= -UNITS_MAX)
 		return -ERANGE;
@@ -78,17 +80,17 @@ static int hyperv_make(const struct paraclock_timeline *tl, void *image)
 	const u128 time = (u128)tl->base_sec << 64 | tl->base_frac;
 	int ret = set_scale(image, tl);
 
-	/* Below 2^57 units, as ns fit. Half a unit less and then rounded up is
-	 * the nearest. */
+	/* Below 2^57 units, as its ns fit. Half a unit less, rounded up, is the
+	 * nearest. */
 	return ret ? ret
 		   : set_offset(image, tl->base_tsc,
 				(s128)(time * UNITS_PER_SEC) - UNIT / 2);
 }
 
 /*
- * How far ahead a page may be, 2^-64 units: see <paraclock/host.h>. What a
- * young counter has led to is made up for at one part in 2^32, a unit in each
- * 2^32 of them that it has run.
+ * How far ahead a page may be, 2^-64 units: see <paraclock/host.h>. The lead
+ * that a young counter has caused is made up for at one part in 2^32: one unit
+ * for each 2^32 units that the counter has run.
  */
 static s128 lead_max(const struct hyperv_page *hv, uint64_t counter)
 {
@@ -100,8 +102,8 @@ static s128 lead_max(const struct hyperv_page *hv, uint64_t counter)
 	return left * UNIT + UNIT_NS;
 }
 
-/* The ns that it is in; no reader tells less. Taken at its beginning each time,
- * so that being ahead does not grow with each update. */
+/* The beginning of the ns that a time is in: readers show no less. Always the
+ * beginning, so that the lead does not grow with each update. */
 static s128 whole_ns(s128 time)
 {
 	uint64_t part = (uint64_t)time;
@@ -110,11 +112,11 @@ static s128 whole_ns(s128 time)
 }
 
 /*
- * An offset cannot say what readers may have seen, but scale and offset
- * together can, as the counter itself is scaled: the offset above, and a scale
- * that makes up for it. If the counter has not run for long, that is a rate too
- * far off to be followed for long, and taken only when the page is too far
- * ahead already.
+ * An offset alone cannot say exactly what readers may have seen. Scale and
+ * offset together can, because the scale applies to the counter itself: an
+ * offset above it, and a scale that makes up for the difference. If the counter
+ * has not run for long, that scale is too far off to be followed for long, and
+ * is used only if the page is too far ahead already.
  */
 static int hyperv_lift(const struct page_lift *lift, void *image)
 {

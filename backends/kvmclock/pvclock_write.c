@@ -10,18 +10,18 @@
 
 #define KIND 1
 
-/* Ticks of 2^-32 ns to 2 s: what a shift of 31 either way can say. */
+/* A shift of 31 either way allows ticks from 2^-32 ns to 2 s. */
 #define SHIFT_MAX 31
 
 /*
- * What one record may be ahead of the next of the same timeline: each is
- * rounded down, by less than 1 ns at its base, by the shift and by the
+ * How far one record may be ahead of the next of the same timeline: each is
+ * rounded down by less than 1 ns at its base, by the shift, and by the
  * multiplication.
  */
 #define ROUNDED ((s128)3 << 64)
 
-/* A base that is more than 2^31 ns ago is moved: after that long a rounded
- * multiplier is off by a ns. */
+/* A base more than 2^31 ns ago is moved: after that long a rounded multiplier is
+ * off by 1 ns. */
 #define OLD_NS (1ULL << 31)
 
 /* The flags are the record's second byte from bit 32 of its last word on. */
@@ -39,10 +39,10 @@ static unsigned int top_bit(u128 value)
 enum rounding {
 	NEAREST, /* within 2^-32 of the rate */
 	DOWN,	 /* within 2^-31, and never faster */
-	SLOWER,	 /* the one before the nearest */
+	SLOWER,	 /* one below the nearest */
 };
 
-/* Multiplier and shift; all 32 bits of the multiplier count. */
+/* Multiplier and shift; the multiplier uses all of its 32 bits. */
 static int set_rate(struct pvclock *pv, const struct paraclock_timeline *tl,
 		    enum rounding rounding)
 {
@@ -77,7 +77,7 @@ static bool pvclock_is_usable(const void *image)
 	       pv->tsc_shift >= -SHIFT_MAX;
 }
 
-/* At the base if it is still to come. Whole ns, as its readers' are. */
+/* Before the base: the base's time. Whole ns, as readers compute it. */
 static int pvclock_reading(const void *image, uint64_t counter, s128 *ret_time)
 {
 	const struct pvclock *pv = image;
@@ -114,7 +114,8 @@ static int pvclock_lift(const struct page_lift *lift, void *image)
 static int pvclock_make(const struct paraclock_timeline *tl, void *image)
 {
 	const u128 time = (u128)tl->base_sec << 64 | tl->base_frac;
-	/* One that runs ahead of its timeline would have to be kept to. */
+	/* If it ran faster, later records would have to stay ahead of their
+	 * timeline. */
 	bool down = tl->flags & PARACLOCK_TIMELINE_MONOTONIC;
 	struct pvclock *pv = image;
 
@@ -125,8 +126,8 @@ static int pvclock_make(const struct paraclock_timeline *tl, void *image)
 	return set_rate(pv, tl, down ? DOWN : NEAREST);
 }
 
-/* A timeline whose base is long ago: what rounding the rate has made of it
- * since then is no business of this record's. */
+/* Move a base that is long ago, so that the error of the rounded rate does not
+ * add up since then. */
 static int pvclock_complete(const struct paraclock_timeline *tl,
 			    const struct page_pair *old, uint64_t counter,
 			    struct page_pair *next)
@@ -137,8 +138,8 @@ static int pvclock_complete(const struct paraclock_timeline *tl,
 	int ret;
 
 	(void)old;
-	/* Nor may it be still to come: guests' kernels take what is before it
-	 * for 2^64 ticks after it. */
+	/* Move one that is still to come, too: guests' kernels would take a
+	 * counter before it for one almost 2^64 ticks after it. */
 	if (pv->tsc_timestamp <= counter &&
 	    !pvclock_reading(pv, counter, &is) &&
 	    (uint64_t)(is >> 64) - pv->system_time < OLD_NS)
@@ -156,7 +157,7 @@ static const struct page_writer_kind pvclock_kind = {
 	.id = KIND,
 	.first = 1,
 	.is_tsc = true,
-	/* Nor is there time before it: see pvclock_settle(). */
+	/* A record has no time before its base: see pvclock_complete(). */
 	.moves_base = true,
 	.guest_bits = (uint64_t)PVCLOCK_GUEST_STOPPED << FLAGS_SHIFT,
 	.is_usable = pvclock_is_usable,

@@ -24,21 +24,22 @@
 #define FLAG_SOON	  (1U << 1)
 #define FLAG_IMMINENT	  (1U << 2)
 #define FLAG_NOTIFICATION (1U << 9)
-/* They go with the time. */
+/* These flags belong to the time. */
 #define FLAGS_OF_TIME \
 	(FLAG_PERIOD_MAX | FLAG_TIME_MAX | FLAG_PERIOD_EST | FLAG_TIME_EST)
 
-/* In 2^-64 s: what a timeline may be behind the last one (they are exact, but
- * not each step on the way here may have been), and a page ahead of it. */
+/* How far a timeline may be behind the last one, and a page ahead of its
+ * timeline, 2^-64 s. Both are exact, but a step on the way to them may not have
+ * been. */
 #define ROUNDED ((s128)TIMELINE_NSEC)
 
 _Static_assert(sizeof(struct page_image) == sizeof(struct vmclock_page),
 	       "an image holds the whole page");
 
-/* For each of our flags, from the lowest: which bit is theirs. */
+/* For each of our flags, from the lowest: the specification's bit. */
 #define NO_BIT 32
 static const uint8_t bits[] = { 7, NO_BIT, 0, 6, 4, 5, 3, 8, 9, 1, 2 };
-/* NOLINTBEGIN(misc-redundant-expression): that they are the same is meant. */
+/* NOLINTBEGIN(misc-redundant-expression): both sides are meant to be equal. */
 _Static_assert(1U << 7 == VMCLOCK_FLAG_TIME_MONOTONIC &&
 		       1U << 0 == VMCLOCK_FLAG_TAI_OFFSET_VALID &&
 		       1U << 6 == FLAG_TIME_MAX && 1U << 4 == FLAG_PERIOD_MAX &&
@@ -59,7 +60,7 @@ static uint64_t flags_of(const struct paraclock_timeline *tl)
 
 	for (unsigned int i = 0; i < sizeof(bits); i++)
 		theirs |= (uint64_t)(tl->flags >> i & 1) << bits[i];
-	/* Without NO_BIT. */
+	/* Drop NO_BIT. */
 	theirs = (uint32_t)theirs;
 	return tl->flags & PARACLOCK_TIMELINE_INFERRED
 		       ? theirs | VMCLOCK_FLAG_INFERRED
@@ -75,13 +76,13 @@ static uint8_t timescale_of(const struct vmclock_page *vc)
 		       : PARACLOCK_TIMESCALE_MONOTONIC;
 }
 
-/* Counter values from before the reference point are nobody's. */
+/* No reader accepts a counter from before the reference point. */
 static uint64_t ticks_at(const struct vmclock_page *vc, uint64_t counter)
 {
 	return counter > vc->counter_value ? counter - vc->counter_value : 0;
 }
 
-/* No time: nothing was promised. */
+/* A page without a time has promised nothing. */
 static bool is_timed(const struct vmclock_page *vc)
 {
 	return vc->counter_period_frac_sec &&
@@ -91,7 +92,7 @@ static bool is_timed(const struct vmclock_page *vc)
 static int vmclock_reading(const void *image, uint64_t counter, s128 *ret_time)
 {
 	const struct vmclock_page *vc = image;
-	/* Of either sign: the page may be an earlier writer's. */
+	/* Either sign: an earlier writer may have written the page. */
 	int16_t tai = pclk_leap_tai(vc->tai_offset_sec);
 	struct leap_state leap = {
 		.leap = vc->leap_indicator,
@@ -118,7 +119,7 @@ static int vmclock_reading(const void *image, uint64_t counter, s128 *ret_time)
 	return 0;
 }
 
-/* The bound that goes with it, 2^-64 s, and what it was rounded by. */
+/* The error bound at a counter value, with what rounding adds, 2^-64 s. */
 static u128 bound_at(const struct vmclock_page *vc, uint64_t counter)
 {
 	u128 grown = timeline_elapsed(ticks_at(vc, counter),
@@ -135,7 +136,7 @@ static bool keeps_bound(const struct vmclock_page *old,
 	const uint64_t both = FLAG_PERIOD_MAX | FLAG_TIME_MAX;
 	s128 was, is;
 
-	/* A disruption voids whatever was known of the counter. */
+	/* A disruption voids everything known of the counter. */
 	if ((old->flags & both) != both || !is_timed(old) ||
 	    old->disruption_marker != next->disruption_marker ||
 	    vmclock_reading(old, counter, &was) ||
@@ -144,7 +145,8 @@ static bool keeps_bound(const struct vmclock_page *old,
 	return (u128)(is > was ? is - was : was - is) <= bound_at(old, counter);
 }
 
-/* Exact, so it is ahead by what it is lifted; the bound grows with it. */
+/* The page is exact, so it ends up ahead by what it is lifted; the bound grows by
+ * as much. */
 static int vmclock_lift(const struct page_lift *lift, void *image)
 {
 	const s128 ahead = lift->was - lift->is;
@@ -167,7 +169,8 @@ static int vmclock_lift(const struct page_lift *lift, void *image)
 	return 0;
 }
 
-/* What does not change the time: the old one with another status or marker. */
+/* A change that leaves the time alone: the old page with another status or
+ * marker. */
 static int without_time(const struct paraclock_timeline *tl, const void *old,
 			void *image)
 {
@@ -221,8 +224,8 @@ static int vmclock_check_head(const void *page, const void *image)
 	const struct vmclock_page *want = image;
 	uint32_t magic = __atomic_load_n(&live->magic, __ATOMIC_ACQUIRE);
 
-	/* Written last: without it nothing is a constant yet. A freeze needs
-	 * to have something to freeze. */
+	/* The magic is written last: without it no field is constant yet, and
+	 * a freeze has nothing to freeze. */
 	if (!magic)
 		return want->magic ? 0 : -EPROTO;
 	if (magic != VMCLOCK_MAGIC || live->size < sizeof(*live) ||
@@ -243,7 +246,7 @@ static void vmclock_write_head(void *page, const void *image)
 		return;
 	__atomic_store_n(&live[1], (uint32_t)(want[0] >> 32), __ATOMIC_RELAXED);
 	__atomic_store_n(&live[2], (uint32_t)want[1], __ATOMIC_RELAXED);
-	/* Pairs with whoever sees the magic, and then looks at the rest. */
+	/* Pairs with readers, who look at the rest after the magic. */
 	__atomic_store_n(&live[0], (uint32_t)want[0], __ATOMIC_RELEASE);
 }
 
@@ -286,8 +289,8 @@ static int set_status(const struct paraclock_timeline *tl,
 	if (tl->flags & PARACLOCK_TIMELINE_TAI_OFFSET) {
 		if (!pclk_leap_tai_is_plausible(tl->tai_offset_sec))
 			return -EINVAL;
-		/* From TAI to UTC: with the other sign, the PTP clock that
-		 * Linux makes of a UTC page is off by twice as much. */
+		/* UTC - TAI: with the other sign, the PTP clock that Linux
+		 * makes of a UTC page is off by twice as much. */
 		vc->tai_offset_sec = (int16_t)-tl->tai_offset_sec;
 	}
 	vc->flags = flags_of(tl);

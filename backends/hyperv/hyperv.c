@@ -14,8 +14,8 @@
 #include "hyperv_page.h"
 #include "page/page_kind.h"
 
-/* Below kvmclock: its unit is 100 ns, and it stops while the partition is
- * saved or paused. See kvmclock.c. */
+/* Below kvmclock (300): its unit is 100 ns, and it stops while the partition is
+ * saved or paused. */
 #define QUALITY 250
 
 /* In CPUID, see [2]. */
@@ -23,7 +23,7 @@
 #define MSR_ENABLE	  1ULL
 /* EAX of leaf base + 3: what this partition may use, see [2]. */
 #define ACCESS_REFERENCE_TSC (1U << 9)
-/* Bits 11:1 are to be preserved, see [1]. */
+/* Writers must preserve bits 11:1, see [1]. */
 #define MSR_PRESERVE 0xffeULL
 
 /* 0: this partition may use the page; -ENODEV: it may not, or Hyper-V is not
@@ -96,8 +96,8 @@ static int hyperv_start(struct page *page, const struct paraclock_options *opts)
 	return ret;
 }
 
-/* A page that was off through the whole bound is off: that is an answer, and
- * so is its sequence of 0. */
+/* A page that was off through the whole bound is off. That is an answer: an
+ * empty page, whose sequence is 0. */
 static int read_or_off(struct page *page, struct page_copy *ret_copy)
 {
 	int ret = pclk_page_read(page, ret_copy);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hyper-V's reference TSC page, and its meaning.
+ * Hyper-V's reference TSC page, and what it means.
  *
  * Source: Hyper-V TLFS, "Timers", partition reference TSC mechanism; Linux
  * include/hyperv/hvgdk_mini.h.
@@ -17,7 +17,7 @@
 #define HYPERV_SIGNATURE "Microsoft Hv"
 
 struct hyperv_page {
-	uint32_t tsc_sequence; /* 0 (of old: 0xffffffff): the page is off */
+	uint32_t tsc_sequence; /* 0 (old hosts: 0xffffffff): the page is off */
 	uint32_t reserved1;
 	uint64_t tsc_scale; /* 2^-64 units of 100 ns per tick */
 	int64_t tsc_offset; /* 100 ns */
@@ -32,12 +32,13 @@ PCLK_SHARED extern const struct paraclock_backend pclk_backend_hyperv;
 
 PCLK_SHARED extern const struct page_shape pclk_hyperv_shape;
 
-/* What the page says at a counter value; *ret_bad names a wrong field. */
+/* What the page says at a counter value. -EPROTO: *ret_bad names the wrong
+ * field; -ERANGE: the time does not fit. */
 int pclk_hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
 			struct paraclock_sample *ret_sample,
 			const char **ret_bad);
 
-/* The same until it changes; sample is the one at some counter. */
+/* What it says until it changes; sample is what it says at some counter. */
 void pclk_hyperv_conversion(const struct hyperv_page *hv,
 			    const struct paraclock_sample *sample,
 			    struct paraclock_conversion *ret_conv);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Meaning of a reference TSC page. See hyperv_page.h for the source. */
+/* What a reference TSC page means. See hyperv_page.h for the source. */
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +15,7 @@ const struct page_shape pclk_hyperv_shape = {
 	.name = "hyperv",
 	.seq_offset = offsetof(struct hyperv_page, tsc_sequence),
 	.size = sizeof(struct hyperv_page),
-	/* reserved2 is only watched. */
+	/* reserved2 is watched, but not needed. */
 	.min_size = offsetof(struct hyperv_page, reserved2),
 	.sequence = PAGE_ZERO,
 };
@@ -49,7 +49,7 @@ int pclk_hyperv_convert(const struct hyperv_page *hv, uint64_t counter,
 		*ret_bad = "tsc_scale is 0";
 		return -EPROTO;
 	}
-	/* The counter itself is scaled, not its distance from a base. */
+	/* The scale applies to the counter, not to its distance from a base. */
 	ns = (s128)((u128)counter * (uint64_t)(scale >> 64)) +
 	     (s128)mul_high(counter, (uint64_t)scale) +
 	     (s128)hv->tsc_offset * UNIT_NS;

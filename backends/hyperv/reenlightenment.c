@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reenlightenment: Hyper-V announces a move, and waits for L1.
+ * Reenlightenment: Hyper-V announces a move, and waits until L1 is ready.
  *
  * References: Hyper-V TLFS, [1] "Timers"; [2] "Feature Discovery",
  * HV_PARTITION_PRIVILEGE_MASK; [3] Linux arch/x86/hyperv/hv_init.c.
  *
- * The order is that of [3]: the emulation is ended while L2 is blocked, and
- * only then are frequency and page read, for until then both are the old
- * host's. See docs/decisions/0019.
+ * The order is that of [3]: end the emulation while L2 is blocked, and only
+ * then read frequency and page, because until then both are the old host's. See
+ * docs/decisions/0019.
  */
 
 #include <errno.h>
@@ -37,16 +37,16 @@
 #define STATUS_EMULATING  1ULL
 #define FIRST_FREE_VECTOR 16
 
-/* Moves while one is gone through with. */
-#define ROUNDS 3
+/* How many passes are made for moves that come while one is handled. */
+#define PASSES 3
 
 /* A page whose rate differs from the frequency by more than one part in this
- * (500 ppm) is the old host's. Of hosts that are nearer to each other the page
- * is new when Hyper-V says that its emulation has ended. */
+ * (500 ppm) is the old host's. Between hosts whose rates are closer, the page is
+ * new once Hyper-V says that its emulation has ended. */
 #define RATE_PART 2000
 
 struct __attribute__((may_alias)) kept {
-	uint64_t handled; /* notifications that were run */
+	uint64_t handled; /* how many notifications have been handled */
 };
 
 static struct kept *kept_of(struct paraclock_reenlightenment *re)
@@ -62,7 +62,7 @@ static int check(const struct paraclock_reenlightenment *re)
 		       : 0;
 }
 
-/* Only a start that succeeded has seen in CPUID that the MSRs are there. */
+/* Only a successful start has checked CPUID for the MSRs. */
 static int check_started(const struct paraclock_reenlightenment *re)
 {
 	int ret = check(re);
@@ -150,7 +150,7 @@ int paraclock_reenlightenment_stop(struct paraclock_reenlightenment *re)
 		return ret;
 	if (status & STATUS_EMULATING)
 		return -EBUSY;
-	/* In this order a move in between is still announced. */
+	/* In this order, a move in between is still announced. */
 	ret = set_msr(re, MSR_EMULATION, 0);
 	return ret ? ret : set_msr(re, MSR_CONTROL, 0);
 }
@@ -168,7 +168,7 @@ static uint64_t notifications_of(const struct paraclock_reenlightenment *re)
 	return __atomic_load_n(&re->notifications, __ATOMIC_SEQ_CST);
 }
 
-/* L2 is blocked from here on, until the relay has written what it reads. */
+/* Block L2 until the relay has written what L2 reads. */
 static int accept(struct paraclock_reenlightenment *re, uint64_t status,
 		  uint64_t seen)
 {
@@ -181,15 +181,16 @@ static int accept(struct paraclock_reenlightenment *re, uint64_t status,
 		ret = get_frequency(re);
 	if (ret)
 		return ret;
-	/* Release pairs with settle(): who sees it sees the frequency. */
+	/* Release pairs with source_confirm_fresh(): a reader that sees this
+	 * sees the frequency. */
 	__atomic_store_n(&kept_of(re)->handled, seen, __ATOMIC_RELEASE);
 	return re->relay ? paraclock_relay_resume(re->relay) : 0;
 }
 
 static int run_once(struct paraclock_reenlightenment *re)
 {
-	/* Before the status: it then shows each move that is counted, and one
-	 * that comes later is not taken for run. */
+	/* Read before the status: the status then shows each move counted here,
+	 * and a later one does not count as handled. */
 	uint64_t seen = notifications_of(re);
 	uint64_t status;
 	int ret = get_msr(re, MSR_STATUS, &status);
@@ -200,7 +201,7 @@ static int run_once(struct paraclock_reenlightenment *re)
 		if (!(status & STATUS_EMULATING))
 			return re->relay ? paraclock_relay_update(re->relay)
 					 : 0;
-		/* Its interrupt is late, or lost. */
+		/* The interrupt of this move is late or lost. */
 		paraclock_reenlightenment_notify(re);
 		seen++;
 	}
@@ -213,13 +214,13 @@ int paraclock_reenlightenment_run(struct paraclock_reenlightenment *re)
 
 	if (ret)
 		return ret;
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (unsigned int i = 0; i < PASSES; i++) {
 		ret = run_once(re);
-		/* Another one while the first was gone through with. */
 		if (notifications_of(re) == kept_of(re)->handled)
 			return ret;
 		if (ret && ret != -EAGAIN)
 			return ret;
+		/* Another move came meanwhile. */
 	}
 	return -EAGAIN;
 }
@@ -313,7 +314,7 @@ static int source_watch_marker(void *state, const uint64_t *ret_words[2])
 	return 0;
 }
 
-/* ns that the page counts in a second of the host's frequency. */
+/* Does the page count about 10^9 ns in a second of the host's frequency? */
 static bool has_rate(const struct paraclock_conversion *conv, uint64_t hz)
 {
 	uint64_t ns = hz * conv->mult_hi + mul_high(hz, conv->mult_lo);
@@ -323,14 +324,14 @@ static bool has_rate(const struct paraclock_conversion *conv, uint64_t hz)
 	return off < NSEC_PER_SEC / RATE_PART;
 }
 
-/* Until the move was run, the page is the old host's, or will be. */
+/* Until the move is handled, the page is the old host's. */
 static int source_confirm_fresh(void *state, int noticed)
 {
 	struct source *source = state;
 	struct paraclock_reenlightenment *re = source->re;
 	struct paraclock_sample sample;
 	struct paraclock_conversion conv;
-	/* Pairs with accept(). */
+	/* Pairs with the release in accept(). */
 	uint64_t handled =
 		__atomic_load_n(&kept_of(re)->handled, __ATOMIC_ACQUIRE);
 
@@ -342,12 +343,12 @@ static int source_confirm_fresh(void *state, int noticed)
 	return 0;
 }
 
-/* Its quality is never asked for: it is opened by hand only. */
+/* Its quality does not matter: it is in no registry. */
 static const struct paraclock_backend backend = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "hyperv",
 	.quality = 0,
-	/* The hypervisor announces every move, or it is none of the TSC's. */
+	/* The hypervisor announces every move that changes the TSC. */
 	.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
 	.open = source_open,
 	.get_time = source_get_time,

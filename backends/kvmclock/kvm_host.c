@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * kvm-host: what KVM on this machine says CLOCK_REALTIME was at a value of the
- * TSC, from its own copy of the kernel's timekeeper (pvclock_gtod). For a VMM
- * that is the time of the host, and its VM the one to ask; anybody else asks a
- * VM made for it, and hears this kernel's own clock (LOCAL).
+ * TSC, from its copy of the kernel's timekeeper (pvclock_gtod). A VMM asks its
+ * own VM, and for its guests this is the host's time. Without a VM, one is
+ * made: then it is this kernel's own clock (own-kernel).
  *
  * Reference: [1] Linux Documentation/virt/kvm/api.rst 4.29, KVM_GET_CLOCK.
  */
@@ -16,8 +16,8 @@
 #include "kvm_vm.h"
 
 /*
- * Never by itself: it would steer the local clock by the local clock. Above
- * tsc, which has the same time with a width.
+ * Only by name: it would steer this kernel's clock by itself. Above tsc, which
+ * gives the same time in a wider pair.
  */
 #define QUALITY (-50)
 
@@ -41,7 +41,7 @@ static int use_vm(const struct paraclock_env *env,
 		     "give a device or options.vm_fd, not both");
 		return -EINVAL;
 	}
-	/* Whether it gives a pair may change; that is for the reads. */
+	/* Whether it gives a pair may change, so the reads find out. */
 	ret = fd < 0 ? -EINVAL : pclk_kvm_vm_get_clock(env, fd, &clock);
 	if (!ret)
 		return 0;
@@ -101,9 +101,9 @@ static void kvm_host_close(void *state)
 }
 
 /*
- * Is it our counter that KVM read? The proof is that it lies between two
- * readings of ours: KVM fences its own one as well, and the counter of
- * another machine, of a recorder or of a test will not be there by chance.
+ * Did KVM read our counter? The proof is that its value lies between two
+ * readings of ours: KVM fences its reading as well, and the counter of another
+ * machine, a recorder or a test will not be there by chance.
  */
 static bool is_ours(const struct kvm_host *kh, uint64_t tsc, uint64_t before,
 		    uint64_t after)
@@ -111,7 +111,8 @@ static bool is_ours(const struct kvm_host *kh, uint64_t tsc, uint64_t before,
 	if (kh->env->counter_id != PARACLOCK_COUNTER_X86_TSC &&
 	    kh->env->counter_id != PARACLOCK_COUNTER_ANY)
 		return false;
-	/* A thread that moved to a CPU whose counter is behind has no window. */
+	/* If the thread moved to a CPU whose counter is behind, nothing lies
+	 * between. */
 	return after - before <= INT64_MAX && tsc - before <= after - before;
 }
 
@@ -161,8 +162,8 @@ static const char *why_no_pair(const struct kvm_host *kh)
 	const uint32_t pair = KVMIO_CLOCK_REALTIME | KVMIO_CLOCK_HOST_TSC;
 
 	if ((pclk_kvm_vm_clock_flags(kh->env, kh->fd) & pair) != pair)
-		return "this kernel's KVM tells no time with its TSC; Linux "
-		       "5.16 and later do";
+		return "this kernel's KVM does not tell the time with its TSC; "
+		       "Linux 5.16 and later do";
 	if (kh->own)
 		return "KVM gives no pair: this kernel's clocksource is not "
 		       "the TSC, or it does not trust the TSC";
@@ -172,8 +173,8 @@ static const char *why_no_pair(const struct kvm_host *kh)
 }
 
 /*
- * Why there was no answer: KVM is asked anew, so that a read need not leave
- * anything behind. NULL: there is one now, and the error was of something else.
+ * Why KVM did not answer: ask it again, so that a failed read need not store
+ * anything. NULL: it answers now, and the error came from elsewhere.
  */
 static const char *why_no_answer(const struct kvm_host *kh)
 {
@@ -182,11 +183,11 @@ static const char *why_no_answer(const struct kvm_host *kh)
 
 	if (ret == -EIO)
 		return "KVM answers only the process that made the VM, and "
-		       "this is another one (a forked child?); open a clock "
-		       "of its own";
+		       "this is another one (a forked child?); open another "
+		       "clock in it";
 	if (ret)
-		return "the VM's file descriptor was closed, or is no VM's any "
-		       "more; close the clock";
+		return "the VM's file descriptor was closed, or is now another "
+		       "file's; close the clock";
 	return clock.flags & KVMIO_CLOCK_REALTIME ? NULL : why_no_pair(kh);
 }
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * The smallest VM that has a clock: one vCPU, no memory, nothing ever run.
+ * The smallest VM that has a clock: one vCPU, no memory, and it never runs.
  *
- * KVM gives a VM a clock that follows the TSC (its master clock, and with it
- * the pair that we are after) once it has looked whether the TSCs of all vCPUs
- * agree. It looks when a vCPU is first run, and when the clock is set [1].
- * So the clock is set, and no vCPU is run: KVM_RUN need not come back (nested
- * KVMs have been seen to hang in it), and only a signal could end that, which
- * is not a library's to send. All the other calls end by themselves.
+ * KVM gives a VM a clock that follows the TSC (its master clock, which has the
+ * pair that we want) once it has checked that the TSCs of all vCPUs agree. It
+ * checks when a vCPU first runs and when the clock is set [1]. We set the clock
+ * and run no vCPU: KVM_RUN may never return (nested KVMs have been seen to hang
+ * in it), and only a signal could end it, which a library must not send. All
+ * the other calls return by themselves.
  *
- * Reference: [1] Linux arch/x86/kvm/x86.c, kvm_vm_ioctl_set_clock(); so since
+ * Reference: [1] Linux arch/x86/kvm/x86.c, kvm_vm_ioctl_set_clock(), since
  * 5.16, the first release with the pair.
  */
 
@@ -23,8 +23,8 @@
 #define DEVICE "/dev/kvm"
 
 /*
- * A signal ends KVM_CREATE_VM, which then has to be asked again. Each try
- * takes in the one that is pending, so only a storm of them lasts as long.
+ * A signal interrupts KVM_CREATE_VM, which then has to be repeated. Each try
+ * consumes the pending signal, so only a storm of signals uses up the tries.
  */
 #define CALL_TRIES 100
 
@@ -38,7 +38,7 @@ static int call(const struct paraclock_env *env, int fd, unsigned long request,
 	return ret;
 }
 
-/* A failed open, of what is named path. */
+/* Say why path could not be opened. */
 static int no_device(const struct paraclock_options *opts, const char *path,
 		     int error)
 {
@@ -139,7 +139,8 @@ int pclk_kvm_vm_get_clock(const struct paraclock_env *env, int fd,
 	struct kvm_vm_clock clock;
 	int ret;
 
-	/* What a kernel before 5.16 leaves alone is not our stack. */
+	/* A kernel before 5.16 leaves some fields alone: they must not show our
+	 * stack. */
 	memset(&clock, 0, sizeof(clock));
 	ret = call(env, fd, KVMIO_GET_CLOCK, &clock);
 	if (ret < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * KVM's clock of a VM, for who has the VM's file descriptor, and the smallest
- * VM that has one.
+ * KVM's clock of a VM, read through the VM's file descriptor; and the smallest
+ * VM that has such a clock.
  *
  * Source: Linux uapi linux/kvm.h, Documentation/virt/kvm/api.rst 4.29 and
  * 4.30. Numbers and layout are the same on every architecture; only x86 has
@@ -20,9 +20,9 @@
 #define KVMIO_SET_CLOCK	      0x4030ae7bUL
 #define KVMIO_GET_CLOCK	      0x8030ae7cUL
 
-/* Since Linux 2.6.22; one that answers otherwise is not to be used. */
+/* Since Linux 2.6.22; KVM's documentation says to refuse any other answer. */
 #define KVMIO_API_VERSION 12
-/* Which flags GET_CLOCK may set. */
+/* The answer: which flags GET_CLOCK may set. */
 #define KVMIO_CAP_ADJUST_CLOCK 39
 
 #define KVMIO_CLOCK_REALTIME 0x4U
@@ -41,15 +41,16 @@ _Static_assert(offsetof(struct kvm_vm_clock, flags) == 8, "uapi");
 _Static_assert(offsetof(struct kvm_vm_clock, realtime) == 16, "uapi");
 _Static_assert(offsetof(struct kvm_vm_clock, host_tsc) == 24, "uapi");
 
-/* A file descriptor of a VM whose clock goes; close it, and all is gone. */
+/* The file descriptor of a VM whose clock runs; closing it frees the VM. Errors
+ * as paraclock_open(), with a sentence in options.detail. */
 int pclk_kvm_vm_make(const struct paraclock_env *env,
 		     const struct paraclock_options *opts, int *ret_fd);
 
-/* What the VM's clock says, or ioctl's own error. */
+/* What the VM's clock says; else ioctl's error. */
 int pclk_kvm_vm_get_clock(const struct paraclock_env *env, int fd,
 			  struct kvm_vm_clock *ret_clock);
 
-/* What this kernel could say there: KVMIO_CLOCK_x; 0: nothing. */
+/* What this kernel can tell there: a mask of KVMIO_CLOCK_x. */
 uint32_t pclk_kvm_vm_clock_flags(const struct paraclock_env *env, int fd);
 
 #endif

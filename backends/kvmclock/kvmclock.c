@@ -139,7 +139,7 @@ static int kvmclock_start(struct page *page,
 			return ret;
 	}
 	ret = pclk_page_read(page, &copy);
-	/* Mid-update is the next read's business. */
+	/* An update is under way: the next read will see its result. */
 	if (ret == -EAGAIN)
 		return 0;
 	if (!ret)

@@ -33,12 +33,12 @@ _Static_assert(sizeof(struct pvclock) == 32, "ABI");
 
 /* The records of all vCPUs agree. */
 #define PVCLOCK_TSC_STABLE 0x01U
-/* The host stopped the guest; set by the host, taken back by the guest. */
+/* The host stopped the guest; set by the host, cleared by the guest. */
 #define PVCLOCK_GUEST_STOPPED 0x02U
-/* Flags that any host is known to set. */
+/* The flags that known hosts set. */
 #define PVCLOCK_FLAGS_KNOWN 0x07U
 
-/* What the reader knows beside the page. */
+/* What the reader knows besides the page. */
 struct pvclock_limits {
 	uint64_t max_age_ns;
 	uint8_t stable_mask; /* PVCLOCK_TSC_STABLE, or 0: never stable */
@@ -46,19 +46,20 @@ struct pvclock_limits {
 
 PCLK_SHARED extern const struct page_shape pclk_pvclock_shape;
 
-/* What the record says at a counter value; *ret_bad names a wrong field. */
+/* What the record says at a counter value. -EPROTO: *ret_bad names the wrong
+ * field; -ERANGE: the time does not fit. */
 int pclk_pvclock_convert(const struct pvclock *pv,
 			 const struct pvclock_limits *limits, uint64_t counter,
 			 struct paraclock_sample *ret_sample,
 			 const char **ret_bad);
 
-/* The same until it changes; sample is the valid one at some counter. */
+/* What it says until it changes; sample is what it says at some counter. */
 void pclk_pvclock_conversion(const struct pvclock *pv,
 			     const struct pvclock_limits *limits,
 			     const struct paraclock_sample *sample,
 			     struct paraclock_conversion *ret_conv);
 
-/* Is this a pvclock record at all, and not something else's page? */
+/* Is this a pvclock record, and not some other page? */
 int pclk_pvclock_is_sane(const struct pvclock *pv);
 
 #endif

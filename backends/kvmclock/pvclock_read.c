@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Meaning of a pvclock record. See pvclock.h for the source. */
+/* What a pvclock record means. See pvclock.h for the source. */
 
 #include <errno.h>
 #include <string.h>
@@ -69,7 +69,7 @@ int pclk_pvclock_convert(const struct pvclock *pv,
 		*ret_bad = "tsc_shift is beyond 63";
 		return -EPROTO;
 	}
-	/* Before the reference point there is no time but the reference. */
+	/* Before the reference point only its own time is known. */
 	if (counter >= pv->tsc_timestamp) {
 		int ret = elapsed_ns(pv, counter - pv->tsc_timestamp, &elapsed);
 
@@ -109,12 +109,12 @@ void pclk_pvclock_conversion(const struct pvclock *pv,
 	ret_conv->flags = PARACLOCK_CONVERSION_REBASE;
 	if (pv->flags & PVCLOCK_GUEST_STOPPED)
 		ret_conv->flags |= PARACLOCK_CONVERSION_STOPPED;
-	/* Beyond 32 to the right the multiplier would lose bits. */
+	/* Shifted right by more than 32, the multiplier would lose bits. */
 	ret_conv->usable = sample->valid && shift >= -32;
 	if (!ret_conv->usable)
 		return;
 
-	/* The bits that a right shift drops must not count here either. */
+	/* A right shift drops these bits; here they must not count either. */
 	ret_conv->mask = shift < 0 ? ~0ULL << -shift : ~0ULL;
 	mult = (u128)pv->tsc_to_system_mul << (32 + shift);
 	ret_conv->mult_hi = (uint64_t)(mult >> 64);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * phc: PTP hardware clocks that are no hardware: the host's clock, as a
- * paravirtual driver shows it.
+ * phc: PTP hardware clocks without hardware: the host's clock, as a paravirtual
+ * driver shows it.
  */
 
 #include <errno.h>
@@ -12,9 +12,9 @@
 
 /*
  * Below kvm-pairing (200), and so below every page: a pair costs system calls
- * and, on all but a few drivers, is as wide as an exit to the hypervisor. Not
- * below 0: it is the host's clock, not this kernel's, and where no page is
- * and the pair is narrow enough it is what there is.
+ * and, with all but a few drivers, is as wide as an exit to the hypervisor. Not
+ * below 0: it is the host's clock, not this kernel's, and the best one where
+ * the machine has no page.
  */
 #define QUALITY 150
 
@@ -82,14 +82,15 @@ static int phc_get_time(void *state, struct paraclock_sample *ret_sample)
 	if (phc->kind.measured)
 		timescale = pclk_phc_measure(&phc->scale, &pair);
 	pclk_ptp_sample(&phc->ptp, &pair, timescale, ret_sample);
-	/* Its driver gives the time of a page that was given up, too. */
+	/* Its driver also gives the time of a page that the host has given
+	 * up. */
 	if (phc->kind.measured)
 		ret_sample->flags = PARACLOCK_FLAG_UNVOUCHED;
 	return 0;
 }
 
-/* The device is asked anew by each read. But what was learnt of it was the
- * host's doing, and this may be another. */
+/* Each read asks the device. But what was learnt of it holds for one host, and
+ * this may be another. */
 static int phc_confirm_fresh(void *state, int noticed)
 {
 	struct phc *phc = state;
@@ -111,16 +112,16 @@ static void phc_explain(void *state, int error,
 	    sample->timescale == PARACLOCK_TIMESCALE_UNKNOWN)
 		TEXT(buf, size, phc->ptp.path,
 		     !phc->ptp.name[0]
-			     ? ": its timescale is not known, for sysfs does "
-			       "not show the device of this number (is /sys "
-			       "mounted, or masked?)"
+			     ? ": its timescale is not known, because sysfs "
+			       "does not show the device of this number; mount "
+			       "or unmask /sys"
 		     : phc->kind.measured
 			     ? ": its timescale is not known: it is neither "
 			       "close to CLOCK_REALTIME nor ahead by the "
-			       "kernel's TAI offset; set the local clock and "
+			       "kernel's TAI offset; set the system clock and "
 			       "the TAI offset (chrony, ntpd), or use vmclock"
-			     : ": its driver is not one whose timescale is "
-			       "known");
+			     : ": its timescale is not known: this library "
+			       "does not know the driver");
 	else
 		pclk_ptp_explain(&phc->ptp, error, sample, buf, size);
 }

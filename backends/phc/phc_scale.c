@@ -9,16 +9,16 @@
 #include "base/fixed.h"
 #include "base/text.h"
 
-/* A local clock that is off by more says nothing of leap seconds, ns. */
+/* A system clock that is off by more says nothing about leap seconds, ns. */
 #define CLOSE_NS 500000000ULL
 /* The memory follows the device's drift in steps of this, ns. */
 #define RENEW_NS 10000000
 
-/* In the memory's low bits: a timescale, or that two do not agree. */
+/* The memory's low bits: a timescale, or CONTRADICTED. */
 #define SCALE_MASK   7ULL
 #define CONTRADICTED 7
 
-/* What follows prefix in text; NULL: it does not begin so. */
+/* What follows prefix in text; NULL: text does not begin with it. */
 static const char *after(const char *text, const char *prefix)
 {
 	for (; *prefix; prefix++, text++) {
@@ -28,7 +28,7 @@ static const char *after(const char *text, const char *prefix)
 	return text;
 }
 
-/* A decimal number up to 255 that ends with end; -1: it is none. */
+/* A decimal number up to 255 that ends with end; -1: anything else. */
 static int number_up_to(const char *text, char end)
 {
 	int value = 0;
@@ -43,7 +43,7 @@ static int number_up_to(const char *text, char end)
 	return *text == end ? value : -1;
 }
 
-/* With any number, or with none. */
+/* With or without a number. */
 static bool is_vmclock(const char *name)
 {
 	const char *digit = after(name, "vmclock");
@@ -88,7 +88,7 @@ void pclk_phc_kind_of(const char *name, struct phc_kind *ret_kind)
 		kind.timescale = virtio_timescale(
 			number_up_to(after(virtio, "type "), '/'));
 	} else if (pclk_text_equal(name, "KVM virtual PTP")) { /* [4] */
-		/* Another backend's, but it may be named. */
+		/* Another backend's, but a caller may name it. */
 		kind.timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
 	}
 	*ret_kind = kind;
@@ -104,9 +104,9 @@ static bool is_close(int64_t ns, int64_t to_sec)
 }
 
 /*
- * A device that is whole seconds ahead of a kernel that has no TAI offset may
- * be one that counts TAI, or the local clock may be wrong by as much: that is
- * not known, and not guessed.
+ * If a device is whole seconds ahead of a kernel that has no TAI offset, either
+ * it counts TAI or the system clock is wrong by as much. That cannot be known,
+ * and is not guessed.
  */
 static uint8_t measure(const struct ptp_pair *pair)
 {
@@ -120,12 +120,13 @@ static uint8_t measure(const struct ptp_pair *pair)
 }
 
 /*
- * The memory: what was measured below the device's distance to
- * CLOCK_MONOTONIC, which nobody sets, in 8 ns. As long as that stays (the
- * two may drift apart by 500 ppm, so between two reads of some minutes) the
- * device was not set either, and counts as it did, whatever becomes of
- * CLOCK_REALTIME. But if that then fits another timescale, one of the two
- * measurements was of a wrong local clock, and it is not known which.
+ * The memory: the device's distance to CLOCK_MONOTONIC in units of 8 ns, and in
+ * the low bits the timescale that was measured. Nobody sets CLOCK_MONOTONIC, so
+ * while the distance stays (the two may drift apart by 500 ppm, which allows
+ * minutes between two reads) the device was not set, and its timescale holds,
+ * whatever happens to CLOCK_REALTIME. But if the device then fits another
+ * timescale, the system clock was wrong at one of the two measurements, and
+ * nothing shows at which.
  */
 uint8_t pclk_phc_measure(uint64_t *memory, const struct ptp_pair *pair)
 {
@@ -141,7 +142,7 @@ uint8_t pclk_phc_measure(uint64_t *memory, const struct ptp_pair *pair)
 		known = now;
 	else if (now != PARACLOCK_TIMESCALE_UNKNOWN && now != known)
 		known = CONTRADICTED;
-	/* Not with each read: other threads read it. */
+	/* Not with each read: other threads read the memory. */
 	if (known != (was & SCALE_MASK) || moved < CLOSE_NS - RENEW_NS ||
 	    moved > CLOSE_NS + RENEW_NS)
 		__atomic_store_n(memory, distance | known, __ATOMIC_RELAXED);

@@ -9,16 +9,17 @@
 
 /* What a device's name says of it. */
 struct phc_kind {
-	bool paravirtual; /* to be taken without being named */
-	bool measured;	  /* it varies with the kernel: measure it */
+	bool paravirtual; /* may be opened without being named */
+	bool measured;	  /* its timescale varies: measure it */
 	uint8_t timescale;
 };
 
+/* An unknown name is not paravirtual, and its timescale is UNKNOWN. */
 void pclk_phc_kind_of(const char *name, struct phc_kind *ret_kind);
 
 /*
- * The timescale of a device where it is measured: UTC, TAI or UNKNOWN. memory
- * is 0 at first, and then this function's own; threads may share it.
+ * Measure the timescale of a device: UTC, TAI or UNKNOWN. memory is 0 at first,
+ * then this function's own; threads may share it.
  */
 uint8_t pclk_phc_measure(uint64_t *memory, const struct ptp_pair *pair);
 

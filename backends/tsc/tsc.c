@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * tsc: this kernel's CLOCK_REALTIME at a counter value. No host is asked: a
- * LOCAL source, for bare metal and for comparison.
+ * tsc: this kernel's CLOCK_REALTIME at a counter value. It asks no host: an
+ * own-kernel source, for bare metal and for comparison.
  */
 
 #include <errno.h>
@@ -14,46 +14,46 @@
 #include "base/fixed.h"
 #include "base/text.h"
 
-/* Never by itself: it would steer the local clock by the local clock. */
+/* Only by name: it would steer this kernel's clock by itself. */
 #define QUALITY (-100)
 
-/* A sandwich that an interrupt fell into is wide; of four, one is narrow. */
-#define SANDWICHES 4
+/* An interrupt makes a bracket wide; of four, one is narrow. */
+#define BRACKETS 4
 
 struct tsc {
 	const struct paraclock_env *env;
 	uint64_t mult; /* 2^-32 ns per tick */
-	uint64_t step; /* what the counter moves by at a time, ticks */
+	uint64_t step; /* by how much the counter moves at a time, ticks */
 	enum counter_how how;
 	uint8_t counter; /* enum paraclock_counter */
 	uint8_t reason;
 	bool invariant;
-	/* What firmware states, if the clock contradicts it, and what that
-	 * says, and to what, Hz; or 0. */
+	/* If the clock contradicts firmware: what firmware states, what the
+	 * clock says, and its error, Hz. Else 0. */
 	uint64_t stated_hz, measured_hz, measured_error_hz;
 	char clocksource[32];
 };
 
-/* An env that takes any page's counter for its own does not say which one it
- * reads itself. */
+/* An env that accepts any page's counter as its own does not say which one it
+ * reads. */
 static uint8_t counter_of(const struct paraclock_env *env)
 {
 	return env->counter_id == PARACLOCK_COUNTER_ANY ? PARACLOCK_COUNTER_NONE
 							: env->counter_id;
 }
 
-/* The clocksource of a kernel that keeps its time by the counter. */
+/* The clocksource of a kernel that keeps its time by this counter. */
 static const char *clocksource_of(uint8_t counter)
 {
 	return counter == PARACLOCK_COUNTER_ARM_VCNT ? "arch_sys_counter"
 						     : "tsc";
 }
 
-/* A kernel that does not trust the counter has seen it go wrong; and another
- * clock may be coarse, which no width of a reading shows. */
+/* A kernel that does not use the counter may have seen it go wrong; and another
+ * clock may be coarse, which a bracket's width does not show. */
 static bool is_trusted(const struct paraclock_machine *machine)
 {
-	/* That an arm64 counter is steady is known without its kernel. */
+	/* An arm64 counter is steady by its architecture. */
 	if (machine->counter == PARACLOCK_COUNTER_ARM_VCNT &&
 	    !machine->clocksource[0])
 		return true;
@@ -71,19 +71,19 @@ static uint8_t judge(const struct tsc *tsc,
 	return PARACLOCK_REASON_OK;
 }
 
-/* The longest that a tick may be, rounded up: it only measures widths. */
+/* The longest that a tick may last, rounded up: it is for widths only. */
 static uint64_t mult_of(const struct paraclock_machine *machine)
 {
 	uint64_t hz = machine->counter_hz;
 
-	/* Known to 2^-5 at least: never 0. */
+	/* The error is at most 2^-5 of it: never 0. */
 	if (machine->measured_hz)
 		hz = machine->measured_hz - machine->measured_error_hz;
 	return ((uint64_t)NSEC_PER_SEC << 32) / (hz ? hz : 1) + 1;
 }
 
-static void take_machine(struct tsc *tsc,
-			 const struct paraclock_machine *machine)
+static void set_machine(struct tsc *tsc,
+			const struct paraclock_machine *machine)
 {
 	tsc->mult = mult_of(machine);
 	if (machine->measured && machine->stated_hz) {
@@ -108,7 +108,7 @@ static int tsc_open(const struct paraclock_env *env,
 
 	if (!env->describe || !env->read_clock) {
 		TEXT(opts->detail, opts->detail_size,
-		     "this env has no local clock");
+		     "this env has no system clocks");
 		return -EOPNOTSUPP;
 	}
 	if (opts->device) {
@@ -130,7 +130,7 @@ static int tsc_open(const struct paraclock_env *env,
 	tsc->how = pclk_counter_choose(env);
 	tsc->step = pclk_counter_step(env, tsc->how);
 	tsc->counter = counter_of(env);
-	take_machine(tsc, &machine);
+	set_machine(tsc, &machine);
 	*ret_state = tsc;
 	return 0;
 }
@@ -143,8 +143,9 @@ static void tsc_close(void *state)
 }
 
 /*
- * The clock was read somewhere between the ends, or up to a step of the counter
- * after the second: which it may have come to show at any time since the first.
+ * The clock was read between the two ends, or up to one step of the counter
+ * after the second: the counter may have reached that value just after the
+ * first.
  */
 static uint64_t half_width_ns(const struct tsc *tsc, uint64_t width)
 {
@@ -171,7 +172,7 @@ static int tsc_get_time(void *state, struct paraclock_sample *ret_sample)
 		.flags = PARACLOCK_FLAG_OWN_KERNEL,
 	};
 
-	for (unsigned int i = 0; i < SANDWICHES; i++) {
+	for (unsigned int i = 0; i < BRACKETS; i++) {
 		uint64_t before = counter_read(env, tsc->how);
 		int64_t ns;
 		int ret = env->read_clock(env->ctx, CLOCK_REALTIME, &ns);
@@ -179,7 +180,7 @@ static int tsc_get_time(void *state, struct paraclock_sample *ret_sample)
 
 		if (ret)
 			return ret;
-		/* Before it began: the ends are not those of one counter. */
+		/* It went backwards: the ends are not of one counter. */
 		if (after < before || after - before >= width)
 			continue;
 		width = after - before;
@@ -204,9 +205,8 @@ static void explain_unstable(const struct tsc *tsc, char *buf, size_t size)
 		     "may change its rate, or stop");
 	else if (!source[0])
 		TEXT(buf, size,
-		     "the kernel's clocksource cannot be read, and so it is "
-		     "not known whether the kernel trusts the counter; mount "
-		     "sysfs");
+		     "the kernel's clocksource cannot be read, so whether the "
+		     "kernel trusts the counter is not known; mount sysfs");
 	else
 		TEXT(buf, size, "the kernel's clocksource is ", source,
 		     " and not ", clocksource_of(tsc->counter), ": a kernel ",

@@ -5,11 +5,11 @@
 
 #define DAY_SEC 86400
 
-/* TAI - UTC has been in here since 1972 and is not going to leave soon. */
+/* TAI - UTC has been in this range since 1972 and will not leave it soon. */
 #define TAI_OFFSET_MIN 10
 #define TAI_OFFSET_MAX 100
 
-/* For ever, in whole seconds that still fit as ns. */
+/* For ever, in whole seconds that still fit an int64_t of ns. */
 #define HORIZON_MAX_SEC 9000000000U
 
 bool pclk_leap_tai_is_plausible(int16_t offset_sec)
@@ -19,7 +19,7 @@ bool pclk_leap_tai_is_plausible(int16_t offset_sec)
 
 int16_t pclk_leap_tai(int16_t stated_sec)
 {
-	/* Not negated as it is: -32768 has no counterpart. */
+	/* Negated as an int: -32768 has no counterpart in 16 bits. */
 	int offset = stated_sec < 0 ? -stated_sec : stated_sec;
 
 	if (offset < TAI_OFFSET_MIN || offset > TAI_OFFSET_MAX)
@@ -27,8 +27,8 @@ int16_t pclk_leap_tai(int16_t stated_sec)
 	return (int16_t)offset;
 }
 
-/* Days from 1970-01-01 to the first of a month, proleptic Gregorian. The year
- * begins in March, so that the leap day is its last. */
+/* Days from 1970-01-01 to the first of a month, proleptic Gregorian. Years are
+ * counted from March, so that the leap day is the last one. */
 static int64_t days_to_month(int64_t year, unsigned int month)
 {
 	int64_t y = month <= 2 ? year - 1 : year;
@@ -63,9 +63,8 @@ static bool is_announced(const struct leap_state *leap)
 }
 
 /*
- * The month's end on the page's own scale, and the first second that is
- * numbered differently because of the leap. TAI without the offset: the
- * earliest that it can be.
+ * The first second that the leap numbers differently, at the month's end on the
+ * page's own scale. On TAI without the offset: the earliest that it can be.
  */
 static int64_t leap_second_at(const struct leap_state *leap, int64_t ref_sec)
 {
@@ -78,7 +77,7 @@ static int64_t leap_second_at(const struct leap_state *leap, int64_t ref_sec)
 	end = pclk_leap_month_end(ref_sec - offset);
 	if (leap->timescale == PARACLOCK_TIMESCALE_TAI && leap->tai_known)
 		end += offset;
-	/* A negative one takes the month's last second away. */
+	/* A negative leap removes the month's last second. */
 	return leap->leap == PARACLOCK_LEAP_PRE_NEG ? end - 1 : end;
 }
 
@@ -87,8 +86,8 @@ static bool is_first_of_month(int64_t sec)
 	return pclk_leap_month_end(sec - 1) == sec;
 }
 
-/* The UTC second that one of the page's scale is, at the least and at the
- * most: TAI without the offset does not say. */
+/* The least and the most that a second of the page's scale can be in UTC; they
+ * differ on TAI without the offset. */
 static int64_t least_utc(const struct leap_state *leap, int64_t sec)
 {
 	if (leap->timescale == PARACLOCK_TIMESCALE_UTC)
@@ -103,8 +102,8 @@ static int64_t most_utc(const struct leap_state *leap, int64_t sec)
 	return sec - (leap->tai_known ? leap->tai_offset_sec : TAI_OFFSET_MIN);
 }
 
-/* A second was inserted or removed before the month that after_sec is in; from
- * the end of that on it was not the last month's. */
+/* A second was inserted or removed just before the month of after_sec. After
+ * the end of that month, the leap is no longer the last month's. */
 static void expire(struct leap_state *leap, int64_t after_sec, int64_t sec)
 {
 	if (most_utc(leap, sec) <
@@ -118,10 +117,11 @@ static void expire(struct leap_state *leap, int64_t after_sec, int64_t sec)
 }
 
 /*
- * The page was written inside an inserted second. Whoever numbers it as the
- * second before goes on right after it; whoever numbers it as the one after
- * has that number twice. Its TAI offset may be the one from before the second
- * or the one that holds after it: on UTC nothing tells, on TAI the number does.
+ * The page was written inside an inserted second. A writer that numbers it as
+ * the second before goes on right after it; one that numbers it as the second
+ * after has that number twice. The TAI offset may be from before or from after
+ * the inserted second: on TAI the second's number shows which, on UTC nothing
+ * does.
  */
 static bool leave_inserted(struct leap_state *leap, int64_t ref_sec,
 			   int64_t sec)
@@ -135,7 +135,7 @@ static bool leave_inserted(struct leap_state *leap, int64_t ref_sec,
 	leap->leap = PARACLOCK_LEAP_POST_POS;
 	if (utc || is_first_of_month(least_utc(leap, ref_sec)))
 		leap->tai_known = false;
-	/* That many seconds on it is the next month, whatever the offset. */
+	/* That many seconds later it is the next month, whatever the offset. */
 	expire(leap, ref_sec + TAI_OFFSET_MAX, sec);
 	return true;
 }
@@ -175,7 +175,7 @@ bool pclk_leap_apply(struct leap_state *leap, int64_t ref_sec, int64_t *sec)
 	leap->tai_offset_sec = (int16_t)(leap->tai_offset_sec + step);
 	if (utc)
 		*sec -= step;
-	/* 1: after the inserted second. */
+	/* 1: the first second after the inserted one. */
 	if (is_past(leap))
 		expire(leap, at + 1, *sec);
 	return true;
@@ -194,7 +194,7 @@ uint64_t pclk_leap_horizon_sec(const struct leap_state *leap, int64_t ref_sec)
 	at = is_past(leap) ? pclk_leap_month_end(least_utc(leap, ref_sec)) +
 				     ref_sec - most_utc(leap, ref_sec)
 			   : leap_second_at(leap, ref_sec);
-	/* 1: the reference may be anywhere in its second. */
+	/* 1: the reference point may lie anywhere in its second. */
 	at--;
 	return at > ref_sec ? (uint64_t)(at - ref_sec) : 0;
 }

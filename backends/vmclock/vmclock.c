@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * vmclock: /dev/vmclockN, for its time and for its markers. On today's QEMU
- * and Firecracker it has no time, only markers.
+ * vmclock: /dev/vmclockN, for its time and its markers. Today's QEMU and
+ * Firecracker give markers only.
  *
  * Reference: [1] Linux drivers/ptp/ptp_vmclock.c, the misc device.
  */
@@ -13,14 +13,14 @@
 #include "page/page_kind.h"
 #include "vmclock_page.h"
 
-/* The best there is: wall time, with the host's own bound and its own word on
- * disruptions, on one page. */
+/* The best source: one page has wall time, the host's own bound, and the host's
+ * own word on disruptions. */
 #define QUALITY 400
 
 struct vmclock {
 	struct page page;
 	struct vmclock_limits limits;
-	uint32_t is_inferred; /* by the flags when its marker was last read */
+	uint32_t is_inferred; /* by the flags at the last read of the marker */
 };
 
 _Static_assert(offsetof(struct vmclock, page) == 0, "a page is its source");
@@ -142,7 +142,7 @@ static int vmclock_get_time_at(void *state, uint64_t counter,
 
 /* --- markers -------------------------------------------------------------- */
 
-/* Of a copy, whole or not. */
+/* The marker of a copy, whose words may belong to different updates. */
 static int marker_of(struct vmclock *vm, const struct page_copy *copy,
 		     struct paraclock_marker *ret_marker)
 {
@@ -159,7 +159,7 @@ static int marker_of(struct vmclock *vm, const struct page_copy *copy,
 	*ret_marker = (struct paraclock_marker){
 		.value = vc.disruption_marker,
 	};
-	/* 0 where the copy ends before it. */
+	/* 0 if the copy ends before it. */
 	if (vc.flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
 	    vc.size >= sizeof(vc))
 		ret_marker->generation = vc.vm_generation_counter;
@@ -184,7 +184,7 @@ static int vmclock_get_conversion_marker(void *state,
 	struct paraclock_marker marker;
 	int ret = pclk_page_read(&vm->page, &copy);
 
-	/* Garbage may look as if it were being written for ever. */
+	/* Garbage may look like an update that never ends. */
 	if (ret == -EAGAIN && peek_marker(vm, &marker) == -EPROTO)
 		return -EPROTO;
 	if (!ret)
@@ -195,8 +195,8 @@ static int vmclock_get_conversion_marker(void *state,
 }
 
 /*
- * Not under seq_count: a marker is one word that is never the same twice, and
- * one that is seen before its update is complete is seen the sooner.
+ * Not under seq_count: a marker is one word that never has the same value twice,
+ * and to see it before its update is complete is to see it sooner.
  */
 static int vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
 {
@@ -217,7 +217,7 @@ static int vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
 		return page_malformed(&vm->page, "size: no disruption_marker");
 	__atomic_store_n(&vm->is_inferred, (flags & VMCLOCK_FLAG_INFERRED) != 0,
 			 __ATOMIC_RELAXED);
-	/* head's upper half is size. */
+	/* The upper half of head is size. */
 	if (flags & VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
 	    head >> 32 >= sizeof(struct vmclock_page))
 		(void)pclk_page_word(&vm->page,
@@ -260,9 +260,9 @@ static int vmclock_is_inferred(void *state)
 }
 
 /*
- * The driver has something to tell while seq_count is not the one of this
- * descriptor's last read, and a read at the end of the file is none, see [1].
- * Kernels without that poll, and hosts without notification, never tell.
+ * The descriptor polls readable while seq_count differs from that of its last
+ * read, see [1]; a read at the end of the file does not count. Kernels without
+ * that poll, and hosts without notification, never report anything.
  */
 static int vmclock_poll_fd(void *state)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vmclock page, and its meaning.
+ * The vmclock page, and what it means.
  *
- * Source: Linux include/uapi/linux/vmclock-abi.h, whose numbers are followed
- * where version 1.0 of the UAPI group's text differs (flag 7 and up, generation
- * at 104; 1.1 has them, too).
+ * Source: Linux include/uapi/linux/vmclock-abi.h. Where version 1.0 of the UAPI
+ * group's text differs (flag 7 and up, generation at 104), Linux's numbers
+ * count; version 1.1 has them too.
  */
 #ifndef VMCLOCK_PAGE_H
 #define VMCLOCK_PAGE_H
@@ -26,7 +26,7 @@ struct vmclock_page {
 	uint64_t flags;
 	uint8_t pad[2];
 	uint8_t clock_status;
-	uint8_t leap_second_smearing_hint; /* never alters what is here */
+	uint8_t leap_second_smearing_hint; /* changes no other field */
 	int16_t tai_offset_sec;		   /* see pclk_leap_tai() */
 	uint8_t leap_indicator;
 	uint8_t counter_period_shift;
@@ -100,15 +100,15 @@ enum vmclock_status {
 #define VMCLOCK_FLAG_TIME_MAXERROR_VALID    (1U << 6)
 #define VMCLOCK_FLAG_TIME_MONOTONIC	    (1U << 7)
 #define VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT (1U << 8)
-/* Not the specification's, which gives out its bits from below, and readers
- * ignore what they do not know: this library's own. See docs/decisions/0023. */
+/* This library's own flag. The specification assigns its bits from below, and
+ * readers ignore unknown ones. See docs/decisions/0023. */
 #define VMCLOCK_FLAG_INFERRED ((uint64_t)1 << 62)
 
-/* Where the words begin that a line watches: seq_count, the marker, the flags,
- * the status. */
+/* Where the words begin that a conversion watches: seq_count, the marker, the
+ * flags, the status. */
 #define VMCLOCK_WATCHED_OFFSET 8
 
-/* What the reader knows beside the page. */
+/* What the reader knows besides the page. */
 struct vmclock_limits {
 	uint64_t max_age_ns; /* 0: the page's own limit */
 	uint8_t counter_id;  /* enum paraclock_counter */
@@ -116,18 +116,19 @@ struct vmclock_limits {
 
 PCLK_SHARED extern const struct page_shape pclk_vmclock_shape;
 
-/* Take a copy apart: fields that its size does not cover become 0.
- * NULL: it is a vmclock; else which field says that it is not. */
+/* Decode a copy: fields that its size does not cover become 0. NULL: it is a
+ * vmclock page; else the field that shows that it is not. */
 const char *pclk_vmclock_decode(const struct page_copy *copy,
 				struct vmclock_page *ret_vc);
 
-/* What the page says at a counter value; *ret_bad names a wrong field. */
+/* What the page says at a counter value. -EPROTO: *ret_bad names the wrong
+ * field; -ERANGE: the time does not fit. */
 int pclk_vmclock_convert(const struct vmclock_page *vc,
 			 const struct vmclock_limits *limits, uint64_t counter,
 			 struct paraclock_sample *ret_sample,
 			 const char **ret_bad);
 
-/* The same until it changes; sample is the one at some counter. */
+/* What it says until it changes; sample is what it says at some counter. */
 void pclk_vmclock_conversion(const struct vmclock_page *vc,
 			     const struct vmclock_limits *limits,
 			     const struct paraclock_sample *sample,

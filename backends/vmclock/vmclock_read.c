@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Meaning of a vmclock page. See vmclock_page.h for the source. */
+/* What a vmclock page means. See vmclock_page.h for the source. */
 
 #include <errno.h>
 #include <string.h>
@@ -11,19 +11,20 @@
 
 #define SHIFT_MAX 127
 
-/* A page without error terms is believed for an hour, one with them until
- * its bound passes a second, and also no longer than an hour if that does not
- * grow: a dead publisher must not be valid for ever. */
+/* A page with error terms is believed until its bound passes a second; one
+ * without them, or whose bound does not grow, for an hour. A dead publisher must
+ * not stay valid for ever. */
 #define AGE_MAX_NS   (3600ULL * NSEC_PER_SEC)
 #define ERROR_MAX_NS ((uint64_t)NSEC_PER_SEC)
 
-/* Seconds of which, less a leap second, some part fits an int64_t of ns. */
+/* Even less a leap second, a later second does not fit an int64_t of ns. */
 #define SEC_MAX (INT64_MAX / NSEC_PER_SEC + 1)
 
-/* A line's rounding is below 2^-64 ns a tick, and below 10^9 of them for the
- * exact formula's own at 2^-64 s. 2^46 ticks are four hours at 5 GHz. */
-#define LINE_TICKS (1ULL << 46)
-#define LINE_GUARD (LINE_TICKS + 2ULL * NSEC_PER_SEC)
+/* A conversion's rounding error is below 2^-64 ns a tick; that of the exact
+ * formula, which rounds to 2^-64 s, is below 10^9 times 2^-64 ns. 2^46 ticks are
+ * four hours at 5 GHz. */
+#define TICKS_MAX (1ULL << 46)
+#define GUARD	  (TICKS_MAX + 2ULL * NSEC_PER_SEC)
 
 const struct page_shape pclk_vmclock_shape = {
 	.name = "vmclock",
@@ -53,7 +54,8 @@ const char *pclk_vmclock_decode(const struct page_copy *copy,
 		return "time_type is above 2";
 	if (vc.size > copy->size)
 		vc.size = (uint32_t)copy->size;
-	/* Half a field is none. From counter_value on all have 8 bytes. */
+	/* A field that is cut short does not count. From counter_value on all
+	 * have 8 bytes. */
 	if (vc.size > offsetof(struct vmclock_page, counter_value))
 		vc.size &= ~7U;
 	else if (vc.size == offsetof(struct vmclock_page, tai_offset_sec) + 1)
@@ -95,7 +97,7 @@ static int has_error_terms(const struct vmclock_page *vc)
 	return HAS(vc, time_maxerror_nanosec) && (vc->flags & both) == both;
 }
 
-/* Does the page grow less certain by itself? */
+/* Does the page's bound grow by itself? */
 static int has_growing_error(const struct vmclock_page *vc)
 {
 	return has_error_terms(vc) && vc->counter_period_maxerror_rate_frac_sec;
@@ -117,7 +119,7 @@ static uint64_t error_at(const struct vmclock_page *vc, uint64_t ticks)
 					     : PARACLOCK_ERROR_UNKNOWN;
 }
 
-/* Seconds and 2^-64 s that ticks take. */
+/* How long ticks last, in seconds and 2^-64 s. */
 static u128 duration(const struct vmclock_page *vc, uint64_t ticks)
 {
 	return shift_right((u128)ticks * vc->counter_period_frac_sec,
@@ -163,7 +165,7 @@ static int time_at(const struct vmclock_page *vc, uint64_t ticks,
 static uint8_t judge_page(const struct vmclock_page *vc,
 			  const struct vmclock_limits *limits)
 {
-	/* A page that ends before the time ends cannot vouch for one. */
+	/* A page that is too short for a time cannot vouch for one. */
 	if ((vc->clock_status != VMCLOCK_STATUS_SYNCHRONIZED &&
 	     vc->clock_status != VMCLOCK_STATUS_FREERUNNING) ||
 	    !HAS(vc, time_frac_sec))
@@ -175,7 +177,7 @@ static uint8_t judge_page(const struct vmclock_page *vc,
 	return PARACLOCK_REASON_OK;
 }
 
-/* What holds whatever the counter is. */
+/* What does not depend on the counter's value. */
 static struct paraclock_sample describe(const struct vmclock_page *vc,
 					uint64_t counter)
 {
@@ -193,7 +195,7 @@ static struct paraclock_sample describe(const struct vmclock_page *vc,
 
 static struct leap_state leap_of(const struct vmclock_page *vc)
 {
-	/* 0 where the page ends before it. */
+	/* 0 if the page ends before it. */
 	int16_t tai = pclk_leap_tai(vc->tai_offset_sec);
 
 	return (struct leap_state){
@@ -248,7 +250,7 @@ int pclk_vmclock_convert(const struct vmclock_page *vc,
 			leap = leap_of(vc);
 		}
 	}
-	/* No wrap: 2^64 ns are twice as many seconds. */
+	/* No wrap: 2^64 ns are twice SEC_MAX. */
 	if (sec * NSEC_PER_SEC + nsec > INT64_MAX)
 		return -ERANGE;
 	sample.host_ns = (int64_t)(sec * NSEC_PER_SEC + nsec);
@@ -266,7 +268,7 @@ int pclk_vmclock_convert(const struct vmclock_page *vc,
 	return 0;
 }
 
-/* Bound the line by the growth of its error, up to ERROR_MAX_NS. */
+/* Bound the conversion by the growth of its error, up to ERROR_MAX_NS. */
 static void limit_error(const struct vmclock_page *vc,
 			struct paraclock_conversion *conv)
 {
@@ -277,8 +279,8 @@ static void limit_error(const struct vmclock_page *vc,
 
 	conv->error_ns = vc->time_maxerror_nanosec;
 	conv->error_mult = (uint64_t)mult;
-	conv->error_guard = rate ? LINE_GUARD : 0;
-	/* An error that grows by a ns a tick is not worth a line; 2: the
+	conv->error_guard = rate ? GUARD : 0;
+	/* An error that grows by 1 ns a tick is not worth a conversion. 2: the
 	 * ceiling, and what rounding may add up to. */
 	if (mult >> 64 || conv->error_ns > ERROR_MAX_NS - 2) {
 		conv->usable = 0;
@@ -315,9 +317,9 @@ void pclk_vmclock_conversion(const struct vmclock_page *vc,
 	ret_conv->base_tsc = vc->counter_value;
 	ret_conv->base_ns = (int64_t)(sec * NSEC_PER_SEC + nsec);
 	ret_conv->frac = (uint64_t)frac;
-	ret_conv->guard = LINE_GUARD;
+	ret_conv->guard = GUARD;
 	ret_conv->error_ns = PARACLOCK_ERROR_UNKNOWN;
-	ret_conv->max_ticks = LINE_TICKS;
+	ret_conv->max_ticks = TICKS_MAX;
 	if (has_error_terms(vc))
 		limit_error(vc, ret_conv);
 	if (!max_age_ns)

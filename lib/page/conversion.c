@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
-/* How long a line may be used. */
+/* How long a conversion may be used. */
 
 #include "conversion.h"
 #include "base/fixed.h"
 #include "base/interpolate.h"
 
-/* Far beyond any line; keeps sums of ticks from wrapping. */
-#define LINE_TICKS_MAX (1ULL << 62)
+/* Longer than any conversion lasts; keeps sums of ticks from wrapping. */
+#define TICKS_MAX (1ULL << 62)
 
-/* As many as there are, but for one and some parts in 2^62: a division by 64
- * bits is all there is in ring 0, so the divisor is brought down to 63, rounded
- * up. */
+/* Rounded down, by at most one tick and some parts in 2^62: ring 0 can only
+ * divide by 64 bits, so the divisor is shortened to 63 and rounded up. */
 uint64_t pclk_ticks_within(uint64_t ns, uint64_t mult_hi, uint64_t mult_lo)
 {
 	u128 mult = (u128)mult_hi << 64 | mult_lo;
-	uint64_t ticks = LINE_TICKS_MAX;
+	uint64_t ticks = TICKS_MAX;
 	unsigned int down = 0;
 	u128 value;
 
@@ -28,7 +27,7 @@ uint64_t pclk_ticks_within(uint64_t ns, uint64_t mult_hi, uint64_t mult_lo)
 	if ((uint64_t)(value >> 64) < (uint64_t)mult)
 		ticks = pclk_divide_128((uint64_t)(value >> 64),
 					(uint64_t)value, (uint64_t)mult);
-	return ticks < LINE_TICKS_MAX ? ticks : LINE_TICKS_MAX;
+	return ticks < TICKS_MAX ? ticks : TICKS_MAX;
 }
 
 void pclk_conversion_limit(struct paraclock_conversion *conv, uint64_t max_ns)
@@ -53,7 +52,7 @@ void pclk_conversion_confine(struct paraclock_conversion *conv)
 		conv->max_ticks = ticks;
 	if (!conv->error_mult)
 		return;
-	/* UINT64_MAX itself means that there is no bound. */
+	/* UINT64_MAX itself means that no bound is known. */
 	ticks = conv->error_ns < UINT64_MAX - 1
 			? UINT64_MAX - 1 - conv->error_ns
 			: 0;

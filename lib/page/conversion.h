@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines: what a page says until it changes, as an affine map. */
-#ifndef LINE_H
-#define LINE_H
+/* Conversions: what a page says until it changes, as an affine map. */
+#ifndef CONVERSION_H
+#define CONVERSION_H
 
 #include <stdbool.h>
 
@@ -15,19 +15,20 @@ PCLK_SHARED uint64_t pclk_ticks_within(uint64_t ns, uint64_t mult_hi,
 				       uint64_t mult_lo);
 
 /*
- * Bound max_ticks, so that the line is followed for at most max_ns and its
- * time fits; not usable if it does not fit at all. max_ticks must be set.
+ * Bound max_ticks, so that the conversion is used for at most max_ns and its
+ * time fits; if it never fits, the conversion becomes unusable. The caller has
+ * set max_ticks.
  */
 void pclk_conversion_limit(struct paraclock_conversion *conv, uint64_t max_ns);
 
 /*
- * Bound max_ticks, so that the line ends where the counter wraps, and before
- * its error does. From then on one comparison of a distance modulo 2^64 keeps
- * counters from before the base out as well.
+ * Confine a conversion: bound max_ticks, so that it ends where the counter
+ * wraps, and before its error does. After that, one comparison of a distance
+ * modulo 2^64 also rejects counters from before the base.
  */
 void pclk_conversion_confine(struct paraclock_conversion *conv);
 
-/* Of a line that is confined. */
+/* Of a confined conversion. */
 static inline bool
 pclk_conversion_reaches(const struct paraclock_conversion *conv,
 			uint64_t counter)
@@ -39,11 +40,9 @@ pclk_conversion_reaches(const struct paraclock_conversion *conv,
 s128 pclk_conversion_ns(const struct paraclock_conversion *conv,
 			uint64_t counter);
 
-/*
- * Where two of them are compared: at the later one of their bases, or at
- * counter if neither page has a reference point. It is never scaled by the age
- * of either.
- */
+/* The counter value at which two conversions are compared: the later base, so
+ * that neither one's age scales the difference. Pages without a reference point
+ * are compared where they were read. */
 static inline uint64_t
 pclk_conversions_meet(const struct paraclock_conversion *from,
 		      const struct paraclock_conversion *to, uint64_t counter)

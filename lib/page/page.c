@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Copying a page under its sequence. The one loop for every kind of page:
- * copy, check, and only then look. Nothing is computed from the live page,
- * not even a branch on a field: until the sequence is seen again it may be
- * half of one update and half of the next.
+ * Copying a page under its sequence, in one loop for every kind of page: copy,
+ * check the sequence, and only then look. Nothing is computed from the live
+ * page, not even a branch on a field: until the sequence is seen again, the
+ * copy may be half of one update and half of the next.
  */
 
 #include <errno.h>
@@ -14,13 +14,14 @@
 #include "page.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the pages are little-endian, and so must be the machine"
+#error "the pages are little-endian, so the machine must be too"
 #endif
 
 /*
  * A host that dies mid-update must not hang its guests; one that is merely
- * preempted deserves about 100 us (2^18 ticks of a 2.6 GHz counter). The caps
- * are for a counter that stands still; a try at a file is two system calls.
+ * preempted gets about 100 us (2^18 ticks of a 2.6 GHz counter). The caps on
+ * tries are for a counter that stands still; a try at a file costs two system
+ * calls.
  */
 #define TRY_TICKS    (1U << 18)
 #define TRIES_A_SEC  10000
@@ -56,7 +57,7 @@ int pclk_page_open(struct page *page, const struct paraclock_env *env,
 	ret = pclk_env_error(
 		env->map_page(env->ctx, shape->name, opts->device, &page->map));
 	if (ret) {
-		/* Whatever an env wrote, it ends. */
+		/* An env may not have ended it. */
 		page->map.why[sizeof(page->map.why) - 1] = '\0';
 		TEXT(opts->detail, opts->detail_size, page->map.why);
 		page->absent = ret == -ENODEV;
@@ -81,7 +82,7 @@ void pclk_page_close(struct page *page)
 		env->unmap_page(env->ctx, &page->map);
 }
 
-/* Bytes from offset on that could be read; a file may have shrunk. */
+/* The bytes that could be read from offset on; a file may have shrunk. */
 static int64_t file_read(const struct page *page, void *buf, size_t n,
 			 uint64_t offset)
 {
@@ -95,7 +96,7 @@ static void copy_memory(const struct page *page, struct page_copy *copy)
 
 	if (words > page->shape->size / sizeof(uint64_t))
 		words = page->shape->size / sizeof(uint64_t);
-	/* Not memcpy(): the compiler is free to load twice for that. */
+	/* Not memcpy(): for that, the compiler may load a word twice. */
 	for (size_t i = 0; i < words; i++)
 		copy->word[i] = LOAD(live[i]);
 	copy->size = words * sizeof(uint64_t);
@@ -106,11 +107,11 @@ static uint32_t load_sequence(const struct page *page)
 	const char *live = page->map.addr;
 	const uint32_t *seq = (const void *)(live + page->shape->seq_offset);
 
-	/* Acquire: the body is not read ahead of it. */
+	/* Acquire: the body is not read before it. */
 	return __atomic_load_n(seq, __ATOMIC_ACQUIRE);
 }
 
-/* 0: *copy is one state of the page; -EAGAIN: not this time. */
+/* 0: *copy is one state of the page; -EAGAIN: try again. */
 static int try_memory(const struct page *page, struct page_copy *copy)
 {
 	copy->seq = load_sequence(page);
@@ -120,8 +121,9 @@ static int try_memory(const struct page *page, struct page_copy *copy)
 	copy_memory(page, copy);
 	copy->ticks = counter_read(page->env, page->how);
 	/* Pairs with the writer's barrier after it made the sequence odd (or
-	 * 0): any word of its update read above shows here. That the counter
-	 * may have been read a few ns late does no harm: see line_read(). */
+	 * 0): if any word of its update was read above, the sequence shows it
+	 * here. The counter may have been read a few ns late, which does no
+	 * harm: see conv_read(). */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return load_sequence(page) == copy->seq ? 0 : -EAGAIN;
 }
@@ -142,13 +144,14 @@ int pclk_page_peek(const struct page *page, struct page_copy *ret_copy)
 }
 
 /*
- * A file: two copies that are the same, in which nothing is being written.
+ * A file: two equal copies, with a sequence that shows no update under way.
  *
- * In whatever order the kernel copies, the first one's sequence was there
- * before the second copy began. So each word that belongs to it is in the
- * second; one in the first that does not is an older one, which differs, or a
- * newer one, which the writer wrote after it made the sequence odd (or 0): and
- * that, or what came after it, is what the second then has for a sequence.
+ * In whatever order the kernel copies, the sequence of the first copy was there
+ * before the second copy began. So the second copy has each word that belongs
+ * to that sequence. A word in the first copy that does not belong to it is
+ * either older, and then differs; or newer, and then the writer stored it after
+ * it made the sequence odd (or 0), so the second copy has that sequence or a
+ * later one.
  */
 static int try_file(const struct page *page, struct page_copy *copy)
 {
@@ -162,8 +165,8 @@ static int try_file(const struct page *page, struct page_copy *copy)
 	if (pclk_page_busy(page->shape, copy->seq))
 		return -EAGAIN;
 	copy->ticks = counter_read(page->env, page->how);
-	/* The loads of one copy, which are the kernel's on this CPU, are not
-	 * put off until after those of the next. */
+	/* The loads of one copy, which the kernel makes on this CPU, are not
+	 * delayed past those of the next. */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	ret = pclk_page_peek(page, &again);
 	if (ret)
@@ -174,11 +177,11 @@ static int try_file(const struct page *page, struct page_copy *copy)
 		       : -EAGAIN;
 }
 
-/* For how long to try, ticks. */
+/* How long to try, ticks. */
 static uint64_t try_ticks(const struct page *page)
 {
 #if defined(__aarch64__)
-	/* Counters from 1 MHz to 1 GHz; firmware may have left the rate 0. */
+	/* Counters run at 1 MHz to 1 GHz; firmware may leave the rate 0. */
 	if (page->how != COUNTER_ENV) {
 		uint64_t hz;
 
@@ -204,8 +207,8 @@ int pclk_page_read(struct page *page, struct page_copy *ret_copy)
 		if (ret != -EAGAIN)
 			break;
 		cpu_relax();
-		/* A thread that was preempted in the first try, a vCPU that was
-		 * stopped in it, has not tried for that long. */
+		/* Two tries at least: during the first one the thread may have
+		 * been preempted, or the vCPU stopped. */
 		if (i && counter_read(page->env, page->how) - start > limit)
 			break;
 	}
@@ -225,7 +228,7 @@ int pclk_page_word(struct page *page, size_t offset, uint64_t *ret_word)
 
 		if (page->map.size < offset + sizeof(*word))
 			return -ENODEV;
-		/* Acquire: what is read next is not from before. */
+		/* Acquire: what is read next is not older. */
 		*ret_word = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 		return 0;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A page that somebody else writes: live memory, or a published file. */
+/* A page that another party writes: live memory, or a published file. */
 #ifndef PAGE_H
 #define PAGE_H
 
@@ -17,10 +17,10 @@
 /* How a page says that it is being written. */
 enum page_sequence {
 	PAGE_ODD,  /* an odd sequence */
-	PAGE_ZERO, /* 0, and 0xffffffff as of old */
+	PAGE_ZERO, /* 0, or 0xffffffff from old hosts */
 };
 
-/* What the reader of one kind of page must know. */
+/* Where the words of one kind of page are. */
 struct page_shape {
 	const char *name;   /* for env->map_page */
 	uint8_t seq_offset; /* bytes */
@@ -36,15 +36,15 @@ struct page {
 	const struct page_shape *shape;
 	enum counter_how how;
 	struct paraclock_mapping map;
-	bool absent; /* pclk_page_open(): -ENODEV, and nothing is there */
-	/* The field that the last malformed copy had wrong; for explain. */
+	bool absent; /* pclk_page_open() failed: the page does not exist */
+	/* The wrong field of the last malformed copy; for explain. */
 	const char *bad_field;
-	/* Of a source: see page_kind.h. */
+	/* A source's, see page_kind.h. */
 	const struct page_kind *kind;
 	uint32_t msr; /* by which the page was switched on; 0: none */
 };
 
-/* A private copy, and a counter value at which it was the page. */
+/* A private copy, and a counter value at which the page was like it. */
 struct page_copy {
 	uint64_t word[PAGE_COPY_MAX / sizeof(uint64_t)];
 	uint64_t ticks;
@@ -52,15 +52,18 @@ struct page_copy {
 	uint32_t seq; /* set on -EAGAIN too: the last one seen */
 };
 
+/* Errors as paraclock_open(), with a sentence in options.detail. */
 int pclk_page_open(struct page *page, const struct paraclock_env *env,
 		   const struct page_shape *shape,
 		   const struct paraclock_options *opts);
 void pclk_page_close(struct page *page);
+/* One state of the page. -EAGAIN: an update was under way through the whole
+ * bound; -EPROTO: the page is too short; else env->pread's error. */
 int pclk_page_read(struct page *page, struct page_copy *ret_copy);
-/* One look at a page that is not in memory: words that belong to different
- * updates, perhaps, but each as it was. ticks is not set. */
+/* One copy of a page that is not in memory; its words may belong to different
+ * updates. ticks is not set. */
 int pclk_page_peek(const struct page *page, struct page_copy *ret_copy);
-/* One 64-bit word of the page, by itself. */
+/* One 64-bit word of the page. -ENODEV: the page ends before it. */
 int pclk_page_word(struct page *page, size_t offset, uint64_t *ret_word);
 
 /* Remember which field is wrong; any thread. */
@@ -70,7 +73,7 @@ static inline int page_malformed(struct page *page, const char *field)
 	return -EPROTO;
 }
 
-/* Is this sequence one at which the body may be looked at? */
+/* Does this sequence say that the page is being written, or off? */
 PCLK_SHARED bool pclk_page_busy(const struct page_shape *shape, uint32_t seq);
 
 #endif

@@ -28,7 +28,7 @@ struct page_reason {
 struct page_kind {
 	const struct page_shape *shape;
 	size_t state_size; /* of the backend's state, bytes */
-	/* Set what depends on the options; all else is 0. May be NULL. */
+	/* Set what depends on the options; the state is zeroed. May be NULL. */
 	void (*init)(struct page *page, const struct paraclock_options *opts);
 	/* This machine's own page, not an image: switch it on, check it. Errors
 	 * as paraclock_open(), with a sentence in the detail. May be NULL. */

@@ -187,7 +187,7 @@ static struct reading readings[] = {
 	{ "a closed descriptor has gone", -EBADF, ALL_FLAGS, ALL_FLAGS,
 	  REALTIME_NS, 0, TSC, -ENODEV, 0, "was closed", CALLERS_VM_FD },
 	{ "a descriptor that is another thing now", -ENOTTY, ALL_FLAGS,
-	  ALL_FLAGS, REALTIME_NS, 0, TSC, -ENODEV, 0, "no VM's any more",
+	  ALL_FLAGS, REALTIME_NS, 0, TSC, -ENODEV, 0, "now another file",
 	  CALLERS_VM_FD },
 	{ "signals that never end are no time", -EINTR, ALL_FLAGS, ALL_FLAGS,
 	  REALTIME_NS, 0, TSC, -ENODEV, 0, "close the clock", 0 },

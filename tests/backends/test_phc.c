@@ -416,7 +416,7 @@ static void each_error_and_reason_has_its_sentence(void **state)
 	check_says(clk, -ETIMEDOUT, NULL, "gives no time at present");
 	check_says(clk, 0, &sample, "fit for correlation");
 	sample.timescale = UNKNOWN;
-	check_says(clk, 0, &sample, "set the local clock");
+	check_says(clk, 0, &sample, "set the system clock");
 	sample.valid = 0;
 	sample.reason = PARACLOCK_REASON_WIDE;
 	check_says(clk, 0, &sample, "max_pair_error_ns");

@@ -105,7 +105,7 @@ static int child_is_refused(const struct paraclock *clk)
 		return 1;
 	if (paraclock_explain(clk, -ENODEV, NULL, text, sizeof(text)))
 		return 2;
-	return strstr(text, "open a clock of its own") ? 0 : 3;
+	return strstr(text, "open another clock") ? 0 : 3;
 }
 
 static void a_forked_child_is_refused_and_its_parent_is_not(void **state)

@@ -16,7 +16,8 @@
  */
 #define KVM_PAIRING_QUALITY 200
 
-/* kvm-pairing in ring 0. On Linux kvm_pairing.c goes before it. */
+/* kvm-pairing in ring 0. On Linux, kvm_pairing.c opens it if the env makes
+ * hypercalls. */
 extern const struct paraclock_backend pclk_backend_kvm_call;
 
 struct kvm_call {

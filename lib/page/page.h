@@ -20,7 +20,7 @@ enum page_sequence {
 	PAGE_ZERO, /* 0, or 0xffffffff from old hosts */
 };
 
-/* Where the words of one kind of page are. */
+/* What copying one kind of page needs to know. */
 struct page_shape {
 	const char *name;   /* for env->map_page */
 	uint8_t seq_offset; /* bytes */

@@ -21,8 +21,8 @@ struct page_reason {
 	const char *text; /* NULL: the list ends here */
 };
 
-/* Of convert: inlined into each function that reads, it saves a call, and is
- * short where no conversion is asked for. */
+/* For the functions that read, and for each kind's convert: inlining saves a
+ * call, and drops the conversion where none is asked for. */
 #define PAGE_INLINE static inline __attribute__((always_inline))
 
 struct page_kind {

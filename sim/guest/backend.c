@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "sim/world/world.h"
+#include "guest.h"
 
 /* Never by itself: no real machine has it. */
 #define QUALITY (-200)

@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "guest.h"
 #include "linux/ptp.h"
-#include "sim/world/world.h"
 
 #define PTP_CLOCKS    3
 #define MAJOR	      250
@@ -27,11 +27,6 @@ static const struct ptp_clock {
 	{ "hyperv", PARACLOCK_SIM_HAS_PTP_HYPERV, false, false },
 	{ "vmclock0", PARACLOCK_SIM_HAS_PTP_VMCLOCK, true, true },
 };
-
-static struct paraclock_sim_vm *vm_of(void *ctx)
-{
-	return ((struct sim_view *)ctx)->vm;
-}
 
 /* The n-th that this VM has; NULL: it has fewer. */
 static const struct ptp_clock *ptp_clock(const struct paraclock_sim_vm *vm,
@@ -68,7 +63,7 @@ static int ptp_number(const struct paraclock_sim_vm *vm, const char *format,
 
 int pclk_sim_read_text(void *ctx, const char *path, char *buf, size_t size)
 {
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 	int n = ptp_number(vm, "/sys/class/ptp/ptp%u/clock_name", path);
 	int length;
 
@@ -83,7 +78,7 @@ int pclk_sim_read_text(void *ctx, const char *path, char *buf, size_t size)
 
 int pclk_sim_open_device(void *ctx, const char *path, int *ret_fd)
 {
-	int n = ptp_number(vm_of(ctx), "/dev/ptp%u", path);
+	int n = ptp_number(sim_vm_of(ctx), "/dev/ptp%u", path);
 
 	if (n < 0)
 		return -ENODEV;
@@ -94,7 +89,7 @@ int pclk_sim_open_device(void *ctx, const char *path, int *ret_fd)
 int pclk_sim_device_number(void *ctx, int fd, uint32_t *ret_major,
 			   uint32_t *ret_minor)
 {
-	if (!ptp_of_fd(vm_of(ctx), fd))
+	if (!ptp_of_fd(sim_vm_of(ctx), fd))
 		return -ENODEV;
 	*ret_major = MAJOR;
 	*ret_minor = (uint32_t)(fd - SIM_FD_PTP);
@@ -160,7 +155,7 @@ static int read_system(struct paraclock_sim_vm *vm, int clock_id,
 
 int pclk_sim_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 {
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 	const struct ptp_clock *clock = NULL;
 	int ret = -EINVAL;
 
@@ -250,7 +245,7 @@ static int extended(struct paraclock_sim_vm *vm, const struct ptp_clock *clock,
 
 int pclk_sim_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 	const struct ptp_clock *clock = ptp_of_fd(vm, fd);
 	int ret = -ENOTTY;
 

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "sim/world/world.h"
+#include "guest.h"
 
 #define KVM_PARTS (PARACLOCK_SIM_HAS_PVCLOCK | PARACLOCK_SIM_HAS_PAIRING)
 /* Old and new MSRs, and that TSC_STABLE means something. */
@@ -36,11 +36,6 @@
 #define KVM_EFAULT     (-14)
 #define KVM_EOPNOTSUPP (-95)
 #define KVM_ENOSYS     (-1000)
-
-static struct paraclock_sim_vm *vm_of(void *ctx)
-{
-	return ((struct sim_view *)ctx)->vm;
-}
 
 /* --- CPUID ---------------------------------------------------------------- */
 
@@ -77,7 +72,7 @@ static void kvm_leaf(uint32_t parts, uint32_t base, uint32_t n,
 int pclk_sim_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
 		   uint32_t ret_regs[4])
 {
-	uint32_t parts = vm_of(ctx)->opts.parts;
+	uint32_t parts = sim_vm_of(ctx)->opts.parts;
 	bool hyperv = parts & PARACLOCK_SIM_HAS_HYPERV;
 	/* As QEMU has them: Hyper-V's first, where there are both. */
 	uint32_t kvm = hyperv ? 0x40000100 : 0x40000000;
@@ -179,7 +174,7 @@ static int read_msr(struct paraclock_sim_vm *vm, uint32_t msr,
 
 int pclk_sim_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value)
 {
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 	int ret;
 
 	if (!has_msr(vm, msr))
@@ -228,15 +223,9 @@ static int write_msr(struct paraclock_sim_vm *vm, uint32_t msr, uint64_t value)
 	}
 }
 
-bool pclk_sim_is_reenlightened(const struct paraclock_sim_vm *vm)
-{
-	return vm->msrs.reenlightenment >> 16 & 1 &&
-	       vm->msrs.emulation & MSR_ENABLE;
-}
-
 int pclk_sim_wrmsr(void *ctx, uint32_t msr, uint64_t value)
 {
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 	int ret;
 
 	if (!has_msr(vm, msr))
@@ -284,7 +273,7 @@ static int64_t pair(struct paraclock_sim_vm *vm, const uint64_t args[4])
 int pclk_sim_hypercall(void *ctx, uint64_t number, const uint64_t args[4],
 		       uint64_t ret_regs[4])
 {
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 	struct paraclock_sim *sim = vm->sim;
 	uint32_t half = sim->opts.exit_ns / 2;
 

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "sim/world/world.h"
+#include "guest.h"
 
 enum watch {
 	UNUSED = 0,

@@ -155,122 +155,39 @@ struct paraclock_sim_script {
 	unsigned int names;
 };
 
-/* While it is read. */
-struct parser {
-	struct paraclock_sim_script *script;
-	const char *word[LINE_MAX_BYTES / 2 + 2]; /* NULL at the end */
-	uint32_t line;
-	uint64_t passed_ns;
-	uint64_t work;
-	uint8_t count[KINDS]; /* of names, by kind */
-	char *detail;
-	size_t detail_size;
-};
+/* Was argument i of statement s given? */
+#define GIVEN(s, i) ((s)->given >> (i)&1U)
 
-/* -EPROTO, with the line and what is wrong in detail. */
-int pclk_sim_script_wrong(struct parser *p, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* --- values.c: words ------------------------------------------------------ */
 
-/* pclk_sim_script_verbs.c */
+/* What a kind is called in a usage. */
+const char *pclk_sim_script_kind_name(unsigned int kind);
+/* What its words look like, for a sentence. */
+void pclk_sim_script_describe(unsigned int kind, char *buf, size_t size);
+/* The value of one word; false: the word is not of this kind. Names are not
+ * values: see names.c. */
+bool pclk_sim_script_value(unsigned int kind, const char *word,
+			   int64_t *ret_value);
+/* The word for a value of a kind that is a list; NULL: no such value. */
+const char *pclk_sim_script_word(unsigned int kind, int64_t value);
+
+/* --- verbs.c: statements -------------------------------------------------- */
+
 extern const struct verb pclk_sim_script_verbs[VERBS];
+static inline enum verb_id verb_of(const struct statement *s)
+{
+	return (enum verb_id)(s->verb - pclk_sim_script_verbs);
+}
 const struct verb *pclk_sim_script_find_verb(const char *name);
 /* "migrate VM to HOST [downtime TIME] ..." */
 void pclk_sim_script_usage(const struct verb *verb, char *buf, size_t size);
 
-/* script_values.c */
+/* --- names.c -------------------------------------------------------------- */
 
-/* What a kind is called in a usage. */
-const char *pclk_sim_script_kind_name(unsigned int kind);
-/* What its words look like, in a sentence. */
-void pclk_sim_script_describe(unsigned int kind, char *buf, size_t size);
-/* One word; false: it is none of this kind. No names. */
-bool pclk_sim_script_value(unsigned int kind, const char *word,
-			   int64_t *ret_value);
-/* The word for a value of a kind that is a list; NULL: none. */
-const char *pclk_sim_script_word(unsigned int kind, int64_t value);
-
-/* pclk_sim_script_check.c */
-
-/* A name that is there; NULL. */
+/* NULL: the script has no such name, yet. */
 struct name *pclk_sim_script_find_name(struct paraclock_sim_script *script,
 				       const char *text);
 struct name *pclk_sim_script_name_of(struct paraclock_sim_script *script,
 				     unsigned int kind, int64_t index);
-/* What only the statements before it can tell. */
-int pclk_sim_script_check(struct parser *p, const struct statement *s);
-
-/* script_play.c */
-
-/* A VM of the play, and the clock that is open in it. */
-struct play_vm {
-	const char *name;
-	struct paraclock_sim_vm *vm;
-	struct paraclock *clk;
-	uint64_t token;
-	/* 'publish' */
-	struct paraclock_page_writer writer;
-	bool writes;
-	uint8_t timescale;
-	uint32_t timeline_flags;
-	/* 'watch' */
-	const struct statement *watch;
-	int64_t due_ns;
-	struct paraclock_sample last; /* the last valid one */
-	uint64_t readings, valid, wrong;
-};
-
-struct paraclock_sim_play {
-	const struct paraclock_sim_script *script;
-	struct paraclock_sim_play_options opts;
-	struct paraclock_sim *sim;
-	struct paraclock_sim_host *host[NAMES_MAX];
-	struct play_vm vm[NAMES_MAX];
-	struct paraclock_sim_state *state[NAMES_MAX];
-	unsigned int vms, states;
-	const struct statement *now; /* is being played */
-	int64_t time_ns;	     /* since the start, as it was asked for */
-	unsigned int failed;
-	uint64_t frozen; /* live: what the counter says meanwhile; 0: as it is
-			  */
-	char *detail;
-	size_t detail_size;
-	char remark[256]; /* what came of the statement */
-};
-
-#define GIVEN(s, i) ((s)->given >> (i)&1U)
-
-/* Tell what came of s: 0, or what on_event() returned. */
-int pclk_sim_play_tell(struct paraclock_sim_play *play,
-		       const struct statement *s,
-		       struct paraclock_sim_event *event);
-/* True time since the start, ns. */
-int64_t pclk_sim_play_now(const struct paraclock_sim_play *play);
-/* The error ends the play: detail says so, with the statement's line. */
-int pclk_sim_play_error(struct paraclock_sim_play *play, int error,
-			const char *what);
-/* As that: what was asked for is refused. */
-int pclk_sim_play_refused(struct paraclock_sim_play *play, int error);
-
-/* Let time pass, with what is watched. */
-int pclk_sim_play_pass(struct paraclock_sim_play *play, int64_t ns);
-/* And in a live world, without. */
-int pclk_sim_play_wait(struct paraclock_sim_play *play, int64_t ns);
-
-/* script_publish.c */
-int pclk_sim_play_publish(struct paraclock_sim_play *play,
-			  const struct statement *s);
-void pclk_sim_play_publish_end(struct play_vm *vm);
-
-/* script_acts.c: all but time and readers. */
-int pclk_sim_play_act(struct paraclock_sim_play *play,
-		      const struct statement *s);
-
-/* script_read.c */
-int pclk_sim_play_reader(struct paraclock_sim_play *play,
-			 const struct statement *s);
-/* The watched clock that is due first, and when, ns; NULL: none. */
-struct play_vm *pclk_sim_play_next_watch(struct paraclock_sim_play *play);
-int pclk_sim_play_watch(struct paraclock_sim_play *play, struct play_vm *vm);
-int pclk_sim_play_watch_end(struct paraclock_sim_play *play);
 
 #endif

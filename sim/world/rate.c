@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Frequencies, ratios of them, and lines that run by them. */
+/* Frequencies, ratios of them, and clocks that run by them. */
 
 #include <errno.h>
 
@@ -81,26 +81,26 @@ void pclk_sim_timeline_set_rate(struct paraclock_timeline *tl, struct sim_hz hz,
  * part * (10^9 + ppb) * 2^bits / hz, in 2^-64: a tick is that many ns, and the
  * rest of each division goes into the next.
  */
-static u128 ticks_in_ns(const struct sim_line *line, uint64_t ticks)
+static u128 ticks_in_ns(const struct sim_clock *clock, uint64_t ticks)
 {
-	const uint64_t hz = line->hz.hz;
-	const int bits = line->hz.bits;
-	u128 whole = (u128)ticks * (uint64_t)(PPB_ONE + line->ppb);
+	const uint64_t hz = clock->hz.hz;
+	const int bits = clock->hz.bits;
+	u128 whole = (u128)ticks * (uint64_t)(PPB_ONE + clock->ppb);
 	u128 part = whole % hz << 64;
 
 	return (whole / hz << (64 + bits)) + (part / hz << bits) +
 	       ((part % hz << bits) + hz - 1) / hz;
 }
 
-u128 pclk_sim_line_at(const struct sim_line *line, uint64_t ticks)
+u128 pclk_sim_clock_at(const struct sim_clock *clock, uint64_t ticks)
 {
-	return line->at + ticks_in_ns(line, ticks);
+	return clock->at + ticks_in_ns(clock, ticks);
 }
 
-u128 pclk_sim_part_of_tick(const struct sim_line *line, uint64_t frac)
+u128 pclk_sim_part_of_tick(const struct sim_clock *clock, uint64_t frac)
 {
 	/* As so many whole ones; 64 bits of them might not fit. */
-	return ticks_in_ns(line, frac >> 32) >> 32;
+	return ticks_in_ns(clock, frac >> 32) >> 32;
 }
 
 s128 pclk_sim_ppb_of(u128 time, int64_t ppb)

@@ -34,13 +34,13 @@ static int make_room(struct paraclock_sim_vm *vm)
 }
 
 /* The clock shows at when the TSC has frac of a tick beyond a whole one. */
-static struct sim_line line_of(const struct paraclock_sim_vm *vm, u128 at,
-			       uint64_t frac, int64_t ppb)
+static struct sim_clock clock_of(const struct paraclock_sim_vm *vm, u128 at,
+				 uint64_t frac, int64_t ppb)
 {
-	struct sim_line line = { .hz = pclk_sim_vm_hz(vm), .ppb = ppb };
+	struct sim_clock clock = { .hz = pclk_sim_vm_hz(vm), .ppb = ppb };
 
-	line.at = at - pclk_sim_part_of_tick(&line, frac);
-	return line;
+	clock.at = at - pclk_sim_part_of_tick(&clock, frac);
+	return clock;
 }
 
 static struct sim_piece piece_now(const struct paraclock_sim_vm *vm)
@@ -52,10 +52,10 @@ static struct sim_piece piece_now(const struct paraclock_sim_vm *vm)
 	return (struct sim_piece){
 		.first = (uint64_t)(tsc >> 64),
 		.last = NEVER,
-		.mono = line_of(vm, pclk_sim_vm_mono(vm, now), (uint64_t)tsc,
-				0),
-		.tai = line_of(vm, pclk_sim_host_tai(real, now), (uint64_t)tsc,
-			       real->ppb),
+		.mono = clock_of(vm, pclk_sim_vm_mono(vm, now), (uint64_t)tsc,
+				 0),
+		.tai = clock_of(vm, pclk_sim_host_tai(real, now), (uint64_t)tsc,
+				real->ppb),
 		.utc = real->utc,
 	};
 }
@@ -127,30 +127,30 @@ static const struct sim_piece *find(const struct paraclock_sim_vm *vm,
 }
 
 /* A piece's clock; -EINVAL. */
-static int clock_at(const struct sim_piece *piece, uint64_t counter,
-		    unsigned int timescale, u128 *ret_time)
+static int time_at(const struct sim_piece *piece, uint64_t counter,
+		   unsigned int timescale, u128 *ret_time)
 {
 	uint64_t ticks = counter - piece->first;
 
 	switch (timescale) {
 	case PARACLOCK_TIMESCALE_MONOTONIC:
-		*ret_time = pclk_sim_line_at(&piece->mono, ticks);
+		*ret_time = pclk_sim_clock_at(&piece->mono, ticks);
 		return 0;
 	case PARACLOCK_TIMESCALE_TAI:
-		*ret_time = pclk_sim_line_at(&piece->tai, ticks);
+		*ret_time = pclk_sim_clock_at(&piece->tai, ticks);
 		return 0;
 	case PARACLOCK_TIMESCALE_UTC:
 	case PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED:
 		*ret_time = sim_to_utc(&piece->utc,
-				       pclk_sim_line_at(&piece->tai, ticks));
+				       pclk_sim_clock_at(&piece->tai, ticks));
 		return 0;
 	default:
 		return -EINVAL;
 	}
 }
 
-int pclk_sim_truth(const struct paraclock_sim_vm *vm, uint64_t counter,
-		   unsigned int timescale, int64_t *ret_ns)
+static int truth_at(const struct paraclock_sim_vm *vm, uint64_t counter,
+		    unsigned int timescale, int64_t *ret_ns)
 {
 	const struct sim_piece *piece = find(vm, counter);
 	u128 time = 0;
@@ -158,7 +158,7 @@ int pclk_sim_truth(const struct paraclock_sim_vm *vm, uint64_t counter,
 
 	if (!piece)
 		return -ESTALE;
-	ret = clock_at(piece, counter, timescale, &time);
+	ret = time_at(piece, counter, timescale, &time);
 	if (ret)
 		return ret;
 	if (time >> 127)
@@ -175,7 +175,7 @@ int paraclock_sim_truth(const struct paraclock_sim_vm *vm, uint64_t counter,
 	if (!vm || !ret_ns)
 		return -EINVAL;
 	pclk_sim_lock(vm->sim);
-	ret = pclk_sim_truth(vm, counter, timescale, ret_ns);
+	ret = truth_at(vm, counter, timescale, ret_ns);
 	pclk_sim_unlock(vm->sim);
 	return ret;
 }
@@ -197,7 +197,7 @@ int pclk_sim_timeline(const struct paraclock_sim_vm *vm, unsigned int timescale,
 	};
 	struct sim_utc utc;
 	u128 time = 0;
-	int ret = clock_at(newest(vm), tl.base_tsc, timescale, &time);
+	int ret = time_at(newest(vm), tl.base_tsc, timescale, &time);
 
 	if (ret)
 		return ret;

@@ -197,7 +197,7 @@ static int complete(struct paraclock_sim_vm_options *full,
 static void start_counting(struct paraclock_sim_vm *vm)
 {
 	uint64_t now = pclk_sim_instant(vm->sim);
-	struct sim_line line = { .hz = pclk_sim_vm_hz(vm) };
+	struct sim_clock clock = { .hz = pclk_sim_vm_hz(vm) };
 	u128 tsc;
 
 	pclk_sim_vm_set_tsc(vm, now, (u128)vm->opts.tsc_start << 64);
@@ -205,7 +205,7 @@ static void start_counting(struct paraclock_sim_vm *vm)
 		return;
 	/* 0 when the tick began. */
 	tsc = pclk_sim_vm_tsc(vm, now);
-	vm->over_host = (s128)(pclk_sim_part_of_tick(&line, (uint64_t)tsc) -
+	vm->over_host = (s128)(pclk_sim_part_of_tick(&clock, (uint64_t)tsc) -
 			       pclk_sim_host_mono(vm->host, now));
 }
 
@@ -235,7 +235,6 @@ int pclk_sim_vm_make(struct paraclock_sim_vm **ret_vm,
 	vm->ratio = RATIO_ONE;
 	vm->disruption = pclk_sim_marker(vm->sim);
 	vm->generation = pclk_sim_marker(vm->sim);
-	pclk_sim_views_init(vm);
 	ret = opts->tsc_hz
 		      ? pclk_sim_ratio((struct sim_hz){ opts->tsc_hz,
 							opts->tsc_hz_bits },

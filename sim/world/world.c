@@ -102,7 +102,7 @@ static void do_due(struct paraclock_sim *sim)
 
 	for (host = sim->hosts; host; host = host->next) {
 		if (pclk_sim_leap_due(host) <= pclk_sim_instant(sim))
-			pclk_sim_leap_take_in(host);
+			pclk_sim_leap_apply(host);
 	}
 	for (vm = sim->vms; vm; vm = vm->next) {
 		if (pclk_sim_pages_next(vm) <= pclk_sim_instant(sim))

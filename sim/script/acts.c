@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "script.h"
+#include "play.h"
 
 /* A VM's TSC in virtual time, where the script says nothing of it: later than
  * that of any real machine, so that its page, in a file, is not taken for this
@@ -198,7 +198,7 @@ static int act_on_host(struct paraclock_sim_play *play,
 	struct paraclock_sim_host *host = host_of(play, s, 0);
 	int64_t value = s->value[1];
 
-	switch ((enum verb_id)(s->verb - pclk_sim_script_verbs)) {
+	switch (verb_of(s)) {
 	case VERB_STEP:
 		return paraclock_sim_step(host, value);
 	case VERB_SLEW:
@@ -226,7 +226,7 @@ static int act_on_vm(struct paraclock_sim_play *play, const struct statement *s)
 	struct paraclock_sim_vm *vm = play->vm[s->value[0]].vm;
 	unsigned int value = (unsigned int)s->value[1];
 
-	switch ((enum verb_id)(s->verb - pclk_sim_script_verbs)) {
+	switch (verb_of(s)) {
 	case VERB_PAUSE:
 		return paraclock_sim_pause(vm);
 	case VERB_RESUME:
@@ -259,7 +259,7 @@ static int act_on_vm(struct paraclock_sim_play *play, const struct statement *s)
 
 static int act(struct paraclock_sim_play *play, const struct statement *s)
 {
-	switch ((enum verb_id)(s->verb - pclk_sim_script_verbs)) {
+	switch (verb_of(s)) {
 	case VERB_HOST:
 		return new_host(play, s);
 	case VERB_NESTED_HOST:
@@ -284,7 +284,7 @@ static int wait_for_move(struct paraclock_sim_play *play,
 {
 	int ret;
 
-	if (s->verb != &pclk_sim_script_verbs[VERB_MIGRATE])
+	if (verb_of(s) != VERB_MIGRATE)
 		return 0;
 	ret = paraclock_sim_pause(play->vm[s->value[0]].vm);
 	return ret ? ret : pclk_sim_play_wait(play, s->value[2]);

@@ -6,7 +6,7 @@
 
 #include "script.h"
 
-/* Of migrate, restore, clone and resume; see flags_of() in script_acts.c. */
+/* Of migrate, restore, clone and resume; see flags_of() in acts.c. */
 /* clang-format off */
 #define STOP_FLAGS                       \
 	{ "counter-stops", KIND_NONE },  \

@@ -6,149 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "script.h"
+#include "play.h"
 
-/* In a live world: how often what is due is done, ns. */
-#define TICK_NS 100000000
-
-int64_t pclk_sim_play_now(const struct paraclock_sim_play *play)
-{
-	int64_t ns = 0;
-
-	(void)paraclock_sim_now(play->sim, PARACLOCK_TIMESCALE_MONOTONIC, &ns);
-	return ns;
-}
-
-int pclk_sim_play_error(struct paraclock_sim_play *play, int error,
-			const char *what)
-{
-	if (play->detail)
-		snprintf(play->detail, play->detail_size, "%u: %s: %s",
-			 play->now->line, play->now->text, what);
-	return error;
-}
-
-int pclk_sim_play_refused(struct paraclock_sim_play *play, int error)
-{
-	const char *why = play->now->verb->refused;
-	char refused[64];
-
-	snprintf(refused, sizeof(refused), "refused (%s)",
-		 paraclock_error_name(error));
-	return pclk_sim_play_error(
-		play, error,
-		why[0] && (error == -EINVAL || error == -ERANGE) ? why
-								 : refused);
-}
-
-int pclk_sim_play_tell(struct paraclock_sim_play *play,
-		       const struct statement *s,
-		       struct paraclock_sim_event *event)
-{
-	event->size = sizeof(*event);
-	event->text = s->text;
-	event->line = s->line;
-	if (!event->detail)
-		event->detail = "";
-	play->failed += event->failed;
-	return play->opts.on_event ? play->opts.on_event(play->opts.arg, event)
-				   : 0;
-}
-
-static int show_pages(struct paraclock_sim_play *play)
-{
-	return play->opts.on_pages ? play->opts.on_pages(play->opts.arg, play)
-				   : 0;
-}
-
-const char *paraclock_sim_play_vm(const struct paraclock_sim_play *play,
-				  unsigned int index,
-				  struct paraclock_sim_vm **ret_vm)
-{
-	if (!play || index >= play->vms)
-		return NULL;
-	if (ret_vm)
-		*ret_vm = play->vm[index].vm;
-	return play->vm[index].name;
-}
-
-/* --- time -----------------------------------------------------------------
- */
-
-static int run(struct paraclock_sim_play *play, int64_t ns)
-{
-	int ret = paraclock_sim_run(play->sim, (uint64_t)ns);
-
-	return ret ? pclk_sim_play_refused(play, ret) : 0;
-}
-
-/* A tick of a live world, or all that is left of virtual time. */
-static int pass_some(struct paraclock_sim_play *play, int64_t ns)
-{
-	int ret;
-
-	if (!play->opts.counter)
-		return run(play, ns);
-	ret = play->opts.wait(play->opts.arg,
-			      (uint64_t)(ns < TICK_NS ? ns : TICK_NS));
-	if (!ret)
-		ret = run(play, 0);
-	return ret ? ret : show_pages(play);
-}
-
-static int pass_until(struct paraclock_sim_play *play, int64_t end_ns)
-{
-	for (;;) {
-		struct play_vm *vm = pclk_sim_play_next_watch(play);
-		bool reads = vm && vm->due_ns <= end_ns;
-		int64_t left =
-			(reads ? vm->due_ns : end_ns) - pclk_sim_play_now(play);
-		int ret = left > 0 ? pass_some(play, left) : 0;
-
-		if (!ret && reads && vm->due_ns <= pclk_sim_play_now(play))
-			ret = pclk_sim_play_watch(play, vm);
-		else if (!ret && !reads && end_ns <= pclk_sim_play_now(play))
-			return 0;
-		if (ret)
-			return ret;
-	}
-}
-
-int pclk_sim_play_wait(struct paraclock_sim_play *play, int64_t ns)
-{
-	int64_t end_ns = pclk_sim_play_now(play) + ns, left;
-	int ret = 0;
-
-	while (!ret && (left = end_ns - pclk_sim_play_now(play)) > 0)
-		ret = pass_some(play, left);
-	return ret;
-}
-
-int pclk_sim_play_pass(struct paraclock_sim_play *play, int64_t ns)
-{
-	play->time_ns += ns;
-	return pass_until(play, play->time_ns);
-}
-
-/* What was asked for, not what came of it: in a live world lateness would add
- * up. */
-static int pass(struct paraclock_sim_play *play, const struct statement *s)
-{
-	struct paraclock_sim_event event = {
-		.time_ns = pclk_sim_play_now(play),
-		.passes = 1,
-	};
-	int ret = pclk_sim_play_tell(play, s, &event);
-
-	if (s->verb == &pclk_sim_script_verbs[VERB_AT])
-		play->time_ns = s->value[0];
-	else
-		play->time_ns += s->value[0];
-	return ret ? ret : pass_until(play, play->time_ns);
-}
-
-/* --- statements -----------------------------------------------------------
- */
+/* --- statements ----------------------------------------------------------- */
 
 static int check_live(struct paraclock_sim_play *play,
 		      const struct statement *s)
@@ -156,7 +16,7 @@ static int check_live(struct paraclock_sim_play *play,
 	static const char why[] =
 		"in a live world each TSC is the counter that it passes by, "
 		"and none can be set apart";
-	enum verb_id verb = (enum verb_id)(s->verb - pclk_sim_script_verbs);
+	enum verb_id verb = verb_of(s);
 	bool moves = verb == VERB_RESTORE || verb == VERB_CLONE ||
 		     verb == VERB_MIGRATE;
 
@@ -182,25 +42,24 @@ static int act(struct paraclock_sim_play *play, const struct statement *s)
 static int play_statement(struct paraclock_sim_play *play,
 			  const struct statement *s)
 {
-	enum verb_id verb = (enum verb_id)(s->verb - pclk_sim_script_verbs);
+	enum verb_id verb = verb_of(s);
 	int ret;
 
 	play->now = s;
 	if (verb == VERB_WORLD)
 		return 0;
 	if (verb == VERB_RUN || verb == VERB_AT)
-		ret = pass(play, s);
+		ret = pclk_sim_play_run(play, s);
 	else if (verb == VERB_PUBLISH)
 		ret = pclk_sim_play_publish(play, s);
 	else if (verb >= VERB_OPEN)
 		ret = pclk_sim_play_reader(play, s);
 	else
 		ret = act(play, s);
-	return ret ? ret : show_pages(play);
+	return ret ? ret : pclk_sim_play_show_pages(play);
 }
 
-/* --- the world ------------------------------------------------------------
- */
+/* --- the world ------------------------------------------------------------ */
 
 /* While VMs are made the counter stands still, so that theirs is the same. */
 static uint64_t live_counter(void *arg)
@@ -214,7 +73,7 @@ static uint64_t live_counter(void *arg)
 static void set_world(struct paraclock_sim_options *opts,
 		      const struct statement *s)
 {
-	if (s->verb != &pclk_sim_script_verbs[VERB_WORLD])
+	if (verb_of(s) != VERB_WORLD)
 		return;
 	opts->seed = (uint64_t)s->value[0];
 	opts->tai_offset_sec = (int16_t)s->value[2];
@@ -271,7 +130,7 @@ static void end_live(struct paraclock_sim_play *play)
 					   PARACLOCK_STATUS_UNRELIABLE);
 		(void)paraclock_sim_clocksource(play->host[i], 0);
 	}
-	(void)show_pages(play);
+	(void)pclk_sim_play_show_pages(play);
 }
 
 static void free_world(struct paraclock_sim_play *play)

@@ -4,12 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "sim/world/world.h"
-
-static struct paraclock_sim_vm *vm_of(void *ctx)
-{
-	return ((struct sim_view *)ctx)->vm;
-}
+#include "guest.h"
 
 static uint64_t tsc_now(const struct paraclock_sim_vm *vm, unsigned int vcpu)
 {
@@ -21,19 +16,12 @@ static uint64_t tsc_now(const struct paraclock_sim_vm *vm, unsigned int vcpu)
 /* No lock: what this looks at changes only while no thread is in a VM. */
 static uint64_t guest_counter(void *ctx)
 {
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 	int vcpu;
 
 	pclk_sim_stop_here(vm);
 	vcpu = pclk_sim_this_vcpu(vm);
 	return tsc_now(vm, vcpu < 0 ? 0 : (unsigned int)vcpu);
-}
-
-static uint64_t writer_counter(void *ctx)
-{
-	struct paraclock_sim_vm *vm = vm_of(ctx);
-
-	return tsc_now(vm, vm->writer_vcpu);
 }
 
 /* --- pages ---------------------------------------------------------------- */
@@ -104,16 +92,13 @@ static void guest_unmap_page(void *ctx, struct paraclock_mapping *map)
 
 /* --- the machine ---------------------------------------------------------- */
 
-#define ANY_VMCLOCK \
-	(PARACLOCK_SIM_HAS_VMCLOCK | PARACLOCK_SIM_HAS_VMCLOCK_MARKERS)
-
 static int guest_find_device(void *ctx, const char *acpi_hid,
 			     const char *compatible)
 {
-	uint32_t parts = vm_of(ctx)->opts.parts;
+	uint32_t parts = sim_vm_of(ctx)->opts.parts;
 
 	(void)compatible;
-	if (strcmp(acpi_hid, "AMZNC10C") == 0 && parts & ANY_VMCLOCK)
+	if (strcmp(acpi_hid, "AMZNC10C") == 0 && parts & SIM_ANY_VMCLOCK)
 		return PARACLOCK_FIRMWARE_ACPI;
 	if (strcmp(acpi_hid, "VMGENCTR") == 0 &&
 	    parts & PARACLOCK_SIM_HAS_GENERATION)
@@ -125,13 +110,14 @@ static int guest_describe(void *ctx, struct paraclock_machine *ret_machine)
 {
 	const uint32_t kvm =
 		PARACLOCK_SIM_HAS_PVCLOCK | PARACLOCK_SIM_HAS_PAIRING;
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 	uint32_t parts = vm->opts.parts;
 	struct paraclock_machine machine = {
 		.size = ret_machine->size,
 		.counter = PARACLOCK_COUNTER_X86_TSC,
 		.invariant = 1,
-		.vmclock = parts & ANY_VMCLOCK ? PARACLOCK_FIRMWARE_ACPI : 0,
+		.vmclock =
+			parts & SIM_ANY_VMCLOCK ? PARACLOCK_FIRMWARE_ACPI : 0,
 		.vmgenid = parts & PARACLOCK_SIM_HAS_GENERATION
 				   ? PARACLOCK_FIRMWARE_ACPI
 				   : 0,
@@ -153,7 +139,7 @@ static int guest_describe(void *ctx, struct paraclock_machine *ret_machine)
 
 static int guest_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
 {
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 
 	pclk_sim_lock(vm->sim);
 	memcpy(ret_name, vm->kernel.source, sizeof(vm->kernel.source));
@@ -164,7 +150,7 @@ static int guest_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
 
 static int guest_run_on_cpu(void *ctx, unsigned int cpu, int go)
 {
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 
 	if (pclk_sim_this_vcpu(vm) == (int)cpu)
 		return 0;
@@ -179,7 +165,7 @@ static int guest_run_on_cpu(void *ctx, unsigned int cpu, int go)
 static uint32_t guest_process_id(void *ctx)
 {
 	(void)ctx;
-	return 4711;
+	return SIM_PROCESS_ID;
 }
 
 static void *guest_alloc(void *ctx, size_t size)
@@ -198,7 +184,7 @@ static void guest_free(void *ctx, void *ptr)
 static int64_t guest_pread(void *ctx, int fd, void *buf, size_t n,
 			   uint64_t offset)
 {
-	struct paraclock_sim_vm *vm = vm_of(ctx);
+	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
 	struct sim_page *page = pclk_sim_page_of(vm, PARACLOCK_SIM_VMCLOCK, 0);
 
 	if (fd != SIM_FD_VMCLOCK || !page)
@@ -252,17 +238,18 @@ static void add_user(struct paraclock_env *env)
 	env->poll_group = pclk_sim_poll_group;
 }
 
-void pclk_sim_views_init(struct paraclock_sim_vm *vm)
+static void init_view(struct paraclock_sim_vm *vm, unsigned int ring)
 {
-	for (unsigned int i = 0; i < SIM_VIEWS; i++) {
-		vm->view[i].vm = vm;
-		vm->view[i].env = common;
-		vm->view[i].env.ctx = &vm->view[i];
-		vm->view[i].env.system_clocks = &vm->view[i].local;
-	}
-	add_user(&vm->view[PARACLOCK_SIM_USER].env);
-	add_kernel(&vm->view[PARACLOCK_SIM_KERNEL].env);
-	vm->view[SIM_WRITER].env.counter = writer_counter;
+	struct sim_view *view = &vm->view[ring];
+
+	view->vm = vm;
+	view->env = common;
+	view->env.ctx = view;
+	view->env.system_clocks = &view->system;
+	if (ring == PARACLOCK_SIM_USER)
+		add_user(&view->env);
+	else
+		add_kernel(&view->env);
 }
 
 struct sim_view *pclk_sim_view_of(const struct paraclock_env *env)
@@ -270,10 +257,16 @@ struct sim_view *pclk_sim_view_of(const struct paraclock_env *env)
 	return env->counter == guest_counter ? env->ctx : NULL;
 }
 
+/* Made when it is first asked for: VMs, which sim/world makes, know nothing of
+ * what is built on them here. */
 const struct paraclock_env *paraclock_sim_env(struct paraclock_sim_vm *vm,
 					      unsigned int ring)
 {
 	if (!vm || ring > PARACLOCK_SIM_KERNEL)
 		return NULL;
+	pclk_sim_lock(vm->sim);
+	if (!vm->view[ring].vm)
+		init_view(vm, ring);
+	pclk_sim_unlock(vm->sim);
 	return &vm->view[ring].env;
 }

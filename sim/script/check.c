@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "script.h"
+#include "parser.h"
 
 /* Often enough for anything, and seldom enough to end. */
 #define PERIOD_MIN_NS 1000000
@@ -11,27 +11,6 @@
 
 /* As sim.h has it. */
 #define TAI_OFFSET_MAX 100
-
-struct name *pclk_sim_script_find_name(struct paraclock_sim_script *script,
-				       const char *text)
-{
-	for (unsigned int i = 0; i < script->names; i++) {
-		if (strcmp(script->name[i].text, text) == 0)
-			return &script->name[i];
-	}
-	return NULL;
-}
-
-struct name *pclk_sim_script_name_of(struct paraclock_sim_script *script,
-				     unsigned int kind, int64_t index)
-{
-	for (unsigned int i = 0; i < script->names; i++) {
-		if (script->name[i].kind == kind &&
-		    script->name[i].index == index)
-			return &script->name[i];
-	}
-	return NULL;
-}
 
 static struct name *vm_of(struct parser *p, const struct statement *s)
 {
@@ -49,54 +28,6 @@ static const struct name *inside_of(struct parser *p, const struct name *host)
 	return host->of ? pclk_sim_script_name_of(p->script, KIND_VM,
 						  host->of - 1)
 			: NULL;
-}
-
-static bool has_torn_page(const struct name *vm)
-{
-	for (unsigned int i = 0; i < ARRAY_LEN(vm->torn); i++) {
-		if (vm->torn[i])
-			return true;
-	}
-	return false;
-}
-
-/* What a VM does in so much time. */
-static uint64_t work_of(const struct name *vm, uint64_t ns)
-{
-	uint64_t work = vm->every_ns ? ns / vm->every_ns + 1 : 0;
-
-	if (has_torn_page(vm))
-		work *= TORN_WORK;
-	if (vm->parts & PARACLOCK_SIM_HAS_PVCLOCK)
-		work += vm->vcpus * (ns / vm->pvclock_ns);
-	if (vm->parts &
-	    (PARACLOCK_SIM_HAS_VMCLOCK | PARACLOCK_SIM_HAS_VMCLOCK_MARKERS))
-		work += ns / vm->vmclock_ns;
-	return work;
-}
-
-static int pass(struct parser *p, uint64_t ns)
-{
-	p->passed_ns += ns;
-	if (p->passed_ns > PASSES_MAX_NS)
-		return pclk_sim_script_wrong(
-			p, "too late; expected a script of 366 "
-			   "days at most");
-	for (unsigned int i = 0; i < p->script->names; i++) {
-		const struct name *name = &p->script->name[i];
-
-		if (name->kind == KIND_VM)
-			p->work += work_of(name, ns);
-	}
-	if (p->work > WORK_MAX)
-		return pclk_sim_script_wrong(
-			p,
-			"too much to do; expected at most %u "
-			"renewals of pages and readings of "
-			"'watch' in all, of a torn page a "
-			"thousandth of that",
-			WORK_MAX);
-	return 0;
 }
 
 static int check_world(struct parser *p, const struct statement *s)
@@ -207,7 +138,7 @@ static int check_publish(struct parser *p, const struct statement *s)
 		ret = pclk_sim_script_wrong(
 			p, "%s has no vmclock; expected it to have",
 			vm_of(p, s)->text);
-	return ret ? ret : pass(p, (uint64_t)s->value[1]);
+	return ret ? ret : pclk_sim_script_pass(p, (uint64_t)s->value[1]);
 }
 
 static int check_page(struct parser *p, const struct statement *s)
@@ -320,7 +251,7 @@ static int check_at(struct parser *p, const struct statement *s)
 		return pclk_sim_script_wrong(
 			p, "that is past; expected %lu ns or later",
 			(unsigned long)p->passed_ns);
-	return pass(p, (uint64_t)s->value[0] - p->passed_ns);
+	return pclk_sim_script_pass(p, (uint64_t)s->value[0] - p->passed_ns);
 }
 
 static int check_migrate(struct parser *p, const struct statement *s)
@@ -330,7 +261,7 @@ static int check_migrate(struct parser *p, const struct statement *s)
 
 	if (!ret)
 		ret = check_landing(p, s, vm, s->value[1]);
-	return ret ? ret : pass(p, (uint64_t)s->value[2]);
+	return ret ? ret : pclk_sim_script_pass(p, (uint64_t)s->value[2]);
 }
 
 static int check_restore(struct parser *p, const struct statement *s)
@@ -360,7 +291,7 @@ static int check_tai(struct parser *p, const struct statement *s)
 
 int pclk_sim_script_check(struct parser *p, const struct statement *s)
 {
-	switch ((enum verb_id)(s->verb - pclk_sim_script_verbs)) {
+	switch (verb_of(s)) {
 	case VERB_WORLD:
 		return check_world(p, s);
 	case VERB_NESTED_HOST:
@@ -369,13 +300,12 @@ int pclk_sim_script_check(struct parser *p, const struct statement *s)
 	case VERB_VM:
 		return check_vm(p, s);
 	case VERB_RUN:
-		return pass(p, (uint64_t)s->value[0]);
+		return pclk_sim_script_pass(p, (uint64_t)s->value[0]);
 	case VERB_AT:
 		return check_at(p, s);
 	case VERB_PAUSE:
 	case VERB_RESUME:
-		vm_of(p, s)->paused =
-			s->verb == &pclk_sim_script_verbs[VERB_PAUSE];
+		vm_of(p, s)->paused = verb_of(s) == VERB_PAUSE;
 		return 0;
 	case VERB_MIGRATE:
 		return check_migrate(p, s);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "script.h"
+#include "play.h"
 #include "sim/world/world.h"
 
 /* 'expect': where its conditions stand among its words. */
@@ -58,7 +58,7 @@ static int open_clock(struct paraclock_sim_play *play,
 		return pclk_sim_play_error(
 			play, ret,
 			play->remark[0] ? play->remark : "there is no clock");
-	vm->token = paraclock_epoch(vm->clk);
+	vm->epoch = paraclock_epoch(vm->clk);
 	vm->last.valid = 0;
 	snprintf(play->remark, sizeof(play->remark), "%s",
 		 paraclock_backend_name(vm->clk));
@@ -139,13 +139,13 @@ static int expect(struct paraclock_sim_play *play, const struct statement *s,
 	struct paraclock_sim_event event = { .time_ns =
 						     pclk_sim_play_now(play) };
 	struct reading r = take_reading(vm);
-	bool disrupted = paraclock_epoch(vm->clk) != vm->token;
+	bool disrupted = paraclock_epoch(vm->clk) != vm->epoch;
 	char state[128];
 	unsigned int which = broken(s, &r, disrupted);
 
 	/* "disrupted" is: since it was last asked. */
 	if (GIVEN(s, EXPECT_DISRUPTED) || GIVEN(s, EXPECT_UNDISRUPTED))
-		vm->token = paraclock_epoch(vm->clk);
+		vm->epoch = paraclock_epoch(vm->clk);
 	if (!which)
 		return pclk_sim_play_tell(play, s, &event);
 	describe(&r, state, sizeof(state));
@@ -175,8 +175,7 @@ static int read_once(struct paraclock_sim_play *play, const struct statement *s,
 	return pclk_sim_play_tell(play, s, &event);
 }
 
-/* --- watch ----------------------------------------------------------------
- */
+/* --- watch ---------------------------------------------------------------- */
 
 struct play_vm *pclk_sim_play_next_watch(struct paraclock_sim_play *play)
 {
@@ -298,8 +297,7 @@ static int start_watch(struct paraclock_sim_play *play,
 	return ret;
 }
 
-/* --- statements -----------------------------------------------------------
- */
+/* --- statements ----------------------------------------------------------- */
 
 int pclk_sim_play_reader(struct paraclock_sim_play *play,
 			 const struct statement *s)
@@ -310,7 +308,7 @@ int pclk_sim_play_reader(struct paraclock_sim_play *play,
 	int ret = 0;
 
 	play->remark[0] = '\0';
-	switch ((enum verb_id)(s->verb - pclk_sim_script_verbs)) {
+	switch (verb_of(s)) {
 	case VERB_READ:
 		return read_once(play, s, vm);
 	case VERB_EXPECT:

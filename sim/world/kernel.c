@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "sim/world/world.h"
+#include "world.h"
 
 /* What is added to it, the time that runs and an offset, fits. */
 #define REAL_MAX (1LL << 62)
@@ -28,9 +28,9 @@ static u128 raw_now(const struct paraclock_sim_vm *vm)
 	case PARACLOCK_CLOCKSOURCE_COUNTER:
 		tsc = (uint64_t)(pclk_sim_vm_tsc(vm, now) >> 64);
 		/* One that was turned back stands still, as Linux's does. */
-		return pclk_sim_line_at(&kernel->raw,
-					tsc > kernel->from ? tsc - kernel->from
-							   : 0);
+		return pclk_sim_clock_at(&kernel->raw,
+					 tsc > kernel->from ? tsc - kernel->from
+							    : 0);
 	case PARACLOCK_CLOCKSOURCE_IMAGE:
 		return pclk_sim_vm_mono(vm, now) + (u128)kernel->over_mono;
 	default:
@@ -52,7 +52,7 @@ static void take_source(struct paraclock_sim_vm *vm, const char *source,
 	if (kernel->kind == PARACLOCK_CLOCKSOURCE_COUNTER)
 		kernel->from = (uint64_t)(pclk_sim_vm_tsc(vm, now) >> 64);
 	kernel->over_mono = (s128)(raw - pclk_sim_vm_mono(vm, now));
-	kernel->raw = (struct sim_line){ .at = raw, .hz = pclk_sim_vm_hz(vm) };
+	kernel->raw = (struct sim_clock){ .at = raw, .hz = pclk_sim_vm_hz(vm) };
 }
 
 void pclk_sim_kernel_start(struct paraclock_sim_vm *vm, const char *source)

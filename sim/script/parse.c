@@ -1,32 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
  * Reading a script: lines, words, and what stands where in a statement. What a
- * statement is made of is in pclk_sim_script_verbs.c.
+ * statement is made of is in verbs.c.
  */
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "script.h"
-
-/* A usage, or a list of words. */
-#define SENTENCE_MAX 512
-
-int pclk_sim_script_wrong(struct parser *p, const char *format, ...)
-{
-	char what[SENTENCE_MAX + LINE_MAX_BYTES];
-	va_list list;
-
-	va_start(list, format);
-	vsnprintf(what, sizeof(what), format, list);
-	va_end(list);
-	if (p->detail)
-		snprintf(p->detail, p->detail_size, "%u: %s", p->line, what);
-	return -EPROTO;
-}
+#include "parser.h"
 
 static int expected_usage(struct parser *p, const struct verb *verb,
 			  const char *what)
@@ -49,8 +32,7 @@ static int expected_kind(struct parser *p, unsigned int kind, const char *word)
 				     like);
 }
 
-/* --- names ----------------------------------------------------------------
- */
+/* --- names ---------------------------------------------------------------- */
 
 static bool is_name(const char *text)
 {
@@ -99,8 +81,7 @@ static int old_name(struct parser *p, unsigned int kind, const char *word,
 	return 0;
 }
 
-/* --- a statement ----------------------------------------------------------
- */
+/* --- a statement ---------------------------------------------------------- */
 
 static int take_value(struct parser *p, unsigned int kind, unsigned int *at,
 		      int64_t *ret_value)
@@ -237,8 +218,7 @@ static int take_statement(struct parser *p, char **pool)
 	return 0;
 }
 
-/* --- lines ----------------------------------------------------------------
- */
+/* --- lines ---------------------------------------------------------------- */
 
 /* Cut into words, up to a '#'. */
 static int split(struct parser *p, char *line)

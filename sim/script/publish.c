@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "script.h"
+#include "play.h"
 
 static int take(struct play_vm *vm, const struct paraclock_env *env)
 {

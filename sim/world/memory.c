@@ -3,14 +3,11 @@
 
 #include <errno.h>
 
-#include "sim/world/world.h"
+#include "world.h"
 
 #define PHYS_PVCLOCK 0x100000U
 #define PHYS_HYPERV  0x200000U
 #define PHYS_VMCLOCK 0x300000U
-
-#define ANY_VMCLOCK \
-	(PARACLOCK_SIM_HAS_VMCLOCK | PARACLOCK_SIM_HAS_VMCLOCK_MARKERS)
 
 uint64_t pclk_sim_phys_of(const struct sim_page *page)
 {
@@ -52,11 +49,37 @@ static uint8_t *new_memory(void)
 	return memory;
 }
 
+/* What the library's page writers see: the TSC of the vCPU whose page is being
+ * written, and a process to own the pages. */
+static uint64_t writer_counter(void *ctx)
+{
+	const struct paraclock_sim_vm *vm = ctx;
+	u128 tsc = pclk_sim_vm_tsc(vm, pclk_sim_instant(vm->sim));
+
+	return (uint64_t)(tsc >> 64) + vm->skew[vm->writer_vcpu];
+}
+
+static uint32_t writer_process_id(void *ctx)
+{
+	(void)ctx;
+	return SIM_PROCESS_ID;
+}
+
+static void init_writer_env(struct paraclock_sim_vm *vm)
+{
+	vm->writer_env = (struct paraclock_env){
+		.size = sizeof(vm->writer_env),
+		.ctx = vm,
+		.counter_id = PARACLOCK_COUNTER_X86_TSC,
+		.counter = writer_counter,
+		.process_id = writer_process_id,
+	};
+}
+
 int pclk_sim_page_forget(struct paraclock_sim_vm *vm, struct sim_page *page)
 {
 	memset(&page->writer, 0, sizeof(page->writer));
-	return paraclock_page_writer_acquire(&page->writer,
-					     &vm->view[SIM_WRITER].env);
+	return paraclock_page_writer_acquire(&page->writer, &vm->writer_env);
 }
 
 static int add_page(struct paraclock_sim_vm *vm, unsigned int kind,
@@ -88,7 +111,7 @@ static int add_pages(struct paraclock_sim_vm *vm)
 	}
 	if (!ret && opts->parts & PARACLOCK_SIM_HAS_HYPERV)
 		ret = add_page(vm, PARACLOCK_SIM_HYPERV, 0, 0);
-	if (!ret && opts->parts & ANY_VMCLOCK)
+	if (!ret && opts->parts & SIM_ANY_VMCLOCK)
 		ret = add_page(vm, PARACLOCK_SIM_VMCLOCK, 0,
 			       opts->vmclock_period_ns);
 	return ret;
@@ -98,6 +121,7 @@ int pclk_sim_pages_make(struct paraclock_sim_vm *vm)
 {
 	int ret = -ENOMEM;
 
+	init_writer_env(vm);
 	vm->page = calloc(vm->opts.vcpus + 2, sizeof(*vm->page));
 	vm->pairing = new_memory();
 	if (vm->page && vm->pairing)

@@ -73,8 +73,8 @@ struct bench {
 	unsigned int count;
 	struct subject *bare; /* lfence; rdtsc - or isb; mrs */
 	struct subject *vdso; /* clock_gettime(CLOCK_MONOTONIC) */
-	uint64_t rounds;
-	uint64_t thread_rounds; /* 0: threads_why says why */
+	uint64_t passes;
+	uint64_t thread_passes; /* 0: threads_why says why */
 	int thread_cpu[2];	/* -1: not pinned */
 	char threads_why[128];
 	struct method syscalls;

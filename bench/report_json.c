@@ -176,8 +176,8 @@ static void threads(struct writer *json, const struct bench *bench)
 
 	begin(json, "two_threads", '{');
 	text(json, "not_measured", bench->threads_why);
-	integer(json, "rounds", bench->thread_rounds);
-	judgement(json, "pinned", bench->thread_rounds ? pinned : -1);
+	integer(json, "passes", bench->thread_passes);
+	judgement(json, "pinned", bench->thread_passes ? pinned : -1);
 	end(json, '}');
 }
 
@@ -189,7 +189,7 @@ int report_json(const struct bench *bench)
 	machine(&json, bench);
 	boolean(&json, "sanitized", BENCH_SANITIZED);
 	number(&json, "seconds", bench->seconds, true);
-	integer(&json, "rounds", bench->rounds);
+	integer(&json, "passes", bench->passes);
 	begin(&json, "subjects", '[');
 	for (unsigned int i = 0; i < bench->count; i++)
 		subject_object(&json, bench, &bench->subject[i]);

@@ -89,7 +89,7 @@ static void print_time(const struct bench *bench, const struct subject *subject)
 static void print_threads(const struct bench *bench)
 {
 	printf("\nTwo threads on one clock, throughput");
-	if (!bench->thread_rounds) {
+	if (!bench->thread_passes) {
 		printf(": not measured: %s\n", bench->threads_why);
 		return;
 	}
@@ -169,8 +169,8 @@ int report_table(const struct bench *bench)
 	if (BENCH_SANITIZED)
 		printf("\n(built with a sanitizer, which slows vdso: not "
 		       "held against limits)\n");
-	printf("\nOne call, ns; %llu rounds of interleaved blocks\n",
-	       (unsigned long long)bench->rounds);
+	printf("\nOne call, ns; %llu passes over interleaved blocks\n",
+	       (unsigned long long)bench->passes);
 	printf("           median     10 %% .. 90 %%   / bare   - bare   "
 	       "/ vdso  limits\n");
 	for (unsigned int i = 0; i < bench->count; i++)

@@ -233,7 +233,7 @@ static void add_cross(struct bench *bench, const char *backend)
 		ret = run_cross(subject->clk, 1000);
 		if (ret) {
 			snprintf(subject->why, sizeof(subject->why),
-				 "the local clocks cannot be correlated: %s",
+				 "the system clocks cannot be correlated: %s",
 				 paraclock_error_name(ret));
 			subject->absent = true;
 			return;

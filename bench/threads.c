@@ -2,7 +2,7 @@
 /*
  * Two threads on one clock: is the throughput of two twice that of one, as
  * far as it is for the bare counter? A line of memory that a read writes, or
- * a lock, would show here. Rounds of one and of two threads alternate.
+ * a lock, would show here. Passes of one and of two threads alternate.
  */
 
 #include <errno.h>
@@ -16,8 +16,8 @@
 
 /* Long beside the microsecond that one thread may start after the other. */
 #define BLOCK_NS   200000
-#define ROUNDS_MIN 20
-#define ROUNDS_MAX 100000
+#define PASSES_MIN 20
+#define PASSES_MAX 100000
 
 struct stamp {
 	uint64_t begin;
@@ -36,8 +36,8 @@ struct pair {
 	unsigned int which[SUBJECTS_MAX]; /* subjects that take part */
 	unsigned int count;
 	bool stop;
-	uint64_t round;
-	pthread_barrier_t go; /* the second sleeps here between its rounds */
+	uint64_t pass;
+	pthread_barrier_t go; /* the second sleeps here between its passes */
 	struct stamp other[SUBJECTS_MAX];
 };
 
@@ -64,7 +64,7 @@ static void meet(struct pair *pair, uint64_t *meetings)
 
 static unsigned int turn(const struct pair *pair, unsigned int i)
 {
-	return pair->which[(i + pair->round) % pair->count];
+	return pair->which[(i + pair->pass) % pair->count];
 }
 
 static void *second_thread(void *arg)
@@ -104,7 +104,7 @@ static void two_threads(struct pair *pair, uint64_t *meetings)
 		uint64_t begin = a->begin < b->begin ? a->begin : b->begin;
 		uint64_t end = a->end > b->end ? a->end : b->end;
 
-		pair->two[at][pair->round] = (double)(end - begin);
+		pair->two[at][pair->pass] = (double)(end - begin);
 		subject_check(&pair->bench->subject[at], a->failed | b->failed);
 	}
 }
@@ -115,33 +115,33 @@ static void one_thread(struct pair *pair)
 		unsigned int at = turn(pair, i);
 		struct stamp stamp = run_block(&pair->bench->subject[at]);
 
-		pair->one[at][pair->round] = (double)(stamp.end - stamp.begin);
+		pair->one[at][pair->pass] = (double)(stamp.end - stamp.begin);
 		subject_check(&pair->bench->subject[at], stamp.failed);
 	}
 }
 
 /* A subject that fails meanwhile takes part to the end: its figures are not
  * printed, and both threads must agree on who does. */
-static void all_rounds(struct pair *pair, uint64_t most, double seconds)
+static void all_passes(struct pair *pair, uint64_t most, double seconds)
 {
 	uint64_t end = raw_ns() + (uint64_t)(seconds * 1e9);
-	uint64_t meetings = 0, round = 0;
+	uint64_t meetings = 0, pass = 0;
 
-	while (round < most && (round < ROUNDS_MIN || raw_ns() < end)) {
-		pair->round = round;
+	while (pass < most && (pass < PASSES_MIN || raw_ns() < end)) {
+		pair->pass = pass;
 		one_thread(pair);
 		two_threads(pair, &meetings);
-		round++;
+		pass++;
 	}
 	pair->stop = true;
 	pthread_barrier_wait(&pair->go);
-	pair->bench->thread_rounds = round;
+	pair->bench->thread_passes = pass;
 	for (unsigned int i = 0; i < pair->count; i++) {
 		unsigned int at = pair->which[i];
 
 		pair->bench->subject[at].scaling =
-			2 * spread_of(pair->one[at], round).median /
-			spread_of(pair->two[at], round).median;
+			2 * spread_of(pair->one[at], pass).median /
+			spread_of(pair->two[at], pass).median;
 	}
 }
 
@@ -167,7 +167,7 @@ static int run_pair(struct pair *pair, uint64_t most, double seconds)
 	if (!ret) {
 		pin(pthread_self(), &bench->thread_cpu[0]);
 		pin(thread, &bench->thread_cpu[1]);
-		all_rounds(pair, most, seconds);
+		all_passes(pair, most, seconds);
 		pthread_join(thread, NULL);
 	}
 	pthread_barrier_destroy(&pair->go);
@@ -191,12 +191,12 @@ static bool choose_cpus(struct bench *bench, const cpu_set_t *set)
 
 static int with_memory(struct pair *pair, double seconds)
 {
-	uint64_t most = (uint64_t)(seconds * 1e9 / BLOCK_NS) + ROUNDS_MIN;
+	uint64_t most = (uint64_t)(seconds * 1e9 / BLOCK_NS) + PASSES_MIN;
 	double *all;
 	int ret;
 
-	if (most > ROUNDS_MAX)
-		most = ROUNDS_MAX;
+	if (most > PASSES_MAX)
+		most = PASSES_MAX;
 	all = malloc(most * 2 * SUBJECTS_MAX * sizeof(*all));
 	if (!all)
 		return -ENOMEM;

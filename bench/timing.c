@@ -12,8 +12,8 @@
 #define BLOCK_NS 50000
 
 /* Percentiles of fewer mean little. */
-#define ROUNDS_MIN 50
-#define ROUNDS_MAX 1000000
+#define PASSES_MIN 50
+#define PASSES_MAX 1000000
 
 #define GUESS_READS 1000
 #define GUESS_TRIES 20
@@ -75,11 +75,11 @@ static void guess(struct subject *subject)
 }
 
 /* In another order each time, so that none always follows the same one. */
-static void one_round(struct bench *bench, uint64_t round, uint64_t most,
-		      double *value)
+static void one_pass(struct bench *bench, uint64_t pass, uint64_t most,
+		     double *value)
 {
 	for (unsigned int i = 0; i < bench->count; i++) {
-		unsigned int which = (unsigned int)((i + round) % bench->count);
+		unsigned int which = (unsigned int)((i + pass) % bench->count);
 		struct subject *subject = &bench->subject[which];
 		uint64_t n, begin, took;
 		int failed;
@@ -91,34 +91,34 @@ static void one_round(struct bench *bench, uint64_t round, uint64_t most,
 		failed = subject->run(subject->clk, n);
 		took = raw_ns() - begin;
 		if (subject_check(subject, failed))
-			value[which * most + round] = (double)took / (double)n;
+			value[which * most + pass] = (double)took / (double)n;
 	}
 }
 
 int measure_time(struct bench *bench, double seconds)
 {
-	uint64_t most, end, round;
+	uint64_t most, end, pass;
 	double *value;
 
 	for (unsigned int i = 0; i < bench->count; i++) {
 		if (is_measured(&bench->subject[i]))
 			guess(&bench->subject[i]);
 	}
-	most = (uint64_t)(seconds * 1e9 / BLOCK_NS) + ROUNDS_MIN;
-	if (most > ROUNDS_MAX)
-		most = ROUNDS_MAX;
+	most = (uint64_t)(seconds * 1e9 / BLOCK_NS) + PASSES_MIN;
+	if (most > PASSES_MAX)
+		most = PASSES_MAX;
 	value = malloc(SUBJECTS_MAX * most * sizeof(*value));
 	if (!value)
 		return -ENOMEM;
 	end = raw_ns() + (uint64_t)(seconds * 1e9);
-	for (round = 0; round < most && (round < ROUNDS_MIN || raw_ns() < end);
-	     round++)
-		one_round(bench, round, most, value);
-	bench->rounds = round;
+	for (pass = 0; pass < most && (pass < PASSES_MIN || raw_ns() < end);
+	     pass++)
+		one_pass(bench, pass, most, value);
+	bench->passes = pass;
 	for (unsigned int i = 0; i < bench->count; i++) {
 		if (is_measured(&bench->subject[i]))
 			bench->subject[i].ns =
-				spread_of(value + i * most, round);
+				spread_of(value + i * most, pass);
 	}
 	free(value);
 	return 0;

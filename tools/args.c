@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The command line: argp's manners, and numbers taken whole. */
+/* The command line: one line per error, and strict numbers. */
 
 #include <ctype.h>
 #include <err.h>
@@ -10,16 +10,16 @@
 
 #include "tools.h"
 
-/* 31 years; a deadline that far ahead is still an int64_t of ns. */
+/* 31 years: a deadline that far ahead still fits an int64_t of ns. */
 #define SECONDS_MAX INT64_C(1000000000)
 
 #define DECIMAL "0123456789"
 #define HEX	DECIMAL "abcdefABCDEF"
 
 /*
- * argp follows each error with a line on where to find help, and exits.
- * Without a stream for it, it does neither, and getopt's own line (or that of
- * args_error()) is the only one.
+ * After each error argp prints where to find help, and exits. Without an error
+ * stream it does neither: the line of getopt or of args_error() is then the only
+ * one, and the caller returns STATUS_USAGE.
  */
 void args_init(struct argp_state *state)
 {

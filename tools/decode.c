@@ -8,6 +8,7 @@
 
 #include <paraclock/backend.h>
 
+#include "json.h"
 #include "tools.h"
 
 struct decoding {
@@ -21,17 +22,20 @@ struct decoding {
 
 static const char doc[] =
 	"Say what a page of a hypervisor's clock means at a counter value: a "
-	"page from a crash dump, from another machine, or of your own making. "
+	"page from a crash dump, from another machine, or one that you made. "
 	"KIND is pvclock (of KVM and Xen), hyperv (the reference TSC page) or "
 	"vmclock.\n"
 	"\v"
-	"FILE is a regular file or a device. Nothing of this machine goes into "
-	"the answer: neither its counter nor its own markers. The counter that "
-	"a vmclock page declares counts as ours, unless it declares none, and "
-	"its disruption marker is printed where a reading has its epoch.\n"
+	"FILE is a regular file or a device. The answer depends on nothing "
+	"else "
+	"of this machine: its counter and its markers are not read. The "
+	"counter "
+	"that a vmclock page declares counts as ours, unless it declares none. "
+	"marker is the page's own marker.\n"
 	"\n"
 	"Exit status: 0 the pair is valid; 3 it is not; 1 the page is "
-	"malformed (stderr names the field) or cannot be read; 2 usage.\n"
+	"malformed (stderr names the field) or cannot be read; 2 wrong "
+	"usage.\n"
 	"\n"
 	"Examples:\n"
 	"  paraclock decode pvclock --page page.bin --counter 123456789\n"
@@ -41,9 +45,10 @@ static const char doc[] =
 	"  paraclock decode hyperv --page page.bin --counter $TSC --json";
 
 static const struct argp_option options[] = {
-	{ "page", 'p', "FILE", 0, "The page", 0 },
-	{ "counter", 'c', "N", 0, "Value of the counter, decimal or 0x...", 0 },
-	{ "json", 'j', NULL, 0, "One JSON object, as of 'paraclock read'", 0 },
+	{ "page", 'p', "FILE", 0, "Read the page from FILE", 0 },
+	{ "counter", 'c', "N", 0, "The counter value, decimal or 0x...", 0 },
+	{ "json", 'j', NULL, 0, "Print one JSON object, like 'paraclock read'",
+	  0 },
 	{ 0 },
 };
 
@@ -51,13 +56,15 @@ static error_t set_kind(struct decoding *decoding, const char *kind,
 			const struct argp_state *state)
 {
 	if (decoding->kind)
-		return args_error(state, "%s: not expected here", kind);
+		return args_error(state, "%s: unexpected argument", kind);
 	if (strcmp(kind, "pvclock") == 0)
 		decoding->backend = "kvmclock";
 	else if (strcmp(kind, "hyperv") == 0 || strcmp(kind, "vmclock") == 0)
 		decoding->backend = kind;
 	else
-		return args_error(state, "%s: not pvclock, hyperv or vmclock",
+		return args_error(state,
+				  "%s: unknown kind; use pvclock, hyperv or "
+				  "vmclock",
 				  kind);
 	decoding->kind = kind;
 	return 0;
@@ -67,12 +74,13 @@ static error_t check_whole(const struct decoding *decoding,
 			   const struct argp_state *state)
 {
 	if (!decoding->kind)
-		return args_error(state, "which kind of page? name pvclock, "
-					 "hyperv or vmclock");
+		return args_error(state,
+				  "no kind of page; name pvclock, hyperv "
+				  "or vmclock");
 	if (!decoding->page)
-		return args_error(state, "which page? name it with --page");
+		return args_error(state, "no page; name its file with --page");
 	if (!decoding->has_counter)
-		return args_error(state, "at which counter value? give it with "
+		return args_error(state, "no counter value; give one with "
 					 "--counter");
 	return 0;
 }
@@ -91,8 +99,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'c':
 		if (parse_u64(arg, &decoding->counter))
 			return args_error(state,
-					  "--counter %s: not a number of 64 "
-					  "bits, decimal or 0x...",
+					  "--counter %s: not a 64-bit number, "
+					  "decimal or 0x...",
 					  arg);
 		decoding->has_counter = true;
 		return 0;
@@ -108,7 +116,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* --- an outside world in which it is always N o'clock --------------------- */
+/* --- an env whose counter always says N ------------------------------------ */
 
 struct world {
 	const struct paraclock_env *real;
@@ -122,8 +130,8 @@ static uint64_t world_counter(void *ctx)
 	return world->counter;
 }
 
-/* Without a path it is this machine's own page, whose time and markers say
- * nothing about an image. */
+/* Without a path the library asks for this machine's own page, whose time and
+ * markers say nothing about an image. */
 static int world_map_page(void *ctx, const char *name, const char *path,
 			  struct paraclock_mapping *ret_map)
 {
@@ -133,7 +141,7 @@ static int world_map_page(void *ctx, const char *name, const char *path,
 		return world->real->map_page(world->real->ctx, name, path,
 					     ret_map);
 	snprintf(ret_map->why, sizeof(ret_map->why),
-		 "this machine's own pages are none of an image's business");
+		 "decode reads no page of this machine");
 	return -ENODEV;
 }
 
@@ -166,8 +174,8 @@ static void world_free(void *ctx, void *ptr)
 	world->real->free(world->real->ctx, ptr);
 }
 
-/* No other member: decoding needs nothing more of this machine, not even the
- * right to read its counter. */
+/* No other member is set: decoding needs nothing else of this machine, not even
+ * the right to read its counter. */
 static struct paraclock_env make_env(struct world *world)
 {
 	return (struct paraclock_env){
@@ -185,7 +193,8 @@ static struct paraclock_env make_env(struct world *world)
 
 static int print_human(const struct decoding *decoding,
 		       const struct paraclock *clk,
-		       const struct paraclock_sample *sample)
+		       const struct paraclock_sample *sample,
+		       const uint64_t *marker)
 {
 	char text[512];
 
@@ -200,7 +209,10 @@ static int print_human(const struct decoding *decoding,
 	       paraclock_counter_name(sample->counter));
 	format_error_ns(sample->clock_error_ns, text, sizeof(text));
 	printf("%-14s %s\n", "clock_error_ns", text);
-	printf("%-14s %" PRIu64 "\n", "epoch", sample->epoch);
+	if (marker)
+		printf("%-14s 0x%016" PRIx64 "\n", "marker", *marker);
+	else
+		printf("%-14s %s\n", "marker", "none");
 	printf("%-14s %s\n", "leap", paraclock_leap_name(sample->leap));
 	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
 		printf("%-14s %d\n", "tai_offset_sec", sample->tai_offset_sec);
@@ -213,24 +225,44 @@ static int print_human(const struct decoding *decoding,
 	return 0;
 }
 
-/* The epoch of a handle says nothing of a page: put the page's own marker in
- * its place. */
-static void take_marker(const struct paraclock *clk,
-			struct paraclock_sample *sample)
+/* The page's own marker; false: it has none. The handle's epoch says nothing of
+ * a page. */
+static bool find_marker(const struct paraclock *clk,
+			struct paraclock_sample *sample, uint64_t *ret_value)
 {
 	struct paraclock_marker marker;
 
 	sample->epoch = 0;
-	if (paraclock_marker(clk, &marker))
+	if (paraclock_marker(clk, &marker)) {
 		sample->marker_class = PARACLOCK_MARKER_NONE;
+		return false;
+	}
+	*ret_value = marker.value;
+	return true;
+}
+
+static int print_json(const char *backend,
+		      const struct paraclock_sample *sample,
+		      const uint64_t *marker)
+{
+	struct json json = { 0 };
+
+	json_begin(&json, NULL, '{');
+	sample_put_json(&json, backend, sample);
+	if (marker)
+		json_put_marker(&json, "marker", *marker);
 	else
-		sample->epoch = marker.value;
+		json_put_null(&json, "marker");
+	json_end(&json, '}');
+	return json_finish(&json);
 }
 
 static int decode(const struct decoding *decoding, const struct paraclock *clk)
 {
 	struct paraclock_sample sample;
+	uint64_t marker;
 	char text[512];
+	bool marked;
 	int ret = paraclock_read_at(clk, decoding->counter, &sample);
 
 	if (ret) {
@@ -238,11 +270,13 @@ static int decode(const struct decoding *decoding, const struct paraclock *clk)
 		warnx("%s: %s", decoding->page, text);
 		return STATUS_FAILED;
 	}
-	take_marker(clk, &sample);
+	marked = find_marker(clk, &sample, &marker);
 	if (decoding->json)
-		ret = sample_print_json(decoding->backend, &sample);
+		ret = print_json(decoding->backend, &sample,
+				 marked ? &marker : NULL);
 	else
-		ret = print_human(decoding, clk, &sample);
+		ret = print_human(decoding, clk, &sample,
+				  marked ? &marker : NULL);
 	if (ret)
 		return STATUS_FAILED;
 	return sample.valid ? STATUS_OK : STATUS_NOT_VALID;

@@ -9,7 +9,7 @@
 #include "json.h"
 #include "tools.h"
 
-/* A path need not be UTF-8, and JSON must. */
+/* JSON must be UTF-8, and a path need not be. */
 static char *encode_bytes(const char *text)
 {
 	char *ascii = strdup(text);
@@ -109,6 +109,12 @@ void json_put_double(struct json *json, const char *key, double value)
 {
 	begin_value(json, key);
 	printf("%.6f", value);
+}
+
+void json_put_marker(struct json *json, const char *key, uint64_t value)
+{
+	begin_value(json, key);
+	printf("\"0x%016" PRIx64 "\"", value);
 }
 
 void json_put_text(struct json *json, const char *key, const char *value)

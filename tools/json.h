@@ -2,8 +2,8 @@
 /*
  * JSON on stdout, one object per line.
  *
- * jansson keeps integers in an int64_t, and half of a counter's range would
- * come out negative: so only its strings are used.
+ * jansson keeps integers in an int64_t, so that half of a counter's range would
+ * come out negative. Only its encoding of strings is used.
  */
 #ifndef JSON_H
 #define JSON_H
@@ -11,23 +11,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Zero it, then begin and end in pairs. Keys are NULL inside of an array. */
+/* Zero it, then begin and end in pairs. Inside an array keys are NULL. */
 struct json {
 	bool needs_comma;
 };
 
 void json_begin(struct json *json, const char *key, char bracket);
 void json_end(struct json *json, char bracket);
-/* End of the line: 0, or -EIO as output_flush(). */
+/* End the line: 0, or -EIO and stderr says why. */
 int json_finish(struct json *json);
 
 void json_put_null(struct json *json, const char *key);
 void json_put_bool(struct json *json, const char *key, bool value);
 void json_put_s64(struct json *json, const char *key, int64_t value);
 void json_put_u64(struct json *json, const char *key, uint64_t value);
-/* A fraction, to the 6th place; finite. */
+/* With 6 decimals; @p value is finite. */
 void json_put_double(struct json *json, const char *key, double value);
-/* NULL and text that cannot be had are null. */
+/* A string, "0x" and 16 digits: jq 1.6 and JavaScript lose digits of numbers
+ * over 2^53, and a marker that is off by one is another marker. */
+void json_put_marker(struct json *json, const char *key, uint64_t value);
+/* NULL, and text that cannot be encoded, become null. */
 void json_put_text(struct json *json, const char *key, const char *value);
 
 #endif

@@ -27,20 +27,19 @@ static const struct command commands[] = {
 };
 
 static const char doc[] =
-	"The clocks that a hypervisor gives this machine: which are here, "
-	"what they say, and whether that may be used.\n"
+	"Read the clocks that the hypervisor gives this machine: list them, "
+	"say what they read, and say whether you may rely on it.\n"
 	"\n"
 	"Commands:\n"
-	"  status   which clocks are here, and why the others are not\n"
-	"           (this is what 'paraclock' alone does, or\n"
-	"           with nothing but --json)\n"
+	"  status   list the clocks that are here, and say why the others\n"
+	"           are not; 'paraclock' alone, or with --json, does this\n"
 	"  read     read a clock, once or periodically\n"
-	"  cross    read a clock together with this machine's own clocks\n"
+	"  cross    read a clock together with the system clocks\n"
 	"  decode   say what a saved page means at a counter value\n"
 	"  watch    follow a clock: validity, rate, disruptions\n"
-	"  events   print disruptions as they come\n"
+	"  events   print disruptions as they are noticed\n"
 #ifdef PARACLOCK_HAS_SIM
-	"  simulate play a script of a simulated host\n"
+	"  simulate play a script on a simulated host\n"
 #endif
 #ifdef PARACLOCK_HAS_BENCH
 	"  bench    measure what a read costs\n"
@@ -51,9 +50,9 @@ static const char doc[] =
 	"\v"
 	"Exit status:\n"
 	"  0  every reading was valid\n"
-	"  1  it could not be done; stderr says why, and what to do\n"
-	"  2  usage\n"
-	"  3  it was read, and at least one reading was not valid\n"
+	"  1  failure; stderr says why, and what to do\n"
+	"  2  wrong usage\n"
+	"  3  the clock was read, and at least one reading was not valid\n"
 	"\n"
 	"Examples:\n"
 	"  paraclock\n"
@@ -68,7 +67,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args_init(state);
 		return 0;
 	case ARGP_KEY_ARG:
-		return args_error(state, "%s: not expected here", arg);
+		return args_error(state, "%s: unexpected argument", arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -96,10 +95,10 @@ static int run(const struct command *command, int argc, char **argv)
 
 	snprintf(name, sizeof(name), "paraclock %s", command->name);
 	argv[0] = name;
-	/* What getopt and err.h begin their lines with. */
+	/* getopt and err.h begin their lines with this. */
 	program_invocation_short_name = name;
 	ret = command->run(argc, argv);
-	/* name does not outlive this, and output_close() may complain. */
+	/* name ends here, and output_close() may still print an error. */
 	program_invocation_short_name = (char *)(uintptr_t) "paraclock";
 	return ret;
 }
@@ -124,10 +123,11 @@ static int cmd_help(int argc, char **argv)
 	const struct command *command;
 
 	if (argc > 2) {
-		warnx("%s: not expected here; see 'paraclock --help'", argv[2]);
+		warnx("%s: unexpected argument; see 'paraclock --help'",
+		      argv[2]);
 		return STATUS_USAGE;
 	}
-	/* Prints it, and exits. */
+	/* argp prints the help and exits. */
 	if (argc < 2 || argv[1][0] == '-')
 		return args_parse(&argp, 2, arguments, NULL);
 	command = find_command(argv[1]);
@@ -142,7 +142,7 @@ int main(int argc, char **argv)
 	int ret;
 
 	atexit(output_close);
-	/* A closed pipe is an error of write, which ends things in order. */
+	/* A closed pipe then fails a write, and the command ends in order. */
 	signal(SIGPIPE, SIG_IGN);
 	argp_err_exit_status = STATUS_USAGE;
 	argp_program_version_hook = print_version;
@@ -155,7 +155,7 @@ int main(int argc, char **argv)
 		return command ? run(command, argc - 1, argv + 1)
 			       : complain(argv[1]);
 	}
-	/* The one option of status: 'paraclock' alone is that. */
+	/* 'paraclock' alone is 'paraclock status', which has one option. */
 	if (argc > 1 && strcmp(argv[1], "--json") == 0)
 		return run(find_command(fallback), argc, argv);
 	if (argc > 0)

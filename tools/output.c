@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* stdout: whole, or a failure; and what fits on it. */
+/* stdout: all of it is written or the command fails; and how wide it is. */
 
 #include <err.h>
 #include <errno.h>
@@ -13,10 +13,10 @@
 
 #define WIDTH_DEFAULT  80U
 #define HEIGHT_DEFAULT 24U
-/* Narrower than this nothing is readable: let the terminal wrap. */
+/* Text narrower than this is unreadable: let the terminal wrap it. */
 #define WIDTH_MIN 40U
 
-/* Whoever closed the pipe, or sent a signal, knows. */
+/* Whoever closed the pipe or sent a signal knows why. */
 static void complain(int error)
 {
 	if (error != EPIPE && error != EINTR)
@@ -29,7 +29,7 @@ int output_flush(void)
 	if (!fflush(stdout) && !ferror(stdout))
 		return 0;
 	complain(errno);
-	/* Said once: output_close() has no more to say. */
+	/* Reported once: output_close() must not report it again. */
 	clearerr(stdout);
 	__fpurge(stdout);
 	return -EIO;
@@ -41,13 +41,13 @@ void output_close(void)
 	bool failed = ferror(stdout) != 0;
 
 	errno = 0;
-	/* A stdout that never was open is missed only by who used it. */
+	/* A stdout that was never open matters only if something was printed. */
 	if (fclose(stdout) && (used || errno != EBADF))
 		failed = true;
 	if (!failed)
 		return;
 	complain(errno);
-	/* exit() in an exit handler is undefined; stderr has no buffer. */
+	/* exit() inside an exit handler is undefined; stderr is unbuffered. */
 	_exit(STATUS_FAILED);
 }
 
@@ -93,7 +93,7 @@ size_t wrap_length(const char *text, size_t width)
 		return length;
 	while (end && text[end] != ' ')
 		end--;
-	/* A word of more than a line is cut. */
+	/* A word longer than a line is cut. */
 	return end ? end : width;
 }
 

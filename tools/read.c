@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* paraclock read: a clock's answer, once or periodically. */
+/* paraclock read: read a clock, once or periodically. */
 
 #include <err.h>
 #include <errno.h>
@@ -8,22 +8,21 @@
 #include "tools.h"
 
 static const char doc[] =
-	"Read the host's clock. Each reading is a pair: what the host clock "
+	"Read the host clock. Each reading is a pair: what the host clock "
 	"said, and the value of the CPU counter that belongs to it.\n"
 	"\v"
 	"STATE is 'ok', or the reason why the pair must not be used to "
-	"correlate clocks; stderr explains it. HOST_NS counts from the epoch "
+	"correlate clocks; stderr explains it. HOST_NS counts from the start "
 	"of TIMESCALE; TIME is the same as a date, or in seconds for a clock "
-	"that counts from an unspecified start. PAIR_NS and CLOCK_NS bound how "
-	"far apart the two are, and how far off the host's clock may be. EPOCH "
-	"counts the disruptions (migration, restore ...) that were noticed; "
-	"readings of different epochs must not be compared. A line that ends "
-	"in "
-	"LOCAL is of a source that only repeats what this kernel's own clock "
-	"says.\n"
+	"with an unspecified start. PAIR_NS bounds how well time and counter "
+	"belong together, CLOCK_NS how far off the host clock may be. EPOCH "
+	"counts the disruptions (migration, restore ...) that were noticed; do "
+	"not compare readings of different epochs. A line that ends in "
+	"own-kernel comes from a source that only repeats this kernel's own "
+	"clock.\n"
 	"\n"
-	"Exit status: 0 every reading was valid; 3 at least one was not; 1 it "
-	"could not be read; 2 usage.\n"
+	"Exit status: 0 every reading was valid; 3 at least one was not; 1 the "
+	"clock could not be read; 2 wrong usage.\n"
 	"\n"
 	"Examples:\n"
 	"  paraclock read\n"
@@ -32,10 +31,11 @@ static const char doc[] =
 	"  paraclock read --json | jq 'select(.valid) | .host_ns'";
 
 static const struct argp_option options[] = {
-	{ "count", 'n', "N", 0, "Readings to make (default 1)", 0 },
+	{ "count", 'n', "N", 0, "Make N readings (default 1)", 0 },
 	{ "interval", 'i', "SECONDS", 0,
-	  "From one reading to the next, like 0.25 (default 1)", 0 },
-	{ "json", 'j', NULL, 0, "One JSON object per reading and line", 0 },
+	  "Time between readings, such as 0.25 (default 1)", 0 },
+	{ "json", 'j', NULL, 0, "Print one JSON object per reading, one a line",
+	  0 },
 	{ 0 },
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* One answer of a clock, for programs and for people. */
+/* One sample of a clock, for programs and for people. */
 
 #include <inttypes.h>
 #include <time.h>
@@ -28,7 +28,11 @@ void sample_put_json(struct json *json, const char *backend,
 	json_put_text(json, "counter", paraclock_counter_name(sample->counter));
 	json_error_ns(json, "pair_error_ns", sample->pair_error_ns);
 	json_error_ns(json, "clock_error_ns", sample->clock_error_ns);
-	json_put_u64(json, "epoch", sample->epoch);
+	/* No handle counts from 0: it is a page's sample, from 'decode'. */
+	if (sample->epoch)
+		json_put_u64(json, "epoch", sample->epoch);
+	else
+		json_put_null(json, "epoch");
 	json_put_text(json, "marker_class",
 		      paraclock_marker_class_name(sample->marker_class));
 	if (sample->leap == PARACLOCK_LEAP_UNKNOWN)
@@ -70,7 +74,7 @@ void sample_print_state(const struct paraclock_sample *sample)
 
 void sample_end_line(const struct paraclock_sample *sample)
 {
-	puts(sample->flags & PARACLOCK_FLAG_OWN_KERNEL ? "  LOCAL" : "");
+	puts(sample->flags & PARACLOCK_FLAG_OWN_KERNEL ? "  own-kernel" : "");
 }
 
 int64_t difference_ns(int64_t a, int64_t b)
@@ -91,7 +95,7 @@ static bool is_date(const struct paraclock_sample *sample)
 
 static void format_seconds(int64_t ns, char *buf, size_t size)
 {
-	/* Negated as unsigned: the least int64_t has no positive. */
+	/* Negated as unsigned: INT64_MIN has no positive counterpart. */
 	uint64_t whole = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
 
 	snprintf(buf, size, "%s%" PRIu64 ".%09" PRIu64 " s", ns < 0 ? "-" : "",

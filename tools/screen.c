@@ -9,7 +9,7 @@
 
 #include "screen.h"
 
-/* Where the values begin. */
+/* The column of the values. */
 #define COLUMN 15
 
 #define PAIR_GOOD 1
@@ -26,7 +26,7 @@ struct screen *screen_open(void)
 	struct screen *screen = NULL;
 	const char *term = getenv("TERM");
 
-	/* ncurses opens a dumb terminal too, and then cannot draw on it. */
+	/* ncurses opens a dumb terminal as well, but cannot draw on it. */
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || !term ||
 	    strcmp(term, "dumb") == 0)
 		return NULL;
@@ -81,7 +81,7 @@ static void put_row(int y, const char *label, const char *value)
 		put_row(y, label, put_value);                        \
 	} while (0)
 
-/* Returns the row below. */
+/* Returns the row below the text. */
 static int put_wrapped(int y, const char *text)
 {
 	const int width = COLS - COLUMN;
@@ -159,7 +159,7 @@ void format_times(const struct track *track, char *buf, size_t size)
 		time_t sec = track->disrupted_sec[i];
 		struct tm tm;
 
-		/* One look can count several. */
+		/* One reading can count several disruptions at one time. */
 		if (!sec || !gmtime_r(&sec, &tm))
 			break;
 		used += strftime(buf + used, size - used,
@@ -175,7 +175,7 @@ static int put_markers(int y, const struct track *track)
 	PUT_ROW(y++, "epoch", "%" PRIu64 "  marker class %s", track->epoch,
 		paraclock_marker_class_name(track->sample.marker_class));
 	if (paraclock_marker(track->clk, &marker))
-		put_row(y++, "host marker", "none shown");
+		put_row(y++, "host marker", "the source shows none");
 	else
 		PUT_ROW(y++, "host marker",
 			"0x%" PRIx64 ", generation 0x%" PRIx64, marker.value,
@@ -200,7 +200,7 @@ static int put_events(int y, const struct track *track)
 			strftime(when, sizeof(when), "%H:%M:%SZ", &tm);
 		event_format_gap(event, gap, sizeof(gap));
 		PUT_ROW(y++, i ? "" : "events",
-			"%s  %s, gap %s, says %s (%s)%s", when,
+			"%s  %s, gap %s, from %s (%s)%s", when,
 			paraclock_event_kind_name(event->kind), gap,
 			event->source,
 			paraclock_marker_class_name(event->marker_class),

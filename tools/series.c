@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Readings, one after the other: what 'read' and 'cross' have in common. */
+/* Readings, one after the other: what 'read' and 'cross' share. */
 
 #include <err.h>
 #include <errno.h>
@@ -7,7 +7,7 @@
 
 #include "tools.h"
 
-/* Rows from one header to the next, at least. */
+/* At least this many rows between headers. */
 #define PAGE_MIN 10U
 
 error_t series_parse(int key, char *arg, struct argp_state *state)
@@ -23,14 +23,16 @@ error_t series_parse(int key, char *arg, struct argp_state *state)
 		return parse_count(state, arg, &series->count);
 	case 'i':
 		if (parse_seconds(arg, &series->interval_ns))
-			return args_error(state, "-i %s: not a time in seconds",
-					  arg);
+			return args_error(
+				state,
+				"-i %s: not a time in seconds, such as 0.25",
+				arg);
 		return 0;
 	case 'j':
 		series->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		return args_error(state, "%s: not expected here", arg);
+		return args_error(state, "%s: unexpected argument", arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -81,7 +83,7 @@ int series_run(struct series *series, series_read_fn *read_once)
 
 	if (ret)
 		return ret;
-	/* The header, and the line that a shell's prompt takes. */
+	/* Less the header, and the line of the shell's prompt. */
 	if (height)
 		series->page = height > PAGE_MIN + 2 ? height - 2 : PAGE_MIN;
 	series->explained = PARACLOCK_REASON_OK;
@@ -101,9 +103,10 @@ void series_begin_row(struct series *series,
 	if (!series->page)
 		return;
 	if (!series->rows && sample->flags & PARACLOCK_FLAG_OWN_KERNEL)
-		print_remark("LOCAL: this source repeats what this kernel's "
-			     "own clock says; no host was asked, and no clock "
-			     "may be steered by it.");
+		print_remark(
+			"own-kernel: this source repeats this kernel's own "
+			"clock. No host was asked: do not steer a clock "
+			"by it.");
 	if (!series->rows && remark)
 		print_remark(remark);
 	if (series->rows++ % series->page == 0) {

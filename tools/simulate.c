@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* paraclock simulate: a simulated host from a script. */
+/* paraclock simulate: plays a script on a simulated host. */
 
 #include <err.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "publish.h"
 #include "tools.h"
 
-/* TAI - UTC since 2017, s; what a script's world begins with. */
+/* TAI - UTC since 2017, s: a script's world starts with it. */
 #define TAI_OFFSET_SEC 37
 
 struct simulate {
@@ -28,22 +28,25 @@ struct simulate {
 };
 
 static const char doc[] =
-	"Play a script of a simulated host: hosts, VMs on them, what happens "
-	"to these, and what a reader is expected to see. One line is printed "
-	"for each thing that happens."
+	"Play a script on a simulated host: hosts, VMs on them, what happens "
+	"to "
+	"both, and what a reader is expected to see. One line is printed for "
+	"each thing that happens."
 	"\v"
-	"The script is explained in paraclock-script(5). Time is virtual and "
-	"passes as fast as it goes; with --realtime it is this machine's, and "
-	"so is the counter, so that 'paraclock read -b vmclock -d "
-	"DIR/VM.vmclock' is a clock that runs.\n"
+	"paraclock-script(5) explains the script. Time is virtual and passes "
+	"as "
+	"fast as the machine can simulate it. With --realtime, time and "
+	"counter "
+	"are this machine's, and 'paraclock read -b vmclock -d DIR/VM.vmclock' "
+	"reads a running clock.\n"
 	"\n"
 	"--dir makes the files VM.vmclock, VM.hyperv and VM.pvclock.N (of vCPU "
-	"N). When a script ends with --realtime, its pages say that they are "
-	"not to be used. Without --realtime they count with no machine's "
-	"counter: 'paraclock decode' reads them.\n"
+	"N). When a script ends with --realtime, its pages say that they must "
+	"not be used. Without --realtime the pages count with a simulated "
+	"counter: read them with 'paraclock decode'.\n"
 	"\n"
-	"Exit status: 0 all expectations held; 1 it could not be played; 2 "
-	"usage; 3 an expectation did not hold.\n"
+	"Exit status: 0 all expectations held; 1 the script could not be "
+	"played; 2 wrong usage; 3 an expectation did not hold.\n"
 	"\n"
 	"Examples:\n"
 	"  paraclock simulate examples/migration.sim\n"
@@ -51,7 +54,7 @@ static const char doc[] =
 	"examples/migration.sim\n"
 	"  for f in *.sim; do paraclock simulate --check \"$f\"; done";
 
-/* Keys of options that have no letter. */
+/* Keys of options without a letter. */
 enum {
 	KEY_CHECK = 256,
 	KEY_INTO,
@@ -59,16 +62,16 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ "check", KEY_CHECK, NULL, 0, "only read the script", 0 },
+	{ "check", KEY_CHECK, NULL, 0, "Only check the script", 0 },
 	{ "realtime", 'r', NULL, 0,
-	  "pass time as it passes, by this machine's counter", 0 },
-	{ "dir", 'd', "DIR", 0, "publish the pages as files there", 0 },
+	  "Play in real time, with this machine's counter", 0 },
+	{ "dir", 'd', "DIR", 0, "Publish the pages as files in DIR", 0 },
 	{ "into", KEY_INTO, "FILE", 0,
-	  "publish the first VM's vmclock in a file that is there, such as a "
+	  "Publish the first VM's vmclock in an existing FILE, such as a "
 	  "guest's memory",
 	  0 },
-	{ "at", KEY_AT, "OFFSET", 0, "where in that, bytes", 0 },
-	{ "json", 'j', NULL, 0, "one JSON object per line", 0 },
+	{ "at", KEY_AT, "OFFSET", 0, "Where in FILE the page lies, bytes", 0 },
+	{ "json", 'j', NULL, 0, "Print one JSON object per line", 0 },
 	{ 0 },
 };
 
@@ -77,13 +80,14 @@ static error_t check(const struct argp_state *state, const struct simulate *sim)
 	const struct publisher *pub = &sim->publisher;
 
 	if (!sim->path)
-		return args_error(state, "no script is named");
+		return args_error(state, "no script; name its file");
 	if (!pub->into != !sim->has_at)
-		return args_error(state, "--into and --at go together");
+		return args_error(state, "--into and --at need each other");
 	if (pub->at % 4096)
 		return args_error(state, "--at: not a multiple of 4096");
 	if (sim->check && (pub->dir || pub->into || sim->realtime))
-		return args_error(state, "--check plays nothing");
+		return args_error(state, "--check plays nothing; remove --dir, "
+					 "--into and --realtime");
 	return 0;
 }
 
@@ -110,14 +114,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_AT:
 		sim->has_at = true;
 		if (parse_u64(arg, &sim->publisher.at))
-			return args_error(state, "--at %s: not a number", arg);
+			return args_error(
+				state, "--at %s: not a number of bytes", arg);
 		return 0;
 	case 'j':
 		sim->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (sim->path)
-			return args_error(state, "%s: not expected here", arg);
+			return args_error(state, "%s: unexpected argument",
+					  arg);
 		sim->path = arg;
 		return 0;
 	case ARGP_KEY_END:
@@ -214,7 +220,7 @@ static int on_pages(void *arg, const struct paraclock_sim_play *play)
 /* --- this machine's time --------------------------------------------------
  */
 
-/* Ordered, as a reader's: what is written from it was so before. */
+/* Ordered after all earlier loads, like the counter of a reader. */
 static uint64_t counter(void *arg)
 {
 	(void)arg;
@@ -241,11 +247,12 @@ static int set_realtime(struct simulate *sim,
 	struct timespec now;
 
 	if (env->check_counter && env->check_counter(env->ctx)) {
-		warnx("--realtime: the counter is forbidden to this process");
+		warnx("--realtime: this process may not read the counter "
+		      "(PR_SET_TSC)");
 		return STATUS_FAILED;
 	}
 	if (paraclock_describe_machine(NULL, &machine) || !machine.counter_hz) {
-		warnx("--realtime: the counter's frequency is not known");
+		warnx("--realtime: the frequency of the counter is not known");
 		return STATUS_FAILED;
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -264,7 +271,7 @@ static int set_realtime(struct simulate *sim,
 
 static int read_script(const char *path, struct paraclock_sim_script **ret)
 {
-	/* One more than fits, so that what is too long is. */
+	/* One byte more than allowed: the parser refuses a longer file. */
 	static char text[PARACLOCK_SIM_SCRIPT_MAX + 1];
 	FILE *stream = fopen(path, "re");
 	char detail[1024] = "";
@@ -310,9 +317,9 @@ static int play(struct simulate *sim, const struct paraclock_sim_script *script)
 					sizeof(detail));
 	clear_progress(sim);
 	publish_end(&sim->publisher, sim->realtime);
-	/* Stopped by a signal, as it is meant to be. */
+	/* -EINTR: a signal stopped it, as intended. */
 	if (ret && ret != -EINTR) {
-		/* Of a file, and of stdout, stderr knows already. */
+		/* Errors of files and of stdout were already printed. */
 		if (detail[0])
 			warnx("%s:%s", sim->path, detail);
 		else if (ret != -EIO)

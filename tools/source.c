@@ -9,21 +9,21 @@
 
 #include "tools.h"
 
-/* Of a backend. */
+/* Of a backend's name. */
 #define NAME_SIZE 32
 
-/* Not a character: the option has none. */
+/* Not a character: the option has no short form. */
 #define FIXED_SIZE 0x100
 
 static const struct argp_option options[] = {
 	{ "backend", 'b', "BACKEND", 0,
-	  "Read this source, valid or not; without it, the best one that is "
+	  "Read BACKEND, valid or not; without -b, the best source that is "
 	  "valid",
 	  0 },
 	{ "device", 'd', "DEVICE", 0,
-	  "Device node of BACKEND, or a file that holds its page", 0 },
+	  "The device node of BACKEND, or a file that holds its page", 0 },
 	{ "fixed-size", FIXED_SIZE, NULL, 0,
-	  "The file at DEVICE never gets shorter, and so may be mapped", 0 },
+	  "The file DEVICE never gets shorter: it may be mapped", 0 },
 	{ 0 },
 };
 
@@ -43,12 +43,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (source->flags && !source->device)
-			return args_error(state, "--fixed-size: of which "
-						 "file? name it with -d");
+			return args_error(state,
+					  "--fixed-size: no file; name it with "
+					  "-d");
 		if (source->device && !source->backend)
 			return args_error(state,
-					  "-d %s: whose device? name "
-					  "its backend with -b",
+					  "-d %s: no backend; name it with -b",
 					  source->device);
 		return 0;
 	default:
@@ -88,8 +88,8 @@ int source_open(const struct source *source, struct paraclock **ret_clk)
 	if (paraclock_list(NULL, has_name, (void *)(uintptr_t)source->backend))
 		warnx("%s", detail);
 	else
-		warnx("-b %s: no such backend in this build; 'paraclock "
-		      "status' lists them",
+		warnx("-b %s: not a backend of this build; 'paraclock status' "
+		      "lists them",
 		      source->backend);
 	return STATUS_USAGE;
 }
@@ -137,7 +137,7 @@ const char *source_is_replaced(const struct source *source,
 
 	if (!source->device)
 		return NULL;
-	/* Where it may not be looked at nothing is known. */
+	/* Without permission to look, assume that it is still there. */
 	if (stat(source->device, &st))
 		return errno == EACCES ? NULL : "it was removed";
 	now = source_identify(source);
@@ -147,7 +147,7 @@ const char *source_is_replaced(const struct source *source,
 		       : "it was replaced";
 }
 
-/* Without the user's flags: --fixed-size vouched for the file before. */
+/* Without the user's flags: --fixed-size vouched for the old file only. */
 bool source_reopen(const struct source *source, const struct paraclock *clk,
 		   struct paraclock **ret_clk)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* paraclock status: which clocks are here, and why the others are not. */
+/* paraclock status: lists the clocks, and says why some are not here. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,29 +8,32 @@
 #include "json.h"
 #include "tools.h"
 
-/* Where the sentence about a backend begins. */
+/* The column in which the sentence about a backend begins. */
 #define INDENT 4U
 
 struct status_view {
 	const struct paraclock_env *env; /* NULL: this machine's */
 	struct paraclock_machine machine;
-	char chosen[32]; /* empty: none */
-	char why[512];	 /* none is chosen, if so */
+	char chosen[32]; /* empty: no source is */
+	char why[512];	 /* in that case: why not */
 	unsigned int answers;
 	unsigned int width;
 	struct json json;
 };
 
 static const char doc[] =
-	"Say which clocks of the hypervisor are here, which one is chosen when "
-	"none is named, and of each other one why not and what to do.\n"
+	"List the clocks of the hypervisor, and say which one is chosen when "
+	"you name none. For each of the others, say why it is not used and "
+	"what "
+	"to do about it.\n"
 	"\v"
 	"Marks: * chosen, + here and valid, ! here but not valid, - not here. "
-	"A LOCAL source only repeats what this kernel's own clock says; it is "
-	"read when named, and never chosen.\n"
+	"An own-kernel source only repeats this kernel's own clock: it is read "
+	"when you name it, and never chosen.\n"
 	"\n"
-	"Exit status: 0 the chosen source is valid; 3 some answer, and none "
-	"that may be chosen is valid; 1 none answers; 2 usage.\n"
+	"Exit status: 0 the chosen source is valid; 3 some sources answer, but "
+	"none that may be chosen is valid; 1 no source answers; 2 wrong "
+	"usage.\n"
 	"\n"
 	"Examples:\n"
 	"  paraclock status\n"
@@ -38,7 +41,7 @@ static const char doc[] =
 	"  paraclock status --json | jq '.backends[] | select(.valid) | .name'";
 
 static const struct argp_option options[] = {
-	{ "json", 'j', NULL, 0, "One JSON object on one line", 0 },
+	{ "json", 'j', NULL, 0, "Print one JSON object on one line", 0 },
 	{ 0 },
 };
 
@@ -54,7 +57,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		*json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		return args_error(state, "%s: not expected here", arg);
+		return args_error(state, "%s: unexpected argument", arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -114,7 +117,7 @@ static int json_backend(void *arg, const struct paraclock_listing *listing)
 	return 0;
 }
 
-/* 0 is unknown. */
+/* 0 means unknown. */
 static void put_hz(struct json *json, const char *key, uint64_t hz)
 {
 	if (hz)
@@ -175,23 +178,23 @@ static void print_firmware(const char *name, unsigned int where)
 		[PARACLOCK_FIRMWARE_DEVICE_TREE] =
 			"announced by the device tree",
 		[PARACLOCK_FIRMWARE_UNKNOWN] =
-			"not known: firmware's tables are hidden here",
+			"not known: firmware tables are hidden here",
 	};
 
 	printf("%-12s %s\n", name,
 	       where < sizeof(says) / sizeof(says[0]) ? says[where] : "?");
 }
 
-/* The digits that are known where it is within error_hz. */
+/* Print only the digits that are known: hz is within error_hz. */
 static void print_mhz(uint64_t hz, uint64_t error_hz)
 {
 	uint64_t unit = 1;
 	int decimals = 6;
 
-	/* So that the last digit is off by one at most. */
+	/* The last digit is then off by one at most. */
 	for (; unit / 2 < error_hz && unit<hz; decimals -= decimals> 0)
 		unit *= 10;
-	/* To the nearest, with zeros for the digits that are not known. */
+	/* Round to the nearest, with zeros for unknown digits. */
 	hz = (hz / unit + (unit > 1 && hz % unit >= unit / 2)) * unit;
 	printf("%" PRIu64, hz / 1000000);
 	if (decimals)
@@ -226,7 +229,7 @@ static void print_machine(const struct paraclock_machine *machine)
 {
 	printf("%-12s %s\n", "hypervisor",
 	       machine->hypervisor[0] ? machine->hypervisor
-				      : "not known, nor whether there is one");
+				      : "unknown, or none");
 	for (size_t i = 0; has_evidence(machine, i); i++)
 		printf("%-12s %s\n", i ? "" : "evidence", machine->evidence[i]);
 	printf("%-12s %s, ", "counter",
@@ -239,7 +242,7 @@ static void print_machine(const struct paraclock_machine *machine)
 	print_firmware("vmgenid", machine->vmgenid);
 }
 
-/* What stands in a backend's row. */
+/* The row of one backend. */
 struct row {
 	char mark;
 	const char *style;
@@ -268,7 +271,8 @@ static struct row make_row(const struct status_view *view,
 		if (strcmp(view->chosen, listing->name) == 0)
 			row = (struct row){ '*', STYLE_GREEN, "valid, chosen" };
 		else if (listing->own_kernel)
-			snprintf(row.state, sizeof(row.state), "valid, LOCAL");
+			snprintf(row.state, sizeof(row.state),
+				 "valid, own-kernel");
 	}
 	return row;
 }
@@ -289,8 +293,8 @@ static int print_backend(void *arg, const struct paraclock_listing *listing)
 	if (!here || !sample->valid)
 		print_wrapped(listing->detail, INDENT, view->width);
 	else if (listing->own_kernel)
-		print_wrapped("repeats this kernel's own clock: read when "
-			      "named, never chosen",
+		print_wrapped("repeats this kernel's own clock: read only "
+			      "when named with -b",
 			      INDENT, view->width);
 	return 0;
 }
@@ -320,7 +324,7 @@ int status_show(const struct paraclock_env *env, bool json)
 		.width = output_width(),
 	};
 
-	/* What cannot be had stays empty, which is printed as unknown. */
+	/* On failure members stay empty, and are printed as unknown. */
 	(void)paraclock_describe_machine(env, &view.machine);
 	choose(&view);
 	if (json ? print_json(&view) : print_table(&view))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Being stopped by a signal, at a moment that suits. */
+/* Signals that ask the program to stop: it does so at a safe point. */
 
 #include <poll.h>
 #include <signal.h>

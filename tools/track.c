@@ -4,8 +4,8 @@
 
 #include "track.h"
 
-/* A sandwich that an interrupt fell into is wide; of eight, one is narrow. */
-#define SANDWICHES 8
+/* An interrupt makes a bracket wide: of eight, one is narrow. */
+#define BRACKETS 8
 
 static int64_t now_ns(clockid_t clock)
 {
@@ -47,7 +47,7 @@ static int read_bracket(struct track *track, struct track_point *ret_point)
 	return 0;
 }
 
-static void take_gap(struct track *track, const struct track_point *point)
+static void note_gap(struct track *track, const struct track_point *point)
 {
 	int64_t gap_ns = 0;
 
@@ -65,7 +65,7 @@ static const struct track_point *point_back(const struct track *track,
 	return &track->recent[(track->points - 1 - back) % TRACK_POINTS];
 }
 
-static void take_point(struct track *track, const struct track_point *point)
+static void keep_point(struct track *track, const struct track_point *point)
 {
 	if (!track->points)
 		track->first = *point;
@@ -83,12 +83,12 @@ void track_refresh(struct track *track)
 	bool has_best = false;
 
 	track->readings++;
-	for (unsigned int i = 0; i < SANDWICHES; i++) {
+	for (unsigned int i = 0; i < BRACKETS; i++) {
 		if (read_bracket(track, &point) || !track->sample.valid) {
 			track->not_valid++;
 			return;
 		}
-		/* No pair across a disruption. */
+		/* The best bracket of the newest epoch. */
 		if (has_best && sample.epoch == track->epoch &&
 		    point.width_ns >= best.width_ns)
 			continue;
@@ -97,8 +97,8 @@ void track_refresh(struct track *track)
 		has_best = true;
 	}
 	track->sample = sample;
-	take_gap(track, &best);
-	take_point(track, &best);
+	note_gap(track, &best);
+	keep_point(track, &best);
 }
 
 bool track_event(struct track *track, struct paraclock_event *ret_event)

@@ -13,7 +13,7 @@
 #include "tools.h"
 #include "track.h"
 
-/* Faster than this nobody looks, and a screen does nothing but redraw. */
+/* Nobody can read faster, and a terminal would do nothing but redraw. */
 #define INTERVAL_MIN_NS (NSEC_PER_SEC / 100)
 #define INTERVAL_NS	(NSEC_PER_SEC / 2)
 
@@ -21,29 +21,31 @@
 
 struct watch {
 	struct source source;
-	uint64_t count; /* 0: for ever */
+	uint64_t count; /* 0: no limit */
 	int64_t interval_ns;
-	int event_fd; /* negative: events are looked for at each refresh */
+	int event_fd;	       /* negative: look for events at each refresh */
 	struct screen *screen; /* NULL: plain lines */
 	struct track track;
 };
 
 static const char doc[] =
 	"Follow a clock: is it valid, how fast does it run, was this machine "
-	"disrupted? On a terminal this is one screen that refreshes until q or "
-	"Ctrl-C; elsewhere one line per refresh, and one per event as it comes "
-	"(those have kind=, as in 'paraclock events'), until SIGINT or "
-	"SIGTERM.\n"
+	"disrupted? On a terminal, one screen is refreshed until you press q "
+	"or "
+	"Ctrl-C. Elsewhere, one line per refresh and one per event (with "
+	"kind=, "
+	"as in 'paraclock events') is printed until SIGINT or SIGTERM.\n"
 	"\v"
-	"The rate is that of the host clock against CLOCK_MONOTONIC_RAW of "
-	"this kernel, in ppm with its bound, since the start (or the last "
-	"disruption, for that ends what was measured before) and over the last "
-	"10 s. A gap is the host's time between two readings: more than the "
-	"interval means that this machine, or this process, did not run. "
-	"What is not known is printed as 'unknown'.\n"
+	"The rate is that of the host clock against this kernel's "
+	"CLOCK_MONOTONIC_RAW, in ppm with its bound: since the start or the "
+	"last disruption, which voids older measurements, and over the last "
+	"10 s. A gap is the host's time between two readings: a gap longer "
+	"than "
+	"the interval means that this machine, or this process, did not run. "
+	"A value that is not known is 'unknown'.\n"
 	"\n"
-	"Exit status: 0 every reading was valid; 3 at least one was not; 1 it "
-	"could not be read; 2 usage.\n"
+	"Exit status: 0 every reading was valid; 3 at least one was not; 1 the "
+	"clock could not be read; 2 wrong usage.\n"
 	"\n"
 	"Examples:\n"
 	"  paraclock watch\n"
@@ -54,7 +56,7 @@ static const char doc[] =
 static const struct argp_option options[] = {
 	{ "count", 'n', "N", 0, "Stop after N refreshes", 0 },
 	{ "interval", 'i', "SECONDS", 0,
-	  "From one refresh to the next, at least 0.01 (default 0.5)", 0 },
+	  "Time between refreshes, 0.01 or more (default 0.5)", 0 },
 	{ 0 },
 };
 
@@ -73,12 +75,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (parse_seconds(arg, &watch->interval_ns) ||
 		    watch->interval_ns < INTERVAL_MIN_NS)
 			return args_error(state,
-					  "-i %s: not a time in seconds, of "
-					  "0.01 or more",
+					  "-i %s: not a time of 0.01 s or more",
 					  arg);
 		return 0;
 	case ARGP_KEY_ARG:
-		return args_error(state, "%s: not expected here", arg);
+		return args_error(state, "%s: unexpected argument", arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -193,10 +194,10 @@ static int show_events(struct watch *watch)
 	return any && !watch->screen ? output_flush() : 0;
 }
 
-/* false: it is time to go. */
+/* false: the command is to end. */
 static bool wait_until(struct watch *watch, int64_t deadline_ns)
 {
-	/* A negative descriptor is none to poll(2). */
+	/* poll(2) ignores a negative descriptor. */
 	struct pollfd poller[2] = {
 		{ .fd = watch->screen ? STDIN_FILENO : -1, .events = POLLIN },
 		{ .fd = watch->event_fd, .events = POLLIN },
@@ -205,7 +206,7 @@ static bool wait_until(struct watch *watch, int64_t deadline_ns)
 	while (!stop) {
 		int ret = poll_until(deadline_ns, poller);
 
-		/* Also when interrupted: it may have been a resize. */
+		/* Also after a signal: the terminal may have a new size. */
 		if (watch->screen && screen_keys(&watch->track))
 			return false;
 		if (ret == 0)
@@ -240,12 +241,12 @@ static int run(struct watch *watch)
 		track_refresh(track);
 		if (show_events(watch) || show(watch))
 			return stop ? STATUS_OK : STATUS_FAILED;
-		/* The one error that cannot pass. */
+		/* The source is gone for good; other errors may pass. */
 		if (track->error == -ENODEV)
 			return STATUS_FAILED;
 		if (track->readings == watch->count)
 			break;
-		/* After a stop of this process, go on from here. */
+		/* Do not catch up after this process was stopped. */
 		deadline_ns += watch->interval_ns;
 		now_ns = monotonic_ns();
 		if (deadline_ns < now_ns)
@@ -273,8 +274,8 @@ static int watch_clock(struct watch *watch, struct paraclock *clk)
 	watch->track = (struct track){ .clk = clk };
 	watch->event_fd = paraclock_event_fd(clk);
 	watch->screen = screen_open();
-	/* On a screen the terminal must be put right whatever comes; in lines
-	 * a second signal is a plain one. */
+	/* With a screen, even a second signal must leave a usable terminal;
+	 * with lines, it kills a write that hangs. */
 	stop_on_signals(!watch->screen);
 	ret = run(watch);
 	screen_close(watch->screen);

@@ -155,11 +155,11 @@ class Status(unittest.TestCase):
         self.assertEqual(run("status").returncode, want)
         self.assertEqual(run().returncode, want)
 
-    def test_a_local_source_is_never_chosen(self):
+    def test_an_own_kernel_source_is_never_chosen(self):
         got = status()
-        local = [b["name"] for b in got["backends"] if b["own_kernel"]]
-        self.assertIn("tsc", local)
-        self.assertNotIn(got["chosen"], local)
+        own = [b["name"] for b in got["backends"] if b["own_kernel"]]
+        self.assertIn("tsc", own)
+        self.assertNotIn(got["chosen"], own)
         if got["chosen"]:
             read = objects(run("read", "--json"))[0]
             self.assertFalse(read["own_kernel"])
@@ -182,7 +182,7 @@ class Status(unittest.TestCase):
 
 
 class Read(unittest.TestCase):
-    def test_tsc_gives_local_time_with_a_width(self):
+    def test_tsc_gives_this_kernels_time_with_a_width(self):
         before = time.time()
         result = run("read", "-b", "tsc", "-n", "3", "-i", "0.01", "--json")
         after = time.time()
@@ -200,7 +200,7 @@ class Read(unittest.TestCase):
         valid = all(line["valid"] for line in got)
         self.assertEqual(result.returncode, 0 if valid else 3)
 
-    def test_a_local_source_says_so_in_each_line(self):
+    def test_an_own_kernel_source_says_so_in_each_line(self):
         for name in ("tsc", "kvm-host"):
             if not available(name):
                 continue
@@ -208,16 +208,16 @@ class Read(unittest.TestCase):
             lines = result.stdout.splitlines()
             self.assertEqual(len(lines), 2)
             for line in lines:
-                self.assertTrue(line.endswith("LOCAL"), line)
+                self.assertTrue(line.endswith("own-kernel"), line)
             self.assertTrue(
                 objects(run("read", "-b", name, "--json"))[0]["own_kernel"])
 
-    def test_a_hosts_clock_is_not_local(self):
+    def test_a_hosts_clock_is_not_own_kernel(self):
         page = Page(vmclock(counter=255).ljust(4096, b"\0"))
         got = objects(run("read", "-b", "vmclock", "-d", page.path, "--json"))
         self.assertFalse(got[0]["own_kernel"])
         result = run("read", "-b", "vmclock", "-d", page.path)
-        self.assertNotIn("LOCAL", result.stdout)
+        self.assertNotIn("own-kernel", result.stdout)
 
     def test_a_file_of_fixed_size_says_the_same(self):
         page = Page(vmclock().ljust(4096, b"\0"))
@@ -241,8 +241,8 @@ class Read(unittest.TestCase):
     def test_a_terminal_gets_a_header_and_one_remark(self):
         shown = on_terminal(self, "read", "-b", "tsc", "-n", "50", "-i", "0")
         self.assertEqual(shown.count("HOST_NS"), 3)
-        self.assertEqual(shown.count("LOCAL:"), 1)
-        self.assertEqual(shown.count("  LOCAL\n"), 50)
+        self.assertEqual(shown.count("own-kernel:"), 1)
+        self.assertEqual(shown.count("  own-kernel\n"), 50)
         self.assertIn("\x1b", shown)
         shown = on_terminal(self, "read", "-b", "tsc", env={"NO_COLOR": "1"})
         self.assertNotIn("\x1b", shown)
@@ -345,16 +345,16 @@ class Cross(unittest.TestCase):
             self.skipTest("the kernel's clocksource is " + source)
         # Where the kernel's clocksource is kvm-clock, it does not vouch for tsc.
         for self.name in ("tsc", "kvmclock"):
-            self.local = objects(run("cross", "-b", self.name, "--json"))
-            if self.local and self.local[0]["valid"]:
-                self.local = self.local[0]
+            self.own = objects(run("cross", "-b", self.name, "--json"))
+            if self.own and self.own[0]["valid"]:
+                self.own = self.own[0]
                 return
         self.skipTest("neither tsc nor kvmclock is valid here")
 
     def page(self, ahead_ns, slower=1, **more):
         """A vmclock whose time is CLOCK_REALTIME's and ahead_ns."""
-        at = (self.local["host_tsc"], self.local["realtime_ns"] + ahead_ns)
-        counter = {"arm-vcnt": 0, "x86-tsc": 1}[self.local["counter"]]
+        at = (self.own["host_tsc"], self.own["realtime_ns"] + ahead_ns)
+        counter = {"arm-vcnt": 0, "x86-tsc": 1}[self.own["counter"]]
         return Page(vmclock(at=at, counter=counter,
                             hz=status()["counter"]["hz"] * slower,
                             **more).ljust(4096, b"\0"))
@@ -463,7 +463,7 @@ class Cross(unittest.TestCase):
     def test_inside_a_leap_second_no_offset_is_made_up(self):
         # It is one second long, and begins with the page's reference point;
         # on a page that counts a second for each 10000.
-        page = self.page(-(self.local["realtime_ns"] % SEC), slower=10000,
+        page = self.page(-(self.own["realtime_ns"] % SEC), slower=10000,
                          time_type=UTC, leap=3)
         got = objects(self.cross(page))[0]
         self.assertTrue(got["valid"], got)
@@ -524,7 +524,8 @@ class Cross(unittest.TestCase):
         self.assertEqual(len(lines), 2, result.stdout)
         for line in lines:
             self.assertTrue(line.startswith("ok "), line)
-            self.assertEqual(line.endswith("LOCAL"), self.name == "tsc", line)
+            self.assertEqual(line.endswith("own-kernel"), self.name == "tsc",
+                             line)
         self.assertNotIn("\x1b", result.stdout)
 
     def test_columns_stand_under_the_header(self):
@@ -573,11 +574,12 @@ class Decode(unittest.TestCase):
 
     def test_a_pvclock_page_at_a_counter_value(self):
         got = objects(self.decode("pvclock", pvclock(), 3000))[0]
-        self.assertEqual(list(got), READ_KEYS)
+        self.assertEqual(list(got), READ_KEYS + ["marker"])
         self.assertEqual((got["backend"], got["host_ns"], got["host_tsc"]),
                          ("kvmclock", 7000, 3000))
         self.assertFalse(got["own_kernel"])
-        self.assertEqual(got["epoch"], 0)
+        self.assertIsNone(got["epoch"])
+        self.assertIsNone(got["marker"])
         self.assertTrue(got["valid"])
 
     def test_hexadecimal_and_the_largest_counter(self):
@@ -589,9 +591,10 @@ class Decode(unittest.TestCase):
         got = objects(result)[0]
         self.assertEqual(got["host_tsc"], 2**64 - 1)
 
-    def test_a_marker_is_printed_unsigned(self):
+    def test_a_marker_is_a_string_with_all_its_digits(self):
         got = objects(self.decode("vmclock", vmclock(), 2000))[0]
-        self.assertEqual(got["epoch"], 0xfedcba9876543210)
+        self.assertEqual(got["marker"], "0xfedcba9876543210")
+        self.assertIsNone(got["epoch"])
         self.assertEqual(got["host_ns"], 1700000000 * 10**9 + 999)
         self.assertEqual(got["tai_offset_sec"], 37)
 
@@ -674,7 +677,8 @@ class Events(unittest.TestCase):
         self.assertEqual(list(got), EVENT_KEYS)
         self.assertEqual((got["kind"], got["source"], got["marker_class"]),
                          ("jumped", "vmclock", "authoritative"))
-        self.assertEqual((got["marker_before"], got["marker_after"]), (7, 8))
+        self.assertEqual((got["marker_before"], got["marker_after"]),
+                         ("0x0000000000000007", "0x0000000000000008"))
         self.assertEqual((got["epoch"], got["lost"]), (2, False))
         self.assertLessEqual(abs(got["gap_ns"] - 2 * SEC), 1)
         # A second: somebody may set the clock a little meanwhile.
@@ -685,7 +689,7 @@ class Events(unittest.TestCase):
         status_, out, err = self.follow("events", "-n", "1")
         self.assertEqual((status_, err), (0, ""))
         self.assertRegex(out, r"^time=\S+Z kind=jumped source=vmclock "
-                              r"marker_class=authoritative disruption=2 "
+                              r"marker_class=authoritative epoch=2 "
                               r"lost=false gap_ns=\d+ timescale=tai ")
         self.assertEqual(len(out.splitlines()), 1)
 

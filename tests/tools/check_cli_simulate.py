@@ -218,7 +218,7 @@ class Simulate(unittest.TestCase):
         (self.dir / "out" / "v.vmclock").write_text("letters")
         result = self.simulate(HOST, "--dir", self.dir / "out")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("v.vmclock: is there, and is no page", result.stderr)
+        self.assertIn("v.vmclock: exists and is not a page", result.stderr)
         self.assertEqual(self.page("v.vmclock"), b"letters")
 
     def test_a_link_is_not_followed(self):
@@ -393,7 +393,7 @@ class Simulate(unittest.TestCase):
         self.assertEqual(process.wait(timeout=cli.HANGS_SEC), 1)
         errors = process.stderr.read().splitlines()
         self.assertEqual(len(errors), 1, errors)
-        self.assertIn("w.vmclock: is there, and is no page", errors[0])
+        self.assertIn("w.vmclock: exists and is not a page", errors[0])
         for backend, name, reason in (
                 ("vmclock", "v.vmclock", "status"),
                 ("kvmclock", "v.pvclock.0", "unstable"),
@@ -410,7 +410,7 @@ class Simulate(unittest.TestCase):
             time.sleep(0.01)
 
     @unittest.skipUnless(can_read_the_counter(), "no counter")
-    def test_a_file_that_is_truncated_is_written_anew(self):
+    def test_a_file_that_is_truncated_is_written_again(self):
         process = self.start(HOST + "open v\nrun 3600s\n")
         names = ("v.vmclock", "v.pvclock.0", "v.pvclock.1", "v.hyperv")
         for cut in (0, 1, 13, 31):

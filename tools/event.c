@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+/* One event, for programs and for people. */
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "json.h"
+#include "tools.h"
+
+void event_format_gap(const struct paraclock_event *event, char *buf,
+		      size_t size)
+{
+	uint64_t ns = event->gap_ns < 0 ? 0 - (uint64_t)event->gap_ns
+					: (uint64_t)event->gap_ns;
+
+	if (event->flags & PARACLOCK_EVENT_GAP)
+		snprintf(buf, size, "%c%" PRIu64 ".%09" PRIu64 " s",
+			 event->gap_ns < 0 ? '-' : '+', ns / 1000000000,
+			 ns % 1000000000);
+	else
+		snprintf(buf, size, "unknown");
+}
+
+static void print_s64(const char *key, int64_t value, uint32_t known)
+{
+	if (known)
+		printf(" %s=%" PRId64, key, value);
+	else
+		printf(" %s=unknown", key);
+}
+
+static void print_marker(const char *side,
+			 const struct paraclock_marker *marker, uint32_t known)
+{
+	if (known)
+		printf(" marker_%s=0x%" PRIx64 " generation_%s=0x%" PRIx64,
+		       side, marker->value, side, marker->generation);
+	else
+		printf(" marker_%s=unknown generation_%s=unknown", side, side);
+}
+
+/* Why the source is lost: a sentence without double quotes. */
+void event_explain_loss(const struct paraclock_event *event,
+			const struct paraclock *clk, char *buf, size_t size)
+{
+	paraclock_explain(clk, event->error, NULL, buf, size);
+	while ((buf = strchr(buf, '"')))
+		*buf = '\'';
+}
+
+static bool is_about_source(const struct paraclock_event *event)
+{
+	return event->kind == PARACLOCK_EVENT_SOURCE_LOST ||
+	       event->kind == PARACLOCK_EVENT_SOURCE_FOUND;
+}
+
+void event_print_line(const struct paraclock_event *event, const char *why)
+{
+	uint32_t flags = event->flags;
+	time_t now = time(NULL);
+	char when[32];
+	struct tm tm;
+
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+	printf("time=%s kind=%s source=%s marker_class=%s epoch=%" PRIu64
+	       " lost=%s",
+	       when, paraclock_event_kind_name(event->kind), event->source,
+	       paraclock_marker_class_name(event->marker_class), event->epoch,
+	       flags & PARACLOCK_EVENT_LOST ? "true" : "false");
+	print_s64("gap_ns", event->gap_ns, flags & PARACLOCK_EVENT_GAP);
+	printf(" timescale=%s counter_before=%" PRIu64
+	       " counter_after=%" PRIu64,
+	       paraclock_timescale_name(event->timescale),
+	       event->counter_before, event->counter_after);
+	print_s64("host_ns_before", event->host_ns_before,
+		  flags & PARACLOCK_EVENT_BEFORE);
+	print_s64("host_ns_after", event->host_ns_after,
+		  flags & PARACLOCK_EVENT_AFTER);
+	flags &= PARACLOCK_EVENT_MARKERS;
+	print_marker("before", &event->marker_before, flags);
+	print_marker("after", &event->marker_after, flags);
+	if (why)
+		printf(" error=%s reason=\"%s\"",
+		       paraclock_error_name(event->error), why);
+	putchar('\n');
+}
+
+void event_print(const struct paraclock_event *event,
+		 const struct paraclock *clk)
+{
+	bool lost = event->kind == PARACLOCK_EVENT_SOURCE_LOST;
+	char why[512];
+
+	event_explain_loss(event, clk, why, sizeof(why));
+	event_print_line(event, lost ? why : NULL);
+}
+
+static void put_s64(struct json *json, const char *key, int64_t value,
+		    uint32_t known)
+{
+	if (known)
+		json_put_s64(json, key, value);
+	else
+		json_put_null(json, key);
+}
+
+static void put_marker(struct json *json, const char *key, uint64_t value,
+		       uint32_t known)
+{
+	if (known)
+		json_put_marker(json, key, value);
+	else
+		json_put_null(json, key);
+}
+
+int event_print_json(const struct paraclock_event *event, const char *why)
+{
+	uint32_t markers = event->flags & PARACLOCK_EVENT_MARKERS;
+	struct json json = { 0 };
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	json_begin(&json, NULL, '{');
+	json_put_s64(&json, "realtime_ns",
+		     (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec);
+	json_put_text(&json, "kind", paraclock_event_kind_name(event->kind));
+	json_put_text(&json, "source", event->source);
+	json_put_text(&json, "marker_class",
+		      paraclock_marker_class_name(event->marker_class));
+	json_put_u64(&json, "epoch", event->epoch);
+	json_put_bool(&json, "lost", event->flags & PARACLOCK_EVENT_LOST);
+	put_s64(&json, "gap_ns", event->gap_ns,
+		event->flags & PARACLOCK_EVENT_GAP);
+	json_put_text(&json, "timescale",
+		      paraclock_timescale_name(event->timescale));
+	json_put_u64(&json, "counter_before", event->counter_before);
+	json_put_u64(&json, "counter_after", event->counter_after);
+	put_s64(&json, "host_ns_before", event->host_ns_before,
+		event->flags & PARACLOCK_EVENT_BEFORE);
+	put_s64(&json, "host_ns_after", event->host_ns_after,
+		event->flags & PARACLOCK_EVENT_AFTER);
+	put_marker(&json, "marker_before", event->marker_before.value, markers);
+	put_marker(&json, "generation_before", event->marker_before.generation,
+		   markers);
+	put_marker(&json, "marker_after", event->marker_after.value, markers);
+	put_marker(&json, "generation_after", event->marker_after.generation,
+		   markers);
+	if (is_about_source(event)) {
+		json_put_text(&json, "error",
+			      why ? paraclock_error_name(event->error) : NULL);
+		json_put_text(&json, "reason", why);
+	}
+	json_end(&json, '}');
+	return json_finish(&json);
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Counts the calls of malloc() and its kin, in the whole process: what the
- * program defines comes before libc's, for the libraries as well.
+ * Counts the calls of malloc() and its kin in the whole process: the program's
+ * definitions come before libc's, for the libraries as well.
  */
 
 #include <errno.h>
@@ -10,10 +10,10 @@
 
 #include "bench.h"
 
-/* A sanitizer brings an allocator of its own, which must not be replaced. */
+/* A sanitizer has an allocator of its own, which must not be replaced. */
 #if defined(__GLIBC__) && !BENCH_SANITIZED
 
-/* Seen by the libraries whatever visibility the program is built with. */
+/* The libraries must see these, whatever the program's visibility. */
 #define INTERPOSE __attribute__((visibility("default")))
 
 void *__libc_malloc(size_t size);
@@ -24,7 +24,7 @@ void __libc_free(void *ptr);
 
 static uint64_t calls;
 
-/* Relaxed: whoever compares two counts made the calls between them. */
+/* Relaxed: the thread that compares two counts made the calls in between. */
 static void count(void)
 {
 	__atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
@@ -54,7 +54,7 @@ INTERPOSE void free(void *ptr)
 	__libc_free(ptr);
 }
 
-/* glibc's <malloc.h>, which would declare it, is not everybody's. */
+/* Other libcs lack the <malloc.h> that declares it. */
 void *memalign(size_t alignment, size_t size);
 
 INTERPOSE void *memalign(size_t alignment, size_t size)

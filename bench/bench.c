@@ -13,7 +13,7 @@
 #define MIN_NS	   (NSEC_PER_SEC / 10)
 #define MAX_NS	   (3600 * NSEC_PER_SEC)
 
-/* One thread's share of the time; the rest is two threads'. */
+/* The share of one thread in the time; two threads get the rest. */
 #define SHARE_OF_ONE 0.6
 
 struct arguments {
@@ -22,36 +22,37 @@ struct arguments {
 };
 
 static const char doc[] =
-	"Measure what one read of a host clock costs on this machine, beside "
-	"the bare counter and clock_gettime(CLOCK_MONOTONIC)."
+	"Measure what one read of a host clock costs on this machine, and "
+	"compare it with the bare counter and clock_gettime(CLOCK_MONOTONIC)."
 	"\v"
 	"Examples:\n"
 	"  paraclock bench                 a table, after about 2 s\n"
-	"  paraclock bench --seconds 20    steadier, on a busy machine\n"
+	"  paraclock bench --seconds 20    steadier figures on a busy machine\n"
 	"  paraclock bench --json | jq '.subjects[] | {name, median_ns}'\n"
-	"  taskset -c 1 paraclock bench    one CPU only; no second thread\n"
+	"  taskset -c 1 paraclock bench    on one CPU, without a second "
+	"thread\n"
 	"\n"
 	"\"bare\" is the counter after a fence (x86: lfence; rdtsc), "
 	"\"counter\" the same by paraclock_counter(), \"vdso\" is "
-	"clock_gettime(CLOCK_MONOTONIC), \"read-at\" is "
-	"paraclock_read_at() of a counter value of a moment ago. kvmclock is "
-	"read from "
-	"this machine's own page if it has one; the other pages are images in "
-	"memory, which cost the same. Every read also checks a vmclock's "
-	"disruption marker.\n"
+	"clock_gettime(CLOCK_MONOTONIC), \"read-at\" is paraclock_read_at() of "
+	"a recent counter value. kvmclock is read from this machine's own page "
+	"if there is one; the other pages are images in memory, which cost the "
+	"same. Every read also checks a vmclock's disruption marker.\n"
 	"\n"
-	"Short blocks of each are measured in turn, so that whatever else the "
-	"machine does hits all of them; the medians are over blocks. \"ok\" "
-	"and \"OVER\" hold a figure against the project's limits for it: "
-	"/ vdso and - bare at most, throughput / bare's at least. A clock "
-	"that was not valid all the time gets no figures.\n"
+	"Short blocks of all subjects alternate, so that other load on the "
+	"machine hits all of them alike; the medians are over blocks. \"ok\" "
+	"and \"OVER\" compare a figure with the project's limits: at most for "
+	"/ vdso and - bare, at least for throughput / bare's. A clock that was "
+	"not valid all the time gets no figures.\n"
 	"\n"
-	"Exit status: 0 it was measured, whatever the figures are; 1 something "
-	"could not be, or a way of counting failed its control; 2 usage.";
+	"Exit status: 0 everything was measured, whatever the figures are; 1 "
+	"something could not be measured, or a way of counting failed its "
+	"control; 2 wrong usage.";
 
 static const struct argp_option options[] = {
-	{ "seconds", 's', "S", 0, "How long to measure, about (2)", 0 },
-	{ "json", 'j', NULL, 0, "One JSON object, on one line", 0 },
+	{ "seconds", 's', "S", 0, "Measure for about S seconds (default 2)",
+	  0 },
+	{ "json", 'j', NULL, 0, "Print one JSON object on one line", 0 },
 	{ 0 },
 };
 
@@ -75,7 +76,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		arguments->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		return args_error(state, "%s: bench takes no arguments", arg);
+		return args_error(state, "%s: unexpected argument", arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -87,7 +88,7 @@ static int fail(const char *what, int error)
 	return STATUS_FAILED;
 }
 
-/* Before anything is measured; errors are printed. */
+/* Prepare to measure; print errors. */
 static int prepare(struct bench *bench)
 {
 	int ret;
@@ -95,11 +96,11 @@ static int prepare(struct bench *bench)
 	bench->machine.size = sizeof(bench->machine);
 	ret = paraclock_describe_machine(NULL, &bench->machine);
 	if (ret)
-		return fail("this machine", ret);
+		return fail("the machine cannot be described", ret);
 	bench->cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	ret = pages_init(bench->machine.counter_hz);
 	if (ret)
-		return fail("the counter's frequency", ret);
+		return fail("the counter's frequency is unusable", ret);
 	subjects_open(bench);
 	return STATUS_OK;
 }
@@ -112,13 +113,13 @@ static int measure(struct bench *bench)
 		ret = measure_threads(bench,
 				      bench->seconds * (1 - SHARE_OF_ONE));
 	if (ret)
-		return fail("measuring", ret);
+		return fail("measuring failed", ret);
 	measure_allocations(bench);
 	measure_syscalls(bench);
 	return STATUS_OK;
 }
 
-/* Timings decide nothing here: a busy machine is no failure. */
+/* Timings decide nothing: a busy machine is not a failure. */
 static int judge(const struct bench *bench)
 {
 	bool any = false;
@@ -144,12 +145,13 @@ static int run(struct bench *bench, bool json)
 		ret = measure(bench);
 	if (ret != STATUS_OK)
 		return ret;
-	/* Without these two there is nothing to hold figures against. */
+	/* Every figure is compared with these two. */
 	if (!is_measured(bench->bare) || !is_measured(bench->vdso)) {
-		warnx("no figures of the bare counter or of clock_gettime()");
+		warnx("the bare counter or clock_gettime() could not be "
+		      "measured");
 		return STATUS_FAILED;
 	}
-	/* The program says why, when it ends. */
+	/* output_flush() has said why. */
 	if (json ? report_json(bench) : report_table(bench))
 		return STATUS_FAILED;
 	return judge(bench);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What one read costs, beside the bare counter and the vDSO. */
+/* What one read costs, compared with the bare counter and the vDSO. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -8,7 +8,7 @@
 
 #include <paraclock/paraclock.h>
 
-/* A sanitizer's runtime stands between us and clock_gettime(). */
+/* A sanitizer's runtime slows clock_gettime(): nothing is judged then. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define BENCH_SANITIZED 1
 #elif defined(__has_feature)
@@ -23,45 +23,45 @@
 
 #define SUBJECTS_MAX 9
 
-/* The budget of one read; 0: none is stated. */
+/* The limits of one read; 0: no limit. */
 struct limits {
 	double over_bare;     /* median / bare's */
 	double over_vdso;     /* median / vdso's */
 	double minus_bare_ns; /* median - bare's */
-	double scaling;	      /* two-thread scaling / bare's */
+	double scaling;	      /* at least: two-thread scaling / bare's */
 };
 
-/* Over blocks; low and high: 10th and 90th percentile. */
+/* Over blocks; low and high are the 10th and the 90th percentile. */
 struct spread {
 	double median;
 	double low;
 	double high;
 };
 
-/* One thing that is measured: a few instructions, or reads of a clock. */
+/* What is measured: a few instructions, or reads of a clock. */
 struct subject {
 	const char *name;
-	const char *page; /* where its page is; NULL: it has none */
-	/* n reads; 0, or all errors of them ORed. */
+	const char *page; /* where its page is; NULL: it has no page */
+	/* Make n reads: 0, or their errors ORed. */
 	int (*run)(const struct paraclock *clk, uint64_t n);
-	struct paraclock *clk; /* NULL: no clock */
+	struct paraclock *clk; /* NULL: it reads no clock */
 	struct limits limits;
 	uint8_t marker_class; /* enum paraclock_marker_class */
-	bool absent;	      /* not in this build: no failure */
-	char why[256];	      /* why there are no figures; empty: there are */
+	bool absent;	      /* not in this build, which is no failure */
+	char why[256];	      /* why it has no figures; empty: it has */
 
-	double guess_ns;    /* one read, roughly: sizes the blocks */
+	double guess_ns;    /* one read, roughly: decides the block size */
 	struct spread ns;   /* one read */
-	double scaling;	    /* two threads' throughput / one's; 0: none */
+	double scaling;	    /* two threads' throughput / one's; 0: unknown */
 	double syscalls;    /* per read; < 0: not measured */
-	double allocations; /* likewise, calls of the allocator */
+	double allocations; /* calls of the allocator, likewise */
 };
 
-/* A way to count, and whether its control shows that it counts. */
+/* A way of counting; its control shows whether it counts right. */
 struct method {
 	uint64_t expected; /* what the control must count */
 	uint64_t counted;
-	bool used; /* else why says why not */
+	bool used; /* false: why says why not */
 	char why[128];
 };
 
@@ -91,39 +91,39 @@ static inline bool is_broken(const struct method *method)
 	return method->used && method->counted != method->expected;
 }
 
-/* alloc_count.c: calls of malloc() and its kin so far; false: not counted in
- * this build. */
+/* alloc_count.c: how often malloc() and its kin were called so far; false: this
+ * build does not count. */
 bool alloc_count(uint64_t *ret_calls);
 
-/* pages.c: worlds with memory for pages, at this machine's rate. */
+/* pages.c: envs whose pages are memory, at this machine's counter rate. */
 int pages_init(uint64_t counter_hz);
 const struct paraclock_env *pages_images(void);
-/* The machine's own kvmclock; the rest as above. */
+/* The machine's own kvmclock page; the others in memory. */
 const struct paraclock_env *pages_real_kvmclock(void);
 
 /* subjects.c */
 uint64_t read_bare(void);
 void subjects_open(struct bench *bench);
 void subjects_close(struct bench *bench);
-/* Read once; false: from now on it has no figures, and why is set. */
+/* Read once; false: the subject loses its figures, and why is set. */
 bool subject_check(struct subject *subject, int failed);
 void measure_allocations(struct bench *bench);
 
 /* timing.c */
 uint64_t raw_ns(void);
 struct spread spread_of(double *value, uint64_t n);
-/* Reads in a block of so many ns. */
+/* How many reads make a block of block_ns. */
 uint64_t block_size(const struct subject *subject, uint64_t block_ns);
 int measure_time(struct bench *bench, double seconds);
 
-/* threads.c: 0, also if it is skipped. */
+/* threads.c: 0, also if it was skipped. */
 int measure_threads(struct bench *bench, double seconds);
 
 /* syscalls.c */
 void measure_syscalls(struct bench *bench);
 
-/* report_table.c, report_json.c. Judgements: 1 within its limit, 0 not, -1 no
- * limit. */
+/* report_table.c, report_json.c. A judgement is 1: within the limit, 0: over it,
+ * -1: no limit. */
 int judge_time(const struct bench *bench, const struct subject *subject);
 int judge_scaling(const struct bench *bench, const struct subject *subject);
 int report_table(const struct bench *bench);

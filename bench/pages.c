@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Worlds whose pages are memory of this process, filled as a host would.
+ * Envs whose pages are memory of this process, filled as a host would.
  *
- * A page in memory costs what a host's costs: both are read by plain loads
- * that hit the first-level cache until somebody writes.
+ * Reading a page in memory costs as much as reading a host's: both are plain
+ * loads that hit the first-level cache until somebody writes.
  */
 
 #include <errno.h>
@@ -28,19 +28,19 @@ enum page_kind {
 
 static const char *const names[PAGE_KINDS] = { "pvclock", "hyperv", "vmclock" };
 
-/* As the env: one of each will do, so the functions need no context and the
- * default env's get theirs. */
+/* One of each suffices, so map_page needs no context of ours and ctx can stay
+ * the default env's, whose functions need it. */
 static _Alignas(PAGE_SIZE) uint8_t pages[PAGE_KINDS][PAGE_SIZE];
 static struct paraclock_env images, real_kvmclock;
 
-/* Little-endian machines only, as are these pages. */
+/* For little-endian machines: these pages are little-endian. */
 static void put(uint8_t *page, size_t offset, uint64_t value, size_t bytes)
 {
 	memcpy(page + offset, &value, bytes);
 }
 
-/* asm/pvclock-abi.h: ns = ((ticks << shift) * mul) >> 32, mul in its upper
- * half, so that it is as exact as can be. */
+/* asm/pvclock-abi.h: ns = ((ticks << shift) * mul) >> 32. The top bit of mul is
+ * set, so that it is as exact as possible. */
 static void fill_pvclock(uint8_t *page, uint64_t hz, uint64_t ticks)
 {
 	u128 mul = ((u128)NSEC_PER_SEC << 32) / hz;
@@ -119,7 +119,7 @@ static int map_image(void *ctx, const char *name, const char *path,
 		};
 		return 0;
 	}
-	strcpy(ret_map->why, "no such page in memory");
+	strcpy(ret_map->why, "bench has no such page");
 	return -ENODEV;
 }
 
@@ -147,11 +147,11 @@ int pages_init(uint64_t counter_hz)
 
 	if (!paraclock_default_env())
 		return -ENODEV;
-	/* Slower, a tick is no longer a fraction of Hyper-V's 100 ns; faster,
-	 * there is none. */
+	/* Hyper-V's scale needs a tick of less than 100 ns; no counter is
+	 * faster than 2^40 Hz. */
 	if (counter_hz <= NSEC_PER_SEC / 100 || counter_hz >> 40)
 		return -ERANGE;
-	/* A second ago: no CPU's counter may be before it. */
+	/* A second ago, so that no CPU's counter is before it. */
 	ticks = read_bare() - counter_hz;
 	fill_pvclock(pages[PAGE_PVCLOCK], counter_hz, ticks);
 	fill_hyperv(pages[PAGE_HYPERV], counter_hz);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The figures, for programs: one object on one line. What is not known, or
- * does not apply, is null. */
+/* The figures, for programs: one object on one line. A value that is not known
+ * or does not apply is null. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,12 +11,12 @@
 #include "bench.h"
 #include "tools.h"
 
-/* What separates the next value from the one before. */
+/* The separator before the next value. */
 struct writer {
 	const char *comma;
 };
 
-/* A key needs no escaping; NULL: inside of an array. */
+/* Keys need no escaping; NULL: inside an array. */
 static void key_of(struct writer *json, const char *key)
 {
 	printf("%s", json->comma);
@@ -67,7 +67,7 @@ static void number(struct writer *json, const char *key, double value,
 	printf("%.6g", value);
 }
 
-/* NULL, empty, and what is not UTF-8: null. */
+/* NULL, empty text, and text that is not UTF-8 become null. */
 static void text(struct writer *json, const char *key, const char *value)
 {
 	json_t *string = value && value[0] ? json_string(value) : NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The figures, for people; and what the limits say of them. */
+/* The figures, for people, and how they compare with the limits. */
 
 #include <stdio.h>
 
@@ -37,13 +37,13 @@ int judge_scaling(const struct bench *bench, const struct subject *subject)
 	       subject->limits.scaling * bench->bare->scaling;
 }
 
-/* The decimals of a frequency in MHz that are known. */
+/* How many decimals of a frequency in MHz are known. */
 static int known_decimals(const struct paraclock_machine *machine)
 {
 	uint64_t error_hz = machine->measured ? machine->measured_error_hz : 0;
 	int decimals = 6;
 
-	/* So that the last digit is off by one at most. */
+	/* The last digit is then off by one at most. */
 	for (uint64_t unit = 1; decimals && unit < 2 * error_hz; unit *= 10)
 		decimals--;
 	return decimals;
@@ -122,7 +122,7 @@ static void print_method(const char *what, const struct method *method)
 		printf("%s: the control counted %llu of %llu%s\n", what,
 		       (unsigned long long)method->counted,
 		       (unsigned long long)method->expected,
-		       is_broken(method) ? ": THE METHOD IS BROKEN" : "");
+		       is_broken(method) ? ": THE COUNT IS WRONG" : "");
 }
 
 static void print_count(double count)
@@ -167,8 +167,8 @@ int report_table(const struct bench *bench)
 				       subject->marker_class));
 	}
 	if (BENCH_SANITIZED)
-		printf("\n(built with a sanitizer, which slows vdso: not "
-		       "held against limits)\n");
+		printf("\n(built with a sanitizer, which slows vdso: times "
+		       "are not compared with limits)\n");
 	printf("\nOne call, ns; %llu passes over interleaved blocks\n",
 	       (unsigned long long)bench->passes);
 	printf("           median     10 %% .. 90 %%   / bare   - bare   "

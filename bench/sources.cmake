@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # paraclock bench: its entry point is cmd_bench(), declared in tools/tools.h.
-# alloc_count.c replaces malloc() and its kin in whatever it is linked into.
+# alloc_count.c replaces malloc() and its kin in the program that links it.
 list(APPEND PARACLOCK_BENCH_SOURCES
   ${PROJECT_SOURCE_DIR}/bench/alloc_count.c
   ${PROJECT_SOURCE_DIR}/bench/bench.c

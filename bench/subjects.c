@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What is measured: counters, the vDSO, and clocks on their pages. */
+/* The subjects: counters, the vDSO, and clocks on their pages. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,23 +13,23 @@
 /* Enough for one call in a hundred thousand to show. */
 #define COUNTED_READS 100000
 
-/* What other calls than reads are measured with. */
+/* The backend that calls other than reads are measured with. */
 #if defined(__x86_64__)
 #define BEST "kvmclock"
 #else
 #define BEST "vmclock"
 #endif
 
-/* What is done less and less often is done no more. */
+/* By then, work that a clock does less and less often is done. */
 #define WARM_UP_NS 200000000
 
-/* Uses a value, so that nothing that makes it is left out. */
+/* Uses a value, so that the compiler omits nothing that computes it. */
 #define KEEP(value) __asm__ __volatile__("" : : "r"(value) : "memory")
 
 /*
- * The loops are alike, so that what each adds to the call is the same. None
- * looks at sample.valid: that load would be waited for by the next read's
- * fence. Validity is checked between blocks instead, see subject_check().
+ * All loops are alike, so that each adds the same to the call. None looks at
+ * sample.valid, because the next read's fence would wait for that load.
+ * subject_check() checks validity between blocks instead.
  */
 
 #if defined(__x86_64__)
@@ -107,7 +107,7 @@ static int run_clock(const struct paraclock *clk, uint64_t n)
 	return failed;
 }
 
-/* Of a moment ago, as a trace's. */
+/* A counter value of a moment ago, like one in a trace. */
 static int run_read_at(const struct paraclock *clk, uint64_t n)
 {
 	struct paraclock_sample sample;
@@ -166,7 +166,7 @@ static int open_clock(struct subject *subject, const char *backend,
 	};
 	int ret = paraclock_open(&subject->clk, &opts);
 
-	/* By name, with options that are right: this build is without it. */
+	/* The options are right, so this build has no backend of that name. */
 	subject->absent = ret == -EINVAL;
 	if (ret && !subject->why[0])
 		snprintf(subject->why, sizeof(subject->why),
@@ -217,7 +217,7 @@ static void add_clock(struct bench *bench, const char *name,
 	open_subject(add(bench, name, run_clock), name, limits, may_be_real);
 }
 
-/* Where the kernel's clocks cannot be correlated, there is no figure. */
+/* It has no figures where the system clocks cannot be correlated. */
 static void add_cross(struct bench *bench, const char *backend)
 {
 	const struct limits limits = { .over_bare = 40 };
@@ -227,8 +227,8 @@ static void add_cross(struct bench *bench, const char *backend)
 	open_subject(subject, backend, limits, true);
 	if (!is_measured(subject))
 		return;
-	/* Long enough for the rate of the counter to be known: it is measured
-	 * anew each time that it could be known twice as well. */
+	/* Until the counter's rate is known well enough: the library measures
+	 * it again whenever it could know it twice as well. */
 	for (uint64_t end = raw_ns() + WARM_UP_NS; raw_ns() < end;) {
 		ret = run_cross(subject->clk, 1000);
 		if (ret) {
@@ -270,8 +270,8 @@ void subjects_close(struct bench *bench)
 		paraclock_close(bench->subject[i].clk);
 }
 
-/* One malloc() and one free() each, called from within the library: what is
- * counted here would be counted in a read. */
+/* One malloc() and one free() each, called inside the library, as a read would
+ * call them. */
 static uint64_t allocation_control(uint64_t n)
 {
 	const struct paraclock_env *env = paraclock_default_env();
@@ -290,8 +290,8 @@ void measure_allocations(struct bench *bench)
 	uint64_t before, after;
 
 	if (!alloc_count(&before)) {
-		strcpy(method->why, "this build does not count them (a "
-				    "sanitizer, or not glibc)");
+		strcpy(method->why, "this build cannot count them (it has "
+				    "a sanitizer, or no glibc)");
 		return;
 	}
 	method->used = true;

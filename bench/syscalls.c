@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * System calls per read: in a child, every one of them is made a SIGSYS,
- * whose handler counts it. One that a read makes, by whatever instruction or
- * library, cannot get past that; a control shows that the count is right.
+ * System calls per read: in a child, a seccomp filter turns each one into a
+ * SIGSYS, whose handler counts it. No call gets past the filter, whatever
+ * instruction or library makes it; a control shows that the count is right.
  */
 
 #include <errno.h>
@@ -24,7 +24,7 @@
 
 #define READS 100000
 
-/* Far beyond what the child needs; a child that hangs must not hang us. */
+/* Far more than the child needs: a child that hangs must not hang us. */
 #define CHILD_SECONDS 60
 
 /* Shared between parent and child. */
@@ -33,14 +33,14 @@ struct tally {
 	uint64_t control;
 	uint64_t traps_of[SUBJECTS_MAX];
 	int failed[SUBJECTS_MAX];
-	int error; /* errno: no filter */
+	int error; /* errno, if there is no filter */
 	bool done;
 };
 
-/* For the handler. */
+/* A handler has no argument of ours. */
 static struct tally *tally;
 
-/* The call was not made; let it look as if it had returned 0. */
+/* The kernel skipped the call: make it return 0. */
 static void on_sigsys(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
@@ -60,9 +60,9 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 /*
- * What the handler's return and the child's end need is let through. Not
- * strict mode: that forbids rdtsc. The architecture is not looked at, for
- * this guards against nobody: only our own code runs here.
+ * The filter allows what the handler's return and the child's end need. Strict
+ * mode would not do: it forbids rdtsc. The architecture is not checked, because
+ * only our own code runs here.
  */
 static int install_filter(void)
 {
@@ -85,7 +85,7 @@ static int install_filter(void)
 	sigemptyset(&action.sa_mask);
 	sigemptyset(&set);
 	sigaddset(&set, SIGSYS);
-	/* Blocked or unhandled, the first trap would kill. */
+	/* Blocked or unhandled, the first trap would kill the child. */
 	if (sigaction(SIGSYS, &action, NULL) ||
 	    sigprocmask(SIG_UNBLOCK, &set, NULL) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
@@ -123,7 +123,7 @@ static void run_child(const struct bench *bench)
 	tally->done = true;
 }
 
-/* Returns when the child is gone; what it left is in the tally. */
+/* Returns when the child has ended; its results are in the tally. */
 static int run_in_child(const struct bench *bench)
 {
 	pid_t child;
@@ -134,7 +134,7 @@ static int run_in_child(const struct bench *bench)
 		return errno;
 	if (child == 0) {
 		run_child(bench);
-		/* Nothing of the parent's, buffers or handlers, is ours. */
+		/* exit() would run the parent's exit handlers. */
 		for (;;)
 			syscall(SYS_exit_group, 0);
 	}
@@ -143,7 +143,7 @@ static int run_in_child(const struct bench *bench)
 	return 0;
 }
 
-static void take(struct bench *bench)
+static void count(struct bench *bench)
 {
 	struct method *method = &bench->syscalls;
 	int error = run_in_child(bench);
@@ -177,7 +177,7 @@ void measure_syscalls(struct bench *bench)
 			 "no shared memory: %s", strerror(errno));
 		return;
 	}
-	take(bench);
+	count(bench);
 	munmap(tally, sizeof(*tally));
 	tally = NULL;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two threads on one clock: is the throughput of two twice that of one, as
- * far as it is for the bare counter? A line of memory that a read writes, or
- * a lock, would show here. Passes of one and of two threads alternate.
+ * Two threads on one clock: is their throughput twice that of one thread, as far
+ * as it is for the bare counter? A read that writes to a shared cache line, or
+ * takes a lock, would show here. Passes of one and of two threads alternate.
  */
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 #include "bench.h"
 
-/* Long beside the microsecond that one thread may start after the other. */
+/* Long compared with the microsecond between the starts of both threads. */
 #define BLOCK_NS   200000
 #define PASSES_MIN 20
 #define PASSES_MAX 100000
@@ -25,9 +25,9 @@ struct stamp {
 	int failed;
 };
 
-/* What both threads share; the work is the same for both. */
+/* What both threads share; both do the same work. */
 struct pair {
-	/* Alone on its lines: spun on. */
+	/* Alone on its cache lines: both threads spin on it. */
 	_Alignas(128) uint64_t arrived;
 	char rest_of_lines[120];
 	double *one[SUBJECTS_MAX]; /* block of one thread, ns */
@@ -51,7 +51,7 @@ static struct stamp run_block(const struct subject *subject)
 	return stamp;
 }
 
-/* Spins: waking a thread takes too long to count as together. */
+/* Spin: a thread that has to be woken would start much later. */
 static void meet(struct pair *pair, uint64_t *meetings)
 {
 	uint64_t all = 2 * ++*meetings;
@@ -120,8 +120,8 @@ static void one_thread(struct pair *pair)
 	}
 }
 
-/* A subject that fails meanwhile takes part to the end: its figures are not
- * printed, and both threads must agree on who does. */
+/* A subject that fails takes part to the end without its figures being printed:
+ * both threads must agree on the subjects of a pass. */
 static void all_passes(struct pair *pair, uint64_t most, double seconds)
 {
 	uint64_t end = raw_ns() + (uint64_t)(seconds * 1e9);
@@ -174,8 +174,8 @@ static int run_pair(struct pair *pair, uint64_t most, double seconds)
 	return -ret;
 }
 
-/* The first and the last that we may run on: neighbours are often one core's
- * two threads. false: there are no two. */
+/* The first and the last CPU that we may run on: neighbours are often two
+ * threads of one core. false: there is only one. */
 static bool choose_cpus(struct bench *bench, const cpu_set_t *set)
 {
 	bench->thread_cpu[0] = -1;
@@ -217,12 +217,12 @@ int measure_threads(struct bench *bench, double seconds)
 
 	if (sched_getaffinity(0, sizeof(before), &before)) {
 		snprintf(bench->threads_why, sizeof(bench->threads_why),
-			 "the CPUs to run on are not known: %s",
+			 "the allowed CPUs cannot be read: %s",
 			 strerror(errno));
 		return 0;
 	}
 	if (!choose_cpus(bench, &before)) {
-		strcpy(bench->threads_why, "there is only one CPU to run on");
+		strcpy(bench->threads_why, "only one CPU is allowed");
 		return 0;
 	}
 	for (unsigned int i = 0; i < bench->count; i++) {

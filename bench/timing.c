@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* One thread: short blocks of each subject in turn, many times. */
+/* One thread: many passes over short blocks of each subject. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,11 +7,11 @@
 
 #include "bench.h"
 
-/* Shorter than the distance of two timer interrupts, so that most blocks see
- * none; 500 times longer than the two clock reads around them. */
+/* Shorter than the time between timer interrupts, so that most blocks see
+ * no interrupt; 500 times longer than the two clock reads around them. */
 #define BLOCK_NS 50000
 
-/* Percentiles of fewer mean little. */
+/* Percentiles of fewer blocks mean little. */
 #define PASSES_MIN 50
 #define PASSES_MAX 1000000
 
@@ -19,10 +19,11 @@
 #define GUESS_TRIES 20
 
 /*
- * CLOCK_MONOTONIC_RAW, not the counter: its rate is one that the kernel
- * vouches for, while counter_hz may be measured to some ppm or unknown; unlike
- * CLOCK_MONOTONIC it is not slewed. One of it falls into each block: 0.01 ns
- * a read, even where it is a real system call 0.1 ns, for all subjects alike.
+ * CLOCK_MONOTONIC_RAW, not the counter: the kernel vouches for its rate, while
+ * counter_hz may be known to some ppm only, or not at all. Unlike
+ * CLOCK_MONOTONIC it is not slewed. Each block contains one call of it, which
+ * adds 0.01 ns to a read, or 0.1 ns where it is a real system call: the same for
+ * all subjects.
  */
 uint64_t raw_ns(void)
 {
@@ -56,7 +57,7 @@ uint64_t block_size(const struct subject *subject, uint64_t block_ns)
 	return reads > 1 ? (uint64_t)reads : 1;
 }
 
-/* The fastest of a few: an interrupted one would make short blocks. */
+/* The fastest of a few: after an interrupt, blocks would be too short. */
 static void guess(struct subject *subject)
 {
 	uint64_t best = UINT64_MAX;
@@ -74,7 +75,8 @@ static void guess(struct subject *subject)
 	subject->guess_ns = (double)(best ? best : 1) / GUESS_READS;
 }
 
-/* In another order each time, so that none always follows the same one. */
+/* Each pass begins with another subject, so that a slow moment of the machine
+ * does not always hit the same one. */
 static void one_pass(struct bench *bench, uint64_t pass, uint64_t most,
 		     double *value)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# libfdt, by header and library: Debian's has no pkg-config file.
+# Find libfdt by header and library: Debian's package has no pkg-config file.
 find_path(Libfdt_INCLUDE_DIR libfdt.h)
 find_library(Libfdt_LIBRARY fdt)
 include(FindPackageHandleStandardArgs)

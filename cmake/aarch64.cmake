@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-# For arm64 on another machine: Debian's cross compiler, and qemu-user to run
-# what it makes. PARACLOCK_ARM64 is a folder with the libraries for arm64;
-# scripts/arm64-libs makes one and prints its name.
+# Build for arm64 on another machine, with Debian's cross compiler, and run the
+# programs with qemu-user. PARACLOCK_ARM64 is a folder with the libraries for
+# arm64; scripts/arm64-libs makes one and prints its name.
 set(triplet aarch64-linux-gnu)
 set(root ${PARACLOCK_ARM64})
-# What CMake compiles to look at the compiler reads this file as well.
+# CMake's own try-compiles read this file as well, and need the variable.
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES PARACLOCK_ARM64)
 
 set(CMAKE_SYSTEM_NAME Linux)
@@ -18,7 +18,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
-# Where Debian's libncurses.so, a linker script, finds the rest of itself.
+# Debian's libncurses.so is a linker script: it finds its parts here.
 set(CMAKE_EXE_LINKER_FLAGS_INIT
   "-L${root}/lib/${triplet} -Wl,-rpath-link,${root}/lib/${triplet}")
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${root})

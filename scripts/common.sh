@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What scripts/run and scripts/test share: finding and installing what they
-# need, and building as the right user. Sourced, not run.
+# Shared by scripts/run and scripts/test: find and install what they need, and
+# build as the right user. Sourced, not run.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top"
@@ -12,8 +12,8 @@ die() {
   exit 1
 }
 
-# show_errors LOG: what went wrong there, in no more than 100 lines. With several
-# jobs at a time the end of a log is somebody else's.
+# show_errors LOG: print the errors of a log, at most 100 lines. Its end is no
+# help: with several jobs it belongs to another one.
 show_errors() {
   local what
   for what in 'error:|undefined reference|multiple definition|cannot find -l' \
@@ -29,12 +29,12 @@ show_errors() {
   say "--- all of it: $1 ($(wc -l <"$1") lines)"
 }
 
-# Through sudo the tree still belongs to whoever called it: only packages are
-# installed as root, and what is built is theirs.
+# Under sudo only packages are installed as root. The tree still belongs to the
+# caller, and so must all that is built.
 as_owner() {
   if [ "$(id -u)" = 0 ] && [ -n "${SUDO_UID:-}" ] && [ "$SUDO_UID" != 0 ] &&
     [ "$(stat -c %u .)" = "$SUDO_UID" ]; then
-    # Their own home, too: what is fetched is kept in its cache.
+    # Use the caller's home too: downloads are cached there.
     HOME=$(getent passwd "$SUDO_UID" | cut -d : -f 6) \
       setpriv --reuid "$SUDO_UID" --regid "${SUDO_GID:-$SUDO_UID}" \
       --init-groups -- "$@"
@@ -43,8 +43,9 @@ as_owner() {
   fi
 }
 
-# Is a thing here? cmd:NAME a program, pc:NAME a pkg-config file, header:NAME
-# a header of the compiler's (for what has no pkg-config file), file:PATH.
+# Is a thing installed? cmd:NAME a program, pc:NAME a pkg-config file,
+# header:NAME a header that the compiler finds (for a library without a pkg-config
+# file), file:PATH.
 is_here() {
   case $1 in
   cmd:*) command -v "${1#cmd:}" >/dev/null 2>&1 ;;
@@ -57,7 +58,7 @@ is_here() {
   esac
 }
 
-# need THING PACKAGE ...: note the packages whose thing is not here.
+# need THING PACKAGE ...: note the packages whose thing is missing.
 missing=()
 need() {
   while [ $# -gt 1 ]; do
@@ -66,12 +67,12 @@ need() {
   done
 }
 
-# Debian's package lists are fetched only if they lack what is asked for.
+# Fetch Debian's package lists only if they lack a package.
 apt_install() {
   local sudo=()
   if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null 2>&1 ||
-      die "not root and no sudo; as root: apt-get install $*"
+      die "not root and no sudo; run as root: apt-get install $*"
     sudo=(sudo)
   fi
   export DEBIAN_FRONTEND=noninteractive
@@ -82,20 +83,20 @@ apt_install() {
 
 install_missing() {
   [ ${#missing[@]} -gt 0 ] || return 0
-  # The libraries are looked for with the tools: one run for all.
+  # One run of apt-get for all tools and libraries.
   local list
   list=$(printf '%s\n' "${missing[@]}" | sort -u | tr '\n' ' ')
   if ! command -v apt-get >/dev/null 2>&1; then
-    die "please install, by the names that Debian gives them: $list"
+    die "no apt-get; please install (Debian's names): $list"
   fi
   say "installing: $list"
   # shellcheck disable=SC2086
-  apt_install $list || die "could not install: $list"
+  apt_install $list || die "could not install $list"
   missing=()
 }
 
-# want THING PACKAGE ...: the same, installed at once if it can be. Who needs it
-# looks again, and skips.
+# want THING PACKAGE ...: the same, but install at once and go on if that fails.
+# A test that needs the thing looks again, and is skipped.
 want() {
   need "$@"
   (install_missing) || say "going on without: ${missing[*]}"
@@ -115,7 +116,7 @@ need_to_build() {
 configure_and_build() {
   local dir=$1
   shift
-  # In English: errors are looked for.
+  # In English: show_errors() searches for these words.
   LC_ALL=C as_owner cmake -B "$dir" "$@" >/dev/null &&
     LC_ALL=C as_owner cmake --build "$dir" -j "$(nproc)" --
 }

@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What the tests themselves say of a run, for scripts/test.
+"""Reports on runs of ctest, for scripts/test.
 
-report.py run DIR XML PARTS: from the JUnit file of a ctest run of the build in
-DIR, a line with the numbers of tests, of failures and of skips, a line with the
-names of those that failed, then a line for all that was skipped, with its
-reason: tests as a whole, and cases of tests that print "skipped: REASON". What became of the real parts that tests are labelled
-with ("real PART") is appended to PARTS.
+report.py run DIR XML PARTS: XML is the JUnit file of a ctest run of the build
+in DIR. Prints a line with the numbers of tests, failures and skips, a line with
+the names of the failed tests, and then a line with the reason for each skip: of
+a whole test, or of a case that printed "skipped: REASON". Appends to PARTS the
+outcome of the real parts that tests are labelled with ("real PART").
 
-report.py table DIR PARTS SET: a line for each real part that the build in DIR
-has tests of, or that PARTS names: used, or why not. A part that no test was run
-of was left out by the option SET.
+report.py table DIR PARTS SET: prints a line for each real part that the build
+in DIR has tests of, or that PARTS names: used, or why not. If no test of a part
+was run, the option SET left it out.
 
-report.py failed XML LOG: each test that failed in a ctest run, how, and what it
-printed: the end of it, and what looks like an error before that.
+report.py failed XML LOG: prints each failed test of a ctest run, how it failed,
+and its output: the end of it, and earlier lines that look like errors.
 
-report.py commands DIR: the compile commands of the build in DIR, of each file
-the first only."""
+report.py commands DIR: prints the compile commands of the build in DIR, only
+the first one of each file."""
 import json
 import re
 import subprocess
@@ -25,9 +25,9 @@ import xml.etree.ElementTree as tree
 
 REAL = "real "
 
-# Of one test's output; a line is cut here.
+# Limits of one test's output.
 LAST_LINES, ERROR_LINES, LINE_CHARS = 100, 20, 500
-# Of so many; the others are only named.
+# So many failed tests are shown; the others are only named.
 SHOWN_TESTS = 20
 ERROR = re.compile(r"\[  (ERROR|FAILED) |\[   LINE|\berror\b|^(ERROR|FAIL)\b|"
                    r"^Traceback|^FAILED|runtime error|WARNING: Thread|"
@@ -42,7 +42,7 @@ def real_parts(build):
     parts = {}
     for test in json.loads(listing)["tests"]:
         props = {p["name"]: p["value"] for p in test.get("properties", [])}
-        # Only prepares for the others.
+        # It only prepares for other tests.
         if "FIXTURES_SETUP" in props:
             continue
         for label in props.get("LABELS", []):
@@ -52,8 +52,8 @@ def real_parts(build):
 
 
 def judge(case):
-    """A test's outcome, and what it says it skipped. That it could not be
-    started at all is "notrun" as well, but no skip."""
+    """A test's outcome, and the reasons for its skips. A test that could not be
+    started is "notrun" to ctest as well, but is a failure here."""
     output = (case.findtext("system-out") or "").splitlines()
     lines = [line.strip() for line in output if line.strip()]
     skip = case.find("skipped")
@@ -68,7 +68,7 @@ def judge(case):
 
 
 def shown(output):
-    """The part of a test's output that is worth showing, as lines."""
+    """The lines of a test's output that are worth showing."""
     lines = [line[:LINE_CHARS] for line in output.splitlines()]
     if len(lines) <= LAST_LINES:
         return lines or ["(it printed nothing)"]
@@ -79,7 +79,7 @@ def shown(output):
 
 
 def failed(xml, log):
-    """What JUnit's file lacks, how each failed, is in ctest's closing list:
+    """The JUnit file does not say how a test failed; ctest's closing list does:
     "  7 - NAME (Timeout)"."""
     with open(log, encoding="utf-8", errors="replace") as lines:
         how = dict(re.findall(r"^\s*\d+ - (\S+) \(([^)]*)\)", lines.read(),
@@ -135,7 +135,7 @@ def table(build, parts_file, option):
 
 
 def commands(build):
-    """Print a compilation database that names each file once."""
+    """Print a compilation database with one command per file."""
     with open(f"{build}/compile_commands.json", encoding="utf-8") as database:
         entries = json.load(database)
     first = {entry["file"]: entry for entry in reversed(entries)}

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* sim: the truth, as a backend. */
+/* The backend sim: its time is the truth. */
 
 #include <errno.h>
 
 #include "guest.h"
 
-/* Never by itself: no real machine has it. */
+/* Only by name: no real machine has it. */
 #define QUALITY (-200)
 
 struct sim_state {
@@ -14,7 +14,7 @@ struct sim_state {
 	uint8_t timescale;
 };
 
-/* The one that is asked for, if it is one. */
+/* The timescale that is asked for, if it is only one; else TAI. */
 static uint8_t choose(uint32_t timescales)
 {
 	if (timescales == 1U << PARACLOCK_TIMESCALE_UTC)

@@ -17,7 +17,7 @@
 #define DYNAMIC_FD(x) (~((x) >> 3))
 #define ID_RAW	      4
 
-/* By the order of their numbers, as far as they are there. */
+/* In the order of their numbers; a VM has some of them. */
 static const struct ptp_clock {
 	const char *name;
 	uint32_t part;
@@ -28,7 +28,7 @@ static const struct ptp_clock {
 	{ "vmclock0", PARACLOCK_SIM_HAS_PTP_VMCLOCK, true, true },
 };
 
-/* The n-th that this VM has; NULL: it has fewer. */
+/* The n-th PTP clock of this VM; NULL: it has fewer. */
 static const struct ptp_clock *ptp_clock(const struct paraclock_sim_vm *vm,
 					 unsigned int n)
 {
@@ -47,7 +47,7 @@ static const struct ptp_clock *ptp_of_fd(const struct paraclock_sim_vm *vm,
 	return ptp_clock(vm, (unsigned int)(fd - SIM_FD_PTP));
 }
 
-/* The number of the one that a path names by this format; -1. */
+/* The number of the PTP clock whose path, by format, this is; or -1. */
 static int ptp_number(const struct paraclock_sim_vm *vm, const char *format,
 		      const char *path)
 {
@@ -98,7 +98,7 @@ int pclk_sim_device_number(void *ctx, int fd, uint32_t *ret_major,
 
 /* --- time ----------------------------------------------------------------- */
 
-/* The device's time, now. */
+/* What the device's clock says now. */
 static int device_ns(const struct paraclock_sim_vm *vm,
 		     const struct ptp_clock *clock, int64_t *ret_ns)
 {
@@ -115,7 +115,7 @@ static int device_ns(const struct paraclock_sim_vm *vm,
 	return 0;
 }
 
-/* An exit to the host, in the middle of which it looks at its clock. */
+/* An exit to the host, which looks at its clock half way through. */
 static int ask_device(struct paraclock_sim_vm *vm,
 		      const struct ptp_clock *clock, int64_t *ret_ns)
 {
@@ -180,8 +180,8 @@ static struct ptp_time to_ptp(int64_t ns)
 	};
 }
 
-static struct ptp_time local(const struct paraclock_sim_vm *vm,
-			     unsigned int clock)
+static struct ptp_time system_time(const struct paraclock_sim_vm *vm,
+				   unsigned int clock)
 {
 	int64_t ns = 0;
 
@@ -204,7 +204,7 @@ static int precise(struct paraclock_sim_vm *vm, const struct ptp_clock *clock,
 
 	if (!clock->cross)
 		return -EOPNOTSUPP;
-	/* ptp_kvm on x86 gives what only kvm-clock can be made of. */
+	/* ptp_kvm on x86 pairs with the cycles of kvm-clock only. */
 	if (clock->part == PARACLOCK_SIM_HAS_PAIRING &&
 	    vm->kernel.kind != PARACLOCK_CLOCKSOURCE_IMAGE)
 		return -ENODEV;
@@ -212,8 +212,9 @@ static int precise(struct paraclock_sim_vm *vm, const struct ptp_clock *clock,
 	ret = device_ns(vm, clock, &ns);
 	if (!ret) {
 		precise->device = to_ptp(ns);
-		precise->realtime = local(vm, PARACLOCK_CLOCK_REALTIME);
-		precise->monoraw = local(vm, PARACLOCK_CLOCK_MONOTONIC_RAW);
+		precise->realtime = system_time(vm, PARACLOCK_CLOCK_REALTIME);
+		precise->monoraw =
+			system_time(vm, PARACLOCK_CLOCK_MONOTONIC_RAW);
 	}
 	pclk_sim_spend(vm->sim, vm->sim->opts.exit_ns - half);
 	return ret;
@@ -234,11 +235,11 @@ static int extended(struct paraclock_sim_vm *vm, const struct ptp_clock *clock,
 	if (extended->clock_id)
 		beside = PARACLOCK_CLOCK_MONOTONIC_RAW;
 	for (unsigned int i = 0; !ret && i < extended->n_samples; i++) {
-		extended->time[i][0] = local(vm, beside);
+		extended->time[i][0] = system_time(vm, beside);
 		ret = ask_device(vm, clock, &ns);
 		if (!ret)
 			extended->time[i][1] = to_ptp(ns);
-		extended->time[i][2] = local(vm, beside);
+		extended->time[i][2] = system_time(vm, beside);
 	}
 	return ret;
 }

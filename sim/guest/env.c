@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The env of a VM: what is read at full speed, and what pages there are. */
+/* The env of a VM: its counter, its pages, and what it says of itself. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ static uint64_t tsc_now(const struct paraclock_sim_vm *vm, unsigned int vcpu)
 	return (uint64_t)(tsc >> 64) + vm->skew[vcpu];
 }
 
-/* No lock: what this looks at changes only while no thread is in a VM. */
+/* No lock: what it looks at changes only while no thread is in a VM. */
 static uint64_t guest_counter(void *ctx)
 {
 	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
@@ -180,7 +180,7 @@ static void guest_free(void *ctx, void *ptr)
 	free(ptr);
 }
 
-/* Linux's read(2): a copy under the sequence; here, nobody writes meanwhile. */
+/* Linux's read(2) copies under the sequence; here the lock keeps writers out. */
 static int64_t guest_pread(void *ctx, int fd, void *buf, size_t n,
 			   uint64_t offset)
 {

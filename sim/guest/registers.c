@@ -11,7 +11,7 @@
 #include "guest.h"
 
 #define KVM_PARTS (PARACLOCK_SIM_HAS_PVCLOCK | PARACLOCK_SIM_HAS_PAIRING)
-/* Old and new MSRs, and that TSC_STABLE means something. */
+/* The old and the new MSRs, and that TSC_STABLE is meaningful. */
 #define KVM_CLOCK_FEATURES (1U << 0 | 1U << 3 | 1U << 24)
 #define HYPERV_ACCESS	   (1U << 1 | 1U << 9 | 1U << 11 | 1U << 15)
 #define HYPERV_REENLIGHTEN (1U << 13)
@@ -74,7 +74,7 @@ int pclk_sim_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
 {
 	uint32_t parts = sim_vm_of(ctx)->opts.parts;
 	bool hyperv = parts & PARACLOCK_SIM_HAS_HYPERV;
-	/* As QEMU has them: Hyper-V's first, where there are both. */
+	/* QEMU puts Hyper-V's leaves first where it has both. */
 	uint32_t kvm = hyperv ? 0x40000100 : 0x40000000;
 
 	(void)subleaf;
@@ -114,7 +114,8 @@ static uint64_t reference_count(const struct paraclock_sim_vm *vm)
 	return (uint64_t)(mono >> 64) / REF_UNIT_NS;
 }
 
-/* That which it will have when it acknowledges. */
+/* The rate that the TSC has without emulation: the guest learns it before it
+ * ends emulation. */
 static uint64_t frequency(const struct paraclock_sim_vm *vm)
 {
 	struct sim_hz hz =
@@ -185,8 +186,8 @@ int pclk_sim_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value)
 	return ret;
 }
 
-/* The guest shows where a page is to be; this one has it in one place only,
- * and does not lose it when one of its programs switches it off. */
+/* A guest may place a page anywhere. This one has each page at one address only,
+ * and keeps it when one of several programs in it disables the MSR. */
 static int place_page(struct paraclock_sim_vm *vm, uint64_t value)
 {
 	if (!(value & MSR_ENABLE))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a process in the VM watches for: numbers for descriptors. */
+/* Watches of a process in the VM: their descriptors are mere numbers. */
 
 #include <errno.h>
 
@@ -61,7 +61,7 @@ int pclk_sim_watch_generation(void *ctx, int *fd)
 	return watch(ctx, GENERATION, fd);
 }
 
-/* Nothing ever happens to a number. */
+/* Nobody can poll a number: a caller just looks for events. */
 int pclk_sim_poll_group(void *ctx, int *group, int fd)
 {
 	(void)ctx;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* What a script lets happen: a statement as a call of sim.h's. */
+/* Statements that act on the world: each is a call of sim.h. */
 
 #include <errno.h>
 
 #include "play.h"
 
-/* A VM's TSC in virtual time, where the script says nothing of it: later than
- * that of any real machine, so that its page, in a file, is not taken for this
- * machine's. */
+/* Where a VM's TSC starts in virtual time, unless the script says it: later than
+ * any real machine's, so that a reader of its page in a file finds that this
+ * machine's counter is before the page's window, instead of a wrong time. */
 #define TSC_START (1ULL << 62)
-/* A live world's vmclock is for whoever reads it in another process. */
+/* A live vmclock is read by other processes, which want it fresh. */
 #define LIVE_EVERY_NS 100000000
 
-/* What stands in a saved state, in order from FLAGS_AT on. */
+/* The flags of a move, in the order of the arguments from first on. */
 static uint32_t flags_of(const struct statement *s, unsigned int first)
 {
 	static const uint32_t flags[] = {
@@ -36,7 +36,7 @@ static struct paraclock_sim_host *host_of(struct paraclock_sim_play *play,
 	return GIVEN(s, i) ? play->host[s->value[i]] : NULL;
 }
 
-/* The four of them, as they stand in 'host' and 'errors'. */
+/* The four error terms, in the order of 'host' and 'errors'. */
 static void set_errors(const struct statement *s,
 		       struct paraclock_sim_host_options *opts)
 {
@@ -76,7 +76,7 @@ static int new_host(struct paraclock_sim_play *play, const struct statement *s)
 	ret = paraclock_sim_host_new(host, play->sim, &opts);
 	if (ret)
 		return ret;
-	/* In its options 0 is the default, and no status. */
+	/* In the options 0 means the default, not the status "unknown". */
 	return GIVEN(s, 8)
 		       ? paraclock_sim_status(*host, (unsigned int)s->value[8])
 		       : 0;
@@ -119,7 +119,7 @@ static int new_vm(struct paraclock_sim_play *play, const struct statement *s)
 			pclk_sim_script_word(KIND_GUEST_SOURCE, s->value[10]);
 	if (live && !GIVEN(s, 9))
 		opts.vmclock_period_ns = LIVE_EVERY_NS;
-	/* The counter stands still: the VM's is the same, to the tick. */
+	/* The counter stands still meanwhile: the VM's is equal to the tick. */
 	if (live || GIVEN(s, 5))
 		opts.tsc_start = paraclock_sim_host_counter(host) +
 				 (uint64_t)s->value[5];
@@ -139,7 +139,7 @@ static int migrate(struct paraclock_sim_play *play, const struct statement *s)
 	uint32_t flags = flags_of(s, FLAGS_AT);
 	int ret = 0;
 
-	/* It is over: see pclk_sim_play_act(). */
+	/* The downtime is over: see wait_for_move(). */
 	if (play->opts.counter) {
 		downtime_ns = 0;
 		ret = paraclock_sim_resume(vm,
@@ -277,8 +277,8 @@ static int act(struct paraclock_sim_play *play, const struct statement *s)
 	}
 }
 
-/* In a live world the downtime is waited for here, for paraclock_sim_migrate()
- * is deaf to signals meanwhile. */
+/* In a live world, wait for the downtime here: paraclock_sim_migrate() would
+ * sleep on when a signal asks to stop. */
 static int wait_for_move(struct paraclock_sim_play *play,
 			 const struct statement *s)
 {
@@ -301,8 +301,8 @@ int pclk_sim_play_act(struct paraclock_sim_play *play,
 	ret = wait_for_move(play, s);
 	if (ret)
 		return ret;
-	/* It stands still, so that what is made of several readings of it is
-	 * of one instant. */
+	/* The counter stands still, so that everything that the act computes
+	 * from several readings of it is of one instant. */
 	counter = play->opts.counter(play->opts.arg);
 	__atomic_store_n(&play->frozen, counter, __ATOMIC_RELEASE);
 	ret = act(play, s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* How much a script does in all: it is refused if it would not end soon. */
+/* How much work a script is: one that would run for hours is refused. */
 
 #include "parser.h"
 
@@ -12,7 +12,7 @@ static bool has_torn_page(const struct name *vm)
 	return false;
 }
 
-/* What a VM does in so much time. */
+/* How much a VM does in ns. */
 static uint64_t work_of(const struct name *vm, uint64_t ns)
 {
 	uint64_t work = vm->every_ns ? ns / vm->every_ns + 1 : 0;
@@ -32,8 +32,8 @@ int pclk_sim_script_pass(struct parser *p, uint64_t ns)
 	p->passed_ns += ns;
 	if (p->passed_ns > PASSES_MAX_NS)
 		return pclk_sim_script_wrong(
-			p, "too late; expected a script of 366 "
-			   "days at most");
+			p,
+			"the script takes too long; expected at most 366 days");
 	for (unsigned int i = 0; i < p->script->names; i++) {
 		const struct name *name = &p->script->name[i];
 
@@ -43,10 +43,9 @@ int pclk_sim_script_pass(struct parser *p, uint64_t ns)
 	if (p->work > WORK_MAX)
 		return pclk_sim_script_wrong(
 			p,
-			"too much to do; expected at most %u "
-			"renewals of pages and readings of "
-			"'watch' in all, of a torn page a "
-			"thousandth of that",
+			"too much work; expected at most %u renewals of pages "
+			"and readings of 'watch' in all (a reading of a torn "
+			"page counts as a thousand)",
 			WORK_MAX);
 	return 0;
 }

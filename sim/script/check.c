@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* What is wrong with a statement by what the ones before it said. */
+/* What a statement must not say after the ones before it. */
 
 #include <string.h>
 
 #include "parser.h"
 
-/* Often enough for anything, and seldom enough to end. */
+/* Shorter periods would test nothing more, and take too long. */
 #define PERIOD_MIN_NS 1000000
 #define EVERY_MIN_NS  1000
 
-/* As sim.h has it. */
+/* The limit of sim.h. */
 #define TAI_OFFSET_MAX 100
 
 static struct name *vm_of(struct parser *p, const struct statement *s)
@@ -22,7 +22,7 @@ static struct name *host_of(struct parser *p, int64_t index)
 	return pclk_sim_script_name_of(p->script, KIND_HOST, index);
 }
 
-/* The VM that a host is; NULL: it is none. */
+/* The VM that a nested host is; NULL: the host is a physical one. */
 static const struct name *inside_of(struct parser *p, const struct name *host)
 {
 	return host->of ? pclk_sim_script_name_of(p->script, KIND_VM,
@@ -33,12 +33,11 @@ static const struct name *inside_of(struct parser *p, const struct name *host)
 static int check_world(struct parser *p, const struct statement *s)
 {
 	if (p->script->statements)
-		return pclk_sim_script_wrong(p,
-					     "'world' after another statement; "
-					     "expected it to be the first");
+		return pclk_sim_script_wrong(p, "'world' comes after another "
+						"statement; expected it first");
 	if (GIVEN(s, 2) && (!s->value[2] || s->value[2] > TAI_OFFSET_MAX))
 		return pclk_sim_script_wrong(
-			p, "no such tai-offset; expected 1 to %d",
+			p, "tai-offset is out of range; expected 1 to %d",
 			TAI_OFFSET_MAX);
 	return 0;
 }
@@ -48,7 +47,7 @@ static int check_period(struct parser *p, int64_t ns, int64_t least)
 	if (ns >= least)
 		return 0;
 	return pclk_sim_script_wrong(
-		p, "too often; expected every %s or less often",
+		p, "the period is too short; expected %s or more",
 		least == EVERY_MIN_NS ? "1us" : "1ms");
 }
 
@@ -65,16 +64,14 @@ static int check_vm(struct parser *p, const struct statement *s)
 	vm->vmclock_ns = GIVEN(s, 9) ? (uint64_t)s->value[9] : VMCLOCK_EVERY_NS;
 	if (!vm->vcpus || vm->vcpus > PARACLOCK_SIM_VCPUS_MAX)
 		return pclk_sim_script_wrong(
-			p,
-			"no such number of vCPUs; expected 1 to "
-			"%d",
+			p, "vcpus is out of range; expected 1 to %d",
 			PARACLOCK_SIM_VCPUS_MAX);
 	ret = check_period(p, (int64_t)vm->pvclock_ns, PERIOD_MIN_NS);
 	return ret ? ret
 		   : check_period(p, (int64_t)vm->vmclock_ns, PERIOD_MIN_NS);
 }
 
-/* Where vm comes to be: not inside of the VM of the statement. */
+/* The VM lands on host to, which must not be inside the statement's VM. */
 static int check_landing(struct parser *p, const struct statement *s,
 			 struct name *vm, int64_t to)
 {
@@ -92,7 +89,7 @@ static int check_landing(struct parser *p, const struct statement *s,
 	return 0;
 }
 
-/* What makes a VM another one's like: all but what is done inside. */
+/* A clone has all that its original has, except the clocks open in it. */
 static int check_clone(struct parser *p, const struct statement *s)
 {
 	const struct name *of = vm_of(p, s);
@@ -117,7 +114,7 @@ static int check_vcpu(struct parser *p, const struct statement *s, int64_t vcpu)
 				     vm->text, (int)vcpu, vm->vcpus - 1);
 }
 
-/* Who writes the VM's pages: the simulation, or 'publish'. */
+/* Does 'publish' write the VM's pages, or the simulation? */
 static int check_writer(struct parser *p, const struct statement *s,
 			bool publish)
 {
@@ -126,8 +123,10 @@ static int check_writer(struct parser *p, const struct statement *s,
 	if (publish == !!(vm->parts & PARACLOCK_SIM_HAS_NO_WRITER))
 		return 0;
 	return pclk_sim_script_wrong(
-		p, "%s was made with%s no-writer; expected %s", vm->text,
-		publish ? "out" : "", publish ? "it to be" : "'publish'");
+		p,
+		publish ? "%s has a writer; expected a VM made with no-writer"
+			: "%s was made with no-writer; expected 'publish'",
+		vm->text);
 }
 
 static int check_publish(struct parser *p, const struct statement *s)
@@ -136,7 +135,7 @@ static int check_publish(struct parser *p, const struct statement *s)
 
 	if (!ret && !(vm_of(p, s)->parts & PARACLOCK_SIM_HAS_VMCLOCK))
 		ret = pclk_sim_script_wrong(
-			p, "%s has no vmclock; expected it to have",
+			p, "%s has no vmclock; expected a VM made with vmclock",
 			vm_of(p, s)->text);
 	return ret ? ret : pclk_sim_script_pass(p, (uint64_t)s->value[1]);
 }
@@ -167,7 +166,7 @@ static int check_fault(struct parser *p, const struct statement *s)
 	uint64_t vcpu = 1ULL << (s->value[1] >> 8 & 63);
 	uint64_t *torn = &vm_of(p, s)->torn[s->value[1] & 0xff];
 
-	/* It dies at some time later, and may die already torn. */
+	/* A page that dies is torn at its next renewal. */
 	if (GIVEN(s, FAULT_TORN) || GIVEN(s, FAULT_DIES))
 		*torn |= vcpu;
 	else
@@ -184,7 +183,7 @@ static int check_paused(struct parser *p, const struct name *vm)
 		vm->text);
 }
 
-/* A program in the VM runs if the VM does, and all that it runs on. */
+/* A program runs if its VM does, and all VMs below. */
 static int check_runs(struct parser *p, const struct statement *s)
 {
 	const struct name *vm = vm_of(p, s);
@@ -195,7 +194,7 @@ static int check_runs(struct parser *p, const struct statement *s)
 	return ret;
 }
 
-/* A host that is a VM has its clock from its own host. */
+/* The clock of a nested host is its own host's. */
 static int check_physical(struct parser *p, const struct statement *s)
 {
 	const struct name *host = host_of(p, s->value[0]);
@@ -203,8 +202,8 @@ static int check_physical(struct parser *p, const struct statement *s)
 	if (!host->of)
 		return 0;
 	return pclk_sim_script_wrong(p,
-				     "%s is a VM and its clock is its host's; "
-				     "expected a host that is none",
+				     "%s is a VM, and its clock is its host's; "
+				     "expected a host that is not a VM",
 				     host->text);
 }
 
@@ -249,7 +248,7 @@ static int check_at(struct parser *p, const struct statement *s)
 {
 	if ((uint64_t)s->value[0] < p->passed_ns)
 		return pclk_sim_script_wrong(
-			p, "that is past; expected %lu ns or later",
+			p, "that time has passed; expected %lu ns or later",
 			(unsigned long)p->passed_ns);
 	return pclk_sim_script_pass(p, (uint64_t)s->value[0] - p->passed_ns);
 }
@@ -274,8 +273,7 @@ static int check_restore(struct parser *p, const struct statement *s)
 	if (state->of != vm->index)
 		return pclk_sim_script_wrong(
 			p,
-			"%s was saved of another VM; expected one "
-			"of %s's own",
+			"%s is a state of another VM; expected a state of %s",
 			state->text, vm->text);
 	return GIVEN(s, 2) ? check_landing(p, s, vm, s->value[2]) : 0;
 }
@@ -284,7 +282,7 @@ static int check_tai(struct parser *p, const struct statement *s)
 {
 	if (s->value[1] > TAI_OFFSET_MAX)
 		return pclk_sim_script_wrong(
-			p, "no such TAI offset; expected 0 to %d",
+			p, "the TAI offset is out of range; expected 0 to %d",
 			TAI_OFFSET_MAX);
 	return check_physical(p, s);
 }

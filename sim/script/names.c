@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The names of a script, and what is said when a line is wrong. */
+/* The names of a script, and the message about a wrong line. */
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reading a script: lines, words, and what stands where in a statement. What a
- * statement is made of is in verbs.c.
+ * Reading a script: lines, words, and the arguments of a statement. verbs.c says
+ * which arguments a statement has.
  */
 
 #include <errno.h>
@@ -52,10 +52,7 @@ static int new_name(struct parser *p, unsigned int kind, const char *word,
 		return expected_kind(p, kind, word);
 	if (pclk_sim_script_find_name(script, word))
 		return pclk_sim_script_wrong(
-			p,
-			"'%s' is there already; expected a name "
-			"that is not",
-			word);
+			p, "'%s' exists already; expected a new name", word);
 	if (script->names == NAMES_MAX)
 		return pclk_sim_script_wrong(
 			p, "too many names; expected at most %d", NAMES_MAX);
@@ -83,8 +80,8 @@ static int old_name(struct parser *p, unsigned int kind, const char *word,
 
 /* --- a statement ---------------------------------------------------------- */
 
-static int take_value(struct parser *p, unsigned int kind, unsigned int *at,
-		      int64_t *ret_value)
+static int parse_value(struct parser *p, unsigned int kind, unsigned int *at,
+		       int64_t *ret_value)
 {
 	const char *word = p->word[*at];
 
@@ -114,8 +111,8 @@ static int take_value(struct parser *p, unsigned int kind, unsigned int *at,
 		       : expected_kind(p, kind, word);
 }
 
-static int take_required(struct parser *p, struct statement *s,
-			 unsigned int *at)
+static int parse_required(struct parser *p, struct statement *s,
+			  unsigned int *at)
 {
 	for (unsigned int i = 0; i < s->verb->required; i++) {
 		const struct arg *arg = &s->verb->arg[i];
@@ -124,7 +121,7 @@ static int take_required(struct parser *p, struct statement *s,
 		if (arg->word &&
 		    (!p->word[*at] || strcmp(arg->word, p->word[(*at)++]) != 0))
 			return expected_usage(p, s->verb, "a word is missing");
-		ret = take_value(p, arg->kind, at, &s->value[i]);
+		ret = parse_value(p, arg->kind, at, &s->value[i]);
 		if (ret)
 			return ret;
 		s->given |= 1U << i;
@@ -142,7 +139,7 @@ static unsigned int find_other(const struct verb *verb, const char *word)
 	return i;
 }
 
-static int take_others(struct parser *p, struct statement *s, unsigned int at)
+static int parse_others(struct parser *p, struct statement *s, unsigned int at)
 {
 	unsigned int n = 0;
 	char what[LINE_MAX_BYTES + 64];
@@ -158,7 +155,7 @@ static int take_others(struct parser *p, struct statement *s, unsigned int at)
 					       : "is given twice");
 			return expected_usage(p, s->verb, what);
 		}
-		ret = take_value(p, s->verb->arg[i].kind, &at, &s->value[i]);
+		ret = parse_value(p, s->verb->arg[i].kind, &at, &s->value[i]);
 		if (ret)
 			return ret;
 		s->given |= 1U << i;
@@ -166,7 +163,8 @@ static int take_others(struct parser *p, struct statement *s, unsigned int at)
 	if (n < s->verb->min_others)
 		return expected_usage(p, s->verb, "the line ends too early");
 	if (s->verb->max_others && n > s->verb->max_others)
-		return expected_usage(p, s->verb, "only one of these at once");
+		return expected_usage(p, s->verb,
+				      "only one of these is allowed");
 	return 0;
 }
 
@@ -179,11 +177,12 @@ static int unknown_verb(struct parser *p)
 		n += (size_t)snprintf(list + n, sizeof(list) - n, " %s",
 				      pclk_sim_script_verbs[i].name);
 	return pclk_sim_script_wrong(
-		p, "'%s' is no statement; expected one of%s", p->word[0], list);
+		p, "'%s' is not a statement; expected one of%s", p->word[0],
+		list);
 }
 
 /* The words are in p->word. */
-static int take_statement(struct parser *p, char **pool)
+static int parse_statement(struct parser *p, char **pool)
 {
 	struct paraclock_sim_script *script = p->script;
 	struct statement *s = &script->statement[script->statements];
@@ -199,9 +198,9 @@ static int take_statement(struct parser *p, char **pool)
 	s->verb = pclk_sim_script_find_verb(p->word[0]);
 	if (!s->verb)
 		return unknown_verb(p);
-	ret = take_required(p, s, &at);
+	ret = parse_required(p, s, &at);
 	if (!ret)
-		ret = take_others(p, s, at);
+		ret = parse_others(p, s, at);
 	if (!ret)
 		ret = pclk_sim_script_check(p, s);
 	if (ret)
@@ -233,9 +232,8 @@ static int split(struct parser *p, char *line)
 		}
 		if (*c < '!' || *c > '~')
 			return pclk_sim_script_wrong(
-				p, "a byte that is no letter of "
-				   "ASCII; expected such, or a "
-				   "comment that begins with #");
+				p, "a byte that is not printable ASCII; "
+				   "expected such a byte only in a comment");
 		if (c == line || !c[-1])
 			p->word[n++] = c;
 	}
@@ -243,8 +241,8 @@ static int split(struct parser *p, char *line)
 	return 0;
 }
 
-static int take_line(struct parser *p, const char *text, size_t size,
-		     char **pool)
+static int parse_line(struct parser *p, const char *text, size_t size,
+		      char **pool)
 {
 	char line[LINE_MAX_BYTES + 1];
 	int ret;
@@ -252,19 +250,17 @@ static int take_line(struct parser *p, const char *text, size_t size,
 	p->line++;
 	if (size > LINE_MAX_BYTES)
 		return pclk_sim_script_wrong(
-			p,
-			"too long a line; expected at most %d "
-			"bytes",
+			p, "the line is too long; expected at most %d bytes",
 			LINE_MAX_BYTES);
 	if (memchr(text, '\0', size))
-		return pclk_sim_script_wrong(p, "a NUL; expected text");
+		return pclk_sim_script_wrong(p, "a NUL byte; expected text");
 	memcpy(line, text, size);
 	line[size] = '\0';
 	ret = split(p, line);
-	return ret || !p->word[0] ? ret : take_statement(p, pool);
+	return ret || !p->word[0] ? ret : parse_statement(p, pool);
 }
 
-static int take_lines(struct parser *p, const char *text, size_t size)
+static int parse_lines(struct parser *p, const char *text, size_t size)
 {
 	char *pool = p->script->text;
 	int ret = 0;
@@ -279,7 +275,7 @@ static int take_lines(struct parser *p, const char *text, size_t size)
 		const char *end = memchr(text, '\n', size);
 		size_t length = end ? (size_t)(end - text) : size;
 
-		ret = take_line(p, text, length, &pool);
+		ret = parse_line(p, text, length, &pool);
 		text += length;
 		size -= length;
 		if (end) {
@@ -309,7 +305,7 @@ int paraclock_sim_script_parse(struct paraclock_sim_script **ret_script,
 	p.script->statement =
 		calloc(STATEMENTS_MAX + 1, sizeof(*p.script->statement));
 	if (p.script->text && p.script->statement)
-		ret = take_lines(&p, text, size);
+		ret = parse_lines(&p, text, size);
 	if (ret)
 		paraclock_sim_script_free(p.script);
 	else

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Time passes in a play, with the readings of what is watched. */
+/* Time passes in a play, and watched clocks are read on the way. */
 
 #include "play.h"
 
-/* In a live world: how often what is due is done, ns. */
+/* In a live world, look this often for what is due, ns. */
 #define TICK_NS 100000000
 
 static int run(struct paraclock_sim_play *play, int64_t ns)
@@ -13,7 +13,7 @@ static int run(struct paraclock_sim_play *play, int64_t ns)
 	return ret ? pclk_sim_play_refused(play, ret) : 0;
 }
 
-/* A tick of a live world, or all that is left of virtual time. */
+/* Pass one tick of a live world, or all of ns in virtual time. */
 static int pass_some(struct paraclock_sim_play *play, int64_t ns)
 {
 	int ret;
@@ -61,8 +61,8 @@ int pclk_sim_play_pass(struct paraclock_sim_play *play, int64_t ns)
 	return pass_until(play, play->time_ns);
 }
 
-/* What was asked for, not what came of it: in a live world lateness would add
- * up. */
+/* time_ns is what the script asked for, not the time that it is: in a live
+ * world the delays of all statements would add up. */
 int pclk_sim_play_run(struct paraclock_sim_play *play,
 		      const struct statement *s)
 {

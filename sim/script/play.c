@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Playing a script: its world, and the passing of time. */
+/* Playing a script: its world, and its statements in turn. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,9 +13,8 @@
 static int check_live(struct paraclock_sim_play *play,
 		      const struct statement *s)
 {
-	static const char why[] =
-		"in a live world each TSC is the counter that it passes by, "
-		"and none can be set apart";
+	static const char why[] = "in a live world every TSC is the caller's "
+				  "counter, and none can differ from it";
 	enum verb_id verb = verb_of(s);
 	bool moves = verb == VERB_RESTORE || verb == VERB_CLONE ||
 		     verb == VERB_MIGRATE;
@@ -33,7 +32,7 @@ static int act(struct paraclock_sim_play *play, const struct statement *s)
 						     pclk_sim_play_now(play) };
 	int ret = pclk_sim_play_act(play, s);
 
-	/* What stops the VM takes its time. */
+	/* A downtime has passed meanwhile. */
 	play->time_ns += pclk_sim_play_now(play) - event.time_ns;
 	return ret ? pclk_sim_play_refused(play, ret)
 		   : pclk_sim_play_tell(play, s, &event);
@@ -61,7 +60,7 @@ static int play_statement(struct paraclock_sim_play *play,
 
 /* --- the world ------------------------------------------------------------ */
 
-/* While VMs are made the counter stands still, so that theirs is the same. */
+/* The counter, which stands still during an act: see pclk_sim_play_act(). */
 static uint64_t live_counter(void *arg)
 {
 	struct paraclock_sim_play *play = arg;
@@ -95,14 +94,15 @@ static int make_world(struct paraclock_sim_play *play)
 		opts.counter = live_counter;
 		opts.arg = play;
 		opts.counter_hz = play->opts.counter_hz;
-		/* Markers that no reader of an earlier play has seen. */
+		/* The seed of markers: no reader has seen them in an earlier
+		 * play. */
 		if (!opts.seed)
 			opts.seed = play->opts.counter(play->opts.arg);
 	}
 	return paraclock_sim_new(&play->sim, &opts);
 }
 
-/* Each page can be written, whatever happened to it. */
+/* Undo faults, halts and pauses, so that each page can be written. */
 static void mend(struct play_vm *vm)
 {
 	for (unsigned int kind = 0; kind <= PARACLOCK_SIM_VMCLOCK; kind++) {
@@ -119,13 +119,13 @@ static void mend(struct play_vm *vm)
 	pclk_sim_play_publish_end(vm);
 }
 
-/* Nobody is to take what is left behind for the time. */
+/* The pages stay in files: make them say that they must not be used. */
 static void end_live(struct paraclock_sim_play *play)
 {
 	for (unsigned int i = 0; i < play->vms; i++)
 		mend(&play->vm[i]);
 	for (unsigned int i = 0; i < NAMES_MAX; i++) {
-		/* A nested one's is its host's, and is refused. */
+		/* Refused for a nested host, whose status is its host's. */
 		(void)paraclock_sim_status(play->host[i],
 					   PARACLOCK_STATUS_UNRELIABLE);
 		(void)paraclock_sim_clocksource(play->host[i], 0);
@@ -158,7 +158,7 @@ static int play_all(struct paraclock_sim_play *play)
 		ret = make_world(play);
 		if (ret)
 			return pclk_sim_play_error(play, ret,
-						   "no world can be made");
+						   "the world cannot be made");
 	}
 	for (unsigned int i = 0; !ret && i < script->statements; i++)
 		ret = play_statement(play, &script->statement[i]);

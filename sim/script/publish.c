@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A publisher of a vmclock that is not the simulation's: it decides what to
- * say, and the library writes it, then or later.
+ * 'publish': the script, not the simulation, writes a VM's vmclock. The time to
+ * publish is read at once, and written at once or late.
  */
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #include "play.h"
 
-static int take(struct play_vm *vm, const struct paraclock_env *env)
+static int acquire(struct play_vm *vm, const struct paraclock_env *env)
 {
 	int ret = vm->writes ? 0
 			     : paraclock_page_writer_acquire(&vm->writer, env);
@@ -18,14 +18,14 @@ static int take(struct play_vm *vm, const struct paraclock_env *env)
 	return ret;
 }
 
-/* What a host does that cannot keep its promise: let it go for one update. */
+/* A host that cannot keep its promise (MONOTONIC) omits it for one update. */
 static int write_page(struct paraclock_sim_play *play, struct play_vm *vm,
 		      struct paraclock_timeline *tl)
 {
 	const struct paraclock_env *env =
 		paraclock_sim_env(vm->vm, PARACLOCK_SIM_USER);
 	void *page = paraclock_sim_page(vm->vm, PARACLOCK_SIM_VMCLOCK, 0, NULL);
-	int ret = take(vm, env);
+	int ret = acquire(vm, env);
 
 	play->remark[0] = '\0';
 	if (!ret)
@@ -33,7 +33,7 @@ static int write_page(struct paraclock_sim_play *play, struct play_vm *vm,
 	if (ret != -ESTALE || !(tl->flags & PARACLOCK_TIMELINE_MONOTONIC))
 		return ret;
 	snprintf(play->remark, sizeof(play->remark),
-		 "refused (ESTALE), and written without the promise");
+		 "refused (ESTALE); written without the promise");
 	tl->flags &= ~PARACLOCK_TIMELINE_MONOTONIC;
 	return paraclock_vmclock_write(page, &vm->writer, env, tl);
 }
@@ -61,7 +61,7 @@ int pclk_sim_play_publish(struct paraclock_sim_play *play,
 
 	if (ret)
 		return pclk_sim_play_error(play, ret,
-					   "there is no time to publish");
+					   "the VM has no time to publish");
 	tl.flags |= vm->timeline_flags;
 	if (s->value[1])
 		ret = pclk_sim_play_pass(play, s->value[1]);

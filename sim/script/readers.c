@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Readers in the VMs of a script, and what they are expected to see. */
+/* Readers in the VMs of a script, and what the script expects them to see. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 #include "play.h"
 #include "sim/world/world.h"
 
-/* 'expect': where its conditions stand among its words. */
+/* 'expect': the indexes of its conditions among its arguments. */
 enum condition {
 	EXPECT_VALID = 1,
 	EXPECT_INVALID,
@@ -21,7 +21,7 @@ enum condition {
 	EXPECT_ERROR,
 };
 
-/* One reading, and what is to be said of it. */
+/* One reading, and how far it is off. */
 struct reading {
 	int ret; /* of paraclock_read() */
 	struct paraclock_sample sample;
@@ -55,9 +55,10 @@ static int open_clock(struct paraclock_sim_play *play,
 		ret = paraclock_open(&vm->clk, &opts);
 	}
 	if (ret)
-		return pclk_sim_play_error(
-			play, ret,
-			play->remark[0] ? play->remark : "there is no clock");
+		return pclk_sim_play_error(play, ret,
+					   play->remark[0]
+						   ? play->remark
+						   : "no clock can be opened");
 	vm->epoch = paraclock_epoch(vm->clk);
 	vm->last.valid = 0;
 	snprintf(play->remark, sizeof(play->remark), "%s",
@@ -76,7 +77,7 @@ static struct reading take_reading(const struct play_vm *vm)
 	r.truth_ret = paraclock_sim_truth(vm->vm, r.sample.host_tsc,
 					  r.sample.timescale, &truth);
 	if (!r.truth_ret)
-		/* Unsigned: a wrong page may be off by any amount. */
+		/* Unsigned: the difference of a wrong page may overflow. */
 		r.error_ns =
 			(int64_t)((uint64_t)r.sample.host_ns - (uint64_t)truth);
 	return r;
@@ -90,7 +91,7 @@ static void describe(const struct reading *r, char *buf, size_t size)
 		snprintf(buf, size, "not valid: %s",
 			 paraclock_reason_name(r->sample.reason));
 	else if (r->truth_ret)
-		snprintf(buf, size, "valid, and the truth is not known");
+		snprintf(buf, size, "valid, but the truth is not known");
 	else
 		snprintf(buf, size, "valid, off by %+" PRId64 " ns",
 			 r->error_ns);
@@ -107,7 +108,7 @@ static bool is_off(const struct reading *r, int64_t bound_ns, bool inclusive)
 	       size_of(r->error_ns) > (uint64_t)bound_ns - !inclusive;
 }
 
-/* Which condition does not hold; 0: all do. */
+/* The first condition that does not hold; 0: all hold. */
 static unsigned int broken(const struct statement *s, const struct reading *r,
 			   bool disrupted)
 {
@@ -143,7 +144,7 @@ static int expect(struct paraclock_sim_play *play, const struct statement *s,
 	char state[128];
 	unsigned int which = broken(s, &r, disrupted);
 
-	/* "disrupted" is: since it was last asked. */
+	/* "disrupted" means: since the last time that it was asked. */
 	if (GIVEN(s, EXPECT_DISRUPTED) || GIVEN(s, EXPECT_UNDISRUPTED))
 		vm->epoch = paraclock_epoch(vm->clk);
 	if (!which)
@@ -151,8 +152,8 @@ static int expect(struct paraclock_sim_play *play, const struct statement *s,
 	describe(&r, state, sizeof(state));
 	snprintf(play->remark, sizeof(play->remark), "not %s: %s%s",
 		 s->verb->arg[which].word, state,
-		 which == EXPECT_DISRUPTED     ? "; nothing was noticed"
-		 : which == EXPECT_UNDISRUPTED ? "; there was a disruption"
+		 which == EXPECT_DISRUPTED     ? "; no disruption was noticed"
+		 : which == EXPECT_UNDISRUPTED ? "; a disruption was noticed"
 					       : "");
 	event.failed = 1;
 	event.detail = play->remark;
@@ -190,7 +191,7 @@ struct play_vm *pclk_sim_play_next_watch(struct paraclock_sim_play *play)
 	return first;
 }
 
-/* The host promised that it would not, then and now. */
+/* Did the clock go back, although both samples carry the host's promise? */
 static bool is_back(const struct play_vm *vm, const struct reading *r)
 {
 	const struct paraclock_sample *last = &vm->last;
@@ -209,7 +210,7 @@ static int tell_wrong(struct paraclock_sim_play *play, struct play_vm *vm,
 		.failed = 1,
 	};
 
-	/* The first one is worth a line, the others are counted. */
+	/* Report the first one; the others are counted. */
 	if (vm->wrong++)
 		return 0;
 	if (back)
@@ -221,8 +222,7 @@ static int tell_wrong(struct paraclock_sim_play *play, struct play_vm *vm,
 	return pclk_sim_play_tell(play, vm->watch, &event);
 }
 
-/* What was missed, in a move or by a reading that took long, is not made up
- * for. */
+/* Readings that were missed, in a move or by a slow reading, are left out. */
 static void set_due(const struct paraclock_sim_play *play, struct play_vm *vm)
 {
 	int64_t every_ns = vm->watch->value[1];
@@ -250,7 +250,7 @@ static int watch_once(struct paraclock_sim_play *play, struct play_vm *vm)
 
 int pclk_sim_play_watch(struct paraclock_sim_play *play, struct play_vm *vm)
 {
-	/* While it is stopped no program of it reads. */
+	/* No program of a stopped VM reads. */
 	int ret = pclk_sim_vm_runs(vm->vm) ? watch_once(play, vm) : 0;
 
 	set_due(play, vm);

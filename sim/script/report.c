@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a play tells its caller: events, errors, pages. */
+/* What a play reports to its caller: events, errors, pages. */
 
 #include <errno.h>
 #include <stdio.h>

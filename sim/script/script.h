@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A script: its statements, as they were read. See paraclock-script(5). */
+/* A script: its statements after parsing. See paraclock-script(5). */
 #ifndef SCRIPT_H
 #define SCRIPT_H
 
@@ -9,26 +9,26 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Bounds of a script. */
+/* Limits of a script. */
 #define LINE_MAX_BYTES 255
 #define STATEMENTS_MAX 4096
 #define NAMES_MAX      64
 #define NAME_MAX_BYTES 15
-/* A script takes a year of its world's time at most. */
+/* A script may take a year of its world's time. */
 #define PASSES_MAX_NS (366ULL * 86400 * 1000000000)
-/* Readings of all 'watch', and renewals of pages: what may take long. */
+/* The readings of all 'watch' and the renewals of pages, which take time. */
 #define WORK_MAX 10000000U
-/* A reader of a torn page tries for a while: some 3 ms of real time. */
+/* A reader of a torn page retries for about 3 ms of real time. */
 #define TORN_WORK 1000U
-/* As sim.h has it. */
+/* The defaults of sim_vm.h. */
 #define PVCLOCK_EVERY_NS 300000000000U
 #define VMCLOCK_EVERY_NS 60000000000U
 
 #define ARGS_MAX 14
 
-/* What a word of a statement may be. */
+/* What an argument of a statement may be. */
 enum kind {
-	KIND_NONE, /* the word is all */
+	KIND_NONE, /* the word alone */
 	KIND_NEW_HOST,
 	KIND_NEW_VM,
 	KIND_NEW_STATE,
@@ -57,7 +57,7 @@ enum kind {
 	KINDS
 };
 
-/* Which verb; the order of pclk_sim_script_verbs[]. */
+/* The statements, in the order of pclk_sim_script_verbs[]. */
 enum verb_id {
 	VERB_WORLD,
 	VERB_HOST,
@@ -95,7 +95,7 @@ enum verb_id {
 	VERBS
 };
 
-/* Places of what more than one verb has. */
+/* Indexes of arguments that several files or statements share. */
 enum arg_place {
 	/* migrate, restore, clone and resume: the flags are their last ones */
 	FLAGS_AT = 3,
@@ -106,18 +106,17 @@ enum arg_place {
 };
 
 struct arg {
-	const char *word; /* what stands before it; NULL: nothing */
+	const char *word; /* that comes before it; or NULL */
 	uint8_t kind;	  /* enum kind */
 };
 
 struct verb {
 	const char *name;
-	/* The first ones, in this order; then the others, in any. */
-	uint8_t required;
-	uint8_t min_others; /* so many of the others, ... */
-	uint8_t max_others; /* ... and no more; 0: any number */
+	uint8_t required;   /* the first so many, in this order */
+	uint8_t min_others; /* at least so many of the others, in any order */
+	uint8_t max_others; /* and at most so many; 0: any number */
 	struct arg arg[ARGS_MAX];
-	/* What -EINVAL or -ERANGE means when it is played. */
+	/* Why a play gets -EINVAL or -ERANGE from it; "": no such case. */
 	const char *refused;
 };
 
@@ -129,19 +128,19 @@ struct statement {
 	int64_t value[ARGS_MAX];
 };
 
-/* A host, a VM or a saved state; and what is known of it while reading. */
+/* A host, a VM or a saved state, and what check.c knows of it. */
 struct name {
 	char text[NAME_MAX_BYTES + 1];
 	uint8_t kind;	/* KIND_HOST, KIND_VM or KIND_STATE */
 	uint8_t index;	/* among those of its kind */
-	uint8_t open;	/* VM: a clock is */
+	uint8_t open;	/* VM: a clock is open in it */
 	uint8_t paused; /* VM */
-	uint8_t of;	/* state: of which VM; host: which VM it is, and 1 */
-	uint8_t on;	/* VM: which host */
+	uint8_t of;	/* state: its VM; nested host: the VM that it is, + 1 */
+	uint8_t on;	/* VM: its host */
 	uint32_t parts;
 	uint32_t vcpus;
 	uint64_t torn[PARACLOCK_SIM_VMCLOCK + 1]; /* by kind: a mask of vCPUs */
-	/* VM: how often there is something to do; every_ns 0: no 'watch'. */
+	/* VM: periods of work; every_ns 0: no 'watch'. */
 	uint64_t every_ns;
 	uint64_t pvclock_ns;
 	uint64_t vmclock_ns;
@@ -150,7 +149,7 @@ struct name {
 struct paraclock_sim_script {
 	struct statement *statement;
 	unsigned int statements;
-	char *text; /* all statements' */
+	char *text; /* of all statements */
 	struct name name[NAMES_MAX];
 	unsigned int names;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The words of a script: numbers with units, and names of what there is. */
+/* The words of a script: numbers with units, and words from lists. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,6 @@ struct entry {
 	int64_t value;
 };
 
-/* Longest first: "ms" ends in "s". */
 static const struct entry time_units[] = {
 	{ "ns", 1 },
 	{ "us", 1000 },
@@ -123,7 +122,7 @@ static const struct entry pages[] = {
 
 #define ANY_NAME "a name: a-z first, then a-z, 0-9, - or _, at most 15"
 
-/* A number has the range [min, max] of its units; a list has neither. */
+/* A number has units and a range [min, max]; a list has words and no range. */
 static const struct {
 	const char *name;
 	const char *example;
@@ -137,7 +136,7 @@ static const struct {
 	[KIND_NEW_STATE] = { "NAME", ANY_NAME, NULL, 0, 0 },
 	[KIND_HOST] = { "HOST", "the name of a host", NULL, 0, 0 },
 	[KIND_VM] = { "VM", "the name of a VM", NULL, 0, 0 },
-	[KIND_STATE] = { "NAME", "the name of what was saved", NULL, 0, 0 },
+	[KIND_STATE] = { "NAME", "the name of a saved state", NULL, 0, 0 },
 	[KIND_TIME] = { "TIME", "a time such as 500ms or 1.5s, up to 366d",
 			time_units, 0, (int64_t)PASSES_MAX_NS },
 	[KIND_SPAN] = { "TIME", "a time such as +5s or -20us, up to 3660d",
@@ -157,7 +156,7 @@ static const struct {
 			  65535 },
 	[KIND_DATE] = { "DATE", "UTC such as 2026-12-31T23:59:00Z, from 1972 "
 			"to 2115", NULL, 0, 0 },
-	[KIND_PARTS] = { "PART,...", "parts with commas between them, of",
+	[KIND_PARTS] = { "PART,...", "parts, separated by commas:",
 			 parts, 0, 0 },
 	[KIND_PAGE] = { "PAGE", "pvclock.N (of vCPU N), or one of", pages,
 			0, 0 },
@@ -208,7 +207,7 @@ const char *pclk_sim_script_word(unsigned int kind, int64_t value)
 	return NULL;
 }
 
-/* The digits up to the unit, which may have a fraction that comes out even. */
+/* Digits, perhaps with a fraction, times unit; the product must be whole. */
 static bool parse_decimal(const char *digits, size_t length, int64_t unit,
 			  int64_t *ret_value)
 {
@@ -280,7 +279,7 @@ static bool parse_parts(const char *word, int64_t *ret_value)
 	return true;
 }
 
-/* The kind of page, and the vCPU from bit 8 on. */
+/* Bits 0 to 7: the kind of page; from bit 8 on: the vCPU. */
 static bool parse_page(const char *word, int64_t *ret_value)
 {
 	size_t length = strcspn(word, ".");
@@ -325,8 +324,8 @@ static bool parse_date(const char *word, int64_t *ret_value)
 	tm.tm_sec = field[5];
 	back = tm;
 	sec = timegm(&back);
-	/* It mends a 31st of February, and what is mended is no date. A world
-	 * begins before 2^62 ns: in February 2116. */
+	/* timegm() turns a 31st of February into a day in March: refuse what it
+	 * changes. A world must begin before 2^62 ns: February 2116. */
 	if (field[0] < 1972 || field[0] > 2115 || back.tm_mon != tm.tm_mon ||
 	    back.tm_mday != tm.tm_mday || back.tm_hour != tm.tm_hour ||
 	    back.tm_min != tm.tm_min || back.tm_sec != tm.tm_sec)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* The statements of a script: how each is written. */
+/* The statements of a script, and the arguments of each. */
 
 #include <stdio.h>
 #include <string.h>
 
 #include "script.h"
 
-/* Of migrate, restore, clone and resume; see flags_of() in acts.c. */
+/* Of migrate, restore, clone and resume, in the order of flags_of() in acts.c. */
 /* clang-format off */
 #define STOP_FLAGS                       \
 	{ "counter-stops", KIND_NONE },  \
@@ -27,7 +27,7 @@ const struct verb pclk_sim_script_verbs[VERBS] = {
 	[VERB_WORLD] = { "world", 0, 1, 0, {
 		{ "seed", KIND_NUMBER }, { "start", KIND_DATE },
 		{ "tai-offset", KIND_NUMBER }, { "leap", KIND_LEAP } },
-		"it makes no world" },
+		"no world has these values" },
 	[VERB_HOST] = { "host", 1, 0, 0, {
 		{ NULL, KIND_NEW_HOST }, ERROR_BOUNDS, { "tsc", KIND_HZ },
 		{ "ahead", KIND_SPAN }, { "fast", KIND_PPB },
@@ -35,7 +35,7 @@ const struct verb pclk_sim_script_verbs[VERBS] = {
 		CLOCK_RANGE },
 	[VERB_NESTED_HOST] = { "nested-host", 2, 0, 0, {
 		{ NULL, KIND_NEW_HOST }, { "in", KIND_VM } },
-		"it cannot be made" },
+		"the host cannot be made" },
 	[VERB_VM] = { "vm", 2, 0, 0, {
 		{ NULL, KIND_NEW_VM }, { "on", KIND_HOST },
 		{ "with", KIND_PARTS }, { "vcpus", KIND_NUMBER },
@@ -44,9 +44,7 @@ const struct verb pclk_sim_script_verbs[VERBS] = {
 		{ "pvclock-every", KIND_TIME },
 		{ "vmclock-every", KIND_TIME },
 		{ "clocksource", KIND_GUEST_SOURCE } },
-		"a part needs another one (ptp-vmclock: vmclock), or two of "
-		"them exclude each other; or its TSC is too far from the "
-		"host's" },
+		"a part needs another part (ptp-vmclock needs vmclock), two parts exclude each other, or the TSC is too far from the host's" },
 	[VERB_RUN] = { "run", 1, 0, 0, { { NULL, KIND_TIME } }, "" },
 	[VERB_AT] = { "at", 1, 0, 0, { { NULL, KIND_TIME } }, "" },
 	[VERB_STEP] = { "step", 2, 0, 0, {
@@ -89,7 +87,7 @@ const struct verb pclk_sim_script_verbs[VERBS] = {
 		{ NULL, KIND_VM }, { "vcpu", KIND_NUMBER } }, "" },
 	[VERB_SKEW] = { "skew", 3, 0, 0, {
 		{ NULL, KIND_VM }, { "vcpu", KIND_NUMBER },
-		{ "by", KIND_TICKS } }, "vCPU 0 cannot be apart from itself" },
+		{ "by", KIND_TICKS } }, "vCPU 0 is what the others are skewed against; name another vCPU" },
 	[VERB_FAULT] = { "fault", 2, 1, 1, {
 		{ NULL, KIND_VM }, { NULL, KIND_PAGE }, { "none", KIND_NONE },
 		{ "stale", KIND_NONE }, { "torn", KIND_NONE },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Hosts: a TSC and a clock. */
+/* Hosts: each has a TSC and a clock. */
 
 #include <errno.h>
 
@@ -121,14 +121,14 @@ static void add_host(struct paraclock_sim_host *host)
 {
 	struct paraclock_sim_host **last = &host->sim->hosts;
 
-	/* In the order in which they were made, so that all is reproducible. */
+	/* In the order of their making: a world must be reproducible. */
 	while (*last)
 		last = &(*last)->next;
 	*last = host;
 }
 
-/* Set the clock ahead; -ERANGE: it would be before the epoch of UTC, or where
- * a month may not end in 64 bits of ns. */
+/* The range: not before 1970 in UTC, for any TAI offset, and not so late that
+ * the end of a month overflows 64 bits of ns. */
 int pclk_sim_host_move_wall(struct paraclock_sim_host *host, s128 ns)
 {
 	s128 tai = (s128)(host->tai0 >> 64) + ns;

@@ -10,7 +10,7 @@
 
 /* --- leap seconds --------------------------------------------------------- */
 
-/* Once it is over; pages are not written within an inserted one. */
+/* Pages are renewed when the leap second is over, not during an inserted one. */
 uint64_t pclk_sim_leap_due(const struct paraclock_sim_host *host)
 {
 	struct paraclock_sim *sim = host->sim;
@@ -38,9 +38,9 @@ void pclk_sim_leap_apply(struct paraclock_sim_host *host)
 	pclk_sim_changed(host, SIM_WALL);
 }
 
-/* --- what happens to its clock -------------------------------------------- */
+/* --- the clock ------------------------------------------------------------ */
 
-/* From here on the clock is a new line. */
+/* Start a new straight piece of the clock, so that its rate may change. */
 static void rebase_wall(struct paraclock_sim_host *host)
 {
 	uint64_t now = pclk_sim_instant(host->sim);
@@ -157,7 +157,7 @@ int paraclock_sim_errors(struct paraclock_sim_host *host,
 	return end_wall(host);
 }
 
-/* --- and to its TSC ------------------------------------------------------- */
+/* --- the TSC -------------------------------------------------------------- */
 
 int paraclock_sim_clocksource(struct paraclock_sim_host *host, int is_tsc)
 {

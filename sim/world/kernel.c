@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* The guest kernel's clocks: one that runs, and what is beside it. */
+/* The guest kernel's clocks: RAW runs by a clocksource, the others by RAW. */
 
 #include <errno.h>
 
 #include "world.h"
 
-/* What is added to it, the time that runs and an offset, fits. */
+/* REALTIME and TAI, the sum with RAW and an offset, then fit 64 bits. */
 #define REAL_MAX (1LL << 62)
 
 static uint8_t kind_of(const char *source)
@@ -27,7 +27,7 @@ static u128 raw_now(const struct paraclock_sim_vm *vm)
 	switch (kernel->kind) {
 	case PARACLOCK_CLOCKSOURCE_COUNTER:
 		tsc = (uint64_t)(pclk_sim_vm_tsc(vm, now) >> 64);
-		/* One that was turned back stands still, as Linux's does. */
+		/* Linux's clock stands still while the TSC is behind. */
 		return pclk_sim_clock_at(&kernel->raw,
 					 tsc > kernel->from ? tsc - kernel->from
 							    : 0);
@@ -39,8 +39,8 @@ static u128 raw_now(const struct paraclock_sim_vm *vm)
 	}
 }
 
-static void take_source(struct paraclock_sim_vm *vm, const char *source,
-			u128 raw)
+static void switch_source(struct paraclock_sim_vm *vm, const char *source,
+			  u128 raw)
 {
 	struct sim_kernel *kernel = &vm->kernel;
 	uint64_t now = pclk_sim_instant(vm->sim);
@@ -60,7 +60,7 @@ void pclk_sim_kernel_start(struct paraclock_sim_vm *vm, const char *source)
 	const struct paraclock_sim_host *real = pclk_sim_real_host(vm->host);
 	u128 tai = pclk_sim_host_tai(real, pclk_sim_instant(vm->sim));
 
-	take_source(vm, source, 0);
+	switch_source(vm, source, 0);
 	vm->kernel.real_ns = (int64_t)(sim_to_utc(&real->utc, tai) >> 64);
 }
 
@@ -104,7 +104,7 @@ int paraclock_sim_guest_clocksource(struct paraclock_sim_vm *vm,
 	if (!vm || !name || strlen(name) >= sizeof(vm->kernel.source))
 		return -EINVAL;
 	pclk_sim_lock(vm->sim);
-	take_source(vm, name, raw_now(vm));
+	switch_source(vm, name, raw_now(vm));
 	pclk_sim_unlock(vm->sim);
 	return 0;
 }

@@ -86,8 +86,8 @@ int pclk_sim_choose_ratio(const struct sim_origin *from, uint32_t flags,
 	return ret;
 }
 
-/* The clock must not be before its start, nor the tick that it is in: pages
- * hold unsigned times of whole ticks. */
+/* MONOTONIC must not be before its start, not even at the start of the current
+ * tick: the piece begins there, and its time is unsigned. */
 void pclk_sim_set_mono(struct paraclock_sim_vm *vm, uint64_t now, u128 mono)
 {
 	struct sim_clock clock = { .hz = pclk_sim_vm_hz(vm) };

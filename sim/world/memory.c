@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The memory of a VM, as far as there is any: its pages. */
+/* The memory of a VM: its pages are all that is simulated of it. */
 
 #include <errno.h>
 

@@ -109,7 +109,7 @@ static int migrate(struct paraclock_sim_vm *vm, struct paraclock_sim_host *to,
 	pclk_sim_stop_world(sim);
 	pclk_sim_end_pieces(sim);
 	at.now = pclk_sim_instant(sim);
-	/* What they would be now, had nothing happened. */
+	/* Unless they stop, both have run on during the downtime. */
 	at.tsc = flags & PARACLOCK_SIM_COUNTER_STOPS
 			 ? vm->stopped_tsc
 			 : pclk_sim_vm_tsc(vm, at.now);
@@ -168,7 +168,7 @@ void pclk_sim_end_emulation(struct paraclock_sim_vm *vm)
 	vm->ratio = vm->own_ratio;
 	vm->emulated = false;
 	pclk_sim_vm_set_tsc(vm, now, tsc);
-	/* It knows; what runs inside does not. */
+	/* The guest knows of the new rate; VMs inside of it do not. */
 	pclk_sim_mark_inside(vm, false);
 	pclk_sim_vm_changed(vm);
 	pclk_sim_go_on(sim);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * The pages of a VM, by the library's own writers. What those would never do
- * (leave a page torn, be late) is done to the bytes: while something is wrong
- * with a page its writer writes a shadow of it.
+ * When a VM's pages are written, and with which fault. The library's own writers
+ * write them. They never leave a page torn or late, so a page with a fault is
+ * written to a shadow, and its bytes are copied to the guest wrongly or late.
  */
 
 #include <errno.h>
 
 #include "world.h"
 
-/* The changing part of any page, bytes. */
+/* No page has anything that changes beyond this, bytes. */
 #define BODY 112
 
 /* Bit 1 of a pvclock's byte 29. */
@@ -25,7 +25,7 @@ static write_fn *const write_of[] = {
 	[PARACLOCK_SIM_VMCLOCK] = paraclock_vmclock_write,
 };
 
-/* Where a page's sequence is, in words of 4 bytes. */
+/* The place of a page's sequence, in words of 4 bytes. */
 static const unsigned int sequence_at[] = {
 	[PARACLOCK_SIM_PVCLOCK] = 0,
 	[PARACLOCK_SIM_HYPERV] = 0,
@@ -56,7 +56,8 @@ static int put(struct paraclock_sim_vm *vm, struct sim_page *page)
 		ret = write(at, &page->writer, env, &tl);
 	}
 	if (ret == -ESTALE && page->kind == PARACLOCK_SIM_VMCLOCK) {
-		/* Nobody shall rely on the bound that was given. */
+		/* The page goes back beyond its bound, so readers must
+		 * not rely on what it said before. */
 		vm->disruption = pclk_sim_marker(vm->sim);
 		tl.marker = vm->disruption;
 		ret = write(at, &page->writer, env, &tl);
@@ -75,11 +76,12 @@ static void tear(struct sim_page *page)
 	bool odd = page->kind != PARACLOCK_SIM_HYPERV;
 
 	STORE(*sequence, odd ? LOAD(*sequence) | 1 : 0);
-	/* As in the library's writers. */
+	/* Pairs with the acquire fence of a page's readers: they see the odd
+	 * sequence before any of the new bytes. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
-/* Words of 8 bytes, but for the one that has the sequence in it. */
+/* Copy words of 8 bytes, but not the 4 bytes of the sequence. */
 static void copy_body(struct sim_page *page, unsigned int bytes)
 {
 	const unsigned int sequence = sequence_at[page->kind];
@@ -97,7 +99,7 @@ static void copy_body(struct sim_page *page, unsigned int bytes)
 	}
 }
 
-/* What the shadow says is on the page. */
+/* Copy the shadow to the guest, as a writer would. */
 static void show_shadow(struct sim_page *page)
 {
 	uint32_t sequence = LOAD(*sequence_of(page, page->shadow));
@@ -110,9 +112,9 @@ static void show_shadow(struct sim_page *page)
 }
 
 /*
- * The sequence goes on: what reads the page is no program of the VM, which
- * would have been put back as well. It may be in the middle of a reading, and
- * the sequence that was saved may come again and again.
+ * The sequence goes on instead of back. Our reader is not a program of the VM,
+ * so it is not restored with it: it may be in the middle of a reading, and after
+ * several restores of one state would find the same sequence over other bytes.
  */
 void pclk_sim_page_put_back(struct sim_page *page, const uint8_t *from)
 {
@@ -224,7 +226,7 @@ void pclk_sim_pages_due(struct paraclock_sim_vm *vm)
 
 /* --- faults --------------------------------------------------------------- */
 
-/* Only with a writer, whose business faults are. */
+/* Faults are the simulation's own: a page without its writer has none. */
 static struct sim_page *written_page(const struct paraclock_sim_vm *vm,
 				     unsigned int kind, unsigned int vcpu)
 {

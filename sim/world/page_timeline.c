@@ -12,14 +12,14 @@ bool pclk_sim_is_stable(const struct paraclock_sim_vm *vm)
 	return pclk_sim_is_paired(vm->host);
 }
 
-/* A rate in the timeline's unit of rates, rounded up. */
+/* ppb as the timeline's unit of error rates, rounded up. */
 static uint64_t rate_of(const struct paraclock_timeline *tl, uint64_t ppb)
 {
 	return (uint64_t)(((u128)tl->period_frac * ppb + PPB_ONE - 1) /
 			  PPB_ONE);
 }
 
-/* A clock that nobody keeps right is off by what has added up. */
+/* The error of a free-running clock grows by ppb. */
 static uint64_t grown(const struct paraclock_sim_host *host, uint64_t ns,
 		      uint64_t ppb)
 {
@@ -47,8 +47,8 @@ static void add_errors(const struct paraclock_sim_host *host,
 	tl->esterror_rate_frac = rate_of(tl, opts->esterror_ppb);
 }
 
-/* As QEMU's and Firecracker's: all that says a time is 0, and a time_type of 0
- * is UTC. */
+/* Like QEMU's and Firecracker's page: every field of the time is 0, and a
+ * time_type of 0 is UTC. */
 static struct paraclock_timeline markers_only(const struct paraclock_sim_vm *vm)
 {
 	return (struct paraclock_timeline){

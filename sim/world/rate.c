@@ -9,7 +9,7 @@
 #define HZ_MAX	 (1ULL << 40)
 #define BITS_MAX 32U
 
-/* KVM's: what it can scale by, about. */
+/* About the range that KVM can scale by. */
 #define RATIO_MIN (1ULL << 33)
 #define RATIO_MAX (1ULL << 63)
 
@@ -18,7 +18,7 @@ bool pclk_sim_hz_is_good(uint64_t hz, unsigned int bits)
 	return bits <= BITS_MAX && hz >> bits >= HZ_MIN && hz >> bits <= HZ_MAX;
 }
 
-/* The 64 bits that count, rounded. */
+/* Keep the upper 64 bits, rounded. */
 static struct sim_hz normalise(u128 hz, int bits)
 {
 	unsigned int drop = 0;
@@ -27,7 +27,7 @@ static struct sim_hz normalise(u128 hz, int bits)
 		drop++;
 	if (drop)
 		hz = (hz >> drop) + (hz >> (drop - 1) & 1);
-	/* Rounded up to 2^64. */
+	/* Rounding has made it 2^64. */
 	if (hz >> 64) {
 		hz >>= 1;
 		drop++;
@@ -45,7 +45,7 @@ struct sim_hz pclk_sim_hz_scale(struct sim_hz hz, uint64_t ratio)
 int pclk_sim_ratio(struct sim_hz a, struct sim_hz b, uint64_t *ret_ratio)
 {
 	int up_a = __builtin_clzll(a.hz), up_b = __builtin_clzll(b.hz);
-	/* Of two numbers with their top bits set: 2^62 to 2^64. */
+	/* Both have their top bit set, so the quotient is in 2^62 to 2^64. */
 	u128 ratio = ((u128)(a.hz << up_a) << 63) / (b.hz << up_b);
 	int drop = 63 - RATIO_BITS + (a.bits + up_a) - (b.bits + up_b);
 
@@ -65,7 +65,7 @@ void pclk_sim_timeline_set_rate(struct paraclock_timeline *tl, struct sim_hz hz,
 	const uint64_t rate = (uint64_t)(PPB_ONE + ppb);
 	u128 period;
 
-	/* Cannot fail: every frequency here is within what it takes. */
+	/* Cannot fail: every frequency here is in its range. */
 	(void)paraclock_timeline_set_hz(tl, hz.hz, (unsigned int)hz.bits);
 	period = tl->period_frac;
 	if (ppb)
@@ -78,8 +78,9 @@ void pclk_sim_timeline_set_rate(struct paraclock_timeline *tl, struct sim_hz hz,
 }
 
 /*
- * part * (10^9 + ppb) * 2^bits / hz, in 2^-64: a tick is that many ns, and the
- * rest of each division goes into the next.
+ * ticks * (10^9 + ppb) * 2^bits / hz in 2^-64 ns, rounded up. 128 bits do not
+ * hold the product, so it is divided in three steps, each on the remainder of
+ * the one before.
  */
 static u128 ticks_in_ns(const struct sim_clock *clock, uint64_t ticks)
 {
@@ -99,7 +100,7 @@ u128 pclk_sim_clock_at(const struct sim_clock *clock, uint64_t ticks)
 
 u128 pclk_sim_part_of_tick(const struct sim_clock *clock, uint64_t frac)
 {
-	/* As so many whole ones; 64 bits of them might not fit. */
+	/* The upper 32 bits as whole ticks: 64 bits might overflow. */
 	return ticks_in_ns(clock, frac >> 32) >> 32;
 }
 
@@ -114,7 +115,8 @@ s128 pclk_sim_ppb_of(u128 time, int64_t ppb)
 	return ppb < 0 ? -(s128)sum : (s128)sum;
 }
 
-/* The remainder keeps 56 bits of the tick: the divisor may have 72. */
+/* The divisor may have 72 bits, so only 56 bits of the tick fit: the lower 8
+ * are 0. */
 u128 pclk_sim_ticks_of(const struct paraclock_sim *sim, struct sim_hz hz,
 		       uint64_t base_ticks)
 {

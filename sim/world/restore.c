@@ -97,7 +97,8 @@ static int land_as_saved(struct paraclock_sim_vm *vm,
 			 struct sim_landing *at, uint32_t flags)
 {
 	struct paraclock_sim *sim = vm->sim;
-	/* The kernel's count of sets is the watchers', not its memory's. */
+	/* Watchers compare the count of sets, so it does not go back with the
+	 * kernel's memory. */
 	uint64_t sets = vm->kernel.sets;
 	uint64_t since;
 	int ret;
@@ -174,9 +175,9 @@ static int make_clone(struct paraclock_sim_vm **ret_vm,
 	pclk_sim_go_on(vm->sim);
 	if (!state)
 		return -ENOMEM;
-	/* Its TSC's rate is restored. */
+	/* The TSC's rate comes from the saved state. */
 	opts.tsc_hz = 0;
-	/* First what fails: no VM is taken out of the world again. */
+	/* Whatever can fail comes first: a VM cannot be removed again. */
 	ret = pclk_sim_choose_ratio(&state->from, flags, &at);
 	if (!ret)
 		ret = pclk_sim_vm_make(&twin, to, &opts);

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
 /*
- * Threads in VMs. A VM's TSC and memory change between two instructions of its
- * code: whoever changes the TSC waits until every thread that has entered is
- * where it reads that, or has left, and keeps it there.
+ * Threads in VMs. To a guest, its TSC changes between two instructions, all at
+ * once. So a thread that changes TSCs first waits until every thread in a VM has
+ * left it or has come to its next read of the TSC, and holds those there.
  */
 
 #include <errno.h>
 
 #include "world.h"
 
-/* Where this thread is. */
+/* The VM and vCPU that this thread is on. */
 static _Thread_local struct {
 	const struct paraclock_sim_vm *vm;
 	unsigned int vcpu;
 	bool entered;
 } here;
 
-/* The lock is no part of what a const world promises. */
+/* A const world is not to be changed; its lock may be. */
 static struct paraclock_sim *writable(const struct paraclock_sim *sim)
 {
 	return (struct paraclock_sim *)(uintptr_t)sim;
@@ -53,7 +53,7 @@ void pclk_sim_stop_world(struct paraclock_sim *sim)
 
 	sim->acting++;
 	__atomic_fetch_add(&sim->gate, 1, __ATOMIC_SEQ_CST);
-	/* Another act is under way: in turn. */
+	/* Another act may be under way: this one waits its turn. */
 	while (sim->running > own)
 		wait_for_change(sim);
 }
@@ -129,7 +129,7 @@ int paraclock_sim_leave(struct paraclock_sim_vm *vm)
 	return 0;
 }
 
-/* Who has not said is on the first that can run. */
+/* A thread that has entered no vCPU is on the first one that runs. */
 int pclk_sim_this_vcpu(const struct paraclock_sim_vm *vm)
 {
 	uint64_t halted = LOAD(vm->halted);

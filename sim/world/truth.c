@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a VM's readings should have been: its history. */
+/* What a VM's readings should have been: the history of its clocks. */
 
 #include <errno.h>
 
@@ -17,7 +17,7 @@ static struct sim_piece *newest(const struct paraclock_sim_vm *vm)
 	return vm->n_pieces ? &vm->piece[vm->newest] : NULL;
 }
 
-/* Room for one more; beyond HISTORY_MAX the oldest's. */
+/* Make room for one more piece; beyond HISTORY_MAX it replaces the oldest. */
 static int make_room(struct paraclock_sim_vm *vm)
 {
 	unsigned int room = vm->room ? 2 * vm->room : FIRST_ROOM;
@@ -33,7 +33,7 @@ static int make_room(struct paraclock_sim_vm *vm)
 	return 0;
 }
 
-/* The clock shows at when the TSC has frac of a tick beyond a whole one. */
+/* The clock that shows at when the TSC is frac of a tick beyond a whole one. */
 static struct sim_clock clock_of(const struct paraclock_sim_vm *vm, u128 at,
 				 uint64_t frac, int64_t ppb)
 {
@@ -84,7 +84,7 @@ int pclk_sim_new_piece(struct paraclock_sim_vm *vm)
 
 	if (last && last->last == NEVER)
 		last->last = piece.first;
-	/* One that lasted for no tick is not missed. */
+	/* Replace a piece that lasted for no tick: nothing can have read it. */
 	if (last && last->first == last->last && last->first == piece.first) {
 		*last = piece;
 		return 0;
@@ -117,7 +117,7 @@ static const struct sim_piece *find(const struct paraclock_sim_vm *vm,
 		    counter <= (n || piece->last != NEVER ? piece->last : now))
 			return piece;
 	}
-	/* Never shown: later than now, or jumped over. */
+	/* No TSC has shown it: it is in the future, or was jumped over. */
 	for (unsigned int n = 0; n < vm->n_pieces; n++) {
 		piece = piece_at(vm, n);
 		if (piece->first <= counter)
@@ -126,7 +126,7 @@ static const struct sim_piece *find(const struct paraclock_sim_vm *vm,
 	return NULL;
 }
 
-/* A piece's clock; -EINVAL. */
+/* What the piece's clock said; -EINVAL: it has no such timescale. */
 static int time_at(const struct sim_piece *piece, uint64_t counter,
 		   unsigned int timescale, u128 *ret_time)
 {
@@ -203,7 +203,7 @@ int pclk_sim_timeline(const struct paraclock_sim_vm *vm, unsigned int timescale,
 		return ret;
 	if (time >> 127)
 		return -ERANGE;
-	/* From ns to s, rounded up, as all times are here. */
+	/* From ns to s, rounded up like all times here. */
 	time = (time + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
 	tl.base_sec = (uint64_t)(time >> 64);
 	tl.base_frac = (uint64_t)time;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What happens to vCPUs. */
+/* vCPUs halt, run, and have TSCs of their own. */
 
 #include <errno.h>
 

@@ -16,7 +16,7 @@
 	 PARACLOCK_TIMELINE_DISRUPTION_SOON |                         \
 	 PARACLOCK_TIMELINE_DISRUPTION_IMMINENT)
 
-/* As KVM's, with the fractions that it drops. */
+/* KVM's scaling, but with the fractions of ticks that KVM drops. */
 static u128 scaled(const struct paraclock_sim_vm *vm, u128 host_tsc)
 {
 	u128 whole = (host_tsc >> 64) * vm->ratio;
@@ -36,7 +36,7 @@ void pclk_sim_vm_set_tsc(struct paraclock_sim_vm *vm, uint64_t instant,
 {
 	u128 host_tsc = pclk_sim_host_tsc(vm->host, instant);
 
-	/* Whole ticks, as a VMM can; not back. */
+	/* A VMM can set whole ticks only: round up, so that it never goes back. */
 	vm->offset =
 		(uint64_t)((tsc - scaled(vm, host_tsc) + UINT64_MAX) >> 64);
 }
@@ -203,7 +203,7 @@ static void start_counting(struct paraclock_sim_vm *vm)
 	pclk_sim_vm_set_tsc(vm, now, (u128)vm->opts.tsc_start << 64);
 	if (vm->host->inside)
 		return;
-	/* 0 when the tick began. */
+	/* MONOTONIC is 0 at the beginning of the tick. */
 	tsc = pclk_sim_vm_tsc(vm, now);
 	vm->over_host = (s128)(pclk_sim_part_of_tick(&clock, (uint64_t)tsc) -
 			       pclk_sim_host_mono(vm->host, now));
@@ -230,7 +230,7 @@ int pclk_sim_vm_make(struct paraclock_sim_vm **ret_vm,
 	vm->sim = host->sim;
 	vm->host = host;
 	vm->opts = *opts;
-	/* The caller's string may go. */
+	/* The caller's string need not outlive this call. */
 	vm->opts.clocksource = NULL;
 	vm->ratio = RATIO_ONE;
 	vm->disruption = pclk_sim_marker(vm->sim);

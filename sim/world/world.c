@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A world: its time, and what is due in it. */
+/* A world: its time, and what falls due in it. */
 
 #include <errno.h>
 
@@ -35,7 +35,7 @@ u128 pclk_sim_span(const struct paraclock_sim *sim, uint64_t ticks)
 	if (!sim->opts.counter)
 		return (u128)ticks << 64;
 	ns = (u128)ticks * NSEC_PER_SEC;
-	/* Rounded up, as all times are here. */
+	/* Rounded up, like all times here. */
 	return (ns / sim->hz << 64) +
 	       ((ns % sim->hz << 64) + sim->hz - 1) / sim->hz;
 }
@@ -72,7 +72,7 @@ uint64_t paraclock_sim_random(struct paraclock_sim *sim, uint64_t sides)
 	pclk_sim_lock(sim);
 	number = next_random(sim);
 	pclk_sim_unlock(sim);
-	/* Off by less than sides in 2^64. */
+	/* The bias is less than sides in 2^64. */
 	return sides ? mul_high(number, sides) : number;
 }
 
@@ -129,7 +129,7 @@ void pclk_sim_pass(struct paraclock_sim *sim, uint64_t ns)
 
 void pclk_sim_spend(struct paraclock_sim *sim, uint64_t ns)
 {
-	/* Live, it takes as long as it takes. */
+	/* In a live world the call itself takes the time. */
 	if (!sim->opts.counter)
 		pclk_sim_pass(sim, ns);
 }
@@ -190,7 +190,7 @@ static int complete(struct paraclock_sim_options *full,
 	if (full->counter ? !full->counter_hz || full->counter_hz > HZ_MAX
 			  : full->counter_hz != 0)
 		return -EINVAL;
-	/* The epoch of UTC, too; and what RUN_MAX later is fits. */
+	/* UTC is not before 1970 either, and RUN_MAX later still fits. */
 	if (full->start_tai_ns < (int64_t)full->tai_offset_sec * NSEC_PER_SEC ||
 	    full->start_tai_ns > (int64_t)RUN_MAX || full->tai_offset_sec < 0 ||
 	    full->tai_offset_sec > 100 || full->leap > PARACLOCK_LEAP_PRE_NEG)
@@ -217,7 +217,7 @@ int paraclock_sim_new(struct paraclock_sim **ret_sim,
 	sim->utc.known = true;
 	pclk_sim_utc_arm(&sim->utc, full.leap, sim->tai0);
 	sim->random = full.seed;
-	/* Room for more markers than anybody makes. */
+	/* The top byte is 0, so that counting up never wraps. */
 	sim->marker = next_random(sim) >> 16 << 8;
 	(void)pthread_mutex_init(&sim->lock, NULL);
 	(void)pthread_cond_init(&sim->changed, NULL);

@@ -111,9 +111,9 @@ static struct expectation {
 	  NULL },
 	{ "disrupted, and nothing was", MOVE
 	  "expect v disrupted\nexpect v disrupted",
-	  "not disrupted: valid, off by +0 ns; nothing was noticed\n" },
+	  "not disrupted: valid, off by +0 ns; no disruption was noticed\n" },
 	{ "undisrupted, and it was", MOVE "expect v undisrupted",
-	  "not undisrupted: valid, off by +0 ns; there was a disruption\n" },
+	  "not undisrupted: valid, off by +0 ns; a disruption was noticed\n" },
 	{ "an error that is smaller", MOVE "expect v error < 1ns", NULL },
 	{ "an error of nothing", MOVE "expect v error < 0ns",
 	  "not error: valid, off by +0 ns\n" },

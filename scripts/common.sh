@@ -44,8 +44,8 @@ as_owner() {
 }
 
 # Is a thing installed? cmd:NAME a program, pc:NAME a pkg-config file,
-# header:NAME a header that the compiler finds (for a library without a pkg-config
-# file), file:PATH.
+# header:NAME a header that the compiler finds (for what has no pkg-config file),
+# file:PATH.
 is_here() {
   case $1 in
   cmd:*) command -v "${1#cmd:}" >/dev/null 2>&1 ;;

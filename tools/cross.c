@@ -66,6 +66,7 @@ static const struct argp_option options[] = {
 
 /* --- measuring ------------------------------------------------------------ */
 
+/* Also -EINVAL: the clocksource may have changed during this try only. */
 static bool may_pass(int error)
 {
 	return error == -EAGAIN || error == -ESTALE || error == -EINVAL;

@@ -80,6 +80,8 @@ int source_open(const struct source *source, struct paraclock **ret_clk)
 		return STATUS_OK;
 	if (!detail[0])
 		paraclock_explain(NULL, ret, NULL, detail, sizeof(detail));
+	/* -EINVAL with -b: either the name or the combination of options is
+	 * wrong, and both are wrong usage. */
 	if (ret != -EINVAL || !source->backend) {
 		warnx("%s%s%s", source->backend ? source->backend : "",
 		      source->backend ? ": " : "", detail);

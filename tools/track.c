@@ -20,6 +20,7 @@ static void count_disruptions(struct track *track, uint64_t epoch)
 	uint64_t count = epoch - track->epoch;
 	int64_t *when = track->disrupted_sec;
 
+	/* Points before a disruption say nothing of the rate after it. */
 	if (track->epoch && count) {
 		track->disruptions += count;
 		memmove(when + 1, when, (TRACK_TIMES - 1) * sizeof(*when));

@@ -83,6 +83,7 @@ static int sim_get_marker(void *arg, struct paraclock_marker *ret_marker)
 	const struct paraclock_sim_vm *vm = ((struct sim_state *)arg)->vm;
 
 	pclk_sim_lock(vm->sim);
+	/* From 1 on: a generation of 0 means "not provided". */
 	ret_marker->value = vm->moves + 1;
 	ret_marker->generation = vm->restores + 1;
 	pclk_sim_unlock(vm->sim);

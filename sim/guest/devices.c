@@ -109,6 +109,7 @@ static int device_ns(const struct paraclock_sim_vm *vm,
 	if (clock->part == PARACLOCK_SIM_HAS_PAIRING &&
 	    !pclk_sim_is_paired(vm->host))
 		return -EOPNOTSUPP;
+	/* Linux's driver refuses to read an unreliable vmclock. */
 	if (is_tai && real->opts.status == PARACLOCK_STATUS_UNRELIABLE)
 		return -EINVAL;
 	*ret_ns = (int64_t)((is_tai ? tai : sim_to_utc(&real->utc, tai)) >> 64);
@@ -147,6 +148,7 @@ static int read_system(struct paraclock_sim_vm *vm, int clock_id,
 
 	if (clock_id > 11 || !(known >> clock_id & 1))
 		return -EINVAL;
+	/* A system call takes time too: a bracket around it has a width. */
 	pclk_sim_spend(sim, half);
 	ret = pclk_sim_kernel_ns(vm, clock_of[clock_id], ret_ns);
 	pclk_sim_spend(sim, sim->opts.clock_ns - half);

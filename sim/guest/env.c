@@ -37,6 +37,8 @@ static struct sim_page *find_page(struct sim_view *view, const char *name)
 		return pclk_sim_page_of(vm, PARACLOCK_SIM_VMCLOCK, 0);
 	if (strcmp(name, "pvclock") != 0)
 		return NULL;
+	/* In user space, Linux shows the page of one vCPU; the kernel reads the
+	 * page of the vCPU that it is on. */
 	if (view == &vm->view[PARACLOCK_SIM_KERNEL]) {
 		int here = pclk_sim_this_vcpu(vm);
 
@@ -148,6 +150,8 @@ static int guest_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
 	return 0;
 }
 
+/* What the caller wants of it: KVM renews the page of a vCPU that enters. The
+ * thread itself stays on its vCPU, as with affinity that is put back. */
 static int guest_run_on_cpu(void *ctx, unsigned int cpu, int go)
 {
 	struct paraclock_sim_vm *vm = sim_vm_of(ctx);

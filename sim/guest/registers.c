@@ -13,6 +13,8 @@
 #define KVM_PARTS (PARACLOCK_SIM_HAS_PVCLOCK | PARACLOCK_SIM_HAS_PAIRING)
 /* The old and the new MSRs, and that TSC_STABLE is meaningful. */
 #define KVM_CLOCK_FEATURES (1U << 0 | 1U << 3 | 1U << 24)
+/* Privileges: the reference count, the reference TSC, the frequency MSRs, and
+ * an invariant TSC. */
 #define HYPERV_ACCESS	   (1U << 1 | 1U << 9 | 1U << 11 | 1U << 15)
 #define HYPERV_REENLIGHTEN (1U << 13)
 #define HYPERV_FREQUENCIES (1U << 8)
@@ -94,6 +96,7 @@ int pclk_sim_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
 
 /* --- MSRs ----------------------------------------------------------------- */
 
+/* A guest gets a fault (-EOPNOTSUPP) from an MSR that its host has not. */
 static bool has_msr(const struct paraclock_sim_vm *vm, uint32_t msr)
 {
 	const uint32_t parts = vm->opts.parts;
@@ -279,6 +282,7 @@ int pclk_sim_hypercall(void *ctx, uint64_t number, const uint64_t args[4],
 	uint32_t half = sim->opts.exit_ns / 2;
 
 	pclk_sim_lock(sim);
+	/* The exit takes time before and after the host reads its clock. */
 	pclk_sim_spend(sim, half);
 	ret_regs[0] =
 		(uint64_t)(number == HC_PAIRING ? pair(vm, args) : KVM_ENOSYS);

@@ -175,6 +175,7 @@ static int clone(struct paraclock_sim_play *play, const struct statement *s)
 	return 0;
 }
 
+/* A PAGE has its kind in bits 0 to 7 and its vCPU above: see values.c. */
 static int fault(struct paraclock_sim_vm *vm, const struct statement *s)
 {
 	static const uint8_t faults[] = {

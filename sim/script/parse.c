@@ -205,6 +205,7 @@ static int parse_statement(struct parser *p, char **pool)
 		ret = pclk_sim_script_check(p, s);
 	if (ret)
 		return ret;
+	/* The words again, with single blanks: what a play reports. */
 	s->text = *pool;
 	for (unsigned int i = 0; p->word[i]; i++) {
 		size_t length = strlen(p->word[i]);
@@ -224,6 +225,7 @@ static int split(struct parser *p, char *line)
 {
 	unsigned int n = 0;
 
+	/* Comments may have any bytes: cut them off before the check. */
 	line[strcspn(line, "#")] = '\0';
 	for (char *c = line; *c; c++) {
 		if (*c == ' ' || *c == '\t' || *c == '\r') {

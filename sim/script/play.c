@@ -16,6 +16,7 @@ static int check_live(struct paraclock_sim_play *play,
 	static const char why[] = "in a live world every TSC is the caller's "
 				  "counter, and none can differ from it";
 	enum verb_id verb = verb_of(s);
+	/* Their first flag is counter-stops. */
 	bool moves = verb == VERB_RESTORE || verb == VERB_CLONE ||
 		     verb == VERB_MIGRATE;
 

@@ -102,6 +102,8 @@ static uint64_t size_of(int64_t ns)
 	return ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
 }
 
+/* 'error < T' excludes T, 'within T' includes it. A reading that gives no time
+ * is off. */
 static bool is_off(const struct reading *r, int64_t bound_ns, bool inclusive)
 {
 	return r->ret || !r->sample.valid || r->truth_ret ||

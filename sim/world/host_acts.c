@@ -26,6 +26,7 @@ uint64_t pclk_sim_leap_due(const struct paraclock_sim_host *host)
 	if (over <= host->tai0 >> 64)
 		return host->wall_from;
 	since = (u128)(over - (uint64_t)(host->tai0 >> 64)) * PPB_ONE;
+	/* At least 1 ns later, so that the leap second is over by then. */
 	since = since / rate + 1;
 	return host->wall_from + pclk_sim_ticks(sim, (uint64_t)since);
 }

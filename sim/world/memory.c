@@ -9,6 +9,8 @@
 #define PHYS_HYPERV  0x200000U
 #define PHYS_VMCLOCK 0x300000U
 
+/* The guest names pages to MSRs by these addresses. Any would do, if they are
+ * apart: nothing else is at them. */
 uint64_t pclk_sim_phys_of(const struct sim_page *page)
 {
 	if (page->kind == PARACLOCK_SIM_HYPERV)
@@ -122,6 +124,7 @@ int pclk_sim_pages_make(struct paraclock_sim_vm *vm)
 	int ret = -ENOMEM;
 
 	init_writer_env(vm);
+	/* A pvclock page per vCPU, one of Hyper-V's, and one vmclock. */
 	vm->page = calloc(vm->opts.vcpus + 2, sizeof(*vm->page));
 	vm->pairing = new_memory();
 	if (vm->page && vm->pairing)

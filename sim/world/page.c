@@ -51,6 +51,7 @@ static int put(struct paraclock_sim_vm *vm, struct sim_page *page)
 		return ret;
 	vm->writer_vcpu = page->vcpu;
 	ret = write(at, &page->writer, env, &tl);
+	/* The clock would go back: omit the promise for this update. */
 	if (ret == -ESTALE && tl.flags & PARACLOCK_TIMELINE_MONOTONIC) {
 		tl.flags &= ~PARACLOCK_TIMELINE_MONOTONIC;
 		ret = write(at, &page->writer, env, &tl);
@@ -144,6 +145,7 @@ static void write_page(struct paraclock_sim_vm *vm, struct sim_page *page)
 	if (page->fault == PARACLOCK_SIM_FAULT_SLOW) {
 		page->due = now + pclk_sim_ticks(vm->sim, page->delay_ns);
 	} else if (page->fault == PARACLOCK_SIM_FAULT_DIES) {
+		/* Some of the new contents, under an odd sequence for ever. */
 		tear(page);
 		copy_body(page, page->kind == PARACLOCK_SIM_VMCLOCK ? 64 : 16);
 		page->fault = PARACLOCK_SIM_FAULT_TORN;

@@ -49,9 +49,11 @@ static bool is_in(const struct paraclock_sim *sim)
 
 void pclk_sim_stop_world(struct paraclock_sim *sim)
 {
+	/* A program in a VM may act on its own world: do not wait for it. */
 	uint32_t own = is_in(sim);
 
 	sim->acting++;
+	/* From now on a read of a TSC stops at pclk_sim_stop_here(). */
 	__atomic_fetch_add(&sim->gate, 1, __ATOMIC_SEQ_CST);
 	/* Another act may be under way: this one waits its turn. */
 	while (sim->running > own)
@@ -87,6 +89,7 @@ void pclk_sim_stop_here(struct paraclock_sim_vm *vm)
 {
 	struct paraclock_sim *sim = vm->sim;
 
+	/* One load per read of a TSC: the lock only when somebody acts. */
 	if (!is_in(sim) || !LOAD(sim->gate))
 		return;
 	pclk_sim_lock(sim);

@@ -39,6 +39,7 @@ static struct sim_clock clock_of(const struct paraclock_sim_vm *vm, u128 at,
 {
 	struct sim_clock clock = { .hz = pclk_sim_vm_hz(vm), .ppb = ppb };
 
+	/* Pieces begin at a whole tick: readers see no others. */
 	clock.at = at - pclk_sim_part_of_tick(&clock, frac);
 	return clock;
 }
@@ -111,6 +112,8 @@ static const struct sim_piece *find(const struct paraclock_sim_vm *vm,
 	const struct sim_piece *piece;
 	uint64_t now = counter_now(vm);
 
+	/* Newest first: a TSC that went back shows a value a second time, and
+	 * the latest reading of it is what is asked for. */
 	for (unsigned int n = 0; n < vm->n_pieces; n++) {
 		piece = piece_at(vm, n);
 		if (piece->first <= counter &&

@@ -135,6 +135,7 @@ void pclk_sim_changed(const struct paraclock_sim_host *host,
 	}
 }
 
+/* The VMs inside count with this one's TSC, so theirs have changed as well. */
 void pclk_sim_vm_changed(struct paraclock_sim_vm *vm)
 {
 	const struct paraclock_sim_host *host;

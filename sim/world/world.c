@@ -118,6 +118,8 @@ void pclk_sim_pass(struct paraclock_sim *sim, uint64_t ns)
 		do_due(sim);
 		return;
 	}
+	/* Step from one thing due to the next, so that each happens at its own
+	 * instant, however long the step that was asked for. */
 	target = sim->now + ns;
 	while ((due = earliest(sim)) <= target) {
 		if (due > sim->now)

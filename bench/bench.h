@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What one read costs, compared with the bare counter and the vDSO. */
+/* The cost of one read, compared with the bare counter and the vDSO. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -38,7 +38,7 @@ struct spread {
 	double high;
 };
 
-/* What is measured: a few instructions, or reads of a clock. */
+/* A subject: a few instructions, or reads of a clock. */
 struct subject {
 	const char *name;
 	const char *page; /* where its page is; NULL: it has no page */
@@ -122,8 +122,8 @@ int measure_threads(struct bench *bench, double seconds);
 /* syscalls.c */
 void measure_syscalls(struct bench *bench);
 
-/* report_table.c, report_json.c. A judgement is 1: within the limit, 0: over it,
- * -1: no limit. */
+/* report_table.c, report_json.c. A judgement is 1: within the limit, 0: over
+ * it, -1: no limit. */
 int judge_time(const struct bench *bench, const struct subject *subject);
 int judge_scaling(const struct bench *bench, const struct subject *subject);
 int report_table(const struct bench *bench);

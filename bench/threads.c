@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two threads on one clock: is their throughput twice that of one thread, as far
- * as it is for the bare counter? A read that writes to a shared cache line, or
- * takes a lock, would show here. Passes of one and of two threads alternate.
+ * Two threads on one clock: is their throughput twice that of one thread, as
+ * far as it is for the bare counter? A read that writes to a shared cache line,
+ * or takes a lock, would show here. Passes of one and of two threads alternate.
  */
 
 #include <errno.h>
@@ -25,7 +25,7 @@ struct stamp {
 	int failed;
 };
 
-/* What both threads share; both do the same work. */
+/* Shared by both threads, which do the same work. */
 struct pair {
 	/* Alone on its cache lines: both threads spin on it. */
 	_Alignas(128) uint64_t arrived;

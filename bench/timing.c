@@ -22,8 +22,8 @@
  * CLOCK_MONOTONIC_RAW, not the counter: the kernel vouches for its rate, while
  * counter_hz may be known to some ppm only, or not at all. Unlike
  * CLOCK_MONOTONIC it is not slewed. Each block contains one call of it, which
- * adds 0.01 ns to a read, or 0.1 ns where it is a real system call: the same for
- * all subjects.
+ * adds 0.01 ns to a read, or 0.1 ns where it is a real system call: the same
+ * for all subjects.
  */
 uint64_t raw_ns(void)
 {

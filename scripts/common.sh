@@ -44,7 +44,7 @@ as_owner() {
 }
 
 # Is a thing installed? cmd:NAME a program, pc:NAME a pkg-config file,
-# header:NAME a header that the compiler finds (for what has no pkg-config file),
+# header:NAME a header that the compiler finds (of what lacks pkg-config),
 # file:PATH.
 is_here() {
   case $1 in

@@ -18,8 +18,8 @@
 
 /*
  * After each error argp prints where to find help, and exits. Without an error
- * stream it does neither: the line of getopt or of args_error() is then the only
- * one, and the caller returns STATUS_USAGE.
+ * stream it does neither: the line of getopt or of args_error() is then the
+ * only one, and the caller returns STATUS_USAGE.
  */
 void args_init(struct argp_state *state)
 {

@@ -141,8 +141,8 @@ static bool utc_offset(const struct paraclock_crosststamp *xt,
 {
 	const struct paraclock_sample *sample = &xt->sample;
 
-	/* An inserted second has the number of the one before it: CLOCK_REALTIME
-	 * does not say which of the two it means. */
+	/* An inserted second has the number of the one before it:
+	 * CLOCK_REALTIME does not say which of the two it means. */
 	if (!xt->realtime_valid || sample->leap == PARACLOCK_LEAP_POS)
 		return false;
 	switch (sample->timescale) {

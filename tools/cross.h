@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What 'paraclock cross' works out and prints. */
+/* The results of 'paraclock cross', and how they are printed. */
 #ifndef CROSS_H
 #define CROSS_H
 
 #include "tools.h"
 
-/* What is computed from a cross timestamp. */
+/* Computed from a cross timestamp. */
 struct cross_result {
 	bool has_offset, has_rate;
 	int64_t offset_ns; /* host - CLOCK_REALTIME */

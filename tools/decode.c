@@ -116,7 +116,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* --- an env whose counter always says N ------------------------------------ */
+/* --- an env whose counter always says N ----------------------------------- */
 
 struct world {
 	const struct paraclock_env *real;

@@ -19,10 +19,10 @@ struct events {
 
 static const char doc[] =
 	"Print what happens to this machine and its clocks, one line per event "
-	"as it is noticed, until SIGINT or SIGTERM. Disruptions are restored, "
-	"jumped, paused, migrated, and updated: the host only says that what "
-	"was known of the counter is void. Other events are clock-set, "
-	"clocksource-changed, source-lost and source-found.\n"
+	"as it is noticed, until SIGINT or SIGTERM. The kinds of disruptions "
+	"are restored, jumped, paused, migrated, and updated (the host says "
+	"only that what was known of the counter is void). Other kinds are "
+	"clock-set, clocksource-changed, source-lost and source-found.\n"
 	"\v"
 	"A line is a list of key=value. marker_class is authoritative if the "
 	"host or the kernel reported the event, heuristic if a page only looks "

@@ -41,7 +41,8 @@ void output_close(void)
 	bool failed = ferror(stdout) != 0;
 
 	errno = 0;
-	/* A stdout that was never open matters only if something was printed. */
+	/* A stdout that was never open matters only if something was
+	 * printed. */
 	if (fclose(stdout) && (used || errno != EBADF))
 		failed = true;
 	if (!failed)

@@ -47,7 +47,8 @@ static int put(const struct page_file *p, size_t offset, size_t n)
 	if (!p->map) {
 		wrote = pwrite(p->fd, from, n, (off_t)(p->at + offset));
 	} else {
-		/* A pipe holds a page; a bad address is EFAULT, not a signal. */
+		/* A pipe holds a page; a bad address is EFAULT, not a
+		 * signal. */
 		wrote = write(p->pipe[1], from, n);
 		if (wrote == (ssize_t)n)
 			wrote = read(p->pipe[0],
@@ -155,7 +156,8 @@ static int claim(struct page_file *p)
 	int error;
 
 	if (flock(p->fd, LOCK_EX | LOCK_NB))
-		return complain(p->path, "another process publishes there");
+		return complain(p->path,
+				"another process publishes there; stop it");
 	do
 		error = posix_fallocate(p->fd, (off_t)p->at, (off_t)p->size);
 	while (error == EINTR);
@@ -224,7 +226,7 @@ static bool has_memory(struct page_file *p)
 {
 	p->shown = malloc(p->size);
 	if (!p->path || !p->shown)
-		warnx("no memory");
+		warnx("out of memory");
 	return p->path && p->shown;
 }
 

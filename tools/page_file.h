@@ -9,7 +9,8 @@
 
 #include <paraclock/sim.h>
 
-/* Set page, size and kind, fd and both ends of the pipe to -1; zero the rest. */
+/* Set page, size and kind, fd and both ends of the pipe to -1; zero the
+ * rest. */
 struct page_file {
 	const void *page; /* the simulation's */
 	void *shown;	  /* a copy of what others see */

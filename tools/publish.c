@@ -23,7 +23,7 @@ static int add_page(struct publisher *pub, const struct page_file *like,
 	int ret;
 
 	if (!page) {
-		warnx("no memory");
+		warnx("out of memory");
 		return -EIO;
 	}
 	pub->page = page;

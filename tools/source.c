@@ -9,7 +9,7 @@
 
 #include "tools.h"
 
-/* Of a backend's name. */
+/* The size of a backend's name. */
 #define NAME_SIZE 32
 
 /* Not a character: the option has no short form. */

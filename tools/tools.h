@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the subcommands of paraclock(1) share. */
+/* Shared by the subcommands of paraclock(1). */
 #ifndef TOOLS_H
 #define TOOLS_H
 
@@ -171,9 +171,9 @@ extern volatile sig_atomic_t stop;
  * With @p once, a second signal kills the process.
  */
 void stop_on_signals(bool once);
-/* ppoll(2). It unblocks the signals and waits in one step, so that a signal just
- * before the wait ends it too. -1 also if a signal came earlier. @p left NULL:
- * wait for ever. */
+/* ppoll(2). It unblocks the signals and waits in one step, so that a signal
+ * just before the wait ends it too. -1 also if a signal came earlier. @p left
+ * NULL: wait for ever. */
 int stop_poll(struct pollfd *poller, unsigned int n,
 	      const struct timespec *left);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What 'paraclock watch' has learnt of a clock. */
+/* All that 'paraclock watch' has learnt of a clock. */
 #ifndef TRACK_H
 #define TRACK_H
 

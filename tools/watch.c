@@ -56,7 +56,7 @@ static const char doc[] =
 static const struct argp_option options[] = {
 	{ "count", 'n', "N", 0, "Stop after N refreshes", 0 },
 	{ "interval", 'i', "SECONDS", 0,
-	  "Time between refreshes, 0.01 or more (default 0.5)", 0 },
+	  "Time between refreshes (default 0.5, least 0.01)", 0 },
 	{ 0 },
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a process in the VM asks its kernel: clocks, and PTP clocks.
+ * The system clocks and the PTP clocks that a process in the VM reads.
  *
  * Reference: Linux drivers/ptp/ptp_kvm_common.c, ptp_vmclock.c,
  * drivers/hv/hv_util.c.
@@ -98,7 +98,7 @@ int pclk_sim_device_number(void *ctx, int fd, uint32_t *ret_major,
 
 /* --- time ----------------------------------------------------------------- */
 
-/* What the device's clock says now. */
+/* Read the device's clock now. */
 static int device_ns(const struct paraclock_sim_vm *vm,
 		     const struct ptp_clock *clock, int64_t *ret_ns)
 {

@@ -150,8 +150,8 @@ static int guest_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
 	return 0;
 }
 
-/* What the caller wants of it: KVM renews the page of a vCPU that enters. The
- * thread itself stays on its vCPU, as with affinity that is put back. */
+/* The caller wants a vCPU's page renewed, which KVM does when the vCPU enters.
+ * The thread stays on its own vCPU, as if its affinity was put back. */
 static int guest_run_on_cpu(void *ctx, unsigned int cpu, int go)
 {
 	struct paraclock_sim_vm *vm = sim_vm_of(ctx);
@@ -184,7 +184,8 @@ static void guest_free(void *ctx, void *ptr)
 	free(ptr);
 }
 
-/* Linux's read(2) copies under the sequence; here the lock keeps writers out. */
+/* Linux's read(2) copies under the sequence; here the lock keeps writers
+ * out. */
 static int64_t guest_pread(void *ctx, int fd, void *buf, size_t n,
 			   uint64_t offset)
 {

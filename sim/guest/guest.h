@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a program in a simulated VM sees: the functions of its env. */
+/* The functions of a VM's env: what a program in the VM sees. */
 #ifndef SIM_GUEST_H
 #define SIM_GUEST_H
 

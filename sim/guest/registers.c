@@ -189,8 +189,8 @@ int pclk_sim_rdmsr(void *ctx, uint32_t msr, uint64_t *ret_value)
 	return ret;
 }
 
-/* A guest may place a page anywhere. This one has each page at one address only,
- * and keeps it when one of several programs in it disables the MSR. */
+/* A guest may place a page anywhere. This one has each page at one address
+ * only, and keeps it when one of several programs in it disables the MSR. */
 static int place_page(struct paraclock_sim_vm *vm, uint64_t value)
 {
 	if (!(value & MSR_ENABLE))

@@ -5,9 +5,10 @@
 
 #include "play.h"
 
-/* Where a VM's TSC starts in virtual time, unless the script says it: later than
- * any real machine's, so that a reader of its page in a file finds that this
- * machine's counter is before the page's window, instead of a wrong time. */
+/* A VM's TSC starts here in virtual time, unless the script says otherwise:
+ * later than any real machine's, so that a reader of its page in a file finds
+ * that this machine's counter is before the page's window, instead of a wrong
+ * time. */
 #define TSC_START (1ULL << 62)
 /* A live vmclock is read by other processes, which want it fresh. */
 #define LIVE_EVERY_NS 100000000
@@ -65,9 +66,9 @@ static int new_host(struct paraclock_sim_play *play, const struct statement *s)
 {
 	struct paraclock_sim_host_options opts = {
 		.size = sizeof(opts),
-		.tsc_hz = play->opts.counter ? 0 : (uint64_t)s->value[5],
-		.clock_ahead_ns = s->value[6],
-		.clock_ppb = s->value[7],
+		.tsc_hz = play->opts.counter ? 0 : (uint64_t)s->value[HOST_TSC],
+		.clock_ahead_ns = s->value[HOST_AHEAD],
+		.clock_ppb = s->value[HOST_FAST],
 	};
 	struct paraclock_sim_host **host = &play->host[s->value[0]];
 	int ret;
@@ -77,8 +78,9 @@ static int new_host(struct paraclock_sim_play *play, const struct statement *s)
 	if (ret)
 		return ret;
 	/* In the options 0 means the default, not the status "unknown". */
-	return GIVEN(s, 8)
-		       ? paraclock_sim_status(*host, (unsigned int)s->value[8])
+	return GIVEN(s, HOST_STATUS)
+		       ? paraclock_sim_status(
+				 *host, (unsigned int)s->value[HOST_STATUS])
 		       : 0;
 }
 
@@ -96,33 +98,35 @@ static void add_vm(struct paraclock_sim_play *play, int64_t index,
 
 static int new_vm(struct paraclock_sim_play *play, const struct statement *s)
 {
-	struct paraclock_sim_host *host = host_of(play, s, 1);
+	struct paraclock_sim_host *host = host_of(play, s, VM_HOST);
 	bool live = play->opts.counter != NULL;
 	struct paraclock_sim_vm_options opts = {
 		.size = sizeof(opts),
-		.parts = (uint32_t)s->value[2],
-		.vcpus = (uint32_t)s->value[3],
-		.tsc_hz = live ? 0 : (uint64_t)s->value[4],
+		.parts = (uint32_t)s->value[VM_PARTS],
+		.vcpus = (uint32_t)s->value[VM_VCPUS],
+		.tsc_hz = live ? 0 : (uint64_t)s->value[VM_TSC],
 		.tsc_start = TSC_START,
-		.timeline_flags =
-			GIVEN(s, 7) ? PARACLOCK_TIMELINE_MONOTONIC : 0,
-		.vmclock_timescale = GIVEN(s, 6) ? (uint8_t)s->value[6]
-						 : PARACLOCK_TIMESCALE_TAI,
-		.pvclock_period_ns = (uint64_t)s->value[8],
-		.vmclock_period_ns = (uint64_t)s->value[9],
+		.timeline_flags = GIVEN(s, VM_MONOTONIC)
+					  ? PARACLOCK_TIMELINE_MONOTONIC
+					  : 0,
+		.vmclock_timescale = GIVEN(s, VM_TIMESCALE)
+					     ? (uint8_t)s->value[VM_TIMESCALE]
+					     : PARACLOCK_TIMESCALE_TAI,
+		.pvclock_period_ns = (uint64_t)s->value[VM_PVCLOCK_EVERY],
+		.vmclock_period_ns = (uint64_t)s->value[VM_VMCLOCK_EVERY],
 	};
 	struct paraclock_sim_vm *vm;
 	int ret;
 
-	if (GIVEN(s, 10))
-		opts.clocksource =
-			pclk_sim_script_word(KIND_GUEST_SOURCE, s->value[10]);
-	if (live && !GIVEN(s, 9))
+	if (GIVEN(s, VM_CLOCKSOURCE))
+		opts.clocksource = pclk_sim_script_word(
+			KIND_GUEST_SOURCE, s->value[VM_CLOCKSOURCE]);
+	if (live && !GIVEN(s, VM_VMCLOCK_EVERY))
 		opts.vmclock_period_ns = LIVE_EVERY_NS;
 	/* The counter stands still meanwhile: the VM's is equal to the tick. */
-	if (live || GIVEN(s, 5))
+	if (live || GIVEN(s, VM_OFFSET))
 		opts.tsc_start = paraclock_sim_host_counter(host) +
-				 (uint64_t)s->value[5];
+				 (uint64_t)s->value[VM_OFFSET];
 	ret = paraclock_sim_vm_new(&vm, host, &opts);
 	if (ret)
 		return ret;
@@ -135,7 +139,7 @@ static int new_vm(struct paraclock_sim_play *play, const struct statement *s)
 static int migrate(struct paraclock_sim_play *play, const struct statement *s)
 {
 	struct paraclock_sim_vm *vm = play->vm[s->value[0]].vm;
-	uint64_t downtime_ns = (uint64_t)s->value[2];
+	uint64_t downtime_ns = (uint64_t)s->value[MIGRATE_DOWNTIME];
 	uint32_t flags = flags_of(s, FLAGS_AT);
 	int ret = 0;
 
@@ -146,8 +150,8 @@ static int migrate(struct paraclock_sim_play *play, const struct statement *s)
 					   flags & PARACLOCK_SIM_CLOCK_STOPS);
 	}
 	return ret ? ret
-		   : paraclock_sim_migrate(vm, host_of(play, s, 1), downtime_ns,
-					   flags);
+		   : paraclock_sim_migrate(vm, host_of(play, s, MIGRATE_TO),
+					   downtime_ns, flags);
 }
 
 static int save(struct paraclock_sim_play *play, const struct statement *s)
@@ -162,9 +166,9 @@ static int save(struct paraclock_sim_play *play, const struct statement *s)
 static int clone(struct paraclock_sim_play *play, const struct statement *s)
 {
 	struct paraclock_sim_vm *vm;
-	int ret =
-		paraclock_sim_clone(&vm, play->vm[s->value[0]].vm,
-				    host_of(play, s, 2), flags_of(s, FLAGS_AT));
+	int ret = paraclock_sim_clone(&vm, play->vm[s->value[0]].vm,
+				      host_of(play, s, COPY_TO),
+				      flags_of(s, FLAGS_AT));
 
 	if (ret)
 		return ret;
@@ -175,7 +179,6 @@ static int clone(struct paraclock_sim_play *play, const struct statement *s)
 	return 0;
 }
 
-/* A PAGE has its kind in bits 0 to 7 and its vCPU above: see values.c. */
 static int fault(struct paraclock_sim_vm *vm, const struct statement *s)
 {
 	static const uint8_t faults[] = {
@@ -185,11 +188,11 @@ static int fault(struct paraclock_sim_vm *vm, const struct statement *s)
 	};
 	unsigned int i = 0;
 
-	while (!GIVEN(s, 2 + i))
+	while (!GIVEN(s, FAULT_NONE + i))
 		i++;
-	return paraclock_sim_fault(vm, (unsigned int)s->value[1] & 0xff,
-				   (unsigned int)s->value[1] >> 8, faults[i],
-				   (uint64_t)s->value[6]);
+	return paraclock_sim_fault(vm, page_kind(s->value[PAGE_AT]),
+				   page_vcpu(s->value[PAGE_AT]), faults[i],
+				   (uint64_t)s->value[FAULT_SLOW]);
 }
 
 static int act_on_host(struct paraclock_sim_play *play,
@@ -217,8 +220,8 @@ static int act_on_host(struct paraclock_sim_play *play,
 		return paraclock_sim_clocksource(host, (int)value);
 	default:
 		return paraclock_sim_tsc(host, (uint64_t)value, 0,
-					 (uint64_t)s->value[2],
-					 (int)GIVEN(s, 3));
+					 (uint64_t)s->value[TSC_JUMP],
+					 (int)GIVEN(s, TSC_NOTICED));
 	}
 }
 
@@ -236,7 +239,7 @@ static int act_on_vm(struct paraclock_sim_play *play, const struct statement *s)
 		return migrate(play, s);
 	case VERB_RESTORE:
 		return paraclock_sim_restore(vm, play->state[value],
-					     host_of(play, s, 2),
+					     host_of(play, s, COPY_TO),
 					     flags_of(s, FLAGS_AT));
 	case VERB_HALT:
 		return paraclock_sim_vcpu_halt(vm, value);
@@ -248,7 +251,8 @@ static int act_on_vm(struct paraclock_sim_play *play, const struct statement *s)
 	case VERB_FAULT:
 		return fault(vm, s);
 	case VERB_UPDATE:
-		return paraclock_sim_update(vm, value & 0xff, value >> 8);
+		return paraclock_sim_update(vm, page_kind(value),
+					    page_vcpu(value));
 	case VERB_GUEST_STEP:
 		return paraclock_sim_guest_step(vm, s->value[1]);
 	default:
@@ -288,7 +292,7 @@ static int wait_for_move(struct paraclock_sim_play *play,
 	if (verb_of(s) != VERB_MIGRATE)
 		return 0;
 	ret = paraclock_sim_pause(play->vm[s->value[0]].vm);
-	return ret ? ret : pclk_sim_play_wait(play, s->value[2]);
+	return ret ? ret : pclk_sim_play_wait(play, s->value[MIGRATE_DOWNTIME]);
 }
 
 int pclk_sim_play_act(struct paraclock_sim_play *play,

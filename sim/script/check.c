@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a statement must not say after the ones before it. */
+/* Checks of a statement against the ones before it. */
 
 #include <string.h>
 
@@ -35,7 +35,9 @@ static int check_world(struct parser *p, const struct statement *s)
 	if (p->script->statements)
 		return pclk_sim_script_wrong(p, "'world' comes after another "
 						"statement; expected it first");
-	if (GIVEN(s, 2) && (!s->value[2] || s->value[2] > TAI_OFFSET_MAX))
+	if (GIVEN(s, WORLD_TAI_OFFSET) &&
+	    (!s->value[WORLD_TAI_OFFSET] ||
+	     s->value[WORLD_TAI_OFFSET] > TAI_OFFSET_MAX))
 		return pclk_sim_script_wrong(
 			p, "tai-offset is out of range; expected 1 to %d",
 			TAI_OFFSET_MAX);
@@ -56,12 +58,16 @@ static int check_vm(struct parser *p, const struct statement *s)
 	struct name *vm = vm_of(p, s);
 	int ret = 0;
 
-	vm->parts =
-		GIVEN(s, 2) ? (uint32_t)s->value[2] : PARACLOCK_SIM_HAS_PVCLOCK;
-	vm->on = (uint8_t)s->value[1];
-	vm->vcpus = GIVEN(s, 3) ? (uint32_t)s->value[3] : 1;
-	vm->pvclock_ns = GIVEN(s, 8) ? (uint64_t)s->value[8] : PVCLOCK_EVERY_NS;
-	vm->vmclock_ns = GIVEN(s, 9) ? (uint64_t)s->value[9] : VMCLOCK_EVERY_NS;
+	vm->parts = GIVEN(s, VM_PARTS) ? (uint32_t)s->value[VM_PARTS]
+				       : PARACLOCK_SIM_HAS_PVCLOCK;
+	vm->on = (uint8_t)s->value[VM_HOST];
+	vm->vcpus = GIVEN(s, VM_VCPUS) ? (uint32_t)s->value[VM_VCPUS] : 1;
+	vm->pvclock_ns = GIVEN(s, VM_PVCLOCK_EVERY)
+				 ? (uint64_t)s->value[VM_PVCLOCK_EVERY]
+				 : PVCLOCK_EVERY_NS;
+	vm->vmclock_ns = GIVEN(s, VM_VMCLOCK_EVERY)
+				 ? (uint64_t)s->value[VM_VMCLOCK_EVERY]
+				 : VMCLOCK_EVERY_NS;
 	if (!vm->vcpus || vm->vcpus > PARACLOCK_SIM_VCPUS_MAX)
 		return pclk_sim_script_wrong(
 			p, "vcpus is out of range; expected 1 to %d",
@@ -101,7 +107,8 @@ static int check_clone(struct parser *p, const struct statement *s)
 	vm->pvclock_ns = of->pvclock_ns;
 	vm->vmclock_ns = of->vmclock_ns;
 	vm->on = of->on;
-	return GIVEN(s, 2) ? check_landing(p, s, vm, s->value[2]) : 0;
+	return GIVEN(s, COPY_TO) ? check_landing(p, s, vm, s->value[COPY_TO])
+				 : 0;
 }
 
 static int check_vcpu(struct parser *p, const struct statement *s, int64_t vcpu)
@@ -137,7 +144,8 @@ static int check_publish(struct parser *p, const struct statement *s)
 		ret = pclk_sim_script_wrong(
 			p, "%s has no vmclock; expected a VM made with vmclock",
 			vm_of(p, s)->text);
-	return ret ? ret : pclk_sim_script_pass(p, (uint64_t)s->value[1]);
+	return ret ? ret
+		   : pclk_sim_script_pass(p, (uint64_t)s->value[PUBLISH_LATE]);
 }
 
 static int check_page(struct parser *p, const struct statement *s)
@@ -151,20 +159,20 @@ static int check_page(struct parser *p, const struct statement *s)
 	const struct name *vm = vm_of(p, s);
 	int ret;
 
-	if (!(vm->parts & needs[s->value[1] & 0xff]))
+	if (!(vm->parts & needs[page_kind(s->value[PAGE_AT])]))
 		return pclk_sim_script_wrong(
 			p,
 			"%s has no such page; expected one of "
 			"those it was made with",
 			vm->text);
 	ret = check_writer(p, s, false);
-	return ret ? ret : check_vcpu(p, s, s->value[1] >> 8);
+	return ret ? ret : check_vcpu(p, s, page_vcpu(s->value[PAGE_AT]));
 }
 
 static int check_fault(struct parser *p, const struct statement *s)
 {
-	uint64_t vcpu = 1ULL << (s->value[1] >> 8 & 63);
-	uint64_t *torn = &vm_of(p, s)->torn[s->value[1] & 0xff];
+	uint64_t vcpu = 1ULL << (page_vcpu(s->value[PAGE_AT]) & 63);
+	uint64_t *torn = &vm_of(p, s)->torn[page_kind(s->value[PAGE_AT])];
 
 	/* A page that dies is torn at its next renewal. */
 	if (GIVEN(s, FAULT_TORN) || GIVEN(s, FAULT_DIES))
@@ -231,8 +239,8 @@ static int check_watch(struct parser *p, const struct statement *s)
 {
 	int ret = check_open(p, s);
 
-	vm_of(p, s)->every_ns = (uint64_t)s->value[1];
-	return ret ? ret : check_period(p, s->value[1], EVERY_MIN_NS);
+	vm_of(p, s)->every_ns = (uint64_t)s->value[WATCH_EVERY];
+	return ret ? ret : check_period(p, s->value[WATCH_EVERY], EVERY_MIN_NS);
 }
 
 static int check_close(struct parser *p, const struct statement *s)
@@ -259,8 +267,10 @@ static int check_migrate(struct parser *p, const struct statement *s)
 	int ret = check_paused(p, vm);
 
 	if (!ret)
-		ret = check_landing(p, s, vm, s->value[1]);
-	return ret ? ret : pclk_sim_script_pass(p, (uint64_t)s->value[2]);
+		ret = check_landing(p, s, vm, s->value[MIGRATE_TO]);
+	return ret ? ret
+		   : pclk_sim_script_pass(p,
+					  (uint64_t)s->value[MIGRATE_DOWNTIME]);
 }
 
 static int check_restore(struct parser *p, const struct statement *s)
@@ -275,7 +285,8 @@ static int check_restore(struct parser *p, const struct statement *s)
 			p,
 			"%s is a state of another VM; expected a state of %s",
 			state->text, vm->text);
-	return GIVEN(s, 2) ? check_landing(p, s, vm, s->value[2]) : 0;
+	return GIVEN(s, COPY_TO) ? check_landing(p, s, vm, s->value[COPY_TO])
+				 : 0;
 }
 
 static int check_tai(struct parser *p, const struct statement *s)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reading a script: lines, words, and the arguments of a statement. verbs.c says
- * which arguments a statement has.
+ * Reading a script: lines, words, and the arguments of a statement. verbs.c
+ * says which arguments a statement has.
  */
 
 #include <errno.h>

@@ -8,6 +8,9 @@
 
 #include "play.h"
 
+/* TAI - UTC, s: the default of sim.h. */
+#define TAI_OFFSET_SEC 37
+
 /* --- statements ----------------------------------------------------------- */
 
 static int check_live(struct paraclock_sim_play *play,
@@ -75,13 +78,15 @@ static void set_world(struct paraclock_sim_options *opts,
 {
 	if (verb_of(s) != VERB_WORLD)
 		return;
-	opts->seed = (uint64_t)s->value[0];
-	opts->tai_offset_sec = (int16_t)s->value[2];
-	opts->leap = (uint8_t)s->value[3];
-	if (GIVEN(s, 1))
-		opts->start_tai_ns =
-			(s->value[1] + (GIVEN(s, 2) ? s->value[2] : 37)) *
-			1000000000;
+	opts->seed = (uint64_t)s->value[WORLD_SEED];
+	opts->tai_offset_sec = (int16_t)s->value[WORLD_TAI_OFFSET];
+	opts->leap = (uint8_t)s->value[WORLD_LEAP];
+	if (GIVEN(s, WORLD_START))
+		opts->start_tai_ns = (s->value[WORLD_START] +
+				      (GIVEN(s, WORLD_TAI_OFFSET)
+					       ? s->value[WORLD_TAI_OFFSET]
+					       : TAI_OFFSET_SEC)) *
+				     1000000000;
 }
 
 static int make_world(struct paraclock_sim_play *play)

@@ -63,8 +63,8 @@ int pclk_sim_play_publish(struct paraclock_sim_play *play,
 		return pclk_sim_play_error(play, ret,
 					   "the VM has no time to publish");
 	tl.flags |= vm->timeline_flags;
-	if (s->value[1])
-		ret = pclk_sim_play_pass(play, s->value[1]);
+	if (s->value[PUBLISH_LATE])
+		ret = pclk_sim_play_pass(play, s->value[PUBLISH_LATE]);
 	if (ret)
 		return ret;
 	ret = write_page(play, vm, &tl);

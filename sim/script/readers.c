@@ -34,7 +34,7 @@ static int open_clock(struct paraclock_sim_play *play,
 {
 	struct paraclock_options opts = {
 		.size = sizeof(opts),
-		.env = paraclock_sim_env(vm->vm, GIVEN(s, 2)
+		.env = paraclock_sim_env(vm->vm, GIVEN(s, OPEN_KERNEL)
 							 ? PARACLOCK_SIM_KERNEL
 							 : PARACLOCK_SIM_USER),
 		.detail = play->remark,
@@ -45,8 +45,9 @@ static int open_clock(struct paraclock_sim_play *play,
 
 	paraclock_close(vm->clk);
 	vm->clk = NULL;
-	opts.backend = GIVEN(s, 1)
-			       ? pclk_sim_script_word(KIND_BACKEND, s->value[1])
+	opts.backend = GIVEN(s, OPEN_WITH)
+			       ? pclk_sim_script_word(KIND_BACKEND,
+						      s->value[OPEN_WITH])
 			       : NULL;
 	if (opts.backend && strcmp(opts.backend, be->name) == 0) {
 		opts.backend = NULL;
@@ -227,7 +228,7 @@ static int tell_wrong(struct paraclock_sim_play *play, struct play_vm *vm,
 /* Readings that were missed, in a move or by a slow reading, are left out. */
 static void set_due(const struct paraclock_sim_play *play, struct play_vm *vm)
 {
-	int64_t every_ns = vm->watch->value[1];
+	int64_t every_ns = vm->watch->value[WATCH_EVERY];
 	int64_t late_ns = pclk_sim_play_now(play) - vm->due_ns;
 
 	vm->due_ns += (late_ns / every_ns + 1) * every_ns;
@@ -244,7 +245,7 @@ static int watch_once(struct paraclock_sim_play *play, struct play_vm *vm)
 		return 0;
 	vm->valid++;
 	back = is_back(vm, &r);
-	if (back || is_off(&r, vm->watch->value[2], true))
+	if (back || is_off(&r, vm->watch->value[WATCH_WITHIN], true))
 		ret = tell_wrong(play, vm, &r, back);
 	vm->last = r.sample;
 	return ret;
@@ -292,7 +293,7 @@ static int start_watch(struct paraclock_sim_play *play,
 	int ret = end_watch(play, vm);
 
 	vm->watch = s;
-	vm->due_ns = pclk_sim_play_now(play) + s->value[1];
+	vm->due_ns = pclk_sim_play_now(play) + s->value[WATCH_EVERY];
 	vm->readings = 0;
 	vm->valid = 0;
 	vm->wrong = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a play reports to its caller: events, errors, pages. */
+/* Reports to the caller of a play: events, errors, pages. */
 
 #include <errno.h>
 #include <stdio.h>

@@ -26,7 +26,7 @@
 
 #define ARGS_MAX 14
 
-/* What an argument of a statement may be. */
+/* The kinds of arguments. */
 enum kind {
 	KIND_NONE, /* the word alone */
 	KIND_NEW_HOST,
@@ -95,15 +95,63 @@ enum verb_id {
 	VERBS
 };
 
-/* Indexes of arguments that several files or statements share. */
+/* Indexes of arguments, as verbs.c has them. Argument 0 is the object that the
+ * statement is about. */
 enum arg_place {
-	/* migrate, restore, clone and resume: the flags are their last ones */
-	FLAGS_AT = 3,
-	/* host, errors */
-	ERRORS_AT = 1,
-	FAULT_TORN = 4,
-	FAULT_DIES = 5,
+	WORLD_SEED = 0,
+	WORLD_START,
+	WORLD_TAI_OFFSET,
+	WORLD_LEAP,
+
+	ERRORS_AT = 1, /* the four error terms of host and errors */
+	HOST_TSC = 5,
+	HOST_AHEAD,
+	HOST_FAST,
+	HOST_STATUS,
+
+	VM_HOST = 1,
+	VM_PARTS,
+	VM_VCPUS,
+	VM_TSC,
+	VM_OFFSET,
+	VM_TIMESCALE,
+	VM_MONOTONIC,
+	VM_PVCLOCK_EVERY,
+	VM_VMCLOCK_EVERY,
+	VM_CLOCKSOURCE,
+
+	TSC_RATE = 1,
+	TSC_JUMP,
+	TSC_NOTICED,
+
+	MIGRATE_TO = 1,
+	MIGRATE_DOWNTIME = 2,
+	COPY_TO = 2,  /* restore, clone */
+	FLAGS_AT = 3, /* the flags of migrate, restore and clone */
+
+	PAGE_AT = 1, /* fault, update */
+	FAULT_NONE,
+	FAULT_STALE,
+	FAULT_TORN,
+	FAULT_DIES,
+	FAULT_SLOW,
+
+	PUBLISH_LATE = 1,
+	OPEN_WITH = 1,
+	OPEN_KERNEL = 2,
+	WATCH_EVERY = 1,
+	WATCH_WITHIN = 2,
 };
+
+/* A PAGE: bits 0 to 7 are its kind, the vCPU is above. */
+static inline unsigned int page_kind(int64_t page)
+{
+	return (unsigned int)page & 0xff;
+}
+static inline unsigned int page_vcpu(int64_t page)
+{
+	return (unsigned int)page >> 8;
+}
 
 struct arg {
 	const char *word; /* that comes before it; or NULL */
@@ -159,9 +207,9 @@ struct paraclock_sim_script {
 
 /* --- values.c: words ------------------------------------------------------ */
 
-/* What a kind is called in a usage. */
+/* The name of a kind in a usage. */
 const char *pclk_sim_script_kind_name(unsigned int kind);
-/* What its words look like, for a sentence. */
+/* Describe the words of a kind, for a sentence. */
 void pclk_sim_script_describe(unsigned int kind, char *buf, size_t size);
 /* The value of one word; false: the word is not of this kind. Names are not
  * values: see names.c. */

@@ -279,7 +279,7 @@ static bool parse_parts(const char *word, int64_t *ret_value)
 	return true;
 }
 
-/* Bits 0 to 7: the kind of page; from bit 8 on: the vCPU. */
+/* See page_kind() and page_vcpu(). */
 static bool parse_page(const char *word, int64_t *ret_value)
 {
 	size_t length = strcspn(word, ".");

@@ -6,7 +6,7 @@
 
 #include "script.h"
 
-/* Of migrate, restore, clone and resume, in the order of flags_of() in acts.c. */
+/* Flags of migrate, restore, clone and resume, in the order of flags_of(). */
 /* clang-format off */
 #define STOP_FLAGS                       \
 	{ "counter-stops", KIND_NONE },  \
@@ -44,7 +44,9 @@ const struct verb pclk_sim_script_verbs[VERBS] = {
 		{ "pvclock-every", KIND_TIME },
 		{ "vmclock-every", KIND_TIME },
 		{ "clocksource", KIND_GUEST_SOURCE } },
-		"a part needs another part (ptp-vmclock needs vmclock), two parts exclude each other, or the TSC is too far from the host's" },
+		"a part needs another part (ptp-vmclock needs vmclock), two "
+		"parts exclude each other, or the TSC is too far from the "
+		"host's" },
 	[VERB_RUN] = { "run", 1, 0, 0, { { NULL, KIND_TIME } }, "" },
 	[VERB_AT] = { "at", 1, 0, 0, { { NULL, KIND_TIME } }, "" },
 	[VERB_STEP] = { "step", 2, 0, 0, {
@@ -87,7 +89,8 @@ const struct verb pclk_sim_script_verbs[VERBS] = {
 		{ NULL, KIND_VM }, { "vcpu", KIND_NUMBER } }, "" },
 	[VERB_SKEW] = { "skew", 3, 0, 0, {
 		{ NULL, KIND_VM }, { "vcpu", KIND_NUMBER },
-		{ "by", KIND_TICKS } }, "vCPU 0 is what the others are skewed against; name another vCPU" },
+		{ "by", KIND_TICKS } }, 
+		"vCPU 0 cannot be skewed; name another vCPU" },
 	[VERB_FAULT] = { "fault", 2, 1, 1, {
 		{ NULL, KIND_VM }, { NULL, KIND_PAGE }, { "none", KIND_NONE },
 		{ "stale", KIND_NONE }, { "torn", KIND_NONE },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What happens to a host's clock and to its TSC. */
+/* Acts on a host's clock and on its TSC. */
 
 #include <errno.h>
 
@@ -10,7 +10,8 @@
 
 /* --- leap seconds --------------------------------------------------------- */
 
-/* Pages are renewed when the leap second is over, not during an inserted one. */
+/* Pages are renewed when the leap second is over, not during an inserted
+ * one. */
 uint64_t pclk_sim_leap_due(const struct paraclock_sim_host *host)
 {
 	struct paraclock_sim *sim = host->sim;

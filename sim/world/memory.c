@@ -51,8 +51,8 @@ static uint8_t *new_memory(void)
 	return memory;
 }
 
-/* What the library's page writers see: the TSC of the vCPU whose page is being
- * written, and a process to own the pages. */
+/* The env of the library's page writers: the TSC of the vCPU whose page is
+ * being written, and a process that owns the pages. */
 static uint64_t writer_counter(void *ctx)
 {
 	const struct paraclock_sim_vm *vm = ctx;

@@ -42,7 +42,7 @@ void pclk_sim_land(struct paraclock_sim_vm *vm, const struct sim_landing *at,
 		   uint32_t flags);
 /* Make the VM's MONOTONIC say mono now. */
 void pclk_sim_set_mono(struct paraclock_sim_vm *vm, uint64_t now, u128 mono);
-/* What runs inside has moved as well: its TSC is not what it was. */
+/* The VMs inside have moved as well: their TSCs are not what they were. */
 void pclk_sim_mark_inside(const struct paraclock_sim_vm *vm, bool silent);
 
 #endif

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * When a VM's pages are written, and with which fault. The library's own writers
- * write them. They never leave a page torn or late, so a page with a fault is
- * written to a shadow, and its bytes are copied to the guest wrongly or late.
+ * When a VM's pages are written, and with which fault. The library's own
+ * writers write them. They never leave a page torn or late, so a page with a
+ * fault is written to a shadow, and its bytes are copied to the guest wrongly
+ * or late.
  */
 
 #include <errno.h>
@@ -114,8 +115,9 @@ static void show_shadow(struct sim_page *page)
 
 /*
  * The sequence goes on instead of back. Our reader is not a program of the VM,
- * so it is not restored with it: it may be in the middle of a reading, and after
- * several restores of one state would find the same sequence over other bytes.
+ * so it is not restored with it: it may be in the middle of a reading, and
+ * after several restores of one state would find the same sequence over other
+ * bytes.
  */
 void pclk_sim_page_put_back(struct sim_page *page, const uint8_t *from)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a page should say now: the timeline that its writer gets. */
+/* The timeline for a page's writer: what the page should say now. */
 
 #include "world.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Frequencies, clocks that run by a TSC, and TAI - UTC: sums without a world. */
+/* Frequencies, clocks that run by a TSC, and TAI - UTC: sums without a
+ * world. */
 #ifndef SIM_RATE_H
 #define SIM_RATE_H
 
@@ -38,14 +39,14 @@ int pclk_sim_ratio(struct sim_hz a, struct sim_hz b, uint64_t *ret_ratio);
 /* Give tl the rate of a clock that is ppb fast, over ticks of hz. */
 void pclk_sim_timeline_set_rate(struct paraclock_timeline *tl, struct sim_hz hz,
 				int64_t ppb);
-/* What the clock shows this many ticks after its first, 2^-64 ns. */
+/* The clock's time this many ticks after its first, 2^-64 ns. */
 u128 pclk_sim_clock_at(const struct sim_clock *clock, uint64_t ticks);
 /* How long frac of a tick (2^-64) takes, 2^-64 ns. */
 u128 pclk_sim_part_of_tick(const struct sim_clock *clock, uint64_t frac);
 /* Base ticks as 2^-64 ticks of hz. */
 u128 pclk_sim_ticks_of(const struct paraclock_sim *sim, struct sim_hz hz,
 		       uint64_t base_ticks);
-/* That many ppb of a time. */
+/* time * ppb / 10^9. */
 s128 pclk_sim_ppb_of(u128 time, int64_t ppb);
 
 /* --- utc.c ---------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Threads in VMs. To a guest, its TSC changes between two instructions, all at
- * once. So a thread that changes TSCs first waits until every thread in a VM has
- * left it or has come to its next read of the TSC, and holds those there.
+ * once. So a thread that changes TSCs first waits until every thread in a VM
+ * has left it or has come to its next read of the TSC, and holds those there.
  */
 
 #include <errno.h>

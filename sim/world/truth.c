@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a VM's readings should have been: the history of its clocks. */
+/* The history of a VM's clocks: what its readings should have been. */
 
 #include <errno.h>
 
@@ -129,7 +129,7 @@ static const struct sim_piece *find(const struct paraclock_sim_vm *vm,
 	return NULL;
 }
 
-/* What the piece's clock said; -EINVAL: it has no such timescale. */
+/* Read a clock of the piece; -EINVAL: it has no such timescale. */
 static int time_at(const struct sim_piece *piece, uint64_t counter,
 		   unsigned int timescale, u128 *ret_time)
 {

@@ -36,7 +36,8 @@ void pclk_sim_vm_set_tsc(struct paraclock_sim_vm *vm, uint64_t instant,
 {
 	u128 host_tsc = pclk_sim_host_tsc(vm->host, instant);
 
-	/* A VMM can set whole ticks only: round up, so that it never goes back. */
+	/* A VMM can set whole ticks only: round up, so that it never goes
+	 * back. */
 	vm->offset =
 		(uint64_t)((tsc - scaled(vm, host_tsc) + UINT64_MAX) >> 64);
 }

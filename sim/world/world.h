@@ -35,7 +35,7 @@
 #define SIM_ANY_VMCLOCK \
 	(PARACLOCK_SIM_HAS_VMCLOCK | PARACLOCK_SIM_HAS_VMCLOCK_MARKERS)
 
-/* What holds from a value of a VM's TSC on. */
+/* The clocks of a VM from a value of its TSC on. */
 struct sim_piece {
 	uint64_t first, last; /* last: NEVER while the piece still holds */
 	struct sim_clock mono;
@@ -57,7 +57,7 @@ struct sim_page {
 	uint64_t period_ns;
 };
 
-/* What the guest kernel keeps time by: RAW runs, the others are offsets. */
+/* The guest kernel's clocks: RAW runs, the others are offsets to it. */
 struct sim_kernel {
 	char source[32];
 	uint8_t kind; /* enum paraclock_clocksource_kind */
@@ -213,7 +213,7 @@ int pclk_sim_vm_make(struct paraclock_sim_vm **ret_vm,
 		     struct paraclock_sim_host *host,
 		     const struct paraclock_sim_vm_options *opts);
 
-/* What has changed for all VMs on a host. */
+/* A change for all VMs on a host, by the pages that it renews. */
 enum sim_change {
 	SIM_TSC_UNNOTICED, /* renews no page */
 	SIM_WALL,	   /* renews vmclock pages */
@@ -256,7 +256,7 @@ int pclk_sim_page_timeline(const struct paraclock_sim_vm *vm,
 
 /* --- page.c: when and how it is written ----------------------------------- */
 
-/* As the hypervisor does: a halted vCPU's pvclock page is renewed later. */
+/* Renew a page as the hypervisor does: a halted vCPU's pvclock page later. */
 void pclk_sim_page_renew(struct paraclock_sim_vm *vm, struct sim_page *page);
 void pclk_sim_pages_renew(struct paraclock_sim_vm *vm);
 void pclk_sim_page_enter_vcpu(struct paraclock_sim_vm *vm, unsigned int vcpu);
@@ -271,8 +271,8 @@ void pclk_sim_page_put_back(struct sim_page *page, const uint8_t *from);
 /* --- kernel.c: the guest kernel's clocks ---------------------------------- */
 
 void pclk_sim_kernel_start(struct paraclock_sim_vm *vm, const char *source);
-/* What clock (enum paraclock_clock) says now. No time passes. -EINVAL: the
- * kernel has no such clock. */
+/* Read clock (enum paraclock_clock) now. No time passes. -EINVAL: the kernel
+ * has no such clock. */
 int pclk_sim_kernel_ns(const struct paraclock_sim_vm *vm, unsigned int clock,
 		       int64_t *ret_ns);
 
@@ -285,7 +285,8 @@ void pclk_sim_end_emulation(struct paraclock_sim_vm *vm);
 
 void pclk_sim_lock(const struct paraclock_sim *sim);
 void pclk_sim_unlock(const struct paraclock_sim *sim);
-/* With the lock: until pclk_sim_go_on() no thread but this one is in a VM. */
+/* The caller holds the lock. Until pclk_sim_go_on(), no thread but this one is
+ * in a VM. */
 void pclk_sim_stop_world(struct paraclock_sim *sim);
 void pclk_sim_go_on(struct paraclock_sim *sim);
 void pclk_sim_set_paused(struct paraclock_sim_vm *vm, bool paused);

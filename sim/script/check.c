@@ -298,64 +298,65 @@ static int check_tai(struct parser *p, const struct statement *s)
 	return check_physical(p, s);
 }
 
+static int check_nested_host(struct parser *p, const struct statement *s)
+{
+	host_of(p, s->value[0])->of = (uint8_t)(s->value[1] + 1);
+	return 0;
+}
+
+static int check_run(struct parser *p, const struct statement *s)
+{
+	return pclk_sim_script_pass(p, (uint64_t)s->value[0]);
+}
+
+static int check_pause(struct parser *p, const struct statement *s)
+{
+	vm_of(p, s)->paused = verb_of(s) == VERB_PAUSE;
+	return 0;
+}
+
+static int check_save(struct parser *p, const struct statement *s)
+{
+	pclk_sim_script_name_of(p->script, KIND_STATE, s->value[1])->of =
+		vm_of(p, s)->index;
+	return 0;
+}
+
+static int check_vcpu_act(struct parser *p, const struct statement *s)
+{
+	return check_vcpu(p, s, s->value[1]);
+}
+
+static int check_new_clock(struct parser *p, const struct statement *s)
+{
+	vm_of(p, s)->open = 1;
+	return check_runs(p, s);
+}
+
+typedef int check_fn(struct parser *p, const struct statement *s);
+
+/* NULL: no earlier statement matters to it. */
+static check_fn *const check_of[VERBS] = {
+	[VERB_WORLD] = check_world,	[VERB_NESTED_HOST] = check_nested_host,
+	[VERB_VM] = check_vm,		[VERB_RUN] = check_run,
+	[VERB_AT] = check_at,		[VERB_STEP] = check_physical,
+	[VERB_SLEW] = check_physical,	[VERB_STATUS] = check_physical,
+	[VERB_LEAP] = check_physical,	[VERB_TAI] = check_tai,
+	[VERB_ERRORS] = check_physical, [VERB_TSC] = check_physical,
+	[VERB_PAUSE] = check_pause,	[VERB_RESUME] = check_pause,
+	[VERB_MIGRATE] = check_migrate, [VERB_SAVE] = check_save,
+	[VERB_RESTORE] = check_restore, [VERB_CLONE] = check_clone,
+	[VERB_HALT] = check_vcpu_act,	[VERB_ENTER] = check_vcpu_act,
+	[VERB_SKEW] = check_vcpu_act,	[VERB_FAULT] = check_fault,
+	[VERB_UPDATE] = check_page,	[VERB_PUBLISH] = check_publish,
+	[VERB_OPEN] = check_new_clock,	[VERB_CLOSE] = check_close,
+	[VERB_READ] = check_reader,	[VERB_EXPECT] = check_reader,
+	[VERB_WATCH] = check_watch,
+};
+
 int pclk_sim_script_check(struct parser *p, const struct statement *s)
 {
-	switch (verb_of(s)) {
-	case VERB_WORLD:
-		return check_world(p, s);
-	case VERB_NESTED_HOST:
-		host_of(p, s->value[0])->of = (uint8_t)(s->value[1] + 1);
-		return 0;
-	case VERB_VM:
-		return check_vm(p, s);
-	case VERB_RUN:
-		return pclk_sim_script_pass(p, (uint64_t)s->value[0]);
-	case VERB_AT:
-		return check_at(p, s);
-	case VERB_PAUSE:
-	case VERB_RESUME:
-		vm_of(p, s)->paused = verb_of(s) == VERB_PAUSE;
-		return 0;
-	case VERB_MIGRATE:
-		return check_migrate(p, s);
-	case VERB_SAVE:
-		pclk_sim_script_name_of(p->script, KIND_STATE, s->value[1])
-			->of = vm_of(p, s)->index;
-		return 0;
-	case VERB_RESTORE:
-		return check_restore(p, s);
-	case VERB_CLONE:
-		return check_clone(p, s);
-	case VERB_STEP:
-	case VERB_SLEW:
-	case VERB_STATUS:
-	case VERB_LEAP:
-	case VERB_ERRORS:
-	case VERB_TSC:
-		return check_physical(p, s);
-	case VERB_TAI:
-		return check_tai(p, s);
-	case VERB_HALT:
-	case VERB_ENTER:
-	case VERB_SKEW:
-		return check_vcpu(p, s, s->value[1]);
-	case VERB_FAULT:
-		return check_fault(p, s);
-	case VERB_UPDATE:
-		return check_page(p, s);
-	case VERB_PUBLISH:
-		return check_publish(p, s);
-	case VERB_OPEN:
-		vm_of(p, s)->open = 1;
-		return check_runs(p, s);
-	case VERB_CLOSE:
-		return check_close(p, s);
-	case VERB_READ:
-	case VERB_EXPECT:
-		return check_reader(p, s);
-	case VERB_WATCH:
-		return check_watch(p, s);
-	default:
-		return 0;
-	}
+	check_fn *check = check_of[verb_of(s)];
+
+	return check ? check(p, s) : 0;
 }

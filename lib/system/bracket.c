@@ -15,8 +15,9 @@
 void pclk_bracket_plan(struct bracket *bracket,
 		       const struct system_state *state, unsigned int brackets)
 {
-	/* CLOCK_TAI is the second look at CLOCK_REALTIME: they are whole
-	 * seconds apart. Those that may be slewed are near the middle. */
+	/* CLOCK_TAI serves as the second reading of CLOCK_REALTIME: they are
+	 * whole seconds apart. Clocks that may be slewed are near the middle.
+	 */
 	static const uint8_t first[READINGS_USUAL] = {
 		PARACLOCK_CLOCK_REALTIME,
 		PARACLOCK_CLOCK_MONOTONIC,
@@ -207,7 +208,7 @@ static bool combine(const struct bounds *bounds, unsigned int n,
 	return true;
 }
 
-/* The kernel rounds its clocks down, and so is the guess. */
+/* The kernel rounds its clocks down, and so does this guess. */
 static bool conclude(int64_t base, int64_t best, const struct bounds *certain,
 		     struct estimate *ret_value)
 {

@@ -74,7 +74,7 @@ static bool set_rate(struct system_state *state, uint64_t ns, uint64_t ticks,
 		return false;
 	next.mult_error++;
 	next.baseline = ticks;
-	/* The number of bits by which mult is longer, rounded down. */
+	/* By their lengths in bits: mult / mult_error is above 2^rate_shift. */
 	next.rate_shift = 0;
 	if (next.mult_error < next.mult)
 		next.rate_shift = (uint64_t)(__builtin_clzll(next.mult_error) -

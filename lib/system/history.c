@@ -275,7 +275,7 @@ int pclk_history_find(const struct paraclock_history *hist, uint64_t counter,
 	return ret;
 }
 
-/* --- in between ----------------------------------------------------------- */
+/* --- interpolating --------------------------------------------------------- */
 
 static bool are_continuous(const struct paraclock_snapshot *a,
 			   const struct paraclock_snapshot *b)
@@ -318,11 +318,12 @@ static uint8_t known_between(const struct paraclock_snapshot *a,
 /*
  * Between the ends the rates of the clocks may change by up to 10 % (chrony's
  * slew, with the kernel's tick), and back. In the middle a clock can then be
- * off by a quarter of that of the time between the ends. This also covers a
- * counter that jumped by less than the error of its rate.
+ * off by a quarter of 10 %, 1/40, of the time between the ends. This also
+ * covers a counter that jumped by less than the error of its rate.
  *
- * Within one call it is 0.1 % (the kernel's own slew): a larger change comes
- * once a second at most, and makes 250 ns in 10 us. One more ns for rounding.
+ * Within one call they change by 0.1 % (the kernel's own slew), hence 1/4000: a
+ * larger change comes once a second at most, and makes 250 ns in 10 us. One
+ * more ns for rounding.
  */
 static uint64_t uncertainty(const struct paraclock_snapshot *a,
 			    const struct paraclock_snapshot *b)

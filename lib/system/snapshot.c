@@ -187,8 +187,8 @@ static int try_snapshot(const struct paraclock_env *env,
 		ret = look(env, memory, &state, bracket, &values);
 		if (ret < 0)
 			return ret == -EAGAIN ? (int)AGAIN : ret;
-		/* What cannot be committed must not be a change of the
-		 * clocksource. */
+		/* Even if it cannot be committed, it must not hide a change of
+		 * the clocksource. */
 		if (ret == BETTER && last && bracket_is_wide(bracket, &state) &&
 		    pclk_system_source_is_other(env, &state))
 			return AGAIN;

@@ -14,22 +14,23 @@
 #define MAX_RATE_PPB  1000000
 #define MAX_OFFSET_NS NSEC_PER_SEC
 
-/* A clock and RAW at one instant. */
+/* A clock and CLOCK_MONOTONIC_RAW at one instant. */
 struct reading {
 	int64_t host_ns;
 	int64_t raw_ns;
 	uint64_t error_ns; /* of the two together */
 	uint64_t epoch;
 	uint64_t source_seq;
-	uint64_t scale; /* enum paraclock_timescale; TAI where it is known */
+	/* enum paraclock_timescale; TAI if UTC's offset is known. */
+	uint64_t scale;
 };
 
-/* What struct paraclock_check keeps from call to call. */
-struct __attribute__((may_alias)) kept {
+/* What a check remembers from call to call: check.opaque. */
+struct __attribute__((may_alias)) check_private {
 	uint64_t used; /* 1: clk is set; 2: other is as well */
 	struct reading clk, other;
 };
-_Static_assert(sizeof(struct kept) <=
+_Static_assert(sizeof(struct check_private) <=
 		       sizeof(((struct paraclock_check *)0)->opaque),
 	       "the public struct has room for it");
 
@@ -62,7 +63,7 @@ static int read_both(const struct paraclock *clk, struct reading *ret_reading,
 		.source_seq = xt.clocksource_changed_seq,
 		.scale = sample->timescale,
 	};
-	/* On TAI a leap second is no step. */
+	/* On TAI a leap second is not a step. */
 	tai_ns = sample->tai_offset_sec * (int64_t)NSEC_PER_SEC;
 	if (is_utc(sample->timescale) &&
 	    sample->flags & PARACLOCK_FLAG_TAI_OFFSET &&
@@ -72,14 +73,14 @@ static int read_both(const struct paraclock *clk, struct reading *ret_reading,
 	return 0;
 }
 
-/* How far the clock got, less how far RAW did, ns. */
+/* How far the clock advanced less how far RAW did, ns. */
 static s128 gained(const struct reading *from, const struct reading *to)
 {
 	return ((s128)to->host_ns - from->host_ns) -
 	       ((s128)to->raw_ns - from->raw_ns);
 }
 
-/* May what came between be compared? */
+/* May two readings be compared? */
 static bool follows(const struct reading *from, const struct reading *to)
 {
 	return from->epoch == to->epoch && from->source_seq == to->source_seq &&
@@ -91,7 +92,7 @@ static s128 absolute(s128 value)
 	return value < 0 ? -value : value;
 }
 
-/* Saturates: a rate that does not fit is wrong anyway. */
+/* Saturates: a rate that does not fit is wrong in any case. */
 static int64_t to_ppb(s128 gain, uint64_t interval_ns)
 {
 	u128 scaled = (u128)absolute(gain) * PPB;
@@ -106,7 +107,7 @@ static int64_t to_ppb(s128 gain, uint64_t interval_ns)
 	return gain < 0 ? -(int64_t)ppb : (int64_t)ppb;
 }
 
-/* Twice 2^63 ns at most, so that it fits with the factor in 128 bits. */
+/* A gain is at most twice 2^63 ns, so its product with PPB fits 128 bits. */
 static bool is_beyond(const struct paraclock_check *check, s128 gain,
 		      uint64_t error_ns, bool may_leap)
 {
@@ -140,14 +141,14 @@ static void compare_rate(struct paraclock_check *check,
 }
 
 static void compare_other_rate(struct paraclock_check *check,
-			       const struct kept *kept,
+			       const struct check_private *last,
 			       const struct reading *clk,
 			       const struct reading *other)
 {
-	s128 gain = gained(&kept->clk, clk) - gained(&kept->other, other);
+	s128 gain = gained(&last->clk, clk) - gained(&last->other, other);
 	uint64_t error_ns =
 		add_bounds(check->error_ns,
-			   add_bounds(kept->other.error_ns, other->error_ns));
+			   add_bounds(last->other.error_ns, other->error_ns));
 
 	check->compared |= PARACLOCK_CHECK_OTHER_RATE;
 	check->other_rate_ppb = to_ppb(gain, check->interval_ns);
@@ -163,12 +164,12 @@ static uint64_t known_error(const struct paraclock_sample *sample)
 		       : sample->clock_error_ns;
 }
 
-/* On scales that are the same one, give or take a smear. */
+/* Only for clocks on the same timescale, smeared or not. */
 static void compare_offset(struct paraclock_check *check,
 			   const struct reading *clk,
 			   const struct reading *other, uint64_t error_ns)
 {
-	/* RAW says how much later the one was read than the other. */
+	/* RAW says how much later one was read than the other. */
 	s128 offset = ((s128)clk->host_ns - clk->raw_ns) -
 		      ((s128)other->host_ns - other->raw_ns);
 	u128 slack = (u128)check->max_offset_ns + error_ns + clk->error_ns +
@@ -187,9 +188,9 @@ static void compare_offset(struct paraclock_check *check,
 		check->contradicted |= PARACLOCK_CHECK_OTHER_OFFSET;
 }
 
-/* 1: one of them is not valid, which is for whoever reads it to see. */
+/* 1: clk is not valid, which its readers see themselves. */
 static int read_all(struct paraclock *clk, struct paraclock_check *check,
-		    struct kept *next, uint64_t *ret_error_ns)
+		    struct check_private *next, uint64_t *ret_error_ns)
 {
 	struct paraclock_sample sample, other = { 0 };
 	int ret = read_both(clk, &next->clk, &sample);
@@ -204,25 +205,26 @@ static int read_all(struct paraclock *clk, struct paraclock_check *check,
 	return ret > 0 ? 0 : ret;
 }
 
-static void compare(struct paraclock_check *check, const struct kept *kept,
-		    const struct kept *next, uint64_t error_ns)
+static void compare(struct paraclock_check *check,
+		    const struct check_private *last,
+		    const struct check_private *next, uint64_t error_ns)
 {
-	bool follows_on = kept->used && follows(&kept->clk, &next->clk);
+	bool follows_on = last->used && follows(&last->clk, &next->clk);
 
 	if (follows_on)
-		compare_rate(check, &kept->clk, &next->clk);
+		compare_rate(check, &last->clk, &next->clk);
 	if (next->used < 2)
 		return;
-	if (follows_on && kept->used == 2 &&
-	    follows(&kept->other, &next->other))
-		compare_other_rate(check, kept, &next->clk, &next->other);
+	if (follows_on && last->used == 2 &&
+	    follows(&last->other, &next->other))
+		compare_other_rate(check, last, &next->clk, &next->other);
 	compare_offset(check, &next->clk, &next->other, error_ns);
 }
 
 int paraclock_check(struct paraclock *clk, struct paraclock_check *check)
 {
 	struct paraclock_check found;
-	struct kept kept, next = { 0 };
+	struct check_private last, next = { 0 };
 	uint64_t error_ns = 0;
 	int ret;
 
@@ -230,7 +232,7 @@ int paraclock_check(struct paraclock *clk, struct paraclock_check *check)
 	    check->other == clk)
 		return -EINVAL;
 	found = *check;
-	memcpy(&kept, found.opaque, sizeof(kept));
+	memcpy(&last, found.opaque, sizeof(last));
 	found.compared = found.contradicted = 0;
 	found.interval_ns = found.error_ns = 0;
 	found.rate_ppb = found.other_rate_ppb = found.other_offset_ns = 0;
@@ -242,9 +244,9 @@ int paraclock_check(struct paraclock *clk, struct paraclock_check *check)
 	if (ret < 0)
 		return ret;
 	if (ret)
-		next = (struct kept){ 0 };
+		next = (struct check_private){ 0 };
 	else
-		compare(&found, &kept, &next, error_ns);
+		compare(&found, &last, &next, error_ns);
 	if (found.contradicted) {
 		ret = pclk_set_implausible(clk, true);
 		if (ret)

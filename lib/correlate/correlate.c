@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Cross timestamps: a device's time and the local clocks at one instant. */
+/* Cross timestamps: a device's time and the system clocks at one instant. */
 
 #include <errno.h>
 #include <string.h>
@@ -11,10 +11,10 @@
 #include "system/history.h"
 #include "system/system.h"
 
-/* How often it is tried again when CLOCK_REALTIME is set in the window. */
+/* How often to retry when CLOCK_REALTIME is set in the window. */
 #define SET_RETRIES 3
 
-/* What a cross timestamp is made of, the same on each try. */
+/* What a cross timestamp is made of, the same for each try. */
 struct question {
 	const struct paraclock_env *env;
 	struct system_memory *memory;
@@ -24,15 +24,15 @@ struct question {
 	const struct paraclock_history *hist;
 };
 
-/* The local clocks around the call. */
+/* The system clocks before and after the device was read. */
 struct window {
 	struct paraclock_snapshot begin, end;
 };
 
-/* The sample's counter value on the local counter. */
-static int to_local(const struct question *q,
-		    const struct paraclock_sample *sample,
-		    uint64_t *ret_counter)
+/* The system counter's value for the sample's counter value. */
+static int to_system(const struct question *q,
+		     const struct paraclock_sample *sample,
+		     uint64_t *ret_counter)
 {
 	const struct paraclock_coupling *coupling = q->coupling;
 
@@ -53,8 +53,8 @@ static int to_local(const struct question *q,
 }
 
 /*
- * Before the window: between the two entries of the history around it, the
- * window's first snapshot being the last entry.
+ * A counter value before the window: interpolate between the two entries of the
+ * history around it. The window's first snapshot serves as the last entry.
  */
 static int look_back(const struct question *q, const struct window *window,
 		     uint64_t counter, struct paraclock_snapshot *ret_at)
@@ -62,7 +62,8 @@ static int look_back(const struct question *q, const struct window *window,
 	struct paraclock_snapshot before, after;
 	int ret;
 
-	/* Without a memory no seq says whether its entries still hold. */
+	/* Without a memory, no sequence number says whether entries still
+	 * hold. */
 	if (!q->hist || !q->env->system_clocks)
 		return -EINVAL;
 	ret = pclk_history_find(q->hist, counter, &before, &after);
@@ -70,7 +71,8 @@ static int look_back(const struct question *q, const struct window *window,
 		return ret;
 	if (ret == 1)
 		after = window->begin;
-	/* A counter that has jumped since is not the one they were taken at. */
+	/* If the clocksource has changed since, the entries are not of this
+	 * counter. */
 	if (before.clocksource_changed_seq !=
 		    window->begin.clocksource_changed_seq ||
 	    before.counter_id != window->begin.counter_id)
@@ -90,7 +92,7 @@ static void fill(struct paraclock_crosststamp *xt,
 	xt->tai_offset_sec = at->tai_offset_sec;
 }
 
-/* 1: CLOCK_REALTIME was set in the window; try again. */
+/* 1: CLOCK_REALTIME was set in the window; retry. */
 static int interpolate_to(const struct question *q, const struct window *window,
 			  uint64_t counter, struct paraclock_crosststamp *xt)
 {
@@ -138,7 +140,7 @@ static int try_correlate(const struct question *q,
 	if (ret > 0)
 		return -EINVAL;
 	if (!ret && sample->valid)
-		ret = to_local(q, sample, &counter);
+		ret = to_system(q, sample, &counter);
 	if (!ret)
 		ret = pclk_system_snapshot(q->env, q->memory, &window.end);
 	if (ret)
@@ -169,8 +171,8 @@ static int correlate_in(const struct question *q,
 	return 0;
 }
 
-/* An env without a memory: this call's own, so that what changes in between
- * shows. Apart, so that the others need not clear one. */
+/* For an env without a memory: one for this call alone, so that changes during
+ * it show. Not inlined, so that other calls need not clear one. */
 static __attribute__((noinline)) int
 correlate_once(const struct question *q, struct paraclock_crosststamp *ret_xt)
 {
@@ -232,7 +234,7 @@ int paraclock_crosststamp(const struct paraclock *clk,
 		.ctx = (struct paraclock *)(uintptr_t)clk,
 		.hist = hist,
 	};
-	uint64_t token;
+	uint64_t epoch;
 	int ret;
 
 	if (!clk || !is_usable(ret_xt))
@@ -243,15 +245,15 @@ int paraclock_crosststamp(const struct paraclock *clk,
 		return ret;
 	q.memory = (struct system_memory *)q.env->system_clocks;
 	xt.brackets = ret_xt->brackets;
-	token = paraclock_epoch(clk);
+	epoch = paraclock_epoch(clk);
 	ret = correlate(&q, &xt);
 	if (ret)
 		return ret;
-	/* What the counter said before is of another machine, or time. */
-	ret = paraclock_disrupted(clk, token);
+	/* After a disruption the counter may be another machine's. */
+	ret = paraclock_disrupted(clk, epoch);
 	if (ret < 0)
 		return ret;
-	if (ret || xt.sample.epoch != token)
+	if (ret || xt.sample.epoch != epoch)
 		return -ESTALE;
 	*ret_xt = xt;
 	return 0;

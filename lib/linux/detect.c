@@ -21,28 +21,28 @@
 #include "detect.h"
 #include "identify.h"
 
-/* Long enough for 4 ppm when both ends are known to 20 ns; and for 40, which
- * shows what is no frequency of this counter. */
+/* Long enough for 4 ppm if both ends are known to 20 ns; and for 40 ppm, enough
+ * to see that a stated frequency is wrong. */
 #define MEASURE_NS 10000000
 #define CHECK_NS   1000000
 
-/* How often to let another thread run that is at libcpuid. */
+/* How often to yield to a thread that is setting up libcpuid. */
 #define SILENCE_TRIES 1000
 
 #if defined(__x86_64__)
 
 /*
- * May CPUID fault in this thread? A thread can make its own do so at any time,
- * so each is asked about; but not where the CPU, or the kernel, has no such
- * fault at all. That is found out by switching on what is on.
+ * Does CPUID fault in this thread? A thread can switch that on for itself at
+ * any time, so each call asks; unless the CPU or the kernel has no such fault
+ * at all. Allowing CPUID where it is allowed already tells.
  */
 static bool is_forbidden(void)
 {
-	static int cannot_fault; /* 1: known */
+	static int cannot_fault; /* 1: this machine has no such fault */
 
 	if (__atomic_load_n(&cannot_fault, __ATOMIC_RELAXED))
 		return false;
-	/* An old kernel does not know the question. */
+	/* An old kernel fails this call. */
 	if (syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0) == 0)
 		return true;
 	if (syscall(SYS_arch_prctl, ARCH_SET_CPUID, 1))
@@ -65,13 +65,13 @@ static void be_quiet(const char *message)
 }
 
 /*
- * A library prints nothing, and neither may what it calls. Once for the
- * process and for good: libcpuid keeps the function in a plain variable, and
- * to put the old one back would be a race with whoever else is at it.
+ * A library must not print, and neither must what it calls. This is done once
+ * for the process and for good: libcpuid keeps the function in a plain
+ * variable, so restoring the old one would race with other users.
  */
 static void silence_libcpuid(void)
 {
-	static int state; /* 0: as it was; 1: being set; 2: set */
+	static int state; /* 0: unchanged; 1: being set; 2: set */
 	int was = 0;
 
 	if (__atomic_compare_exchange_n(&state, &was, 1, false,
@@ -80,8 +80,8 @@ static void silence_libcpuid(void)
 		__atomic_store_n(&state, 2, __ATOMIC_RELEASE);
 		return;
 	}
-	/* Another thread has one store to make. Bounded: in a child that was
-	 * forked just then, there is no such thread. */
+	/* Another thread is about to make one store. Bounded, because in a
+	 * child that was forked at that moment there is no such thread. */
 	for (unsigned int i = 0; i < SILENCE_TRIES; i++) {
 		if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == 2)
 			return;
@@ -89,14 +89,14 @@ static void silence_libcpuid(void)
 	}
 }
 
-/* One leaf of the env's, where libcpuid keeps it. */
+/* One leaf of the env, for libcpuid's struct. */
 static bool ask_leaf(const struct paraclock_env *env, uint32_t leaf,
 		     uint32_t ret_regs[4])
 {
 	return !env->cpuid(env->ctx, leaf, 0, ret_regs);
 }
 
-/* Invariance, as libcpuid reads it out of the three leaves that say so: by
+/* Invariance, as libcpuid decodes it from the three leaves that matter. By
  * itself it would run CPUID a hundred times. */
 static void ask_libcpuid(const struct paraclock_env *env,
 			 struct paraclock_machine *machine)
@@ -153,7 +153,7 @@ int pclk_detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4])
 	return -EOPNOTSUPP;
 }
 
-/* The architecture has the virtual counter's rate named. */
+/* The architecture has a register for the virtual counter's rate. */
 static void ask_cpu(const struct paraclock_env *env,
 		    struct paraclock_machine *machine)
 {
@@ -166,7 +166,7 @@ static void ask_cpu(const struct paraclock_env *env,
 
 #endif
 
-/* Let at least so much time pass. */
+/* Wait for at least that long. */
 static void wait_ns(long ns)
 {
 	struct timespec wait = { .tv_nsec = ns };
@@ -176,9 +176,9 @@ static void wait_ns(long ns)
 }
 
 /*
- * Measured from where the first look began, there is nothing to wait for. But
- * if the machine was moved or suspended since, that is no one frequency: it is
- * then another one than was measured first.
+ * Measured from where the first measurement began, there is no need to wait. If
+ * the machine was moved or suspended since, the result is a mixture and differs
+ * from the first one: then it is dropped.
  */
 static bool look_again(const struct cpu_cache *cache,
 		       struct frequency *frequency,
@@ -201,7 +201,8 @@ static bool look_again(const struct cpu_cache *cache,
 	return false;
 }
 
-/* A claim is held against the clock; without one the clock alone counts. */
+/* A stated frequency is compared with the clock; without one the clock
+ * decides. */
 static void ask_clock(const struct paraclock_env *env,
 		      struct paraclock_machine *machine)
 {
@@ -244,11 +245,11 @@ void pclk_detect_machine(const struct paraclock_env *env,
 	};
 	uint8_t kind;
 
-	/* The architecture makes the virtual counter so. */
+	/* The architecture makes the virtual counter invariant. */
 	machine.invariant = env->counter_id == PARACLOCK_COUNTER_ARM_VCNT;
 	ask_cpu(env, &machine);
 	machine.stated_hz = machine.counter_hz;
-	/* Empty: it is not known. */
+	/* Left empty if it is unknown. */
 	if (env->clocksource)
 		(void)env->clocksource(env->ctx, machine.clocksource, &kind);
 	machine.vmclock = find_device(env, "AMZNC10C", "amazon,vmclock");

@@ -10,7 +10,7 @@
 
 #include "firmware.h"
 
-/* CPUID as this process may run it; -EACCES: the kernel lets it fault. */
+/* CPUID, if this process may run it. -EACCES: it would fault. */
 int pclk_detect_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4]);
 
 void pclk_detect_machine(const struct paraclock_env *env,

@@ -18,8 +18,8 @@
 #define CLOCKSOURCE \
 	"/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
-/* How often a watch wakes its owner to look at the clocksource, which has no
- * event of its own. */
+/* How often a watch wakes its owner to look at the clocksource, for whose
+ * change the kernel has no event. */
 #define WATCH_SEC 1
 
 int pclk_error_of_open(int error)
@@ -38,8 +38,8 @@ int pclk_error_of_open(int error)
 }
 
 /*
- * System calls, where libc's wrappers are cancellation points: a thread that
- * is cancelled while it takes in a change would leave that to nobody.
+ * System calls by number, because libc's wrappers are cancellation points: a
+ * thread that is cancelled while it commits a change would leave it half done.
  */
 static int open_file(const char *path, int flags)
 {
@@ -66,13 +66,13 @@ int pclk_linux_read_text(void *ctx, const char *path, char *buf, size_t size)
 	(void)ctx;
 	if (!strncmp(path, "/dev/", 5) ||
 	    !strncmp(path, "/proc/self/ns/", 14)) {
-		/* A device may block, or do anything else when it is read. */
+		/* Reading a device may block, or have any other effect. */
 		got = readlink(path, buf, size - 1);
 		ret = got < 0 ? -ENODEV : (int)got;
 	} else if ((fd = open_file(path, O_RDONLY)) < 0) {
 		ret = pclk_error_of_open(errno);
 	} else {
-		/* One read: sysfs gives a whole attribute at once. */
+		/* One read: sysfs returns a whole attribute at once. */
 		got = read_fd(fd, buf, size - 1);
 		ret = got < 0 ? -ENODEV : (int)got;
 		(void)syscall(SYS_close, fd);
@@ -91,8 +91,8 @@ uint8_t pclk_clocksource_kind(const char *name)
 		const char *name;
 		uint8_t kind;
 	} known[] = {
-		/* Linux names, each clocksource's .name. What is not here is
-		 * no function of the counter. */
+		/* Linux names, each clocksource's .name. No other clocksource
+		 * is a function of the counter. */
 		{ "tsc", PARACLOCK_CLOCKSOURCE_COUNTER },
 		{ "tsc-early", PARACLOCK_CLOCKSOURCE_COUNTER },
 		{ "arch_sys_counter", PARACLOCK_CLOCKSOURCE_COUNTER },
@@ -124,7 +124,8 @@ int pclk_linux_clocksource(void *ctx, char ret_name[32], uint8_t *ret_kind)
 
 int pclk_reason_of_open(const char *path, int error)
 {
-	/* Not by its mode, if that lets us in: nor does root get past it. */
+	/* If the mode lets this process in, something else forbids it, which
+	 * stops root, too. */
 	if (error == EACCES &&
 	    (!geteuid() || !faccessat(AT_FDCWD, path, R_OK, AT_EACCESS)))
 		return -EPERM;
@@ -166,7 +167,7 @@ int pclk_linux_device_number(void *ctx, int fd, uint32_t *ret_major,
 	return ret;
 }
 
-/* What follows the prefix in an entry's name, if it is a number; else -1. */
+/* The number that follows the prefix in an entry's name; -1: not a number. */
 static int64_t number_of(const char *name, const char *prefix)
 {
 	size_t length = strlen(prefix);
@@ -237,7 +238,7 @@ void pclk_linux_close_device(void *ctx, int fd)
 	errno = saved;
 }
 
-/* -ECANCELED: armed, and the clock was set once more since it was asked. */
+/* -ECANCELED: armed, and the clock was set since the last expiry was read. */
 static int arm(int fd)
 {
 	struct itimerspec when = { .it_interval.tv_sec = WATCH_SEC };
@@ -261,7 +262,7 @@ static int start_watch(int *fd)
 			       ? -ENOMEM
 			       : -EOPNOTSUPP;
 	ret = arm(new);
-	/* A set of before the watch is not its to tell. */
+	/* The watch does not report a set from before it began. */
 	if (ret == -ECANCELED)
 		ret = 0;
 	if (ret)
@@ -282,8 +283,9 @@ int pclk_linux_watch_clock(void *ctx, int *fd)
 		ret = start_watch(fd);
 	} else if (read_fd(*fd, &expired, sizeof(expired)) < 0 &&
 		   errno == ECANCELED) {
-		/* Armed anew at once: a periodic one may lie years ahead on a
-		 * clock that was set back. A set in between is this one. */
+		/* Arm it again at once: on a clock that was set back, the next
+		 * expiry may be years ahead. A set in between counts as this
+		 * one. */
 		(void)arm(*fd);
 		ret = 1;
 	}

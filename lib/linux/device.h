@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Devices, small files, and the clock's watch: members of the Linux env. */
+/* Devices, small files, and watches: members of the Linux env. */
 #ifndef DEVICE_H
 #define DEVICE_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a clocksource of Linux's is to the counter: enum
+/* How a clocksource of Linux relates to the counter: enum
  * paraclock_clocksource_kind, never UNKNOWN. */
 uint8_t pclk_clocksource_kind(const char *name);
 
@@ -25,14 +25,14 @@ int pclk_linux_device_number(void *ctx, int fd, uint32_t *ret_major,
 int pclk_linux_next_number(void *ctx, const char *prefix, uint32_t from,
 			   uint32_t *ret_number);
 
-/* Does the kernel's message say that the VM generation ID changed? It is
- * size bytes, of which nothing is taken for granted. */
+/* Does this message of size bytes say that the VM generation ID changed? The
+ * message may hold anything. */
 bool pclk_uevent_is_generation(const char *message, size_t size);
 
-/* For an open(2) that failed: -ENODEV, -EACCES or -ENOMEM. */
+/* The error to return for a failed open(2): -ENODEV, -EACCES or -ENOMEM. */
 int pclk_error_of_open(int error);
-/* For an open(2) of that path that failed: its errno, but -EPERM where what
- * forbids it is not the mode. */
+/* The errno of a failed open(2) of that path, negative; -EPERM if something
+ * else than the mode forbids it. */
 int pclk_reason_of_open(const char *path, int error);
 
 #endif

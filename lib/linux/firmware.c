@@ -13,22 +13,22 @@
 
 #define ACPI_DEVICES "/sys/bus/acpi/devices"
 #define FIRMWARE     "/sys/firmware"
-/* Everybody may read the tree here. */
+/* Everybody may read the tree here, */
 #define TREE FIRMWARE "/devicetree/base"
-/* And root alone here. */
+/* and only root here. */
 #define FDT_FILE FIRMWARE "/fdt"
-/* Linux takes no larger one. */
+/* Linux accepts no larger one. */
 #define FDT_MAX (2U << 20)
 
 /* Real trees are six deep and have some thousand nodes. */
 #define DEPTH_MAX 16
 #define NODES_MAX 16384
-/* Of a property; a list of compatibles has some 100 bytes. */
+/* Bytes of a property; a list of compatibles has some 100. */
 #define PROPERTY_MAX 512
 
 /* --- ACPI ----------------------------------------------------------------- */
 
-/* 1, 0, or -ENOENT (no ACPI here) or another error (it is hidden). */
+/* 1, 0, -ENOENT: this machine has no ACPI; another error: ACPI is hidden. */
 static int is_in_acpi(const char *hid)
 {
 	size_t length = strlen(hid);
@@ -48,7 +48,7 @@ static int is_in_acpi(const char *hid)
 
 /* --- the device tree, flattened ------------------------------------------- */
 
-/* Linux makes a device of a node without a status, or with these. */
+/* Linux makes a device of a node without a status, or with one of these. */
 static bool is_enabled_status(const char *status, size_t length)
 {
 	return (length == 5 && !memcmp(status, "okay", 5)) ||
@@ -66,8 +66,8 @@ static bool is_enabled(const void *fdt, int node)
 
 static bool is_tree(const void *fdt, size_t size)
 {
-	/* libfdt 1.6 reads past the end of a cut tree of an older version;
-	 * what Linux shows is version 17. */
+	/* libfdt 1.6 reads past the end of a truncated tree of an older
+	 * version; Linux shows version 17. */
 	return size >= FDT_V17_SIZE && fdt_version(fdt) >= 16 &&
 	       !fdt_check_full(fdt, size);
 }
@@ -99,7 +99,7 @@ static ssize_t read_all(int fd, void *buf, size_t size)
 	return got < 0 ? -1 : (ssize_t)used;
 }
 
-/* 1, 0, or an error: it cannot be read, or is no tree. */
+/* 1, 0, or an error: the file cannot be read, or does not hold a tree. */
 static int is_in_fdt_file(const char *compatible)
 {
 	int fd = open(FDT_FILE, O_RDONLY | O_CLOEXEC);
@@ -124,8 +124,8 @@ static int is_in_fdt_file(const char *compatible)
 
 struct walk {
 	const char *compatible;
-	unsigned int nodes; /* that may still be looked at */
-	int error;	    /* of a part that could not be looked at */
+	unsigned int nodes; /* how many more nodes to look at */
+	int error;	    /* of a part that could not be read */
 };
 
 static ssize_t read_property(int node, const char *name, char *buf, size_t size)
@@ -163,7 +163,7 @@ static bool is_wanted_node(int node, const char *compatible)
 	return size < 0 || is_enabled_status(buf, (size_t)size);
 }
 
-/* Takes fd over. */
+/* Closes fd. */
 static bool walk_node(struct walk *walk, int fd, unsigned int depth)
 {
 	bool found = is_wanted_node(fd, walk->compatible);
@@ -208,7 +208,8 @@ int pclk_detect_in_tree(const char *folder, const char *compatible)
 
 /* --- both ----------------------------------------------------------------- */
 
-/* Nothing in it: a container's mask. Every kernel has something there. */
+/* Is the folder empty? Every kernel has something there, so a container masks
+ * it. */
 static bool is_masked(void)
 {
 	struct dirent *entry;
@@ -229,7 +230,7 @@ static int is_in_device_tree(const char *compatible)
 	if (flat >= 0)
 		return flat;
 	ret = pclk_detect_in_tree(TREE, compatible);
-	/* Here, and of no use, is not absent. */
+	/* A tree that is here but cannot be read is not absent. */
 	return ret == -ENOENT ? flat : ret;
 }
 
@@ -242,7 +243,7 @@ int pclk_detect_device(const char *acpi_hid, const char *compatible)
 	tree = is_in_device_tree(compatible);
 	if (tree > 0)
 		return PARACLOCK_FIRMWARE_DEVICE_TREE;
-	/* A machine with ACPI that was looked through needs no tree. */
+	/* If ACPI could be searched, no tree is needed. */
 	if (!acpi || !tree ||
 	    (acpi == -ENOENT && tree == -ENOENT && !is_masked()))
 		return PARACLOCK_FIRMWARE_NONE;

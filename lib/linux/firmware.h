@@ -14,8 +14,8 @@ int pclk_detect_device(const char *acpi_hid, const char *compatible);
 int pclk_detect_in_fdt(const void *fdt, size_t size, const char *compatible);
 
 /*
- * The same in a folder that shows the tree as files. -ENOENT: there is no such
- * folder; another error: it, or a part of it, cannot be read.
+ * The same in a folder that shows the tree as files. -ENOENT: no such folder;
+ * another error: the folder, or a part of it, cannot be read.
  */
 int pclk_detect_in_tree(const char *folder, const char *compatible);
 

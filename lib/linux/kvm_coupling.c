@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The coupling of a guest's TSC, as its VMM can ask for it. */
+/* The coupling of a guest's TSC, as its VMM can ask KVM for it. */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include "base/env_call.h"
 #include "base/fixed.h"
 
-/* As <linux/kvm.h> has them on x86; elsewhere it has not. */
+/* As in <linux/kvm.h>, which has them on x86 only. */
 #define KVM_GET_API_VERSION 0xae00UL
 #define KVM_GET_TSC_KHZ	    0xaea3UL
 #define KVM_GET_DEVICE_ATTR 0x4018aee2UL
@@ -27,14 +27,14 @@ _Static_assert(sizeof(struct kvm_device_attr) == 24, "as its ioctl says");
 
 /*
  * Up to this difference KVM leaves a guest's TSC unscaled (its parameter
- * tsc_tolerance_ppm), and a frequency measured over 10 ms is well within.
+ * tsc_tolerance_ppm). A frequency measured over 10 ms is well within it.
  */
 #define TOLERANCE_PPM 250
 
-/* Firmware's frequency is exact; the kernel's is in whole kHz, rounded. */
+/* Firmware states the exact frequency; the kernel rounds it to whole kHz. */
 #define STATED_KHZ 1
 
-/* Does this error say that the ioctl, or the attribute, is not known? */
+/* Does this error mean that the ioctl, or the attribute, is unknown? */
 static bool is_unknown(int error)
 {
 	return error == -EINVAL || error == -ENXIO || error == -EOPNOTSUPP;
@@ -51,8 +51,8 @@ static int read_offset(const struct paraclock_env *env, int vcpu_fd,
 	};
 	int ret;
 
-	/* Here group 0, attribute 0 is something else: only /dev/kvm itself
-	 * answers to this. */
+	/* On /dev/kvm itself, the only file that answers this, group 0,
+	 * attribute 0 is something else. */
 	if (env->ioctl(env->ctx, vcpu_fd, KVM_GET_API_VERSION, NULL) >= 0)
 		return -ENODEV;
 	ret = env->ioctl(env->ctx, vcpu_fd, KVM_GET_DEVICE_ATTR, &attr);
@@ -67,8 +67,8 @@ static int read_offset(const struct paraclock_env *env, int vcpu_fd,
 }
 
 /*
- * What is stated may be of another machine, or rounded in another way than the
- * kernel's own number; so the measured frequency counts where there is one.
+ * A stated frequency may be of another machine, or rounded in another way than
+ * the kernel's own number; so the measured one is used, if known.
  */
 static bool is_host_khz(const struct paraclock_machine *machine, uint64_t khz)
 {
@@ -85,10 +85,10 @@ static bool is_host_khz(const struct paraclock_machine *machine, uint64_t khz)
 }
 
 /*
- * 0: the guest's TSC is not scaled; -ENODEV: it is, or nobody can tell. A
- * kernel that does not know KVM_GET_TSC_KHZ has no KVM_SET_TSC_KHZ either, for
- * they came together: there no guest is scaled. One that knows it and fails
- * (-EIO: the host's TSC is unstable) vouches for nothing.
+ * 0: the guest's TSC is not scaled; -ENODEV: it is, or that cannot be known. A
+ * kernel without KVM_GET_TSC_KHZ has no KVM_SET_TSC_KHZ either, for they came
+ * together: it scales no guest. A kernel that has it and fails (-EIO: the
+ * host's TSC is unstable) vouches for nothing.
  */
 static int check_unscaled(const struct paraclock_env *env, int vcpu_fd)
 {
@@ -126,7 +126,7 @@ int paraclock_coupling_kvm(struct paraclock_coupling *ret_coupling,
 		return -ENODEV;
 	if (env->size < sizeof(*env))
 		return -EINVAL;
-	/* On arm64 the same attribute is an interrupt's number. */
+	/* On arm64 the same attribute is the number of an interrupt. */
 	if (!env->ioctl || env->counter_id != PARACLOCK_COUNTER_X86_TSC)
 		return -EOPNOTSUPP;
 	ret = pclk_env_error(read_offset(env, vcpu_fd, &coupling.offset));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which process this is, and whether another one still is.
+ * Which process this is, and whether another one still runs.
  *
- * /proc alone does not say that a process is gone: hidepid hides those of
- * others, a container may have the /proc of another PID namespace, and a
- * descriptor or memory may be short. kill(2) says so, for its own namespace;
- * what /proc adds, where it is of that namespace, is when a process started.
+ * /proc alone does not show that a process is gone: hidepid hides the processes
+ * of other users, a container may have the /proc of another PID namespace, and
+ * descriptors or memory may be short. kill(2) does, for its own namespace. If
+ * /proc belongs to that namespace, it adds when a process started.
  *
  * References: [1] Linux Documentation/filesystems/proc.rst, /proc/PID/stat,
  * /proc/PID/status and hidepid; namespaces(7), "The /proc/pid/ns/ directory";
@@ -27,12 +27,12 @@
 #include "device.h"
 #include "process.h"
 
-/* Fields of [1], counted from the state, the first behind the name. */
+/* Fields of [1], counted from the state, which is the first after the name. */
 #define FIELD_THREADS 17
 #define FIELD_START   19
 
-/* Their beginnings have all that is looked at; a status with some hundred
- * groups has not, and then nothing is known. */
+/* Enough for the fields that matter; not for a status with some hundred groups,
+ * and then nothing is known. */
 #define STAT_MAX   512
 #define STATUS_MAX 4096
 
@@ -46,8 +46,9 @@ struct self {
 };
 
 /*
- * NULL: not to be had (before 4.14, or qemu-user, which takes any advice and
- * heeds none). Whoever comes second leaves the first one's.
+ * NULL: not supported (before Linux 4.14; under qemu-user, which accepts any
+ * advice and follows none). If two threads come at once, the first one's page
+ * is used.
  */
 static struct self *wiped_by_fork(void)
 {
@@ -72,9 +73,9 @@ static struct self *wiped_by_fork(void)
 	return mine;
 }
 
-/* Asked for with each update of a page, where a system call would be a third
- * of all that it takes. A vfork()ed child, which has its parent's memory, is
- * taken for the parent. */
+/* Each update of a page asks for this, and a system call would be a third of
+ * all its time. A child of vfork(), which shares its parent's memory, counts as
+ * the parent. */
 uint32_t pclk_linux_process_id(void *ctx)
 {
 	int saved = errno;
@@ -94,8 +95,9 @@ uint32_t pclk_linux_process_id(void *ctx)
 }
 
 /*
- * Of a line of forks the depth, or a little more: it is inherited, and what was
- * given out is not. A process id may come again, as 1 does in each container.
+ * How many forks deep this process is, or a little more: a child inherits the
+ * counter, but not the number. Unlike a process id it does not repeat, as 1
+ * does in each container.
  */
 uint32_t pclk_linux_fork_id(void *ctx)
 {
@@ -112,7 +114,7 @@ uint32_t pclk_linux_fork_id(void *ctx)
 	if (id)
 		return id;
 	id = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
-	/* Another thread may have been first. */
+	/* Another thread may have been faster. */
 	if (!__atomic_compare_exchange_n(&self->fork_id, &none, id, false,
 					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		id = none;
@@ -132,7 +134,7 @@ static const char *skip_fields(const char *text, unsigned int n)
 
 int pclk_parse_stat(const char *text, struct paraclock_process *ret_who)
 {
-	/* The name is whatever the process likes, brackets and all. */
+	/* The name may hold anything, parentheses included. */
 	const char *rest = strrchr(text, ')');
 	uint64_t start;
 	char state;
@@ -142,11 +144,11 @@ int pclk_parse_stat(const char *text, struct paraclock_process *ret_who)
 	rest = skip_fields(rest, 1);
 	state = *rest;
 	start = strtoull(skip_fields(rest, FIELD_START), NULL, 10);
-	/* The next field is there: the number was not cut. */
+	/* If the next field is there, the number is complete. */
 	if (!start || !*skip_fields(rest, FIELD_START + 1))
 		return -EIO;
 	ret_who->start = start;
-	/* A first thread that has ended is a zombie while others go on. */
+	/* A first thread that has ended is a zombie while other threads run. */
 	ret_who->has_ended =
 		(state == 'Z' || state == 'X') &&
 		strtoul(skip_fields(rest, FIELD_THREADS), NULL, 10) <= 1;
@@ -155,7 +157,8 @@ int pclk_parse_stat(const char *text, struct paraclock_process *ret_who)
 
 int pclk_parse_status(const char *text, uint32_t self)
 {
-	/* From the namespace of that /proc down to its own: one is both. */
+	/* The ids from the namespace of this /proc down to the process's own: a
+	 * single id means that both are the same. */
 	const char *line = strstr(text, "\nNSpid:");
 	unsigned long id;
 	char *end;
@@ -166,7 +169,7 @@ int pclk_parse_status(const char *text, uint32_t self)
 	return id == self && *end == '\n' ? 0 : -EXDEV;
 }
 
-/* As pclk_linux_read_text(), and also which error it was. */
+/* As pclk_linux_read_text(), but with the exact error. */
 static int read_file(const char *path, char *buf, size_t size)
 {
 	int fd = (int)syscall(SYS_openat, AT_FDCWD, path,
@@ -187,8 +190,8 @@ static int read_file(const char *path, char *buf, size_t size)
 	return 0;
 }
 
-/* The number in "pid:[4026531836]", which no two living namespaces share; 0: a
- * kernel without such namespaces. */
+/* The number in "pid:[4026531836]", which no two living namespaces share; 0:
+ * this kernel has no such namespaces. */
 static int namespace_number(const char *path, uint64_t *ret_number)
 {
 	char text[64];
@@ -205,7 +208,7 @@ static int namespace_number(const char *path, uint64_t *ret_number)
 	return *ret_number ? 0 : -EIO;
 }
 
-/* Random digits and hyphens. */
+/* A hash of the boot id, which is random digits and hyphens. */
 static int boot_number(uint64_t *ret_number)
 {
 	char text[64];
@@ -233,7 +236,7 @@ static int look_up(struct paraclock_process *who, bool as_thread)
 	return ret ? ret : pclk_parse_stat(text, who);
 }
 
-/* Also the time namespace: that shifts when processes started. */
+/* The time namespace counts, too: it shifts the start times of processes. */
 static int read_self(struct paraclock_process *who)
 {
 	uint64_t pids, times = 0;
@@ -249,23 +252,24 @@ static int read_self(struct paraclock_process *who)
 	if (!ret)
 		ret = boot_number(&who->machine);
 	if (!ret)
-		/* As others see it: qemu-user makes up /proc/self/stat. */
+		/* The file that others read: qemu-user makes up
+		 * /proc/self/stat. */
 		ret = look_up(who, true);
-	/* Both have 32 bits. */
+	/* Each number has 32 bits. */
 	if (!ret)
 		who->space = pids | times << 32;
 	return ret;
 }
 
-/* Short of something now, and perhaps not the next time. */
+/* Is something short now that may be there the next time? */
 static bool is_short(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM ||
 	       error == -EAGAIN;
 }
 
-/* Where /proc does not say: a number that no other has, so that nobody is taken
- * for this one; and nobody will know that it is dead. */
+/* If /proc does not tell: a number that no other process has, so that none is
+ * mistaken for this one. Nobody will be able to know that it is dead. */
 static int name_self(struct self *self, struct paraclock_process *who)
 {
 	uint64_t nonce, none = 0;
@@ -297,7 +301,7 @@ static void recall(const struct self *self, struct paraclock_process *ret_who)
 	};
 }
 
-/* Threads that are here at once write the same words. */
+/* Threads that get here at once write the same words. */
 static void keep(struct self *self, const struct paraclock_process *who)
 {
 	struct paraclock_process *kept = &self->who;
@@ -315,7 +319,7 @@ static int identify_self(struct paraclock_process *ret_who)
 	struct paraclock_process who = { .id = pclk_linux_process_id(NULL) };
 	int ret;
 
-	/* Pairs with the release below. */
+	/* Pairs with the release in keep(). */
 	if (self && __atomic_load_n(&self->is_known, __ATOMIC_ACQUIRE)) {
 		recall(self, ret_who);
 		return 0;
@@ -345,7 +349,7 @@ static int identify_other(uint32_t id, struct paraclock_process *ret_who)
 	ret = identify_self(&self);
 	if (ret)
 		return ret;
-	/* It is there, and not to be seen. */
+	/* It runs, but cannot be looked at. */
 	if (!self.space || look_up(&who, false))
 		return -EACCES;
 	who.space = self.space;

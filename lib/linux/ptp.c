@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * PTP hardware clocks: opening, and what can be said of them. Finding them is
- * in ptp_find.c, the measuring in ptp_read.c.
+ * PTP hardware clocks: opening and explaining. ptp_find.c finds them,
+ * ptp_read.c reads them.
  */
 
 #include <errno.h>
@@ -12,12 +12,12 @@
 #include "base/text.h"
 #include "ptp_find.h"
 
-/* As the library's own default for max_pair_error_ns. */
+/* The library's own default for max_pair_error_ns. */
 #define GOOD_NS 1000
 
 /*
- * Reading needs a snapshot each time, and its errors are not the device's;
- * this one also makes the env learn its clocks, which takes a while.
+ * Each read takes a snapshot, whose errors are not the device's. This first one
+ * also makes the env learn its clocks, which takes a while.
  */
 static int check_clocks(const struct ptp *ptp,
 			const struct paraclock_options *opts)
@@ -28,7 +28,7 @@ static int check_clocks(const struct ptp *ptp,
 	if (!ret || ret == -EAGAIN)
 		return 0;
 	TEXT(opts->detail, opts->detail_size,
-	     "the local clocks, which a PTP clock is paired by, cannot be "
+	     "the system clocks, which a PTP clock is paired with, cannot be "
 	     "read");
 	return ret;
 }
@@ -40,7 +40,7 @@ int pclk_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
 
 	memset(ptp, 0, sizeof(*ptp));
 	ptp->own = *env;
-	ptp->own.system_clocks = &ptp->local;
+	ptp->own.system_clocks = &ptp->own_clocks;
 	ptp->env = env->system_clocks ? env : &ptp->own;
 	ptp->fd = -1;
 	ptp->how = pclk_counter_choose(env);
@@ -49,7 +49,7 @@ int pclk_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
 	if (!env->open_device || !env->close_device || !env->ioctl ||
 	    !env->read_clock || (!env->read_text && !opts->device)) {
 		TEXT(opts->detail, opts->detail_size,
-		     "this env cannot open and ask PTP clocks");
+		     "this env cannot open and read PTP clocks");
 		return -EOPNOTSUPP;
 	}
 	ret = check_clocks(ptp, opts);
@@ -70,8 +70,8 @@ void pclk_ptp_sample(const struct ptp *ptp, const struct ptp_pair *pair,
 	ret_sample->counter = ptp->env->counter_id;
 	ret_sample->leap = PARACLOCK_LEAP_UNKNOWN;
 	ret_sample->valid = pair->coupled;
-	/* A kernel that keeps its time by something else has seen the counter
-	 * go wrong, or was told to distrust it. */
+	/* A kernel that runs on another clocksource has seen the counter go
+	 * wrong, or was told to distrust it. */
 	if (!pair->coupled)
 		ret_sample->reason = PARACLOCK_REASON_UNSTABLE;
 }
@@ -84,18 +84,18 @@ static const char *explain_error(const struct ptp *ptp, int error)
 			return "its driver was busy at each try; some give "
 			       "only so many readings a second (ENA: 125), so "
 			       "read less often";
-		return "its time or the local clocks kept being set while it "
+		return "its time or the system clocks kept being set while it "
 		       "was read; try again";
 	case -ENODEV:
 		return "the device has gone (its driver was unloaded, or it "
 		       "was unplugged); close the clock";
 	case -EPROTO:
-		return "its driver gives times that cannot be; report it to "
+		return "its driver returns impossible times; report it to "
 		       "the kernel's maintainers";
 	case -ERANGE:
 		return "the host's time does not fit into 64 bits of ns";
 	case -ETIMEDOUT:
-		return "its driver gives no time at present: the host does "
+		return "its driver has no time at present: the host does "
 		       "not vouch for its clock, or has not said what time it "
 		       "is for too long; try again later";
 	default:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PTP hardware clocks: the device's time and the counter as one pair, by the
- * best that its driver can do. Which device is whose, the backends know.
+ * best way that the driver offers. The backends know which devices they want.
  *
  * Source: Linux include/uapi/linux/ptp_clock.h, drivers/ptp/ptp_chardev.c.
  */
@@ -47,8 +47,8 @@ _Static_assert(sizeof(struct ptp_precise) == 64, "as the kernel's");
 
 struct ptp_extended {
 	uint32_t n_samples;
-	/* What the times around are read from; Linux before 6.12 has it
-	 * reserved, refuses another one than 0, and reads REALTIME. */
+	/* The clock of the times around the device's. In Linux before 6.12 this
+	 * is reserved: it must be 0, and the clock is REALTIME. */
 	int32_t clock_id;
 	uint32_t reserved[2];
 	struct ptp_time time[PTP_MAX_SAMPLES][3]; /* before, device, after */
@@ -57,43 +57,43 @@ _Static_assert(sizeof(struct ptp_extended) == 1216, "as the kernel's");
 _Static_assert(offsetof(struct ptp_extended, time) == 16, "as the kernel's");
 
 struct ptp {
-	/* The caller's, with a memory of its own where it has none: without
-	 * one, a clock that is set in the middle of a measurement would not
-	 * show. */
+	/* A copy of the caller's env with a memory, for an env that has none:
+	 * without one, a clock that is set in the middle of a measurement would
+	 * not show. */
 	struct paraclock_env own;
-	struct paraclock_system_clocks local;
+	struct paraclock_system_clocks own_clocks;
 	const struct paraclock_env *env;
 	enum counter_how how;
 	int fd;
 	bool cross; /* PRECISE may work */
-	/* A pair as wide as this need not be made narrower, ns. */
+	/* A pair this narrow is good enough, ns. */
 	uint64_t good_ns;
 	/* Ways that the driver has refused, see ptp_read.c, and when, by
 	 * CLOCK_MONOTONIC_RAW, ns; relaxed atomics. */
 	uint64_t refused, refused_ns;
 	/* 1: the last read ended because the driver stayed busy; relaxed. */
 	uint32_t busy;
-	uint32_t number[2]; /* of the device: major and minor; if numbered */
+	uint32_t number[2]; /* the device's major and minor, if numbered */
 	bool numbered;
-	char name[64]; /* as sysfs says of that number; empty: unknown */
+	char name[64]; /* of that number in sysfs; empty: unknown */
 	char path[64];
 };
 
 struct ptp_pair {
 	int64_t host_ns; /* the device's time */
 	uint64_t tsc;	 /* the counter at it */
-	/* Half of what brackets it, and what finding tsc adds; UNKNOWN if not
-	 * coupled. */
+	/* Half the width of the bracket, and the error of finding tsc; UNKNOWN
+	 * if not coupled. */
 	uint64_t error_ns;
 	/* The device's time - CLOCK_REALTIME, ns; if ahead_known. */
 	int64_t ahead_ns;
-	/* The device's time - CLOCK_MONOTONIC, ns, modulo 2^64; only changes
-	 * of it mean anything. */
+	/* The device's time - CLOCK_MONOTONIC, ns, modulo 2^64; only its
+	 * changes mean anything. */
 	uint64_t over_monotonic_ns;
-	/* TAI - UTC by the local kernel, s; 0: it has none. */
+	/* TAI - UTC by this kernel, s; 0: unknown. */
 	int16_t tai_offset_sec;
 	bool ahead_known;
-	/* The local kernel runs on the counter, so it trusts it. */
+	/* This kernel runs on the counter, so it trusts the counter. */
 	bool coupled;
 };
 
@@ -101,23 +101,24 @@ struct ptp_pair {
 typedef bool ptp_wanted_fn(const char *name);
 
 /*
- * Open options.device, or the first device that is wanted. Errors as
- * paraclock_open(), each with its sentence in options.detail - but for
- * -ENODEV without options.device: none is wanted, and that is the backend's
- * to put into words.
+ * Open options.device, or the first device that is wanted. The errors are those
+ * of paraclock_open(), each with its sentence in options.detail. Only -ENODEV
+ * without options.device has none: no device is wanted, and the backend says
+ * what that means.
  */
 int pclk_ptp_open(struct ptp *ptp, const struct paraclock_env *env,
 		  const struct paraclock_options *opts, ptp_wanted_fn *wanted);
 void pclk_ptp_close(struct ptp *ptp);
 
 /*
- * A pair, now. -EAGAIN: clocks kept stepping; -ETIMEDOUT: the device gives no
- * time at present; -ENODEV: it has gone; -EPROTO, -ERANGE: what it gives is no
- * time, or none that fits.
+ * A pair, now. -EAGAIN: clocks kept stepping, or the driver stayed busy;
+ * -ETIMEDOUT: the device has no time at present; -ENODEV: it has gone; -EPROTO:
+ * it returns an impossible time; -ERANGE: its time does not fit.
  */
 int pclk_ptp_read(struct ptp *ptp, struct ptp_pair *ret_pair);
 
-/* After a disruption: the host may be another, and what its clock can do. */
+/* After a disruption: forget what the driver refused, for the host may be
+ * another one. */
 void pclk_ptp_forget(struct ptp *ptp);
 
 void pclk_ptp_sample(const struct ptp *ptp, const struct ptp_pair *pair,

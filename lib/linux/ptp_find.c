@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Finding PTP hardware clocks, and knowing which one it is that was opened.
+ * Finding PTP hardware clocks, and knowing which one was opened.
  *
- * A path says nothing of that: a container's /dev/ptp0 may be the host's ptp1,
- * and a device's only node may have any name. The number of the device that is
- * open does, by /sys/dev/char/MAJOR:MINOR.
+ * A path does not tell: a container's /dev/ptp0 may be the host's ptp1, and a
+ * device's only node may have any name. The number of the open device does, by
+ * /sys/dev/char/MAJOR:MINOR.
  */
 
 #include <string.h>
@@ -13,18 +13,18 @@
 #include "base/text.h"
 #include "ptp_find.h"
 
-/* Devices that are looked at; with an env that cannot list them, sysfs's
- * first numbers. */
+/* The most devices that are looked at; with an env that cannot list them, the
+ * first numbers in sysfs. */
 #define DEVICES	    256U
 #define DEVICES_TRY 32U
 
-/* A driver may be busy for an instant, not for ever. */
+/* A driver may be busy for an instant. */
 #define CAPS_TRIES 4
 
 #define DEV   "/dev/ptp"
 #define CLASS "/sys/class/ptp/ptp"
 
-/* Around what sysfs lacks. */
+/* Put around what sysfs lacks. */
 #define NOT_KNOWN ": which PTP clock this is cannot be known, for sysfs "
 #define NAME_IT	  "; name it as the device, and its timescale is not known"
 
@@ -32,12 +32,12 @@ struct search {
 	struct ptp *ptp;
 	const struct paraclock_options *opts;
 	ptp_wanted_fn *wanted;
-	const uint32_t *number; /* the device that it must be; NULL: wanted */
-	/* The first failure that is no plain absence, and what it is. */
+	const uint32_t *number; /* the device to open; NULL: any wanted one */
+	/* The first failure that is more than a plain absence, in words. */
 	int error;
 	char why[256];
-	bool astray; /* a node was not there, or another device's */
-	bool seen;   /* sysfs shows some PTP clock */
+	bool astray; /* a node was missing, or another device's */
+	bool seen;   /* sysfs shows a PTP clock */
 };
 
 static int fail_open(const struct ptp *ptp,
@@ -72,12 +72,13 @@ static int check_caps(struct ptp *ptp, const struct paraclock_options *opts)
 		ptp->cross = caps.cross_timestamping != 0;
 		return 0;
 	}
-	/* Who is busy for so long is a clock, and may do anything. */
+	/* A device that stays busy is a clock, and may support anything. */
 	if (ret == -EBUSY || ret == -EAGAIN || ret == -EINTR) {
 		ptp->cross = true;
 		return 0;
 	}
-	/* No mode of the node forbids a request. */
+	/* The mode of the node does not forbid requests: something else
+	 * does. */
 	if (ret == -EACCES || ret == -EPERM)
 		return fail_open(ptp, opts, -EPERM);
 	if (ret == -EIO)
@@ -89,7 +90,7 @@ static int check_caps(struct ptp *ptp, const struct paraclock_options *opts)
 	return -ENODEV;
 }
 
-/* The name of what is open, by its number; none where that is not known. */
+/* The name of the open device, by its number; empty: unknown. */
 static void identify(struct ptp *ptp)
 {
 	const struct paraclock_env *env = ptp->env;
@@ -126,8 +127,8 @@ static int open_path(struct ptp *ptp, const struct paraclock_options *opts,
 		ptp->fd = -1;
 		return fail_open(ptp, opts, ret);
 	}
-	/* Asked after its name: if the number has become another device's
-	 * meanwhile, this one has gone, and says so. */
+	/* Ask for caps after the name: if the number now belongs to another
+	 * device, this one has gone, and check_caps() fails. */
 	identify(ptp);
 	ret = check_caps(ptp, opts);
 	if (ret)
@@ -135,7 +136,8 @@ static int open_path(struct ptp *ptp, const struct paraclock_options *opts,
 	return ret;
 }
 
-/* The next number with that prefix, from *number on; false: no more. */
+/* The next number with that prefix, from *number on; false: there are no
+ * more. */
 static bool next(const struct paraclock_env *env, const char *prefix,
 		 uint32_t *number)
 {
@@ -166,7 +168,8 @@ static bool is_it(const struct search *search)
 	       ptp->number[1] == search->number[1];
 }
 
-/* 0: it is open; else what ends the search, or -ENODEV. */
+/* 0: it is open; -ENODEV: go on searching; otherwise the error that ends the
+ * search. */
 static int try_node(struct search *search, const char *path)
 {
 	struct ptp *ptp = search->ptp;
@@ -198,8 +201,8 @@ static int try_node(struct search *search, const char *path)
 }
 
 /*
- * The nodes of those that sysfs names so; or any, for one may be at another
- * one's place.
+ * Try the nodes of the devices that sysfs gives a wanted name; or all nodes,
+ * for a wanted device may be behind another one's node.
  */
 static int try_nodes(struct search *search, bool by_class)
 {
@@ -222,8 +225,8 @@ static int try_nodes(struct search *search, bool by_class)
 	return ret;
 }
 
-/* Sysfs shows no PTP clock: that is not the same as none. Where it is hidden as
- * a whole, so is the clocksource. */
+/* Sysfs shows no PTP clock, but there may be one. If all of sysfs is hidden,
+ * the clocksource is hidden, too. */
 static void explain_unseen(struct search *search)
 {
 	const struct paraclock_env *env = search->ptp->env;
@@ -246,9 +249,9 @@ static void explain_unseen(struct search *search)
 }
 
 /*
- * The first wanted device that opens. One that is here and fails is told of
- * if no other does better. Nodes of others are opened only where a wanted one
- * must be somewhere.
+ * Open the first wanted device that can be opened. If none can, report the
+ * first one that is here. Nodes of other devices are opened only if a wanted
+ * one must be behind one of them.
  */
 static int open_wanted(struct search *search)
 {
@@ -280,7 +283,7 @@ static const char *parse_number(const char *text, uint32_t *ret_value)
 	return text;
 }
 
-/* MAJOR:MINOR, and no path. */
+/* MAJOR:MINOR, not a path. */
 static bool parse_numbers(const char *text, uint32_t ret_number[2])
 {
 	text = parse_number(text, &ret_number[0]);
@@ -290,7 +293,7 @@ static bool parse_numbers(const char *text, uint32_t ret_number[2])
 	return text && !*text;
 }
 
-/* Where DEVNAME= is in a device's uevent, its value, cut off there. */
+/* The value of DEVNAME= in a device's uevent, which is cut off there. */
 static char *device_name(char *uevent)
 {
 	static const char key[] = "DEVNAME=";
@@ -310,7 +313,7 @@ static char *device_name(char *uevent)
 	return line;
 }
 
-/* By the name that the kernel gave it, or under whatever number it is. */
+/* Try the name that the kernel gave the device, then every node. */
 static int open_numbered(struct search *search)
 {
 	const struct paraclock_options *opts = search->opts;
@@ -320,14 +323,14 @@ static int open_numbered(struct search *search)
 	bool is_there;
 
 	TEXT(path, sizeof(path), "/sys/dev/char/", opts->device, "/uevent");
-	/* 16: what is compared with the key does not end before it. */
+	/* 16: device_name() compares up to the key's length beyond the text. */
 	if (pclk_env_text(search->ptp->env, path, uevent,
 			  sizeof(uevent) - 16) >= 0 &&
 	    (name = device_name(uevent))) {
 		TEXT(path, sizeof(path), "/dev/", name);
 		ret = try_node(search, path);
 	}
-	/* It was found, and then refused. */
+	/* The device was found, but refused. */
 	is_there = ret == -ENODEV && is_it(search);
 	if (ret == -ENODEV && !is_there)
 		ret = try_nodes(search, false);

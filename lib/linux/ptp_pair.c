@@ -10,15 +10,15 @@
 #include "base/interpolate.h"
 #include "ptp_window.h"
 
-/* Two readings of a device that disagree by more show a step, ns. Finer
- * ones are lost in devices that count in units of 100 ns. */
+/* If two readings of a device disagree by more than this, the device stepped,
+ * ns. Smaller steps do not show in devices that count units of 100 ns. */
 #define STEP_NS 1000
 
-/* A window longer than 2^50 ns (13 days) is a clock gone wrong. */
+/* If a window is longer than 2^50 ns (13 days), a clock is broken. */
 #define WINDOW_MAX (1ULL << 50)
 
-/* What the readings are held against: a clock from begin to end, as ns since
- * begin, and the counter likewise, as ticks. */
+/* What the readings are measured by: a system clock from begin to end, in ns
+ * since begin, and the counter, in ticks since begin. */
 struct ruler {
 	int64_t from; /* the clock at begin, ns */
 	uint64_t span_ns;
@@ -27,7 +27,7 @@ struct ruler {
 	uint64_t step_ns; /* what the counter moves by at a time */
 };
 
-/* whole * part / of, rounded down: within 1; all of it if part >= of. */
+/* whole * part / of, rounded down, within 1; whole if part >= of. */
 static uint64_t scale(uint64_t whole, uint64_t part, uint64_t of)
 {
 	return part >= of ? whole : mul_high(whole, fraction(part, of));
@@ -50,7 +50,7 @@ static int make_ruler(const struct ptp_window *w, struct ruler *ret_ruler)
 
 	if (!(a->known & b->known & 1U << clock))
 		return -EOPNOTSUPP;
-	/* Set, switched, or jumped between: no straight line. */
+	/* A clock was set, switched, or jumped in between: not linear. */
 	if (a->clocksource_changed_seq != b->clocksource_changed_seq ||
 	    (clock == PARACLOCK_CLOCK_REALTIME &&
 	     a->clock_was_set_seq != b->clock_was_set_seq) ||
@@ -62,7 +62,7 @@ static int make_ruler(const struct ptp_window *w, struct ruler *ret_ruler)
 	return 0;
 }
 
-/* A time of the clock's as ns since begin, if it is from between the ends. */
+/* A time of the clock in ns since begin; false: it is not between the ends. */
 static bool is_within(int64_t ns, const struct ruler *ruler, int64_t *ret_since)
 {
 	int64_t slack = (int64_t)ruler->uncertainty_ns + 1;
@@ -75,16 +75,16 @@ static bool is_within(int64_t ns, const struct ruler *ruler, int64_t *ret_since)
 	return true;
 }
 
-/* A reading's two ends as ns since begin. -EPROTO: they are not from
- * between the snapshots, so not of the clock that they should be of. */
+/* Express a reading's two ends in ns since begin. -EPROTO: they are not between
+ * the snapshots, so they are of another clock. */
 static int place(const struct ptp_window *w, const struct ruler *ruler,
 		 struct ptp_reading *reading)
 {
-	if (w->way == PTP_WAY_SANDWICH) {
+	if (w->way == PTP_WAY_BRACKET) {
 		uint64_t a = (uint64_t)reading->before - w->begin.counter;
 		uint64_t b = (uint64_t)reading->after - w->begin.counter;
 
-		/* The counter went back: a CPU or a machine was changed. */
+		/* The counter went back: another CPU, or another machine. */
 		if (a > b || b > ruler->ticks)
 			return -EAGAIN;
 		reading->before =
@@ -99,13 +99,13 @@ static int place(const struct ptp_window *w, const struct ruler *ruler,
 	return reading->after < reading->before ? -EAGAIN : 0;
 }
 
-/* Did the device go on from one reading to the next as time did? */
+/* Did the device advance from one reading to the next as time did? */
 static bool follows(const struct ptp_reading *a, const struct ptp_reading *b,
 		    const struct ruler *ruler)
 {
 	int64_t least = b->before - a->after;
 	int64_t most = b->after - a->before;
-	/* The two clocks may differ in rate, while one of them is slewed. */
+	/* The rates of the two clocks differ while one of them is slewed. */
 	int64_t slack =
 		most / 10 + 2 * (int64_t)ruler->uncertainty_ns + STEP_NS;
 	int64_t went;
@@ -116,7 +116,7 @@ static bool follows(const struct ptp_reading *a, const struct ptp_reading *b,
 	return went >= 0 && went >= least - slack && went <= most + slack;
 }
 
-/* The narrowest of readings that are all of one steady clock. */
+/* The narrowest reading, if all of them show one steady clock. */
 static int choose(const struct ptp_window *w, const struct ruler *ruler,
 		  struct ptp_reading *ret_reading)
 {
@@ -141,7 +141,7 @@ static int choose(const struct ptp_window *w, const struct ruler *ruler,
 	return ret;
 }
 
-/* A clock at so many ticks since begin. */
+/* A system clock at that many ticks since begin. */
 static int64_t system_at(const struct ptp_window *w, enum paraclock_clock clock,
 			 uint64_t ticks)
 {
@@ -153,7 +153,7 @@ static int64_t system_at(const struct ptp_window *w, enum paraclock_clock clock,
 				fraction(ticks, total));
 }
 
-/* The device's time against the local clocks. */
+/* Compare the device's time with the system clocks. */
 static void compare(const struct ptp_window *w, uint64_t ticks,
 		    struct ptp_pair *pair)
 {
@@ -176,10 +176,10 @@ static void compare(const struct ptp_window *w, uint64_t ticks,
 
 /*
  * The counter at the middle of the reading, and the device's time there. The
- * error is half of the reading's width (the device was read somewhere within,
- * or up to a step of the counter later: by that the second end may be late, be
- * it a counter value or a clock that is computed from one) and what the
- * snapshots do not know; 2 for rounding.
+ * error is half of the reading's width, because the device was read somewhere
+ * within it; a step of the counter, because the second end may be that late,
+ * whether it is a counter value or a clock that is computed from one; the
+ * uncertainty of the snapshots; and 2 for rounding.
  */
 static int pair_up(const struct ptp_window *w, const struct ruler *ruler,
 		   const struct ptp_reading *reading, struct ptp_pair *ret_pair)
@@ -200,8 +200,8 @@ static int pair_up(const struct ptp_window *w, const struct ruler *ruler,
 	if (__builtin_sub_overflow(reading->host, middle - there,
 				   &pair.host_ns))
 		return -ERANGE;
-	/* REALTIME may be slewed, by a tenth at most, and begin to be within
-	 * the window, which bends it by a quarter of that. */
+	/* REALTIME may be slewed, by a tenth at most; if the slew begins within
+	 * the window, that bends it by a quarter of a tenth. */
 	if (w->way == PTP_WAY_EXTENDED_REALTIME)
 		pair.error_ns += (uint64_t)width / 10 + ruler->span_ns / 40 + 1;
 	compare(w, ticks, &pair);
@@ -209,7 +209,8 @@ static int pair_up(const struct ptp_window *w, const struct ruler *ruler,
 	return 0;
 }
 
-/* A kernel that does not run on the counter cannot say how long a tick is. */
+/* If the kernel does not run on the counter, nothing says how long a tick
+ * is. */
 static int pair_loosely(const struct ptp_window *w, struct ptp_pair *ret_pair)
 {
 	const struct ptp_reading *last = &w->reading[w->n - 1];
@@ -241,7 +242,7 @@ int pclk_ptp_evaluate(const struct ptp_window *w, struct ptp_pair *ret_pair)
 	int ret;
 
 	if (!is_coupled(w)) {
-		if (w->way != PTP_WAY_SANDWICH)
+		if (w->way != PTP_WAY_BRACKET)
 			return -EAGAIN;
 		return pair_loosely(w, ret_pair);
 	}

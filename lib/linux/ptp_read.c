@@ -2,14 +2,14 @@
 /*
  * Reading a PTP hardware clock: its time, and the counter at that time.
  *
- * No interface of Linux gives both. What a driver can give is its time and
- * the local kernel's clocks around it, so the counter is found from those: a
- * snapshot before, one after, and in between each clock is a straight line of
- * the counter. Three ways, from narrow to wide:
+ * No interface of Linux returns both. A driver can return its time together
+ * with the system clocks around it, and the counter is found from those:
+ * between a snapshot before and one after, each system clock is linear in the
+ * counter. There are three ways, from narrow to wide:
  *
  * - PRECISE: one CLOCK_MONOTONIC_RAW, captured with the device's time.
  * - EXTENDED: the driver's own clock readings close around the device's.
- * - a sandwich: the counter around a system call that reads the device.
+ * - BRACKET: the counter around a system call that reads the device.
  */
 
 #include <errno.h>
@@ -23,19 +23,19 @@
 #define LOAD(x)	     __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define STORE(x, to) __atomic_store_n(&(x), to, __ATOMIC_RELAXED)
 
-/* Linux clock ids, as env->read_clock() and EXTENDED want them. */
+/* Linux clock ids, for EXTENDED. */
 #define CLOCK_ID_REALTIME      0
 #define CLOCK_ID_MONOTONIC_RAW 4
 
-/* How often one way is tried where clocks step or the driver is busy. */
+/* How often one way is tried if clocks step or the driver is busy. */
 #define TRIES 3
-/* Readings asked of EXTENDED: the first finds caches cold, two more show a
- * step, and a slow device (virtio) is not kept for long. */
+/* How many readings to ask of EXTENDED: the first finds caches cold, two more
+ * show a step, and a slow device (virtio) is not kept busy for long. */
 #define EXTENDED_READINGS 3
-/* Of brackets, each a system call, as long as they are too wide. */
-#define SANDWICHES 4
+/* The most brackets, each a system call, while they are too wide. */
+#define BRACKETS 4
 
-/* How long a refusal is believed. */
+/* How long a refusal is remembered. */
 #define REFUSED_NS NSEC_PER_SEC
 
 static int take_snapshot(const struct ptp *ptp, struct paraclock_snapshot *snap)
@@ -48,13 +48,14 @@ static int take_snapshot(const struct ptp *ptp, struct paraclock_snapshot *snap)
 /* --- what a driver has refused ------------------------------------------- */
 
 /*
- * A refusal may be the driver's for good; or mean that it cannot translate its
- * counter to the clocksource of now (-ENODEV, and from one driver
- * -EOPNOTSUPP), or that its host cannot pair at present (-EOPNOTSUPP, too). So
- * it holds for this clocksource only, and for a second.
+ * A driver may refuse a way for good. Or it cannot translate its counter to the
+ * present clocksource (-ENODEV, from one driver -EOPNOTSUPP), or its host
+ * cannot pair at present (also -EOPNOTSUPP). So a refusal is remembered for
+ * this clocksource only, and for a second.
  *
- * One word: a mask of 1 << enum ptp_way below the clocksource's kind and count
- * of changes. Threads that set bits at once may lose one: it costs an ioctl.
+ * It is one word: a mask of 1 << enum ptp_way, with the clocksource's kind and
+ * count of changes above it. If threads set bits at once, one may be lost: that
+ * costs an ioctl.
  */
 static uint64_t refusal_key(const struct ptp_window *w)
 {
@@ -164,7 +165,7 @@ static int ask_extended(const struct ptp *ptp, struct ptp_window *w)
 			      &extended);
 	if (ret)
 		return ret;
-	/* A driver that gave fewer leaves the rest as it was: zero. */
+	/* A driver that returned fewer leaves the rest zero. */
 	if (!extended.n_samples || extended.n_samples > EXTENDED_READINGS)
 		return -EPROTO;
 	w->n = extended.n_samples;
@@ -174,7 +175,7 @@ static int ask_extended(const struct ptp *ptp, struct ptp_window *w)
 	return ret;
 }
 
-/* One more, beside those that are there. */
+/* Add one reading to those that are there. */
 static int ask_bracket(const struct ptp *ptp, struct ptp_window *w)
 {
 	const struct paraclock_env *env = ptp->env;
@@ -196,7 +197,7 @@ static int ask(const struct ptp *ptp, struct ptp_window *w)
 	switch (w->way) {
 	case PTP_WAY_PRECISE:
 		return ask_precise(ptp, w);
-	case PTP_WAY_SANDWICH:
+	case PTP_WAY_BRACKET:
 		return ask_bracket(ptp, w);
 	default:
 		return ask_extended(ptp, w);
@@ -205,8 +206,8 @@ static int ask(const struct ptp *ptp, struct ptp_window *w)
 
 /* --- the walk ------------------------------------------------------------- */
 
-/* One way, once; w->begin is there. Sandwiches are laid on each other until
- * one is narrow. */
+/* One way, once, with w->begin taken. Brackets are added until one is
+ * narrow. */
 static int attempt(const struct ptp *ptp, struct ptp_window *w,
 		   struct ptp_pair *ret_pair)
 {
@@ -220,8 +221,8 @@ static int attempt(const struct ptp *ptp, struct ptp_window *w,
 			ret = take_snapshot(ptp, &w->end);
 		if (!ret)
 			ret = pclk_ptp_evaluate(w, &pair);
-	} while (!ret && w->way == PTP_WAY_SANDWICH && pair.coupled &&
-		 pair.error_ns > ptp->good_ns && w->n < SANDWICHES);
+	} while (!ret && w->way == PTP_WAY_BRACKET && pair.coupled &&
+		 pair.error_ns > ptp->good_ns && w->n < BRACKETS);
 	if (!ret)
 		*ret_pair = pair;
 	return ret;
@@ -232,7 +233,7 @@ static bool is_transient(int error)
 	return error == -EAGAIN || error == -EBUSY || error == -EINTR;
 }
 
-/* One way, as often as it may help. */
+/* One way, as often as a retry may help. */
 static int measure(const struct ptp *ptp, struct ptp_window *w,
 		   struct ptp_pair *ret_pair)
 {
@@ -246,7 +247,7 @@ static int measure(const struct ptp *ptp, struct ptp_window *w,
 	return ret;
 }
 
-/* What the caller is told when nothing worked; error is the last way's. */
+/* The error to return if no way worked; error is the last way's. */
 static int final_error(struct ptp *ptp, int error)
 {
 	struct ptp_caps caps;
@@ -256,8 +257,8 @@ static int final_error(struct ptp *ptp, int error)
 		return -EAGAIN;
 	if (error == -EPROTO || error == -ERANGE || error == -EACCES)
 		return error;
-	/* A device that is gone says so to every request, one that has no
-	 * time at present only to this. */
+	/* A device that has gone refuses every request, one that has no time at
+	 * present only those for its time. */
 	if (ptp->env->ioctl(ptp->env->ctx, ptp->fd, PTP_CLOCK_GETCAPS, &caps) ==
 	    -ENODEV)
 		return -ENODEV;
@@ -266,7 +267,7 @@ static int final_error(struct ptp *ptp, int error)
 
 static bool may_try(const struct ptp *ptp, const struct ptp_window *w)
 {
-	if (w->way == PTP_WAY_SANDWICH)
+	if (w->way == PTP_WAY_BRACKET)
 		return true;
 	if (!w->begin.valid_for_correlation ||
 	    (w->way == PTP_WAY_PRECISE && !ptp->cross))
@@ -291,8 +292,8 @@ int pclk_ptp_read(struct ptp *ptp, struct ptp_pair *ret_pair)
 		ret = measure(ptp, &w, ret_pair);
 		if (!ret)
 			break;
-		/* The driver has waited for its host, 100 ms perhaps; the
-		 * other ways would each do so again. */
+		/* The driver has waited for its host, perhaps 100 ms; every
+		 * other way would wait again. */
 		if (ret == -ETIMEDOUT)
 			return ret;
 		note_refusal(ptp, &w, ret);
@@ -301,8 +302,8 @@ int pclk_ptp_read(struct ptp *ptp, struct ptp_pair *ret_pair)
 	}
 	if (ret)
 		return final_error(ptp, ret);
-	/* A kernel that does not know the clock id, or a driver that ignores
-	 * it: what works with the one and not with the other. */
+	/* REALTIME worked where RAW did not: the kernel does not know the clock
+	 * id, or the driver ignores it. */
 	if (w.way == PTP_WAY_EXTENDED_REALTIME &&
 	    (raw_error == -EINVAL || raw_error == -EPROTO))
 		refuse(ptp, &w, 1U << PTP_WAY_EXTENDED_RAW);

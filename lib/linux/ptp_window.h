@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One measurement of a PTP hardware clock: between ptp_read.c, which makes it,
- * and ptp_pair.c, which makes a pair of it. */
+/* One measurement of a PTP hardware clock: made by ptp_read.c, turned into a
+ * pair by ptp_pair.c. */
 #ifndef PTP_WINDOW_H
 #define PTP_WINDOW_H
 
@@ -15,12 +15,12 @@ enum ptp_way {
 	PTP_WAY_PRECISE,
 	PTP_WAY_EXTENDED_RAW,
 	PTP_WAY_EXTENDED_REALTIME,
-	PTP_WAY_SANDWICH,
+	PTP_WAY_BRACKET,
 	PTP_WAYS,
 };
 
-/* A time of the device's, and of a clock before and after it: ns, or ticks
- * in a sandwich. */
+/* The device's time, with a clock read before and after it: ns, or ticks in a
+ * bracket. */
 struct ptp_reading {
 	int64_t before;
 	int64_t host;
@@ -36,7 +36,8 @@ struct ptp_window {
 	struct ptp_reading reading[PTP_READINGS_MAX];
 };
 
-/* -EAGAIN: a clock stepped, try again; -EPROTO: not what was asked for. */
+/* -EAGAIN: a clock stepped, measure again; -EPROTO: the readings are not of the
+ * clock that was asked for. */
 int pclk_ptp_evaluate(const struct ptp_window *w, struct ptp_pair *ret_pair);
 
 #endif

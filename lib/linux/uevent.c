@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The kernel's word that this machine was restored or cloned, and descriptors
- * that are polled as one.
+ * The kernel's message that this machine was restored or cloned, and
+ * descriptors that are polled as one.
  *
  * Source: Linux drivers/virt/vmgenid.c, a change uevent with NEW_VMGENID=1.
- * Only Linux 6.8 sends it: commit 3aadf100f93d took it back for 6.9, and in
- * 6.8.y. On others a vmclock's generation tells of a restore, and nothing here
- * does.
+ * Only Linux 6.8 sends it: commit 3aadf100f93d reverted it in 6.9 and 6.8.y. On
+ * other kernels nothing here reports a restore; a vmclock's generation does.
  */
 
 #include <errno.h>
@@ -23,27 +22,23 @@
 /* Group 1 is the kernel's own, 2 is udev's. */
 #define UEVENT_GROUP 1
 
-/* A uevent is an action, a path and at most 2 KiB of variables. What is longer
- * is cut, and what is cut is not looked for. */
+/* A uevent is an action, a path and at most 2 KiB of variables. A longer
+ * message is cut, and nothing is looked for in the rest. */
 #define UEVENT_MAX 4096
 
 /*
- * Messages taken in one call: all, since a socket that once was full says so
- * once, and then takes nothing more until it is empty. By default it holds
- * about 250.
+ * The most messages read in one call. All are read, because a socket that was
+ * full reports that once, and accepts no more until it is empty. By default it
+ * holds about 250.
  */
 #define MESSAGES_MAX 16384
 
-/* What is told: it was restored; it may have been, and that was lost. */
+/* Results: restored; or messages were lost, and one of them may have said
+ * so. */
 #define RESTORED 1
 #define LOST	 2
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-
-/*
- * System calls by their numbers: two of libc's wrappers are cancellation
- * points, see device.c, and each would be an import that is used once.
- */
 
 bool pclk_uevent_is_generation(const char *message, size_t size)
 {
@@ -64,13 +59,13 @@ bool pclk_uevent_is_generation(const char *message, size_t size)
 	return false;
 }
 
-/* Most uevents announce devices, and hundreds at a time: without a filter the
- * one that counts may not find room. */
+/* Most uevents announce devices, hundreds at a time: without a filter there may
+ * be no room for the one that matters. */
 static void keep_changes_only(int fd)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		/* "change@", which network byte order makes 'chan'. */
+		/* "change@": its first word in network byte order, 'chan'. */
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x6368616e, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, UEVENT_MAX),
 		BPF_STMT(BPF_RET | BPF_K, 0),
@@ -80,9 +75,9 @@ static void keep_changes_only(int fd)
 		.filter = code,
 	};
 
-	/* Works without, too. */
-	(void)syscall(SYS_setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
-		      sizeof(filter));
+	/* If this fails, it works without a filter. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+			 sizeof(filter));
 }
 
 static int open_uevents(int *ret_fd)
@@ -91,14 +86,13 @@ static int open_uevents(int *ret_fd)
 		.nl_family = AF_NETLINK,
 		.nl_groups = UEVENT_GROUP,
 	};
-	int fd = (int)syscall(SYS_socket, AF_NETLINK,
-			      SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			      NETLINK_KOBJECT_UEVENT);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			NETLINK_KOBJECT_UEVENT);
 	int ret;
 
 	if (fd >= 0) {
 		keep_changes_only(fd);
-		if (!syscall(SYS_bind, fd, &address, sizeof(address))) {
+		if (!bind(fd, (const void *)&address, sizeof(address))) {
 			*ret_fd = fd;
 			return 0;
 		}
@@ -109,8 +103,13 @@ static int open_uevents(int *ret_fd)
 	return ret;
 }
 
-/* RESTORED or LOST; 0: it says neither; -EAGAIN: there was none. */
-static int take_message(int fd)
+/*
+ * RESTORED or LOST; 0: another message; -EAGAIN: no message.
+ *
+ * Here and below, a system call by number where libc's wrapper is a
+ * cancellation point, see device.c.
+ */
+static int read_message(int fd)
 {
 	struct sockaddr_nl from = { 0 };
 	socklen_t length = sizeof(from);
@@ -123,7 +122,7 @@ static int take_message(int fd)
 			return 0;
 		return errno == ENOBUFS ? LOST : -EAGAIN;
 	}
-	/* Root's other processes may send to the group; the kernel is 0. */
+	/* Other processes of root may send to the group; the kernel is 0. */
 	if (length < sizeof(from) || from.nl_pid != 0)
 		return 0;
 	return pclk_uevent_is_generation(message, (size_t)got);
@@ -140,9 +139,9 @@ int pclk_linux_watch_generation(void *ctx, int *fd)
 	} else {
 		for (int i = 0; i < MESSAGES_MAX && one >= 0; i++) {
 			ret |= one;
-			one = take_message(*fd);
+			one = read_message(*fd);
 		}
-		/* Of what is full still, it is not known. */
+		/* More messages are waiting: they count as lost. */
 		if (one >= 0)
 			ret |= one | LOST;
 	}
@@ -152,17 +151,17 @@ int pclk_linux_watch_generation(void *ctx, int *fd)
 
 static int add_to_group(int *group, int fd)
 {
-	/* By edges: a device that is for ever readable, or hung up as a
-	 * vmclock without notification, wakes once and not for ever. */
+	/* Edge-triggered: a device that stays readable, or hung up like a
+	 * vmclock without notifications, wakes once and not for ever. */
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 	int new = *group;
 
 	if (new < 0)
-		new = (int)syscall(SYS_epoll_create1, EPOLL_CLOEXEC);
+		new = epoll_create1(EPOLL_CLOEXEC);
 	if (new < 0)
 		return -ENOMEM;
-	if (syscall(SYS_epoll_ctl, new, EPOLL_CTL_ADD, fd, &event)) {
-		/* EPERM: a file that cannot be polled is always ready. */
+	if (epoll_ctl(new, EPOLL_CTL_ADD, fd, &event)) {
+		/* EPERM: a file that cannot be polled, and is always ready. */
 		int ret = errno == EPERM ? -EOPNOTSUPP : -ENOMEM;
 
 		if (*group < 0)

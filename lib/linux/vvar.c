@@ -9,10 +9,10 @@
 #include "vvar.h"
 
 /* Three pages are {data, pvclock, hyperv} from 4.12 on, and {data, HPET
- * registers, pvclock} before 4.7: below this they are not looked at. */
+ * registers, pvclock} before 4.7: older kernels' pages are not touched. */
 #define THREE_PAGES_SINCE (4U << 16 | 12)
 
-/* More is no layout that ever was. */
+/* No layout ever had more. */
 #define PAGES_MAX 64
 
 static int hex_digit(char c)
@@ -24,7 +24,7 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* Returns what follows the number; NULL: no number of up to 64 bits. */
+/* Returns what follows the number; NULL: not a number of up to 64 bits. */
 static const char *parse_hex(const char *at, uint64_t *ret_value)
 {
 	uint64_t value = 0;
@@ -54,8 +54,8 @@ static void parse_line(struct vvar_map *map, const char *line)
 	pages = (end - start) / VVAR_PAGE_SIZE;
 	if (pages > PAGES_MAX)
 		return;
-	/* Four more fields; only a mapping without a file has a name that
-	 * begins with a bracket. */
+	/* Skip four fields. Only a mapping without a file has a name that
+	 * begins with "[". */
 	for (unsigned int field = 0; field < 4; field++) {
 		at += strspn(at, " ");
 		at += strcspn(at, " ");
@@ -149,9 +149,9 @@ uint32_t pclk_vvar_release(const char *release)
 }
 
 /*
- * write(2) reads the page with the kernel's own copy, which turns the SIGBUS
- * of a page that is not there into EFAULT. (process_vm_readv() would do so
- * for every such page, there or not.)
+ * write(2) lets the kernel copy from the page, which turns the SIGBUS of a page
+ * that is absent into EFAULT. (process_vm_readv() would fail for every such
+ * page, absent or not.)
  */
 int pclk_vvar_probe(const void *page, size_t n)
 {

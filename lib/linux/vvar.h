@@ -20,7 +20,7 @@ enum vvar_page {
 	VVAR_HYPERV = 1,
 };
 
-/* The two mappings of /proc/self/maps that matter; 0 pages: not there. */
+/* The two mappings of /proc/self/maps that matter; 0 pages: absent. */
 struct vvar_map {
 	uint64_t vvar;
 	uint64_t vvar_pages;
@@ -28,7 +28,7 @@ struct vvar_map {
 	uint64_t vclock_pages;
 };
 
-/* Finds them in a text that comes in pieces. Zero it first. */
+/* Finds them in a text that arrives in pieces. Zero it first. */
 struct vvar_parser {
 	struct vvar_map map;
 	char line[160];
@@ -39,21 +39,22 @@ struct vvar_parser {
 void pclk_vvar_parse(struct vvar_parser *parser, const char *text, size_t size);
 
 /*
- * Address of a page. kernel is major << 16 | minor. -ENODEV: it is not shown,
- * and *ret_why says why.
+ * The address of a page. kernel is major << 16 | minor. -ENODEV: the page is
+ * not shown, and *ret_why says why.
  */
 int pclk_vvar_choose(const struct vvar_map *map, enum vvar_page page,
 		     uint32_t kernel, uint64_t *ret_address,
 		     const char **ret_why);
 
-/* The above for this process, and proof that a load does not fault. */
+/* The same for this process, with a check that a load does not fault. */
 int pclk_vvar_find(enum vvar_page page, const void **ret_page,
 		   const char **ret_why);
 
-/* May n bytes be loaded? Asks the kernel; no signal. -EFAULT: no. */
+/* Ask the kernel whether n bytes can be loaded, without a signal. -EFAULT: they
+ * cannot. */
 int pclk_vvar_probe(const void *page, size_t n);
 
-/* "6.18.44-x" as major << 16 | minor; 0: not a release. */
+/* "6.18.44-x" as major << 16 | minor; 0: not a release number. */
 uint32_t pclk_vvar_release(const char *release);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* UTC and TAI, by a table or by what a sample says. */
+/* UTC and TAI, by a table or by a sample's own offset. */
 
 #include <errno.h>
 
@@ -8,7 +8,7 @@
 #include "base/fixed.h"
 #include "leap_table.h"
 
-/* TAI - UTC has been in here since 1972 and is not going to leave soon. */
+/* TAI - UTC has been in this range since 1972 and will not leave it soon. */
 #define TAI_OFFSET_MIN 10
 #define TAI_OFFSET_MAX 100
 
@@ -38,7 +38,7 @@ int paraclock_tai_to_utc(const struct paraclock_leap_table *table,
 	return 0;
 }
 
-/* Of the month's last second there are two, one, or none. */
+/* The month's last second exists twice, once, or not at all. */
 static int in_last_second(const struct leap_month *month, uint8_t leap,
 			  int64_t *offset_sec)
 {
@@ -81,8 +81,8 @@ static bool is_plausible(int16_t offset_sec)
 	return offset_sec >= TAI_OFFSET_MIN && offset_sec <= TAI_OFFSET_MAX;
 }
 
-/* A sample on UTC whose own offset is meant to be TAI's. In the inserted
- * second it may be either of two. */
+/* Does a sample on UTC carry the offset of TAI? In the inserted second it may
+ * be either of two offsets. */
 static bool has_offset(const struct paraclock_sample *sample)
 {
 	return (sample->flags & PARACLOCK_FLAG_TAI_OFFSET) &&
@@ -146,9 +146,10 @@ static void add_entry(struct paraclock_leap_table *table, int64_t utc_sec,
 }
 
 /*
- * Does a sample tell how its month ends? An announcement does. That there is
- * none does so on the last day only: NTP's indicator, which many hosts pass
- * on, is about the day by one standard and about the month by another.
+ * Does a sample tell how its month ends? An announcement does. The absence of
+ * an announcement does so on the last day only: NTP's indicator, which many
+ * hosts pass on, is about the day by one standard and about the month by
+ * another.
  */
 static bool tells_end(uint8_t leap, int64_t sec,
 		      const struct calendar_month *month)
@@ -180,11 +181,12 @@ static void fill_table(struct paraclock_leap_table *table, int64_t sec,
 		add_entry(table, end, offset_sec - 1);
 	if (tells_end(leap, sec, &month))
 		end = pclk_calendar_month_of(end).end_sec;
-	/* A month of which the end is not known may lack its last second. */
+	/* If it is not known how the month ends, its last second may be
+	 * missing. */
 	table->expires_sec = end - 1;
 }
 
-/* UTC by the sample's own word, s. */
+/* UTC by the sample's own offset, s. */
 static int sample_utc_sec(const struct paraclock_sample *sample,
 			  int64_t *ret_sec)
 {
@@ -216,7 +218,7 @@ int paraclock_leap_table_from_sample(const struct paraclock_sample *sample,
 		return -EAGAIN;
 	if (!is_plausible(sample->tai_offset_sec))
 		return -EPROTO;
-	/* The month before and the two after must be within reach. */
+	/* The month before and the two after must be in range. */
 	if (sec < LEAP_FIRST_SEC + 31 * DAY_SEC ||
 	    sec >= LEAP_LAST_SEC - 62 * DAY_SEC)
 		return -ERANGE;

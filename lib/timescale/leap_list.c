@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * The leap-seconds list. A line is "SECONDS OFFSET" with a comment, or begins
- * with "#$" (updated), "#@" (expires), "#h" (hash) or another "#" (comment).
- * Seconds are since 1900; the hash is of the digits of all but "#h".
+ * with "#$" (updated), "#@" (expires), "#h" (hash) or any other "#" (comment).
+ * Seconds count from 1900. The hash is that of the digits of all lines but
+ * "#h".
  */
 
 #include <errno.h>
@@ -17,10 +18,10 @@
 /* From 1900-01-01 to 1970-01-01, s. */
 #define NTP_TO_POSIX_SEC INT64_C(2208988800)
 
-/* More than any date needs and less than overflows. */
+/* More than any date needs, and too few to overflow. */
 #define DIGITS_MAX 18
 
-/* What is left of a line. */
+/* The rest of a line. */
 struct cursor {
 	const char *at, *end;
 };
@@ -45,15 +46,15 @@ static void skip_blanks(struct cursor *c)
 		c->at++;
 }
 
-/* The end of the line, or of what counts of it. */
+/* Has the line ended, but for a comment? */
 static bool is_over(struct cursor *c)
 {
 	skip_blanks(c);
 	return c->at == c->end || *c->at == '#';
 }
 
-/* A decimal number, that goes into the hash as well. */
-static bool take_number(struct parser *p, struct cursor *c, int64_t *ret_value)
+/* A decimal number, whose digits also go into the hash. */
+static bool parse_number(struct parser *p, struct cursor *c, int64_t *ret_value)
 {
 	unsigned int digits = 0;
 	int64_t value = 0;
@@ -69,11 +70,11 @@ static bool take_number(struct parser *p, struct cursor *c, int64_t *ret_value)
 	return digits > 0;
 }
 
-static int take_date(struct parser *p, struct cursor *c, int64_t *ret_sec)
+static int parse_date(struct parser *p, struct cursor *c, int64_t *ret_sec)
 {
 	int64_t ntp_sec = 0;
 
-	if (!take_number(p, c, &ntp_sec))
+	if (!parse_number(p, c, &ntp_sec))
 		return fail(p, -EPROTO, "no number of seconds since 1900");
 	if (ntp_sec < LEAP_FIRST_SEC + NTP_TO_POSIX_SEC)
 		return fail(p, -EPROTO, "a date before 1972");
@@ -83,15 +84,15 @@ static int take_date(struct parser *p, struct cursor *c, int64_t *ret_sec)
 	return 0;
 }
 
-/* "#$" and "#@": once each, and nothing after the number. */
-static int take_header(struct parser *p, struct cursor *c, bool *has,
-		       int64_t *ret_sec)
+/* "#$" and "#@": each once, with nothing after the number. */
+static int parse_header(struct parser *p, struct cursor *c, bool *has,
+			int64_t *ret_sec)
 {
 	int ret;
 
 	if (*has)
 		return fail(p, -EPROTO, "given twice");
-	ret = take_date(p, c, ret_sec);
+	ret = parse_date(p, c, ret_sec);
 	if (ret)
 		return ret;
 	if (!is_over(c))
@@ -109,8 +110,8 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Leading zeros of a word have been left out in published lists. */
-static bool take_hash_word(struct cursor *c, uint32_t *ret_word)
+/* Published lists have left out leading zeros of a word. */
+static bool parse_hash_word(struct cursor *c, uint32_t *ret_word)
 {
 	unsigned int digits = 0;
 	uint32_t word = 0;
@@ -125,12 +126,12 @@ static bool take_hash_word(struct cursor *c, uint32_t *ret_word)
 	return digits > 0;
 }
 
-static int take_hash(struct parser *p, struct cursor *c)
+static int parse_hash(struct parser *p, struct cursor *c)
 {
 	if (p->has_hash)
 		return fail(p, -EPROTO, "given twice");
 	for (unsigned int i = 0; i < SHA1_WORDS; i++) {
-		if (!take_hash_word(c, &p->hash[i]))
+		if (!parse_hash_word(c, &p->hash[i]))
 			return fail(p, -EPROTO, "no hash of five words");
 	}
 	if (!is_over(c))
@@ -139,7 +140,7 @@ static int take_hash(struct parser *p, struct cursor *c)
 	return 0;
 }
 
-static int take_comment(struct parser *p, struct cursor *c)
+static int parse_comment(struct parser *p, struct cursor *c)
 {
 	char kind;
 
@@ -148,13 +149,14 @@ static int take_comment(struct parser *p, struct cursor *c)
 		return 0;
 	kind = *c->at++;
 	if (kind == '$')
-		return take_header(p, c, &p->has_updated,
-				   &p->table.updated_sec);
+		return parse_header(p, c, &p->has_updated,
+				    &p->table.updated_sec);
 	if (kind == '@')
-		return take_header(p, c, &p->has_expiry, &p->table.expires_sec);
-	/* Not every "#https://..." is a hash. */
+		return parse_header(p, c, &p->has_expiry,
+				    &p->table.expires_sec);
+	/* "#https://..." is not a hash. */
 	if (kind == 'h' && c->at < c->end && (*c->at == ' ' || *c->at == '\t'))
-		return take_hash(p, c);
+		return parse_hash(p, c);
 	return 0;
 }
 
@@ -184,31 +186,31 @@ static int add_entry(struct parser *p, int64_t sec, int64_t offset_sec)
 	return 0;
 }
 
-static int take_entry(struct parser *p, struct cursor *c)
+static int parse_entry(struct parser *p, struct cursor *c)
 {
 	int64_t sec = 0, offset_sec = 0;
 	const char *blank;
-	int ret = take_date(p, c, &sec);
+	int ret = parse_date(p, c, &sec);
 
 	if (ret)
 		return ret;
 	blank = c->at;
 	skip_blanks(c);
-	if (c->at == blank || !take_number(p, c, &offset_sec))
+	if (c->at == blank || !parse_number(p, c, &offset_sec))
 		return fail(p, -EPROTO, "no TAI - UTC");
 	if (!is_over(c))
 		return fail(p, -EPROTO, "something after TAI - UTC");
 	return add_entry(p, sec, offset_sec);
 }
 
-static int take_line(struct parser *p, struct cursor *c)
+static int parse_line(struct parser *p, struct cursor *c)
 {
 	if (c->end > c->at && c->end[-1] == '\r')
 		c->end--;
-	/* Only at the very beginning is a "#" more than a comment. */
+	/* "#$", "#@" and "#h" count only at the beginning of a line. */
 	if (c->at < c->end && *c->at == '#')
-		return take_comment(p, c);
-	return is_over(c) ? 0 : take_entry(p, c);
+		return parse_comment(p, c);
+	return is_over(c) ? 0 : parse_entry(p, c);
 }
 
 static int check_whole(struct parser *p)
@@ -217,7 +219,7 @@ static int check_whole(struct parser *p)
 		return fail(p, -EPROTO, "no leap seconds");
 	if (!p->has_expiry)
 		return fail(p, -EPROTO, "no date of expiry (#@)");
-	/* It stands at the end: what was cut off has none. */
+	/* The hash is the last line: a file that was cut off has none. */
 	if (!p->has_hash)
 		return fail(p, -EPROTO, "no hash (#h)");
 	pclk_sha1_end(&p->sha);
@@ -228,7 +230,7 @@ static int check_whole(struct parser *p)
 	return 0;
 }
 
-/* Up to the next newline, or to the end. */
+/* The text up to the next newline, or to the end. */
 static struct cursor next_line(const char **at, const char *end)
 {
 	struct cursor c = { *at, *at };
@@ -256,7 +258,7 @@ int paraclock_leap_list_parse(const char *text, size_t size, char *detail,
 		struct cursor c = next_line(&at, text + size);
 
 		line++;
-		ret = take_line(&p, &c);
+		ret = parse_line(&p, &c);
 	}
 	if (!ret)
 		ret = check_whole(&p);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Tables of leap seconds: are they sound, and what do they say of a month? */
+/* Tables of leap seconds: whether one is sound, and what it says about a
+ * month. */
 
 #include <errno.h>
 
@@ -80,7 +81,8 @@ static int see_after(const struct paraclock_leap_table *table, uint32_t i,
 	sec = table->entry[i + 1].utc_sec;
 	if (sec < month->utc.end_sec || !is_sound_step(table, i + 1))
 		return -EINVAL;
-	/* Announced is known, even if the list expires some days before. */
+	/* An announced leap second is known, even if the list expires some
+	 * days before it. */
 	if (sec == month->utc.end_sec) {
 		month->after = step(table, i + 1);
 		month->after_known = true;
@@ -89,7 +91,7 @@ static int see_after(const struct paraclock_leap_table *table, uint32_t i,
 }
 
 /* The month of a second that entry i holds for. The entries around it are
- * checked again: an unsound table must not make a time. */
+ * checked again: an unsound table must not produce a time. */
 static int see_month(const struct paraclock_leap_table *table, uint32_t i,
 		     int64_t utc_sec, struct leap_month *ret_month)
 {
@@ -112,7 +114,7 @@ static int see_month(const struct paraclock_leap_table *table, uint32_t i,
 	return 0;
 }
 
-/* The last entry that begins at or before sec; tai: on that scale. */
+/* The last entry that begins at or before sec, which is TAI or UTC. */
 static int find(const struct paraclock_leap_table *table, int64_t sec, bool tai,
 		uint32_t *ret_i)
 {
@@ -120,7 +122,7 @@ static int find(const struct paraclock_leap_table *table, int64_t sec, bool tai,
 		return -EINVAL;
 	if (!in_range(sec))
 		return -ERANGE;
-	/* From the end, for mostly the present is asked for. */
+	/* From the end, for most questions are about the present. */
 	for (uint32_t i = table->count; i-- > 0;) {
 		const struct paraclock_leap_entry *e = &table->entry[i];
 

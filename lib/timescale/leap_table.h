@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a table of leap seconds says of one UTC month. */
+/* What a table of leap seconds says about one UTC month. */
 #ifndef LEAP_TABLE_H
 #define LEAP_TABLE_H
 
@@ -12,31 +12,32 @@
 
 /*
  * On TAI a month is [start + offset, end + offset + after): an inserted second
- * is its last.
+ * is the last one of its month.
  */
 struct leap_month {
 	struct calendar_month utc;
 	int64_t offset_sec; /* TAI - UTC until the leap second at its end */
-	int64_t known_sec;  /* UTC, s: the table ends here */
-	int before;	    /* leap second that ended the month before: -1..1 */
-	int after;	    /* leap second at this one's end: -1..1 */
+	int64_t known_sec;  /* UTC, s: where the table ends */
+	int before;	    /* the leap second before this month: -1..1 */
+	int after;	    /* the leap second at its end: -1..1 */
 	bool before_known;
 	bool after_known;
 };
 
-/* Whole seconds, rounded down; *ret_rest_ns is the rest. */
+/* Whole seconds, rounded down; the rest in *ret_rest_ns. */
 int64_t pclk_floor_sec(int64_t ns, int64_t *ret_rest_ns);
 
 /*
- * The month of a second of TAI, or of UTC (or smeared UTC) by its number.
- * -EINVAL: an unsound table; -ERANGE: out of range; -ESTALE: expired.
+ * The month of a second of TAI, or of a second of UTC (smeared or not) by its
+ * number. -EINVAL: the table is unsound; -ERANGE: out of the table's range;
+ * -ESTALE: the table has expired.
  */
 int pclk_leap_month_of_tai(const struct paraclock_leap_table *table,
 			   int64_t tai_sec, struct leap_month *ret_month);
 int pclk_leap_month_of_utc(const struct paraclock_leap_table *table,
 			   int64_t utc_sec, struct leap_month *ret_month);
 
-/* enum paraclock_leap, except for the inserted second. */
+/* enum paraclock_leap of a month; not for the inserted second itself. */
 uint8_t pclk_leap_month_state(const struct leap_month *month);
 
 #endif

@@ -8,38 +8,37 @@ static uint32_t rotate(uint32_t value, unsigned int by)
 	return value << by | value >> (32 - by);
 }
 
-/* FIPS 180-4, 4.1.1: choose, parity, majority, parity; the constants are
- * those of 4.2.1. */
-static uint32_t mix(unsigned int round, uint32_t b, uint32_t c, uint32_t d)
+/* FIPS 180-4, 4.1.1: choose, parity, majority, parity, with the constants of
+ * 4.2.1. t is the step, from 0 to 79. */
+static uint32_t mix(unsigned int t, uint32_t b, uint32_t c, uint32_t d)
 {
-	if (round < 20)
+	if (t < 20)
 		return (d ^ (b & (c ^ d))) + 0x5a827999U;
-	if (round < 40)
+	if (t < 40)
 		return (b ^ c ^ d) + 0x6ed9eba1U;
-	if (round < 60)
+	if (t < 60)
 		return ((b & c) | (d & (b | c))) + 0x8f1bbcdcU;
 	return (b ^ c ^ d) + 0xca62c1d6U;
 }
 
-/* 6.1.3: the schedule in place of the block, 16 words at a time. */
-static uint32_t schedule(uint32_t *w, unsigned int round)
+/* 6.1.3: the schedule overwrites the block, 16 words at a time. */
+static uint32_t schedule(uint32_t *w, unsigned int t)
 {
-	if (round >= 16)
-		w[round % 16] =
-			rotate(w[(round + 13) % 16] ^ w[(round + 8) % 16] ^
-				       w[(round + 2) % 16] ^ w[round % 16],
-			       1);
-	return w[round % 16];
+	if (t >= 16)
+		w[t % 16] = rotate(w[(t + 13) % 16] ^ w[(t + 8) % 16] ^
+					   w[(t + 2) % 16] ^ w[t % 16],
+				   1);
+	return w[t % 16];
 }
 
-static void take_block(struct sha1 *sha)
+static void hash_block(struct sha1 *sha)
 {
 	uint32_t v[SHA1_WORDS];
 
 	memcpy(v, sha->hash, sizeof(v));
-	for (unsigned int round = 0; round < 80; round++) {
-		uint32_t next = rotate(v[0], 5) + mix(round, v[1], v[2], v[3]) +
-				v[4] + schedule(sha->block, round);
+	for (unsigned int t = 0; t < 80; t++) {
+		uint32_t next = rotate(v[0], 5) + mix(t, v[1], v[2], v[3]) +
+				v[4] + schedule(sha->block, t);
 
 		v[4] = v[3];
 		v[3] = v[2];
@@ -63,11 +62,11 @@ void pclk_sha1_add(struct sha1 *sha, uint8_t byte)
 {
 	uint32_t *word = &sha->block[sha->bytes / 4 % 16];
 
-	/* Four shifts leave nothing of what was in the word. */
+	/* Four shifts push out what was in the word. */
 	*word = *word << 8 | byte;
 	sha->bytes++;
 	if (sha->bytes % 64 == 0)
-		take_block(sha);
+		hash_block(sha);
 }
 
 void pclk_sha1_end(struct sha1 *sha)

@@ -10,12 +10,12 @@
 struct sha1 {
 	uint32_t hash[SHA1_WORDS];
 	uint64_t bytes;
-	uint32_t block[16]; /* big-endian words, being filled */
+	uint32_t block[16]; /* big-endian words that are being filled */
 };
 
 void pclk_sha1_start(struct sha1 *sha);
 void pclk_sha1_add(struct sha1 *sha, uint8_t byte);
-/* Ends it: sha->hash is the result. */
+/* Finish: sha->hash is the result. */
 void pclk_sha1_end(struct sha1 *sha);
 
 #endif

@@ -11,8 +11,8 @@
 /* How a smear lies around the second after the leap second. */
 struct smear_kind {
 	int64_t len_sec;   /* length, s of TAI ... */
-	int64_t per_leap;  /* ... and what a leap second adds to that */
-	int64_t after_sec; /* how much of it is after the leap second */
+	int64_t per_leap;  /* ... and what a leap second adds to it */
+	int64_t after_sec; /* how much of it comes after the leap second */
 };
 
 /* By enum paraclock_smear. */
@@ -24,7 +24,8 @@ static const struct smear_kind kinds[] = {
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-/* One leap second's smear: in len_sec of TAI the clock makes len_sec - leap. */
+/* The smear of one leap second: in len_sec of TAI the clock advances by len_sec
+ * - leap. */
 struct smear {
 	int leap; /* 1 or -1; 0: no smear */
 	int64_t tai_sec;
@@ -32,7 +33,8 @@ struct smear {
 	int64_t len_sec;
 };
 
-/* utc_sec: the first second after the leap second; offset_sec: until then. */
+/* utc_sec is the first second after the leap second, offset_sec holds before
+ * it. */
 static struct smear smear_of(const struct smear_kind *kind, int64_t utc_sec,
 			     int64_t offset_sec, int leap)
 {
@@ -62,8 +64,8 @@ static struct smear smear_behind(const struct smear_kind *kind,
 			month->offset_sec - month->before, month->before);
 }
 
-/* Where the smear of a leap second begins of which only the end of the month
- * is known, UTC by number: the earliest that it can be. */
+/* The earliest second, UTC by number, at which a smear can begin if it is not
+ * known whether the month ends with a leap second. */
 static int64_t smear_at_earliest(const struct smear_kind *kind,
 				 const struct leap_month *month)
 {
@@ -73,7 +75,8 @@ static int64_t smear_at_earliest(const struct smear_kind *kind,
 	       (1 - kind->per_leap);
 }
 
-/* Is it known whether sec (UTC, smeared or not) is in a smear? */
+/* -ESTALE, -ERANGE: it is not known whether sec (UTC, smeared or not) is in a
+ * smear. */
 static int check_known(const struct smear_kind *kind,
 		       const struct leap_month *month, int64_t sec)
 {
@@ -99,8 +102,8 @@ static void cut(struct stretch *s, int64_t at)
 }
 
 /*
- * Everything that bends one of the clocks in this month. Where nothing is
- * known nothing bends, but the stretch ends there.
+ * The stretch around tai_sec in which no clock bends. It ends where any clock
+ * bends, and where it is not known whether one does.
  */
 static struct stretch straight(const struct smear_kind *kind,
 			       const struct leap_month *month, int64_t tai_sec)
@@ -139,15 +142,15 @@ static struct paraclock_wall_map even_map(const struct stretch *s,
 }
 
 /*
- * (len - leap) / len, rounded up to 2^-64. That makes it too large by less
- * than len * 2^-64 / len; times a delta below len * 10^9 < 2^47 the product
- * is too large by less than 1 / len as long as len * len * 10^9 < 2^64, which
- * holds to 135818 s. The exact product misses the next whole ns by 1 / len at
- * least, so rounding down gives its floor.
+ * (len - leap) / len, rounded up to 2^-64. The rounding makes it too large by
+ * less than len * 2^-64 / len. Times a delta below len * 10^9 < 2^47, the
+ * product is too large by less than 1 / len as long as len * len * 10^9 < 2^64,
+ * which holds up to 135818 s. The exact product is at least 1 / len below the
+ * next whole ns, so rounding the product down gives its floor.
  */
 static struct paraclock_wall_map smear_map(const struct smear *smear)
 {
-	/* No len is a power of two: this is floor(2^64 / len). */
+	/* floor(2^64 / len), because no len is a power of two. */
 	uint64_t part = UINT64_MAX / (uint64_t)smear->len_sec;
 	bool slow = smear->leap > 0;
 
@@ -159,7 +162,8 @@ static struct paraclock_wall_map smear_map(const struct smear *smear)
 	};
 }
 
-/* The smear that a second of a month is in; sec as in the month's bounds. */
+/* The smear that a second of a month is in; sec is UTC, as the month's
+ * bounds. */
 static struct smear active_smear(const struct smear_kind *kind,
 				 const struct leap_month *month, int64_t sec)
 {
@@ -222,7 +226,7 @@ int paraclock_wall_read(const struct paraclock_wall_window *window,
 
 	if (!window || !ret_ns || wall >= PARACLOCK_WALLS)
 		return -EINVAL;
-	/* Unsigned: before the start is a very large delta. */
+	/* Unsigned: a time before the start is a very large delta. */
 	delta = (uint64_t)tai_ns - (uint64_t)window->start_tai_ns;
 	if (delta > window->max_delta_ns)
 		return -ERANGE;
@@ -250,7 +254,7 @@ int paraclock_tai_to_smeared(const struct paraclock_leap_table *table,
 }
 
 /*
- * The smallest delta of TAI with floor(delta * (len - leap) / len) >= x, that
+ * The smallest delta of TAI with floor(delta * (len - leap) / len) >= x. That
  * is ceil(x * len / (len - leap)), written so that nothing exceeds 64 bits.
  */
 static int64_t unsmear(const struct smear *smear, int64_t x)
@@ -271,7 +275,8 @@ int paraclock_smeared_to_tai(const struct paraclock_leap_table *table,
 
 	if (!ret_tai_ns || smear == PARACLOCK_SMEAR_NONE || smear >= KINDS)
 		return -EINVAL;
-	/* A smeared clock has every number once: it is as good as UTC's. */
+	/* A smeared clock shows every number once, so the number alone tells
+	 * the month. */
 	ret = pclk_leap_month_of_utc(table, sec, &month);
 	if (!ret)
 		ret = check_known(&kinds[smear], &month, sec);

@@ -136,7 +136,7 @@ static struct pairing_case cases[] = {
 	{ "one that is forbidden names the remedy", forbidden, NULL,
 	  -EACCES, "/dev/ptp1: permission denied; ask for", 0, 0, 0, 0, 0 },
 	{ "an env with neither way cannot", of_this_kernel, NULL,
-	  -EOPNOTSUPP, "cannot open and ask", 0, 0, 0, 0, 0 },
+	  -EOPNOTSUPP, "cannot open and read", 0, 0, 0, 0, 0 },
 	/* clang-format on */
 };
 

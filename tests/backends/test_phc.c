@@ -134,7 +134,7 @@ static struct find_case finds[] = {
 	  NULL, -EOPNOTSUPP, "this env cannot" },
 	{ "but open what is named", no_sysfs, "/dev/ptp13", 0, "hyperv" },
 	{ "an env whose clocks fail cannot", no_clocks,
-	  NULL, -EOPNOTSUPP, "the local clocks" },
+	  NULL, -EOPNOTSUPP, "the system clocks" },
 	{ "any may be named", one_of_each, "/dev/ptp0", 0, "Intel I225" },
 	{ "also one of two digits", one_of_each, "/dev/ptp13", 0, "hyperv" },
 	{ "also by a link", one_of_each, "/dev/ptp_link", 0, "Intel I225" },
@@ -411,9 +411,9 @@ static void each_error_and_reason_has_its_sentence(void **state)
 	(void)state;
 	check_says(clk, -EAGAIN, NULL, "/dev/ptp0: its time or the local");
 	check_says(clk, -ENODEV, NULL, "/dev/ptp0: the device has gone");
-	check_says(clk, -EPROTO, NULL, "times that cannot be");
+	check_says(clk, -EPROTO, NULL, "impossible times");
 	check_says(clk, -ERANGE, NULL, "does not fit");
-	check_says(clk, -ETIMEDOUT, NULL, "gives no time at present");
+	check_says(clk, -ETIMEDOUT, NULL, "has no time at present");
 	check_says(clk, 0, &sample, "fit for correlation");
 	sample.timescale = UNKNOWN;
 	check_says(clk, 0, &sample, "set the system clock");

@@ -409,7 +409,7 @@ static void each_error_and_reason_has_its_sentence(void **state)
 	struct paraclock *clk = open_vmclock(0);
 
 	(void)state;
-	check_says(clk, -EAGAIN, NULL, "/dev/ptp0: its time or the local");
+	check_says(clk, -EAGAIN, NULL, "/dev/ptp0: its time or the system");
 	check_says(clk, -ENODEV, NULL, "/dev/ptp0: the device has gone");
 	check_says(clk, -EPROTO, NULL, "impossible times");
 	check_says(clk, -ERANGE, NULL, "does not fit");

@@ -120,7 +120,7 @@ struct paraclock_timeline {
 	/** Marker: takes a value that it never had after every disruption of
 	 * the counter, and stays the same otherwise. */
 	uint64_t marker;
-	/** Takes a value that it never had after every restore or clone. */
+	/** Changes after every restore or clone. */
 	uint64_t generation;
 	/** PARACLOCK_TIMELINE_x. */
 	uint32_t flags;

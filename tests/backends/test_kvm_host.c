@@ -223,7 +223,7 @@ static struct reading readings[] = {
 	  REALTIME_NS, STEP / 2, TSC, 0, PARACLOCK_REASON_OK, "fit", 0 },
 	{ "the last time that fits", 0, ALL_FLAGS, ALL_FLAGS, INT64_MAX, 0,
 	  TSC, 0, PARACLOCK_REASON_OK, "fit", 0 },
-	{ "an env of any counter takes KVM's if it is there", 0, ALL_FLAGS,
+	{ "an env of any counter uses KVM's if it is there", 0, ALL_FLAGS,
 	  ALL_FLAGS, REALTIME_NS, 0, PARACLOCK_COUNTER_ANY, 0,
 	  PARACLOCK_REASON_OK, "fit", 0 },
 	/* clang-format on */

@@ -113,22 +113,22 @@ static struct pairing_case cases[] = {
 	/* clang-format off */
 	{ "on kvm-clock PRECISE gives a narrow pair", on_kvm_clock, NULL,
 	  0, "", SMEARED, 0, 0, 60, 1 },
-	{ "on tsc it is a sandwich, and honest", on_tsc, NULL,
+	{ "on tsc it is a bracket, and honest", on_tsc, NULL,
 	  0, "", SMEARED, 0, 200, 260, 0 },
 	{ "as wide as a slow hypercall makes it", on_tsc_slow, NULL,
 	  0, "", SMEARED, PARACLOCK_REASON_WIDE, 5000, 5060, 0 },
 	{ "on arm64 PRECISE works, and a tick is long", on_arm, NULL,
 	  0, "", SMEARED, 0, 0, 200, 1 },
-	{ "other PTP clocks are not taken", among_others, NULL,
+	{ "other PTP clocks are not used", among_others, NULL,
 	  0, "", SMEARED, 0, 0, 60, 1 },
 	{ "it may be named", among_others, "/dev/ptp1",
 	  0, "", SMEARED, 0, 0, 60, 1 },
 	{ "without sysfs its name is not known, nor its timescale", without_sysfs,
 	  "/dev/ptp0", 0, "", PARACLOCK_TIMESCALE_UNKNOWN, 0, 0, 60, 1 },
-	{ "another one is not taken by name either", among_others,
+	{ "another one is refused by name, too", among_others,
 	  "/dev/ptp0", -ENODEV, "another PTP clock (hyperv); the backend phc",
 	  0, 0, 0, 0, 0 },
-	{ "where there is none the module is named", none, NULL,
+	{ "without a PTP clock the module is named", none, NULL,
 	  -ENODEV, "modprobe ptp_kvm", 0, 0, 0, 0, 0 },
 	{ "but not on bare metal", no_guest, NULL,
 	  -ENODEV, "in /sys/class/ptp; CPUID shows no hypervisor",
@@ -170,18 +170,12 @@ static void check_pairing(void **state)
 	const struct pairing_case *c = *state;
 	char detail[256] = "before";
 	struct paraclock *clk = UNTOUCHED;
-	struct paraclock_options opts = {
-		.size = sizeof(opts),
-		.backend = "kvm-pairing",
-		.device = c->device,
-		.env = &ptp.clocks.world.env,
-		.detail = detail,
-		.detail_size = sizeof(detail),
-	};
 
 	fake_ptp_init(&ptp);
 	c->world();
-	assert_int_equal(paraclock_open(&clk, &opts), c->ret);
+	assert_int_equal(fake_try_open(&clk, &ptp.clocks.world, "kvm-pairing",
+				       c->device, detail),
+			 c->ret);
 	if (!strstr(detail, c->want))
 		fail_msg("'%s' is not in '%s'", c->want, detail);
 	if (c->ret) {

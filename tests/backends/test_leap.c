@@ -4,20 +4,13 @@
 #include <time.h>
 
 #include "fake.h"
+#include "leap_states.h"
 #include "vmclock/leap.h"
 #include "vmclock/vmclock_page.h"
 
 #define UTC  PARACLOCK_TIMESCALE_UTC
 #define TAI  PARACLOCK_TIMESCALE_TAI
 #define MONO PARACLOCK_TIMESCALE_MONOTONIC
-
-#define NONE	 PARACLOCK_LEAP_NONE
-#define PRE_POS	 PARACLOCK_LEAP_PRE_POS
-#define PRE_NEG	 PARACLOCK_LEAP_PRE_NEG
-#define POS	 PARACLOCK_LEAP_POS
-#define POST_POS PARACLOCK_LEAP_POST_POS
-#define POST_NEG PARACLOCK_LEAP_POST_NEG
-#define UNKNOWN	 PARACLOCK_LEAP_UNKNOWN
 
 /* 2026-08-01 00:00:00 UTC: every second below is counted from here. */
 #define END 1785542400LL
@@ -337,7 +330,7 @@ static void check_gmtime(void **state)
 	}
 }
 
-/* A line is followed this far without another look at the leap. */
+/* A conversion is followed this far without another look at the leap. */
 static void check_horizon(void **state)
 {
 	static const uint8_t scales[] = { UTC, TAI, MONO };
@@ -359,7 +352,7 @@ static void check_horizon(void **state)
 			struct leap_state leap = was;
 			int64_t sec = ref + (int64_t)after;
 
-			/* 0 is for a line that is not followed at all. */
+			/* 0 is for a conversion that is not followed at all. */
 			if (!horizon)
 				break;
 			assert_true(pclk_leap_apply(&leap, ref, &sec));
@@ -367,7 +360,7 @@ static void check_horizon(void **state)
 			assert_int_equal(leap.leap, was.leap);
 			assert_int_equal(leap.tai_offset_sec, 37);
 		}
-		/* And not so near that no line is ever used. */
+		/* And not so near that no conversion is ever used. */
 		if (was.leap == NONE || was.timescale == MONO)
 			assert_true(horizon > 1000000000);
 	}

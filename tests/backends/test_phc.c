@@ -108,9 +108,9 @@ struct find_case {
 
 static struct find_case finds[] = {
 	/* clang-format off */
-	{ "without PTP clocks there is none", nothing,
+	{ "without PTP clocks it does not open", nothing,
 	  NULL, -ENODEV, "load the one for this hypervisor" },
-	{ "the first of a paravirtual driver is taken", one_of_each,
+	{ "the first of a paravirtual driver is chosen", one_of_each,
 	  NULL, 0, "vmclock0" },
 	{ "those of hardware and of other backends are not", only_foreign,
 	  NULL, -ENODEV, "no PTP clock of a paravirtual driver" },
@@ -123,11 +123,11 @@ static struct find_case finds[] = {
 	  NULL, -EACCES, "/dev/ptp" },
 	{ "without memory none is looked at further", no_descriptor,
 	  NULL, -ENOMEM, "/dev/ptp1: no memory" },
-	{ "what does not answer as one is no PTP clock", no_clock,
+	{ "a device that does not answer like a PTP clock is not one", no_clock,
 	  NULL, -ENODEV, "/dev/ptp0: this is no PTP clock" },
 	{ "one that may not be asked is EACCES", not_to_be_asked,
 	  NULL, -EACCES, "/dev/ptp0: refused, also to root" },
-	{ "one that is busy is one", busy_at_first, NULL, 0, "hyperv" },
+	{ "a busy one counts", busy_at_first, NULL, 0, "hyperv" },
 	{ "an env without devices cannot", no_devices,
 	  NULL, -EOPNOTSUPP, "this env cannot" },
 	{ "an env without sysfs cannot search", no_sysfs,
@@ -162,18 +162,12 @@ static void check_find(void **state)
 	char detail[256] = "before";
 	struct paraclock *clk = UNTOUCHED;
 	struct paraclock_sample sample;
-	struct paraclock_options opts = {
-		.size = sizeof(opts),
-		.backend = "phc",
-		.device = c->device,
-		.env = &ptp.clocks.world.env,
-		.detail = detail,
-		.detail_size = sizeof(detail),
-	};
 
 	fake_ptp_init(&ptp);
 	c->world();
-	assert_int_equal(paraclock_open(&clk, &opts), c->ret);
+	assert_int_equal(fake_try_open(&clk, &ptp.clocks.world, "phc",
+				       c->device, detail),
+			 c->ret);
 	if (c->ret) {
 		assert_ptr_equal(clk, UNTOUCHED);
 		if (!strstr(detail, c->want))
@@ -210,8 +204,8 @@ static struct scale_case scales[] = {
 	{ "Hyper-V's is not measured", "hyperv", 37 * SEC, 37, SMEARED },
 	{ "VMware's is its host's UTC", "ptp_vmw", 0, 37, SMEARED },
 	{ "VMware's is not measured", "ptp_vmw", 37 * SEC, 37, SMEARED },
-	{ "a vmclock without a number is one", "vmclock", 37 * SEC, 37, TAI },
-	{ "so is one with a large one", "vmclock1000", 0, 37, UTC },
+	{ "a vmclock needs no number", "vmclock", 37 * SEC, 37, TAI },
+	{ "or may have a large one", "vmclock1000", 0, 37, UTC },
 	{ "an ENA's is not known", "ena-ptp-00-05-0", 0, 37, UNKNOWN },
 	{ "KVM's may be smeared", "KVM virtual PTP", 0, 37, SMEARED },
 	{ "a vmclock close to REALTIME is UTC", "vmclock0", 0, 37, UTC },

@@ -306,7 +306,7 @@ static struct sane_case sane_cases[] = {
 	/* clang-format off */
 	{ "a record as KVM writes it is sane",
 	  { 14, 0, 1, 2, 0xc536c445, -1, 1, { 0, 0 } }, 1 },
-	{ "so is one that was never updated",
+	{ "so is a page that was never updated",
 	  { 0, 0, 0, 0, 1, 0, 0, { 0, 0 } }, 1 },
 	{ "an odd version is not its business",
 	  { 15, 0, 1, 2, 1, 0, 1, { 0, 0 } }, 1 },

@@ -137,16 +137,16 @@ static void a_move_without_emulation_counts(void **state)
 
 static void an_interrupt_that_was_lost(void **state)
 {
-	uint64_t token;
+	uint64_t epoch;
 
 	(void)state;
 	start();
-	token = paraclock_epoch(above.clk);
+	epoch = paraclock_epoch(above.clk);
 	hv.status = 1;
 	hv.next_hz = 2000000000U;
 	assert_int_equal(paraclock_reenlightenment_run(&re), 0);
 	assert_int_equal(hv.status, 0);
-	assert_int_equal(paraclock_disrupted(above.clk, token), 1);
+	assert_int_equal(paraclock_disrupted(above.clk, epoch), 1);
 	assert_int_equal(targets[2].marker, 2);
 	/* Gone through with once. */
 	assert_string_equal(hv.log, "bafwwu");

@@ -146,7 +146,8 @@ static void a_page_that_is_not_there(void **state)
 int main(void)
 {
 	each_test(set_up, tear_down);
-	add_test("what is asked for, and given back", what_is_asked_for);
+	add_test("announcements are asked for, and cancelled",
+		 what_is_asked_for);
 	ADD_ROWS(refusals, is_refused);
 	add_test("NULL is refused", null_is_refused);
 	add_test("a page that is not there", a_page_that_is_not_there);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The LOCAL source: which sandwich it takes, and what it says of it. */
+/* The own-kernel source: which bracket it uses, and what it says of it. */
 
 #include "fake.h"
 
@@ -41,8 +41,8 @@ static int scripted_clock(void *ctx, int clock_id, int64_t *ret_ns)
 	return 0;
 }
 
-/* The counter: before the line is found to be of no use, and then before and
- * after each of four readings of the clock. */
+/* The counter: before the conversion is found to be of no use, and then
+ * before and after each of four readings of the clock. */
 struct bracket_case {
 	const char *name;
 	uint64_t tsc[9];
@@ -64,13 +64,13 @@ enum {
 
 static struct bracket_case cases[] = {
 	/* clang-format off */
-	{ "the narrowest is taken",
+	{ "the narrowest bracket is used",
 	  { 0, 1000, 1400, 2000, 2300, 3000, 3100, 4000, 4200 }, GHZ,
 	  0, OK, 3050, 52, 2 },
 	{ "an odd width is rounded up",
 	  { 0, 1000, 1401, 2000, 2401, 3000, 3401, 4000, 4401 }, GHZ,
 	  0, OK, 1200, 203, 0 },
-	{ "one that ends before it begins is none",
+	{ "a bracket that ends before it begins is dropped",
 	  { 0, 2000, 1000, 2000, 2300, 3000, 2999, 4000, 3000 }, GHZ,
 	  0, OK, 2150, 152, 1 },
 	{ "one that is all that there is may be wide",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* For how long a vmclock page is believed: by the formula, and by the line. */
+/* For how long a vmclock page is believed: by the formula, and by the
+ * conversion. */
 
 #include "fake.h"
 #include "vmclock/vmclock_page.h"
@@ -107,8 +108,8 @@ static void check_formula(void **state)
 	assert_int_equal(got.reason, PARACLOCK_REASON_WINDOW);
 }
 
-/* The line must not be followed further than the formula goes, nor be given
- * up long before. */
+/* The conversion must not be followed further than the formula goes, nor be
+ * given up long before. */
 static void check_conversion(void **state)
 {
 	const struct age_case *c = *state;

@@ -80,7 +80,7 @@ static struct choice_case choices[] = {
 	{ "AMD's does where CPUID says so",
 	  { { 0, 1, AMD }, { 0x80000000, 0x80000021, 0, 0, 0 },
 	    { 0x80000021, 4, 0, 0, 0 } }, 0, COUNTER_FENCED },
-	{ "an older AMD CPU takes rdtscp",
+	{ "an older AMD CPU uses rdtscp",
 	  { { 0, 1, AMD }, { 0x80000000, 0x8000001f, 0, 0, 0 },
 	    { 0x80000001, 0, 0, 0, 1U << 27 } }, 0, COUNTER_RDTSCP },
 	{ "so does one that says that lfence does not wait",
@@ -144,7 +144,7 @@ static void check_now(const struct paraclock_env *env)
 
 static void how_the_public_counter_is_read_is_asked_once(void **state)
 {
-	static struct paraclock_system_clocks local;
+	static struct paraclock_system_clocks system_clocks;
 
 	(void)state;
 	check_now(NULL);
@@ -162,8 +162,8 @@ static void how_the_public_counter_is_read_is_asked_once(void **state)
 		assert_true(first > 0);
 		check_now(&w.fake.env);
 		assert_int_equal(w.asked, 2 * first);
-		memset(&local, 0, sizeof(local));
-		w.fake.env.system_clocks = &local;
+		memset(&system_clocks, 0, sizeof(system_clocks));
+		w.fake.env.system_clocks = &system_clocks;
 		for (unsigned int n = 0; n < 5; n++)
 			check_now(&w.fake.env);
 		assert_int_equal(w.asked, 3 * first);
@@ -205,7 +205,7 @@ static struct find_case finds[] = {
 	{ "another hypervisor is not KVM",
 	  { { 1, 0, 0, GUEST, 0 }, { 0x40000000, 0x40000001, HYPER_V } },
 	  0, -ENODEV, 0 },
-	{ "a CPUID that faults does not say that there is none",
+	{ "a CPUID that faults does not say that nothing is there",
 	  { { 0 } }, -EACCES, -EACCES, 0 },
 	/* clang-format on */
 };

@@ -46,7 +46,7 @@ static struct world worlds[] = {
 
 static struct {
 	struct fake fake;
-	struct paraclock_system_clocks local;
+	struct paraclock_system_clocks system_clocks;
 	const struct world *world;
 	unsigned int count;
 	int error;
@@ -90,19 +90,14 @@ static void start(const struct world *world)
 	w.fake.env.cpuid = count_cpuid;
 	/* The CPU's own, whose instruction CPUID chooses. */
 	w.fake.env.counter = NULL;
-	w.fake.env.system_clocks = &w.local;
+	w.fake.env.system_clocks = &w.system_clocks;
 	w.fake.pvclock_error = world->page ? 0 : -ENODEV;
 }
 
 static int open_and_close(const char *backend)
 {
-	const struct paraclock_options opts = {
-		.size = sizeof(opts),
-		.backend = backend,
-		.env = &w.fake.env,
-	};
 	struct paraclock *clk = NULL;
-	int ret = paraclock_open(&clk, &opts);
+	int ret = fake_try_open(&clk, &w.fake, backend, NULL, NULL);
 
 	paraclock_close(clk);
 	return ret;

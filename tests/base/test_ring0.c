@@ -245,15 +245,8 @@ static void start(const struct world *world)
 
 static int open_and_close(const char *backend, char detail[256])
 {
-	const struct paraclock_options opts = {
-		.size = sizeof(opts),
-		.backend = backend,
-		.env = &w.fake.env,
-		.detail = detail,
-		.detail_size = 256,
-	};
 	struct paraclock *clk = NULL;
-	int ret = paraclock_open(&clk, &opts);
+	int ret = fake_try_open(&clk, &w.fake, backend, NULL, detail);
 
 	paraclock_close(clk);
 	return ret;

@@ -207,7 +207,7 @@ static struct row rows[] = {
 	{ "vmclock: a generation", "vmclock", write_vmclock,
 	  change_generation, BY_THE_READ, KIND(RESTORED), AUTHORITATIVE,
 	  "vmclock", true, 0 },
-	{ "vmclock: a step of the host's clock without a marker is none",
+	{ "vmclock: a step without a marker is no disruption",
 	  "vmclock", write_vmclock, step_forward, NEVER, 0, 0, NULL, true, 0 },
 	{ "vmclock: a clone that carries the marker is not told apart",
 	  "kvmclock", write_pvclock, clone_with_the_same_marker, NEVER, 0, 0,

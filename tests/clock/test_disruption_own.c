@@ -222,7 +222,7 @@ static struct row rows[] = {
 	{ "timekeeper: its writer says that it was moved", "timekeeper",
 	  write_timekeeper, move_timekeeper, BY_THE_READ, KIND(UPDATED),
 	  HEURISTIC, "timekeeper", false, 0 },
-	{ "timekeeper: a step that its writer makes is none", "timekeeper",
+	{ "timekeeper: a step by its writer is no disruption", "timekeeper",
 	  write_timekeeper, step_forward, NEVER, 0, 0, NULL, false, 0 },
 };
 /* clang-format on */

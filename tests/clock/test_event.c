@@ -6,29 +6,6 @@
 
 #define NOW 1000000000
 
-static struct world world;
-static struct fake *const fake = &world.fake;
-
-static int setup(void **state)
-{
-	(void)state;
-	world_init(&world);
-	return 0;
-}
-
-static void close_all(struct paraclock *clk)
-{
-	paraclock_close(clk);
-	assert_int_equal(fake->allocs, fake->frees);
-	assert_int_equal(world.opened, world.closed);
-}
-
-static struct paraclock *open_with_vmclock(const char *backend)
-{
-	fake->vmclock_error = 0;
-	return fake_open(fake, backend);
-}
-
 /* --- what an event says --------------------------------------------------- */
 
 static void a_jump_says_when_and_how_far(void **state)
@@ -219,7 +196,7 @@ static struct generation_case generations[] = {
 	  PARACLOCK_EVENT_UPDATED },
 	{ "a host that no longer gives it has restored nothing", 1, 5, 0, 0,
 	  PARACLOCK_EVENT_UPDATED },
-	{ "a host that gives none", 0, 0, 0, 0, PARACLOCK_EVENT_UPDATED },
+	{ "a host without a generation", 0, 0, 0, 0, PARACLOCK_EVENT_UPDATED },
 };
 
 static void a_generation(void **state)
@@ -298,7 +275,7 @@ static void nobody_is_waited_for(void **state)
 
 	(void)state;
 	jump(1);
-	/* Another thread takes in a change. */
+	/* Another thread commits a change. */
 	clk->owner = fake->process_id;
 	no_event(clk);
 	clk->owner = 0;
@@ -360,7 +337,7 @@ int main(void)
 	};
 
 	ADD_ROWS(generations, a_generation);
-	each_test(setup, NULL);
+	each_test(make_world, NULL);
 	ADD_TESTS(tests);
 	return run_suite(NULL, NULL);
 }

@@ -9,9 +9,6 @@
 
 #define NOW 1000000000
 
-static struct world world;
-static struct fake *const fake = &world.fake;
-
 /* --- pages, a ns a tick --------------------------------------------------- */
 
 /* What the host says: ns at counter 0, and whether it can be used. */
@@ -291,8 +288,11 @@ static void write_leaping(const struct leaping *page, uint32_t i)
 #define POST_NEG    PARACLOCK_LEAP_POST_NEG
 #define NO_LEAP	    PARACLOCK_LEAP_NONE
 
-/* The first page is from 10 s before the month's end, the second from 30 s
- * later: 19 s after it where a second was inserted, 21 where one was removed. */
+/*
+ * The first page is from 10 s before the month's end, the second from 30 s
+ * later: 19 s after it where a second was inserted, 21 where one was
+ * removed.
+ */
 static struct leap_gap_row {
 	const char *name;
 	struct leaping from, to;

@@ -8,9 +8,6 @@
 
 #define SEC 1000000000LL
 
-static struct world world;
-static struct fake *const fake = &world.fake;
-
 /* What MONOTONIC says; and a source without a page. */
 static int64_t mono_ns;
 static bool has_clock;
@@ -170,7 +167,8 @@ static struct page_case pages[] = {
 	/* clang-format on */
 };
 
-/* The line is the page's for as long as what identifies its state is there. */
+/* The conversion is the page's for as long as what identifies its state is
+ * there. */
 static bool is_seen(const struct page_case *c)
 {
 	return c->page != world.fake.vmclock || c->at == 8;
@@ -199,7 +197,8 @@ static void a_page_that_is_none(void **state)
 			c->page[c->at] = c->bad;
 		mono_ns += SEC;
 		is_lost(clk, c->source, c->error);
-		/* What a read of the line does not see is no error of one. */
+		/* What a read of the conversion does not see is no error of
+		 * one. */
 		nothing_more(clk, is_seen(c) ? c->error : -EAGAIN);
 		memcpy(c->page + c->at / 8 * 8, was, 8);
 		mono_ns += SEC;

@@ -7,29 +7,6 @@
 
 #define NOW 1000000000
 
-static struct world world;
-static struct fake *const fake = &world.fake;
-
-static int setup(void **state)
-{
-	(void)state;
-	world_init(&world);
-	return 0;
-}
-
-static void close_all(struct paraclock *clk)
-{
-	paraclock_close(clk);
-	assert_int_equal(fake->allocs, fake->frees);
-	assert_int_equal(world.opened, world.closed);
-}
-
-static struct paraclock *open_with_vmclock(const char *backend)
-{
-	fake->vmclock_error = 0;
-	return fake_open(fake, backend);
-}
-
 static void jump(unsigned int i)
 {
 	fake_set_pvclock(fake, 4 + 2 * i, 2000 + i, 6000 + i + 5000 * i);
@@ -89,7 +66,7 @@ static void a_set_says_by_how_much(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 	struct paraclock_event event;
-	uint64_t token = paraclock_epoch(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 
 	(void)state;
 	assert_int_equal(paraclock_event_fd(clk), GROUP_FD);
@@ -104,8 +81,8 @@ static void a_set_says_by_how_much(void **state)
 	assert_int_equal(event.host_ns_before, 1005000000000);
 	assert_int_equal(event.timescale,
 			 PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED);
-	assert_int_equal(event.epoch, token);
-	assert_int_equal(paraclock_disrupted(clk, token), 0);
+	assert_int_equal(event.epoch, epoch);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 0);
 	no_event(clk);
 	/* A set that changed nothing (the TAI offset) is one. */
 	world.set = 1;
@@ -135,7 +112,7 @@ static void another_clocksource_is_told_once(void **state)
 static void a_restore_that_no_memory_shows(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
-	uint64_t token = paraclock_epoch(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 	struct paraclock_event event;
 
 	(void)state;
@@ -145,8 +122,8 @@ static void a_restore_that_no_memory_shows(void **state)
 	assert_int_equal(event.kind, PARACLOCK_EVENT_RESTORED);
 	assert_string_equal(event.source, "vmgenid");
 	assert_int_equal(event.marker_class, PARACLOCK_MARKER_AUTHORITATIVE);
-	assert_int_equal(paraclock_disrupted(clk, token), 1);
-	assert_int_equal(event.epoch, token + 1);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 1);
+	assert_int_equal(event.epoch, epoch + 1);
 	no_event(clk);
 	close_all(clk);
 }
@@ -204,8 +181,7 @@ static void a_word_of_a_restore_that_was_lost(void **state)
 	close_all(clk);
 }
 
-static void
-beside_a_generation_nothing_is_lost_with_the_kernels_word(void **state)
+static void a_generation_stands_in_for_the_kernels_word(void **state)
 {
 	struct paraclock *clk;
 
@@ -261,8 +237,7 @@ static void a_restore_that_a_marker_tells_is_not_told_twice(void **state)
 	close_all(clk);
 }
 
-static void
-of_another_machines_page_this_ones_restores_say_nothing(void **state)
+static void restores_here_say_nothing_of_anothers_page(void **state)
 {
 	struct paraclock_options opts = {
 		.size = sizeof(opts),
@@ -477,8 +452,7 @@ int main(void)
 		cmocka_unit_test(a_restore_that_no_memory_shows),
 		cmocka_unit_test(a_restore_and_its_jump_are_one_event),
 		cmocka_unit_test(a_word_of_a_restore_that_was_lost),
-		cmocka_unit_test(
-			beside_a_generation_nothing_is_lost_with_the_kernels_word),
+		cmocka_unit_test(a_generation_stands_in_for_the_kernels_word),
 		cmocka_unit_test(
 			what_woke_is_collected_whoever_holds_the_handle),
 		cmocka_unit_test(
@@ -487,11 +461,10 @@ int main(void)
 			a_source_that_says_what_its_marker_means_is_believed),
 		cmocka_unit_test(a_page_that_says_stopped_is_a_pause_each_time),
 		cmocka_unit_test(a_device_that_notifies_is_armed_again),
-		cmocka_unit_test(
-			of_another_machines_page_this_ones_restores_say_nothing),
+		cmocka_unit_test(restores_here_say_nothing_of_anothers_page),
 	};
 
-	each_test(setup, NULL);
+	each_test(make_world, NULL);
 	ADD_TESTS(tests);
 	return run_suite(NULL, NULL);
 }

@@ -19,7 +19,6 @@
 /* Of each thread; more by PARACLOCK_LIVE_READS. */
 #define READS 300000
 
-static struct world world;
 static struct paraclock *clk;
 static bool stop;
 static uint64_t markers, signals;

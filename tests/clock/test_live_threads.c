@@ -10,6 +10,7 @@
 #include "base/counter.h"
 #include "base/fixed.h"
 #include "fake.h"
+#include "live.h"
 
 #define THREADS 8
 /* Of each thread; more by PARACLOCK_LIVE_READS. */
@@ -95,11 +96,11 @@ static void publish_vmclock(uint32_t sequence, uint64_t epoch)
 /* A jump that nobody noticed before the next would make one epoch of two. */
 static void wait_until_noticed(uint64_t epoch)
 {
-	uint64_t token;
+	uint64_t now;
 
-	while ((token = paraclock_epoch(clk)) < epoch)
+	while ((now = paraclock_epoch(clk)) < epoch)
 		sched_yield();
-	overcounted += token > epoch;
+	overcounted += now > epoch;
 }
 
 static void *write_on(void *arg)
@@ -123,7 +124,6 @@ static void *write_on(void *arg)
 /* --- readers -------------------------------------------------------------- */
 
 struct reader {
-	pthread_t thread;
 	uint64_t reads, valid, disrupted, again;
 	uint64_t wrong, other, backward;
 };
@@ -213,7 +213,6 @@ static void check(const struct reader *readers)
 static void threads_agree(void **state)
 {
 	struct reader readers[THREADS];
-	pthread_t writer;
 
 	world = *state;
 	fake_init(&fake);
@@ -226,16 +225,8 @@ static void threads_agree(void **state)
 	world->publish(2, 1);
 	clk = fake_open(&fake, world->backend);
 	memset(readers, 0, sizeof(readers));
-	assert_int_equal(pthread_create(&writer, NULL, write_on, NULL), 0);
-	for (unsigned int i = 0; i < THREADS; i++) {
-		assert_int_equal(pthread_create(&readers[i].thread, NULL,
-						read_on, &readers[i]),
-				 0);
-	}
-	for (unsigned int i = 0; i < THREADS; i++)
-		pthread_join(readers[i].thread, NULL);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	pthread_join(writer, NULL);
+	live_run(write_on, &stop, read_on, readers, sizeof(readers[0]),
+		 THREADS);
 	check(readers);
 	paraclock_close(clk);
 }

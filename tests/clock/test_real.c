@@ -114,7 +114,7 @@ static void the_rate_is_within_50_ppm_of_the_kernels(void **state)
 		      "ns\n",
 		      1e6 * (double)(host - raw) / (double)raw, (long long)raw,
 		      (long long)from.width_ns, (long long)to.width_ns);
-	/* Each of the two is somewhere in its sandwich. */
+	/* Each of the two lies somewhere in its bracket. */
 	assert_true(llabs(host - raw) <=
 		    raw / 20000 + from.width_ns + to.width_ns);
 }
@@ -289,11 +289,11 @@ static void a_signal_handler_reads_what_the_loop_reads(void **state)
 	}
 	stop_alarms(timer);
 	assert_int_equal(handler.wrong, 0);
-	/* One may fall into the taking in of an update, which is rare. */
+	/* One may interrupt the commit of an update, which is rare. */
 	assert_true(handler.disrupted < handler.valid);
 }
 
-/* The same, where there is always a change to be taken in. */
+/* The same, where there is always a change to commit. */
 static void a_signal_handler_may_interrupt_a_change(void **state)
 {
 	static struct fake fake;

@@ -75,25 +75,25 @@ struct pvclock_case {
 
 static struct pvclock_case pvclocks[] = {
 	/* clang-format off */
-	{ "pvclock: the same again is none", 1000, 5000, MUL, 0 },
-	{ "pvclock: a later reference point is none",
+	{ "pvclock: the same again is no jump", 1000, 5000, MUL, 0 },
+	{ "pvclock: a later reference point is no jump",
 	  500001000, 500005000, MUL, 0 },
-	{ "pvclock: 999 ns ahead are none", 501000, 505999, MUL, 0 },
-	{ "pvclock: 1000 ns ahead are none", 501000, 506000, MUL, 0 },
+	{ "pvclock: 999 ns ahead are no jump", 501000, 505999, MUL, 0 },
+	{ "pvclock: 1000 ns ahead are no jump", 501000, 506000, MUL, 0 },
 	{ "pvclock: 1001 ns ahead are one", 501000, 506001, MUL, 1 },
-	{ "pvclock: 999 ns behind are none", 501000, 504001, MUL, 0 },
-	{ "pvclock: 1000 ns behind are none", 501000, 504000, MUL, 0 },
+	{ "pvclock: 999 ns behind are no jump", 501000, 504001, MUL, 0 },
+	{ "pvclock: 1000 ns behind are no jump", 501000, 504000, MUL, 0 },
 	{ "pvclock: 1001 ns behind are one", 501000, 503999, MUL, 1 },
-	{ "pvclock: a jump at the same reference point is one",
+	{ "pvclock: a jump at the same reference point is noticed",
 	  1000, 6001, MUL, 1 },
 	{ "pvclock: five seconds are one", NOW, NOW_NS + 5000000000, MUL, 1 },
-	{ "pvclock: a rate 0.9998 ppm up is none",
+	{ "pvclock: a rate 0.9998 ppm up is no jump",
 	  500001000, 500005000, MUL + 2147, 0 },
-	{ "pvclock: a rate 1.0003 ppm up is one",
+	{ "pvclock: a rate 1.0003 ppm up is a jump",
 	  500001000, 500005000, MUL + 2148, 1 },
-	{ "pvclock: a rate 0.9998 ppm down is none",
+	{ "pvclock: a rate 0.9998 ppm down is no jump",
 	  500001000, 500005000, MUL - 2147, 0 },
-	{ "pvclock: a rate 1.0003 ppm down is one",
+	{ "pvclock: a rate 1.0003 ppm down is a jump",
 	  500001000, 500005000, MUL - 2148, 1 },
 	{ "pvclock: a reference point moved back is one", 999, 4999, MUL, 1 },
 	/* clang-format on */
@@ -131,19 +131,19 @@ struct hyperv_case {
 
 static struct hyperv_case hypervs[] = {
 	/* clang-format off */
-	{ "hyperv: the same again is none", SCALE, 0, 0 },
-	{ "hyperv: 1000 ns ahead are none", SCALE, 10, 0 },
+	{ "hyperv: the same again is no jump", SCALE, 0, 0 },
+	{ "hyperv: 1000 ns ahead are no jump", SCALE, 10, 0 },
 	{ "hyperv: 1100 ns ahead are one", SCALE, 11, 1 },
-	{ "hyperv: 1000 ns behind are none", SCALE, -10, 0 },
+	{ "hyperv: 1000 ns behind are no jump", SCALE, -10, 0 },
 	{ "hyperv: 1100 ns behind are one", SCALE, -11, 1 },
 	/* 0.9 and 1.1 ppm; 10^9 ticks have made of them 900 and 1100 ns. */
-	{ "hyperv: a rate 0.9 ppm up is none",
+	{ "hyperv: a rate 0.9 ppm up is no jump",
 	  SCALE + SCALE / 10000000 * 9, -9, 0 },
-	{ "hyperv: a rate 1.1 ppm up is one",
+	{ "hyperv: a rate 1.1 ppm up is a jump",
 	  SCALE + SCALE / 10000000 * 11, -11, 1 },
-	{ "hyperv: a rate 0.9 ppm down is none",
+	{ "hyperv: a rate 0.9 ppm down is no jump",
 	  SCALE - SCALE / 10000000 * 9, 9, 0 },
-	{ "hyperv: a rate 1.1 ppm down is one",
+	{ "hyperv: a rate 1.1 ppm down is a jump",
 	  SCALE - SCALE / 10000000 * 11, 11, 1 },
 	/* clang-format on */
 };
@@ -185,35 +185,35 @@ static void check_hyperv(void **state)
 static void a_page_that_was_off_has_not_forgotten(void **state)
 {
 	struct paraclock *clk = open_hyperv();
-	uint64_t token = read_valid(clk).epoch;
+	uint64_t epoch = read_valid(clk).epoch;
 
 	(void)state;
 	put32(fake.hyperv, 0, 0);
 	read_unfit(clk, PARACLOCK_REASON_SEQUENCE);
 	set_hyperv(3, SCALE, 0);
-	assert_int_equal(read_valid(clk).epoch, token);
+	assert_int_equal(read_valid(clk).epoch, epoch);
 	put32(fake.hyperv, 0, 0);
 	read_unfit(clk, PARACLOCK_REASON_SEQUENCE);
 	/* Five seconds, behind the curtain. */
 	set_hyperv(4, SCALE, 50000000);
-	assert_int_equal(read_valid(clk).epoch, token + 1);
+	assert_int_equal(read_valid(clk).epoch, epoch + 1);
 	paraclock_close(clk);
 }
 
 static void a_tuple_that_was_unstable_has_not_forgotten(void **state)
 {
 	struct paraclock *clk = fake_open(&fake, "kvmclock");
-	uint64_t token = read_valid(clk).epoch;
+	uint64_t epoch = read_valid(clk).epoch;
 
 	(void)state;
 	set_pvclock(4, 1000, 5000, MUL, 0);
 	read_unfit(clk, PARACLOCK_REASON_UNSTABLE);
 	set_pvclock(6, 1000, 5000, MUL, 1);
-	assert_int_equal(read_valid(clk).epoch, token);
+	assert_int_equal(read_valid(clk).epoch, epoch);
 	set_pvclock(8, 1000, 5000, MUL, 0);
 	read_unfit(clk, PARACLOCK_REASON_UNSTABLE);
 	set_pvclock(10, 1000, 5000005000, MUL, 1);
-	assert_int_equal(read_valid(clk).epoch, token + 1);
+	assert_int_equal(read_valid(clk).epoch, epoch + 1);
 	paraclock_close(clk);
 }
 
@@ -224,11 +224,11 @@ static void a_sequence_of_zero_for_ever_is_off(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(off); i++) {
-		uint64_t token = paraclock_epoch(clk);
+		uint64_t epoch = paraclock_epoch(clk);
 
 		put32(fake.hyperv, 0, off[i]);
 		read_unfit(clk, PARACLOCK_REASON_SEQUENCE);
-		assert_int_equal(paraclock_epoch(clk), token);
+		assert_int_equal(paraclock_epoch(clk), epoch);
 	}
 	paraclock_close(clk);
 }
@@ -252,7 +252,7 @@ static const uint64_t steps[] = { 100, 0 };
 static void an_odd_version_for_ever_is_eagain(void **state)
 {
 	struct paraclock *clk = fake_open(&fake, "kvmclock");
-	uint64_t token = paraclock_epoch(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 
 	(void)state;
 	fake.env.counter = counting_counter;
@@ -265,11 +265,11 @@ static void an_odd_version_for_ever_is_eagain(void **state)
 		if (steps[i])
 			assert_in_range(counter_reads, 1, 10000);
 	}
-	assert_int_equal(paraclock_disrupted(clk, token), -EAGAIN);
-	assert_int_equal(paraclock_epoch(clk), token);
+	assert_int_equal(paraclock_disrupted(clk, epoch), -EAGAIN);
+	assert_int_equal(paraclock_epoch(clk), epoch);
 	/* The writer came back. */
 	put32(fake.pvclock, 0, 4);
-	assert_int_equal(read_valid(clk).epoch, token);
+	assert_int_equal(read_valid(clk).epoch, epoch);
 	paraclock_close(clk);
 }
 
@@ -284,7 +284,7 @@ static void a_page_that_is_off_is_left_within_the_bound(void **state)
 		fake.counter_step = steps[i];
 		counter_reads = 0;
 		read_unfit(clk, PARACLOCK_REASON_SEQUENCE);
-		/* It may look twice: once to see, once to take in. */
+		/* It may look twice: once to see, once to commit. */
 		assert_in_range(counter_reads, 1, 1U << 20);
 	}
 	paraclock_close(clk);
@@ -339,7 +339,7 @@ static void a_counter_from_before_a_disruption_is_not(void **state)
 static void read_at_notices_by_itself(void **state)
 {
 	struct paraclock *clk = fake_open(&fake, "kvmclock");
-	uint64_t token = paraclock_epoch(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 	struct paraclock_sample then;
 
 	(void)state;
@@ -347,7 +347,7 @@ static void read_at_notices_by_itself(void **state)
 	assert_int_equal(paraclock_read_at(clk, NOW - 1, &then), 0);
 	assert_int_equal(then.reason, PARACLOCK_REASON_WINDOW);
 	assert_int_equal(then.valid, 0);
-	assert_int_equal(then.epoch, token + 1);
+	assert_int_equal(then.epoch, epoch + 1);
 	paraclock_close(clk);
 }
 

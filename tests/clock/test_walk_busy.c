@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Whoever comes while a change is being taken in: signals, children. */
+/* Signals and children that come while a change is being committed. */
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -187,14 +187,14 @@ static void lose_memory(struct paraclock *clk)
 static void a_child_that_lost_its_memory_starts_a_new_epoch(void **state)
 {
 	struct paraclock *clk = fake_open(&fake, "kvmclock");
-	uint64_t token = check_valid(clk).epoch;
+	uint64_t epoch = check_valid(clk).epoch;
 	struct paraclock_sample then;
 
 	(void)state;
 	fake.affinity_error = 0;
 	lose_memory(clk);
-	assert_int_equal(check_valid(clk).epoch, token + 1);
-	assert_int_equal(paraclock_disrupted(clk, token), 1);
+	assert_int_equal(check_valid(clk).epoch, epoch + 1);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 1);
 	/* And of what was before, it knows nothing. */
 	assert_int_equal(paraclock_read_at(clk, NOW - 1, &then), 0);
 	assert_int_equal(then.valid, 0);

@@ -32,8 +32,11 @@ static void start(const char *backend)
 	w.clk = fake_open(&w.fake, backend);
 }
 
-/* A read that the line answers has one step in which something can happen; each
- * other one is of those that go the long way, for their line has ended. */
+/*
+ * A read that the conversion answers has one step in which something can
+ * happen; each other one is of those that go the long way, for their
+ * conversion has ended.
+ */
 #define STEPS 24
 
 static void start_at_step(unsigned int step)
@@ -138,20 +141,20 @@ static int move_again(void *ctx, unsigned int cpu, int go)
 static void a_second_disruption_while_one_is_settled_is_counted(void **state)
 {
 	struct paraclock_sample sample;
-	uint64_t token;
+	uint64_t epoch;
 
 	(void)state;
 	start("kvmclock");
 	put64(w.fake.vmclock, 16, 8);
 	assert_int_equal(paraclock_read(w.clk, &sample), 0);
 	assert_int_equal(sample.reason, PARACLOCK_REASON_DISRUPTED);
-	token = paraclock_epoch(w.clk);
-	assert_int_equal(token, sample.epoch);
+	epoch = paraclock_epoch(w.clk);
+	assert_int_equal(epoch, sample.epoch);
 
 	w.fake.env.run_on_cpu = move_again;
 	assert_int_equal(paraclock_read(w.clk, &sample), 0);
-	assert_int_equal(sample.epoch, token + 1);
-	assert_int_equal(paraclock_disrupted(w.clk, token), 1);
+	assert_int_equal(sample.epoch, epoch + 1);
+	assert_int_equal(paraclock_disrupted(w.clk, epoch), 1);
 	paraclock_close(w.clk);
 }
 
@@ -175,7 +178,7 @@ static int move_at_each_visit(void *ctx, unsigned int cpu, int go)
 static void the_last_of_many_disruptions_is_settled_too(void **state)
 {
 	struct paraclock_sample sample;
-	uint64_t token;
+	uint64_t epoch;
 
 	(void)state;
 	start("kvmclock");
@@ -188,11 +191,11 @@ static void the_last_of_many_disruptions_is_settled_too(void **state)
 		assert_int_equal(sample.valid, 0);
 		assert_int_equal(sample.reason, PARACLOCK_REASON_DISRUPTED);
 	}
-	token = sample.epoch;
+	epoch = sample.epoch;
 	fake_set_pvclock(&w.fake, 6, 1000, 5000 + 9000000000);
 	assert_int_equal(paraclock_read(w.clk, &sample), 0);
 	assert_int_equal(sample.valid, 1);
-	assert_int_equal(sample.epoch, token);
+	assert_int_equal(sample.epoch, epoch);
 	paraclock_close(w.clk);
 }
 

@@ -191,7 +191,7 @@ static struct paraclock *sim_open(bool with_marker, uint64_t seed)
 static void with_a_marker_no_sample_is_wrong_and_valid(void **state)
 {
 	struct paraclock *clk = sim_open(true, 20260101);
-	uint64_t token = paraclock_epoch(clk);
+	uint64_t last = paraclock_epoch(clk);
 
 	(void)state;
 	for (unsigned int i = 0; i < STEPS; i++) {
@@ -201,8 +201,8 @@ static void with_a_marker_no_sample_is_wrong_and_valid(void **state)
 		sim_step(clk);
 		epoch = paraclock_epoch(clk);
 		/* None is noticed twice, or before it came. */
-		assert_in_range(epoch, token, 1 + sim.jumps);
-		token = epoch;
+		assert_in_range(epoch, last, 1 + sim.jumps);
+		last = epoch;
 	}
 	print_message("%u reads valid, %u disrupted; %u jumps, %u of them "
 		      "within a read\n",

@@ -30,7 +30,7 @@ static struct paraclock *open_with_markers(const char *backend)
 }
 
 /* As by a thread that CPU 0 is open to at first, and later not. */
-static struct paraclock *open_settled(void)
+static struct paraclock *open_confirmed(void)
 {
 	int error = fake.affinity_error;
 	struct paraclock *clk;
@@ -108,19 +108,19 @@ static void an_update_with_the_same_marker_is_no_disruption(void **state)
 static void a_generation_counts_where_it_is_given(void **state)
 {
 	struct paraclock *clk = open_with_markers("vmclock");
-	uint64_t token = read_valid(clk).epoch;
+	uint64_t epoch = read_valid(clk).epoch;
 	struct paraclock_marker marker;
 
 	(void)state;
 	put64(fake.vmclock, 104, 77);
-	assert_int_equal(read_valid(clk).epoch, token);
+	assert_int_equal(read_valid(clk).epoch, epoch);
 	assert_int_equal(paraclock_marker(clk, &marker), 0);
 	assert_int_equal(marker.generation, 0);
 	put64(fake.vmclock, 24, 0x101);
-	token = read_valid(clk).epoch;
-	assert_int_equal(read_valid(clk).epoch, token);
+	epoch = read_valid(clk).epoch;
+	assert_int_equal(read_valid(clk).epoch, epoch);
 	put64(fake.vmclock, 104, 78);
-	assert_int_equal(read_valid(clk).epoch, token + 1);
+	assert_int_equal(read_valid(clk).epoch, epoch + 1);
 	assert_int_equal(paraclock_marker(clk, &marker), 0);
 	assert_int_equal(marker.value, 1);
 	assert_int_equal(marker.generation, 78);
@@ -130,15 +130,15 @@ static void a_generation_counts_where_it_is_given(void **state)
 static void a_generation_counts_for_the_time_of_another_source(void **state)
 {
 	struct paraclock *clk;
-	uint64_t token;
+	uint64_t epoch;
 
 	(void)state;
 	put64(fake.vmclock, 24, 0x100);
 	put64(fake.vmclock, 104, 77);
-	clk = open_settled();
-	token = read_valid(clk).epoch;
+	clk = open_confirmed();
+	epoch = read_valid(clk).epoch;
 	put64(fake.vmclock, 104, 78);
-	assert_int_equal(read_disrupted(clk), token + 1);
+	assert_int_equal(read_disrupted(clk), epoch + 1);
 	paraclock_close(clk);
 }
 
@@ -160,17 +160,17 @@ static void without_a_marker_source_there_is_no_marker(void **state)
 
 static void a_stale_page_is_not_valid_until_its_version_moves(void **state)
 {
-	struct paraclock *clk = open_settled();
-	uint64_t token = read_valid(clk).epoch;
+	struct paraclock *clk = open_confirmed();
+	uint64_t epoch = read_valid(clk).epoch;
 
 	(void)state;
 	set_marker(2);
 	for (unsigned int i = 0; i < 3; i++)
-		assert_int_equal(read_disrupted(clk), token + 1);
+		assert_int_equal(read_disrupted(clk), epoch + 1);
 	assert_int_equal(fake.visits, 0);
 	/* An odd version is not yet the new one. */
 	fake_set_pvclock(&fake, 4, 1000, 5000 + 5LL * SECOND);
-	assert_int_equal(read_valid(clk).epoch, token + 1);
+	assert_int_equal(read_valid(clk).epoch, epoch + 1);
 	assert_int_equal(read_valid(clk).host_ns, NOW_NS + 5LL * SECOND);
 	paraclock_close(clk);
 }
@@ -178,7 +178,7 @@ static void a_stale_page_is_not_valid_until_its_version_moves(void **state)
 /* The update that was under way may be the old host's. */
 static void an_update_under_way_is_not_yet_the_new_page(void **state)
 {
-	struct paraclock *clk = open_settled();
+	struct paraclock *clk = open_confirmed();
 	struct paraclock_sample sample;
 
 	(void)state;
@@ -195,15 +195,15 @@ static void an_update_under_way_is_not_yet_the_new_page(void **state)
 
 static void a_thread_on_cpu_0_need_not_wait(void **state)
 {
-	struct paraclock *clk = open_settled();
-	uint64_t token = read_valid(clk).epoch;
+	struct paraclock *clk = open_confirmed();
+	uint64_t epoch = read_valid(clk).epoch;
 
 	(void)state;
 	set_marker(2);
 	read_disrupted(clk);
 	fake_set_pvclock(&fake, 2, 1000, 5000 + 5LL * SECOND);
 	fake.cpu = 0;
-	assert_int_equal(read_valid(clk).epoch, token + 1);
+	assert_int_equal(read_valid(clk).epoch, epoch + 1);
 	/* Once is enough. */
 	fake.cpu = 1;
 	assert_int_equal(read_valid(clk).host_ns, NOW_NS + 5LL * SECOND);
@@ -217,8 +217,8 @@ static void run_vcpu_0(struct fake *f)
 
 static void a_visit_to_cpu_0_makes_that_very_read_valid(void **state)
 {
-	struct paraclock *clk = open_settled();
-	uint64_t token = read_valid(clk).epoch;
+	struct paraclock *clk = open_confirmed();
+	uint64_t epoch = read_valid(clk).epoch;
 	struct paraclock_sample sample;
 
 	(void)state;
@@ -227,7 +227,7 @@ static void a_visit_to_cpu_0_makes_that_very_read_valid(void **state)
 	set_marker(2);
 	sample = read_valid(clk);
 	assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
-	assert_int_equal(sample.epoch, token + 1);
+	assert_int_equal(sample.epoch, epoch + 1);
 	assert_int_equal(fake.visits, 1);
 	read_valid(clk);
 	assert_int_equal(fake.visits, 1);
@@ -236,8 +236,8 @@ static void a_visit_to_cpu_0_makes_that_very_read_valid(void **state)
 
 static void a_second_disruption_starts_the_wait_again(void **state)
 {
-	struct paraclock *clk = open_settled();
-	uint64_t token = read_valid(clk).epoch;
+	struct paraclock *clk = open_confirmed();
+	uint64_t epoch = read_valid(clk).epoch;
 
 	(void)state;
 	set_marker(2);
@@ -245,15 +245,15 @@ static void a_second_disruption_starts_the_wait_again(void **state)
 	/* vCPU 0 ran, and then the machine was moved once more. */
 	fake_set_pvclock(&fake, 4, 1000, 5000 + 5LL * SECOND);
 	set_marker(3);
-	assert_int_equal(read_disrupted(clk), token + 2);
+	assert_int_equal(read_disrupted(clk), epoch + 2);
 	fake_set_pvclock(&fake, 6, 1000, 5000 + 9LL * SECOND);
-	assert_int_equal(read_valid(clk).epoch, token + 2);
+	assert_int_equal(read_valid(clk).epoch, epoch + 2);
 	paraclock_close(clk);
 }
 
 static void read_at_waits_for_the_page_too(void **state)
 {
-	struct paraclock *clk = open_settled();
+	struct paraclock *clk = open_confirmed();
 	struct paraclock_sample sample;
 
 	(void)state;
@@ -296,7 +296,7 @@ static struct paraclock_sample read_class(const struct paraclock *clk,
 static void a_page_that_no_marker_vouches_for_is_heuristic(void **state)
 {
 	struct paraclock *clk = open_with_markers("kvmclock");
-	uint64_t token = paraclock_epoch(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 	struct paraclock_sample sample;
 
 	(void)state;
@@ -308,12 +308,12 @@ static void a_page_that_no_marker_vouches_for_is_heuristic(void **state)
 	for (unsigned int i = 0; i < 3; i++) {
 		sample = read_class(clk, PARACLOCK_MARKER_AUTHORITATIVE);
 		assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
-		assert_int_equal(sample.epoch, token + 1);
+		assert_int_equal(sample.epoch, epoch + 1);
 	}
 	paraclock_close(clk);
 }
 
-static void once_settled_it_is_for_good(void **state)
+static void once_confirmed_it_stays_confirmed(void **state)
 {
 	struct paraclock *clk = open_with_markers("kvmclock");
 
@@ -330,7 +330,7 @@ static void once_settled_it_is_for_good(void **state)
 	paraclock_close(clk);
 }
 
-static void a_disruption_settles_what_the_open_could_not(void **state)
+static void a_disruption_confirms_what_the_open_could_not(void **state)
 {
 	struct paraclock *clk = open_with_markers("kvmclock");
 
@@ -397,10 +397,10 @@ int main(void)
 		     a_clock_opened_on_a_stale_page_goes_and_looks),
 		TEST("a page that no marker vouches for is HEURISTIC",
 		     a_page_that_no_marker_vouches_for_is_heuristic),
-		TEST("once settled, it is for good",
-		     once_settled_it_is_for_good),
-		TEST("a disruption settles what the open could not",
-		     a_disruption_settles_what_the_open_could_not),
+		TEST("once confirmed, it stays confirmed",
+		     once_confirmed_it_stays_confirmed),
+		TEST("a disruption confirms what the open could not",
+		     a_disruption_confirms_what_the_open_could_not),
 		TEST("the stale page is not what is vouched for",
 		     the_stale_page_is_not_what_is_vouched_for),
 	};

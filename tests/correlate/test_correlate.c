@@ -1,46 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Cross timestamps on clocks that are exactly known. */
 
-#include "fake_clocks.h"
+#include "correlates.h"
 
 #define DEVICE_COUNTER PARACLOCK_COUNTER_USER
-
-static struct fake_clocks clocks;
-static struct fake_device device;
-
-static struct paraclock_history *hist;
-
-static int setup(void **state)
-{
-	(void)state;
-	fake_clocks_init(&clocks);
-	fake_device_init(&device, &clocks);
-	return paraclock_history_new(&hist, &clocks.world.env, 8);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	paraclock_history_free(hist);
-	return clocks.world.allocs != clocks.world.frees;
-}
-
-static struct paraclock_snapshot remember(void)
-{
-	struct paraclock_snapshot snap = { .size = sizeof(snap) };
-
-	assert_int_equal(paraclock_snapshot(&clocks.world.env, &snap), 0);
-	assert_int_equal(paraclock_history_add(hist, &snap), 0);
-	fake_clocks_pass(&clocks, 2600000);
-	return snap;
-}
-
-static int correlate(const struct paraclock_coupling *coupling,
-		     struct paraclock_crosststamp *ret_xt)
-{
-	return paraclock_correlate(&clocks.world.env, fake_device_time, &device,
-				   coupling, hist, ret_xt);
-}
 
 /* A failure writes nothing. */
 static void check_refused(const struct paraclock_coupling *coupling, int error)
@@ -53,23 +16,6 @@ static void check_refused(const struct paraclock_coupling *coupling, int error)
 	was = xt;
 	assert_int_equal(correlate(coupling, &xt), error);
 	assert_memory_equal(&xt, &was, sizeof(xt));
-}
-
-static struct paraclock_crosststamp check_given(void)
-{
-	struct paraclock_crosststamp xt = { .size = sizeof(xt) };
-
-	assert_int_equal(correlate(NULL, &xt), 0);
-	assert_int_equal(xt.sample.host_ns, device.ns);
-	if (xt.sample.valid)
-		assert_int_equal(xt.sample.host_tsc, xt.counter);
-	return xt;
-}
-
-static void check_truth(const struct paraclock_crosststamp *xt)
-{
-	fake_check_truth(&clocks, xt->known, xt->ns, xt->counter,
-			 xt->uncertainty_ns);
 }
 
 static void set_realtime(struct fake_clocks *c)
@@ -313,7 +259,7 @@ static void an_unknown_clocksource_is_enodev(void **state)
 	clocks.source_error = -ENODEV;
 	check_refused(NULL, -ENODEV);
 	clocks.world.env.clocksource = NULL;
-	memset(&clocks.local, 0, sizeof(clocks.local));
+	memset(&clocks.system_clocks, 0, sizeof(clocks.system_clocks));
 	check_refused(NULL, -ENODEV);
 }
 

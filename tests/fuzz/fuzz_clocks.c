@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Local clocks, PTP devices and hypercalls that answer anything: whatever they
+ * System clocks, PTP devices and hypercalls that answer anything: whatever they
  * say, each call returns one of its documented errors, or what it gives is
  * whole.
  */
@@ -18,7 +18,7 @@ struct world {
 	size_t size;
 	uint64_t counter;
 	int64_t ns;
-	struct paraclock_system_clocks local;
+	struct paraclock_system_clocks system_clocks;
 	struct paraclock_env env;
 	uint8_t pairing[64];
 	unsigned int open_devices;
@@ -323,7 +323,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.cpuid = cpuid,
 			.alloc = allocate,
 			.free = release,
-			.system_clocks = &world.local,
+			.system_clocks = &world.system_clocks,
 		},
 	};
 	uint8_t kind = (uint8_t)take(&world, 1);

@@ -10,7 +10,7 @@
 
 #include "fuzz_host.h"
 
-#define OUTLETS 3
+#define TARGETS 3
 
 static const int errors[] = { EINVAL, EAGAIN, EOPNOTSUPP, ESTALE, EPERM,
 			      EBUSY,  ERANGE, EPROTO,	  ENODEV, 0 };
@@ -24,9 +24,9 @@ struct state {
 	bool scribbled; /* above, where no sequence shows it */
 	struct paraclock *clk;
 	struct paraclock_relay relay;
-	struct paraclock_target target[OUTLETS];
-	struct paraclock_page_writer writer[OUTLETS];
-	_Alignas(64) uint64_t page[OUTLETS][512];
+	struct paraclock_target target[TARGETS];
+	struct paraclock_page_writer writer[TARGETS];
+	_Alignas(64) uint64_t page[TARGETS][512];
 	struct paraclock_timekeeper tk;
 	bool stopped; /* the guest of the pvclock */
 };
@@ -115,7 +115,7 @@ static struct paraclock_coupling any_coupling(struct fuzz_world *world)
 
 static void set_targets(struct state *s)
 {
-	for (unsigned int i = 0; i < OUTLETS; i++) {
+	for (unsigned int i = 0; i < TARGETS; i++) {
 		s->target[i].coupling = any_coupling(&s->world);
 		s->target[i].flags = (uint32_t)fuzz_take(&s->world, 1) & 7;
 		s->target[i].offset_sec = 0;
@@ -134,7 +134,7 @@ static void make_targets(struct state *s)
 	s->target[2].write = paraclock_pvclock_write;
 	s->target[2].pause = stop_guest;
 	s->target[2].arg = s;
-	for (unsigned int i = 0; i < OUTLETS; i++) {
+	for (unsigned int i = 0; i < TARGETS; i++) {
 		s->target[i].size = sizeof(s->target[i]);
 		if (!i)
 			continue;
@@ -147,7 +147,7 @@ static void make_targets(struct state *s)
 	set_targets(s);
 }
 
-/* Is what is above to change? Then no line is exact for long. */
+/* Is what is above to change? Then no conversion is exact for long. */
 static bool is_to_change(struct state *s)
 {
 	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
@@ -208,7 +208,7 @@ static void call_relay(struct state *s, uint8_t how)
 	fuzz_begin_call(&s->world);
 	ret = call(&s->relay);
 	fuzz_check_error(ret, errors);
-	for (unsigned int i = 0; i < OUTLETS; i++) {
+	for (unsigned int i = 0; i < TARGETS; i++) {
 		const struct paraclock_target *target = &s->target[i];
 
 		fuzz_check_error(target->error, errors);
@@ -229,7 +229,7 @@ static void call_relay(struct state *s, uint8_t how)
 static void align(struct state *s)
 {
 	struct paraclock_target *target =
-		&s->target[fuzz_take(&s->world, 1) % OUTLETS];
+		&s->target[fuzz_take(&s->world, 1) % TARGETS];
 	uint64_t sec = fuzz_take(&s->world, 3);
 
 	fuzz_begin_call(&s->world);
@@ -285,7 +285,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.clk = s.clk,
 		.timekeeper = s.from_tk ? &s.above_tk : NULL,
 		.targets = s.target,
-		.n_targets = OUTLETS,
+		.n_targets = TARGETS,
 		.lease_ns = fuzz_take(&s.world, 4),
 	};
 	make_targets(&s);

@@ -385,7 +385,7 @@ def relay_seeds():
         return world() + bytes((timekeeper,)) + timeline(*args, **words) + \
             bytes(4)
 
-    def outlets(kind=1, flags=0, rest=b""):
+    def targets(kind=1, flags=0, rest=b""):
         return (bytes((kind,)) + rest + bytes((flags, 0))) * 3
 
     update, freeze, resume = b"\x7e", b"\x80", b"\x81"
@@ -393,29 +393,29 @@ def relay_seeds():
     later = b"\x64" + struct.pack("<I", 10**6)
     scribble = b"\x40" + struct.pack("<BBQ", 5, 0x80, 0)
     ratio = (1 << 45).to_bytes(6, "little")
-    start = head(0, 0) + outlets() + update
+    start = head(0, 0) + targets() + update
     seeds = {}
     for tk, name in enumerate(("page", "timekeeper")):
-        start = head(tk, 0) + outlets() + update
-        tai = head(tk) + outlets() + update
+        start = head(tk, 0) + targets() + update
+        tai = head(tk) + targets() + update
         seeds.update({
             name: start + later + update + put + update,
             name + "-tai": tai + later + put + later + update * 2,
             name + "-move": start + freeze + update + put + resume + update,
-            name + "-held": start + b"\x50" + outlets(1, 4) + update +
-            b"\x50" + outlets() + update,
-            name + "-monotonic": head(tk, 0) + outlets(1, 1) + (
+            name + "-held": start + b"\x50" + targets(1, 4) + update +
+            b"\x50" + targets() + update,
+            name + "-monotonic": head(tk, 0) + targets(1, 1) + (
                 update + later + put) * 3 + update,
-            name + "-scaled": head(tk, 0) + outlets(4, 0, ratio) + update +
+            name + "-scaled": head(tk, 0) + targets(4, 0, ratio) + update +
             later + update,
-            name + "-offset": head(tk, 0) + outlets(2, 0, bytes(7) + b"\1") +
+            name + "-offset": head(tk, 0) + targets(2, 0, bytes(7) + b"\1") +
             update * 2,
-            name + "-align": head(tk, 0) + outlets() + b"\x5c\0\7\0\0" +
+            name + "-align": head(tk, 0) + targets() + b"\x5c\0\7\0\0" +
             update,
             name + "-scribbled": start + scribble + update + put + update,
         })
     for word in range(8, 30):
-        seeds[f"timekeeper-{word}"] = head(1, 0) + outlets() + update + \
+        seeds[f"timekeeper-{word}"] = head(1, 0) + targets() + update + \
             b"\x40" + struct.pack("<BBQ", word, 0x80, 0) + update * 2
     return seeds
 

@@ -224,7 +224,7 @@ static int fork_and_read(void)
 		return 77;
 	if (!try_lock(&clk->owner, &fake.env))
 		return 3;
-	/* What it would take in. */
+	/* What it would commit. */
 	fake_set_pvclock(&fake, 4, 1000000000 - 500, 5500);
 	return run_in(CLONE_NEWPID, read_on);
 }

@@ -49,8 +49,8 @@ struct slew_case {
 
 static struct slew_case slew_cases[] = {
 	/* clang-format off */
-	{ "a ms ahead takes 4 s", MS, 0, 0, MONO, 250000, 0 },
-	{ "a ms behind takes 4 s", -(int64_t)MS, 0, 0, MONO, -250000, 0 },
+	{ "a ms ahead lasts 4 s", MS, 0, 0, MONO, 250000, 0 },
+	{ "a ms behind lasts 4 s", -(int64_t)MS, 0, 0, MONO, -250000, 0 },
 	{ "no faster than 500 ppm", SEC, 0, 0, 0, 500000, 0 },
 	{ "nor slower", -SEC, 0, 0, MONO, -500000, 0 },
 	{ "no faster than the caller says", MS, 1000, 0, 0, 1000, 0 },
@@ -139,7 +139,7 @@ static void follows_to_the_end_of_the_counter(void **state)
 /* --- what it refuses ------------------------------------------------------
  */
 
-static void local_is_refused(void **state)
+static void own_kernel_is_refused(void **state)
 {
 	struct paraclock_sample s;
 
@@ -242,14 +242,14 @@ int main(void)
 {
 	each_test(set_up, tear_down);
 	add_test("shows what the clock shows", shows_the_clock);
-	add_test("calls in between take no rate",
+	add_test("calls in between measure no rate",
 		 calls_in_between_take_no_rate);
 	ADD_ROWS(slew_cases, slews);
 	add_test("an offset goes, and is not overdone",
 		 offset_goes_and_is_not_overdone);
 	add_test("follows to the end of the counter",
 		 follows_to_the_end_of_the_counter);
-	add_test("a LOCAL clock is refused", local_is_refused);
+	add_test("an own-kernel clock is refused", own_kernel_is_refused);
 	add_test("a clock that cannot be read changes nothing",
 		 unreadable_clock_changes_nothing);
 	ADD_ROWS(bad_cases, refuses_options);

@@ -352,13 +352,13 @@ int main(void)
 	add_test("a disruption freezes", disruption_freezes);
 	add_test("a disruption is outlived, if it is said",
 		 disruption_is_outlived);
-	add_test("what its owner froze is its owner's to let go",
+	add_test("what its owner froze only its owner unfreezes",
 		 owners_freeze_is_the_owners);
 	add_test("also if the clock is disrupted then",
 		 owners_freeze_outlives_a_disruption);
 	add_test("also after a restart", freeze_after_a_restart_is_the_owners);
 	add_test("what was seen is not believed", seen_that_is_no_time);
-	add_test("a jump is not taken for a rate", jump_is_no_rate);
+	add_test("a jump is not mistaken for a rate", jump_is_no_rate);
 	ADD_ROWS(correct_cases, corrections_are_in_the_bound);
 	add_test("pairs that are too wide give no rate",
 		 wide_pairs_are_no_rate);

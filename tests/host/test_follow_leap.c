@@ -316,7 +316,7 @@ static struct leap_case restarted = {
 };
 
 /* A counter is reset, so all of a lease may have been seen, and that ended with
- * the month: no line begins there, until the clock is in the next one. */
+ * the month: no timeline begins there, until the clock is in the next one. */
 static void what_was_seen_to_the_end_waits_for_the_clock(void **state)
 {
 	struct paraclock_sample s;

@@ -76,7 +76,7 @@ static bool try_conversion(const struct paraclock_timeline *tl, uint64_t n)
 	note(tl, n);
 	ret = w.kind->write(page_of(&w.guest, w.kind), &w.handle, NULL, tl);
 	if (ret) {
-		/* Preempted: by now the slower line is behind. */
+		/* Preempted: by now the slower timeline is behind. */
 		assert_int_equal(ret, -ESTALE);
 		w.refused++;
 		return false;

@@ -3,32 +3,13 @@
 
 #include <paraclock/relay.h>
 
-#include "relays.h"
+#include "relay_of_three.h"
 
 #define SEC_TICKS 2500000000U
-
-static struct above above;
-static struct below below[3];
-static struct paraclock_target targets[3];
-static struct paraclock_relay relay;
 
 static struct writer_kind *const pvclock = &kinds[0];
 static struct writer_kind *const hyperv = &kinds[1];
 static struct writer_kind *const vmclock = &kinds[2];
-
-/* A page of each kind below; vmclock says MONOTONIC like the others. */
-static void start(const struct writer_kind *kind, uint64_t hz, uint64_t tsc)
-{
-	above_start(&above, kind, hz, tsc, 1000);
-	for (size_t i = 0; i < 3; i++)
-		below_init(&below[i], &targets[i], &kinds[i], &above.fake.env);
-	relay = relay_of(&above, targets, 3);
-}
-
-static int update(void)
-{
-	return paraclock_relay_update(&relay);
-}
 
 static uint32_t sequence(size_t i)
 {
@@ -417,8 +398,7 @@ static struct argument {
 	{ "an target without a page is refused", no_page },
 	{ "an target without a writer is refused", no_writer },
 	{ "an target that nothing can freeze is refused", no_way_to_freeze },
-	{ "an target in a state that is none is refused",
-	  a_state_that_is_none },
+	{ "a target in an unknown state is refused", a_state_that_is_none },
 };
 
 static void is_refused(void **state)

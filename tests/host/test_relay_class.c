@@ -100,7 +100,7 @@ static void a_timekeeper_above_does_not_know(void **state)
 	above_end(&above);
 }
 
-/* Who kept a token while it meant more is told. */
+/* A caller that kept an epoch while it promised more is told. */
 static void what_means_less_is_another_marker(void **state)
 {
 	struct paraclock_sample before, after;
@@ -172,7 +172,7 @@ int main(void)
 		 a_timekeeper_above_does_not_know);
 	add_test("what means less is another marker",
 		 what_means_less_is_another_marker);
-	add_test("markers of a relay vouch for nothing",
+	add_test("a relay's markers vouch for nothing",
 		 markers_of_a_relay_vouch_for_nothing);
 	return run_suite(NULL, NULL);
 }

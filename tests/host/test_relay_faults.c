@@ -342,9 +342,9 @@ int main(void)
 		 a_page_that_is_anothers);
 	add_test("a guest that cannot be paused is tried again",
 		 a_guest_that_cannot_be_paused);
-	add_test("a guest that cannot be let go is written again",
+	add_test("a guest that cannot be resumed is written again",
 		 a_guest_that_cannot_be_let_go);
-	add_test("an target with a coupling that is none is frozen",
+	add_test("a target with an invalid coupling is frozen",
 		 a_coupling_that_is_none);
 	add_test("a disruption while one is relayed", disrupted_meanwhile);
 	add_test("a clock that is disrupted all the time",

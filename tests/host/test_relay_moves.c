@@ -10,7 +10,7 @@
 
 #include "relays.h"
 
-#define ROUNDS 150
+#define PASSES 150
 
 /* What L0's clock says is counted by a counter of its own, 1 GHz, that no move
  * touches; L1 and L2 see theirs only. */
@@ -96,7 +96,7 @@ static void take_away(struct host *host)
 /* Saved, and restored a while later, with another counter. */
 static void back_to_an_unmoved_l1(void **state)
 {
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (unsigned int i = 0; i < PASSES; i++) {
 		set_up(*state);
 		take_away(&here);
 		here.above.fake.counter += random_word() >> 24;
@@ -169,7 +169,7 @@ static void to_another_l1(void **state)
 {
 	struct pair *pair = *state;
 
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (unsigned int i = 0; i < PASSES; i++) {
 		uint64_t took_ns = random_word() >> 28;
 		int64_t seen;
 
@@ -213,7 +213,7 @@ static void to_a_physical_host(void **state)
 	static struct paraclock_timekeeper tk;
 	struct pair *pair = *state;
 
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (unsigned int i = 0; i < PASSES; i++) {
 		struct paraclock_timeline conv;
 		struct paraclock_sample sample;
 		struct paraclock *clk;
@@ -303,7 +303,7 @@ static void move_l1(struct host *host, uint64_t took_ns)
 
 static void move_with_l2(struct pair *pair, enum how how)
 {
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (unsigned int i = 0; i < PASSES; i++) {
 		set_up(pair);
 		if (how == ANNOUNCED) {
 			assert_int_equal(paraclock_relay_freeze(&here.relay),
@@ -372,7 +372,8 @@ int main(void)
 
 		pair->up = &kinds[i % 3];
 		pair->down = &kinds[i % 9 / 3];
-		/* A page of the time of the day cannot be told on the others. */
+		/* A page of the time of the day cannot be told on the
+		 * others. */
 		if (pair->up == &kinds[2] && pair->down != &kinds[2])
 			continue;
 		(void)snprintf(names[n], sizeof(names[n]), "%s: %s on %s",

@@ -135,7 +135,7 @@ static void begins_anew_without_the_promise(void **state)
 int main(void)
 {
 	ADD_ROWS(seen_cases, stays_seen);
-	add_test("a promise that was let go begins anew",
+	add_test("a promise that was dropped begins anew",
 		 begins_anew_without_the_promise);
 	return run_suite(NULL, NULL);
 }

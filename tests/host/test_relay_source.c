@@ -43,7 +43,7 @@ static struct paraclock_sample read_below(void)
 
 /* --- a page that is not renewed ------------------------------------------- */
 
-/* Its line ends after 2^46 ticks, 7.8 h; the page does not. */
+/* Its conversion ends after 2^46 ticks, 7.8 h; the page does not. */
 static void a_conversion_that_is_over(void **state)
 {
 	const uint32_t both =
@@ -122,7 +122,7 @@ static void a_conversion_from_before_a_leap_second(void **state)
 	above_end(&above);
 }
 
-/* --- an unchanged line ---------------------------------------------------- */
+/* --- an unchanged conversion --------------------------------------------- */
 
 static struct qualifier_case {
 	const char *name;
@@ -130,9 +130,9 @@ static struct qualifier_case {
 	uint8_t to_leap;
 	int16_t to_tai_sec; /* from 36 */
 } qualifier_cases[] = {
-	{ "another TAI offset on an unchanged line is handed on",
+	{ "another TAI offset on an unchanged conversion is handed on",
 	  PARACLOCK_LEAP_NONE, PARACLOCK_LEAP_NONE, 37 },
-	{ "another leap state on an unchanged line is handed on",
+	{ "another leap state on an unchanged conversion is handed on",
 	  PARACLOCK_LEAP_POST_POS, PARACLOCK_LEAP_POST_NEG, 36 },
 };
 
@@ -315,9 +315,9 @@ static void migrates_meanwhile(void **state)
 
 int main(void)
 {
-	add_test("a line that is over goes on as its page does",
+	add_test("a conversion that is over goes on as its page does",
 		 a_conversion_that_is_over);
-	add_test("a line from before a leap second is not gone on with",
+	add_test("a conversion from before a leap second is not gone on with",
 		 a_conversion_from_before_a_leap_second);
 	ADD_ROWS(qualifier_cases, qualifiers);
 	add_test("a bound that is left is a disruption", a_bound_that_is_left);

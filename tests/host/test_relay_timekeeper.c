@@ -4,31 +4,12 @@
 #include <paraclock/relay.h>
 #include <paraclock/timekeeper.h>
 
-#include "relays.h"
+#include "relay_of_three.h"
 
 #define SEC_TICKS 2500000000U
 
-static struct above above;
-static struct below below[3];
-static struct paraclock_target targets[3];
-static struct paraclock_relay relay;
-
 static struct writer_kind *const pvclock = &kinds[0];
 static struct writer_kind *const hyperv = &kinds[1];
-
-/* A page of each kind below; vmclock says MONOTONIC like the others. */
-static void start(const struct writer_kind *kind, uint64_t hz, uint64_t tsc)
-{
-	above_start(&above, kind, hz, tsc, 1000);
-	for (size_t i = 0; i < 3; i++)
-		below_init(&below[i], &targets[i], &kinds[i], &above.fake.env);
-	relay = relay_of(&above, targets, 3);
-}
-
-static int update(void)
-{
-	return paraclock_relay_update(&relay);
-}
 
 static void all_frozen(void)
 {
@@ -227,9 +208,9 @@ static void lines_that_part_are_within_it(void **state)
 }
 
 /*
- * A second away, the old line goes on below, until the next call. It is 300 us
- * behind the new one then, and a tenth of each second ahead of that later; the
- * bound is that of both from the beginning.
+ * A second away, the old timeline goes on below, until the next call. It is 300
+ * us behind the new one then, and a tenth of each second ahead of that later;
+ * the bound is that of both from the beginning.
  */
 static void what_comes_later_is_within_it(void **state)
 {
@@ -253,7 +234,7 @@ int main(void)
 		  .test_func = a_timekeeper_above },
 		{ .name = "what is to come is within its bound",
 		  .test_func = what_is_to_come_is_within_its_bound },
-		{ .name = "lines that part until it comes are within it",
+		{ .name = "timelines that part until it comes are within it",
 		  .test_func = lines_that_part_are_within_it },
 		{ .name = "what comes later is within the bound, too",
 		  .test_func = what_comes_later_is_within_it },

@@ -413,7 +413,7 @@ int main(void)
 {
 	ADD_ROWS(shown_cases, shows_a_conversion);
 	add_test("says what qualifies it", says_what_qualifies_it);
-	add_test("half a bound is none", half_a_bound_is_none);
+	add_test("half a bound is no bound", half_a_bound_is_none);
 	add_test("says why a reading is not valid", says_why_not);
 	add_test("past its lease there is no time", lease_ends);
 	ADD_ROWS(bad_cases, refuses_a_timeline);

@@ -193,7 +193,7 @@ static uint64_t bound_at(uint64_t counter)
 	return s.clock_error_ns;
 }
 
-/* A ns ahead of a line that is off by 5 at most. */
+/* A ns ahead of a timeline that is off by 5 at most. */
 static void lift_is_in_the_bound(void **state)
 {
 	const struct paraclock_env *env = &keeper.fake.env;

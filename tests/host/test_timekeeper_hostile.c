@@ -62,19 +62,19 @@ struct conv_case {
 		offsetof(struct paraclock_sample, n) -    \
 		offsetof(struct paraclock_sample, valid), \
 		sizeof(((struct paraclock_sample *)0)->n)
-#define LINE(n) offsetof(struct tk_conversion, n), 8
+#define CONV(n) offsetof(struct tk_conversion, n), 8
 
 static struct conv_case conv_cases[] = {
 	/* clang-format off */
-	{ "a period of 0", LINE(period_frac), 0, -EPROTO },
-	{ "a shift of 63", LINE(shift), 63, 0 },
-	{ "a shift of 64", LINE(shift), 64, -EPROTO },
-	{ "a shift of 128", LINE(shift), 128, -EPROTO },
-	{ "a shift of 2^63", LINE(shift), 1ULL << 63, -EPROTO },
-	{ "a time beyond 64 bits of ns", LINE(base_sec), UINT64_MAX, -ERANGE },
-	{ "a time that just fits", LINE(base_sec), 9223372035, 0 },
-	{ "a bound of 2^64 - 2", LINE(error_ns), UINT64_MAX - 1, 0 },
-	{ "a bound that grows by all there is", LINE(error_rate_frac),
+	{ "a period of 0", CONV(period_frac), 0, -EPROTO },
+	{ "a shift of 63", CONV(shift), 63, 0 },
+	{ "a shift of 64", CONV(shift), 64, -EPROTO },
+	{ "a shift of 128", CONV(shift), 128, -EPROTO },
+	{ "a shift of 2^63", CONV(shift), 1ULL << 63, -EPROTO },
+	{ "a time beyond 64 bits of ns", CONV(base_sec), UINT64_MAX, -ERANGE },
+	{ "a time that just fits", CONV(base_sec), 9223372035, 0 },
+	{ "a bound of 2^64 - 2", CONV(error_ns), UINT64_MAX - 1, 0 },
+	{ "a bound that grows by all there is", CONV(error_rate_frac),
 	  UINT64_MAX, 0 },
 	{ "a valid of 2", QUALIFIER(valid), 2, -EPROTO },
 	{ "a valid of 255", QUALIFIER(valid), 255, -EPROTO },
@@ -92,9 +92,9 @@ static struct conv_case conv_cases[] = {
 	{ "an authoritative one", QUALIFIER(marker_class), 2, -EPROTO },
 	{ "a class that there is not", QUALIFIER(marker_class), 255,
 	  -EPROTO },
-	{ "every flag that it may have", LINE(flags), 7, 0 },
-	{ "UNVOUCHED", LINE(flags), 8, -EPROTO },
-	{ "a flag in the upper half", LINE(flags), 1ULL << 32, -EPROTO },
+	{ "every flag that it may have", CONV(flags), 7, 0 },
+	{ "UNVOUCHED", CONV(flags), 8, -EPROTO },
+	{ "a flag in the upper half", CONV(flags), 1ULL << 32, -EPROTO },
 	/* clang-format on */
 };
 

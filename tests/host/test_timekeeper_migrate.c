@@ -197,7 +197,7 @@ struct move_case {
 /* There it is 20 s, by a counter that has run for 2 s less. A mix is the time
  * there at the counter here. */
 static struct move_case move_cases[] = {
-	{ "a counted migration is noticed by who reads meanwhile", 2, 20 * SEC,
+	{ "a counted migration is noticed by a reader meanwhile", 2, 20 * SEC,
 	  2, 3 },
 	{ "one that is not counted is read as a mix of both hosts", 1, 22 * SEC,
 	  1, 1 },
@@ -459,7 +459,8 @@ static void dies_in_a_publication(void **state)
 
 int main(void)
 {
-	add_test("a frozen one refuses, and says that it is", frozen_refuses);
+	add_test("a frozen timekeeper refuses, and says that it is frozen",
+		 frozen_refuses);
 	add_test("moved to another counter", moved_to_another_counter);
 	add_test("the promise is kept across a move",
 		 promise_is_kept_across_a_move);
@@ -470,10 +471,10 @@ int main(void)
 	add_test("one writer at a time", one_writer_at_a_time);
 	add_test("an orphan is frozen and counted",
 		 orphan_is_frozen_and_counted);
-	add_test("who cannot take an orphan changes nothing",
+	add_test("a caller that cannot acquire an orphan changes nothing",
 		 orphan_that_fails_changes_nothing);
 	ADD_ROWS(death_cases, dies_between_publications);
-	add_test("who dies in a publication leaves the old time",
+	add_test("a writer that dies in a publication leaves the old time",
 		 dies_in_a_publication);
 	return run_suite(NULL, NULL);
 }

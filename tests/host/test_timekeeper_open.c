@@ -39,7 +39,7 @@ static void is_a_clock(void **state)
 {
 	struct paraclock_sample s;
 	struct paraclock_marker marker;
-	uint64_t token;
+	uint64_t epoch;
 
 	(void)state;
 	set_at_5(ENODEV);
@@ -53,13 +53,13 @@ static void is_a_clock(void **state)
 	assert_int_equal(s.host_ns, 5 * SEC + SEC / 2);
 	assert_int_equal(paraclock_marker(clk, &marker), 0);
 	assert_int_equal(marker.value, 1);
-	token = paraclock_epoch(clk);
-	assert_int_equal(paraclock_disrupted(clk, token), 0);
+	epoch = paraclock_epoch(clk);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 0);
 	migrate();
-	assert_int_equal(paraclock_disrupted(clk, token), 1);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 1);
 	assert_int_equal(paraclock_read(clk, &s), 0);
 	assert_int_equal(s.valid, 1);
-	assert_int_equal(s.epoch, token + 1);
+	assert_int_equal(s.epoch, epoch + 1);
 	paraclock_close(clk);
 	assert_int_equal(keeper.fake.allocs, keeper.fake.frees);
 }

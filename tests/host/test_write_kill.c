@@ -75,7 +75,7 @@ static void write_on(const struct writer_kind *kind)
 			words_of(kind, counter_fenced(), n);
 		int ret = kind->write(page, &shared->writer, NULL, &tl);
 
-		/* A line that is slower by rounding may be behind. */
+		/* A timeline that is slower by rounding may be behind. */
 		if (ret && ret != -ESTALE)
 			_exit(1);
 		__atomic_fetch_add(&shared->updates, 1, __ATOMIC_RELEASE);

@@ -362,7 +362,7 @@ static struct refusal refusals[] = {
 	{ "pvclock cannot say UTC", 0, is_utc, -EINVAL },
 	{ "pvclock has no other counter", 0, is_arm, -EINVAL },
 	{ "pvclock cannot say that it has no time", 0, no_time, -EINVAL },
-	{ "a status that is none", 0, no_status, -EINVAL },
+	{ "an undefined status is refused", 0, no_status, -EINVAL },
 	{ "a timeline without a period", 0, no_period, -EINVAL },
 	{ "a timeline without a size", 0, no_size, -EINVAL },
 	{ "pvclock: ticks of almost a second fit", 0, too_slow, 0 },
@@ -384,7 +384,7 @@ static struct refusal refusals[] = {
 	{ "vmclock: TAI is ahead of UTC", 2, negative_tai, -EINVAL },
 	{ "vmclock cannot say that leaps are unknown", 2, leap_unknown,
 	  -EINVAL },
-	{ "vmclock: a smear that is none", 2, bad_smear, -EINVAL },
+	{ "vmclock: an unknown smear", 2, bad_smear, -EINVAL },
 	{ "vmclock: a time beyond 2^63 ns", 2, too_late, -ERANGE },
 	{ "vmclock: its window is over", 2, is_over, -ESTALE },
 	/* clang-format on */

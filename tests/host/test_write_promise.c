@@ -317,7 +317,7 @@ static void a_lifted_vmclock_says_so_in_its_bound(void **state)
 	/* What readers saw last is what it says when this begins. */
 	before = page_time(host.counter);
 	assert_int_equal(write_line(&kinds[2]), 0);
-	/* At least a tick later, and a ns later than the line by itself. */
+	/* At least a tick later, and a ns later than the timeline by itself. */
 	assert_true(page_time(host.counter) >= before);
 	before = (u128)conv.base_sec << 64 | conv.base_frac;
 	before += (u128)(host.counter - LONG) * conv.period_frac >>

@@ -27,7 +27,7 @@ static struct sequence_case sequences[] = {
 	{ "hyperv begins at 1", 1, 0, 1 },
 	{ "hyperv goes on by 1", 1, 4, 5 },
 	{ "hyperv skips 0xffffffff and 0", 1, 0xfffffffe, 1 },
-	{ "hyperv: 0xffffffff is none", 1, 0xffffffff, 1 },
+	{ "hyperv: 0xffffffff is no sequence", 1, 0xffffffff, 1 },
 	/* clang-format on */
 };
 

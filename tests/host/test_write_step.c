@@ -50,7 +50,7 @@ static int identify(void *ctx, uint32_t id, struct paraclock_process *ret_who)
 	return 0;
 }
 
-/* Two lines that no mixture of is near: 5 s and 50 ppm apart. */
+/* Two timelines that no mixture of is near: 5 s and 50 ppm apart. */
 static void start(const struct writer_kind *kind)
 {
 	w.kind = kind;
@@ -171,7 +171,7 @@ static void unwatch(void)
 	stepping = 0;
 }
 
-/* At each instruction a reader gets the old line, the new one, or none. */
+/* At each instruction a reader gets the old timeline, the new one, or none. */
 static void a_reader_between_any_two_instructions(void **state)
 {
 	int ret;
@@ -183,12 +183,13 @@ static void a_reader_between_any_two_instructions(void **state)
 	ret = write_line(1);
 	unwatch();
 	assert_int_equal(ret, 0);
-	print_message("%s: %u reads between instructions: %u of the old line, "
-		      "%u of the new one, %u EAGAIN, %u off, %u wrong\n",
-		      w.kind->name, tally.steps, tally.first, tally.second,
-		      tally.again,
-		      tally.steps - tally.valid - tally.again - tally.other,
-		      tally.wrong);
+	print_message(
+		"%s: %u reads between instructions: %u of the old timeline, "
+		"%u of the new one, %u EAGAIN, %u off, %u wrong\n",
+		w.kind->name, tally.steps, tally.first, tally.second,
+		tally.again,
+		tally.steps - tally.valid - tally.again - tally.other,
+		tally.wrong);
 	assert_int_equal(tally.wrong, 0);
 	assert_int_equal(tally.other, 0);
 	assert_true(tally.first > 10);
@@ -221,7 +222,7 @@ static void take_over(void)
 }
 
 /* What comes next is written, or it is refused and the page is what it was:
- * either way there is one of the two lines on it. */
+ * either way there is one of the two timelines on it. */
 static unsigned int repair(bool refuse)
 {
 	memset(&tally, 0, sizeof(tally));

@@ -5,7 +5,7 @@
  * says that CLOCK_REALTIME was at that TSC should be the same.
  *
  * usage: correlation_truth [--targets]
- * Judged is that the library is never further off than it says. How close it is,
+ * Fails if the library is ever further off than it says. How close it is,
  * is printed; --targets judges that as well, on a machine that has nothing else
  * to do.
  */
@@ -21,20 +21,20 @@
 
 #include "vm.h"
 
-#define ROUNDS 20000
+#define PASSES 20000
 /* A machine that is busy elsewhere may miss the targets; three times in a row
  * it is the library. What must hold always is checked in each. */
 #define TRIES 3
 
-/* The targets: this many of ROUNDS within so many ns. */
+/* The targets: this many of PASSES within so many ns. */
 #define CLOSE_NS    5
-#define CLOSE_COUNT (ROUNDS / 100 * 99)
+#define CLOSE_COUNT (PASSES / 100 * 99)
 #define NEAR_NS	    10
-#define NEAR_COUNT  (ROUNDS / 1000 * 999)
+#define NEAR_COUNT  (PASSES / 1000 * 999)
 
-/* Rounds without an answer (the clock was set, or the machine moved) that are
+/* Passes without an answer (the clock was set, or the machine moved) that are
  * made again before this is given up. */
-#define RETRIES (ROUNDS / 100)
+#define RETRIES (PASSES / 100)
 
 /* One way to correlate. */
 struct method {
@@ -44,8 +44,8 @@ struct method {
 };
 
 struct result {
-	int64_t off_ns[ROUNDS]; /* positive: the library is ahead */
-	uint64_t uncertainty_ns[ROUNDS];
+	int64_t off_ns[PASSES]; /* positive: the library is ahead */
+	uint64_t uncertainty_ns[PASSES];
 	unsigned int beyond; /* further off than uncertainty_ns */
 	unsigned int close, near;
 };
@@ -99,17 +99,17 @@ static int measure(const struct method *method, struct result *ret_result)
 {
 	unsigned int retries = 0;
 
-	for (unsigned int i = 0; i < ROUNDS;) {
+	for (unsigned int i = 0; i < PASSES;) {
 		struct paraclock_crosststamp xt = { .size = sizeof(xt) };
 		int ret = method->measure(method->arg, &xt);
 		const char *why = ret ? NULL : why_wrong(&xt);
 
 		if (why) {
-			printf("%s: round %u: %s\n", method->name, i, why);
+			printf("%s: pass %u: %s\n", method->name, i, why);
 			return -EPROTO;
 		}
 		if (ret && retries++ >= RETRIES) {
-			printf("%s: round %u: %s\n", method->name, i,
+			printf("%s: pass %u: %s\n", method->name, i,
 			       paraclock_error_name(ret));
 			return ret;
 		}
@@ -121,7 +121,7 @@ static int measure(const struct method *method, struct result *ret_result)
 		i++;
 	}
 	if (retries)
-		printf("%s: %u rounds were made again\n", method->name,
+		printf("%s: %u passes were made again\n", method->name,
 		       retries);
 	return 0;
 }
@@ -143,7 +143,7 @@ static int by_size(const void *a, const void *b)
 static void judge(struct result *result)
 {
 	result->beyond = result->close = result->near = 0;
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for (unsigned int i = 0; i < PASSES; i++) {
 		uint64_t off = (uint64_t)llabs(result->off_ns[i]);
 
 		result->close += off <= CLOSE_NS;
@@ -151,12 +151,12 @@ static void judge(struct result *result)
 		if (off <= result->uncertainty_ns[i])
 			continue;
 		if (!result->beyond++)
-			printf("round %u is off by %" PRId64
+			printf("pass %u is off by %" PRId64
 			       " ns and says to within %" PRIu64 " ns\n",
 			       i, result->off_ns[i], result->uncertainty_ns[i]);
 	}
-	qsort(result->off_ns, ROUNDS, sizeof(result->off_ns[0]), by_value);
-	qsort(result->uncertainty_ns, ROUNDS, sizeof(uint64_t), by_size);
+	qsort(result->off_ns, PASSES, sizeof(result->off_ns[0]), by_value);
+	qsort(result->uncertainty_ns, PASSES, sizeof(uint64_t), by_size);
 }
 
 static void print(const char *name, const struct result *result)
@@ -165,11 +165,11 @@ static void print(const char *name, const struct result *result)
 		const char *name;
 		unsigned int index;
 	} percentiles[] = {
-		{ "p0.1", ROUNDS / 1000 },
-		{ "p1", ROUNDS / 100 },
-		{ "p50", ROUNDS / 2 },
-		{ "p99", ROUNDS - ROUNDS / 100 },
-		{ "p99.9", ROUNDS - ROUNDS / 1000 },
+		{ "p0.1", PASSES / 1000 },
+		{ "p1", PASSES / 100 },
+		{ "p50", PASSES / 2 },
+		{ "p99", PASSES - PASSES / 100 },
+		{ "p99.9", PASSES - PASSES / 1000 },
 	};
 
 	printf("%-12s", name);
@@ -180,10 +180,10 @@ static void print(const char *name, const struct result *result)
 	printf(" worst %" PRId64 " %" PRId64 " ns; within %d ns %.3f %%, "
 	       "within %d ns %.3f %%; says to within %" PRIu64
 	       " ns (median), wrongly %u times\n",
-	       result->off_ns[0], result->off_ns[ROUNDS - 1], CLOSE_NS,
-	       100.0 * result->close / ROUNDS, NEAR_NS,
-	       100.0 * result->near / ROUNDS,
-	       result->uncertainty_ns[ROUNDS / 2], result->beyond);
+	       result->off_ns[0], result->off_ns[PASSES - 1], CLOSE_NS,
+	       100.0 * result->close / PASSES, NEAR_NS,
+	       100.0 * result->near / PASSES,
+	       result->uncertainty_ns[PASSES / 2], result->beyond);
 }
 
 /* 0: the bound held in each try and, if they matter, the targets are met in

@@ -27,7 +27,8 @@ static void assert_right(const struct partition *part,
 	assert_int_equal(sample->reason, PARACLOCK_REASON_OK);
 	assert_int_equal(sample->valid, 1);
 	assert_int_equal(sample->timescale, PARACLOCK_TIMESCALE_MONOTONIC);
-	assert_true(imaxabs(partition_off(&part->line, sample, 0)) <= PAGE_NS);
+	assert_true(imaxabs(partition_off(&part->timeline, sample, 0)) <=
+		    PAGE_NS);
 }
 
 /* --- the page ------------------------------------------------------------- */
@@ -49,7 +50,7 @@ static void the_guest_reads_the_page_that_its_msr_names(void **state)
 	assert_int_equal(part.vm.cpu[0].mailbox->done, READS);
 	ring = part.vm.cpu[0].ring;
 	for (size_t i = 0; i < READS; i++) {
-		int64_t off = partition_off(&part.line, &ring[i], 0);
+		int64_t off = partition_off(&part.timeline, &ring[i], 0);
 
 		assert_right(&part, &ring[i]);
 		assert_int_equal(ring[i].marker_class,
@@ -93,7 +94,7 @@ static void a_page_that_is_off_is_not_valid(void **state)
 	assert_right(&part, &sample);
 	assert_int_equal(guest_disrupted(&part.vm, 0), 0);
 	/* And on again with another time. */
-	part.line.base_sec += APART_SEC;
+	part.timeline.base_sec += APART_SEC;
 	assert_int_equal(partition_write_page(&part), 0);
 	sample = guest_read(&part.vm, 0);
 	assert_right(&part, &sample);
@@ -106,21 +107,21 @@ static void a_page_that_is_off_is_not_valid(void **state)
 /* A clock, and another that is apart from it in time and rate. */
 struct swaps {
 	struct partition part;
-	struct paraclock_timeline line[2];
+	struct paraclock_timeline timeline[2];
 };
 
 static int swap(void *arg, uint64_t i)
 {
 	struct swaps *swaps = arg;
 
-	swaps->part.line = swaps->line[i % 2];
+	swaps->part.timeline = swaps->timeline[i % 2];
 	return partition_write_page(&swaps->part);
 }
 
-static bool is_on(const struct paraclock_timeline *line,
+static bool is_on(const struct paraclock_timeline *timeline,
 		  const struct paraclock_sample *sample)
 {
-	return imaxabs(partition_off(line, sample, 0)) <= PAGE_NS;
+	return imaxabs(partition_off(timeline, sample, 0)) <= PAGE_NS;
 }
 
 static void check_each(const struct swaps *swaps)
@@ -137,8 +138,8 @@ static void check_each(const struct swaps *swaps)
 			continue;
 		}
 		assert_int_equal(sample->valid, 1);
-		if (!is_on(&swaps->line[0], sample) &&
-		    !is_on(&swaps->line[1], sample))
+		if (!is_on(&swaps->timeline[0], sample) &&
+		    !is_on(&swaps->timeline[1], sample))
 			fail_msg("sample %" PRIu64 " is on neither clock", i);
 	}
 }
@@ -151,9 +152,10 @@ static void no_read_mixes_two_pages(void **state)
 
 	(void)state;
 	open_plain(&swaps.part);
-	swaps.line[0] = swaps.line[1] = swaps.part.line;
-	swaps.line[1].base_sec += APART_SEC;
-	swaps.line[1].period_frac -= swaps.line[1].period_frac / APART_RATE;
+	swaps.timeline[0] = swaps.timeline[1] = swaps.part.timeline;
+	swaps.timeline[1].base_sec += APART_SEC;
+	swaps.timeline[1].period_frac -=
+		swaps.timeline[1].period_frac / APART_RATE;
 	for (unsigned int i = 0; i < RACES; i++) {
 		updates += guest_watch_while(&swaps.part.vm, 0, RACE_MS, swap,
 					     &swaps);

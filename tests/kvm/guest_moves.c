@@ -46,8 +46,8 @@ static struct paraclock_sample check_right(struct partition *part,
 					   unsigned int cpu)
 {
 	struct paraclock_sample sample = guest_read(&part->vm, cpu);
-	int64_t off =
-		partition_off(&part->line, &sample, cpu ? GUEST_L2_TICKS : 0);
+	int64_t off = partition_off(&part->timeline, &sample,
+				    cpu ? GUEST_L2_TICKS : 0);
 
 	assert_int_equal(sample.reason, PARACLOCK_REASON_OK);
 	assert_int_equal(sample.valid, 1);

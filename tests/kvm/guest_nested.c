@@ -9,7 +9,7 @@
 #include "guest_test.h"
 
 #define READS  10000
-#define ROUNDS 10
+#define PASSES 10
 
 /* L2's TSC, when it begins: as a new guest's, a second after its start. */
 #define FIRST_TICKS 2500000000
@@ -153,11 +153,11 @@ static void check_nested(void **state)
 	make(&l2, page);
 	mailbox = l2.vm.cpu[0].mailbox;
 	assert_int_equal(guest_set_ring(&l2.vm, 0, 3), 0);
-	for (unsigned int i = 0; i < ROUNDS; i++) {
-		mailbox->count = READS / ROUNDS;
+	for (unsigned int i = 0; i < PASSES; i++) {
+		mailbox->count = READS / PASSES;
 		guest_do(&l2.vm, 0, GUEST_READ);
-		assert_int_equal(mailbox->done, READS / ROUNDS);
-		for (unsigned int n = 0; n < READS / ROUNDS; n++) {
+		assert_int_equal(mailbox->done, READS / PASSES);
+		for (unsigned int n = 0; n < READS / PASSES; n++) {
 			int64_t off = off_by(&l2, &l2.vm.cpu[0].ring[n]);
 
 			low = off < low ? off : low;

@@ -24,7 +24,7 @@ struct publisher {
 	struct paraclock_page_writer writer;
 	struct paraclock_env env;
 	struct guest_vm *vm;
-	struct paraclock_timeline line[2];
+	struct paraclock_timeline timeline[2];
 	uint64_t marker;
 	uint64_t marks_every; /* so many updates have one marker */
 };
@@ -37,7 +37,8 @@ static uint64_t tsc_hz(const struct guest_vm *vm)
 	return (uint64_t)khz * 1000;
 }
 
-static void make_line(const struct guest_vm *vm, struct paraclock_timeline *tl)
+static void make_timeline(const struct guest_vm *vm,
+			  struct paraclock_timeline *tl)
 {
 	*tl = (struct paraclock_timeline){
 		.size = sizeof(*tl),
@@ -52,10 +53,10 @@ static void make_line(const struct guest_vm *vm, struct paraclock_timeline *tl)
 	assert_int_equal(paraclock_timeline_set_hz(tl, tsc_hz(vm), 0), 0);
 }
 
-/* A page as of now, with the line, and the marker if it is another. */
-static int publish(struct publisher *pub, unsigned int line, uint32_t flags)
+/* A page as of now, with that timeline, and the marker if it is another. */
+static int publish(struct publisher *pub, unsigned int which, uint32_t flags)
 {
-	struct paraclock_timeline tl = pub->line[line];
+	struct paraclock_timeline tl = pub->timeline[which];
 	int ret =
 		paraclock_timeline_rebase(&tl, pub->env.counter(pub->env.ctx));
 
@@ -74,10 +75,11 @@ static void make(struct publisher *pub, struct guest_vm *vm)
 		fail_msg("%s", why);
 	*pub = (struct publisher){ .vm = vm, .marker = 1 };
 	pub->env = guest_writer_env(vm);
-	make_line(vm, &pub->line[0]);
-	pub->line[1] = pub->line[0];
-	pub->line[1].base_sec += APART_SEC;
-	pub->line[1].period_frac = pub->line[0].period_frac / SLOWER * 1000;
+	make_timeline(vm, &pub->timeline[0]);
+	pub->timeline[1] = pub->timeline[0];
+	pub->timeline[1].base_sec += APART_SEC;
+	pub->timeline[1].period_frac =
+		pub->timeline[0].period_frac / SLOWER * 1000;
 	assert_int_equal(paraclock_page_writer_acquire(&pub->writer, &pub->env),
 			 0);
 	assert_int_equal(publish(pub, 0, 0), 0);
@@ -95,12 +97,12 @@ static void done(struct publisher *pub)
 	guest_vm_free(pub->vm);
 }
 
-static bool is_on(const struct publisher *pub, unsigned int line,
+static bool is_on(const struct publisher *pub, unsigned int which,
 		  const struct paraclock_sample *sample)
 {
 	int64_t ns;
 
-	assert_int_equal(paraclock_timeline_ns(&pub->line[line],
+	assert_int_equal(paraclock_timeline_ns(&pub->timeline[which],
 					       sample->host_tsc, &ns),
 			 0);
 	return imaxabs(sample->host_ns - ns) <= EXACT_NS;

@@ -36,7 +36,8 @@ int partition_write_page(struct partition *part)
 	if (address > GUEST_BYTES - GUEST_PAGE)
 		return -EFAULT;
 	return paraclock_hyperv_write(guest_at(&part->vm, address),
-				      &part->writer, &part->env, &part->line);
+				      &part->writer, &part->env,
+				      &part->timeline);
 }
 
 static int on_rdmsr(struct guest_vm *vm, uint32_t msr, uint64_t *ret_value)
@@ -75,7 +76,7 @@ static int end_emulation(struct partition *part)
 	const struct move *move = part->move;
 	uint64_t host = guest_host_tsc() + guest_offset(&part->vm, 0);
 	uint64_t was = mailbox->offset + (host - mailbox->base);
-	int ret = paraclock_timeline_rebase(&part->line, was);
+	int ret = paraclock_timeline_rebase(&part->timeline, was);
 
 	part->status = 0;
 	part->l2_status =
@@ -90,9 +91,9 @@ static int end_emulation(struct partition *part)
 			mailbox->offset + GUEST_L2_TICKS;
 		part->vm.cpu[1].mailbox->mult = mailbox->mult;
 	}
-	part->line.base_tsc = mailbox->offset;
+	part->timeline.base_tsc = mailbox->offset;
 	if (!ret)
-		ret = paraclock_timeline_set_hz(&part->line, part->hz, 0);
+		ret = paraclock_timeline_set_hz(&part->timeline, part->hz, 0);
 	return ret || move->page_is_late ? ret : partition_write_page(part);
 }
 
@@ -137,16 +138,16 @@ void partition_make(struct partition *part, unsigned int n_cpus)
 	khz = ioctl(part->vm.cpu[0].fd, KVM_GET_TSC_KHZ, 0);
 	assert_true(khz > 0);
 	part->hz = (uint64_t)khz * 1000;
-	part->line = (struct paraclock_timeline){
-		.size = sizeof(part->line),
+	part->timeline = (struct paraclock_timeline){
+		.size = sizeof(part->timeline),
 		.base_tsc = counter_of(part),
 		.base_sec = 1000,
 		.timescale = PARACLOCK_TIMESCALE_MONOTONIC,
 		.counter = PARACLOCK_COUNTER_X86_TSC,
 		.status = PARACLOCK_STATUS_FREERUNNING,
 	};
-	assert_int_equal(paraclock_timeline_set_hz(&part->line, part->hz, 0),
-			 0);
+	assert_int_equal(
+		paraclock_timeline_set_hz(&part->timeline, part->hz, 0), 0);
 	assert_int_equal(
 		paraclock_page_writer_acquire(&part->writer, &part->env), 0);
 	part->vm.cpu[0].mailbox->hyperv = GUEST_HYPERV;
@@ -175,12 +176,13 @@ void partition_move(struct partition *part, const struct move *move)
 				 0);
 }
 
-int64_t partition_off(const struct paraclock_timeline *line,
+int64_t partition_off(const struct paraclock_timeline *timeline,
 		      const struct paraclock_sample *sample, uint64_t ticks)
 {
 	int64_t ns;
 
-	assert_int_equal(
-		paraclock_timeline_ns(line, sample->host_tsc - ticks, &ns), 0);
+	assert_int_equal(paraclock_timeline_ns(timeline,
+					       sample->host_tsc - ticks, &ns),
+			 0);
 	return sample->host_ns - ns;
 }

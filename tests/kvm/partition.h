@@ -38,7 +38,7 @@ struct partition {
 	struct guest_vm vm;
 	struct paraclock_page_writer writer;
 	struct paraclock_env env;
-	struct paraclock_timeline line; /* what the page says */
+	struct paraclock_timeline timeline; /* what the page says */
 	uint64_t hz;
 	uint64_t reference;
 	uint64_t control;
@@ -58,15 +58,15 @@ const char *partition_why_not(void);
 void partition_make(struct partition *part, unsigned int n_cpus);
 void partition_free(struct partition *part);
 
-/* Put .line onto the page, if the guest has switched it on. */
+/* Put .timeline onto the page, if the guest has switched it on. */
 int partition_write_page(struct partition *part);
 
 /* It has been moved. Until the guest says that it knows, it is shown the TSC
  * of before. Its counter is an env's, with a mult. */
 void partition_move(struct partition *part, const struct move *move);
 
-/* How far a sample, ticks later than vCPU 0's counter, is off .line, ns. */
-int64_t partition_off(const struct paraclock_timeline *line,
+/* How far a sample, ticks later than vCPU 0's counter, is off .timeline, ns. */
+int64_t partition_off(const struct paraclock_timeline *timeline,
 		      const struct paraclock_sample *sample, uint64_t ticks);
 
 #endif

@@ -277,11 +277,12 @@ int main(void)
 	ADD_ROWS(stat_cases, reads_a_stat);
 	ADD_ROWS(status_cases, reads_a_status);
 	add_test("this one is known", this_one_is_known);
-	add_test("who is gone is known to be", who_is_gone_is_known_to_be);
+	add_test("a process that is gone is known to be gone",
+		 who_is_gone_is_known_to_be);
 	add_test("without descriptors nobody is dead",
 		 without_descriptors_nobody_is_dead);
-	add_test("who is hidden is alive", who_is_hidden_is_alive);
-	add_test("who is hidden in a container is alive",
+	add_test("a hidden process counts as alive", who_is_hidden_is_alive);
+	add_test("a process hidden in a container counts as alive",
 		 who_is_hidden_in_a_container_is_alive);
 	return run_suite(NULL, NULL);
 }

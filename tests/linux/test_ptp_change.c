@@ -182,7 +182,7 @@ static void a_slow_counter_costs_no_precision(void **state)
 	paraclock_close(clk);
 }
 
-/* Wherever in a sandwich the device is really read, and at whatever rates. */
+/* Wherever in a bracket the device is really read, and at whatever rates. */
 static void however_late_it_is_within_the_error(void **state)
 {
 	uint64_t seed = 1;

@@ -14,7 +14,7 @@
 static struct fake_machine machine;
 
 enum way {
-	SANDWICH,
+	BRACKET,
 	EXTENDED,
 	PRECISE,
 };
@@ -24,8 +24,8 @@ static const struct {
 	enum way way;
 	bool by_counter; /* the kernel's clocks move as the counter does */
 } ways[] = {
-	{ "a sandwich", SANDWICH, false },
-	{ "a sandwich, clocks by the counter", SANDWICH, true },
+	{ "a bracket", BRACKET, false },
+	{ "a bracket, clocks by the counter", BRACKET, true },
 	{ "EXTENDED", EXTENDED, false },
 	{ "EXTENDED, clocks by the counter", EXTENDED, true },
 	{ "PRECISE", PRECISE, false },

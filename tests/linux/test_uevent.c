@@ -103,7 +103,7 @@ static bool is_readable(int fd, int timeout_ms)
 	return poll(&poller, 1, timeout_ms) == 1 && poller.revents & POLLIN;
 }
 
-/* All that waits is taken in at once, and is none of ours. What others do on
+/* All that waits is received at once, and is none of ours. What others do on
  * this machine meanwhile is another one, but not so often. */
 static void assert_drained(int fd)
 {
@@ -126,7 +126,7 @@ static int write_uevent(void)
 	return put == 6 ? 0 : -1;
 }
 
-static void another_uevent_is_taken_in_and_is_none(void **state)
+static void another_uevent_is_received_and_is_no_event(void **state)
 {
 	int fd = -1;
 
@@ -179,7 +179,7 @@ static void what_did_not_fit_may_have_been_one(void **state)
 	env->close_device(env->ctx, fd);
 }
 
-static void all_that_waits_is_taken_in_at_once(void **state)
+static void all_that_waits_is_received_at_once(void **state)
 {
 	int fd = -1;
 
@@ -343,9 +343,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_text_is_read_past_its_end),
-		cmocka_unit_test(another_uevent_is_taken_in_and_is_none),
+		cmocka_unit_test(another_uevent_is_received_and_is_no_event),
 		cmocka_unit_test(what_did_not_fit_may_have_been_one),
-		cmocka_unit_test(all_that_waits_is_taken_in_at_once),
+		cmocka_unit_test(all_that_waits_is_received_at_once),
 		cmocka_unit_test(another_process_is_not_believed),
 		cmocka_unit_test(a_group_wakes_each_time_and_not_for_ever),
 		cmocka_unit_test(a_device_that_hung_up_is_no_busy_loop),

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Hold `paraclock status --json` on a described machine against what is right.
+"""Check what `paraclock status --json` says on a described machine.
 
 usage: run.py PROGRAM MACHINE.machine
 
-The right answer is MACHINE.json beside the description. What stands there must
-be so, and in that order; a "detail" must contain the text; a frequency may be
-off by what it takes to measure it.
+The right answer is MACHINE.json beside the description. Its keys must appear
+with these values and in this order; a "detail" must contain the text; a
+frequency may be off by the error of its measurement.
 """
 import json
 import os
@@ -21,7 +21,7 @@ CPUIDS = 80 - 4
 
 
 def differences(want, got, where):
-    """What is not as it should be, a line each."""
+    """Yield a line for each difference."""
     if where.endswith(".hz") and want and got:
         if abs(want - got) > want // HZ_PART:
             yield f"{where}: {got}, not about {want}"

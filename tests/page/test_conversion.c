@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Lines: the hot read says what the exact conversion says, to the bit, for
- * any page and at any counter value.
+ * Conversions: the hot read says what the exact conversion says, to the bit,
+ * for any page and at any counter value.
  */
 
 #include "base/counter.h"
@@ -173,7 +173,7 @@ static void make_vmclock(struct fake *fake, union any_page *page, uint64_t now)
 	assert_null(pclk_vmclock_decode(&copy, &page->vc));
 }
 
-/* What the page says, and the line that it gives there; the exact way. */
+/* What the page says, and the conversion that it gives there; the exact way. */
 static int exact_pvclock(const union any_page *page, uint64_t counter,
 			 struct paraclock_sample *sample,
 			 struct paraclock_conversion *conv)
@@ -276,7 +276,7 @@ static void compare_at(const struct paraclock *clk, int ret,
 	assert_memory_equal(&at, hot, sizeof(at));
 }
 
-/* Around the base, around where the line ends, and anywhere. */
+/* Around the base, around where the conversion ends, and anywhere. */
 static uint64_t some_counter(uint64_t base, uint64_t max_ticks)
 {
 	switch (any() % 8) {
@@ -456,7 +456,7 @@ int main(void)
 		TEST("a read by the CPU's own counter is exact", check_native),
 		TEST("ticks within a time never take longer",
 		     check_ticks_within),
-		TEST("a line ends before the counter or its error wraps",
+		TEST("a conversion ends before the counter or its error wraps",
 		     check_confine),
 	};
 

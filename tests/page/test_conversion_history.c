@@ -11,9 +11,6 @@
 #define WORLDS	 4000
 #define READINGS 12
 
-static struct world world;
-static struct fake *const fake = &world.fake;
-
 /* xorshift64*: the same worlds in every run. */
 static uint64_t seed = 0x9e3779b97f4a7c15;
 
@@ -101,7 +98,7 @@ static void write_page(struct page *page)
 	fake->vmclock[38] = page->leap;
 	fake->vmclock[39] = 0;
 	put64(fake->vmclock, 48, 1ULL << 63);
-	/* Half a ns more: next to a whole one there is no line. */
+	/* Half a ns more: next to a whole one there is no conversion. */
 	put64(fake->vmclock, 80, (1ULL << 63) / SEC);
 	put32(fake->vmclock, 12, page->seq);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Conversions of counters of any rate: the hot read goes as far as the page does, and
- * says what the exact conversion says.
+ * Conversions of counters of any rate: the hot read goes as far as the page
+ * does, and says what the exact conversion says.
  */
 
 #include <paraclock/host.h>
@@ -80,7 +80,8 @@ static void make_vmclock(uint64_t hz)
 		.seq_count = 2,
 		.clock_status = 2,
 		.time_sec = 1700000000,
-		/* No whole ns: on these the line gives way to the formula. */
+		/* No whole ns: on these the conversion gives way to the
+		 * formula. */
 		.time_frac_sec = 0x123456789abcdef0,
 		.counter_period_shift = tl.period_shift,
 		.counter_period_frac_sec = tl.period_frac,
@@ -200,7 +201,7 @@ static void stopped_is_hot(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		TEST("a flag that the guest takes back costs one read",
+		TEST("a flag that the guest clears costs one read",
 		     stopped_is_hot),
 	};
 

@@ -131,7 +131,7 @@ static void check_odd(void **state)
 
 static unsigned int cancels;
 
-/* The last thing that a read asks before it takes in a change. */
+/* The last thing that a read asks before it commits a change. */
 static uint32_t cancelled_fork_id(void *ctx)
 {
 	(void)ctx;
@@ -398,7 +398,7 @@ int main(void)
 		TEST("an image that shrinks is malformed, then good again",
 		     check_shrinking),
 		TEST("an image that stays odd is not waited for", check_odd),
-		TEST("a read that takes in a change is not cancelled",
+		TEST("a read that commits a change is not cancelled",
 		     check_cancel),
 		TEST("a page that stays odd is waited for 2^18 ticks",
 		     check_odd_memory),

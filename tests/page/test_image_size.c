@@ -176,7 +176,7 @@ static void check_size(void **state)
 	size_t least = c->size < 112 ? c->size : 112;
 	struct vmclock_page vc = good();
 	struct paraclock_marker marker;
-	uint64_t token;
+	uint64_t epoch;
 	struct paraclock *clk;
 	struct file file;
 
@@ -196,12 +196,12 @@ static void check_size(void **state)
 	(void)calls_of(clk, 1, 1700000001);
 	assert_int_equal(calls_of(clk, READS, 1700000001), READS * c->calls);
 
-	token = paraclock_epoch(clk);
-	assert_int_equal(paraclock_disrupted(clk, token), 0);
+	epoch = paraclock_epoch(clk);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 0);
 	vc.seq_count += 2;
 	vc.disruption_marker++;
 	put(&file, &vc, least);
-	assert_int_equal(paraclock_disrupted(clk, token), 1);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 1);
 	preads = 0;
 	assert_int_equal(paraclock_marker(clk, &marker), 0);
 	assert_int_equal(preads, c->calls / 2);

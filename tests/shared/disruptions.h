@@ -11,9 +11,6 @@
 
 #define TIMES 1000
 
-static struct world world;
-static struct fake *const fake = &world.fake;
-
 /* The host's clock, as its pages are to say: ns at counter 0, exact. */
 static uint64_t host_ns;
 static bool stopped; /* What the host says on the page. */

@@ -141,4 +141,29 @@ static inline void no_event(struct paraclock *clk)
 	assert_memory_equal(&event, &before, sizeof(event));
 }
 
+/* After what has a parameter of that name. */
+static struct world world;
+static struct fake *const fake = &world.fake;
+
+static inline int make_world(void **state)
+{
+	(void)state;
+	world_init(&world);
+	return 0;
+}
+
+/* Fails the test if anything is left behind. */
+static inline void close_all(struct paraclock *clk)
+{
+	paraclock_close(clk);
+	assert_int_equal(fake->allocs, fake->frees);
+	assert_int_equal(world.opened, world.closed);
+}
+
+static inline struct paraclock *open_with_vmclock(const char *backend)
+{
+	fake->vmclock_error = 0;
+	return fake_open(fake, backend);
+}
+
 #endif

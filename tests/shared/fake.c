@@ -192,16 +192,26 @@ void fake_init(struct fake *fake)
 	fake_set_pvclock(fake, 2, 1000, 5000);
 }
 
-struct paraclock *fake_open(struct fake *fake, const char *backend)
+int fake_try_open(struct paraclock **ret_clk, struct fake *fake,
+		  const char *backend, const char *device, char detail[256])
 {
-	struct paraclock_options opts = {
+	const struct paraclock_options opts = {
 		.size = sizeof(opts),
 		.backend = backend,
+		.device = device,
 		.env = &fake->env,
+		.detail = detail,
+		.detail_size = detail ? 256 : 0,
 	};
+
+	return paraclock_open(ret_clk, &opts);
+}
+
+struct paraclock *fake_open(struct fake *fake, const char *backend)
+{
 	struct paraclock *clk = NULL;
 
-	assert_int_equal(paraclock_open(&clk, &opts), 0);
+	assert_int_equal(fake_try_open(&clk, fake, backend, NULL, NULL), 0);
 	assert_non_null(clk);
 	return clk;
 }

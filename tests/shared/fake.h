@@ -56,4 +56,8 @@ void put64(uint8_t *page, size_t offset, uint64_t value);
 /* Open a backend in this world; fails the test if it does not open. */
 struct paraclock *fake_open(struct fake *fake, const char *backend);
 
+/* paraclock_open() in this world; device and detail may be NULL. */
+int fake_try_open(struct paraclock **ret_clk, struct fake *fake,
+		  const char *backend, const char *device, char detail[256]);
+
 #endif

@@ -111,7 +111,7 @@ void fake_clocks_init(struct fake_clocks *clocks)
 	clocks->world.env.clocksource = clocks_source;
 	clocks->world.env.watch_clock = clocks_watch;
 	clocks->world.env.close_device = clocks_close;
-	clocks->world.env.system_clocks = &clocks->local;
+	clocks->world.env.system_clocks = &clocks->system_clocks;
 }
 
 void fake_device_init(struct fake_device *device, struct fake_clocks *clocks)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fake outside world whose local clocks are exactly known at each counter
+ * A fake outside world whose system clocks are exactly known at each counter
  * value. Time passes only when the counter or a clock is read.
  */
 #ifndef FAKE_CLOCKS_H
@@ -33,7 +33,7 @@ struct fake_clocks {
 	/* What watch_clock() says next; and what it got. */
 	int watch_answer;
 	unsigned int watches, closes;
-	struct paraclock_system_clocks local;
+	struct paraclock_system_clocks system_clocks;
 };
 
 /*

@@ -37,7 +37,7 @@ struct fake_machine {
 	char source[32];
 	uint8_t kind;
 	unsigned int source_reads, clock_reads, counter_reads;
-	struct paraclock_system_clocks local;
+	struct paraclock_system_clocks system_clocks;
 };
 
 static inline uint64_t fake_machine_tick_hz(const struct fake_machine *m)
@@ -197,7 +197,7 @@ static inline void fake_machine_init(struct fake_machine *m,
 	m->world.env.counter = fake_machine_read;
 	m->world.env.read_clock = fake_machine_time;
 	m->world.env.clocksource = fake_machine_source;
-	m->world.env.system_clocks = &m->local;
+	m->world.env.system_clocks = &m->system_clocks;
 }
 
 /* Fails the test if a clock at a counter value is off by more than it says,

@@ -55,8 +55,9 @@ static struct ptp_clock_time to_ptp(int64_t ns)
 	};
 }
 
-static struct ptp_clock_time local(const struct fake_ptp *ptp,
-				   enum paraclock_clock clock, uint64_t counter)
+static struct ptp_clock_time system_time(const struct fake_ptp *ptp,
+					 enum paraclock_clock clock,
+					 uint64_t counter)
 {
 	return to_ptp(fake_clock_at(&ptp->clocks, clock, counter));
 }
@@ -85,8 +86,9 @@ static int precise(struct fake_ptp *ptp, struct fake_phc *phc,
 	at = ptp->clocks.world.counter - phc->ticks / 2;
 	*offset = (struct ptp_sys_offset_precise){
 		.device = to_ptp(ns),
-		.sys_realtime = local(ptp, PARACLOCK_CLOCK_REALTIME, at),
-		.sys_monoraw = local(ptp, PARACLOCK_CLOCK_MONOTONIC_RAW, at),
+		.sys_realtime = system_time(ptp, PARACLOCK_CLOCK_REALTIME, at),
+		.sys_monoraw =
+			system_time(ptp, PARACLOCK_CLOCK_MONOTONIC_RAW, at),
 	};
 	return 0;
 }
@@ -108,9 +110,11 @@ static int extended(struct fake_ptp *ptp, struct fake_phc *phc,
 	if (head[1] && !phc->own_clock)
 		clock = PARACLOCK_CLOCK_MONOTONIC_RAW;
 	for (unsigned int i = 0; i < offset->n_samples; i++) {
-		offset->ts[i][0] = local(ptp, clock, ptp->clocks.world.counter);
+		offset->ts[i][0] =
+			system_time(ptp, clock, ptp->clocks.world.counter);
 		offset->ts[i][1] = to_ptp(reading(ptp, phc));
-		offset->ts[i][2] = local(ptp, clock, ptp->clocks.world.counter);
+		offset->ts[i][2] =
+			system_time(ptp, clock, ptp->clocks.world.counter);
 	}
 	return 0;
 }

@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+#include "rows.h"
 
 #define LIVE_READERS_MAX 8
 
@@ -101,6 +104,26 @@ static inline void live_keep_apart(pthread_t thread, bool is_writer)
 		first = false;
 	}
 	(void)pthread_setaffinity_np(thread, sizeof(some), &some);
+}
+
+/* One writer, until every reader is done: reader i gets the i-th of the
+ * elements at readers, of size bytes each. */
+static inline void live_run(void *(*write_on)(void *), bool *stop,
+			    void *(*read_on)(void *), void *readers,
+			    size_t size, unsigned int n)
+{
+	pthread_t writer, thread[LIVE_READERS_MAX];
+
+	assert_in_range(n, 1, LIVE_READERS_MAX);
+	assert_int_equal(pthread_create(&writer, NULL, write_on, NULL), 0);
+	for (unsigned int i = 0; i < n; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, read_on,
+						(char *)readers + i * size),
+				 0);
+	for (unsigned int i = 0; i < n; i++)
+		pthread_join(thread[i], NULL);
+	__atomic_store_n(stop, true, __ATOMIC_RELAXED);
+	pthread_join(writer, NULL);
 }
 
 #endif

@@ -102,7 +102,8 @@ static inline void model_note(struct model_pace *pace)
 	__atomic_store_n(&pace->last, now, __ATOMIC_RELEASE);
 }
 
-/* Preempted until its lease was over, it was not looked at: that is late, too. */
+/* Preempted until its lease was over, it was not looked at: that is late,
+ * too. */
 static inline int model_done(struct model *model,
 			     const struct paraclock_timeline *tl, int ret)
 {
@@ -127,8 +128,8 @@ static inline bool model_is_before(const struct paraclock_timeline *tl,
 		tl->base_frac < info->seen_frac);
 }
 
-/* Frozen, and then from what the clock says on, or from what was seen if that is
- * later: it is earlier, by far, where the lease was over before. */
+/* Frozen, and then from what the clock says on, or from what was seen if
+ * that is later: it is earlier, by far, where the lease was over before. */
 static inline int model_migrate(struct model *model,
 				struct paraclock_timekeeper *tk)
 {
@@ -163,7 +164,7 @@ struct model_counts {
 };
 
 /* Half a ns a tick, 20 ppm. last: from before the sample was read. From one
- * line's begin to the next it is at most twice the longest. */
+ * conversion's begin to the next it is at most twice the longest. */
 static inline int64_t model_tolerance(const struct model *model,
 				      const struct paraclock_sample *s,
 				      uint64_t last)
@@ -209,7 +210,7 @@ static inline void model_read(const struct model *model, struct model_counts *n,
 	n->again += ret == -EAGAIN;
 	n->other += ret && ret != -EAGAIN;
 	n->valid += !ret && s.valid;
-	/* No line begins after the counter that it is read at. */
+	/* No conversion begins after the counter that it is read at. */
 	n->not_valid += !ret && !s.valid;
 	if (!ret && s.valid)
 		model_count(model, n, &s, last);

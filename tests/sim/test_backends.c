@@ -96,7 +96,7 @@ static void the_truth_is_a_backend(void **state)
 	};
 	struct paraclock_sample sample;
 	struct paraclock *clk;
-	uint64_t token;
+	uint64_t epoch;
 
 	(void)state;
 	assert_int_equal(paraclock_open_backend(&clk, paraclock_sim_backend(),
@@ -107,9 +107,9 @@ static void the_truth_is_a_backend(void **state)
 	assert_int_equal(sample.host_ns, START_TAI + 7 * SEC);
 	assert_int_equal(sample.host_tsc, 1000 + 7 * 2600000000);
 	assert_int_equal(sample.valid, 1);
-	token = paraclock_epoch(clk);
+	epoch = paraclock_epoch(clk);
 	assert_int_equal(paraclock_sim_migrate(vm, fast, SEC, 0), 0);
-	assert_int_equal(paraclock_disrupted(clk, token), 1);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 1);
 	assert_int_equal(read_clock(clk).host_ns, START_TAI + 8 * SEC);
 	assert_int_equal(paraclock_read_at(clk, 1000, &sample), 0);
 	assert_int_equal(sample.valid, 0);

@@ -230,7 +230,7 @@ int main(void)
 		 a_clock_that_is_set_is_noticed);
 	add_test("a kernel on the TSC keeps its rate",
 		 a_tsc_kernel_keeps_its_rate);
-	add_test("clocks and exits take time, pages none",
+	add_test("clocks and exits cost time, pages none",
 		 clocks_and_exits_take_time);
 	ADD_ROWS(machines, is_described);
 	add_test("all is listed", all_is_listed);

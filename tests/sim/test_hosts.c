@@ -35,7 +35,7 @@ static void a_step_shows_at_once(void **state)
 	struct paraclock *pair =
 		open_in(vm, "kvm-pairing", PARACLOCK_SIM_KERNEL);
 	struct paraclock *mono = open_user(vm, "kvmclock");
-	uint64_t token = paraclock_epoch(wall);
+	uint64_t epoch = paraclock_epoch(wall);
 
 	(void)state;
 	run(SEC);
@@ -45,7 +45,7 @@ static void a_step_shows_at_once(void **state)
 	assert_right(vm, pair, 1);
 	/* That is no business of the VM's own time, nor of its counter. */
 	assert_right(vm, mono, PVCLOCK_NS);
-	assert_int_equal(paraclock_disrupted(wall, token), 0);
+	assert_int_equal(paraclock_disrupted(wall, epoch), 0);
 	paraclock_close(mono);
 	paraclock_close(pair);
 	paraclock_close(wall);
@@ -111,7 +111,7 @@ static void bounds_are_published_and_grow(void **state)
 	};
 	struct paraclock_sim_vm *vm = new_vm(VMCLOCK, 1);
 	struct paraclock *clk = open_user(vm, "vmclock");
-	uint64_t token = paraclock_epoch(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 
 	(void)state;
 	assert_int_equal(read_clock(clk).clock_error_ns,
@@ -128,10 +128,10 @@ static void bounds_are_published_and_grow(void **state)
 		paraclock_sim_status(host, PARACLOCK_STATUS_FREERUNNING), 0);
 	run(600 * SEC);
 	assert_near((int64_t)read_clock(clk).clock_error_ns, 605000, 30);
-	assert_int_equal(paraclock_disrupted(clk, token), 0);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 0);
 	/* A step out of the bound: nobody shall rely on what was said. */
 	assert_int_equal(paraclock_sim_step(host, SEC), 0);
-	assert_int_equal(paraclock_disrupted(clk, token), 1);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 1);
 	assert_right(vm, clk, VMCLOCK_NS);
 	paraclock_close(clk);
 }
@@ -361,7 +361,7 @@ int main(void)
 	ADD_ROWS(statuses, a_status_shows);
 	add_test("bounds are published, and grow",
 		 bounds_are_published_and_grow);
-	add_test("a promise that cannot be kept is let go",
+	add_test("a promise that cannot be kept is dropped",
 		 a_promise_is_let_go);
 	ADD_ROWS(leaps, a_leap_second_shows);
 	add_test("an act within a leap second", an_act_within_a_leap_second);

@@ -131,9 +131,9 @@ static struct told_case {
 	{ "not if that is silent", migrated_silently, 0, 1, false },
 	{ "VMs within are told that L1 was restored", restored, 1, 1, false },
 	{ "not if that is silent, either", restored_silently, 0, 1, false },
-	{ "VMs within are told when L1 takes the new rate", acknowledges, 1, 1,
+	{ "VMs within are told when L1 adopts the new rate", acknowledges, 1, 1,
 	  true },
-	{ "and of no rate that it has taken", acknowledges, 0, 0, false },
+	{ "and of no rate that it has adopted", acknowledges, 0, 0, false },
 	{ "a pause is told to none", paused, 0, 0, false },
 	/* clang-format on */
 };

@@ -249,7 +249,7 @@ int main(void)
 	ADD_ROWS(cases, a_writer_at_full_speed);
 	ADD_ROWS(cases, a_vm_that_is_moved);
 	ADD_ROWS(cases, a_vm_that_is_put_back);
-	add_test("who is in is in", who_is_in_is_in);
+	add_test("a thread that has entered stays in", who_is_in_is_in);
 	add_test("live time passes by itself", live_time_passes_by_itself);
 	return run_suite(NULL, NULL);
 }

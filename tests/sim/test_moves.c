@@ -39,7 +39,7 @@ static void pause_and_resume(void **state)
 	const struct stop_case *c = *state;
 	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 2);
 	struct paraclock *clk = open_user(vm, "vmclock");
-	uint64_t token = paraclock_epoch(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 
 	run(10 * SEC);
 	assert_int_equal(paraclock_sim_pause(vm), 0);
@@ -54,7 +54,7 @@ static void pause_and_resume(void **state)
 	assert_all_right(vm);
 	/* No host tells of a pause. */
 	assert_right(vm, clk, VMCLOCK_NS);
-	assert_int_equal(paraclock_disrupted(clk, token), 0);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 0);
 	paraclock_close(clk);
 }
 
@@ -63,7 +63,7 @@ static void migrate(void **state)
 	const struct stop_case *c = *state;
 	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 2);
 	struct paraclock *clk = open_user(vm, "kvmclock");
-	uint64_t token = paraclock_epoch(clk);
+	uint64_t epoch = paraclock_epoch(clk);
 	uint64_t before;
 
 	run(10 * SEC);
@@ -72,7 +72,7 @@ static void migrate(void **state)
 	assert_near((int64_t)before, 1000 + 10 * HZ + c->counter, 1);
 	assert_near(truth(vm, MONO), 10 * SEC + c->mono, 1);
 	assert_near(truth(vm, TAI), START_TAI + 15 * SEC, 1);
-	assert_int_equal(paraclock_disrupted(clk, token), 1);
+	assert_int_equal(paraclock_disrupted(clk, epoch), 1);
 	assert_all_right(vm);
 	run(SEC);
 	/* By the new host's rate. */
@@ -359,7 +359,7 @@ int main(void)
 	ADD_ROWS(stops, scaled);
 	ADD_ROWS(stops, restore);
 	add_test("a clone is another VM", a_clone_is_another);
-	add_test("a clone that fails is none", a_clone_that_fails_is_none);
+	add_test("a clone that fails leaves no VM", a_clone_that_fails_is_none);
 	add_test("a silent move shows no marker",
 		 a_silent_move_shows_no_marker);
 	add_test("a stop may be told on the pvclock page", a_stop_may_be_told);

@@ -3,9 +3,9 @@
 
 #include "sims.h"
 
-static int use(struct paraclock *clk, uint64_t token)
+static int use(struct paraclock *clk, uint64_t epoch)
 {
-	return paraclock_disrupted(clk, token);
+	return paraclock_disrupted(clk, epoch);
 }
 
 static void a_migration_in_ten_lines(void **state)
@@ -15,7 +15,7 @@ static void a_migration_in_ten_lines(void **state)
 	struct paraclock_sim_vm *vm;
 	struct paraclock_options opts = { .size = sizeof(opts) };
 	struct paraclock *clk;
-	uint64_t token;
+	uint64_t epoch;
 
 	(void)state;
 	paraclock_sim_new(&world, NULL);
@@ -24,9 +24,9 @@ static void a_migration_in_ten_lines(void **state)
 	paraclock_sim_vm_new(&vm, here, NULL);
 	opts.env = paraclock_sim_env(vm, PARACLOCK_SIM_USER);
 	assert_int_equal(paraclock_open(&clk, &opts), 0);
-	token = paraclock_epoch(clk);
+	epoch = paraclock_epoch(clk);
 	paraclock_sim_migrate(vm, there, 5 * SEC, PARACLOCK_SIM_CLOCK_STOPS);
-	assert_int_equal(use(clk, token), 1);
+	assert_int_equal(use(clk, epoch), 1);
 	paraclock_close(clk);
 	paraclock_sim_free(world);
 }

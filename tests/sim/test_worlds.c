@@ -12,9 +12,9 @@
 
 #define READS 100000
 
-/* Readings of a round, and rounds of a world. */
+/* Readings in a pass, and passes in a world. */
 #define LOOKS  8
-#define ROUNDS 60
+#define PASSES 60
 
 static const char *const names[SOURCES] = {
 	"kvmclock",	  "kvmclock in ring 0",	 "hyperv",
@@ -29,8 +29,8 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 	return text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-/* How long a round takes. */
-static uint64_t round_ns(struct world *w)
+/* How long a pass takes. */
+static uint64_t pass_ns(struct world *w)
 {
 	if (w->beat_ns)
 		return w->beat_ns;
@@ -42,9 +42,9 @@ static void play(uint64_t seed)
 	static struct world w;
 
 	world_start(&w, seed);
-	for (w.round = 0; w.round < ROUNDS; w.round++) {
+	for (w.pass = 0; w.pass < PASSES; w.pass++) {
 		look(&w, LOOKS);
-		pass(&w, round_ns(&w));
+		pass(&w, pass_ns(&w));
 		look(&w, LOOKS);
 		act(&w);
 		forget_promises(&w);

@@ -112,14 +112,14 @@ struct world {
 	bool monotonic;	    /* the vmclock promises that it is */
 	bool leaps;	    /* a leap second comes */
 	int64_t leap_ns;    /* TAI at its end */
-	uint64_t beat_ns;   /* each round takes as long; 0: any */
+	uint64_t beat_ns;   /* each pass takes as long; 0: any */
 	uint8_t scale;	    /* enum paraclock_timescale of the vmclock */
 	bool late;	    /* the vmclock shows an old page, or none */
 	bool old[3];	    /* the page of that kind is not renewed */
 	bool torn[3];	    /* or unreadable */
 	uint8_t hyperv[32]; /* the page, as it was after the last act */
 	int64_t hyperv_ns;  /* and since when, true time */
-	unsigned int round;
+	unsigned int pass;
 };
 
 /* Sums over all worlds. */

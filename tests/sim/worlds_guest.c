@@ -80,8 +80,8 @@ void guest_start(struct world *w)
 static void check(struct world *w, int ret)
 {
 	if (ret && ret != -EAGAIN && ret != -ESTALE)
-		fail_msg("seed %llu, round %u: a relay: %d (%d, %d)",
-			 (unsigned long long)w->seed, w->round, ret,
+		fail_msg("seed %llu, pass %u: a relay: %d (%d, %d)",
+			 (unsigned long long)w->seed, w->pass, ret,
 			 w->target[0].error, w->target[1].error);
 }
 

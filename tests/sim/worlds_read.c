@@ -8,7 +8,7 @@
 
 /* Faults that are shown one by one; the rest are counted. */
 #define SHOWN_MAX 20
-/* What reading a local clock takes in these worlds, ns. */
+/* What reading a system clock takes in these worlds, ns. */
 #define CLOCK_NS 20
 /* Around a leap second UTC alone does not say which second it is. */
 #define LEAP_NS (5 * SEC)
@@ -59,9 +59,9 @@ void complain(struct world *w, const char *who, const char *what, int64_t off,
 	last = what;
 	/* The first of each sort. */
 	if (!again && shown++ < SHOWN_MAX)
-		print_message("  seed %llu, round %u, %s: %s: %lld ns, of %llu "
+		print_message("  seed %llu, pass %u, %s: %s: %lld ns, of %llu "
 			      "allowed\n",
-			      (unsigned long long)w->seed, w->round, who, what,
+			      (unsigned long long)w->seed, w->pass, who, what,
 			      (long long)off, (unsigned long long)allowed);
 }
 
@@ -184,7 +184,8 @@ static void judge_valid(struct world *w, struct reader *r,
 	/* What was written below goes on until the relay is next called. */
 	if (r->source != SOURCE_NESTED || w->lasting)
 		judge_bound(w, t, who, r->vm, sample);
-	/* Of a page that is shown late, one without it may have been skipped. */
+	/* Of a page that is shown late, one without it may have been
+	 * skipped. */
 	if (page == PARACLOCK_SIM_VMCLOCK && w->old[page])
 		r->seen_ns = INT64_MIN;
 	judge_promise(w, t, who, &r->seen_ns, sample);

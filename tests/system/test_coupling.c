@@ -63,7 +63,7 @@ static struct row rows[] = {
 	{ "one to one", ahead, 1, 0, 0, 12345, 0, 12345 },
 	{ "one to one, and back", back, 1, 0, 0, 12345, 0, 12345 },
 	{ "an offset is added", ahead, 1, 1000, 0, 12345, 0, 13345 },
-	{ "an offset is taken off, on the way back", back, 1, 1000, 0, 13345,
+	{ "an offset is subtracted on the way back", back, 1, 1000, 0, 13345,
 	  0, 12345 },
 	{ "a negative offset, as a young guest's", ahead, 1, BACK(12000), 0,
 	  12345, 0, 345 },

@@ -1,48 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Adding to a history: what goes in, and what it drops. */
 
-#include "fake.h"
+#include "histories.h"
 #include "system/history.h"
 
 #define RAW	   PARACLOCK_CLOCK_MONOTONIC_RAW
 #define ALL_CLOCKS ((1U << PARACLOCK_CLOCKS) - 1)
-
-static struct fake fake;
-
-/* RAW is the counter, but for what a test changes. */
-static struct paraclock_snapshot snapshot_at(uint64_t counter)
-{
-	struct paraclock_snapshot snap = {
-		.size = sizeof(snap),
-		.counter_id = PARACLOCK_COUNTER_X86_TSC,
-		.clocksource_kind = PARACLOCK_CLOCKSOURCE_COUNTER,
-		.valid_for_correlation = 1,
-		.known = ALL_CLOCKS,
-		.counter = counter,
-		.uncertainty_ns = 20,
-		.clocksource = "tsc",
-	};
-
-	for (unsigned int i = 0; i < PARACLOCK_CLOCKS; i++)
-		snap.ns[i] = (int64_t)counter;
-	return snap;
-}
-
-static struct paraclock_history *new_history(unsigned int entries)
-{
-	struct paraclock_history *hist = NULL;
-
-	fake_init(&fake);
-	assert_int_equal(paraclock_history_new(&hist, &fake.env, entries), 0);
-	assert_non_null(hist);
-	return hist;
-}
-
-static void free_history(struct paraclock_history *hist)
-{
-	paraclock_history_free(hist);
-	assert_int_equal(fake.allocs, fake.frees);
-}
 
 /* Added after 1000 and 2000, of seq 7; 3000 and later by itself. */
 struct addition {

@@ -9,6 +9,7 @@
 
 #include "base/counter.h"
 #include "fake.h"
+#include "live.h"
 #include "system/history.h"
 
 #define READERS 2
@@ -83,7 +84,6 @@ static void *write_on(void *arg)
 }
 
 struct reader {
-	pthread_t thread;
 	uint64_t reads, found, older, too_old, again;
 	uint64_t torn, not_around, not_neighbours, other;
 };
@@ -190,23 +190,14 @@ static void check(const struct reader *readers)
 static void entries_are_whole(void **state)
 {
 	struct reader readers[READERS];
-	pthread_t writer;
 
 	world = *state;
 	stop = false;
 	newest = added = 0;
 	assert_int_equal(paraclock_history_new(&hist, NULL, world->entries), 0);
 	memset(readers, 0, sizeof(readers));
-	assert_int_equal(pthread_create(&writer, NULL, write_on, NULL), 0);
-	for (unsigned int i = 0; i < READERS; i++) {
-		assert_int_equal(pthread_create(&readers[i].thread, NULL,
-						read_on, &readers[i]),
-				 0);
-	}
-	for (unsigned int i = 0; i < READERS; i++)
-		pthread_join(readers[i].thread, NULL);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	pthread_join(writer, NULL);
+	live_run(write_on, &stop, read_on, readers, sizeof(readers[0]),
+		 READERS);
 	check(readers);
 	paraclock_history_free(hist);
 }

@@ -18,7 +18,7 @@
 #define SETS	1000
 
 static struct paraclock_env env;
-static struct paraclock_system_clocks local;
+static struct paraclock_system_clocks system_clocks;
 static int64_t steps; /* how often it was set */
 static int done;
 
@@ -142,7 +142,7 @@ static struct paraclock_snapshot snapshot(void)
 	struct paraclock_snapshot snap = { .size = sizeof(snap) };
 	int ret;
 
-	/* No sandwich is narrow enough, while others have the CPU. */
+	/* No bracket is narrow enough, while others have the CPU. */
 	do {
 		ret = paraclock_snapshot(&env, &snap);
 	} while (ret == -EAGAIN);
@@ -159,7 +159,7 @@ static void a_clock_that_is_set_is_never_mixed(void **state)
 	(void)state;
 	env = *paraclock_default_env();
 	env.read_clock = read_clock;
-	env.system_clocks = &local;
+	env.system_clocks = &system_clocks;
 	snap = snapshot();
 	if (!snap.valid_for_correlation) {
 		print_message("skipped: clocksource %s is no image of the "

@@ -264,7 +264,7 @@ static void a_counter_that_goes_back_is_read_again(void **state)
 		snap = take();
 		check_truth(&snap);
 		assert_int_equal(snap.clocksource_changed_seq, 0);
-		/* In the first round of four, or never. */
+		/* In the first pass of four, or never. */
 		assert_int_equal(clocks.clock_reads - before, n <= 4 ? 8 : 4);
 	}
 }
@@ -303,7 +303,7 @@ static void a_change_to_hpet_is_noticed(void **state)
 	assert_int_equal(snap.clocksource_changed_seq, 1);
 }
 
-static void each_number_of_sandwiches_works(void **state)
+static void each_number_of_brackets_works(void **state)
 {
 	(void)state;
 	for (unsigned int n = 1; n <= PARACLOCK_BRACKETS_MAX; n++) {
@@ -384,7 +384,7 @@ static void what_cannot_be_is_refused(void **state)
 	env->read_clock = own_read_clock;
 	assert_int_equal(paraclock_snapshot(env, &snap), -EINVAL);
 	/* Clocks that stand still, and none at all. */
-	memset(&clocks.local, 0, sizeof(clocks.local));
+	memset(&clocks.system_clocks, 0, sizeof(clocks.system_clocks));
 	assert_int_equal(paraclock_snapshot(env, &snap), -EOPNOTSUPP);
 	env->counter = frozen_counter;
 	assert_int_equal(paraclock_snapshot(env, &snap), -EOPNOTSUPP);
@@ -415,7 +415,7 @@ static void clocks_that_make_no_sense_are_no_answer(void **state)
 		int ret;
 
 		clocks.world.env.read_clock = wild_read_clock;
-		memset(&clocks.local, 0, sizeof(clocks.local));
+		memset(&clocks.system_clocks, 0, sizeof(clocks.system_clocks));
 		ret = paraclock_snapshot(&clocks.world.env, &snap);
 		assert_true(ret == -EAGAIN || ret == -EOPNOTSUPP ||
 			    ret == -ERANGE);
@@ -425,7 +425,7 @@ static void clocks_that_make_no_sense_are_no_answer(void **state)
 /* A child that inherits the memory while it was being written. */
 static void a_memory_lost_in_a_fork_is_made_anew(void **state)
 {
-	uint32_t *words = (uint32_t *)(void *)&clocks.local;
+	uint32_t *words = (uint32_t *)(void *)&clocks.system_clocks;
 	struct paraclock_snapshot snap = take();
 
 	(void)state;
@@ -459,7 +459,7 @@ int main(void)
 		cmocka_unit_test(a_counter_that_goes_back_is_read_again),
 		cmocka_unit_test(another_counter_rate_counts_as_another_source),
 		cmocka_unit_test(a_change_to_hpet_is_noticed),
-		cmocka_unit_test(each_number_of_sandwiches_works),
+		cmocka_unit_test(each_number_of_brackets_works),
 		cmocka_unit_test(without_a_memory_each_call_is_a_first_one),
 		cmocka_unit_test(a_counter_may_wrap_around),
 		cmocka_unit_test(what_cannot_be_is_refused),

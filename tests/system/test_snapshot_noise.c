@@ -151,10 +151,10 @@ static void a_name_that_could_not_be_read_is_read_later(void **state)
 	assert_int_equal(take().valid_for_correlation, 1);
 }
 
-/* Another thread holds the flag, so that nothing can be taken in. */
+/* Another thread holds the flag, so that nothing can be committed. */
 static void a_change_to_hpet_is_never_let_through(void **state)
 {
-	uint32_t *owner = (uint32_t *)(void *)&clocks.local + 1;
+	uint32_t *owner = (uint32_t *)(void *)&clocks.system_clocks + 1;
 	struct paraclock_snapshot snap = take();
 
 	(void)state;

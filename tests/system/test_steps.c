@@ -238,7 +238,7 @@ static void sum_up(unsigned int brackets, uint64_t ret_off[3],
 /* Where a clock is read anywhere between two readings of the counter, the mean
  * of k readings is off by 1 / sqrt(k) of what one is: 16 brackets are 6 of
  * RAW, 6 of MONOTONIC and 6 of REALTIME. */
-static void more_sandwiches_make_each_clock_better(void **state)
+static void more_brackets_make_each_clock_better(void **state)
 {
 	uint64_t usual[3], more[3], said_usual, said_more;
 
@@ -288,7 +288,7 @@ static const struct {
 int main(void)
 {
 	const struct CMUnitTest whole[] = {
-		cmocka_unit_test(more_sandwiches_make_each_clock_better),
+		cmocka_unit_test(more_brackets_make_each_clock_better),
 		cmocka_unit_test(a_step_that_no_counter_has_is_measured),
 	};
 	static char names[TESTS][64];

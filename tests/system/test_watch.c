@@ -89,7 +89,7 @@ static void a_set_before_the_first_snapshot_is_told(void **state)
 
 static void what_a_watch_saw_is_not_lost(void **state)
 {
-	uint32_t *owner = (uint32_t *)(void *)&clocks.local + 1;
+	uint32_t *owner = (uint32_t *)(void *)&clocks.system_clocks + 1;
 	struct paraclock_watch *watch = NULL;
 
 	(void)state;

@@ -311,7 +311,7 @@ struct back_case {
 
 static struct back_case backs[] = {
 	/* clang-format off */
-	{ "a second that UTC removes is one of the smeared clock",
+	{ "a second that UTC removes is a second of the smeared clock",
 	  SLS, T2035_01 * SEC - SEC, 0, (T2035_01 + 36) * SEC - 999000999 },
 	{ "no smear", STRICT, T2017_02 * SEC, -EINVAL, 0 },
 	{ "a smear that nobody knows", 3, T2017_02 * SEC, -EINVAL, 0 },

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* UTC and TAI: around every leap second, and at the ends of what is known. */
 
+#include "leap_states.h"
 #include "leaps.h"
-
-#define NONE	 PARACLOCK_LEAP_NONE
-#define PRE_POS	 PARACLOCK_LEAP_PRE_POS
-#define PRE_NEG	 PARACLOCK_LEAP_PRE_NEG
-#define POS	 PARACLOCK_LEAP_POS
-#define POST_POS PARACLOCK_LEAP_POST_POS
-#define POST_NEG PARACLOCK_LEAP_POST_NEG
-#define UNKNOWN	 PARACLOCK_LEAP_UNKNOWN
 
 /* What a failure must leave alone. */
 #define UNTOUCHED 0x5eadbeef

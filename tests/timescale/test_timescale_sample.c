@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* UTC and TAI by what a sample says, and samples by what a table says. */
 
+#include "leap_states.h"
 #include "leaps.h"
-
-#define NONE	 PARACLOCK_LEAP_NONE
-#define PRE_POS	 PARACLOCK_LEAP_PRE_POS
-#define PRE_NEG	 PARACLOCK_LEAP_PRE_NEG
-#define POS	 PARACLOCK_LEAP_POS
-#define POST_POS PARACLOCK_LEAP_POST_POS
-#define POST_NEG PARACLOCK_LEAP_POST_NEG
-#define UNKNOWN	 PARACLOCK_LEAP_UNKNOWN
 
 #define UTC   PARACLOCK_TIMESCALE_UTC
 #define TAI   PARACLOCK_TIMESCALE_TAI
@@ -61,7 +54,7 @@ static struct from_case from_cases[] = {
 	{ "none announced, a second before the last day",
 	  UTC, NONE, LAST_DAY - 1, 36, OFFSET, 1, 0,
 	  1, T2016_11, 0, 36, 0, T2017_01 - 1 },
-	{ "none announced on the last day: there is none",
+	{ "nothing announced on the last day: no leap second",
 	  UTC, NONE, LAST_DAY, 36, OFFSET, 1, 0,
 	  1, T2016_11, 0, 36, 0, T2017_02 - 1 },
 	{ "after an inserted second",

@@ -345,16 +345,16 @@ class Cross(unittest.TestCase):
             self.skipTest("the kernel's clocksource is " + source)
         # Where the kernel's clocksource is kvm-clock, it does not vouch for tsc.
         for self.name in ("tsc", "kvmclock"):
-            self.own = objects(run("cross", "-b", self.name, "--json"))
-            if self.own and self.own[0]["valid"]:
-                self.own = self.own[0]
+            self.system = objects(run("cross", "-b", self.name, "--json"))
+            if self.system and self.system[0]["valid"]:
+                self.system = self.system[0]
                 return
         self.skipTest("neither tsc nor kvmclock is valid here")
 
     def page(self, ahead_ns, slower=1, **more):
         """A vmclock whose time is CLOCK_REALTIME's and ahead_ns."""
-        at = (self.own["host_tsc"], self.own["realtime_ns"] + ahead_ns)
-        counter = {"arm-vcnt": 0, "x86-tsc": 1}[self.own["counter"]]
+        at = (self.system["host_tsc"], self.system["realtime_ns"] + ahead_ns)
+        counter = {"arm-vcnt": 0, "x86-tsc": 1}[self.system["counter"]]
         return Page(vmclock(at=at, counter=counter,
                             hz=status()["counter"]["hz"] * slower,
                             **more).ljust(4096, b"\0"))
@@ -463,7 +463,7 @@ class Cross(unittest.TestCase):
     def test_inside_a_leap_second_no_offset_is_made_up(self):
         # It is one second long, and begins with the page's reference point;
         # on a page that counts a second for each 10000.
-        page = self.page(-(self.own["realtime_ns"] % SEC), slower=10000,
+        page = self.page(-(self.system["realtime_ns"] % SEC), slower=10000,
                          time_type=UTC, leap=3)
         got = objects(self.cross(page))[0]
         self.assertTrue(got["valid"], got)

@@ -4,7 +4,7 @@ import pty
 import time
 import unittest
 
-# Against a hang alone: whatever takes so long on a busy machine, is none.
+# Guards against hangs only: even a busy machine needs less than this.
 HANGS_SEC = 1200
 
 

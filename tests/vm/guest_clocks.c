@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The local clocks under our feet: set, and put onto another clocksource. */
+/* The system clocks are set, and the kernel changes its clocksource, under a
+ * reader. */
 
 #include <err.h>
 #include <errno.h>

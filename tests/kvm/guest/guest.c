@@ -136,10 +136,10 @@ static int ask_disrupted(struct guest_mailbox *mailbox)
 	int ret;
 
 	do {
-		ret = paraclock_disrupted(clk, mailbox->token);
+		ret = paraclock_disrupted(clk, mailbox->epoch);
 	} while (is_again(mailbox, ret));
 
-	mailbox->token = paraclock_epoch(clk);
+	mailbox->epoch = paraclock_epoch(clk);
 	return ret;
 }
 

@@ -56,7 +56,7 @@ enum guest_command {
 	GUEST_WATCH,
 	/* .count times, at the host_tsc of each sample in the ring. */
 	GUEST_READ_AT,
-	/* As paraclock_disrupted() with .token; then .token is a new one. */
+	/* As paraclock_disrupted() with .epoch; then .epoch is a new one. */
 	GUEST_DISRUPTED,
 	/* Have Hyper-V announce moves, open its page with them and relay that
 	 * to a vmclock for L2; go through with one; and want no more. */
@@ -76,7 +76,7 @@ struct guest_mailbox {
 	uint64_t back;
 	uint64_t rate; /* 2^-32 ns per tick */
 	int64_t slack_ns;
-	uint64_t token;
+	uint64_t epoch;
 	/* The open clock, as the guest's pointer. */
 	uint64_t clock;
 	/* Pages that there are, 0: not; physical says whether the env may tell

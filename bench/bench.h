@@ -102,7 +102,6 @@ const struct paraclock_env *pages_images(void);
 const struct paraclock_env *pages_real_kvmclock(void);
 
 /* subjects.c */
-uint64_t read_bare(void);
 void subjects_open(struct bench *bench);
 void subjects_close(struct bench *bench);
 /* Read once; false: the subject loses its figures, and why is set. */
@@ -110,7 +109,6 @@ bool subject_check(struct subject *subject, int failed);
 void measure_allocations(struct bench *bench);
 
 /* timing.c */
-uint64_t raw_ns(void);
 struct spread spread_of(double *value, uint64_t n);
 /* How many reads make a block of block_ns. */
 uint64_t block_size(const struct subject *subject, uint64_t block_ns);

@@ -13,6 +13,7 @@
 #include <paraclock/backend.h>
 
 #include "bench.h"
+#include "measure.h"
 
 #define PAGE_SIZE    4096
 #define NSEC_PER_SEC 1000000000ULL
@@ -152,7 +153,7 @@ int pages_init(uint64_t counter_hz)
 	if (counter_hz <= NSEC_PER_SEC / 100 || counter_hz >> 40)
 		return -ERANGE;
 	/* A second ago, so that no CPU's counter is before it. */
-	ticks = read_bare() - counter_hz;
+	ticks = bare() - counter_hz;
 	fill_pvclock(pages[PAGE_PVCLOCK], counter_hz, ticks);
 	fill_hyperv(pages[PAGE_HYPERV], counter_hz);
 	fill_vmclock(pages[PAGE_VMCLOCK], counter_hz, ticks);

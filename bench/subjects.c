@@ -9,6 +9,7 @@
 #include <paraclock/backend.h>
 
 #include "bench.h"
+#include "measure.h"
 
 /* Enough for one call in a hundred thousand to show. */
 #define COUNTED_READS 100000
@@ -45,34 +46,6 @@ static int run_rdtsc(const struct paraclock *clk, uint64_t n)
 	return 0;
 }
 #endif
-
-static inline __attribute__((always_inline)) uint64_t bare(void)
-{
-#if defined(__x86_64__)
-	uint32_t low, high;
-
-	__asm__ __volatile__("lfence\n\trdtsc"
-			     : "=a"(low), "=d"(high)
-			     :
-			     : "memory");
-	return (uint64_t)high << 32 | low;
-#elif defined(__aarch64__)
-	uint64_t ticks;
-
-	__asm__ __volatile__("isb\n\tmrs %0, cntvct_el0"
-			     : "=r"(ticks)
-			     :
-			     : "memory");
-	return ticks;
-#else
-#error "the counter of this architecture is not known"
-#endif
-}
-
-uint64_t read_bare(void)
-{
-	return bare();
-}
 
 static int run_bare(const struct paraclock *clk, uint64_t n)
 {

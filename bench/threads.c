@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "measure.h"
 
 /* Long compared with the microsecond between the starts of both threads. */
 #define BLOCK_NS   200000

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "bench.h"
+#include "measure.h"
 
 /* Shorter than the time between timer interrupts, so that most blocks see
  * no interrupt; 500 times longer than the two clock reads around them. */
@@ -17,21 +18,6 @@
 
 #define GUESS_READS 1000
 #define GUESS_TRIES 20
-
-/*
- * CLOCK_MONOTONIC_RAW, not the counter: the kernel vouches for its rate, while
- * counter_hz may be known to some ppm only, or not at all. Unlike
- * CLOCK_MONOTONIC it is not slewed. Each block contains one call of it, which
- * adds 0.01 ns to a read, or 0.1 ns where it is a real system call: the same
- * for all subjects.
- */
-uint64_t raw_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_RAW, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static int compare(const void *a, const void *b)
 {

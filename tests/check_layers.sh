@@ -18,59 +18,68 @@ fail() {
 	bad=1
 }
 
-# Every room that is named stands on a line below.
-declare -A line_of
-n=0
-while read -r pattern _; do
-	n=$((n + 1))
-	room=${pattern%%/\**}
-	line_of[$room]=$n # the last line of a room counts
-done <<<"$table"
-n=0
-while read -r pattern rooms; do
-	n=$((n + 1))
-	for room in $rooms; do
-		[ "$room" = - ] && continue
-		[ -n "${line_of[$room]:-}" ] ||
-			fail "the table has no line for $room"
-		[ "${line_of[$room]:-0}" -gt $n ] ||
-			fail "$pattern: $room has to stand on a line below"
-	done
-done <<<"$table"
-
-# allowed FILE: the rooms that the first pattern for it lists.
-allowed() {
-	local pattern rooms
-	while read -r pattern rooms; do
-		# shellcheck disable=SC2053 # it is a pattern
-		if [[ $1 == $pattern ]]; then
-			echo "$rooms"
-			return
-		fi
-	done <<<"$table"
-	echo none
-}
-
-# Files of the tree that do not come from a checkout are looked at as well.
 files=$(find lib backends sim tools bench examples -name '*.[ch]' | sort)
-count=0
-for file in $files; do
-	here=$(dirname "$file")
-	rooms=$(allowed "$file")
-	[ "$rooms" != none ] || fail "$file: the table has no line for it"
-	while read -r header; do
-		for dir in "$here" lib backends . tools; do
-			if [ -f "$dir/$header" ]; then
-				header=$(realpath --relative-to=. "$dir/$header")
+includes=$(grep -HE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"' $files |
+	sed -E 's/^([^:]*):[^"]*"([^"]*)".*/\1 \2/')
+
+# Each file has a line; each room that a line names stands on one below it; and
+# each include is allowed by the first line whose pattern the file matches.
+# shellcheck disable=SC2016 # awk's, not the shell's
+awk '
+function fail(text) { print text; bad = 1 }
+function room_of(file) { sub(/\/[^\/]*$/, "", file); return file }
+function line_of(file,    i) {
+	for (i = 1; i <= lines; i++)
+		if (file ~ pattern[i])
+			return i
+	return 0
+}
+part == "table" {
+	lines++
+	rooms[lines] = " "
+	for (i = 2; i <= NF; i++)
+		if ($i != "-")
+			rooms[lines] = rooms[lines] $i " "
+	name[lines] = $1
+	pattern[lines] = $1
+	gsub(/\./, "[.]", pattern[lines])
+	gsub(/\*/, "[^/]*", pattern[lines])
+	pattern[lines] = "^" pattern[lines] "$"
+	room = $1
+	sub(/\/[^\/]*$/, "", room)
+	last[room] = lines
+}
+part == "files" { file[$1] = 1 }
+part == "includes" { from[++count] = $1; to[count] = $2 }
+END {
+	for (i = 1; i <= lines; i++) {
+		n = split(rooms[i], wanted, " ")
+		for (k = 1; k <= n; k++)
+			if (!(wanted[k] in last))
+				fail("the table has no line for " wanted[k])
+			else if (last[wanted[k]] <= i)
+				fail(name[i] ": " wanted[k] " has to stand below")
+	}
+	for (f in file)
+		if (!line_of(f))
+			fail(f ": the table has no line for it")
+	for (i = 1; i <= count; i++) {
+		here = room_of(from[i])
+		n = split(here "/,lib/,backends/,,tools/", folder, ",")
+		target = to[i]
+		for (k = 1; k <= n; k++)
+			if ((folder[k] to[i]) in file) {
+				target = folder[k] to[i]
 				break
-			fi
-		done
-		there=$(dirname "$header")
-		count=$((count + 1))
-		[ "$there" = "$here" ] || [[ " $rooms " == *" $there "* ]] ||
-			fail "$file may not include $header"
-	done < <(sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]+"([^"]+)".*/\1/p' "$file")
-done
+			}
+		if (room_of(target) != here &&
+		    !index(rooms[line_of(from[i])], " " room_of(target) " "))
+			fail(from[i] " may not include " target)
+	}
+	print count " includes of " length(file) " files"
+	exit bad
+}' part=table <(echo "$table") part=files <(echo "$files") \
+	part=includes <(echo "$includes") || bad=1
 
 # Neither a hypervisor nor a backend is named in lib/, but where Linux is.
 names='kvm|hyper-?v($|[^i])|xen|vmware|qemu|firecracker|openbsd|bhyve|virtualbox'
@@ -87,7 +96,6 @@ for folder in backends/*/; do
 done
 
 if [ $# -gt 0 ]; then
-	python3 tests/file_circles.py "$1" || bad=1
+	python3 -B tests/file_circles.py "$1" || bad=1
 fi
-[ $bad = 0 ] && echo "$count includes of $(wc -w <<<"$files") files, all allowed"
 exit $bad

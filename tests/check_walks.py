@@ -4,9 +4,9 @@
 
 The walks in docs/architecture.md are what the compiler sees. A walk is a block
 of lines that begins with ```walk TITLE; a line names a function, indented below
-its caller, and the file that defines it. The third column names the member of
-the table of functions that an indirect call goes through, or the thread that
-the function begins.
+its caller, and the file that defines it. A third column says that the call goes
+through a pointer: .MEMBER, which the function's file sets, or ".MEMBER, set in
+FILE"; "argument", where that file passes the function to another.
 
 Each file of a walk is compiled by gcc into a call graph, without inlining and
 with the flags of BUILD. Then each function must be defined in the file that is
@@ -79,7 +79,8 @@ class Graph:
         with open(f"{folder}/graph.ci", encoding="utf-8") as graph:
             text = graph.read()
         for title, label in re.findall(
-                r'node: \{ title: "([^"]*)" label: "([^"]*)"', text):
+                # One that is only declared is an ellipse.
+                r'node: \{ title: "([^"]*)" label: "([^"]*)" \}', text):
             place = label.split("\\n")
             if len(place) > 1:
                 self.defined.add((self.name(title), self.place(place[1])))
@@ -97,11 +98,15 @@ class Graph:
         return os.path.relpath(os.path.join(ROOT, path), ROOT)
 
 
-def stored(file, member, name):
-    """Does the file store the function as that member, or start it?"""
-    with open(os.path.join(ROOT, file), encoding="utf-8") as source:
+def is_set(file, how, name):
+    """Does the source make the pointer that a call goes through?"""
+    member, _, other = how.partition(", set in ")
+    with open(os.path.join(ROOT, other or file), encoding="utf-8") as source:
         text = source.read()
-    return re.search(rf"\b{member}\s*=\s*&?{name}\b", text) is not None
+    if member == "argument":
+        return re.search(rf"[(,]\s*{name}\s*[,)]", text) is not None
+    return re.search(rf"{re.escape(member)}\s*=\s*&?{name}\b",
+                     text) is not None
 
 
 def check(steps, graph):
@@ -118,11 +123,10 @@ def check(steps, graph):
             if not how and (caller, name) not in graph.calls:
                 yield f"{caller} does not call {name}"
             if how:
-                member = how.split(".")[-1]
                 if (caller, "__indirect_call") not in graph.calls:
                     yield f"{caller} calls nothing by a pointer"
-                if not stored(file, member, name):
-                    yield f"{file} does not store {name} as {member}"
+                if not is_set(file, how, name):
+                    yield f"{name} is not {how}"
         above.append(name)
 
 

@@ -6,41 +6,50 @@ Files whose functions call each other in a circle, by the names that their
 objects in BUILD define and need. None is allowed outside of sim/world, where
 hosts and VMs are one thing in several files."""
 import collections
-import glob
+import json
+import os
+import shlex
 import subprocess
 import sys
 
 FREE = "world/"
 OBJECTS = {
-    "lib": ["CMakeFiles/paraclock_objects.dir",
-            "CMakeFiles/paraclock_host_objects.dir"],
-    "core": ["CMakeFiles/paraclock_core.dir",
-             "CMakeFiles/paraclock_host_core.dir"],
-    "sim": ["sim/CMakeFiles/paraclock_sim_objects.dir"],
-    "tools": ["tools/CMakeFiles/paraclock_tool.dir"],
+    "lib": ("CMakeFiles/paraclock_objects.dir/",
+            "CMakeFiles/paraclock_host_objects.dir/"),
+    "core": ("CMakeFiles/paraclock_core.dir/",
+             "CMakeFiles/paraclock_host_core.dir/"),
+    "sim": ("sim/CMakeFiles/paraclock_sim_objects.dir/",),
+    "tools": ("tools/CMakeFiles/paraclock_tool.dir/",),
 }
 
 
-def symbols(path):
-    """The global names that an object defines, and those that it needs."""
-    defined, needed = set(), set()
-    out = subprocess.run(["nm", "-g", path], check=True, text=True,
-                         stdout=subprocess.PIPE).stdout
-    for line in out.splitlines():
-        kind, name = line.split()[-2:]
-        (needed if kind == "U" else defined).add(name)
-    return defined, needed
+def objects(build):
+    """Every object that BUILD makes now; an older build's are not named."""
+    with open(f"{build}/compile_commands.json", encoding="utf-8") as database:
+        for entry in json.load(database):
+            words = shlex.split(entry["command"])
+            yield os.path.relpath(
+                os.path.join(entry["directory"], words[words.index("-o") + 1]),
+                build)
 
 
 def arrows(build, folders):
     """File -> the files that it calls."""
-    owner, needs = {}, {}
-    for folder in folders:
-        base = f"{build}/{folder}/"
-        for path in glob.glob(base + "**/*.o", recursive=True):
-            file = path[len(base):-2]
-            defined, needs[file] = symbols(path)
-            owner.update(dict.fromkeys(defined, file))
+    files = {path: path[len(folder):-len(".o")]
+             for path in objects(build) for folder in folders
+             if path.startswith(folder)}
+    if not files:
+        return {}
+    out = subprocess.run(["nm", "-gA", *files], check=True, text=True,
+                         cwd=build, stdout=subprocess.PIPE).stdout
+    owner, needs = {}, {file: set() for file in files.values()}
+    for line in out.splitlines():
+        path, symbol = line.split(":", 1)
+        kind, name = symbol.split()[-2:]
+        if kind == "U":
+            needs[files[path]].add(name)
+        else:
+            owner[name] = files[path]
     return {file: {owner[n] for n in names if n in owner} - {file}
             for file, names in needs.items()}
 

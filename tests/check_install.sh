@@ -39,7 +39,7 @@ libdir=$(dirname "$(dirname "$pc")")
 PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH LD_LIBRARY_PATH=$libdir
 pkg() {
-	pkg-config --define-variable=prefix="$prefix" "$@" paraclock
+	pkg-config --define-variable=prefix="$prefix" "$@" "${module:-paraclock}"
 }
 
 say "find_package"
@@ -54,6 +54,13 @@ cmake --build "$work/consumer" >"$work/build.log" 2>&1 || {
 }
 "$work/consumer/consumer"
 "$work/consumer/consumer++"
+say "a component that does not exist"
+if cmake -S "$here/consumer" -B "$work/none" -DCMAKE_PREFIX_PATH="$prefix" \
+	-DCONSUMER_COMPONENTS=none >"$work/none.log" 2>&1 ||
+	! grep -q "without the component none" "$work/none.log"; then
+	cat "$work/none.log"
+	exit 1
+fi
 
 # The simulated host is not in every build.
 [ ! -e "$prefix/include/paraclock/sim.h" ] ||
@@ -70,6 +77,12 @@ cmake --build "$work/consumer" >"$work/build.log" 2>&1 || {
 		exit 1
 	}
 	grep "tests passed" "$work/examples.log"
+	say "pkg-config, paraclock-sim"
+	# shellcheck disable=SC2086,SC2046
+	cc -std=c11 $warnings \
+		$(module=paraclock-sim pkg --cflags) "$here/../examples/relay.c" \
+		-o "$work/relay" $(module=paraclock-sim pkg --libs)
+	"$work/relay" >"$work/relay.log"
 }
 
 # shellcheck disable=SC2086,SC2046

@@ -3,7 +3,7 @@
 # alloc_count.c replaces malloc() and its kin in the program that links it.
 list(APPEND PARACLOCK_BENCH_SOURCES
   ${PROJECT_SOURCE_DIR}/bench/alloc_count.c
-  ${PROJECT_SOURCE_DIR}/bench/bench.c
+  ${PROJECT_SOURCE_DIR}/bench/command.c
   ${PROJECT_SOURCE_DIR}/bench/report_json.c
   ${PROJECT_SOURCE_DIR}/bench/pages.c
   ${PROJECT_SOURCE_DIR}/bench/subjects.c

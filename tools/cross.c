@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "cross.h"
+#include "cross_result.h"
 
 /*
  * A measurement fails while a page is being written, a clock is set or the VM

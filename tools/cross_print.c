@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "cross.h"
+#include "cross_result.h"
 #include "json.h"
 
 /* --- JSON ----------------------------------------------------------------- */

@@ -4,9 +4,8 @@
 #include <errno.h>
 
 #include "base/env_call.h"
+#include "base/relaxed.h"
 #include "clock.h"
-
-#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 
 /* How often a look is repeated while another thread commits a change, which
  * takes less than a microsecond unless that thread is preempted. */

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/fixed.h"
+#include "base/relaxed.h"
 #include "clock.h"
 
-#define LOAD(x)	    __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define DIFFER(live, known) \

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "follow.h"
+#include "follow_parts.h"
 #include "timekeeper.h"
 
 #define PPB_MAX	     100000000U

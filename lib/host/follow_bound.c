@@ -10,7 +10,7 @@
  * so it is enough that one of them is right.
  */
 
-#include "follow.h"
+#include "follow_parts.h"
 
 /* If two rates differ by more than one part in this (500 ppm), the clock was
  * set in between: no oscillator and no servo is that far off. */

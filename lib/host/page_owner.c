@@ -15,6 +15,7 @@
 
 #include "base/env.h"
 #include "base/env_call.h"
+#include "base/relaxed.h"
 #include "page_writer.h"
 
 /*
@@ -32,9 +33,6 @@
 /* 2^64 divided by the golden ratio: in a product with it, every bit of a number
  * reaches the upper bits. */
 #define SPREAD 0x9e3779b97f4a7c15U
-
-#define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
 uint32_t pclk_page_process(const struct paraclock_env *env)
 {

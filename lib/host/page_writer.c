@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "base/relaxed.h"
 #include "page_writer.h"
 #include "timeline.h"
 
@@ -24,9 +25,6 @@
 #define JUDGE_NS	100
 #define JUDGE_TRIES	256
 #define JUDGE_TICKS_MAX (1U << 16)
-
-#define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
 /* An update under way. */
 struct update {

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "relay.h"
+#include "relay_parts.h"
 
 /* How often the clock may be disrupted while one disruption is relayed. */
 #define PASSES 3

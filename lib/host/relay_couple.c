@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "base/interpolate.h"
-#include "relay.h"
+#include "relay_parts.h"
 
 /* A tick of the device takes 2^shift / mult times as long as one of the system.
  * Every bit of period_frac is used. */

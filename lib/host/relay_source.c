@@ -12,7 +12,7 @@
 
 #include "base/interpolate.h"
 #include "base/seqword.h"
-#include "relay.h"
+#include "relay_parts.h"
 
 /* The clock is not valid: looking again is no use. */
 #define NOT_VALID 2

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "page_writer.h"
-#include "relay.h"
+#include "relay_parts.h"
 #include "timekeeper.h"
 
 #define REFRESH_NS (300ULL * NSEC_PER_SEC)

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "relay.h"
+#include "relay_parts.h"
 #include "timekeeper.h"
 
 /* A change of the timekeeper that comes this soon counts as in force. */

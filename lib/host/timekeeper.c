@@ -3,9 +3,8 @@
 
 #include <errno.h>
 
+#include "base/relaxed.h"
 #include "timekeeper.h"
-
-#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 
 /* As often as a read retries. */
 #define TRIES (1U << 12)

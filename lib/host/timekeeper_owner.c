@@ -3,10 +3,8 @@
 
 #include <errno.h>
 
+#include "base/relaxed.h"
 #include "timekeeper_writer.h"
-
-#define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
 #define MIGRATIONS_MAX ((uint64_t)1 << 62)
 

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/relaxed.h"
 #include "timekeeper.h"
 
-#define LOAD(x)	    __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define INLINE	    static inline __attribute__((always_inline))
 

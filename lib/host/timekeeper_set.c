@@ -12,9 +12,8 @@
 
 #include <errno.h>
 
+#include "base/relaxed.h"
 #include "timekeeper_writer.h"
-
-#define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
 /* How far ahead a change as soon as possible is put: it is published by then,
  * unless the writer is preempted. */

@@ -11,10 +11,8 @@
 #include <string.h>
 
 #include "base/counter.h"
+#include "base/relaxed.h"
 #include "timekeeper_writer.h"
-
-#define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
 /* How often the counter is read at most, for one that stands still. */
 #define JUDGE_TRIES 256

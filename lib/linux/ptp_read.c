@@ -18,10 +18,8 @@
 #include <paraclock/system.h>
 
 #include "base/fixed.h"
+#include "base/relaxed.h"
 #include "ptp_window.h"
-
-#define LOAD(x)	     __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define STORE(x, to) __atomic_store_n(&(x), to, __ATOMIC_RELAXED)
 
 /* Linux clock ids, for EXTENDED. */
 #define CLOCK_ID_REALTIME      0

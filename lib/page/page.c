@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/env_call.h"
+#include "base/relaxed.h"
 #include "base/text.h"
 #include "page.h"
 
@@ -27,8 +28,6 @@
 #define TRIES_A_SEC  10000
 #define TRIES_MEMORY (1U << 16)
 #define TRIES_FILE   (1U << 8)
-
-#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 
 bool pclk_page_busy(const struct page_shape *shape, uint32_t seq)
 {

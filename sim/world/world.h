@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/relaxed.h"
 #include "rate.h"
 
 #define PAGE_BYTES  4096
@@ -25,9 +26,6 @@
 #define HISTORY_MAX 65536U
 /* How long a world lasts, ns: 146 years. */
 #define RUN_MAX (1ULL << 62)
-
-#define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define STORE(x, val) __atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
 /* The process that owns the pages, to the library's writers. */
 #define SIM_PROCESS_ID 4711

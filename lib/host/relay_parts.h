@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A relay from inside: the clock above, and the targets below. */
-#ifndef RELAY_H
-#define RELAY_H
+#ifndef RELAY_PARTS_H
+#define RELAY_PARTS_H
 
 #include <paraclock/relay.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The results of 'paraclock cross', and how they are printed. */
-#ifndef CROSS_H
-#define CROSS_H
+#ifndef CROSS_RESULT_H
+#define CROSS_RESULT_H
 
 #include "tools.h"
 

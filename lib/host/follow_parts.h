@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The rate of a clock that is followed, and the bound of a timeline made of
  * it. */
-#ifndef FOLLOW_H
-#define FOLLOW_H
+#ifndef FOLLOW_PARTS_H
+#define FOLLOW_PARTS_H
 
 #include "base/interpolate.h"
 #include "clock/clock.h"

@@ -117,6 +117,8 @@ const char *paraclock_error_name(int error)
 		return "EBUSY";
 	case -EINVAL:
 		return "EINVAL";
+	case -EIO:
+		return "EIO";
 	case -ENODEV:
 		return "ENODEV";
 	case -ENOMEM:

@@ -177,7 +177,7 @@ static int try_snapshot(const struct paraclock_env *env,
 	struct bracket *bracket = &attempts->bracket;
 	uint32_t gen = __atomic_load_n(&memory->gen, __ATOMIC_ACQUIRE);
 	struct system_state state;
-	struct values values;
+	struct values values = { 0 };
 	int ret = SOURCE_CHANGED;
 
 	if (seqwords_copy(&memory->gen, &state, &memory->now, WORDS) &&

@@ -53,6 +53,7 @@ static const struct {
 	{ -EACCES, "EACCES" },
 	{ -EAGAIN, "EAGAIN" },
 	{ -EINVAL, "EINVAL" },
+	{ -EIO, "EIO" },
 	{ -ENODEV, "ENODEV" },
 	{ -ENOMEM, "ENOMEM" },
 	{ -EOPNOTSUPP, "EOPNOTSUPP" },

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file backend.h
- * For those who write a backend, or give the library an outside world (env) of
- * their own, for ring 0 or for tests.
+ * For authors of backends, and for programs that give the library an outside
+ * world (env) of their own, as in ring 0 or in tests.
  *
  * A backend answers one question as one atomic act: what did the host clock
  * say, at which counter value, and is that a pair to correlate with? The
@@ -21,7 +21,7 @@ extern "C" {
 
 /** A page that an env has mapped, or opened. */
 struct paraclock_mapping {
-	/** The page's memory; NULL: read it by env->pread on @c fd only. */
+	/** The page's memory; NULL: read the page with env->pread on @c fd. */
 	const void *addr;
 	/** Readable bytes. */
 	size_t size;
@@ -51,9 +51,11 @@ struct paraclock_system_clocks {
 struct paraclock_process {
 	/** When it started. A later process with the same @c id differs. */
 	uint64_t start;
-	/** The namespace of @c id and @c start; no two that exist at a time are
-	 * equal. 0: not known; then nothing can prove that the process is
-	 * gone. */
+	/**
+	 * The namespace of @c id and @c start; two that exist at the same time
+	 * never have the same number. 0: not known; then nothing can prove that
+	 * the process is gone.
+	 */
 	uint64_t space;
 	/** The boot of the machine that it runs on. */
 	uint64_t machine;
@@ -104,8 +106,8 @@ struct paraclock_env {
 			struct paraclock_mapping *ret_map);
 	/** Unmap what map_page mapped. */
 	void (*unmap_page)(void *ctx, struct paraclock_mapping *map);
-	/** Returns the bytes read at @p offset, perhaps fewer than @p n; or a
-	 * negative errno. */
+	/** Read from @p fd at @p offset. Returns the number of bytes read,
+	 * perhaps fewer than @p n; or a negative errno. */
 	int64_t (*pread)(void *ctx, int fd, void *buf, size_t n,
 			 uint64_t offset);
 	/** Does firmware announce a device? Returns enum paraclock_firmware. */
@@ -113,12 +115,16 @@ struct paraclock_env {
 			   const char *compatible);
 	/** See paraclock_describe_machine(). */
 	int (*describe)(void *ctx, struct paraclock_machine *ret_machine);
-	/** A clock of this kernel, ns; @p clock_id is that of clock_gettime(2),
-	 * or of a device, whose time is passed through. */
+	/**
+	 * Read a clock of this kernel, ns. @p clock_id is as for
+	 * clock_gettime(2), and may be that of a device, whose time is passed
+	 * through.
+	 */
 	int (*read_clock)(void *ctx, int clock_id, int64_t *ret_ns);
 	/**
-	 * 0: the calling thread runs on that CPU or, with @p go, has run there
-	 * since the call, and its affinity is as before. -EAGAIN: neither.
+	 * Does the calling thread run on CPU @p cpu? 0: it does; or, with
+	 * @p go, it has run there since the call began, and its affinity is as
+	 * before. -EAGAIN: neither.
 	 */
 	int (*run_on_cpu)(void *ctx, unsigned int cpu, int go);
 	/** This process's id in its PID namespace; not 0. */
@@ -175,19 +181,19 @@ struct paraclock_env {
 	 * Poll several descriptors as one. Adds @p fd to *group, and creates
 	 * the group if it is -1. The group polls readable each time that @p fd
 	 * becomes ready, not while it is; -EOPNOTSUPP: @p fd never becomes
-	 * ready. With @p fd -1: everything until now was seen.
+	 * ready. With @p fd -1: the caller has seen everything until now.
 	 */
 	int (*poll_group)(void *ctx, int *group, int fd);
 	/**
-	 * Identify the process @p id of this one's PID namespace; 0: this
+	 * Identify the process @p id in this process's PID namespace; 0: this
 	 * process. -ESRCH: the kernel confirms that no such process exists (use
 	 * another error for a process that is merely hidden). Any other error:
 	 * not known. NULL: process_id's process is the only one.
 	 */
 	int (*identify)(void *ctx, uint32_t id,
 			struct paraclock_process *ret_who);
-	/** Not 0, and different in a forked child from all of its ancestors.
-	 * NULL: process_id serves for it. */
+	/** A number that is not 0, and differs in a forked child from those of
+	 * all its ancestors. NULL: process_id is used instead. */
 	uint32_t (*fork_id)(void *ctx);
 	/**
 	 * Is what map_page opened still there? -ENODEV: it was removed, or
@@ -213,14 +219,15 @@ struct paraclock_env {
 	/**
 	 * The lowest number, @p from or above, that makes @p prefix the name of
 	 * an existing file: for "/dev/ptp" and 1 it is 4 if /dev/ptp4 exists,
-	 * but not ptp1 to ptp3. -ENODEV: none. NULL: the library tries 0 to 31.
+	 * but not ptp1 to ptp3. -ENODEV: no such file exists. NULL: the library
+	 * tries 0 to 31.
 	 */
 	int (*next_number)(void *ctx, const char *prefix, uint32_t from,
 			   uint32_t *ret_number);
 };
 
 /**
- * This machine's env, which is used for NULL. To make an env of one's own, copy
+ * This machine's env, which is used for NULL. To make an env of your own, copy
  * it and replace some members.
  *
  * @return The env, constant; NULL if this build has none (ring 0).
@@ -325,7 +332,7 @@ struct paraclock_backend {
 	 * only.
 	 */
 	int (*get_time)(void *state, struct paraclock_sample *ret_sample);
-	/** The pair at a counter value of the past; may be NULL. */
+	/** The pair at a past counter value; may be NULL. */
 	int (*get_time_at)(void *state, uint64_t counter,
 			   struct paraclock_sample *ret_sample);
 	/**
@@ -349,7 +356,8 @@ struct paraclock_backend {
 	 * reads until it is known. Calls never overlap.
 	 */
 	int (*confirm_fresh)(void *state, int noticed);
-	/** Adds to paraclock_explain(); may be NULL. */
+	/** Write the sentence of paraclock_explain(), or nothing to leave it to
+	 * the library; may be NULL. */
 	void (*explain)(void *state, int error,
 			const struct paraclock_sample *sample, char *buf,
 			size_t size);
@@ -364,13 +372,13 @@ struct paraclock_backend {
 	/**
 	 * A descriptor that polls readable (POLLIN) when the marker may have
 	 * changed. Called before the first poll, and again after each wakeup to
-	 * re-arm the notification. -EOPNOTSUPP, or NULL: none.
+	 * re-arm the notification. -EOPNOTSUPP, or NULL: it has no descriptor.
 	 */
 	int (*poll_fd)(void *state);
 	/**
-	 * Is what was opened still there? 0; or -ENODEV for a file that can
-	 * still be read, but was removed or replaced. Called for events only.
-	 * NULL: get_time reports it.
+	 * Is what was opened still there? 0: yes. -ENODEV: the file can still
+	 * be read, but was removed or replaced. Called for events only. NULL:
+	 * get_time reports it.
 	 */
 	int (*is_there)(void *state);
 	/**

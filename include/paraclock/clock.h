@@ -10,7 +10,8 @@
  *
  * Errors of opening. paraclock_open(), and every function that opens a clock:
  *
- *   -EINVAL      A bad option, or this build has no such backend. Mend it.
+ *   -EINVAL      A bad option, or this build has no such backend. Correct the
+ *                call.
  *   -ENODEV      The source is not here, or it gives another timescale; without
  *                a backend's name: no source here is valid. options.detail says
  *                why, and what to do.
@@ -21,8 +22,8 @@
  *   -EOPNOTSUPP  This env or backend cannot give time.
  *   -ENOMEM      No memory, or no file descriptor left.
  *
- * With a backend and timescales, also any error of the first read. Without
- * timescales the next read reports that one.
+ * and, if options name both a backend and timescales, any error of the first
+ * read. Without timescales the caller's first read returns that error.
  *
  * Errors of reads. paraclock_read(), and every function that reads a clock:
  *
@@ -36,7 +37,8 @@
  *   -EOPNOTSUPP  The host gives no pair at all; paraclock_explain() says why.
  *   -EACCES      The host refuses the hypercall: it is for ring 0 only.
  *   -ETIMEDOUT   A device did not answer. Try again later.
- *   -EIO         The env returned a number that is not an errno value. Mend it.
+ *   -EIO         The env returned a number that is not an errno value. Correct
+ *                the env.
  *
  * and any other error that the env returned.
  */
@@ -61,7 +63,7 @@ struct paraclock_backend;
 
 /**
  * options.flags: the file at @c device never gets shorter while it is open. It
- * is then mapped, and a read costs as much as that of a device. If it is
+ * is then mapped, and reading it costs as much as reading a device. If it is
  * truncated all the same, reads raise SIGBUS. A sealed file (F_SEAL_SHRINK)
  * does not need this flag.
  */
@@ -90,8 +92,8 @@ struct paraclock_options {
 	/**
 	 * Device node, or a regular file that holds a page image; NULL: where
 	 * this machine has it. Needs @c backend. A file that cannot shrink
-	 * (sealed, or PARACLOCK_DEVICE_FIXED_SIZE is set) is mapped, any other
-	 * is read by pread(2). The page may be another machine's, so no other
+	 * (sealed, or PARACLOCK_DEVICE_FIXED_SIZE is set) is mapped; any other
+	 * is read with pread(2). The page may be another machine's, so no other
 	 * source of markers is opened with it. A PTP clock may also be named by
 	 * its device number, "MAJOR:MINOR".
 	 */
@@ -106,7 +108,8 @@ struct paraclock_options {
 	uint64_t max_age_ns;
 	/** A pair wider than this is not valid, ns; 0: 1000. */
 	uint64_t max_pair_error_ns;
-	/** On failure: what failed, where, and what to do; or NULL. */
+	/** Buffer that on failure receives what failed, where, and what to do;
+	 * or NULL. */
 	char *detail;
 	/** Bytes at @c detail; the text is cut to fit and ends with a NUL. */
 	size_t detail_size;
@@ -150,7 +153,7 @@ PARACLOCK_API int paraclock_open(struct paraclock **ret_clk,
  * @param be The backend; must outlive the clock.
  * @param arg Passed to the backend's open() unchanged: the object that it is to
  *        open, or NULL. The library does not look at it. The caller owns it,
- *        and keeps it for as long as the backend says.
+ *        and keeps it for as long as the backend requires.
  * @param opts Options, or NULL. Their @c backend must be NULL.
  *
  * @retval 0 Success.
@@ -181,8 +184,8 @@ PARACLOCK_API int paraclock_open_backend(struct paraclock **ret_clk,
  *
  * When the host's page or marker has changed, one read commits the change. The
  * others say DISRUPTED meanwhile: for less than a microsecond, unless that one
- * is preempted. It may call getpid(2), and for kvmclock sched_getscheduler(2),
- * sched_getaffinity(2) and sched_setaffinity(2).
+ * is preempted. The read that commits may call getpid(2), and for kvmclock
+ * sched_getscheduler(2), sched_getaffinity(2) and sched_setaffinity(2).
  *
  * Let it return. A read that is left by longjmp(3) out of a signal handler, by
  * a C++ exception or by asynchronous cancellation while it commits a change
@@ -207,7 +210,7 @@ PARACLOCK_API int paraclock_read(const struct paraclock *clk,
 				 struct paraclock_sample *ret_sample);
 
 /**
- * What the host clock said at a counter value taken earlier.
+ * Report what the host clock said at a counter value taken earlier.
  *
  * For traces and for decoding pages. A value from before the moment at which
  * the handle last noticed a disruption is not valid (WINDOW, with the page's
@@ -227,8 +230,9 @@ PARACLOCK_API int paraclock_read(const struct paraclock *clk,
  * @param[out] ret_sample The answer; its host_tsc is @p counter.
  *
  * @retval 0 There is an answer; look at its @c valid.
- * @retval -EINVAL @p counter is later than now, or a NULL argument. If it was
- *         taken from this counter, a restore has turned that back: drop it.
+ * @retval -EINVAL @p counter is later than now, or a NULL argument. If the
+ *         value was read from this counter, a restore has turned the counter
+ *         back: drop the value.
  * @retval -EOPNOTSUPP This source can only say what time it is now.
  * @retval -EAGAIN Another thread is committing a change. Try again.
  * @return Else one of the errors of reads, which are listed at the top.
@@ -304,6 +308,8 @@ PARACLOCK_API const char *paraclock_backend_name(const struct paraclock *clk);
 /**
  * The library's version, "MAJOR.MINOR.PATCH".
  *
+ * @return A constant string.
+ *
  * Threads: any thread; async-signal-safe.
  * @since 0.1
  */
@@ -314,7 +320,6 @@ PARACLOCK_API const char *paraclock_version(void);
  *
  * @param error 0 or a negative errno.
  * @return A constant string; "unknown" if this library never returns @p error.
- *
  *
  * Threads: any thread; async-signal-safe.
  * @since 0.1
@@ -352,8 +357,8 @@ struct paraclock_machine {
 	size_t size;
 	/**
 	 * The hypervisor whose clocks are here: "kvm", "pvm", "hyper-v", "xen",
-	 * ...; "unknown": there is one, but nothing shows which; "none": there
-	 * is no hypervisor; empty: not known whether there is one.
+	 * ...; "unknown": a hypervisor is here, but nothing shows which;
+	 * "none": no hypervisor is here; empty: not known whether one is here.
 	 */
 	char hypervisor[32];
 	/** The kernel's clocksource; empty: unknown. */
@@ -374,21 +379,23 @@ struct paraclock_machine {
 	/** Frequency of the counter, Hz; 0: unknown. */
 	uint64_t counter_hz;
 	/**
-	 * What CPUID, CNTFRQ_EL0 or the env states, Hz; 0: nothing. If
-	 * @c measured is 1 and this is not 0, the clock contradicts it: some
+	 * What CPUID, CNTFRQ_EL0 or the env states, Hz; 0: nothing states it.
+	 * If @c measured is 1 and this is not 0, the clock contradicts it: some
 	 * guests whose counter is scaled see the frequency of the host.
 	 */
 	uint64_t stated_hz;
-	/** The frequency by CLOCK_MONOTONIC_RAW, Hz; 0: it could not be
-	 * measured, for instance because the kernel's clocks move once in a
-	 * jiffy. */
+	/**
+	 * The frequency by CLOCK_MONOTONIC_RAW, Hz; 0: it could not be
+	 * measured, for instance because the kernel's clocks only move once per
+	 * jiffy.
+	 */
 	uint64_t measured_hz;
 	/** measured_hz is within this of the frequency, Hz. */
 	uint64_t measured_error_hz;
 	/**
-	 * The signs of a hypervisor, a short text each, the rest empty. A CPUID
-	 * signature stands in quotes, with \0 and \xNN for bytes that do not
-	 * print; it may be that of the layer below (PVM, Xen PV).
+	 * The signs of a hypervisor, one short text each; unused entries are
+	 * empty. A CPUID signature stands in quotes, with \0 and \xNN for bytes
+	 * that do not print; it may be that of the layer below (PVM, Xen PV).
 	 */
 	char evidence[PARACLOCK_EVIDENCE_MAX][64];
 };

@@ -16,8 +16,8 @@
  *   -EINVAL  NULL or a bad size; the counter value is later than now, or
  *            earlier than the window and the history; or the clocksource
  *            changed in between. Feed a history, or try again.
- *   -ESTALE  A disruption came in between, or CLOCK_REALTIME was set each time.
- *            Measure again.
+ *   -ESTALE  A disruption came in between, or CLOCK_REALTIME was set in each
+ *            attempt. Measure again.
  *   -ERANGE  A clock does not fit into 64 bits of ns.
  *
  * and the errors of reads (clock.h) and of snapshots (system.h).
@@ -44,8 +44,8 @@ enum paraclock_clock {
 	PARACLOCK_CLOCK_MONOTONIC_RAW = 2,
 	/** CLOCK_BOOTTIME: MONOTONIC and the time spent suspended. */
 	PARACLOCK_CLOCK_BOOTTIME = 3,
-	/** CLOCK_TAI: REALTIME + TAI offset; unknown while the kernel has none.
-	 */
+	/** CLOCK_TAI: REALTIME + TAI offset; unknown while the kernel has no
+	 * offset. */
 	PARACLOCK_CLOCK_TAI = 4,
 };
 
@@ -96,8 +96,9 @@ struct paraclock_coupling {
 /**
  * The system's counter at a value of the device's.
  *
- * Exact to one tick. If the formula runs the other way: the smallest value that
- * it takes to @p device or, if it skips that, just beyond.
+ * Exact to one tick. If the formula computes the other direction, the result is
+ * the smallest value that it maps to @p device or, if it skips @p device, to
+ * just beyond.
  *
  * @param coupling The coupling.
  * @param device The device's counter, its ticks.
@@ -121,8 +122,9 @@ paraclock_coupling_to_system(const struct paraclock_coupling *coupling,
 /**
  * The device's counter at a value of the system's.
  *
- * Exact to one tick. If the formula runs the other way: the smallest value that
- * it takes to @p system or, if it skips that, just beyond.
+ * Exact to one tick. If the formula computes the other direction, the result is
+ * the smallest value that it maps to @p system or, if it skips @p system, to
+ * just beyond.
  *
  * @param coupling The coupling.
  * @param system The system's counter, its ticks.
@@ -149,13 +151,13 @@ paraclock_coupling_to_device(const struct paraclock_coupling *coupling,
  * a guest whose TSC it scales: the caller gives that. The coupling holds until
  * the guest or the VMM sets that vCPU's TSC; ask again after a restore.
  *
- * KVM lets the call wait while another thread runs the vCPU: call it from the
- * thread that runs it, or while the guest is stopped. Without a ratio it may
- * take 10 ms, to find the frequency of this machine's counter.
+ * KVM makes the call wait while another thread runs the vCPU: call it from the
+ * thread that runs the vCPU, or while the guest is stopped. Without a ratio it
+ * may take 10 ms, to find the frequency of this machine's counter.
  *
  * @param[out] ret_coupling The coupling, its @c size included.
  * @param env The outside world, NULL: this machine's; it makes the ioctls.
- * @param vcpu_fd A vCPU of the guest's.
+ * @param vcpu_fd File descriptor of one of the guest's vCPUs.
  * @param ratio Guest ticks per host tick in 2^-frac_bits; 0: not scaled.
  * @param frac_bits 0 to 63: 48 on Intel, 32 on AMD.
  *
@@ -196,8 +198,8 @@ struct paraclock_crosststamp {
 	uint8_t realtime_valid;
 	/** 1: interpolated in a history; 0: in the window of the call. */
 	uint8_t interpolated_from_history;
-	/** The host clock, or the device. Its host_tsc is in its own counter.
-	 */
+	/** From the host clock, or the device; its host_tsc is a value of the
+	 * host clock's or device's own counter. */
 	struct paraclock_sample sample;
 	/** This machine's counter at the sample's instant, ticks. */
 	uint64_t counter;
@@ -280,7 +282,8 @@ typedef int paraclock_get_time_fn(void *ctx,
  * @retval 0 Look at ret_xt->sample.valid; if it is 0, no clock is known.
  * @retval -ENODEV Also: the sample's counter is not coupling's device_counter,
  *         or the two counters are not coupled.
- * @retval -ERANGE Also: the device's counter has no value of this machine's.
+ * @retval -ERANGE Also: no value of this machine's counter corresponds to the
+ *         device's.
  * @return Else what @p get_time returned, or one of the errors of cross
  * timestamps, which are listed at the top.
  *

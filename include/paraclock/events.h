@@ -28,9 +28,9 @@ struct paraclock_marker {
  * The clock's epoch now.
  *
  * Looks at the markers and the page first, so it counts whatever is visible
- * now. If they cannot be read, or another thread is committing a change, it is
- * the epoch as it was. Equals sample.epoch of a read made now. Never 0, so that
- * 0 can mean "no epoch yet".
+ * now. If they cannot be read, or another thread is committing a change,
+ * returns the epoch as it was last known. Equals sample.epoch of a read made
+ * now. Never 0, so that 0 can mean "no epoch yet".
  *
  * @param clk The clock.
  * @return The epoch; 0 if @p clk is NULL.
@@ -182,11 +182,11 @@ struct paraclock_event {
 /**
  * A descriptor that says when to call paraclock_next_event().
  *
- * It polls readable when there may be an event, and at least once a second:
- * a jump of a page's parameters and another clocksource send no notification.
- * Do nothing with it but poll it. Events that no memory shows (a restore
- * without a vmclock, the clock being set, another clocksource) are noticed
- * from the first call on.
+ * It polls readable when there may be an event, and at least once a second: a
+ * jump of a page's parameters and another clocksource send no notification.
+ * Only poll it, and do nothing else with it. Events that no memory shows (a
+ * restore without a vmclock, the clock being set, another clocksource) are
+ * noticed from the first call on.
  *
  * @param clk The clock.
  * @return The descriptor, the same each time; or a negative errno:
@@ -224,7 +224,7 @@ PARACLOCK_API int paraclock_event_fd(const struct paraclock *clk);
  *         then call again.
  * @retval -EINVAL NULL, or a size that is too small.
  * @return Any other error of reads (clock.h lists them at its top): no event,
- * and whether the page has changed is not known now. Poll, then call again.
+ * and it is not known now whether the page has changed. Poll, then call again.
  *
  * Threads: one at a time for each clock, beside any readers. Not
  * async-signal-safe.

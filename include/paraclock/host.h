@@ -45,7 +45,7 @@ enum paraclock_status {
 	PARACLOCK_STATUS_SYNCHRONIZED = 2,
 	/** It was right once; its error grows as the error terms say. */
 	PARACLOCK_STATUS_FREERUNNING = 3,
-	/** Not usable now: frozen, or out of order. */
+	/** Not usable now: frozen, or faulty. */
 	PARACLOCK_STATUS_UNRELIABLE = 4,
 };
 
@@ -54,12 +54,12 @@ enum paraclock_status {
  * they saw before this update. The writer ensures that, or refuses with
  * -ESTALE. On UTC a leap second is not counted as a step.
  *
- * Old and new timeline are compared at one value of the counter. A disruption
- * of the counter defeats that: if it jumped ahead, a right timeline is refused;
- * if it was turned back, a timeline behind what readers saw is accepted. Omit
- * MONOTONIC for that one update, and ensure by other means that time does not
- * step back. A relay compares with what its readers have seen, waits until that
- * is past, writes once without this flag and then with it.
+ * The old and the new timeline are compared at one value of the counter. A
+ * disruption of the counter defeats that: if it jumped ahead, a right timeline
+ * is refused; if it was turned back, a timeline behind what readers saw is
+ * accepted. Omit MONOTONIC for that one update, and ensure by other means that
+ * time does not step back. A relay compares with what its readers have seen,
+ * waits until that is past, writes once without this flag and then with it.
  */
 #define PARACLOCK_TIMELINE_MONOTONIC 0x1U
 /** timeline.flags: the counters of all the guest's CPUs agree. */
@@ -101,9 +101,9 @@ struct paraclock_timeline {
 	uint64_t base_tsc;
 	/** Time at the reference point, s since the start of @c timescale. */
 	uint64_t base_sec;
-	/** The same, fraction, 2^-64 s. */
+	/** Its fraction, 2^-64 s. */
 	uint64_t base_frac;
-	/** A tick, in 2^-(64 + period_shift) s. */
+	/** Length of a tick, in 2^-(64 + period_shift) s. */
 	uint64_t period_frac;
 	/** First counter value for which it may be used, ticks. */
 	uint64_t t_start;
@@ -117,8 +117,8 @@ struct paraclock_timeline {
 	uint64_t maxerror_rate_frac;
 	/** Growth of esterror_ns, 2^-(64 + period_shift) s per tick. */
 	uint64_t esterror_rate_frac;
-	/** Marker: takes a value that it never had after every disruption of
-	 * the counter, and stays the same otherwise. */
+	/** The marker. After every disruption of the counter it gets a value
+	 * that it never had before; otherwise it stays the same. */
 	uint64_t marker;
 	/** Changes after every restore or clone. */
 	uint64_t generation;
@@ -126,14 +126,14 @@ struct paraclock_timeline {
 	uint32_t flags;
 	/** TAI - UTC at base_tsc, s: 37 since 2017. */
 	int16_t tai_offset_sec;
-	/** 0 to 63. */
+	/** See @c period_frac; 0 to 63. */
 	uint8_t period_shift;
 	/** enum paraclock_timescale. */
 	uint8_t timescale;
 	/** enum paraclock_counter: the guest's counter that it is based on. */
 	uint8_t counter;
-	/** enum paraclock_status. With any but SYNCHRONIZED and FREERUNNING
-	 * there is no time, and base and period are ignored. */
+	/** enum paraclock_status. With any but SYNCHRONIZED and FREERUNNING the
+	 * timeline has no time, and base and period are ignored. */
 	uint8_t status;
 	/** enum paraclock_leap, at base_tsc. */
 	uint8_t leap;
@@ -147,7 +147,7 @@ struct paraclock_timeline {
 /**
  * Set the rate from a frequency: the best period_frac and period_shift.
  *
- * They are within 2^-64 (5.4e-11 ppb) of it.
+ * The rate that they give is within 2^-64 (5.4e-11 ppb) of the frequency.
  *
  * @param[in,out] tl The caller sets its @c size; only the two members are
  *        written.
@@ -157,7 +157,7 @@ struct paraclock_timeline {
  * @retval 0 Success.
  * @retval -EINVAL NULL, a size that is too small, a frequency of 0, or too many
  *         bits.
- * @retval -ERANGE A tick would be a second or longer, or below 2^-64 s.
+ * @retval -ERANGE A tick would be a second or longer, or shorter than 2^-64 s.
  *
  * Threads: any thread, one object each; async-signal-safe.
  * @since 0.1
@@ -214,7 +214,7 @@ PARACLOCK_API int paraclock_timeline_rebase(struct paraclock_timeline *tl,
  * One for each page, for as long as the page lives. If several processes may
  * write a page in turn, put it into memory that they share, never where the
  * guest can write. After a migration or a reboot begin with a zeroed one: the
- * library reads from the page what that says.
+ * library then reads from the page itself what it says.
  */
 struct paraclock_page_writer {
 	/** The library's own. */
@@ -233,7 +233,7 @@ struct paraclock_page_writer {
  * (another namespace, hidepid, no /proc, ring 0), it counts as alive; a caller
  * that knows it is gone zeroes the struct. After exec(), zero the struct.
  *
- * @param writer The page's.
+ * @param writer The page's writer.
  * @param env The outside world, NULL: this machine's.
  *
  * @retval 0 This process is the writer, until it releases the page or dies.
@@ -259,7 +259,7 @@ paraclock_page_writer_acquire(struct paraclock_page_writer *writer,
 /**
  * Release a page. Its contents stay.
  *
- * @param writer The page's.
+ * @param writer The page's writer.
  * @param env The outside world, NULL: this machine's.
  *
  * @retval 0 The page has no writer now.
@@ -281,24 +281,26 @@ paraclock_page_writer_release(struct paraclock_page_writer *writer,
  * The page holds base, rate and STABLE; the rest of the timeline is dropped. No
  * counter value may lie before the base of the page, because guests' kernels
  * read one as 2^64 ticks after it. Before t_start the write is therefore
- * refused, and a base_tsc that is still to come is moved to the write.
+ * refused, and a base_tsc that is still to come is moved to the time of the
+ * write.
  *
  * A reading is less than 3 ns below the timeline and never above, apart from
- * the rate: the multiplier of 32 bits is within 0.233 ppb of it. That error
- * accumulates from base_tsc or, if that is more than 2 s ago, from the write.
+ * the error of the rate: the multiplier of 32 bits is within 0.233 ppb of the
+ * rate. That error accumulates from base_tsc or, if that is more than 2 s ago,
+ * from the write.
  *
  * With MONOTONIC the multiplier is rounded down (0.466 ppb). If readers may
- * have seen more than the timeline says (by rounding, or because the rate
- * changed during the write), the page continues from there, up to 0.7 ppb
+ * have seen a later time than the timeline says (by rounding, or because the
+ * rate changed during the write), the page continues from there, up to 0.7 ppb
  * slower. It is then ahead by at most 3 ns. An update that needs more is
- * refused: the writer was preempted, or the rate changes a great deal and very
- * often. A timeline that is itself more than 3 ns behind the last one is
- * refused. The first one with MONOTONIC may be refused too, as a page that was
- * written without it may run ahead: write once more without it.
+ * refused; the writer was then preempted, or the rate changes a great deal and
+ * very often. A timeline that is itself more than 3 ns behind the last one is
+ * refused. The first one with MONOTONIC may be refused too, because a page that
+ * was written without it may run ahead: write once more without it.
  *
  * @param page 32 bytes of memory, 8-byte aligned. Its GUEST_STOPPED bit belongs
  *        to the guest and stays.
- * @param writer The page's; acquired by this process.
+ * @param writer The page's writer; acquired by this process.
  * @param env The outside world, NULL: this machine's. Its counter is the one
  *        that the guest reads: if this machine's differs, pass an env that
  *        converts.
@@ -319,22 +321,23 @@ PARACLOCK_API int paraclock_pvclock_write(void *page,
 /**
  * Write a timeline onto a Hyper-V reference TSC page.
  *
- * The page has no reference point, so it cannot express t_start: before that
- * the write is refused.
+ * The page has no reference point, so it cannot express t_start: a write before
+ * t_start is refused.
  *
  * The page's offset counts 100 ns: a reading is within 51 ns of the timeline at
  * the base. The rate is exact (within 2^-65 units of 100 ns per tick).
  *
- * With MONOTONIC the page may be 101 ns ahead; 401 ns if the guest's counter
- * has run for less than 15 minutes, 301 ns until 22 and 201 ns until 29. An
- * update that needs more is refused. The page then runs up to 0.466 ppb slower.
- * For a counter that has run for less than 8 minutes, a rate that changes often
- * may cost 100 ns per time that the counter has run. A timeline that is itself
+ * With MONOTONIC the page may be 101 ns ahead; but 401 ns if the guest's
+ * counter has run for less than 15 minutes, 301 ns if for less than 22, and
+ * 201 ns if for less than 29. An update that needs more is refused. The page
+ * then runs up to 0.466 ppb slower. If the counter has run for less than 8
+ * minutes, a rate that changes often may slow the page by 100 ns in the time
+ * that the counter has run: by 10 ppb after 10 s. A timeline that is itself
  * more than 100 ns behind the last one is refused; one that is more than 50 ns
  * behind may be.
  *
  * @param page 32 bytes of memory, 8-byte aligned.
- * @param writer The page's; acquired by this process.
+ * @param writer The page's writer; acquired by this process.
  * @param env The outside world, NULL: this machine's. Its counter is the one
  *        that the guest reads.
  * @param tl The timeline: MONOTONIC, X86_TSC, SYNCHRONIZED or FREERUNNING.
@@ -358,7 +361,7 @@ PARACLOCK_API int paraclock_hyperv_write(void *page,
  * pvclock page has no such state: keep its guest's CPUs paused.)
  *
  * @param page 32 bytes of memory, 8-byte aligned.
- * @param writer The page's; acquired by this process.
+ * @param writer The page's writer; acquired by this process.
  * @param env The outside world, NULL: this machine's.
  *
  * @retval 0 The page is off.
@@ -379,14 +382,15 @@ PARACLOCK_API int paraclock_hyperv_freeze(void *page,
 /**
  * Write a timeline onto a vmclock page.
  *
- * The page holds all of a timeline but t_end, exactly; so t_start must be in
- * the UTC month of base_tsc. The first write makes a zeroed page a vmclock,
- * with the timescale and the counter of that timeline: these never change
- * again. Before t_start, and before base_tsc, the write is refused: to Linux's
- * driver a counter before base_tsc is 2^64 ticks after it. A timeline without a
- * time leaves the time on the page unchanged; only the status, the markers and
- * the other members change. Readers believe a page whose error does not grow
- * for an hour from base_tsc on: rebase and write more often than that.
+ * The page holds a timeline exactly, except t_end. Its reference point is moved
+ * to t_start if that is later, so t_start must be in the UTC month of base_tsc.
+ * The first write makes a zeroed page a vmclock, with the timescale and the
+ * counter of that timeline: these never change again. Before t_start, and
+ * before base_tsc, the write is refused: to Linux's driver a counter before
+ * base_tsc is 2^64 ticks after it. A timeline without a time leaves the time on
+ * the page unchanged; only the status, the markers and the other members
+ * change. If its error does not grow, readers trust a page for an hour from
+ * base_tsc on: rebase and write more often than that.
  *
  * While the disruption marker is unchanged, a time outside of the error bound
  * that the page gave before is refused. With MONOTONIC, the page may be ahead
@@ -396,7 +400,7 @@ PARACLOCK_API int paraclock_hyperv_freeze(void *page,
  *
  * @param page PARACLOCK_VMCLOCK_PAGE_SIZE bytes of memory, 8-byte aligned;
  *        zeroed before its first use.
- * @param writer The page's; acquired by this process.
+ * @param writer The page's writer; acquired by this process.
  * @param env The outside world, NULL: this machine's. Its counter is the one
  *        that the guest reads.
  * @param tl UTC, TAI or MONOTONIC; any counter and status, but a time needs a
@@ -407,7 +411,7 @@ PARACLOCK_API int paraclock_hyperv_freeze(void *page,
  *         all fields. Zero it.
  * @retval -EINVAL Also: another timescale or counter than the page's, an
  *         unknown leap second state of UTC or TAI, or a TAI offset that is not
- *         the positive one of today.
+ *         within 10 s to 100 s.
  * @retval -ESTALE Also: a time outside of the bound.
  * @return Else one of the errors of writers, which are listed at the top.
  *
@@ -426,7 +430,7 @@ PARACLOCK_API int paraclock_vmclock_write(void *page,
  * Readers say STATUS: no time is valid, and no reader hangs.
  *
  * @param page PARACLOCK_VMCLOCK_PAGE_SIZE bytes of memory, 8-byte aligned.
- * @param writer The page's; acquired by this process.
+ * @param writer The page's writer; acquired by this process.
  * @param env The outside world, NULL: this machine's.
  *
  * @retval 0 The page is frozen.

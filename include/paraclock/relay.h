@@ -21,7 +21,7 @@
  *                was rewritten meanwhile. Call again.
  *   -EOPNOTSUPP  The clock gives single samples only. Let a timekeeper follow
  *                it, and relay the timekeeper.
- *   -ESTALE      MONOTONIC, and the clock above is more than 50 us behind what
+ *   -ESTALE      With MONOTONIC: the clock above is more than 50 us behind what
  *                readers below have seen. That target stays frozen until the
  *                clock has caught up, or the flag is omitted for one call.
  *
@@ -67,10 +67,10 @@ typedef int paraclock_target_pause_fn(void *arg, int stop);
 /**
  * target.flags: readers below shall never see time step back.
  *
- * Each update and freeze records what they have seen. An unannounced move to
- * where L1's counter is lower leaves no record of what they saw since the last
- * of these: if the clock above is behind, time may step back by as much as
- * passed from there to the move.
+ * Each update and freeze records what they have seen. An unannounced move to a
+ * host on which L1's counter is lower leaves no record of what they saw after
+ * the last of these. If the clock above is then behind, time may step back by
+ * as much as passed between that record and the move.
  */
 #define PARACLOCK_TARGET_MONOTONIC 0x1U
 /** target.flags: @c generation is meaningful, and the page shows it. */
@@ -83,7 +83,7 @@ typedef int paraclock_target_pause_fn(void *arg, int stop);
 
 /** What a target is doing. */
 enum paraclock_target_state {
-	/** Not written yet. Its guest should not run. */
+	/** Not written: its guest should not run yet. */
 	PARACLOCK_TARGET_NEW = 0,
 	/** It says what the clock above says. */
 	PARACLOCK_TARGET_RUNNING = 1,
@@ -116,9 +116,10 @@ struct paraclock_target {
 	/** For @c pause. */
 	void *arg;
 	/**
-	 * The counter below (the device's) by the counter of L1 (the
-	 * system's), as a hypervisor makes it: FIXED and TO_DEVICE. Size 0: it
-	 * is L1's counter. May be changed while the target is frozen.
+	 * How the counter below (the device's) is computed from L1's counter
+	 * (the system's), as hypervisors do it: FIXED and TO_DEVICE. Size 0:
+	 * the two are the same counter. May be changed while the target is
+	 * frozen.
 	 */
 	struct paraclock_coupling coupling;
 	/** Added to the time above, s, for a guest whose clock starts with the
@@ -168,14 +169,15 @@ struct paraclock_relay {
 	const struct paraclock *clk;
 	/**
 	 * NULL: the page behind @c clk says how its time continues. Otherwise
-	 * this timekeeper does, and @c clk is paraclock_timekeeper_open()'s of
-	 * it: if a source is not a page, let a timekeeper follow it. The bound
-	 * below includes a change of the timekeeper that is still to come.
+	 * this timekeeper says so, and @c clk is the clock that
+	 * paraclock_timekeeper_open() made of it. If a source is not a page,
+	 * let a timekeeper follow it, and pass that here. The bound below
+	 * includes a change of the timekeeper that is still to come.
 	 */
 	const struct paraclock_timekeeper *timekeeper;
 	/** The targets below. */
 	struct paraclock_target *targets;
-	/** How many. */
+	/** Number of targets. */
 	size_t n_targets;
 	/** A page that has not changed is rewritten after this, ns; 0: 300 s.
 	 * That ends the accumulated error of its rounded rate. */
@@ -225,7 +227,7 @@ PARACLOCK_API int paraclock_relay_update(struct paraclock_relay *relay);
  *
  * @param[in,out] relay The relay.
  *
- * @retval 0 All are frozen. Tell the host.
+ * @retval 0 All are frozen. Tell the host that the move may begin.
  * @retval -EINVAL NULL, or a size that is too small; or an incomplete target.
  * @return Else the error of the first target that is not frozen. Call again.
  *
@@ -321,7 +323,8 @@ struct paraclock_reenlightenment {
  * paraclock_reenlightenment_notify(); code that may wait then calls
  * paraclock_reenlightenment_run().
  *
- * @param[in,out] re The caller sets its options; the rest is zero.
+ * @param[in,out] re The receiver. The caller sets its options; the rest is
+ *        zero.
  *
  * @retval 0 Hyper-V announces moves.
  * @retval -EINVAL NULL, a size or an env that is too small, or a vector below
@@ -345,7 +348,7 @@ paraclock_reenlightenment_start(struct paraclock_reenlightenment *re);
 /**
  * End the announcements.
  *
- * @param[in,out] re Started.
+ * @param[in,out] re The receiver; started.
  *
  * @retval 0 Moves are no longer announced: a later one changes the TSC at once.
  * @retval -EINVAL NULL, a size or an env that is too small, or not started.
@@ -367,7 +370,7 @@ paraclock_reenlightenment_stop(struct paraclock_reenlightenment *re);
  * paraclock_reenlightenment_run() has handled the move. Calls nothing and waits
  * for nothing.
  *
- * @param[in,out] re Started; NULL: does nothing.
+ * @param[in,out] re The receiver, started; NULL: does nothing.
  *
  * Threads: any thread, any object; async-signal-safe, and fit for an interrupt
  * handler, also while paraclock_reenlightenment_run() runs.
@@ -388,7 +391,7 @@ paraclock_reenlightenment_notify(struct paraclock_reenlightenment *re);
  * some or all targets frozen; one after it leaves all of them frozen. Call
  * again.
  *
- * @param[in,out] re Started.
+ * @param[in,out] re The receiver; started.
  *
  * @retval 0 All moves are handled, and the relay continues. Without a relay the
  *         page was not read: it may still be the old one, and the clock's
@@ -418,7 +421,7 @@ paraclock_reenlightenment_run(struct paraclock_reenlightenment *re);
  * Hyper-V reports.
  *
  * @param[out] ret_clk The clock. Close it with paraclock_close().
- * @param re Started; must outlive the clock.
+ * @param re The receiver, started; must outlive the clock.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, a size or an env that is too small, or not started.

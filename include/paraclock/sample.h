@@ -3,8 +3,8 @@
  * @file sample.h
  * One answer of a host clock, and the enums that it consists of.
  *
- * clock.h and timescale.h include it. It has values only: nothing that is
- * opened, and no function but those that name an enum's values.
+ * clock.h and timescale.h include it. It holds values only: nothing to open,
+ * and no functions but those that name an enum's values.
  */
 #ifndef PARACLOCK_SAMPLE_H
 #define PARACLOCK_SAMPLE_H
@@ -145,7 +145,8 @@ struct paraclock_sample {
 	uint64_t clock_error_ns;
 	/**
 	 * Epoch of the handle: its count of the disruptions that it noticed. If
-	 * two samples of one handle differ in it, a disruption lies between.
+	 * two samples of one handle differ in it, a disruption lies between
+	 * them.
 	 */
 	uint64_t epoch;
 	/** 1: fit for correlation. 0: not; @c reason says why. */

@@ -15,9 +15,12 @@
  * dies), and paraclock_sim_truth() says what a reading should have been.
  *
  * Time is virtual or live. Virtual time passes only in paraclock_sim_run(), and
- * in acts that take time on a real machine, too (options.clock_ns and exit_ns):
+ * in acts that also take time on a real machine (options.clock_ns and exit_ns):
  * the same calls give the same bytes. Live time is that of a counter which the
  * caller provides: threads read while another one acts on the world.
+ *
+ * Acts write pages, and return the error of a page writer: one of the errors
+ * of writers, which host.h lists at its top.
  *
  * Link with libparaclock-sim. paraclock.h does not include this header.
  */
@@ -77,8 +80,8 @@ struct paraclock_sim_options {
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, a size that is too small, a frequency that is missing
- *         or too high, a time or an offset out of range, or another leap state
- *         than these three.
+ *         or too high, a time or an offset out of range, or a leap state other
+ *         than NONE, PRE_POS and PRE_NEG.
  * @retval -ENOMEM No memory.
  *
  * Threads: any thread. Not async-signal-safe.
@@ -127,7 +130,7 @@ PARACLOCK_API int paraclock_sim_run(struct paraclock_sim *sim, uint64_t ns);
  * @param sim The world.
  * @param timescale enum paraclock_timescale: MONOTONIC (since the start), TAI
  *        or UTC.
- * @param[out] ret_ns ns.
+ * @param[out] ret_ns The time, ns.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, or another timescale.

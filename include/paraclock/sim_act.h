@@ -14,7 +14,7 @@ extern "C" {
 
 /** How to make a host; see sim.h. */
 struct paraclock_sim_host_options;
-/** What was saved of a VM. Opaque. */
+/** The saved state of a VM. Opaque. */
 struct paraclock_sim_state;
 
 /**
@@ -63,8 +63,8 @@ paraclock_sim_errors(struct paraclock_sim_host *host,
 /**
  * Make a host's clocksource its TSC (1, as at the start) or another (0).
  *
- * With another one it gives no pairs: it refuses the pairing hypercall, and
- * TSC_STABLE is clear in the pvclock pages.
+ * With another clocksource the host gives no pairs: it refuses the pairing
+ * hypercall, and TSC_STABLE is clear in the pvclock pages.
  *
  * @param host The host.
  * @param is_tsc 1 or 0.
@@ -91,7 +91,7 @@ PARACLOCK_API int paraclock_sim_clocksource(struct paraclock_sim_host *host,
  * @param tsc_hz Frequency, in 2^-tsc_hz_bits Hz, from 2^16 to 2^40 Hz; 0:
  *        unchanged.
  * @param tsc_hz_bits 0 to 32.
- * @param ticks It jumps ahead by this (modulo 2^64: also back).
+ * @param ticks The value jumps ahead by this (modulo 2^64, so also back).
  * @param noticed 1: the host notices, and renews pages. 0: it does not; pages
  *        keep their contents until they are next renewed, and
  *        paraclock_sim_truth() has the right time.
@@ -132,7 +132,7 @@ PARACLOCK_API int paraclock_sim_tsc(struct paraclock_sim_host *host,
  *
  * @param vm The VM.
  *
- * @retval 0 It is stopped, perhaps already before.
+ * @retval 0 It is stopped; perhaps it already was.
  * @retval -EINVAL NULL.
  *
  * Threads: one at a time for each world. Waits for threads that have entered.
@@ -145,12 +145,12 @@ PARACLOCK_API int paraclock_sim_pause(struct paraclock_sim_vm *vm);
  * Let a VM run again, on the same host.
  *
  * Each vCPU that is not halted enters at once; if its pvclock page is out of
- * date, that is rewritten. No marker changes: hosts do not report a pause.
+ * date, the page is rewritten. No marker changes: hosts do not report a pause.
  *
  * @param vm The VM.
  * @param flags COUNTER_STOPS, CLOCK_STOPS, TELLS_STOP.
  *
- * @retval 0 It runs, perhaps already before.
+ * @retval 0 It runs; perhaps it already did.
  * @retval -EINVAL NULL, or another flag.
  * @return Else the error of a page writer; it runs all the same.
  *
@@ -258,9 +258,9 @@ PARACLOCK_API void paraclock_sim_state_free(struct paraclock_sim_state *state);
 /**
  * Make another VM with the present state of this one.
  *
- * The clone is restored from a save of now, and is notified like a restored VM.
- * There is no program in these VMs, so a clock that is open in one is not open
- * in the other: open one there, and compare the markers.
+ * The clone is restored from a state that is saved now, and is notified like a
+ * restored VM. There is no program in these VMs, so a clock that is open in one
+ * is not open in the other: open one there, and compare the markers.
  *
  * @param[out] ret_vm The clone; it has the options of @p vm. Written before the
  *        clone is notified.
@@ -293,7 +293,7 @@ PARACLOCK_API int paraclock_sim_clone(struct paraclock_sim_vm **ret_vm,
  * KVM rewrites a vCPU's pvclock page only when the vCPU next enters: while it
  * is halted, its page is not updated. A running vCPU's page is updated
  * immediately. The thread that calls run() is on that vCPU from then on, for
- * env->run_on_cpu and for the own vCPU's page.
+ * env->run_on_cpu and for the page of its own vCPU.
  *
  * @param vm The VM.
  * @param vcpu The vCPU, from 0.
@@ -350,7 +350,7 @@ enum paraclock_sim_fault {
 };
 
 /**
- * Give a page a fault, or end it.
+ * Give a page a fault, or end the fault.
  *
  * @param vm The VM.
  * @param kind enum paraclock_sim_page_kind.
@@ -404,7 +404,7 @@ PARACLOCK_API int paraclock_sim_update(struct paraclock_sim_vm *vm,
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, or a name that is too long.
- * @retval -ERANGE The clock would be 146 years off.
+ * @retval -ERANGE The clock would be 146 years off or more.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1

@@ -4,7 +4,8 @@
  * A simulated host from a script: its hosts and VMs, what happens to them, and
  * what a reader should see.
  *
- * A script is text, a statement a line; paraclock-script(5) has the grammar:
+ * A script is text, one statement per line; paraclock-script(5) has the
+ * grammar:
  *
  *   host a
  *   host b ahead 3ms
@@ -25,7 +26,7 @@
 extern "C" {
 #endif
 
-/** A script that was parsed. Opaque. */
+/** A parsed script. Opaque. */
 struct paraclock_sim_script;
 /** A script that is being played. Opaque. */
 struct paraclock_sim_play;
@@ -74,7 +75,7 @@ struct paraclock_sim_event {
 	size_t size;
 	/** When it began: time since the start, ns. */
 	int64_t time_ns;
-	/** The statement, its words with one blank between them. */
+	/** The statement, its words separated by one blank. */
 	const char *text;
 	/** Its outcome; empty: nothing to report. */
 	const char *detail;
@@ -155,7 +156,7 @@ paraclock_sim_script_play(const struct paraclock_sim_script *script,
 			  size_t detail_size);
 
 /**
- * A VM of a script that is being played, from on_pages().
+ * A VM of a script that is being played; for on_pages() to call.
  *
  * @param play The play.
  * @param index 0: the script's first VM. Clones count as well.
@@ -163,7 +164,7 @@ paraclock_sim_script_play(const struct paraclock_sim_script *script,
  * @return Its name, valid as long as the script; NULL: there is no such VM, and
  * nothing is written.
  *
- * Threads: that of on_pages().
+ * Threads: the one that runs on_pages().
  * @since 0.1
  */
 PARACLOCK_API const char *

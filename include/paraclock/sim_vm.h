@@ -141,7 +141,7 @@ enum paraclock_sim_ring {
 	/** A process under Linux: no MSRs, no hypercalls; the pages that the
 	 * kernel shows. */
 	PARACLOCK_SIM_USER = 0,
-	/** Ring 0: MSRs, hypercalls, the own vCPU's page; no devices. */
+	/** Ring 0: MSRs, hypercalls, the page of its own vCPU; no devices. */
 	PARACLOCK_SIM_KERNEL = 1,
 };
 
@@ -157,7 +157,7 @@ enum paraclock_sim_ring {
  * is no such ring.
  *
  * Threads: any thread, any object. Its functions: any thread. Of those that a
- * read calls, only the reading of a system clock or a device locks.
+ * read calls, only those that read a system clock or a device acquire a lock.
  * @since 0.1
  */
 PARACLOCK_API const struct paraclock_env *
@@ -189,7 +189,7 @@ PARACLOCK_API uint64_t paraclock_sim_counter(const struct paraclock_sim_vm *vm,
  *        then.
  * @param timescale enum paraclock_timescale: MONOTONIC is the time of kvmclock
  *        and Hyper-V; UTC (or UTC_MAYBE_SMEARED) and TAI are the host's clock.
- * @param[out] ret_ns ns.
+ * @param[out] ret_ns The time, ns.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, or another timescale.

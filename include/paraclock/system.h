@@ -103,10 +103,10 @@ struct paraclock_snapshot {
  *
  * CLOCK_REALTIME counts as set when its distance to MONOTONIC has changed. The
  * counter counts as having jumped, or the clocksource as changed, when
- * MONOTONIC_RAW no longer fits the counter. Not seen: a step of less than some
- * 100 ns, unless a watch is open (paraclock_watch_open()), and a jump of the
- * counter by less than the uncertainty of its rate over the time since the
- * snapshot before: 0.2 % at first, some ppb after a minute.
+ * MONOTONIC_RAW no longer fits the counter. A snapshot does not see a step of
+ * less than some 100 ns, unless a watch is open (paraclock_watch_open()); nor a
+ * jump of the counter by less than the uncertainty of its rate over the time
+ * since the snapshot before: 0.2 % at first, some ppb after a minute.
  *
  * If the kernel leaves the counter for another clocksource and comes back to
  * it, snapshots show that within a second, whatever the counter does meanwhile.
@@ -269,14 +269,15 @@ PARACLOCK_API void paraclock_history_free(struct paraclock_history *hist);
  * All older snapshots are void, and dropped, when the counter and
  * CLOCK_MONOTONIC_RAW contradict each other on which of the two newest is the
  * later, or when clocksource_changed_seq has changed. Take the snapshots from
- * the env that is correlated with later, and let it have @c system_clocks;
- * otherwise a jump of the counter may go unseen.
+ * the env that later correlations use. It needs @c system_clocks, or a jump of
+ * the counter may go unseen.
  *
  * @param hist The history.
  * @param snap The snapshot; copied.
  *
  * @retval 0 Added.
- * @retval -EINVAL NULL, a size that is too small, or not later than the newest.
+ * @retval -EINVAL NULL, a size that is too small, or a snapshot that is not
+ *         later than the newest.
  * @retval -ENODEV The snapshot is not valid for correlation, does not know
  *         MONOTONIC_RAW, or is of another counter than the ones before.
  *
@@ -343,9 +344,9 @@ struct paraclock_check {
  * the clock's samples are IMPLAUSIBLE, in every thread, until
  * paraclock_check_clear() or until the clock is opened anew.
  *
- * After a disruption, a change of the clocksource or a sample that is not valid
- * the comparison begins anew. A difference of one second on a UTC clock that
- * gives no TAI offset may be a leap second and is not counted as a
+ * After a disruption, a change of the clocksource or a sample that is not
+ * valid, the comparison begins anew. A difference of one second on a UTC clock
+ * that gives no TAI offset may be a leap second and is not counted as a
  * contradiction. A host whose clock is set contradicts itself: clear the
  * contradiction then.
  *

@@ -6,7 +6,7 @@
  *
  * A timekeeper holds a timeline and, if a change is announced ahead, the next
  * one. Its writer may freeze it, reconfigure it after a migration, and unfreeze
- * it; or let it follow an open clock, slewed and not stepped.
+ * it; or let it follow an open clock, by slewing rather than stepping.
  *
  * Errors of timekeepers' writers. Every function that changes a timekeeper:
  *
@@ -49,7 +49,7 @@ struct paraclock_timekeeper {
 struct paraclock_timekeeper_options {
 	/** sizeof(struct paraclock_timekeeper_options). */
 	size_t size;
-	/** The first migration count, for zeroed memory; 0: 1. */
+	/** The first migration count, for zeroed memory; 0 means 1. */
 	uint64_t migrations;
 	/** PARACLOCK_TIMEKEEPER_x. */
 	uint32_t flags;
@@ -72,8 +72,8 @@ struct paraclock_timekeeper_options {
  * That freezes the timekeeper and counts a migration, because its timeline
  * belongs to another counter. A new host that creates the memory anew continues
  * the migration count instead: @c migrations is the old count plus 1. Readers
- * compare the count too; without it, a sequence that is the same by chance
- * would look unchanged.
+ * compare the count as well as the sequence: otherwise a new sequence that
+ * happens to equal the old one would look unchanged.
  *
  * @param tk The timekeeper.
  * @param env The outside world, NULL: this machine's.
@@ -119,19 +119,19 @@ PARACLOCK_API int paraclock_timekeeper_release(struct paraclock_timekeeper *tk,
 					       const struct paraclock_env *env);
 
 /**
- * Set a timeline, from a counter value on.
+ * Set the timeline that applies from a counter value on.
  *
  * Before @p t_change readers see the old timeline, from there on @p tl. They
- * read on meanwhile. The change is published before @p t_change and never
- * after: a reader that has not seen it yet has no time from there on. It
+ * can read throughout. The change is published before @p t_change and never
+ * after: a reader that has not seen it yet gets no time from there on. It
  * replaces a change that is still to come.
  *
  * The timeline's t_end is its lease: past it readers get -EAGAIN, so that they
  * do not follow a dead writer for ever. Set the next timeline before that.
  *
  * With MONOTONIC in its flags, a timeline that is behind the one before at
- * @p t_change is refused; it may be up to 1 ns behind, and is then raised by
- * that. If the lease is already over, it is compared with what readers can have
+ * @p t_change is refused; but one that is up to 1 ns behind is raised by that
+ * much. If the lease is already over, it is compared with what readers can have
  * seen; if the counter has been reset, they can have seen all of the lease.
  *
  * If the timeline says how the UTC month ends (on TAI: the TAI offset is known;
@@ -145,7 +145,7 @@ PARACLOCK_API int paraclock_timekeeper_release(struct paraclock_timekeeper *tk,
  *        counter are those of the first timeline. Without STABLE its samples
  *        are not valid.
  * @param t_change Ticks; not beyond the present lease; 0: as soon as possible,
- *        within 20 us. It may be past if readers have no time now.
+ *        within 20 us. It may be in the past if readers have no time now.
  *
  * @retval 0 It is set.
  * @retval -EINVAL Also: a timeline that is malformed, has no time or t_end, is
@@ -155,9 +155,9 @@ PARACLOCK_API int paraclock_timekeeper_release(struct paraclock_timekeeper *tk,
  * @retval -EAGAIN It is frozen. Unfreeze it first.
  * @retval -EPROTO Something has overwritten it: its contents are malformed.
  *         Freeze and reconfigure it.
- * @retval -ESTALE @p t_change is now or past; the timeline's t_end or month is
- *         over, now or at @p t_change; or MONOTONIC, and it is behind. Nothing
- *         was changed. Make a newer timeline.
+ * @retval -ESTALE @p t_change is now or in the past; the timeline's t_end or
+ *         month is over, now or at @p t_change; or, with MONOTONIC, it is
+ *         behind. Nothing was changed. Make a newer timeline.
  * @retval -ERANGE The timeline's time does not fit.
  * @return Else one of the errors of timekeepers' writers, which are listed at
  * the top.
@@ -183,7 +183,7 @@ PARACLOCK_API int paraclock_timekeeper_set(struct paraclock_timekeeper *tk,
  * @param tk The timekeeper; acquired by this process.
  * @param env The outside world, NULL: this machine's.
  *
- * @retval 0 It is frozen, perhaps already before.
+ * @retval 0 It is frozen; perhaps it already was.
  * @return One of the errors of timekeepers' writers, which are listed at the
  * top.
  *
@@ -196,8 +196,8 @@ PARACLOCK_API int paraclock_timekeeper_freeze(struct paraclock_timekeeper *tk,
 /**
  * Set the timeline of a frozen timekeeper, and count a migration.
  *
- * It stays frozen. May be called again, for instance if the guest moves on
- * before it ran: each call counts.
+ * The timekeeper stays frozen. If the guest moves again before it has run, call
+ * this again: each call counts a migration.
  *
  * @param tk The timekeeper; acquired by this process, and frozen.
  * @param env The outside world, NULL: this machine's. Its counter is the one
@@ -206,7 +206,7 @@ PARACLOCK_API int paraclock_timekeeper_freeze(struct paraclock_timekeeper *tk,
  *        as it is now. Its timescale and counter are those of the first
  *        timeline. Unfreezing checks the promise of MONOTONIC.
  *
- * @retval 0 It will show that timeline.
+ * @retval 0 Once unfrozen, it shows that timeline.
  * @retval -EINVAL Also: it is not frozen; a timeline that is malformed, has no
  *         time or t_end, is on another timescale or counter, or lies inside a
  *         leap second; or a t_start in another UTC month than base_tsc.
@@ -233,10 +233,10 @@ paraclock_timekeeper_reconfigure(struct paraclock_timekeeper *tk,
  * @param tk The timekeeper; acquired by this process.
  * @param env The outside world, NULL: this machine's.
  *
- * @retval 0 It is not frozen, perhaps because it was not.
- * @retval -ESTALE Its t_end is over; or MONOTONIC, and it is behind what
- *         readers can have seen before the freeze. It stays frozen.
- *         Reconfigure it.
+ * @retval 0 It is not frozen; perhaps it was not before.
+ * @retval -ESTALE Its t_end is over; or, with MONOTONIC, it is behind what
+ *         readers can have seen before the freeze. It stays frozen. Reconfigure
+ *         it.
  * @retval -EPROTO Something has overwritten it: its contents are malformed.
  *         Freeze and reconfigure it.
  * @retval -ERANGE The timeline's time does not fit.
@@ -262,7 +262,7 @@ paraclock_timekeeper_unfreeze(struct paraclock_timekeeper *tk,
  * @param tk The timekeeper; may be read-only memory.
  * @param env For its counter; NULL: this CPU's. The caller makes sure that the
  *        counter may be read (PR_SET_TSC); paraclock_timekeeper_open() checks
- *        that by itself.
+ *        that itself.
  * @param[out] ret_sample The answer. Reasons if it is not valid: UNSTABLE,
  *        COUNTER (the timeline is in another counter) or WINDOW (it begins
  *        later).
@@ -356,7 +356,7 @@ paraclock_timekeeper_describe(const struct paraclock_timekeeper *tk,
 			      struct paraclock_timekeeper_info *ret_info);
 
 /**
- * Open a timekeeper as a clock, to do with it what any clock can do:
+ * Open a timekeeper as a clock, for everything that other clocks offer:
  * paraclock_read_at(), cross timestamps, events, checks.
  *
  * Its reads are slower than paraclock_timekeeper_read(). They also read this
@@ -390,16 +390,16 @@ paraclock_timekeeper_open(struct paraclock **ret_clk,
  * rate is known again. */
 #define PARACLOCK_FOLLOW_RESTART 0x4U
 
-/** How to follow a clock, and the state of that. One for each timekeeper, kept
- * from call to call. Zero every member that is not used. */
+/** How to follow a clock, and how far that has come. Keep one for each
+ * timekeeper, from call to call. Zero every member that is not used. */
 struct paraclock_follow {
 	/** sizeof(struct paraclock_follow). */
 	size_t size;
 	/** The fastest slew, ppb of the clock's rate; 0: 500000; at most
 	 * 10^8. */
 	uint64_t max_slew_ppb;
-	/** An offset of this or more is stepped, ns; 0: none. A step counts as
-	 * a migration. */
+	/** An offset of this or more is stepped, ns; 0: no offset is. A step
+	 * counts as a migration. */
 	uint64_t step_ns;
 	/**
 	 * How long readers have a time without a call, ns; 0: 4 s; 1 ms to
@@ -407,10 +407,13 @@ struct paraclock_follow {
 	 * never overshoots. Call several times as often.
 	 */
 	uint64_t lease_ns;
-	/** The least time over which the clock's rate is measured, ns; 0: 1 s;
-	 * 1 ms to 10^6 s. To begin, two rates must agree: within 500 ppm, and
-	 * what the pair errors may have added to the second. The longer it is,
-	 * the better the rate is known, and the slower the bound grows. */
+	/**
+	 * The least time over which the clock's rate is measured, ns; 0: 1 s;
+	 * 1 ms to 10^6 s. Following begins when two successive rates agree
+	 * within 500 ppm, including what the pair errors may have added to the
+	 * second. The longer the interval, the better the rate is known, and
+	 * the slower the bound grows.
+	 */
 	uint64_t rate_interval_ns;
 	/**
 	 * How far the counter's true rate may drift from the one last measured,
@@ -457,18 +460,19 @@ struct paraclock_follow {
  *
  * A leap second is not slewed: while the clock is in another UTC month than the
  * timekeeper, the timekeeper continues to the end of its own month, and follows
- * again from there. At the end of each month there may be no time for as long.
+ * again from there. So at the end of each month readers may get no time while
+ * the two are in different months.
  *
- * If this fails, the timekeeper continues as it was until its lease is over. Or
- * it is frozen: by a disruption, or by a step that failed, which the next call
- * completes.
+ * If this fails, the timekeeper continues as it was until its lease is over,
+ * unless it was frozen: by a disruption, or by a step that failed, which the
+ * next call completes.
  *
  * @param tk The timekeeper; acquired by this process.
  * @param env The outside world, NULL: this machine's.
  * @param clk The clock; it uses the same counter as @p env.
  * @param[in,out] follow Options and state.
  *
- * @retval 0 It follows.
+ * @retval 0 The timekeeper follows the clock.
  * @retval -EINVAL NULL, a size or a value out of range, an unknown flag; or the
  *         clock is on another timescale or counter than the timekeeper.
  * @retval -EAGAIN The clock is not valid now, is inside a leap second or in

@@ -5,9 +5,9 @@
  *
  * A table holds what is known of leap seconds, from a leap-seconds list or from
  * one sample. It says from when to when it knows; outside of that every
- * function here refuses. All are exact in integers, allocate nothing, keep
- * nothing, and leave errno alone. An instant is a count of ns; only on TAI has
- * every instant a number of its own.
+ * function here refuses. All compute exactly, in integers; they allocate
+ * nothing, keep nothing, and leave errno alone. An instant is a count of ns;
+ * only TAI gives every instant a number of its own.
  *
  * A function returns 0 or a negative errno value. Outputs (ret_x) are written
  * only on success. A NULL argument is -EINVAL unless a function says otherwise.
@@ -43,9 +43,9 @@ extern "C" {
 /** The most entries of a table; the list of 2026 has 28. */
 #define PARACLOCK_LEAP_TABLE_MAX 64
 
-/** TAI - UTC from one second on. 16 bytes. */
+/** TAI - UTC, from a given second on. 16 bytes. */
 struct paraclock_leap_entry {
-	/** The first second of a UTC month, POSIX count, s; since 1972. */
+	/** The first second of a UTC month, POSIX count, s; 1972 or later. */
 	int64_t utc_sec;
 	/** TAI - UTC from then on, s; not negative, and one more or less than
 	 * before. */
@@ -63,7 +63,8 @@ struct paraclock_leap_entry {
 struct paraclock_leap_table {
 	/**
 	 * Everything is known up to here, POSIX count of UTC, s. A caller that
-	 * is certain of no leap second for longer may move it.
+	 * is certain that no leap second comes before a later time may move it
+	 * there.
 	 */
 	int64_t expires_sec;
 	/** When the list was updated, POSIX count, s; 0: not known. */
@@ -72,7 +73,7 @@ struct paraclock_leap_table {
 	uint32_t count;
 	/** Zero. */
 	uint8_t reserved[12];
-	/** In order of time. Before the first nothing is known. */
+	/** In order of time. Before the first entry nothing is known. */
 	struct paraclock_leap_entry entry[PARACLOCK_LEAP_TABLE_MAX];
 };
 
@@ -97,11 +98,12 @@ struct paraclock_utc {
 /**
  * Read a leap-seconds list, as IERS publishes it and tzdata ships it.
  *
- * The text is not trusted. A list is refused if a line has another form, if it
- * has no expiry (\#@) or no hash (\#h), if the hash does not match, if an entry
- * is not the first second of a month or not after the one before, or if TAI -
- * UTC changes by other than one second. The hash is the SHA-1 of all digits: it
- * shows that nothing was cut off or mistyped, not who wrote the list.
+ * The text is not trusted. A list is refused if a line has another format, if
+ * it has no expiry (\#@) or no hash (\#h), if the hash does not match, if an
+ * entry is not the first second of a month or not after the one before, or if
+ * TAI - UTC changes by other than one second. The hash is the SHA-1 of all
+ * digits: it shows that nothing was cut off or mistyped, not who wrote the
+ * list.
  *
  * An expired list is read like any other: it is right about its own time.
  *
@@ -145,12 +147,12 @@ paraclock_leap_table_check(const struct paraclock_leap_table *table);
 /**
  * Make a table from a host's TAI offset and leap second state.
  *
- * The table covers the sample's month; the month before if the sample says how
- * that ended; and the month after if the end of this month is known: either a
- * leap second is announced, or none is and the sample is of the month's last
- * day (some hosts announce no earlier). If the end of a month is not known, the
- * table ends one second before it. Make a new table from each sample, or every
- * hour.
+ * The table covers the sample's month; the month before, if the sample says how
+ * that ended; and the month after, if it is known how this month ends: either a
+ * leap second is announced, or none is announced and the sample is from the
+ * month's last day (some hosts announce no earlier). If the end of a month is
+ * not known, the table ends one second before it. Make a new table from each
+ * sample, or every hour.
  *
  * @param sample A valid sample, on UTC or TAI.
  * @param[out] ret_table The table.
@@ -159,7 +161,7 @@ paraclock_leap_table_check(const struct paraclock_leap_table *table);
  * @retval -EINVAL The sample is not valid, or NULL.
  * @retval -EOPNOTSUPP The sample has no TAI offset, is not on UTC or TAI, or
  *         may be smeared. Use a list.
- * @retval -EAGAIN The sample is of the inserted second, in which sources
+ * @retval -EAGAIN The sample is from the inserted second, in which sources
  *         disagree on the offset. Read another sample when it is over.
  * @retval -ERANGE Before February 1972 or after April 2261.
  * @retval -EPROTO The offset is below 10 s or above 100 s, which TAI - UTC has
@@ -196,9 +198,9 @@ PARACLOCK_API int paraclock_tai_to_utc(const struct paraclock_leap_table *table,
  * TAI at an instant of UTC.
  *
  * @param table What is known of leap seconds.
- * @param utc Its @c ns; and in an inserted second and the second before, its
- *        @c leap: POS or PRE_POS. At other times any @c leap but POS will do.
- *        tai_offset_sec is ignored.
+ * @param utc UTC: its @c ns and, in an inserted second and the second before
+ *        it, its @c leap, which is then POS or PRE_POS. At other times any
+ *        @c leap but POS will do. tai_offset_sec is ignored.
  * @param[out] ret_tai_ns TAI, ns since 1970-01-01 TAI.
  *
  * @retval 0 Success.
@@ -286,12 +288,12 @@ paraclock_tai_to_smeared(const struct paraclock_leap_table *table,
 			 int64_t *ret_smeared_ns);
 
 /**
- * TAI at a value of smeared UTC: the first ns at which the smeared clock says
- * that or more.
+ * TAI at a value of smeared UTC: the first ns at which the smeared clock shows
+ * that value or more.
  *
  * @param table What is known of leap seconds.
- * @param smear enum paraclock_smear, not NONE: the one that the clock follows.
- *        A time does not show which that is.
+ * @param smear enum paraclock_smear, not NONE: the smear that the clock
+ *        follows. A time does not show which that is.
  * @param smeared_ns Smeared UTC, POSIX count, ns.
  * @param[out] ret_tai_ns TAI, ns since 1970-01-01 TAI.
  *

@@ -19,7 +19,8 @@
  * three, one is narrow. */
 #define READINGS 3U
 
-/* One reading a second would not make the rate more exact: the span counts. */
+/* One reading per second would not make the rate more exact: the whole span
+ * counts. */
 #define INTERVAL_NS (NSEC_PER_SEC / 10)
 
 struct cross {
@@ -59,8 +60,8 @@ static const struct argp_option options[] = {
 	{ "count", 'n', "N", 0, "Make N readings (default 1)", 0 },
 	{ "interval", 'i', "SECONDS", 0,
 	  "Time between readings, such as 0.25 (default 0.1)", 0 },
-	{ "json", 'j', NULL, 0, "Print one JSON object per reading, one a line",
-	  0 },
+	{ "json", 'j', NULL, 0,
+	  "Print one JSON object per reading, one per line", 0 },
 	{ 0 },
 };
 
@@ -230,7 +231,7 @@ static const char *explain_error(int error)
 		return "the system clocks kept being set, or the counter kept "
 		       "jumping; try again";
 	case -EINVAL:
-		return "the source's counter value is not of this moment: the "
+		return "the source's counter value is not current: the "
 		       "counters of the CPUs disagree, or the source gives an "
 		       "old pair; compare with 'paraclock read'";
 	case -ENODEV:

@@ -48,7 +48,7 @@ static const char doc[] =
 
 static const struct argp_option options[] = {
 	{ "count", 'n', "N", 0, "Stop after N events", 0 },
-	{ "json", 'j', NULL, 0, "Print one JSON object per event, one a line",
+	{ "json", 'j', NULL, 0, "Print one JSON object per event, one per line",
 	  0 },
 	{ 0 },
 };

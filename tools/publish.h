@@ -18,7 +18,7 @@ struct publisher {
 	/* Private. */
 	struct page_file *page;
 	unsigned int pages;
-	unsigned int vms; /* so many have their pages published */
+	unsigned int vms; /* VMs whose pages are published */
 	int error;	  /* of the first page that failed */
 };
 

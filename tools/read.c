@@ -34,8 +34,8 @@ static const struct argp_option options[] = {
 	{ "count", 'n', "N", 0, "Make N readings (default 1)", 0 },
 	{ "interval", 'i', "SECONDS", 0,
 	  "Time between readings, such as 0.25 (default 1)", 0 },
-	{ "json", 'j', NULL, 0, "Print one JSON object per reading, one a line",
-	  0 },
+	{ "json", 'j', NULL, 0,
+	  "Print one JSON object per reading, one per line", 0 },
 	{ 0 },
 };
 

@@ -175,7 +175,7 @@ static int put_markers(int y, const struct track *track)
 	PUT_ROW(y++, "epoch", "%" PRIu64 "  marker class %s", track->epoch,
 		paraclock_marker_class_name(track->sample.marker_class));
 	if (paraclock_marker(track->clk, &marker))
-		put_row(y++, "host marker", "the source shows none");
+		put_row(y++, "host marker", "not shown by the source");
 	else
 		PUT_ROW(y++, "host marker",
 			"0x%" PRIx64 ", generation 0x%" PRIx64, marker.value,

@@ -47,7 +47,7 @@ static int use_vm(const struct paraclock_env *env,
 		return 0;
 	if (ret == -EIO)
 		why = "options.vm_fd is a VM of another process; KVM answers "
-		      "only the one that made it";
+		      "only the process that made it";
 	TEXT(opts->detail, opts->detail_size, why);
 	return ret == -EIO ? -ENODEV : -EINVAL;
 }
@@ -72,7 +72,7 @@ static int kvm_host_open(const struct paraclock_env *env,
 
 	if (!env->ioctl || env->counter_id == PARACLOCK_COUNTER_ARM_VCNT) {
 		TEXT(opts->detail, opts->detail_size,
-		     env->ioctl ? "KVM tells its clock on x86 only"
+		     env->ioctl ? "KVM gives its clock on x86 only"
 				: "this env makes no ioctls");
 		return -EOPNOTSUPP;
 	}
@@ -162,7 +162,7 @@ static const char *why_no_pair(const struct kvm_host *kh)
 	const uint32_t pair = KVMIO_CLOCK_REALTIME | KVMIO_CLOCK_HOST_TSC;
 
 	if ((pclk_kvm_vm_clock_flags(kh->env, kh->fd) & pair) != pair)
-		return "this kernel's KVM does not tell the time with its TSC; "
+		return "this kernel's KVM does not give a TSC with its time; "
 		       "Linux 5.16 and later do";
 	if (kh->own)
 		return "KVM gives no pair: this kernel's clocksource is not "

@@ -57,14 +57,14 @@ static int failed(const struct paraclock_options *opts, const char *step,
 		  int error)
 {
 	const char *why = " failed; another hypervisor may hold the CPU's "
-			  "virtualization, see the kernel's log";
+			  "virtualization; see the kernel's log";
 	int ret = -ENODEV;
 
 	if (error == -ENOMEM || error == -EMFILE || error == -ENFILE) {
 		why = ": no memory, or no file descriptor is left";
 		ret = -ENOMEM;
 	} else if (error == -EACCES || error == -EPERM) {
-		why = " is forbidden, by a seccomp filter or a security module";
+		why = " is forbidden by a seccomp filter or a security module";
 		ret = -EACCES;
 	} else if (error == -EINTR) {
 		why = ": signals interrupted every try";

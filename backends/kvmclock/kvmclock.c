@@ -190,7 +190,7 @@ static const struct page_reason reasons[] = {
 	  "another source" },
 	{ PARACLOCK_REASON_DISRUPTED,
 	  "the machine was just moved, restored or paused, and vCPU 0 has not "
-	  "run since to have its page renewed; read again in a moment" },
+	  "run since, so its page may be old; read again in a moment" },
 	{ 0, NULL },
 };
 

@@ -58,9 +58,9 @@ static void explain_absence(const struct page *page,
 	else if (where != PARACLOCK_FIRMWARE_ACPI &&
 		 where != PARACLOCK_FIRMWARE_DEVICE_TREE)
 		TEXT(opts->detail, opts->detail_size,
-		     "/dev/vmclock0: no such device, and whether firmware "
-		     "announces one cannot be known here (/sys is hidden, as "
-		     "in a container); run this outside of it");
+		     "/dev/vmclock0: no such device, and it is not known "
+		     "whether firmware announces one (/sys is hidden, as in a "
+		     "container); run this where /sys is visible");
 	else
 		TEXT(opts->detail, opts->detail_size,
 		     "/dev/vmclock0: no such device, but ",
@@ -99,8 +99,8 @@ static const struct page_reason reasons[] = {
 	{ PARACLOCK_REASON_COUNTER,
 	  "the page does not count with this machine's counter" },
 	{ PARACLOCK_REASON_WINDOW,
-	  "the page was not renewed for too long, or the counter is before its "
-	  "reference point; is its publisher alive?" },
+	  "the page has not been renewed for too long, or the counter is "
+	  "before its reference point; is its publisher alive?" },
 	{ 0, NULL },
 };
 

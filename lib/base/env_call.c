@@ -157,12 +157,12 @@ const char *pclk_open_why(int error)
 		return ": no driver is behind this node; load it, or make the "
 		       "node again: its number may have changed";
 	case -EBUSY:
-		return ": it lets in one process, and another has it; end "
-		       "that one first";
+		return ": only one process may open it, and another has it "
+		       "open; end that one first";
 	case -ELOOP:
-		return ": its symbolic links lead in a circle; mend them";
+		return ": its symbolic links form a loop; correct them";
 	case -EISDIR:
-		return ": this is a folder; name a device in it";
+		return ": this is a directory; name a device in it";
 	case -EIO:
 		return ": the device fails; see the kernel's log";
 	case -EINTR:

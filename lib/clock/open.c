@@ -244,7 +244,7 @@ static int open_best(struct paraclock **ret_clk,
 		ret = open_one(ret_clk, be, NULL, opts, true);
 		if (!ret || ret == -ENOMEM)
 			return ret;
-		/* Report why the best one failed: that is what to mend. */
+		/* Report why the best one failed: that is what to fix. */
 		if (!tried && opts->detail)
 			TEXT(first, sizeof(first), be->name, ": ",
 			     opts->detail);

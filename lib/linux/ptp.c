@@ -81,8 +81,8 @@ static const char *explain_error(const struct ptp *ptp, int error)
 	switch (error) {
 	case -EAGAIN:
 		if (__atomic_load_n(&ptp->busy, __ATOMIC_RELAXED))
-			return "its driver was busy at each try; some give "
-			       "only so many readings a second (ENA: 125), so "
+			return "its driver was busy at each try; some drivers "
+			       "limit the readings per second (ENA: 125), so "
 			       "read less often";
 		return "its time or the system clocks kept being set while it "
 		       "was read; try again";
@@ -113,7 +113,8 @@ static void explain_unstable(const struct ptp *ptp, char *buf, size_t size)
 	     "the counters of the CPUs may not agree: the kernel keeps its "
 	     "time by clocksource ",
 	     snap.clocksource,
-	     ", not by them; choose another one, if the kernel offers it");
+	     ", not by them; choose another clocksource if the kernel "
+	     "offers one");
 }
 
 void pclk_ptp_explain(const struct ptp *ptp, int error,

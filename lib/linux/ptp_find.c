@@ -24,9 +24,10 @@
 #define DEV   "/dev/ptp"
 #define CLASS "/sys/class/ptp/ptp"
 
-/* Put around what sysfs lacks. */
-#define NOT_KNOWN ": which PTP clock this is cannot be known, for sysfs "
-#define NAME_IT	  "; name it as the device, and its timescale is not known"
+/* Follows what sysfs lacks. */
+#define NOT_KNOWN                                                              \
+	", so it is not known which PTP clock this is; name it as the device " \
+	"(its timescale is then not known)"
 
 struct search {
 	struct ptp *ptp;
@@ -188,8 +189,8 @@ static int try_node(struct search *search, const char *path)
 			TEXT(why, sizeof(why), path,
 			     ": this is another PTP clock (", ptp->name, ")");
 		else
-			TEXT(why, sizeof(why), path, NOT_KNOWN,
-			     "does not show its number", NAME_IT);
+			TEXT(why, sizeof(why), path,
+			     ": sysfs does not show its number", NOT_KNOWN);
 		pclk_ptp_close(ptp);
 		ret = -ENODEV;
 	}
@@ -236,16 +237,18 @@ static void explain_unseen(struct search *search)
 	int ret;
 
 	if (next(env, DEV, &first)) {
-		TEXT(search->why, sizeof(search->why), DEV, "N", NOT_KNOWN,
-		     "shows none (is /sys mounted, or masked?)", NAME_IT);
+		TEXT(search->why, sizeof(search->why), DEV,
+		     "N: sysfs shows no PTP clock (is /sys mounted, or "
+		     "masked?)",
+		     NOT_KNOWN);
 		return;
 	}
 	ret = pclk_env_clocksource(env, name, &kind);
 	if (ret && ret != -EOPNOTSUPP)
 		TEXT(search->why, sizeof(search->why),
-		     "whether there is such a PTP clock cannot be known: /sys "
-		     "is hidden here (not mounted, or masked), and no node is "
-		     "in /dev; show it and the device to this process");
+		     "it is not known whether such a PTP clock exists: /sys "
+		     "is hidden here (not mounted, or masked), and /dev has no "
+		     "node; make /sys and the device visible to this process");
 }
 
 /*
@@ -341,7 +344,8 @@ static int open_numbered(struct search *search)
 		     search->why);
 	else if (search->error == -ENODEV)
 		TEXT(opts->detail, opts->detail_size, opts->device,
-		     ": no node in /dev is this device; name one that is");
+		     ": no node in /dev is this device; name one that has "
+		     "a node");
 	else
 		TEXT(opts->detail, opts->detail_size, search->why);
 	return search->error;

@@ -82,7 +82,7 @@ static void explain_error(const struct page *page, int error, char *buf,
 	if (error == -EPROTO && field)
 		TEXT(buf, size, "the ", page->shape->name,
 		     " page is malformed: ", field,
-		     " (what writes it is at fault)");
+		     " (its writer is at fault)");
 	else if (error == -EAGAIN)
 		TEXT(buf, size, "the ", page->shape->name,
 		     " page stayed in the middle of an update for 100 us; its "

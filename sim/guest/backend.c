@@ -5,7 +5,7 @@
 
 #include "guest.h"
 
-/* Only by name: no real machine has it. */
+/* Opened by name only: no real machine has it. */
 #define QUALITY (-200)
 
 struct sim_state {

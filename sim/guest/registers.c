@@ -96,7 +96,7 @@ int pclk_sim_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
 
 /* --- MSRs ----------------------------------------------------------------- */
 
-/* A guest gets a fault (-EOPNOTSUPP) from an MSR that its host has not. */
+/* An MSR that the host does not have faults in the guest (-EOPNOTSUPP). */
 static bool has_msr(const struct paraclock_sim_vm *vm, uint32_t msr)
 {
 	const uint32_t parts = vm->opts.parts;

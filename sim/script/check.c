@@ -174,7 +174,7 @@ static int check_fault(struct parser *p, const struct statement *s)
 	uint64_t vcpu = 1ULL << (page_vcpu(s->value[PAGE_AT]) & 63);
 	uint64_t *torn = &vm_of(p, s)->torn[page_kind(s->value[PAGE_AT])];
 
-	/* A page that dies is torn at its next renewal. */
+	/* A page whose writer dies is torn at its next renewal. */
 	if (GIVEN(s, FAULT_TORN) || GIVEN(s, FAULT_DIES))
 		*torn |= vcpu;
 	else

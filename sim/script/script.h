@@ -231,7 +231,7 @@ void pclk_sim_script_usage(const struct verb *verb, char *buf, size_t size);
 
 /* --- names.c -------------------------------------------------------------- */
 
-/* NULL: the script has no such name, yet. */
+/* NULL: the script has no such name yet. */
 struct name *pclk_sim_script_find_name(struct paraclock_sim_script *script,
 				       const char *text);
 struct name *pclk_sim_script_name_of(struct paraclock_sim_script *script,

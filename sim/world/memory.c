@@ -9,8 +9,8 @@
 #define PHYS_HYPERV  0x200000U
 #define PHYS_VMCLOCK 0x300000U
 
-/* The guest names pages to MSRs by these addresses. Any would do, if they are
- * apart: nothing else is at them. */
+/* The guest names pages to MSRs by these addresses. Any addresses would do that
+ * do not overlap: nothing else is at them. */
 uint64_t pclk_sim_phys_of(const struct sim_page *page)
 {
 	if (page->kind == PARACLOCK_SIM_HYPERV)

@@ -66,7 +66,7 @@ static void a_link_to_itself(void **state)
 {
 	(void)state;
 	assert_int_equal(symlink("loop", at("loop")), 0);
-	assert_true(both_say(at("loop"), -ENODEV, "lead in a circle"));
+	assert_true(both_say(at("loop"), -ENODEV, "form a loop"));
 }
 
 static void a_node_without_a_driver(void **state)
@@ -94,7 +94,7 @@ static void a_file_is_no_ptp_clock(void **state)
 	(void)state;
 	assert_true(
 		is_said("phc", at("file"), -ENODEV, "this is no PTP clock"));
-	assert_true(is_said("phc", folder, -ENODEV, "this is a folder"));
+	assert_true(is_said("phc", folder, -ENODEV, "this is a directory"));
 	assert_true(
 		is_said("phc", "/dev/null", -ENODEV, "this is no PTP clock"));
 	/* Its name is in sysfs. */

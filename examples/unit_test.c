@@ -7,7 +7,7 @@
 #include <paraclock/paraclock.h>
 #include <paraclock/sim.h>
 
-/* The program: ns since then; -1: not known, as the machine was moved. */
+/* The program: ns since then; -1: not known, because the machine was moved. */
 static int64_t since(const struct paraclock *clk,
 		     const struct paraclock_sample *then)
 {

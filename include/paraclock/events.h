@@ -189,7 +189,8 @@ struct paraclock_event {
  * noticed from the first call on.
  *
  * @param clk The clock.
- * @return The descriptor, the same each time; or a negative errno:
+ * @return The descriptor, the same each time; or a negative errno: any error
+ * that the env returned, or one of these:
  * @retval -EINVAL @p clk is NULL.
  * @retval -EOPNOTSUPP The env cannot watch or poll. Call
  *         paraclock_next_event() now and then; it finds what memory shows.

@@ -246,6 +246,7 @@ struct paraclock_page_writer {
  *         Try again.
  * @retval -EOPNOTSUPP This process has an id of 2^24 or more, or cannot be
  *         identified.
+ * @return Any other error that the env returned.
  *
  * Threads: any thread, any object. Not async-signal-safe.
  * Source: Linux Documentation/filesystems/proc.rst, /proc/PID/stat; kill(2),

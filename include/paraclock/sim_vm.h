@@ -16,7 +16,7 @@ extern "C" {
 
 /** A world: time, hosts, VMs. Opaque. */
 struct paraclock_sim;
-/** A host in it, or a VM that is one for further VMs. Opaque. */
+/** A host in it, or a VM that hosts further VMs. Opaque. */
 struct paraclock_sim_host;
 /** A VM on a host. Opaque. */
 struct paraclock_sim_vm;

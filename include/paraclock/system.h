@@ -168,10 +168,11 @@ struct paraclock_watch;
  *        and have @c system_clocks: the watch reports to them.
  *
  * @retval 0 Success.
- * @retval -EINVAL NULL argument.
+ * @retval -EINVAL NULL @p ret_watch, or an incomplete env.
  * @retval -ENODEV @p env is NULL and this build has no env of its own.
  * @retval -EOPNOTSUPP The env cannot watch, or has no @c system_clocks.
  * @retval -ENOMEM No memory, or no file descriptor left.
+ * @return Any other error that the env returned.
  *
  * Threads: any thread. Not async-signal-safe.
  * Source: timerfd_create(2), TFD_TIMER_CANCEL_ON_SET.
@@ -199,7 +200,8 @@ PARACLOCK_API int paraclock_watch_fd(const struct paraclock_watch *watch);
  *
  * @retval 0 Nothing was set or changed since the last call.
  * @retval 1 Something was set or changed.
- * @retval -EINVAL NULL argument.
+ * @retval -EINVAL NULL argument, or the env's @c system_clocks belong to
+ *         another env.
  * @retval -EAGAIN Another thread is committing a change. Call again; nothing is
  *         lost.
  * @return Any other error that the env returned.

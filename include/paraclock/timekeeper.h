@@ -93,6 +93,7 @@ struct paraclock_timekeeper_options {
  *         Try again.
  * @retval -EOPNOTSUPP This process has an id of 2^24 or more, or cannot be
  *         identified.
+ * @return Any other error that the env returned.
  *
  * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1

@@ -307,8 +307,8 @@ struct paraclock_check {
 	const struct paraclock *other;
 	/**
 	 * Set by the caller: a larger difference of rates is a contradiction,
-	 * 10^-9; 0: 10^6, which is 0.1 %. NTP slews a clock by up to 0.05 %,
-	 * and kernels measure their counter about as well.
+	 * ppb; 0: 10^6, which is 0.1 %. NTP slews a clock by up to 0.05 %, and
+	 * kernels measure their counter about as well.
 	 */
 	uint64_t max_rate_ppb;
 	/**
@@ -323,9 +323,9 @@ struct paraclock_check {
 	/** Time since the call before, by CLOCK_MONOTONIC_RAW, ns. */
 	uint64_t interval_ns;
 	/** Rate of the clock against CLOCK_MONOTONIC_RAW over the interval,
-	 * positive if it runs faster, 10^-9. */
+	 * positive if it runs faster, ppb. */
 	int64_t rate_ppb;
-	/** Rate of the clock against the other clock, in the same way. */
+	/** Rate of the clock against the other clock, in the same way, ppb. */
 	int64_t other_rate_ppb;
 	/** The clock minus the other one, ns; with OTHER_OFFSET only. */
 	int64_t other_offset_ns;

@@ -235,7 +235,7 @@ int pclk_set_implausible(struct paraclock *clk, bool implausible)
 
 	if (!pclk_clock_lock(clk))
 		return -EAGAIN;
-	/* If a fork has lost it, the next read mends that. */
+	/* If a fork has lost it, the next read repairs that. */
 	if (pclk_recall(clk, &next)) {
 		next.implausible = implausible;
 		/* The hot read stays out until a slow one has been here. */

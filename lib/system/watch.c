@@ -61,7 +61,7 @@ static int update(const struct paraclock_env *env, const char *name,
 			return -EAGAIN;
 		cpu_relax();
 	}
-	/* If its writer has forked, the next snapshot mends the state. */
+	/* If its writer has forked, the next snapshot repairs the state. */
 	if (!(__atomic_load_n(&memory->gen, __ATOMIC_RELAXED) & 1)) {
 		memcpy(&next, &memory->now, sizeof(next));
 		ret = change(env, &next, name, was_set);

@@ -411,9 +411,9 @@ struct paraclock_follow {
 	/**
 	 * The least time over which the clock's rate is measured, ns; 0: 1 s;
 	 * 1 ms to 10^6 s. Following begins when two successive rates agree
-	 * within 500 ppm, including what the pair errors may have added to the
-	 * second. The longer the interval, the better the rate is known, and
-	 * the slower the bound grows.
+	 * within 500 ppm, the second one's pair errors included. The longer the
+	 * interval, the better the rate is known, and the slower the bound
+	 * grows.
 	 */
 	uint64_t rate_interval_ns;
 	/**
@@ -461,8 +461,7 @@ struct paraclock_follow {
  *
  * A leap second is not slewed: while the clock is in another UTC month than the
  * timekeeper, the timekeeper continues to the end of its own month, and follows
- * again from there. So at the end of each month readers may get no time while
- * the two are in different months.
+ * again from there. At the end of each month readers may get no time meanwhile.
  *
  * If this fails, the timekeeper continues as it was until its lease is over,
  * unless it was frozen: by a disruption, or by a step that failed, which the

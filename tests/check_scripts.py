@@ -166,14 +166,14 @@ class Fetching(Folder):
 
     def test_nothing_comes(self):
         self.is_skip(self.fetch("vm-image"), "fetched nothing")
-        self.is_skip(self.fetch("arm64-libs"), "of 9 packages 0 came")
+        self.is_skip(self.fetch("arm64-libs"), "got 0 of 9 packages")
 
     def test_less_comes_than_is_needed(self):
         done = self.fetch("vm-image", DEBS=QEMU,
                           PATHS="usr/share/qemu/a bin/busybox")
-        self.is_skip(done, "has no usr/bin/qemu-system-x86_64")
+        self.is_skip(done, "have no usr/bin/qemu-system-x86_64")
         self.is_skip(self.fetch("arm64-libs", DEBS="libfdt1"),
-                     "of 9 packages 1 came")
+                     "got 1 of 9 packages")
 
     def test_what_the_machine_has_is_fetched_all_the_same(self):
         """Up to the kernel, which is not in the list of these packages."""

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A program with names of its own, as anybody might choose them. It is linked
- * with all of an archive of ours; a name that both define ends the link.
+ * A program with names that any user might choose. It is linked with all of an
+ * archive of ours; a name that both define fails the link.
  */
 
 int calendar, check, clock_open, convert, counter_choose, cpuid, detect;

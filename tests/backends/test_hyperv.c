@@ -13,7 +13,10 @@
 /* 7 ns a tick, rounded up: 2^64 * 7 / 100. */
 #define SCALE_7NS 1291272085159668614U
 
-/* The farthest offsets that alone fit an int64_t of ns, units of 100 ns. */
+/*
+ * The farthest offsets that fit an int64_t of ns by themselves, in units of 100
+ * ns.
+ */
 #define OFFSET_MAX (INT64_MAX / 100)
 #define OFFSET_MIN (INT64_MIN / 100)
 
@@ -29,7 +32,7 @@ struct hyperv_case {
 	int64_t offset;
 	uint64_t counter;
 	int ret;
-	uint8_t reason; /* This and the next only if ret is 0. */
+	uint8_t reason; /* This and the next are compared only if ret is 0. */
 	int64_t host_ns;
 };
 
@@ -52,7 +55,7 @@ static struct hyperv_case cases[] = {
 	  1, 1, 0, UINT64_MAX, 0, OK, 99 },
 	{ "the largest scale, the largest counter that fits",
 	  1, UINT64_MAX, 0, 92233720368547758, 0, OK, 9223372036854775799 },
-	{ "a tick more does not fit",
+	{ "one more tick does not fit",
 	  1, UINT64_MAX, 0, 92233720368547759, -ERANGE, 0, 0 },
 	{ "half the scale", 1, 1ULL << 63, 0, 1ULL << 57,
 	  0, OK, 7205759403792793600 },
@@ -61,12 +64,13 @@ static struct hyperv_case cases[] = {
 	  0, OK, 5188146770730811399 },
 	{ "a product of 128 bits does not fit",
 	  1, UINT64_MAX, 0, UINT64_MAX, -ERANGE, 0, 0 },
-	{ "nor with the smallest offset",
+	{ "with the smallest offset it does not fit, either",
 	  1, UINT64_MAX, INT64_MIN, UINT64_MAX, -ERANGE, 0, 0 },
 
 	{ "time before the start is negative",
 	  1, SCALE_1GHZ, -1, 0, 0, OK, -100 },
-	{ "and rounded down, too", 1, SCALE_1GHZ, -1, 2, 0, OK, -99 },
+	{ "negative time is rounded down, too",
+	  1, SCALE_1GHZ, -1, 2, 0, OK, -99 },
 	{ "the largest offset", 1, 1, OFFSET_MAX, 0,
 	  0, OK, INT64_MAX / 100 * 100 },
 	{ "and one more", 1, 1, OFFSET_MAX + 1, 0, -ERANGE, 0, 0 },
@@ -83,11 +87,11 @@ static struct hyperv_case cases[] = {
 	{ "scale 0 is malformed", 1, 0, 5, 1000, -EPROTO, 0, 0 },
 	{ "sequence 0: the page is off",
 	  0, SCALE_1GHZ, 5, 1000, 0, SEQUENCE, 0 },
-	{ "sequence 0xffffffff: off, as of old",
+	{ "sequence 0xffffffff: off, as in old versions",
 	  UINT32_MAX, SCALE_1GHZ, 5, 1000, 0, SEQUENCE, 0 },
 	{ "a page that is off may hold anything",
 	  0, 0, INT64_MIN, UINT64_MAX, 0, SEQUENCE, 0 },
-	{ "an odd sequence is as good as any",
+	{ "an odd sequence is valid",
 	  0xfffffffd, SCALE_1GHZ, 0, 1000, 0, OK, 999 },
 	{ "the last sequence before the end",
 	  0xfffffffe, SCALE_1GHZ, 0, 1000, 0, OK, 999 },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* kvm-host: what it reads, and what is no reading. */
+/* kvm-host: what it reads, and which answers of KVM it refuses. */
 
 #include "fake_kvm.h"
 #include "kvmclock/kvm_vm.h"
@@ -46,19 +46,19 @@ static void assert_reads(const struct paraclock *clk, uint32_t flags)
 	assert_memory_equal(&got, &want, sizeof(got));
 }
 
-static void a_vm_of_its_own_says_local(void **state)
+static void a_vm_of_its_own_says_own_kernel(void **state)
 {
 	struct paraclock *clk = open_on(0);
 
 	(void)state;
 	assert_string_equal(kvm.path, "/dev/kvm");
-	/* The VM is all that stays open. */
+	/* Only the VM stays open. */
 	assert_int_equal(kvm.open[KVM_FD], 0);
 	assert_int_equal(kvm.open[VCPU_FD], 0);
 	assert_int_equal(kvm.open[VM_FD], 1);
 	assert_reads(clk, PARACLOCK_FLAG_OWN_KERNEL);
 	paraclock_close(clk);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
 static void a_vm_of_the_callers_is_asked_and_left_alone(void **state)
@@ -71,7 +71,7 @@ static void a_vm_of_the_callers_is_asked_and_left_alone(void **state)
 	assert_int_equal(kvm.open[VM_FD], 0);
 	assert_reads(clk, 0);
 	paraclock_close(clk);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
 static void a_vm_that_has_not_run_opens_and_answers_later(void **state)
@@ -89,10 +89,10 @@ static void a_vm_that_has_not_run_opens_and_answers_later(void **state)
 	kvm.looked = true;
 	assert_reads(clk, 0);
 	paraclock_close(clk);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
-static void signals_are_outlasted(void **state)
+static void interrupted_calls_are_repeated(void **state)
 {
 	struct paraclock *clk;
 
@@ -102,7 +102,7 @@ static void signals_are_outlasted(void **state)
 	assert_int_equal(kvm.interrupts, 0);
 	assert_reads(clk, PARACLOCK_FLAG_OWN_KERNEL);
 	paraclock_close(clk);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
 static void a_device_may_be_named(void **state)
@@ -119,7 +119,7 @@ static void a_device_may_be_named(void **state)
 	assert_int_equal(paraclock_open(&clk, &opts), 0);
 	assert_string_equal(kvm.path, "/dev/other");
 	paraclock_close(clk);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
 static int find_kvm_host(void *arg, const struct paraclock_listing *listing)
@@ -133,7 +133,7 @@ static int find_kvm_host(void *arg, const struct paraclock_listing *listing)
 	return 42;
 }
 
-static void the_list_says_local_or_why_not(void **state)
+static void the_list_says_own_kernel_or_why_not(void **state)
 {
 	int error = 0;
 
@@ -141,10 +141,10 @@ static void the_list_says_local_or_why_not(void **state)
 	assert_int_equal(paraclock_list(&fake.env, find_kvm_host, &error), 42);
 	error = kvm.open_error = -EACCES;
 	assert_int_equal(paraclock_list(&fake.env, find_kvm_host, &error), 42);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
-static void a_value_of_the_past_is_not_its_to_tell(void **state)
+static void a_past_value_cannot_be_converted(void **state)
 {
 	struct paraclock *clk = open_on(0);
 	struct paraclock_sample sample;
@@ -159,10 +159,10 @@ static void a_value_of_the_past_is_not_its_to_tell(void **state)
 	assert_null(strstr(text, "KVM"));
 	assert_string_not_equal(text, "");
 	paraclock_close(clk);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
-/* --- what is no reading, or no valid one ---------------------------------- */
+/* --- answers that are refused, or that are not valid ---------------------- */
 
 struct reading {
 	const char *name;
@@ -182,14 +182,15 @@ struct reading {
 
 static struct reading readings[] = {
 	/* clang-format off */
-	{ "a child of the process is told to open its own", -EIO, ALL_FLAGS,
+	{ "a child of the process must open its own clock", -EIO, ALL_FLAGS,
 	  ALL_FLAGS, REALTIME_NS, 0, TSC, -ENODEV, 0, "forked child", 0 },
-	{ "a closed descriptor has gone", -EBADF, ALL_FLAGS, ALL_FLAGS,
+	{ "a closed descriptor is reported as gone",
+	  -EBADF, ALL_FLAGS, ALL_FLAGS,
 	  REALTIME_NS, 0, TSC, -ENODEV, 0, "was closed", CALLERS_VM_FD },
-	{ "a descriptor that is another thing now", -ENOTTY, ALL_FLAGS,
+	{ "a descriptor that was reused for something else", -ENOTTY, ALL_FLAGS,
 	  ALL_FLAGS, REALTIME_NS, 0, TSC, -ENODEV, 0, "now another file",
 	  CALLERS_VM_FD },
-	{ "signals that never end are no time", -EINTR, ALL_FLAGS, ALL_FLAGS,
+	{ "a signal each time ends the wait", -EINTR, ALL_FLAGS, ALL_FLAGS,
 	  REALTIME_NS, 0, TSC, -ENODEV, 0, "close the clock", 0 },
 	{ "a clocksource that is not the TSC gives no pair", 0, 0, ALL_FLAGS,
 	  REALTIME_NS, 0, TSC, -EOPNOTSUPP, 0, "clocksource is not the TSC",
@@ -207,7 +208,8 @@ static struct reading readings[] = {
 	  "Linux 5.16 and later", 0 },
 	{ "a time beyond 63 bits does not fit", 0, ALL_FLAGS, ALL_FLAGS,
 	  (uint64_t)INT64_MAX + 1, 0, TSC, -ERANGE, 0, "does not fit", 0 },
-	{ "a time without a TSC is no pair", 0, KVM_CLOCK_REALTIME, ALL_FLAGS,
+	{ "a time without a TSC gives no pair",
+	  0, KVM_CLOCK_REALTIME, ALL_FLAGS,
 	  REALTIME_NS, 0, TSC, 0, PARACLOCK_REASON_HOST_CLOCK,
 	  "without a counter", 0 },
 	{ "a TSC before the call is another counter", 0, ALL_FLAGS, ALL_FLAGS,
@@ -217,13 +219,15 @@ static struct reading readings[] = {
 	{ "a counter of the caller's own is not KVM's", 0, ALL_FLAGS,
 	  ALL_FLAGS, REALTIME_NS, 0, PARACLOCK_COUNTER_USER, 0, COUNTS,
 	  "not the counter", 0 },
-	{ "a TSC at the call's beginning is ours", 0, ALL_FLAGS, ALL_FLAGS,
+	{ "a TSC at the beginning of the call is accepted",
+	  0, ALL_FLAGS, ALL_FLAGS,
 	  REALTIME_NS, -STEP / 2, TSC, 0, PARACLOCK_REASON_OK, "fit", 0 },
-	{ "a TSC at the call's end is ours", 0, ALL_FLAGS, ALL_FLAGS,
+	{ "a TSC at the end of the call is accepted", 0, ALL_FLAGS, ALL_FLAGS,
 	  REALTIME_NS, STEP / 2, TSC, 0, PARACLOCK_REASON_OK, "fit", 0 },
 	{ "the last time that fits", 0, ALL_FLAGS, ALL_FLAGS, INT64_MAX, 0,
 	  TSC, 0, PARACLOCK_REASON_OK, "fit", 0 },
-	{ "an env of any counter uses KVM's if it is there", 0, ALL_FLAGS,
+	{ "an env of any counter uses KVM's where that is present",
+	  0, ALL_FLAGS,
 	  ALL_FLAGS, REALTIME_NS, 0, PARACLOCK_COUNTER_ANY, 0,
 	  PARACLOCK_REASON_OK, "fit", 0 },
 	/* clang-format on */
@@ -278,21 +282,21 @@ static void check_reading(void **state)
 	if (!strstr(text, r->says))
 		fail_msg("\"%s\" lacks \"%s\"", text, r->says);
 	paraclock_close(clk);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
 /* --- all of it ------------------------------------------------------------ */
 
 static const struct CMUnitTest others[] = {
-	cmocka_unit_test_setup(a_vm_of_its_own_says_local, setup),
+	cmocka_unit_test_setup(a_vm_of_its_own_says_own_kernel, setup),
 	cmocka_unit_test_setup(a_vm_of_the_callers_is_asked_and_left_alone,
 			       setup),
 	cmocka_unit_test_setup(a_vm_that_has_not_run_opens_and_answers_later,
 			       setup),
-	cmocka_unit_test_setup(signals_are_outlasted, setup),
+	cmocka_unit_test_setup(interrupted_calls_are_repeated, setup),
 	cmocka_unit_test_setup(a_device_may_be_named, setup),
-	cmocka_unit_test_setup(the_list_says_local_or_why_not, setup),
-	cmocka_unit_test_setup(a_value_of_the_past_is_not_its_to_tell, setup),
+	cmocka_unit_test_setup(the_list_says_own_kernel_or_why_not, setup),
+	cmocka_unit_test_setup(a_past_value_cannot_be_converted, setup),
 };
 
 int main(void)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* kvm-host: where it does not open, and that it is never chosen. */
+/* kvm-host: where it refuses to open. It is never chosen automatically. */
 
 #include "fake_kvm.h"
 
@@ -20,14 +20,14 @@ static void it_is_never_chosen(void **state)
 	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
 	assert_ptr_equal(clk, UNTOUCHED);
 	assert_int_equal(kvm.calls, 0);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
 /* --- what does not open --------------------------------------------------- */
 
 struct refusal {
 	const char *name;
-	int *error; /* the call that fails; NULL: none */
+	int *error; /* the call that fails; NULL: all succeed */
 	int with;   /* and with what */
 	int ret;
 	const char *says; /* part of the detail */
@@ -40,7 +40,8 @@ static struct refusal refusals[] = {
 	/* clang-format off */
 	{ "without /dev/kvm it is not here", &kvm.open_error, -ENODEV, -ENODEV,
 	  .says = "/dev/kvm: no such device; load kvm_intel" },
-	{ "who may not open /dev/kvm is told of the group", &kvm.open_error,
+	{ "without permission for /dev/kvm the detail names the group",
+	  &kvm.open_error,
 	  -EACCES, -EACCES, .says = "join the group kvm" },
 	{ "no descriptor left for /dev/kvm", &kvm.open_error, -ENOMEM, -ENOMEM,
 	  .says = "/dev/kvm: no memory" },
@@ -54,7 +55,8 @@ static struct refusal refusals[] = {
 	  .says = "KVM_CREATE_VM: no memory" },
 	{ "no descriptor left for a VM", &kvm.vm_error, -EMFILE, -ENOMEM,
 	  .says = "KVM_CREATE_VM: no memory, or no file descriptor" },
-	{ "no descriptor left for anyone", &kvm.vcpu_error, -ENFILE, -ENOMEM,
+	{ "no descriptor left, neither here nor in the system",
+	  &kvm.vcpu_error, -ENFILE, -ENOMEM,
 	  .says = "KVM_CREATE_VCPU: no memory, or no file descriptor" },
 	{ "a sandbox forbids VMs", &kvm.vm_error, -EPERM, -EACCES,
 	  .says = "KVM_CREATE_VM is forbidden" },
@@ -62,13 +64,15 @@ static struct refusal refusals[] = {
 	  .says = "KVM_CREATE_VCPU failed" },
 	{ "the clock cannot be set", &kvm.set_error, -EINVAL, -ENODEV,
 	  .says = "KVM_SET_CLOCK failed" },
-	{ "a sandbox forbids to set the clock", &kvm.set_error, -EACCES,
+	{ "a sandbox forbids setting the clock", &kvm.set_error, -EACCES,
 	  -EACCES, .says = "KVM_SET_CLOCK is forbidden" },
-	{ "signals that never end are not waited for", NULL, 0, -ENODEV,
+	{ "a signal each time ends the wait", NULL, 0, -ENODEV,
 	  .says = "is not KVM", .interrupts = INT32_MAX },
-	{ "signals that never end while a VM is made", &kvm.vm_error, -EINTR,
+	{ "a signal each time ends the wait while a VM is made",
+	  &kvm.vm_error, -EINTR,
 	  -ENODEV, .says = "KVM_CREATE_VM: signals interrupted" },
-	{ "a descriptor of no VM", &kvm.get_error, -ENOTTY, -EINVAL,
+	{ "a descriptor of something else than a VM",
+	  &kvm.get_error, -ENOTTY, -EINVAL,
 	  .says = "vm_fd is not the file descriptor of a KVM VM",
 	  .vm_fd = CALLERS_VM_FD },
 	{ "a closed descriptor", &kvm.get_error, -EBADF, -EINVAL,
@@ -98,12 +102,12 @@ static void assert_refused(const struct paraclock_options *asked, int ret,
 	assert_ptr_equal(clk, UNTOUCHED);
 	if (!strstr(detail, says))
 		fail_msg("\"%s\" lacks \"%s\"", detail, says);
-	assert_all_given_back();
-	/* The same without a place for the sentence. */
+	assert_all_closed();
+	/* The same without a buffer for the detail. */
 	opts.detail = NULL;
 	assert_int_equal(paraclock_open(&clk, &opts), ret);
 	assert_ptr_equal(clk, UNTOUCHED);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
 static void check_refusal(void **state)
@@ -119,7 +123,10 @@ static void check_refusal(void **state)
 		*r->error = r->with;
 	kvm.interrupts = r->interrupts;
 	assert_refused(&opts, r->ret, r->says);
-	/* Two opens; what is interrupted is tried a hundred times. */
+	/*
+	 * The clock is opened twice; an interrupted call is tried a hundred
+	 * times.
+	 */
 	assert_in_range(kvm.calls, 0, 2 * 110);
 }
 
@@ -145,7 +152,7 @@ static void an_env_without_devices_needs_a_vm(void **state)
 	assert_refused(&opts, -EOPNOTSUPP, "options.vm_fd");
 	clk = open_on(CALLERS_VM_FD);
 	paraclock_close(clk);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
 static void arm_has_no_such_clock(void **state)
@@ -167,7 +174,7 @@ static void *second_alloc_fails(void *ctx, size_t size)
 	return malloc(size);
 }
 
-static void no_memory_is_no_vm(void **state)
+static void without_memory_it_does_not_open(void **state)
 {
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
@@ -181,7 +188,7 @@ static void no_memory_is_no_vm(void **state)
 	assert_int_equal(paraclock_open(&clk, &opts), -ENOMEM);
 	assert_ptr_equal(clk, UNTOUCHED);
 	assert_int_equal(kvm.calls, 0);
-	assert_all_given_back();
+	assert_all_closed();
 }
 
 /* --- all of it ------------------------------------------------------------ */
@@ -191,7 +198,7 @@ static const struct CMUnitTest others[] = {
 	cmocka_unit_test_setup(an_env_without_ioctls_has_no_kvm, setup),
 	cmocka_unit_test_setup(an_env_without_devices_needs_a_vm, setup),
 	cmocka_unit_test_setup(arm_has_no_such_clock, setup),
-	cmocka_unit_test_setup(no_memory_is_no_vm, setup),
+	cmocka_unit_test_setup(without_memory_it_does_not_open, setup),
 };
 
 int main(void)

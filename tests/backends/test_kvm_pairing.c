@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* kvm-pairing in ring 0: pairs, and what is none. */
+/* kvm-pairing in ring 0: which answers are pairs, and which are not. */
 
 #include "fake_pairing.h"
 #include "kvmclock/kvm_call.h"
@@ -34,7 +34,10 @@ static void check_foreign(struct paraclock *clk)
 	assert_non_null(strstr(text, "counters of all CPUs"));
 }
 
-/* Twice wrong and then right is right; three times is not our counter. */
+/*
+ * Two wrong answers and then a right one are accepted; after three wrong ones
+ * the counter is not ours.
+ */
 static void check_off(struct paraclock *clk, int64_t off)
 {
 	struct paraclock_sample sample;
@@ -50,7 +53,7 @@ static void check_off(struct paraclock *clk, int64_t off)
 	assert_int_equal(host.calls, 6);
 }
 
-static void a_counter_from_outside_of_the_call_is_not_ours(void **state)
+static void a_counter_from_outside_the_call_is_not_ours(void **state)
 {
 	static const int64_t offs[] = { -40, 3001, INT64_MIN, 1000000000 };
 
@@ -67,7 +70,7 @@ static void a_counter_from_outside_of_the_call_is_not_ours(void **state)
 	}
 }
 
-static void the_ends_of_the_call_are_within_it(void **state)
+static void both_ends_of_the_call_are_within_it(void **state)
 {
 	static const int64_t offs[] = { -39, 0, 3000 };
 	struct paraclock *clk = open_good();
@@ -107,7 +110,7 @@ static void a_host_may_fail_and_come_back(void **state)
 	paraclock_close(clk);
 }
 
-/* Each call under way has a result of its own; the 65th has none. */
+/* Each call under way has a result of its own; there are 64 results. */
 static void reads_within_reads_do_not_mix(void **state)
 {
 	struct paraclock *clk = open_good();
@@ -116,7 +119,7 @@ static void reads_within_reads_do_not_mix(void **state)
 	(void)state;
 	host.nested = clk;
 	host.depths = 63;
-	/* Each nested call is one within another, so its time is in it. */
+	/* Each nested call runs within another one, whose time includes it. */
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_int_equal(sample.valid, 1);
 	assert_int_equal(host.busy, 0);
@@ -142,8 +145,8 @@ static void in_ring_0_a_device_is_a_ptp_clock(void **state)
 	assert_int_equal(host.calls, 0);
 }
 
-/* What the archive for ring 0 has for kvm-pairing: the call alone. */
-static void ring_0_has_the_call_alone(void **state)
+/* For kvm-pairing the archive for ring 0 has the hypercall alone. */
+static void the_archive_for_ring_0_has_the_call_alone(void **state)
 {
 	char detail[256] = "";
 	struct paraclock_options opts = {
@@ -177,16 +180,16 @@ static void ring_0_has_the_call_alone(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	TEST("a counter from outside of the call is not ours",
-	     a_counter_from_outside_of_the_call_is_not_ours),
-	TEST("the ends of the call are within it",
-	     the_ends_of_the_call_are_within_it),
+	TEST("a counter from outside the call is not ours",
+	     a_counter_from_outside_the_call_is_not_ours),
+	TEST("both ends of the call are within it",
+	     both_ends_of_the_call_are_within_it),
 	TEST("a host may fail and come back", a_host_may_fail_and_come_back),
 	TEST("reads within reads do not mix", reads_within_reads_do_not_mix),
 	TEST("in ring 0 a device is a PTP clock",
 	     in_ring_0_a_device_is_a_ptp_clock),
 	TEST("the archive for ring 0 has the call alone",
-	     ring_0_has_the_call_alone),
+	     the_archive_for_ring_0_has_the_call_alone),
 };
 
 int main(void)

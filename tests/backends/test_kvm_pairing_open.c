@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* kvm-pairing in ring 0: each answer of the hypercalls of x86 and arm64, when
- * it is opened. */
+/*
+ * Opening kvm-pairing in ring 0: each answer of the hypercalls of x86 and
+ * arm64.
+ */
 
 #include "fake_pairing.h"
 
@@ -62,23 +64,23 @@ struct open_case {
 static struct open_case opens[] = {
 	/* clang-format off */
 	{ "a pair by vmcall", good, 0, "", HOST_NS },
-	{ "a page of 64 bytes will do", small_page, 0, "", HOST_NS },
+	{ "a page of 64 bytes is enough", small_page, 0, "", HOST_NS },
 	{ "a host from before 1970", old_time, 0, "", -4999999999 },
 	{ "the last ns that fits", largest_sec, 0, "", INT64_MAX },
 	{ "a pair by SMCCC", arm, 0, "", HOST_NS },
 	{ "SMCCC has 32 bits in a register", garbage_high, 0, "", HOST_NS },
 	{ "-95 is EOPNOTSUPP", eopnotsupp, -EOPNOTSUPP,
 	  "the host gives no pair", 0 },
-	{ "so it is in 32 bits", eopnotsupp_32, -EOPNOTSUPP,
+	{ "the same error in 32 bits", eopnotsupp_32, -EOPNOTSUPP,
 	  "set the host's clocksource", 0 },
-	{ "+95 is no answer", eopnotsupp_positive, -EPROTO,
+	{ "+95 is an undefined answer", eopnotsupp_positive, -EPROTO,
 	  "undefined status", 0 },
-	{ "-14 is the env's fault", efault, -EINVAL, "map.phys", 0 },
-	{ "-1 is not ring 0", eperm, -EACCES, "ring 0", 0 },
+	{ "-14 is an error of the env", efault, -EINVAL, "map.phys", 0 },
+	{ "-1 shows that this is not ring 0", eperm, -EACCES, "ring 0", 0 },
 	{ "-1000 is an old KVM", enosys, -EOPNOTSUPP, "Linux 4.11", 0 },
-	{ "any other code is no answer", another_code, -EPROTO,
+	{ "any other code is an undefined answer", another_code, -EPROTO,
 	  "undefined status", 0 },
-	{ "a host that writes nothing is found out", no_write, -EPROTO,
+	{ "a host that writes nothing is detected", no_write, -EPROTO,
 	  "impossible time", 0 },
 	{ "nsec below 0 is refused", negative_nsec, -EPROTO,
 	  "impossible time", 0 },
@@ -86,33 +88,37 @@ static struct open_case opens[] = {
 	  "impossible time", 0 },
 	{ "a time beyond 64 bits is ERANGE", big_sec, -ERANGE, "fit", 0 },
 	{ "below them too", small_sec, -ERANGE, "fit", 0 },
-	{ "no vmcall is made where KVM is not", not_kvm, -ENODEV,
+	{ "no vmcall is made without KVM", not_kvm, -ENODEV,
 	  "the hypercall is KVM's, and KVM is not seen: CPUID shows", 0 },
-	{ "nor where OpenBSD shows KVM's leaves, too", openbsd, -ENODEV,
+	{ "no vmcall is made where OpenBSD shows KVM's leaves",
+	  openbsd, -ENODEV,
 	  "the hypercall is KVM's, and this is OpenBSD's vmm: CPUID shows", 0 },
-	{ "nor where KVM has no leaf of features", no_features, -ENODEV,
+	{ "no vmcall is made where KVM has no leaf of features",
+	  no_features, -ENODEV,
 	  "the hypercall is KVM's, and KVM is not seen: CPUID shows", 0 },
 	{ "KVM behind Hyper-V's face is KVM", hyperv_first, 0, "", HOST_NS },
-	{ "nor where that cannot be asked", no_cpuid, -EOPNOTSUPP,
+	{ "no vmcall is made where CPUID cannot be asked",
+	  no_cpuid, -EOPNOTSUPP,
 	  "CPUID cannot be asked", 0 },
-	{ "nor where that is forbidden", cpuid_forbidden, -EACCES,
+	{ "no vmcall is made where CPUID is forbidden",
+	  cpuid_forbidden, -EACCES,
 	  "CPUID cannot be asked", 0 },
-	{ "an env without pages cannot", no_map, -EOPNOTSUPP,
+	{ "an env without pages is refused", no_map, -EOPNOTSUPP,
 	  "cannot map the kvm-pairing", 0 },
 	{ "an env without this page says why", no_page, -ENOMEM,
 	  "no page to spare", 0 },
 	{ "a page needs an address", no_phys, -EINVAL, "physical", 0 },
 	{ "a page has 64 bytes", tiny_page, -EINVAL, "64 aligned", 0 },
 	{ "another counter cannot", no_counter, -EOPNOTSUPP, "TSC", 0 },
-	{ "an env that cannot call says so", env_refuses, -EOPNOTSUPP,
+	{ "an env without hypercalls says so", env_refuses, -EOPNOTSUPP,
 	  "no pair", 0 },
-	{ "no SMCCC call is made where KVM is not", arm_not_kvm, -ENODEV,
+	{ "no SMCCC call is made without KVM", arm_not_kvm, -ENODEV,
 	  "0x8600ff01", 0 },
 	{ "KVM without the PTP call says so", arm_no_ptp, -EOPNOTSUPP,
 	  "no PTP call", 0 },
 	{ "a negative result is EOPNOTSUPP", arm_unable, -EOPNOTSUPP,
 	  "the host gives no pair", 0 },
-	{ "a conduit that is missing says so", arm_refuses, -EOPNOTSUPP,
+	{ "a missing conduit is reported", arm_refuses, -EOPNOTSUPP,
 	  "0x8600ff01", 0 },
 	/* clang-format on */
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* kvm-pairing in user space: the PTP clock that Linux makes of it. How it is
- * read is the matter of test_ptp.c. */
+/*
+ * kvm-pairing in user space: Linux's PTP clock for the hypercall. test_ptp.c
+ * tests how the clock is read.
+ */
 
 #include "fake_ptp.h"
 
@@ -9,7 +11,7 @@
 
 static struct fake_ptp ptp;
 
-/* As the driver on x86 with clocksource tsc: no PRECISE, no EXTENDED. */
+/* As the driver does on x86 with clocksource tsc: no PRECISE, no EXTENDED. */
 static struct fake_phc *add(unsigned int number)
 {
 	struct fake_phc *phc = fake_ptp_add(&ptp, number, NAME, 0);
@@ -106,36 +108,39 @@ struct pairing_case {
 	const char *want; /* of the detail */
 	uint8_t timescale, reason;
 	uint64_t least_error, most_error;
-	unsigned int precise; /* how often it is asked for after the open */
+	unsigned int precise; /* how often it is asked after the open */
 };
 
 static struct pairing_case cases[] = {
 	/* clang-format off */
 	{ "on kvm-clock PRECISE gives a narrow pair", on_kvm_clock, NULL,
 	  0, "", SMEARED, 0, 0, 60, 1 },
-	{ "on tsc it is a bracket, and honest", on_tsc, NULL,
+	{ "on tsc the pair is a bracket, with an honest error", on_tsc, NULL,
 	  0, "", SMEARED, 0, 200, 260, 0 },
-	{ "as wide as a slow hypercall makes it", on_tsc_slow, NULL,
+	{ "the bracket is as wide as a slow hypercall makes it",
+	  on_tsc_slow, NULL,
 	  0, "", SMEARED, PARACLOCK_REASON_WIDE, 5000, 5060, 0 },
 	{ "on arm64 PRECISE works, and a tick is long", on_arm, NULL,
 	  0, "", SMEARED, 0, 0, 200, 1 },
 	{ "other PTP clocks are not used", among_others, NULL,
 	  0, "", SMEARED, 0, 0, 60, 1 },
-	{ "it may be named", among_others, "/dev/ptp1",
+	{ "the device may be named", among_others, "/dev/ptp1",
 	  0, "", SMEARED, 0, 0, 60, 1 },
-	{ "without sysfs its name is not known, nor its timescale", without_sysfs,
+	{ "without sysfs neither its name nor its timescale is known",
+	  without_sysfs,
 	  "/dev/ptp0", 0, "", PARACLOCK_TIMESCALE_UNKNOWN, 0, 0, 60, 1 },
-	{ "another one is refused by name, too", among_others,
+	{ "another PTP clock is refused by name, too", among_others,
 	  "/dev/ptp0", -ENODEV, "another PTP clock (hyperv); the backend phc",
 	  0, 0, 0, 0, 0 },
-	{ "without a PTP clock the module is named", none, NULL,
+	{ "without a PTP clock the detail names the module", none, NULL,
 	  -ENODEV, "modprobe ptp_kvm", 0, 0, 0, 0, 0 },
-	{ "but not on bare metal", no_guest, NULL,
+	{ "on bare metal the detail does not name it", no_guest, NULL,
 	  -ENODEV, "in /sys/class/ptp; CPUID shows no hypervisor",
 	  0, 0, 0, 0, 0 },
-	{ "one that is forbidden names the remedy", forbidden, NULL,
+	{ "without permission the detail names the remedy", forbidden, NULL,
 	  -EACCES, "/dev/ptp1: permission denied; ask for", 0, 0, 0, 0, 0 },
-	{ "an env with neither way cannot", of_this_kernel, NULL,
+	{ "an env without hypercalls and devices is refused",
+	  of_this_kernel, NULL,
 	  -EOPNOTSUPP, "cannot open and read", 0, 0, 0, 0, 0 },
 	/* clang-format on */
 };

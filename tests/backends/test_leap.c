@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Leap seconds: where months end, and what holds on either side. */
+/* Leap seconds: where months end, and what a page says on either side. */
 
 #include <time.h>
 
@@ -17,7 +17,7 @@
 
 #define DAY 86400
 
-/* TAI offset that the page does not give. */
+/* A TAI offset that differs from the page's. */
 #define NO_TAI INT16_MIN
 
 struct leap_case {
@@ -26,7 +26,7 @@ struct leap_case {
 	int16_t tai; /* NO_TAI: not known */
 	int64_t ref, sec;
 	bool known;
-	/* The rest only if known. */
+	/* The rest is compared only if it is known. */
 	int64_t want_sec;
 	uint8_t want_leap;
 	int16_t want_tai;
@@ -34,7 +34,7 @@ struct leap_case {
 
 static struct leap_case cases[] = {
 	/* clang-format off */
-	/* An inserted second has the number of the one before. */
+	/* An inserted second repeats the number of the one before. */
 	{ "UTC, the second before an inserted one",
 	  PRE_POS, UTC, 37, -10, -1, true, -1, PRE_POS, 37 },
 	{ "UTC, in the inserted second",
@@ -45,7 +45,7 @@ static struct leap_case cases[] = {
 	  PRE_POS, UTC, 37, -10, 9 * DAY, true, 9 * DAY - 1, POST_POS, 38 },
 	{ "UTC, the last second of the month after it",
 	  PRE_POS, UTC, 37, -10, 31 * DAY, true, 31 * DAY - 1, POST_POS, 38 },
-	{ "UTC, the month after that one knows of no leap",
+	{ "UTC, the month after that one announces no leap second",
 	  PRE_POS, UTC, 37, -10, 31 * DAY + 1, true, 31 * DAY, NONE, 38 },
 	{ "UTC, from the last second of the month into the inserted one",
 	  PRE_POS, UTC, 37, -1, 0, true, -1, POS, 38 },
@@ -58,7 +58,7 @@ static struct leap_case cases[] = {
 	{ "UTC without a TAI offset is corrected all the same",
 	  PRE_POS, UTC, NO_TAI, -10, 5, true, 4, POST_POS, NO_TAI },
 
-	/* A removed second is one that is never seen. */
+	/* A removed second is never shown. */
 	{ "UTC, the second before a removed one",
 	  PRE_NEG, UTC, 37, -10, -2, true, -2, PRE_NEG, 37 },
 	{ "UTC, a removed second is skipped",
@@ -70,10 +70,10 @@ static struct leap_case cases[] = {
 	{ "UTC, the last second of the month after a removed one",
 	  PRE_NEG, UTC, 37, -10, 31 * DAY - 2, true, 31 * DAY - 1, POST_NEG,
 	  36 },
-	{ "UTC, the month after that one knows of no removed second",
+	{ "UTC, the month after that one announces no removed second",
 	  PRE_NEG, UTC, 37, -10, 31 * DAY - 1, true, 31 * DAY, NONE, 36 },
 
-	/* TAI counts on; what changes is the offset, and what is said. */
+	/* TAI goes on; only the offset and the leap state change. */
 	{ "TAI, the second before an inserted one",
 	  PRE_POS, TAI, 37, -10, 36, true, 36, PRE_POS, 37 },
 	{ "TAI, in the inserted second",
@@ -91,20 +91,20 @@ static struct leap_case cases[] = {
 	{ "TAI, the last second of the month after an inserted one",
 	  PRE_POS, TAI, 37, -10, 31 * DAY + 37, true, 31 * DAY + 37, POST_POS,
 	  38 },
-	{ "TAI, the month after that one knows of no leap",
+	{ "TAI, the month after that one announces no leap second",
 	  PRE_POS, TAI, 37, -10, 31 * DAY + 38, true, 31 * DAY + 38, NONE,
 	  38 },
 	{ "TAI, the last second of the month after a removed one",
 	  PRE_NEG, TAI, 37, -10, 31 * DAY + 35, true, 31 * DAY + 35, POST_NEG,
 	  36 },
-	{ "TAI, the month after that one knows of no removed second",
+	{ "TAI, the month after that one announces no removed second",
 	  PRE_NEG, TAI, 37, -10, 31 * DAY + 36, true, 31 * DAY + 36, NONE,
 	  36 },
 	{ "TAI without its offset, well before the month's end",
 	  PRE_POS, TAI, NO_TAI, -1000, -10, true, -10, PRE_POS, NO_TAI },
-	{ "TAI without its offset, when it may have come",
+	{ "TAI without its offset, when the second may have come",
 	  PRE_POS, TAI, NO_TAI, -1000, 37, false, 0, 0, 0 },
-	{ "TAI without its offset, a removed one may have come",
+	{ "TAI without its offset, when the removal may have come",
 	  PRE_NEG, TAI, NO_TAI, -1000, 36, false, 0, 0, 0 },
 
 	/* A page that was written inside an inserted second. */
@@ -113,9 +113,9 @@ static struct leap_case cases[] = {
 	{ "after an inserted second that has the number before, whose offset "
 	  "may be either",
 	  POS, UTC, 38, -1, 0, true, 0, POST_POS, NO_TAI },
-	{ "the month after an inserted second has an end, too",
+	{ "the month after an inserted second ends, too",
 	  POS, UTC, 38, -1, 31 * DAY, true, 31 * DAY, NONE, NO_TAI },
-	{ "and a last second",
+	{ "the month after an inserted second has a last second",
 	  POS, UTC, 38, -1, 31 * DAY - 1, true, 31 * DAY - 1, POST_POS,
 	  NO_TAI },
 	{ "inside an inserted second that has the number after",
@@ -140,10 +140,10 @@ static struct leap_case cases[] = {
 	{ "TAI after an inserted second, first of a month by its number",
 	  POS, TAI, 38, 0, 1, true, 1, POST_POS, 38 },
 
-	/* Nothing announced, nothing changed. */
+	/* No leap second is announced, and none was before. */
 	{ "no leap announced", NONE, UTC, 37, -10, 10, true, 10, NONE, 37 },
 
-	/* What the last month ended with is not what this one ends with. */
+	/* How the last month ended does not say how this one ends. */
 	{ "after an inserted second, up to the month's end",
 	  POST_POS, UTC, 37, -10, -1, true, -1, POST_POS, 37 },
 	{ "after an inserted second, over a month's end",
@@ -157,26 +157,26 @@ static struct leap_case cases[] = {
 	  POST_NEG, TAI, 37, -10, 37, true, 37, NONE, 37 },
 	{ "on TAI without the offset, while the month has surely not ended",
 	  POST_NEG, TAI, NO_TAI, -10, 9, true, 9, POST_NEG, NO_TAI },
-	{ "on TAI without the offset, when it may have",
+	{ "on TAI without the offset, when it may have ended",
 	  POST_NEG, TAI, NO_TAI, -10, 10, true, 10, UNKNOWN, NO_TAI },
-	{ "on TAI without the offset, still so",
+	{ "on TAI without the offset, when it still may have ended",
 	  POST_NEG, TAI, NO_TAI, -10, 99, true, 99, UNKNOWN, NO_TAI },
-	{ "on TAI without the offset, when it surely has",
+	{ "on TAI without the offset, when it surely has ended",
 	  POST_POS, TAI, NO_TAI, -10, 100, true, 100, NONE, NO_TAI },
 	{ "on TAI without the offset, at the reference point itself",
 	  POST_POS, TAI, NO_TAI, 50, 50, true, 50, POST_POS, NO_TAI },
-	{ "on TAI without the offset, when it is not known which month it was",
+	{ "on TAI without the offset, when the month is not known",
 	  POST_POS, TAI, NO_TAI, 50, 51, true, 51, UNKNOWN, NO_TAI },
-	{ "on TAI without the offset, for as long as that is not known",
+	{ "on TAI without the offset, for as long as the month is not known",
 	  POST_POS, TAI, NO_TAI, 50, 31 * DAY, true, 31 * DAY, UNKNOWN,
 	  NO_TAI },
-	{ "an indicator that nobody knows",
+	{ "an undefined indicator",
 	  6, UTC, 37, -10, 10, true, 10, 6, 37 },
-	{ "the last indicator that nobody knows",
+	{ "the last undefined indicator",
 	  255, UTC, 37, -10, 10, true, 10, 255, 37 },
 	{ "a monotonic time has no months",
 	  PRE_POS, MONO, 37, -10, 10, true, 10, PRE_POS, 37 },
-	{ "nor an inserted second",
+	{ "a monotonic time has no inserted second",
 	  POS, MONO, 37, 0, 10, true, 10, POS, 37 },
 	/* clang-format on */
 };
@@ -199,7 +199,7 @@ static void check_apply(void **state)
 
 	assert_int_equal(pclk_leap_apply(&leap, END + c->ref, &sec), c->known);
 	if (!c->known) {
-		/* What cannot be known is left as it was. */
+		/* A function that fails leaves its results as they were. */
 		assert_int_equal(sec, END + c->sec);
 		assert_int_equal(leap.leap, c->leap);
 		return;
@@ -211,7 +211,7 @@ static void check_apply(void **state)
 		assert_int_equal(leap.tai_offset_sec, c->want_tai);
 }
 
-/* The same through a page: half a second past the second of the row. */
+/* The same through a page, half a second after the second of the row. */
 static void check_signed_page(const struct leap_case *c, int sign)
 {
 	const struct vmclock_limits limits = {
@@ -267,18 +267,18 @@ static void check_month_ends(void **state)
 	static const struct {
 		int64_t sec, end;
 	} rows[] = {
-		{ 0, 2678400 },		     /* 1970-01-01 */
-		{ -1, 0 },		     /* 1969-12-31 23:59:59 */
-		{ -2678400, 0 },	     /* 1969-12-01 */
-		{ -2678401, -2678400 },	     /* 1969-11-30 23:59:59 */
-		{ 68169600, 68256000 },	     /* 1972-02-29 */
-		{ 951782400, 951868800 },    /* 2000-02-29 */
-		{ 951868799, 951868800 },    /* its last second */
-		{ 1483228799, 1483228800 },  /* 2016-12-31 23:59:59 */
-		{ 1483228800, 1485907200 },  /* 2017-01-01 */
-		{ 4107456000, 4107542400 },  /* 2100-02-28, no leap year */
-		{ 4107542399, 4107542400 },  /* its last second */
-		{ 9223372035, 9225014400 },  /* 2262-04-11, as far as ns go */
+		{ 0, 2678400 },		    /* 1970-01-01 */
+		{ -1, 0 },		    /* 1969-12-31 23:59:59 */
+		{ -2678400, 0 },	    /* 1969-12-01 */
+		{ -2678401, -2678400 },	    /* 1969-11-30 23:59:59 */
+		{ 68169600, 68256000 },	    /* 1972-02-29 */
+		{ 951782400, 951868800 },   /* 2000-02-29 */
+		{ 951868799, 951868800 },   /* its last second */
+		{ 1483228799, 1483228800 }, /* 2016-12-31 23:59:59 */
+		{ 1483228800, 1485907200 }, /* 2017-01-01 */
+		{ 4107456000, 4107542400 }, /* 2100-02-28, no leap year */
+		{ 4107542399, 4107542400 }, /* its last second */
+		{ 9223372035, 9225014400 }, /* 2262-04-11, the last that fits */
 		{ -2208988800, -2206310400 } /* 1900-01-01 */
 	};
 
@@ -309,7 +309,7 @@ static void check_all_months(void **state)
 	}
 }
 
-/* The second that ends a month, as gmtime_r() sees it, is in the next. */
+/* gmtime_r() puts the second that ends a month into the next one. */
 static void check_gmtime(void **state)
 {
 	(void)state;
@@ -330,7 +330,7 @@ static void check_gmtime(void **state)
 	}
 }
 
-/* A conversion is followed this far without another look at the leap. */
+/* A conversion is followed this far without another look at the leap second. */
 static void check_horizon(void **state)
 {
 	static const uint8_t scales[] = { UTC, TAI, MONO };
@@ -345,14 +345,17 @@ static void check_horizon(void **state)
 		};
 		int64_t ref = END - 200 + i / 42;
 		uint64_t horizon = pclk_leap_horizon_sec(&was, ref);
-		/* Its last seconds, where something could happen. */
+		/* The last seconds, in which a leap second could come. */
 		uint64_t from = horizon > 300 ? horizon - 300 : 0;
 
 		for (uint64_t after = from; after <= horizon; after++) {
 			struct leap_state leap = was;
 			int64_t sec = ref + (int64_t)after;
 
-			/* 0 is for a conversion that is not followed at all. */
+			/*
+			 * A horizon of 0 belongs to a conversion that must not
+			 * be followed at all.
+			 */
 			if (!horizon)
 				break;
 			assert_true(pclk_leap_apply(&leap, ref, &sec));
@@ -360,7 +363,7 @@ static void check_horizon(void **state)
 			assert_int_equal(leap.leap, was.leap);
 			assert_int_equal(leap.tai_offset_sec, 37);
 		}
-		/* And not so near that no conversion is ever used. */
+		/* Conversions must be used most of the time all the same. */
 		if (was.leap == NONE || was.timescale == MONO)
 			assert_true(horizon > 1000000000);
 	}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Which PTP clock is taken, what its timescale is, and every way to be told
- * why not. */
+/*
+ * Which PTP clock is opened, which timescale it has, and the detail of each
+ * refusal.
+ */
 
 #include "fake_ptp.h"
 
@@ -102,7 +104,7 @@ struct find_case {
 	void (*world)(void);
 	const char *device;
 	int ret;
-	/* Of the detail; or of the device that was opened. */
+	/* Part of the detail; or of the device that was opened. */
 	const char *want;
 };
 
@@ -112,37 +114,44 @@ static struct find_case finds[] = {
 	  NULL, -ENODEV, "load the one for this hypervisor" },
 	{ "the first of a paravirtual driver is chosen", one_of_each,
 	  NULL, 0, "vmclock0" },
-	{ "those of hardware and of other backends are not", only_foreign,
+	{ "the clocks of hardware and of other backends are not chosen",
+	  only_foreign,
 	  NULL, -ENODEV, "no PTP clock of a paravirtual driver" },
-	{ "no number is too high", far_away, NULL, 0, "hyperv" },
-	{ "one that is forbidden is EACCES", forbidden,
+	{ "a device may have any number", far_away, NULL, 0, "hyperv" },
+	{ "a device without permission is EACCES", forbidden,
 	  NULL, -EACCES, "/dev/ptp2: permission denied; ask for read" },
-	{ "unless another one is not", forbidden_and_free,
+	{ "a device without permission is skipped if another one opens",
+	  forbidden_and_free,
 	  NULL, 0, "vmclock1" },
-	{ "one that is gone is no reason not to say so", gone_and_forbidden,
+	{ "a device that is gone does not hide the refused one",
+	  gone_and_forbidden,
 	  NULL, -EACCES, "/dev/ptp" },
-	{ "without memory none is looked at further", no_descriptor,
+	{ "without memory the search ends", no_descriptor,
 	  NULL, -ENOMEM, "/dev/ptp1: no memory" },
-	{ "a device that does not answer like a PTP clock is not one", no_clock,
+	{ "a device that does not answer like a PTP clock is refused", no_clock,
 	  NULL, -ENODEV, "/dev/ptp0: this is no PTP clock" },
-	{ "one that may not be asked is EACCES", not_to_be_asked,
+	{ "a device whose ioctls are forbidden is EACCES", not_to_be_asked,
 	  NULL, -EACCES, "/dev/ptp0: refused, also to root" },
-	{ "a busy one counts", busy_at_first, NULL, 0, "hyperv" },
-	{ "an env without devices cannot", no_devices,
+	{ "a busy device is opened", busy_at_first, NULL, 0, "hyperv" },
+	{ "an env without devices is refused", no_devices,
 	  NULL, -EOPNOTSUPP, "this env cannot" },
 	{ "an env without sysfs cannot search", no_sysfs,
 	  NULL, -EOPNOTSUPP, "this env cannot" },
-	{ "but open what is named", no_sysfs, "/dev/ptp13", 0, "hyperv" },
-	{ "an env whose clocks fail cannot", no_clocks,
+	{ "an env without sysfs opens a named device",
+	  no_sysfs, "/dev/ptp13", 0, "hyperv" },
+	{ "an env whose clocks fail is refused", no_clocks,
 	  NULL, -EOPNOTSUPP, "the system clocks" },
-	{ "any may be named", one_of_each, "/dev/ptp0", 0, "Intel I225" },
-	{ "also one of two digits", one_of_each, "/dev/ptp13", 0, "hyperv" },
-	{ "also by a link", one_of_each, "/dev/ptp_link", 0, "Intel I225" },
-	{ "one that is named and not there is ENODEV", one_of_each,
+	{ "any PTP clock may be named",
+	  one_of_each, "/dev/ptp0", 0, "Intel I225" },
+	{ "a named device may have two digits",
+	  one_of_each, "/dev/ptp13", 0, "hyperv" },
+	{ "a device may be named by a link",
+	  one_of_each, "/dev/ptp_link", 0, "Intel I225" },
+	{ "a named device that is absent is ENODEV", one_of_each,
 	  "/dev/ptp9", -ENODEV, "/dev/ptp9: no such device" },
-	{ "one that is named and forbidden is EACCES", forbidden,
+	{ "a named device without permission is EACCES", forbidden,
 	  "/dev/ptp2", -EACCES, "/dev/ptp2: permission denied" },
-	{ "what is named must be one", no_clock,
+	{ "a named device must be a PTP clock", no_clock,
 	  "/dev/ptp0", -ENODEV, "/dev/ptp0: this is no PTP clock" },
 	/* clang-format on */
 };
@@ -188,7 +197,7 @@ struct scale_case {
 	const char *name;
 	const char *device;
 	int64_t ahead_ns; /* of CLOCK_REALTIME */
-	int64_t tai_sec;  /* what the kernel has */
+	int64_t tai_sec;  /* what the kernel says */
 	uint8_t want;
 };
 
@@ -205,26 +214,30 @@ static struct scale_case scales[] = {
 	{ "VMware's is its host's UTC", "ptp_vmw", 0, 37, SMEARED },
 	{ "VMware's is not measured", "ptp_vmw", 37 * SEC, 37, SMEARED },
 	{ "a vmclock needs no number", "vmclock", 37 * SEC, 37, TAI },
-	{ "or may have a large one", "vmclock1000", 0, 37, UTC },
+	{ "a vmclock may have a large number", "vmclock1000", 0, 37, UTC },
 	{ "an ENA's is not known", "ena-ptp-00-05-0", 0, 37, UNKNOWN },
 	{ "KVM's may be smeared", "KVM virtual PTP", 0, 37, SMEARED },
 	{ "a vmclock close to REALTIME is UTC", "vmclock0", 0, 37, UTC },
-	{ "so it is without a TAI offset", "vmclock0", 0, 0, UTC },
+	{ "a vmclock close to REALTIME is UTC also without a TAI offset",
+	  "vmclock0", 0, 0, UTC },
 	{ "half a second late is close", "vmclock7", -SEC / 2 + 9999, 37, UTC },
 	{ "more is not", "vmclock0", -SEC / 2 - 9999, 37, UNKNOWN },
 	{ "half a second early is close", "vmclock0", SEC / 2 - 9999, 37, UTC },
 	{ "more is neither", "vmclock0", SEC / 2 + 9999, 37, UNKNOWN },
 	{ "ahead by the TAI offset is TAI", "vmclock0", 37 * SEC, 37, TAI },
-	{ "by a little less too", "vmclock0", 36 * SEC + SEC / 2 + 9999, 37,
+	{ "ahead by a little less than the TAI offset is TAI, too",
+	  "vmclock0", 36 * SEC + SEC / 2 + 9999, 37,
 	  TAI },
-	{ "by a second less it is not", "vmclock0", 36 * SEC, 37, UNKNOWN },
+	{ "ahead by a second less is not TAI",
+	  "vmclock0", 36 * SEC, 37, UNKNOWN },
 	{ "ahead by 37 s is not known without a TAI offset", "vmclock0",
 	  37 * SEC, 0, UNKNOWN },
 	{ "ahead by 37 s is not TAI for a kernel that says 36", "vmclock0",
 	  37 * SEC, 36, UNKNOWN },
-	{ "the sign of the other convention is not known", "vmclock0",
+	{ "the TAI offset with the other sign is not TAI", "vmclock0",
 	  -37 * SEC, 37, UNKNOWN },
-	{ "nor is twice the offset", "vmclock0", 74 * SEC, 37, UNKNOWN },
+	{ "twice the TAI offset is not TAI",
+	  "vmclock0", 74 * SEC, 37, UNKNOWN },
 	{ "a virtio clock says UTC", "Virtio PTP type 0/variant 0", 5 * SEC,
 	  37, UTC },
 	{ "a virtio clock says TAI", "Virtio PTP type 1/variant 0", 0, 37,
@@ -237,12 +250,16 @@ static struct scale_case scales[] = {
 	  0, 37, SMEARED },
 	{ "a virtio clock of a new type is not known",
 	  "Virtio PTP type 5/variant 0", 0, 37, UNKNOWN },
-	{ "nor one of two digits", "Virtio PTP type 10/variant 0", 0, 37,
+	{ "a virtio clock of a type of two digits is not known",
+	  "Virtio PTP type 10/variant 0", 0, 37,
 	  UNKNOWN },
-	{ "nor one beyond 8 bits", "Virtio PTP type 4294967296/variant 0", 0,
+	{ "a virtio clock of a type beyond 8 bits is not known",
+	  "Virtio PTP type 4294967296/variant 0", 0,
 	  37, UNKNOWN },
-	{ "nor one in another form", "Virtio PTP clock", 0, 37, UNKNOWN },
-	{ "nor any other driver's", "Intel I225", 0, 37, UNKNOWN },
+	{ "a virtio clock's name in another form is not known",
+	  "Virtio PTP clock", 0, 37, UNKNOWN },
+	{ "any other driver's clock is not known",
+	  "Intel I225", 0, 37, UNKNOWN },
 	/* clang-format on */
 };
 
@@ -305,7 +322,7 @@ static struct paraclock *open_vmclock(int64_t ahead_ns)
 	return open_phc(NULL);
 }
 
-static void what_was_measured_outlives_a_set_of_the_clock(void **state)
+static void a_measurement_outlives_a_set_of_the_clock(void **state)
 {
 	struct paraclock *clk = open_vmclock(37 * SEC);
 
@@ -316,7 +333,7 @@ static void what_was_measured_outlives_a_set_of_the_clock(void **state)
 	paraclock_close(clk);
 }
 
-static void what_was_not_known_is_measured_later(void **state)
+static void an_unknown_timescale_is_measured_later(void **state)
 {
 	struct paraclock *clk = open_vmclock(3600 * SEC);
 
@@ -353,8 +370,8 @@ static void a_device_that_was_set_is_measured_anew(void **state)
 	paraclock_close(clk);
 }
 
-/* Half a second in all, but never much from one read to the next. */
-static void what_was_measured_outlives_drift(void **state)
+/* Half a second in all, but little from one read to the next. */
+static void a_measurement_outlives_drift(void **state)
 {
 	struct paraclock *clk = open_vmclock(37 * SEC);
 
@@ -376,7 +393,9 @@ static void a_disruption_makes_it_measure_anew(void **state)
 
 	(void)state;
 	check_now(clk, TAI);
-	/* Nothing is known of the next host, even if its time goes on. */
+	/*
+	 * Nothing is known of the next host, even if its time seems to go on.
+	 */
 	ptp.clocks.real_minus_mono -= 3600 * SEC;
 	check_now(clk, TAI);
 	fake_set_vmclock_marker(&ptp.clocks.world, 2);
@@ -424,16 +443,15 @@ static void each_error_and_reason_has_its_sentence(void **state)
 static const struct CMUnitTest others[] = {
 	TEST("without a name the timescale is not known",
 	     without_a_name_the_timescale_is_not_known),
-	TEST("what was measured outlives a set of the clock",
-	     what_was_measured_outlives_a_set_of_the_clock),
-	TEST("what was not known is measured later",
-	     what_was_not_known_is_measured_later),
+	TEST("a measurement outlives a set of the clock",
+	     a_measurement_outlives_a_set_of_the_clock),
+	TEST("an unknown timescale is measured later",
+	     an_unknown_timescale_is_measured_later),
 	TEST("two that contradict each other are void",
 	     two_that_contradict_each_other_are_void),
 	TEST("a device that was set is measured anew",
 	     a_device_that_was_set_is_measured_anew),
-	TEST("what was measured outlives drift",
-	     what_was_measured_outlives_drift),
+	TEST("a measurement outlives drift", a_measurement_outlives_drift),
 	TEST("a disruption makes it measure anew",
 	     a_disruption_makes_it_measure_anew),
 	TEST("each error and reason has its sentence",

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* Which PTP clocks are chosen by themselves. */
+/* Which PTP clocks are chosen automatically. */
 
 #include "fake_ptp.h"
 
 static struct fake_ptp ptp;
 
-/* Its driver goes on with the time of a page that the host has given up. */
-static void a_vmclock_s_is_taken_by_name_only(void **state)
+/*
+ * The driver goes on with the time of a page that the host has declared
+ * unreliable.
+ */
+static void a_vmclocks_is_chosen_by_name_only(void **state)
 {
 	char why[256];
 	struct paraclock_options opts = {
@@ -29,7 +32,7 @@ static void a_vmclock_s_is_taken_by_name_only(void **state)
 	assert_int_equal(sample.valid, 1);
 	assert_int_equal(sample.flags, PARACLOCK_FLAG_UNVOUCHED);
 	paraclock_close(clk);
-	/* Another driver's is taken. */
+	/* Another driver's clock is chosen. */
 	fake_ptp_add(&ptp, 1, "hyperv", 0);
 	ptp.phc[0].name[0] = '\0';
 	opts.backend = NULL;
@@ -42,7 +45,7 @@ static void a_vmclock_s_is_taken_by_name_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_vmclock_s_is_taken_by_name_only),
+		cmocka_unit_test(a_vmclocks_is_chosen_by_name_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

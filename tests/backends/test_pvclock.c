@@ -23,7 +23,7 @@ struct convert_case {
 	uint8_t flags;
 	uint64_t counter;
 	int ret;
-	uint8_t reason; /* This and the next only if ret is 0. */
+	uint8_t reason; /* This and the next are compared only if ret is 0. */
 	int64_t host_ns;
 };
 
@@ -84,9 +84,9 @@ static struct convert_case cases[] = {
 	  UINT64_MAX, 5000, 0xffffffff, 63, STABLE, 0, 0, WINDOW, 5000 },
 	{ "no stable flag is unstable",
 	  1000, 5000, 0x80000000, 1, 0, 2000, 0, UNSTABLE, 6000 },
-	{ "other flags do not make it stable",
+	{ "other flags do not replace the stable flag",
 	  1000, 5000, 0x80000000, 1, 0xfe, 2000, 0, UNSTABLE, 6000 },
-	{ "other flags do not make it unstable",
+	{ "other flags do not make the record unstable",
 	  1000, 5000, 0x80000000, 1, 0xff, 2000, 0, OK, 6000 },
 	{ "unstable comes before the window",
 	  1000, 5000, 0x80000000, 1, 0, 999, 0, UNSTABLE, 5000 },
@@ -95,7 +95,7 @@ static struct convert_case cases[] = {
 	  0, 0, 0x80000000, 33, STABLE, 0x80000000, -ERANGE, 0, 0 },
 	{ "a left shift by 1 that loses a bit",
 	  0, 0, 1, 1, STABLE, 1ULL << 63, -ERANGE, 0, 0 },
-	{ "a left shift by 1 that loses none",
+	{ "a left shift by 1 that loses no bit",
 	  0, 0, 1, 1, STABLE, UINT64_MAX >> 1, 0, OK, 4294967295 },
 	{ "a left shift by 63 of two ticks",
 	  0, 0, 1, 63, STABLE, 2, -ERANGE, 0, 0 },
@@ -105,7 +105,7 @@ static struct convert_case cases[] = {
 	{ "the last ns that fits",
 	  1000, INT64_MAX - 1, 0x80000000, 1, STABLE, 1001,
 	  0, OK, INT64_MAX },
-	{ "the first that does not",
+	{ "the first ns that does not fit",
 	  1000, INT64_MAX - 1, 0x80000000, 1, STABLE, 1002, -ERANGE, 0, 0 },
 	{ "a reference time that just fits",
 	  1000, INT64_MAX, 0x80000000, 1, STABLE, 1000, 0, OK, INT64_MAX },
@@ -120,7 +120,7 @@ static struct convert_case cases[] = {
 	/* clang-format on */
 };
 
-/* What no function here may ever leave half written. */
+/* No function may leave this half written. */
 static void poison(struct paraclock_sample *sample)
 {
 	memset(sample, 0xa5, sizeof(*sample));
@@ -168,7 +168,7 @@ static void check_convert(void **state)
 	assert_int_equal(pclk_pvclock_convert(&pv, &limits, c->counter, &got,
 					      &bad),
 			 c->ret);
-	/* The field is named if, and only if, the page is malformed. */
+	/* The field is named if and only if the page is malformed. */
 	assert_int_equal(bad != NULL, c->ret == -EPROTO);
 	if (c->ret)
 		check_poison(&got);
@@ -194,8 +194,9 @@ static struct limit_case limit_cases[] = {
 	{ "an age limit of 1 ns",          1, STABLE, 1002, WINDOW, 5000 },
 	{ "292 years old, and no limit",   NEVER, STABLE, INT64_MAX - 4000,
 	  OK, INT64_MAX },
-	{ "a host whose flag means nothing", NEVER, 0, 1100, UNSTABLE, 5100 },
-	{ "no meaning comes before age",   100, 0, 1101, UNSTABLE, 5101 },
+	{ "a host whose flag has no meaning", NEVER, 0, 1100, UNSTABLE, 5100 },
+	{ "a flag without a meaning comes before the age",
+	  100, 0, 1101, UNSTABLE, 5101 },
 	/* clang-format on */
 };
 
@@ -223,7 +224,8 @@ static void check_limit(void **state)
 
 /*
  * The same by long multiplication in two halves, and the shift by doubling or
- * halving one step at a time. false: bits were lost, or it does not fit.
+ * halving one step at a time. Returns false if bits were lost, or if the result
+ * does not fit.
  */
 static bool reference_ns(uint64_t ticks, uint32_t mul, int shift,
 			 uint64_t *ret_ns)
@@ -287,7 +289,10 @@ static void check_every_shift(void **state)
 			for (size_t m = 0; m < ARRAY_LEN(muls); m++) {
 				check_shift(shift, ticks - 1, muls[m]);
 				check_shift(shift, ticks, muls[m]);
-				/* Does not pass the end with the base. */
+				/*
+				 * This does not go past the end of 64 bits with
+				 * the base.
+				 */
 				if (bit < 63)
 					check_shift(shift, ticks * 2 - 1,
 						    muls[m]);
@@ -306,9 +311,9 @@ static struct sane_case sane_cases[] = {
 	/* clang-format off */
 	{ "a record as KVM writes it is sane",
 	  { 14, 0, 1, 2, 0xc536c445, -1, 1, { 0, 0 } }, 1 },
-	{ "so is a page that was never updated",
+	{ "a page that was never updated is sane",
 	  { 0, 0, 0, 0, 1, 0, 0, { 0, 0 } }, 1 },
-	{ "an odd version is not its business",
+	{ "an odd version is sane",
 	  { 15, 0, 1, 2, 1, 0, 1, { 0, 0 } }, 1 },
 	{ "every known flag", { 2, 0, 1, 2, 1, 0, 7, { 0, 0 } }, 1 },
 	{ "an unknown flag", { 2, 0, 1, 2, 1, 0, 8, { 0, 0 } }, 0 },
@@ -322,9 +327,9 @@ static struct sane_case sane_cases[] = {
 	{ "pad[0] is not 0", { 2, 0, 1, 2, 1, 0, 1, { 1, 0 } }, 0 },
 	{ "pad[1] is not 0", { 2, 0, 1, 2, 1, 0, 1, { 0, 1 } }, 0 },
 	{ "shift 63 is sane", { 2, 0, 1, 2, 1, 63, 1, { 0, 0 } }, 1 },
-	{ "shift 64 is not", { 2, 0, 1, 2, 1, 64, 1, { 0, 0 } }, 0 },
+	{ "shift 64 is not sane", { 2, 0, 1, 2, 1, 64, 1, { 0, 0 } }, 0 },
 	{ "shift -63 is sane", { 2, 0, 1, 2, 1, -63, 1, { 0, 0 } }, 1 },
-	{ "shift -64 is not", { 2, 0, 1, 2, 1, -64, 1, { 0, 0 } }, 0 },
+	{ "shift -64 is not sane", { 2, 0, 1, 2, 1, -64, 1, { 0, 0 } }, 0 },
 	/* clang-format on */
 };
 

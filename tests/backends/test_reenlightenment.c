@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Moves that Hyper-V announces, gone through with; see reenlightens.h. */
+/*
+ * Moves that Hyper-V announces, as the guest handles them; see reenlightens.h.
+ */
 
 #include <paraclock/relay.h>
 
@@ -79,11 +81,14 @@ static void the_whole_sequence(void **state)
 	assert_int_equal(before.valid, 1);
 	assert_int_equal(before.marker_class, PARACLOCK_MARKER_AUTHORITATIVE);
 
-	/* Emulated: the old page is right, and so is what is below. */
+	/*
+	 * The TSC is emulated, so the old page is right, and the pages below
+	 * are as well.
+	 */
 	move(3100000000U);
 	pass(1000000000);
 	all_right();
-	/* But what is calibrated now is void in a moment. */
+	/* But a calibration made now is void in a moment. */
 	assert_int_equal(read_above().valid, 0);
 	assert_int_equal(read_above().reason, PARACLOCK_REASON_DISRUPTED);
 
@@ -96,7 +101,9 @@ static void the_whole_sequence(void **state)
 	assert_int_equal(read_above().valid, 1);
 	assert_int_equal(read_above().epoch, before.epoch + 1);
 	assert_int_equal(targets[2].marker, 2);
-	/* Block, acknowledge, frequency, two writes for the promise, let go. */
+	/*
+	 * Block, acknowledge, frequency, two writes for the promise, release.
+	 */
 	assert_string_equal(hv.log, "bafwwu");
 
 	assert_int_equal(paraclock_next_event(above.clk, &event), 0);
@@ -123,7 +130,7 @@ static void without_a_move_nothing_is_done(void **state)
 	all_right();
 }
 
-/* To a host with the same frequency: nothing is emulated. */
+/* Moved to a host with the same frequency: nothing is emulated. */
 static void a_move_without_emulation_counts(void **state)
 {
 	(void)state;
@@ -148,7 +155,7 @@ static void an_interrupt_that_was_lost(void **state)
 	assert_int_equal(hv.status, 0);
 	assert_int_equal(paraclock_disrupted(above.clk, epoch), 1);
 	assert_int_equal(targets[2].marker, 2);
-	/* Gone through with once. */
+	/* The move is handled once. */
 	assert_string_equal(hv.log, "bafwwu");
 	all_right();
 }
@@ -168,7 +175,10 @@ static void another_move_during_the_first(void **state)
 	assert_int_equal(read_above().valid, 1);
 }
 
-/* Right after the status was read: a 0 must not be for what it was before. */
+/*
+ * Right after the status was read: a status of 0 must not count for the later
+ * move.
+ */
 static void lands_behind_the_status(bool related)
 {
 	start();
@@ -183,7 +193,7 @@ static void lands_behind_the_status(bool related)
 	assert_int_equal(read_above().valid, 1);
 }
 
-static void a_move_behind_the_status(void **state)
+static void a_move_just_after_the_status(void **state)
 {
 	(void)state;
 	lands_behind_the_status(true);
@@ -191,14 +201,16 @@ static void a_move_behind_the_status(void **state)
 	assert_int_equal(targets[2].marker, 2);
 }
 
-static void a_move_behind_the_status_without_a_relay(void **state)
+static void a_move_just_after_the_status_without_a_relay(void **state)
 {
 	(void)state;
 	lands_behind_the_status(false);
 }
 
-/* And the interrupt of one before it has come, which needed no emulation. */
-static void a_move_behind_the_status_of_another(void **state)
+/*
+ * The interrupt of an earlier move, which needed no emulation, arrives as well.
+ */
+static void a_move_just_after_anothers_status(void **state)
 {
 	(void)state;
 	start();
@@ -212,8 +224,8 @@ static void a_move_behind_the_status_of_another(void **state)
 	assert_int_equal(read_above().valid, 1);
 }
 
-/* And another one, while the interrupt of the first was lost. */
-static void a_move_behind_a_lost_interrupt(void **state)
+/* Another move comes while the interrupt of the first was lost. */
+static void a_move_just_after_a_lost_interrupt(void **state)
 {
 	(void)state;
 	start();
@@ -227,7 +239,7 @@ static void a_move_behind_a_lost_interrupt(void **state)
 	assert_int_equal(read_above().valid, 1);
 }
 
-static void moved_without_end(void **state)
+static void a_machine_that_is_moved_without_end(void **state)
 {
 	(void)state;
 	start();
@@ -297,12 +309,12 @@ static struct fault_case {
 	bool frozen;
 	bool emulated;
 } fault_cases[] = {
-	{ "a status that cannot be read leaves all as it was", STATUS, 0, false,
+	{ "a status that cannot be read changes nothing", STATUS, 0, false,
 	  true },
-	{ "an acknowledgement that fails leaves all frozen", 0, STATUS, true,
-	  true },
-	{ "a frequency that cannot be read leaves all frozen", FREQUENCY, 0,
-	  true, false },
+	{ "an acknowledgement that fails leaves everything frozen", 0, STATUS,
+	  true, true },
+	{ "a frequency that cannot be read leaves everything frozen", FREQUENCY,
+	  0, true, false },
 };
 
 static void msr_fails(void **state)
@@ -351,7 +363,7 @@ static void a_guest_that_cannot_be_blocked(void **state)
 	move(3100000000U);
 	below[0].pause_error = -EIO;
 	assert_int_equal(paraclock_reenlightenment_run(&re), -EIO);
-	/* The TSC is what it was, as long as that takes. */
+	/* The TSC stays emulated for as long as that takes. */
 	assert_int_equal(hv.status, 1);
 	below[0].pause_error = 0;
 	assert_int_equal(paraclock_reenlightenment_run(&re), 0);
@@ -370,21 +382,22 @@ int main(void)
 	add_test("another move during the first",
 		 another_move_during_the_first);
 	add_test("a move just after the status was read",
-		 a_move_behind_the_status);
+		 a_move_just_after_the_status);
 	add_test("a move just after the status was read, without a relay",
-		 a_move_behind_the_status_without_a_relay);
+		 a_move_just_after_the_status_without_a_relay);
 	add_test("a move just after the status of another was read",
-		 a_move_behind_the_status_of_another);
+		 a_move_just_after_anothers_status);
 	add_test("a move just after a lost interrupt was found",
-		 a_move_behind_a_lost_interrupt);
-	add_test("a machine that is moved without end", moved_without_end);
+		 a_move_just_after_a_lost_interrupt);
+	add_test("a machine that is moved without end",
+		 a_machine_that_is_moved_without_end);
 	add_test("a page that comes late is waited for",
 		 a_page_that_comes_late_is_waited_for);
 	add_test("a page that is off is waited for",
 		 a_page_that_is_off_is_waited_for);
 	add_test("markers without a relay", markers_without_a_relay);
 	ADD_ROWS(fault_cases, msr_fails);
-	add_test("a frequency of 0 leaves all frozen", a_frequency_of_0);
+	add_test("a frequency of 0 leaves everything frozen", a_frequency_of_0);
 	add_test("a guest that cannot be blocked is not acknowledged",
 		 a_guest_that_cannot_be_blocked);
 	return run_suite(NULL, NULL);

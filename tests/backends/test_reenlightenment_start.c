@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* Asking Hyper-V for announcements, and what is refused. */
+/* Asking Hyper-V for announcements, and which requests are refused. */
 
 #include <paraclock/relay.h>
 
 #include "reenlightens.h"
 
-static void what_is_asked_for(void **state)
+static void announcements_are_asked_for_and_cancelled(void **state)
 {
 	(void)state;
 	assert_int_equal(paraclock_reenlightenment_start(&re), 0);
@@ -82,21 +82,20 @@ static struct refusal {
 	void (*spoil)(void);
 	int ret;
 } refusals[] = {
-	{ "without MSRs it is not possible", no_msrs, -EOPNOTSUPP },
-	{ "without CPUID it is not possible", no_cpuid, -EOPNOTSUPP },
-	{ "another hypervisor has none", another_hypervisor, -ENODEV },
-	{ "without AccessFrequencyMsrs it is not possible", no_frequency_bit,
-	  -EOPNOTSUPP },
-	{ "without AccessReenlightenmentControls it is not possible",
+	{ "without MSRs the request is refused", no_msrs, -EOPNOTSUPP },
+	{ "without CPUID the request is refused", no_cpuid, -EOPNOTSUPP },
+	{ "another hypervisor announces nothing", another_hypervisor, -ENODEV },
+	{ "without AccessFrequencyMsrs the request is refused",
+	  no_frequency_bit, -EOPNOTSUPP },
+	{ "without AccessReenlightenmentControls the request is refused",
 	  no_reenlightenment_bit, -EOPNOTSUPP },
-	{ "without frequency MSRs it is not possible", no_frequency_msrs,
+	{ "without frequency MSRs the request is refused", no_frequency_msrs,
 	  -EOPNOTSUPP },
 	{ "a vector of the CPU's own is refused", low_vector, -EINVAL },
 	{ "a struct that is too small is refused", too_small, -EINVAL },
 	{ "an env that is too small is refused", small_env, -EINVAL },
-	{ "if there is no emulation, nothing is announced", no_emulation,
-	  -EIO },
-	{ "a frequency of 0 is none", no_frequency, -EPROTO },
+	{ "without emulation nothing is announced", no_emulation, -EIO },
+	{ "a frequency of 0 is refused", no_frequency, -EPROTO },
 };
 
 static void is_refused(void **state)
@@ -132,7 +131,7 @@ static void null_is_refused(void **state)
 	assert_int_equal(paraclock_reenlightenment_open(NULL, &re), -EINVAL);
 }
 
-static void a_page_that_is_not_there(void **state)
+static void a_page_that_is_absent(void **state)
 {
 	struct paraclock *clk = NULL;
 
@@ -147,9 +146,9 @@ int main(void)
 {
 	each_test(set_up, tear_down);
 	add_test("announcements are asked for, and cancelled",
-		 what_is_asked_for);
+		 announcements_are_asked_for_and_cancelled);
 	ADD_ROWS(refusals, is_refused);
 	add_test("NULL is refused", null_is_refused);
-	add_test("a page that is not there", a_page_that_is_not_there);
+	add_test("a page that is absent", a_page_that_is_absent);
 	return run_suite(NULL, NULL);
 }

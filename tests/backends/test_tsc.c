@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The own-kernel source: which bracket it uses, and what it says of it. */
+/*
+ * The own-kernel source: which bracket it uses, and how it qualifies its
+ * samples.
+ */
 
 #include "fake.h"
 
@@ -7,7 +10,7 @@ static struct fake fake;
 
 #define NS 1700000000000000000LL
 
-/* What the counter says, in turn; the last for ever. */
+/* The counter's values, in turn; the last one is repeated for ever. */
 static struct {
 	const uint64_t *tsc;
 	unsigned int n, at;
@@ -30,7 +33,7 @@ static uint64_t scripted_counter(void *ctx)
 	return script.tsc[at];
 }
 
-/* The clock goes on by a second at each reading, to tell them apart. */
+/* The clock goes on by a second at each reading, so that readings differ. */
 static int scripted_clock(void *ctx, int clock_id, int64_t *ret_ns)
 {
 	struct fake *f = ctx;
@@ -41,17 +44,19 @@ static int scripted_clock(void *ctx, int clock_id, int64_t *ret_ns)
 	return 0;
 }
 
-/* The counter: before the conversion is found to be of no use, and then
- * before and after each of four readings of the clock. */
+/*
+ * The counter is read once before the conversion turns out to be unusable, and
+ * then before and after each of four readings of the clock.
+ */
 struct bracket_case {
 	const char *name;
 	uint64_t tsc[9];
 	uint64_t hz;
 	int ret;
 	uint8_t reason;
-	/* The rest only if ret is 0. */
+	/* The rest is compared only if ret is 0. */
 	uint64_t host_tsc, error_ns;
-	unsigned int second; /* Which reading. */
+	unsigned int second; /* The index of the reading. */
 };
 
 #define GHZ 1000000000ULL
@@ -73,16 +78,16 @@ static struct bracket_case cases[] = {
 	{ "a bracket that ends before it begins is dropped",
 	  { 0, 2000, 1000, 2000, 2300, 3000, 2999, 4000, 3000 }, GHZ,
 	  0, OK, 2150, 152, 1 },
-	{ "one that is all that there is may be wide",
+	{ "the only bracket is used even if it is wide",
 	  { 0, 1000, 9000, 9000, 8999, 9000, 8000, 9000, 0 }, GHZ,
 	  0, WIDE, 5000, 4002, 0 },
-	{ "four that end before they begin are no answer",
+	{ "four brackets that end before they begin give no answer",
 	  { 0, 2000, 1999, 3000, 2000, 4000, 3999, 5000, 1 }, GHZ,
 	  -EAGAIN, 0, 0, 0, 0 },
-	{ "four that begin at the counter's end and end after it",
+	{ "four brackets that begin at the counter's end and end after it",
 	  { 0, TOP, 5, TOP, 6, TOP, 7, TOP, 8 }, GHZ, -EAGAIN, 0, 0, 0, 0 },
 	/* At 1 Hz a tick is a second: 2^63 of them are more than fit. */
-	{ "a width beyond 64 bits of ns is as wide as can be",
+	{ "a width beyond 64 bits of ns is reported as the largest",
 	  { 0, 0, TOP, 1, TOP - 1, 2, TOP - 2, 3, TOP - 4 }, 1,
 	  0, WIDE, TOP / 2, PARACLOCK_ERROR_UNKNOWN, 3 },
 	/* clang-format on */
@@ -120,8 +125,8 @@ static void check_bracket(void **state)
 	paraclock_close(clk);
 }
 
-/* An env for the pages of other machines does not name its own counter. */
-static void a_counter_without_a_name_is_none(void **state)
+/* An env for the pages of other machines does not name a counter of its own. */
+static void a_counter_without_a_name_does_not_count(void **state)
 {
 	struct paraclock_sample sample;
 	struct paraclock *clk;
@@ -143,7 +148,7 @@ static void a_counter_without_a_name_is_none(void **state)
 }
 
 /* Each sentence names what is missing, and nothing else. */
-static void unstable_is_explained_by_what_is_missing(void **state)
+static void unstable_names_what_is_missing(void **state)
 {
 	static const struct {
 		uint8_t invariant;
@@ -181,8 +186,10 @@ static void unstable_is_explained_by_what_is_missing(void **state)
 	}
 }
 
-/* Its clocks may move once in 4 ms, and then nothing in the width of a reading
- * says how far they are behind. */
+/*
+ * jiffies may move once in 4 ms, and then the width of a reading does not show
+ * how far it is behind.
+ */
 static void an_arm_kernel_on_another_clock_is_unstable(void **state)
 {
 	static const struct {
@@ -195,7 +202,7 @@ static void an_arm_kernel_on_another_clock_is_unstable(void **state)
 		  "is jiffies and not arch_sys_counter" },
 		{ "tsc", PARACLOCK_REASON_UNSTABLE,
 		  "is tsc and not arch_sys_counter" },
-		/* The architecture says that the counter is steady. */
+		/* The architecture guarantees that the counter is steady. */
 		{ "", PARACLOCK_REASON_OK, "" },
 	};
 
@@ -225,8 +232,8 @@ static void an_arm_kernel_on_another_clock_is_unstable(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		cmocka_unit_test(a_counter_without_a_name_is_none),
-		cmocka_unit_test(unstable_is_explained_by_what_is_missing),
+		cmocka_unit_test(a_counter_without_a_name_does_not_count),
+		cmocka_unit_test(unstable_names_what_is_missing),
 		cmocka_unit_test(an_arm_kernel_on_another_clock_is_unstable),
 	};
 

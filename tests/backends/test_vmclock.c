@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a vmclock page means, each field in turn being hostile. */
+/* What a vmclock page means; each field in turn is hostile. */
 
 #include "fake.h"
 #include "vmclock/vmclock_page.h"
@@ -45,16 +45,16 @@ enum {
 struct vmclock_case {
 	const char *name;
 	struct patch patch[5];
-	uint64_t ticks;	  /* after the reference point */
+	uint64_t ticks;	  /* bytes that the page has; 0: all */
 	size_t copy_size; /* bytes that the page had; 0: all */
 	uint64_t max_age_ns;
 	uint8_t counter_id; /* the env's; 0: X86 */
-	const char *bad;    /* -EPROTO, and it names this */
+	const char *bad;    /* -EPROTO, and the detail names this */
 	int ret;
-	/* The rest only if ret is 0 and bad is NULL. */
+	/* The rest is compared only if ret is 0 and bad is NULL. */
 	uint8_t reason;
 	int64_t host_ns;
-	uint64_t error_ns; /* 0: unknown; 1 more than it is, else */
+	uint64_t error_ns; /* 0: unknown; else one more than the offset */
 };
 #define ERROR(ns) ((ns) + 1)
 
@@ -103,13 +103,13 @@ static struct vmclock_case cases[] = {
 	  .bad = "time_type" },
 	{ .name = "time_type 255", .patch = { SET(time_type, 255) },
 	  .bad = "time_type" },
-	{ .name = "time_type 3 where there is no time",
+	{ .name = "time_type 3 on a page without a time",
 	  .patch = { SET(time_type, 3), SET(clock_status, 0) },
 	  .bad = "time_type" },
 
 	{ .name = "size 0", .patch = { SET(size, 0) }, .bad = "size" },
 	{ .name = "size 31", .patch = { SET(size, 31) }, .bad = "size" },
-	{ .name = "size 32 has no status, so none to vouch",
+	{ .name = "size 32 has no status, so nothing vouches for the time",
 	  .patch = { SET(size, 32) }, .reason = STATUS },
 	{ .name = "size 35 has a status and no time",
 	  .patch = { SET(size, 35) }, .reason = STATUS },
@@ -118,7 +118,7 @@ static struct vmclock_case cases[] = {
 	  .reason = STATUS, .host_ns = AT(0) },
 	{ .name = "size 87 ends before the time does",
 	  .patch = { SET(size, 87) }, .reason = STATUS, .host_ns = AT(0) },
-	{ .name = "what is left of a field that is cut is not looked at",
+	{ .name = "a truncated field is not read",
 	  .patch = { SET(size, 87), SET(time_frac_sec, UINT64_MAX) },
 	  .reason = STATUS, .host_ns = AT(0) },
 	{ .name = "size 88 has the time", .patch = { SET(size, 88) },
@@ -126,10 +126,10 @@ static struct vmclock_case cases[] = {
 	{ .name = "size 88 has no error term, whatever the flags say",
 	  .patch = { SET(size, 88), SET(flags, BOTH),
 		     SET(time_maxerror_nanosec, 5) }, .host_ns = AT(0) },
-	{ .name = "size 103 has none either",
+	{ .name = "size 103 has no error term",
 	  .patch = { SET(size, 103), SET(flags, BOTH),
 		     SET(time_maxerror_nanosec, 5) }, .host_ns = AT(0) },
-	{ .name = "size 104 has it",
+	{ .name = "size 104 has the error term",
 	  .patch = { SET(size, 104), SET(flags, BOTH),
 		     SET(time_maxerror_nanosec, 5) }, .host_ns = AT(0),
 	  .error_ns = ERROR(5) },
@@ -162,7 +162,7 @@ static struct vmclock_case cases[] = {
 	  .ticks = 1, .reason = STATUS, .host_ns = AT(0) },
 	{ .name = "status 255", .patch = { SET(clock_status, 255) },
 	  .ticks = 1, .reason = STATUS, .host_ns = AT(0) },
-	{ .name = "a status that vouches for nothing excuses the rate",
+	{ .name = "without a valid status the rate may be anything",
 	  .patch = { SET(clock_status, 0), SET(counter_id, 255),
 		     SET(counter_period_frac_sec, 0),
 		     SET(counter_period_shift, 255) },
@@ -181,12 +181,13 @@ static struct vmclock_case cases[] = {
 	  .ticks = 1, .counter_id = ANY, .host_ns = AT(1) },
 	{ .name = "an x86 page, decoded", .ticks = 1, .counter_id = ANY,
 	  .host_ns = AT(1) },
-	{ .name = "counter 2 is nobody's", .patch = { SET(counter_id, 2) },
+	{ .name = "counter 2 belongs to no architecture",
+	  .patch = { SET(counter_id, 2) },
 	  .ticks = 1, .reason = COUNTER, .host_ns = AT(0) },
-	{ .name = "counter 255 is nobody's",
+	{ .name = "counter 255 belongs to no architecture",
 	  .patch = { SET(counter_id, 255) }, .ticks = 1, .reason = COUNTER,
 	  .host_ns = AT(0) },
-	{ .name = "not even when decoded",
+	{ .name = "counter 255 is not valid when decoded, either",
 	  .patch = { SET(counter_id, 255) }, .ticks = 1, .counter_id = ANY,
 	  .reason = COUNTER, .host_ns = AT(0) },
 	{ .name = "a counter that is not ours excuses the rate",
@@ -215,12 +216,12 @@ static struct vmclock_case cases[] = {
 	  .host_ns = AT(7200) },
 	{ .name = "more than an hour without error terms", .ticks = 7201,
 	  .reason = WINDOW, .host_ns = AT(0) },
-	{ .name = "a month without error terms, and a publisher long dead",
+	{ .name = "a month without error terms, from a publisher long dead",
 	  .ticks = 2 * 86400 * 30, .reason = WINDOW, .host_ns = AT(0) },
-	{ .name = "the rate of the error alone is no error term",
+	{ .name = "the rate of the error alone gives no bound",
 	  .patch = { SET(flags, VMCLOCK_FLAG_PERIOD_MAXERROR_VALID) },
 	  .ticks = 7201, .reason = WINDOW, .host_ns = AT(0) },
-	{ .name = "nor is the error alone",
+	{ .name = "the error alone gives no bound",
 	  .patch = { SET(flags, VMCLOCK_FLAG_TIME_MAXERROR_VALID) },
 	  .ticks = 7201, .reason = WINDOW, .host_ns = AT(0) },
 	{ .name = "a month with error terms that stay small",
@@ -229,7 +230,7 @@ static struct vmclock_case cases[] = {
 	  .ticks = 2 * 86400 * 30, .host_ns = AT(2 * 86400 * 30),
 	  .error_ns = ERROR(78) },
 
-	{ .name = "a maximal error is what the page says at first",
+	{ .name = "a maximal error is exactly the page's at first",
 	  .patch = { SET(flags, BOTH), SET(time_maxerror_nanosec, 100),
 		     SET(counter_period_maxerror_rate_frac_sec, 1ULL << 44) },
 	  .host_ns = AT(0), .error_ns = ERROR(100) },
@@ -237,7 +238,7 @@ static struct vmclock_case cases[] = {
 	  .patch = { SET(flags, BOTH), SET(time_maxerror_nanosec, 100),
 		     SET(counter_period_maxerror_rate_frac_sec, 1ULL << 44) },
 	  .ticks = 1, .host_ns = AT(1), .error_ns = ERROR(100 + 954) },
-	{ .name = "and the sum is rounded, not the step",
+	{ .name = "the sum is rounded, not the step",
 	  .patch = { SET(flags, BOTH), SET(time_maxerror_nanosec, 100),
 		     SET(counter_period_maxerror_rate_frac_sec, 1ULL << 44) },
 	  .ticks = 2, .host_ns = AT(2), .error_ns = ERROR(100 + 1908) },
@@ -272,14 +273,14 @@ static struct vmclock_case cases[] = {
 	  .max_age_ns = SEC, .reason = WINDOW, .host_ns = AT(0) },
 	{ .name = "the caller allows more than an hour", .ticks = 7201,
 	  .max_age_ns = 7200 * SEC, .host_ns = AT(7201) },
-	{ .name = "the caller's age counts with error terms, too",
+	{ .name = "the caller's age limit counts with error terms, too",
 	  .patch = { SET(flags, BOTH) }, .ticks = 3, .max_age_ns = SEC,
 	  .reason = WINDOW, .host_ns = AT(0) },
-	{ .name = "and in the place of the limit of a second",
+	{ .name = "the caller's age limit replaces the limit of a second",
 	  .patch = { SET(flags, BOTH), SET(time_maxerror_nanosec, 2 * SEC) },
 	  .ticks = 1, .max_age_ns = SEC, .host_ns = AT(1),
 	  .error_ns = ERROR(2 * SEC) },
-	{ .name = "an error beyond 64 bits is no bound",
+	{ .name = "an error beyond 64 bits gives no bound",
 	  .patch = { SET(flags, BOTH),
 		     SET(time_maxerror_nanosec, UINT64_MAX - 1),
 		     SET(counter_period_maxerror_rate_frac_sec, UINT64_MAX) },
@@ -290,7 +291,7 @@ static struct vmclock_case cases[] = {
 	{ .name = "the last second of 64 bits",
 	  .patch = { SET(time_sec, UINT64_MAX) }, .ticks = 2,
 	  .ret = -ERANGE },
-	{ .name = "a second that no status vouches for has to fit as well",
+	{ .name = "a second must fit even if the status does not vouch for it",
 	  .patch = { SET(time_sec, UINT64_MAX), SET(clock_status, 0) },
 	  .ret = -ERANGE },
 	{ .name = "the last ns that fits",
@@ -301,11 +302,11 @@ static struct vmclock_case cases[] = {
 	  .patch = { SET(time_sec, INT64_MAX / SEC),
 		     SET(time_frac_sec, 0xdad296587a1d301b) },
 	  .ticks = 1, .ret = -ERANGE },
-	{ .name = "a ns too late",
+	{ .name = "a ns more does not fit",
 	  .patch = { SET(time_sec, INT64_MAX / SEC),
 		     SET(time_frac_sec, 0xdad2965cc5a02a24) },
 	  .ret = -ERANGE },
-	{ .name = "ticks that take longer than any time",
+	{ .name = "ticks that exceed any time",
 	  .patch = { SET(flags, BOTH), SET(counter_value, 0),
 		     SET(counter_period_maxerror_rate_frac_sec, 1),
 		     SET(counter_period_frac_sec, UINT64_MAX) },
@@ -329,7 +330,7 @@ static void make_page(struct page_copy *copy, const struct vmclock_case *c)
 		.time_type = VMCLOCK_TIME_TAI,
 		.seq_count = 2,
 		.disruption_marker = UINT64_MAX,
-		/* Neither pads nor estimates nor hints are looked at. */
+		/* Pads, estimates and hints are ignored. */
 		.pad = { 0xff, 0xff },
 		.clock_status = VMCLOCK_STATUS_SYNCHRONIZED,
 		.leap_second_smearing_hint = 0xff,
@@ -351,7 +352,7 @@ static void make_page(struct page_copy *copy, const struct vmclock_case *c)
 	memset(bytes + copy->size, 0, sizeof(copy->word) - copy->size);
 }
 
-/* decode and convert as the backend does. */
+/* Decode and convert as the backend does. */
 static int convert(const struct vmclock_case *c, uint64_t counter,
 		   struct paraclock_sample *ret_sample, const char **ret_bad)
 {
@@ -413,13 +414,13 @@ struct word_case {
 
 static struct word_case word_cases[] = {
 	/* clang-format off */
-	{ "TAI, and nothing said of leap seconds", { SET(time_type, 1) },
+	{ "TAI, without a word on leap seconds", { SET(time_type, 1) },
 	  TAI_SCALE, X86, PARACLOCK_LEAP_NONE, 0, 0 },
 	{ "UTC", { SET(time_type, 0) },
 	  PARACLOCK_TIMESCALE_UTC, X86, PARACLOCK_LEAP_NONE, 0, 0 },
-	{ "a monotonic time knows no leap seconds", { SET(time_type, 2) },
+	{ "a monotonic time has no leap seconds", { SET(time_type, 2) },
 	  MONO_SCALE, X86, PARACLOCK_LEAP_UNKNOWN, 0, 0 },
-	{ "whatever its leap indicator says",
+	{ "a monotonic time ignores the leap indicator",
 	  { SET(time_type, 2), SET(leap_indicator, 3) },
 	  MONO_SCALE, X86, PARACLOCK_LEAP_UNKNOWN, 0, 0 },
 	{ "leap_indicator 6 says nothing", { SET(leap_indicator, 6) },
@@ -427,7 +428,7 @@ static struct word_case word_cases[] = {
 	{ "the arm64 counter is named as such",
 	  { SET(counter_id, 0) },
 	  TAI_SCALE, ARM, PARACLOCK_LEAP_NONE, 0, 0 },
-	{ "nobody's counter has no name", { SET(counter_id, 255) },
+	{ "a counter of no architecture has no name", { SET(counter_id, 255) },
 	  TAI_SCALE, PARACLOCK_COUNTER_NONE, PARACLOCK_LEAP_NONE, 0, 0 },
 	{ "a TAI offset without its flag", { SET(tai_offset_sec, 37) },
 	  TAI_SCALE, X86, PARACLOCK_LEAP_NONE, 0, 0 },
@@ -442,7 +443,7 @@ static struct word_case word_cases[] = {
 	  TAI_SCALE, X86, PARACLOCK_LEAP_NONE, PARACLOCK_FLAG_TAI_OFFSET, 37 },
 	{ "TAI offset 9", { SET(flags, TAI_VALID), SET(tai_offset_sec, 9) },
 	  TAI_SCALE, X86, PARACLOCK_LEAP_NONE, 0, 0 },
-	{ "TAI offset 10, that of 1972",
+	{ "TAI offset 10, as in 1972",
 	  { SET(flags, TAI_VALID), SET(tai_offset_sec, 10) },
 	  TAI_SCALE, X86, PARACLOCK_LEAP_NONE, PARACLOCK_FLAG_TAI_OFFSET, 10 },
 	{ "TAI offset 100",
@@ -455,7 +456,7 @@ static struct word_case word_cases[] = {
 	{ "the host promises that time never steps back",
 	  { SET(flags, VMCLOCK_FLAG_TIME_MONOTONIC) },
 	  TAI_SCALE, X86, PARACLOCK_LEAP_NONE, PARACLOCK_FLAG_MONOTONIC, 0 },
-	{ "flags that nobody knows are ignored",
+	{ "unknown flags are ignored",
 	  { SET(flags, ~(uint64_t)(TAI_VALID | BOTH |
 				   VMCLOCK_FLAG_TIME_MONOTONIC)) },
 	  TAI_SCALE, X86, PARACLOCK_LEAP_NONE, 0, 0 },

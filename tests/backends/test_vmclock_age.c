@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* For how long a vmclock page is believed: by the formula, and by the
- * conversion. */
+/*
+ * For how long a vmclock page is believed: by the formula, and by the
+ * conversion.
+ */
 
 #include "fake.h"
 #include "vmclock/vmclock_page.h"
@@ -18,13 +20,13 @@ struct age_case {
 	const char *name;
 	bool terms; /* both flags are set */
 	uint64_t rate, maxerror_ns, max_age_ns;
-	uint64_t last_us; /* the last tick that is valid; NEVER: none */
+	uint64_t last_us; /* the last valid tick; NEVER: never valid */
 };
 
 static struct age_case cases[] = {
 	/* clang-format off */
 	{ "an hour without error terms", false, 0, 0, 0, 3600000000 },
-	{ "an hour without error terms, whatever is in their place",
+	{ "an hour without error terms, whatever those fields hold",
 	  false, RATE, 5, 0, 3600000000 },
 	{ "an hour with a bound that does not grow",
 	  true, 0, 77, 0, 3600000000 },
@@ -38,7 +40,7 @@ static struct age_case cases[] = {
 	  true, RATE, 0, 0, 1 << 30 },
 	{ "as long as the caller says, with a bound that does not grow",
 	  true, 0, 77, 7200 * SEC, 7200000000 },
-	{ "as long as the caller says, with one that does",
+	{ "as long as the caller says, with a bound that grows",
 	  true, RATE, 0, 5 * SEC, 5000000 },
 	/* clang-format on */
 };
@@ -96,7 +98,10 @@ static void check_formula(void **state)
 		if (!c->terms)
 			assert_int_equal(got.clock_error_ns, UINT64_MAX);
 		else if (!c->rate)
-			/* What is believed for an hour only is still said. */
+			/*
+			 * A sample that is believed for an hour only is still
+			 * given.
+			 */
 			assert_int_equal(got.clock_error_ns, c->maxerror_ns);
 		last++;
 	}
@@ -108,8 +113,10 @@ static void check_formula(void **state)
 	assert_int_equal(got.reason, PARACLOCK_REASON_WINDOW);
 }
 
-/* The conversion must not be followed further than the formula goes, nor be
- * given up long before. */
+/*
+ * The conversion must not be followed further than the formula goes, and must
+ * not end long before it.
+ */
 static void check_conversion(void **state)
 {
 	const struct age_case *c = *state;
@@ -123,7 +130,7 @@ static void check_conversion(void **state)
 		assert_int_equal(conv.usable, 0);
 		return;
 	}
-	if (!conv.usable) /* Too close to a second: the formula does it. */
+	if (!conv.usable) /* Too close to a second: the formula answers. */
 		assert_true(c->maxerror_ns > SEC - 2);
 	else
 		assert_in_range(conv.max_ticks, c->last_us - c->last_us / 8,

@@ -94,7 +94,7 @@ struct sign_case {
 	const char *name;
 	uint8_t timescale;
 	int16_t stated;
-	int16_t known;	     /* 0: not */
+	int16_t known;	     /* 0: absent */
 	int16_t known_after; /* 30 s later, beyond the leap second */
 	int64_t sec_after;   /* since the reference */
 	uint8_t reason_after;
@@ -106,8 +106,10 @@ struct sign_case {
 #define OK     PARACLOCK_REASON_OK
 #define WINDOW PARACLOCK_REASON_WINDOW
 
-/* UTC's month ends 10 s on; TAI's, if it is 10 s before the month's end as TAI
- * counts, by the offset later. */
+/*
+ * UTC's month ends 10 s later. On TAI, if it is 10 s before the month's end as
+ * TAI counts, it ends later by the offset.
+ */
 static struct sign_case sign_cases[] = {
 	/* clang-format off */
 	{ "UTC, 36",	    UTC,  36,	  36,  37, 29, OK },
@@ -122,8 +124,8 @@ static struct sign_case sign_cases[] = {
 	{ "UTC, -32768",    UTC,  -32768, 0,   0,  29, OK },
 	{ "TAI, 10",	    TAI,  10,	  10,  11, 30, OK },
 	{ "TAI, -10",	    TAI,  -10,	  10,  11, 30, OK },
-	{ "TAI, 36: not yet",  TAI, 36,	  36,  36, 30, OK },
-	{ "TAI, -36: not yet", TAI, -36,  36,  36, 30, OK },
+	{ "TAI, 36: not yet changed",  TAI, 36,	  36,  36, 30, OK },
+	{ "TAI, -36: not yet changed", TAI, -36,  36,  36, 30, OK },
 	{ "TAI, -9",	    TAI,  -9,	  0,   0,  0,  WINDOW },
 	{ "TAI, -101",	    TAI,  -101,	  0,   0,  0,  WINDOW },
 	{ "monotonic, 37",  MONO, 37,	  37,  37, 30, OK },
@@ -148,7 +150,10 @@ static void either_is_read(void **row)
 	init(&w, c->timescale);
 	assert_int_equal(publish(&w), 0);
 	state(&w, c->stated);
-	/* MONOTONIC pages say nothing of leap seconds, whatever is there. */
+	/*
+	 * MONOTONIC pages say nothing of leap seconds, whatever the fields
+	 * hold.
+	 */
 	w.guest.vmclock[38] = PARACLOCK_LEAP_PRE_POS;
 	sample = read_at(&w, BASE_TSC);
 	assert_true(sample.valid);
@@ -160,8 +165,8 @@ static void either_is_read(void **row)
 	assert_tai(&sample, c->known_after);
 }
 
-/* A UTC page of a writer with the other sign, across its leap second. */
-static void another_writers_is_gone_on_with(void **unused)
+/* A UTC page whose writer uses the other sign, across its leap second. */
+static void another_writers_page_is_continued(void **unused)
 {
 	struct paraclock_page_writer next = { 0 };
 	struct paraclock_sample sample;
@@ -189,8 +194,8 @@ static void another_writers_is_gone_on_with(void **unused)
 	assert_int_equal(sample.tai_offset_sec, 37);
 }
 
-/* A freeze leaves what the page says but for its status. */
-static void a_freeze_keeps_what_is_there(void **unused)
+/* A freeze leaves everything on the page but its status. */
+static void a_freeze_keeps_the_other_fields(void **unused)
 {
 	struct paraclock_page_writer next = { 0 };
 	struct world w;
@@ -215,8 +220,8 @@ int main(void)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(we_write_the_present_one),
-		cmocka_unit_test(another_writers_is_gone_on_with),
-		cmocka_unit_test(a_freeze_keeps_what_is_there),
+		cmocka_unit_test(another_writers_page_is_continued),
+		cmocka_unit_test(a_freeze_keeps_the_other_fields),
 	};
 
 	ADD_TESTS(others);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What CPUID and the MSRs decide: which instruction reads the counter, where
- * a hypervisor's leaves are, what a page's flags mean, why there is none.
+ * What CPUID and the MSRs decide: which instruction reads the counter, where a
+ * hypervisor's leaves are, what a page's flags mean, and why a page is missing.
  */
 
 #include "base/counter.h"
@@ -21,7 +21,10 @@ struct leaf {
 	uint32_t leaf, eax, ebx, ecx, edx;
 };
 
-/* The world: a fake whose CPUID is a table, and whose MSRs are noted. */
+/*
+ * The world: a fake whose CPUID is a table, and whose MSR accesses are
+ * recorded.
+ */
 static struct world {
 	struct fake fake;
 	const struct leaf *leaves;
@@ -77,23 +80,23 @@ static struct choice_case choices[] = {
 	/* clang-format off */
 	{ "Intel's lfence waits for loads",
 	  { { 0, 1, INTEL } }, 0, COUNTER_FENCED },
-	{ "AMD's does where CPUID says so",
+	{ "AMD's waits where CPUID says so",
 	  { { 0, 1, AMD }, { 0x80000000, 0x80000021, 0, 0, 0 },
 	    { 0x80000021, 4, 0, 0, 0 } }, 0, COUNTER_FENCED },
 	{ "an older AMD CPU uses rdtscp",
 	  { { 0, 1, AMD }, { 0x80000000, 0x8000001f, 0, 0, 0 },
 	    { 0x80000001, 0, 0, 0, 1U << 27 } }, 0, COUNTER_RDTSCP },
-	{ "so does one that says that lfence does not wait",
+	{ "a CPU whose CPUID denies that lfence waits uses rdtscp",
 	  { { 0, 1, AMD }, { 0x80000000, 0x80000021, 0, 0, 0 },
 	    { 0x80000021, 0, 0, 0, 0 },
 	    { 0x80000001, 0, 0, 0, 1U << 27 } }, 0, COUNTER_RDTSCP },
 	{ "Hygon's is AMD's",
 	  { { 0, 1, HYGON }, { 0x80000000, 0x80000001, 0, 0, 0 },
 	    { 0x80000001, 0, 0, 0, 1U << 27 } }, 0, COUNTER_RDTSCP },
-	{ "without rdtscp there is no choice",
+	{ "without rdtscp lfence is the only choice",
 	  { { 0, 1, AMD }, { 0x80000000, 0x80000001, 0, 0, 0 } },
 	  0, COUNTER_FENCED },
-	{ "a CPUID that faults is not asked further",
+	{ "after a CPUID that faults no other leaf is asked for",
 	  { { 0, 1, AMD } }, -EACCES, COUNTER_FENCED },
 	/* clang-format on */
 };
@@ -154,7 +157,7 @@ static void how_the_public_counter_is_read_is_asked_once(void **state)
 		start(choices[i].leaf, ARRAY_LEN(choices[i].leaf));
 		w.cpuid_error = choices[i].error;
 		w.fake.env.counter = NULL;
-		/* Not every CPU that this runs on has rdtscp. */
+		/* Not every CPU that runs this test has rdtscp. */
 		if (choices[i].want != COUNTER_FENCED)
 			continue;
 		check_now(&w.fake.env);
@@ -185,7 +188,7 @@ static struct find_case finds[] = {
 	{ "KVM's leaves are at the first base",
 	  { { 1, 0, 0, GUEST, 0 }, { 0x40000000, 0x40000001, KVM } },
 	  0, 0, 0x40000000 },
-	{ "a very old KVM names no leaf, and is KVM",
+	{ "a very old KVM names no last leaf",
 	  { { 1, 0, 0, GUEST, 0 }, { 0x40000000, 0, KVM } },
 	  0, 0, 0x40000000 },
 	{ "with Hyper-V's enlightenments KVM is at the second base",
@@ -194,18 +197,18 @@ static struct find_case finds[] = {
 	{ "bases may be missing in between",
 	  { { 1, 0, 0, GUEST, 0 }, { 0x40000000, 0x4000000b, HYPER_V },
 	    { 0x40000f00, 0x40000f01, KVM } }, 0, 0, 0x40000f00 },
-	{ "nobody looks further for what is not at the first 16",
+	{ "the search ends after the first 16 bases",
 	  { { 1, 0, 0, GUEST, 0 }, { 0x40001000, 0x40001001, KVM } },
 	  0, -ENODEV, 0 },
-	{ "an echo of another leaf is no base",
+	{ "an echo of another leaf is not a base",
 	  { { 1, 0, 0, GUEST, 0 }, { 0x40000100, 0x16, KVM } },
 	  0, -ENODEV, 0 },
-	{ "on bare metal nothing is looked for",
+	{ "on bare metal there is no search",
 	  { { 0x40000000, 0x40000001, KVM } }, 0, -ENODEV, 0 },
 	{ "another hypervisor is not KVM",
 	  { { 1, 0, 0, GUEST, 0 }, { 0x40000000, 0x40000001, HYPER_V } },
 	  0, -ENODEV, 0 },
-	{ "a CPUID that faults does not say that nothing is there",
+	{ "a CPUID that faults does not show that nothing is there",
 	  { { 0 } }, -EACCES, -EACCES, 0 },
 	/* clang-format on */
 };
@@ -286,7 +289,10 @@ static void the_stable_flag_needs_its_feature_bit(void **state)
 	assert_int_equal(reason_on(kvm_without_stable,
 				   ARRAY_LEN(kvm_without_stable)),
 			 PARACLOCK_REASON_UNSTABLE);
-	/* No CPUID to ask: the kernel shows the page, which is enough. */
+	/*
+	 * CPUID cannot be asked, but the kernel shows the page, which is
+	 * enough.
+	 */
 	assert_int_equal(reason_on(NULL, 0), PARACLOCK_REASON_OK);
 }
 
@@ -300,29 +306,30 @@ struct absence_case {
 
 static struct absence_case absences[] = {
 	/* clang-format off */
-	{ "no KVM, no kvmclock", "kvmclock",
+	{ "without KVM there is no kvmclock", "kvmclock",
 	  hyperv_with_page, ARRAY_LEN(hyperv_with_page),
 	  "the fake has no such page; CPUID shows \"Microsoft Hv\"" },
 	{ "KVM without kvmclock names the option", "kvmclock",
 	  kvm_without_clock, ARRAY_LEN(kvm_without_clock), "kvmclock=on" },
-	{ "KVM with kvmclock leaves it to the kernel to say why", "kvmclock",
+	{ "KVM with kvmclock leaves the explanation to the kernel", "kvmclock",
 	  kvm, ARRAY_LEN(kvm), "the fake has no such page" },
 	{ "a blank at the end is not a NUL", "kvmclock",
 	  bhyve, ARRAY_LEN(bhyve), "CPUID shows \"bhyve bhyve \"" },
-	{ "each signature is told", "hyperv",
+	{ "each signature is listed", "hyperv",
 	  xen_and_kvm, ARRAY_LEN(xen_and_kvm),
 	  "CPUID shows \"XenVMMXenVMM\" and \"KVMKVMKVM\\0\\0\\0\"" },
-	{ "bare metal is an answer", "kvmclock",
+	{ "bare metal is named", "kvmclock",
 	  NULL, 0, "the fake has no such page; CPUID shows no hypervisor" },
-	{ "a hypervisor without a name is one", "hyperv",
+	{ "a hypervisor without a name counts as one", "hyperv",
 	  nameless, ARRAY_LEN(nameless), "a hypervisor without a name" },
-	{ "no Hyper-V, no page", "hyperv",
+	{ "without Hyper-V there is no page", "hyperv",
 	  kvm, ARRAY_LEN(kvm),
 	  "the fake has no such page; CPUID shows \"KVMKVMKVM\\0\\0\\0\"" },
 	{ "Hyper-V without the page names the privilege", "hyperv",
 	  hyperv_without_page, ARRAY_LEN(hyperv_without_page),
 	  "AccessPartitionReferenceTsc" },
-	{ "Hyper-V with the page leaves it to the kernel to say why", "hyperv",
+	{ "Hyper-V with the page leaves the explanation to the kernel",
+	  "hyperv",
 	  hyperv_with_page, ARRAY_LEN(hyperv_with_page),
 	  "the fake has no such page" },
 	/* clang-format on */
@@ -401,7 +408,7 @@ static void open_in_ring_0(const char *backend, const struct leaf *leaves,
 	assert_int_equal(w.writes, 2);
 }
 
-static void kvms_page_is_where_the_msr_is_told(void **state)
+static void kvms_page_is_where_the_msr_says(void **state)
 {
 	(void)state;
 	open_in_ring_0("kvmclock", kvm, ARRAY_LEN(kvm));
@@ -411,7 +418,7 @@ static void kvms_page_is_where_the_msr_is_told(void **state)
 	assert_true(w.value[1] == 0);
 }
 
-static void hyper_vs_msr_keeps_what_is_to_be_preserved(void **state)
+static void hyper_vs_msr_keeps_its_reserved_bits(void **state)
 {
 	(void)state;
 	open_in_ring_0("hyperv", hyperv_with_page, ARRAY_LEN(hyperv_with_page));
@@ -425,8 +432,8 @@ static const struct CMUnitTest plain[] = {
 	cmocka_unit_test(the_public_counter_is_the_envs),
 	cmocka_unit_test(how_the_public_counter_is_read_is_asked_once),
 	cmocka_unit_test(the_stable_flag_needs_its_feature_bit),
-	cmocka_unit_test(kvms_page_is_where_the_msr_is_told),
-	cmocka_unit_test(hyper_vs_msr_keeps_what_is_to_be_preserved),
+	cmocka_unit_test(kvms_page_is_where_the_msr_says),
+	cmocka_unit_test(hyper_vs_msr_keeps_its_reserved_bits),
 };
 
 int main(void)

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * How often CPUID is run: on some machines each is an exit of 10 us. What it
- * says is kept for each env.
+ * How often CPUID is run: on some machines each one is an exit of 10 us.
+ * Answers are kept for each env.
  */
 
 #include "base/cpuid.h"
 #include "fake.h"
 
-/* The limits, of a first open and of all that paraclock status does. */
+/*
+ * The limits for a first open, and for everything that paraclock status does.
+ */
 #define OPEN_MOST   40
 #define STATUS_MOST 80
 
@@ -39,7 +41,7 @@ static struct world worlds[] = {
 	{ "KVM behind two faces", AMD, true, { HV, "XenVMMXenVMM", KVM },
 	  0x1000009, true },
 	{ "Hyper-V", INTEL, true, { HV }, 0, false },
-	{ "one that shows nothing", AMD, true, { "" }, 0, true },
+	{ "a hypervisor that shows nothing", AMD, true, { "" }, 0, true },
 	{ "bare metal", AMD, false, { "" }, 0, false },
 	/* clang-format on */
 };
@@ -88,7 +90,7 @@ static void start(const struct world *world)
 	fake_init(&w.fake);
 	w.world = world;
 	w.fake.env.cpuid = count_cpuid;
-	/* The CPU's own, whose instruction CPUID chooses. */
+	/* The CPU's own counter, whose instruction CPUID chooses. */
 	w.fake.env.counter = NULL;
 	w.fake.env.system_clocks = &w.system_clocks;
 	w.fake.pvclock_error = world->page ? 0 : -ENODEV;
@@ -120,7 +122,7 @@ static void check_world(void **state)
 	print_message("%u CPUIDs in a first open, ", w.count);
 	assert_in_range(w.count, 1, OPEN_MOST);
 	first = w.count;
-	/* What is known is not asked again: but KVM's features. */
+	/* Known answers are not asked for again, except KVM's features. */
 	assert_int_equal(open_and_close("kvmclock"), w.fake.pvclock_error);
 	assert_in_range(w.count - first, 0, 1);
 	(void)open_and_close(NULL);
@@ -129,7 +131,7 @@ static void check_world(void **state)
 	assert_in_range(w.count, 1, STATUS_MOST / 2);
 }
 
-static void an_env_that_keeps_nothing_asks_each_time(void **state)
+static void an_env_without_a_memory_asks_each_time(void **state)
 {
 	(void)state;
 	start(&worlds[1]);
@@ -138,7 +140,7 @@ static void an_env_that_keeps_nothing_asks_each_time(void **state)
 	assert_in_range(w.count, 1, OPEN_MOST);
 }
 
-/* A copy with a CPUID of its own must not be told the other's. */
+/* A copy with a CPUID of its own must not get the other env's answers. */
 static int other_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
 		       uint32_t ret_regs[4])
 {
@@ -146,7 +148,7 @@ static int other_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf,
 	return count_cpuid(ctx, leaf, subleaf, ret_regs);
 }
 
-static void what_is_kept_is_of_that_env(void **state)
+static void answers_are_kept_for_each_env(void **state)
 {
 	struct paraclock_env copy;
 	uint32_t base = 4711;
@@ -173,14 +175,14 @@ static void an_error_is_not_kept(void **state)
 			 -EACCES);
 	w.error = 0;
 	assert_int_equal(pclk_hypervisor_find(&w.fake.env, KVM "\0", &base), 0);
-	/* What was found is, also where CPUID is forbidden later. */
+	/* Known answers remain known, also where CPUID is forbidden later. */
 	w.error = -EACCES;
 	assert_int_equal(pclk_hypervisor_find(&w.fake.env, KVM "\0", &base), 0);
 }
 
 static const struct CMUnitTest plain[] = {
-	cmocka_unit_test(an_env_that_keeps_nothing_asks_each_time),
-	cmocka_unit_test(what_is_kept_is_of_that_env),
+	cmocka_unit_test(an_env_without_a_memory_asks_each_time),
+	cmocka_unit_test(answers_are_kept_for_each_env),
 	cmocka_unit_test(an_error_is_not_kept),
 };
 

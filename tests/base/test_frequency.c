@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* What is said of the counter's frequency: by firmware, by the clock, and by
- * clocks that cannot tell. */
+/*
+ * What the library says of the counter's frequency: by firmware, by the clock,
+ * and beside clocks that are too coarse.
+ */
 
 #include <stdio.h>
 
@@ -17,7 +19,7 @@ static const struct fake_counter coarse = { "1536 MHz", 24000000, 64, 1 };
 
 static const struct fake_counter *const counters[] = { &tsc, &arm, &coarse,
 						       &slow };
-/* Those before slow are measured to 500 ppm within 4 ms. */
+/* The clocks before slow are measured to 500 ppm within 4 ms. */
 #define FINE 3
 
 /* The counter must be read no more often than that. */
@@ -36,7 +38,7 @@ static struct paraclock_machine describe(uint64_t stated_hz)
 	return got;
 }
 
-/* A measured frequency is right to within what it says of itself. */
+/* A measured frequency is right to within its own bound. */
 static void check_measured(const struct paraclock_machine *got)
 {
 	uint64_t hz = fake_machine_tick_hz(&machine);
@@ -51,13 +53,13 @@ static void check_measured(const struct paraclock_machine *got)
 			 (unsigned long long)got->measured_hz,
 			 (unsigned long long)got->measured_error_hz,
 			 (unsigned long long)hz);
-	/* And is not said at all if it is not known to 2 %. */
+	/* A frequency that is not known to 2 % is not given. */
 	assert_true(got->measured_error_hz <= hz / 50);
 }
 
 /* --- claims --------------------------------------------------------------- */
 
-/* Stated: hz * num / den, or num itself if den is 0. */
+/* The firmware states hz * num / den, or num itself if den is 0. */
 static struct claim {
 	const char *name;
 	uint64_t num, den;
@@ -89,7 +91,7 @@ static uint64_t stated_of(const struct claim *claim)
 	return claim->den ? hz * claim->num / claim->den : claim->num;
 }
 
-/* Whatever firmware states, a width is as wide as it is. */
+/* Whatever firmware states, a bracket is as wide as it is. */
 static void check_pairs(void)
 {
 	struct paraclock *clk = fake_open(&machine.world, "tsc");
@@ -101,7 +103,10 @@ static void check_pairs(void)
 		fake_machine_check(&machine, PARACLOCK_CLOCK_REALTIME,
 				   sample.host_ns, sample.host_tsc,
 				   sample.pair_error_ns);
-		/* 20 ns and 10 beside, half of it, and two steps at most. */
+		/*
+		 * 20 ns and 10 on either side, half of it, and two steps at
+		 * most.
+		 */
 		assert_true(sample.pair_error_ns <=
 			    100 + 2000000000 / machine.is.moves_hz);
 	}
@@ -128,7 +133,7 @@ static void check_claim(void **state)
 	}
 }
 
-static void nothing_stated_is_measured(void **state)
+static void an_unstated_frequency_is_measured(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
@@ -170,7 +175,7 @@ static void a_contradiction_is_explained(void **state)
 	paraclock_close(clk);
 }
 
-/* --- clocks that cannot tell ---------------------------------------------- */
+/* --- clocks that are too coarse ------------------------------------------- */
 
 static struct jiffies {
 	const char *name;
@@ -206,7 +211,7 @@ static void check_jiffies(void **state)
 		assert_true(got.counter_hz == got.measured_hz);
 		if (j->known)
 			assert_true(got.measured_hz);
-		/* What cannot be held against anything is kept. */
+		/* A stated frequency that cannot be checked is kept. */
 		got = describe(1000);
 		if (!got.measured_hz)
 			assert_int_equal(got.counter_hz, 1000);
@@ -234,7 +239,7 @@ static void check_pauses(void **state)
 	}
 }
 
-/* Nor does a snapshot make a rate of one move of the clock. */
+/* A single move of the clock does not give a snapshot a rate, either. */
 static void check_snapshots(void **state)
 {
 	const struct jiffies *j = *state;
@@ -272,7 +277,7 @@ static int kvm_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 	switch (request) {
 	case 0xae00: /* KVM_GET_API_VERSION: a vCPU knows it not */
 		return -EINVAL;
-	case 0xaea3: /* KVM_GET_TSC_KHZ */
+	case 0xaea3: /* KVM_GET_API_VERSION: a vCPU does not know it */
 		return guest_khz;
 	default:
 		return 0;
@@ -290,8 +295,8 @@ static int couple(uint64_t stated_hz, int khz)
 	return paraclock_coupling_kvm(&coupling, &machine.world.env, 3, 0, 0);
 }
 
-/* The host's TSC runs at 2096 MHz, whatever is stated of it. */
-static void a_guest_is_held_against_what_is_measured(void **state)
+/* The host's TSC runs at 2096 MHz, whatever the firmware states. */
+static void a_guests_frequency_is_checked_against_the_measured_one(void **state)
 {
 	static const uint64_t stated[] = { 2096000000, 2096209600,
 					   5875000000, 1834125000000,
@@ -312,13 +317,16 @@ static void a_guest_is_held_against_what_is_measured(void **state)
 
 #endif
 
-/* Of an env's own measurement nothing is left where it says so itself. */
-static void an_env_that_knows_nothing_is_not_believed(void **state)
+/*
+ * An env that measures by itself and says so replaces the library's
+ * measurement.
+ */
+static void an_env_without_a_frequency_is_not_believed(void **state)
 {
 	static const uint64_t errors[] = {
 		UINT64_MAX,
 		3000000000,
-		/* 10^15 Hz would be left. */
+		/* 10^15 Hz would remain. */
 		3000000000U - 1000000000000000U,
 	};
 
@@ -335,7 +343,7 @@ static void an_env_that_knows_nothing_is_not_believed(void **state)
 
 /* --- digits ---------------------------------------------------------------- */
 
-static void only_known_digits_are_said(void **state)
+static void only_known_digits_are_printed(void **state)
 {
 	static const struct {
 		uint64_t hz, error_hz;
@@ -348,7 +356,7 @@ static void only_known_digits_are_said(void **state)
 		{ 2096496271, 400000, "2096 MHz" },
 		{ 2096500000, 500000, "2097 MHz" },
 		{ 24000000, 20, "24.0000 MHz" },
-		/* Known to 1.5 %, and MHz are not all known. */
+		/* Known to 1.5 %, so not even all digits of MHz are known. */
 		{ 2076006271, 31000000, "2100 MHz" },
 		{ 2076006271, 5000000, "2080 MHz" },
 		{ 2076006271, 5000001, "2100 MHz" },
@@ -376,12 +384,13 @@ static void only_known_digits_are_said(void **state)
 int main(void)
 {
 	const struct CMUnitTest whole[] = {
-		cmocka_unit_test(nothing_stated_is_measured),
+		cmocka_unit_test(an_unstated_frequency_is_measured),
 		cmocka_unit_test(a_contradiction_is_explained),
-		cmocka_unit_test(an_env_that_knows_nothing_is_not_believed),
-		cmocka_unit_test(only_known_digits_are_said),
+		cmocka_unit_test(an_env_without_a_frequency_is_not_believed),
+		cmocka_unit_test(only_known_digits_are_printed),
 #if defined(__x86_64__)
-		cmocka_unit_test(a_guest_is_held_against_what_is_measured),
+		cmocka_unit_test(
+			a_guests_frequency_is_checked_against_the_measured_one),
 #endif
 	};
 	static const struct {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The frequency of the counter is waited for once: a second look measures from
- * where the first began, unless the machine is another one since.
+ * The library waits for the counter's frequency once: a second look measures
+ * from where the first began, unless the machine has changed since.
  */
 
 #include <time.h>
@@ -16,7 +16,7 @@
 static struct fake_clocks clocks;
 static unsigned int sleeps;
 
-/* In place of libc's: time passes in the fake world. */
+/* Replaces libc's: time passes in the fake world. */
 int nanosleep(const struct timespec *wait, struct timespec *rest)
 {
 	(void)rest;
@@ -48,7 +48,10 @@ static int setup(void **state)
 	return 0;
 }
 
-/* What a look says, which must be right, and how often it sleeps. */
+/*
+ * The frequency from a look, which must be right, and how often the look
+ * sleeps.
+ */
 static void look(uint64_t khz, unsigned int want_sleeps)
 {
 	struct paraclock_machine machine = { .size = sizeof(machine) };
@@ -60,7 +63,7 @@ static void look(uint64_t khz, unsigned int want_sleeps)
 	off = machine.measured_hz > hz ? machine.measured_hz - hz
 				       : hz - machine.measured_hz;
 	assert_in_range(off, 0, machine.measured_error_hz);
-	/* 10 ms are known to 40 ns or so. */
+	/* In 10 ms the rate is known to about 40 ns. */
 	assert_in_range(machine.measured_error_hz, 0, hz / 100000);
 	assert_int_equal(sleeps, want_sleeps);
 }
@@ -74,7 +77,7 @@ static void a_second_look_does_not_sleep(void **state)
 	look(KHZ, 0);
 }
 
-static void after_a_move_it_is_measured_anew(void **state)
+static void after_a_move_the_frequency_is_measured_anew(void **state)
 {
 	(void)state;
 	look(KHZ, 1);
@@ -97,7 +100,7 @@ static void after_a_jump_of_the_counter_too(void **state)
 	look(KHZ, 1);
 }
 
-static void an_env_that_keeps_nothing_waits_each_time(void **state)
+static void an_env_without_a_memory_waits_each_time(void **state)
 {
 	(void)state;
 	clocks.world.env.system_clocks = NULL;
@@ -109,9 +112,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_second_look_does_not_sleep),
-		cmocka_unit_test(after_a_move_it_is_measured_anew),
+		cmocka_unit_test(after_a_move_the_frequency_is_measured_anew),
 		cmocka_unit_test(after_a_jump_of_the_counter_too),
-		cmocka_unit_test(an_env_that_keeps_nothing_waits_each_time),
+		cmocka_unit_test(an_env_without_a_memory_waits_each_time),
 	};
 
 	each_test(setup, NULL);

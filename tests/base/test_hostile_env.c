@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * In a world that lies, whatever the library answers is an error or a sample,
- * and it touches no memory but its own, which ASan sees.
+ * In a world that lies, each answer of the library is an error or a whole
+ * sample, and it touches no memory but its own, which ASan checks.
  */
 
 #include <paraclock/host.h>
 
 #include "hostile_env.h"
 
-/* Few enough for a sanitizer, many enough that every call is lied to. */
+/* Few enough for a sanitizer, many enough that every call gets a lie. */
 #define PASSES 4000
 
 /* --- lengths -------------------------------------------------------------- */
@@ -19,18 +19,18 @@ struct length_case {
 	int ret;
 };
 
-/* Of the page's 112 bytes. What is more than was asked for is all of it. */
+/* Bytes of the page's 112. A length beyond the request counts as all of it. */
 static struct length_case lengths[] = {
 	/* clang-format off */
 	{ "one byte more", 113, 0 },
 	{ "a page more", 112 + 4096, 0 },
 	{ "2^31", INT64_C(1) << 31, 0 },
-	{ "2^32, of which an int keeps nothing", INT64_C(1) << 32, 0 },
-	{ "the most that there is", INT64_MAX, 0 },
+	{ "2^32, which is 0 as an int", INT64_C(1) << 32, 0 },
+	{ "the largest length", INT64_MAX, 0 },
 	{ "nothing", 0, -EPROTO },
 	{ "no errno", -4096, -EIO },
-	{ "-2^32, of which an int keeps 0", -(INT64_C(1) << 32), -EIO },
-	{ "the least that there is", INT64_MIN, -EIO },
+	{ "-2^32, which is 0 as an int", -(INT64_C(1) << 32), -EIO },
+	{ "the smallest length", INT64_MIN, -EIO },
 	{ "the last errno", -4095, -4095 },
 	{ "an errno", -ENODEV, -ENODEV },
 	/* clang-format on */
@@ -81,7 +81,7 @@ static void check_length(void **state)
 	paraclock_close(clk);
 }
 
-/* A name of any length that is told ends where its buffer does. */
+/* A name of any length ends where its buffer does. */
 static void check_text(void **state)
 {
 	const struct length_case *c = *state;
@@ -166,7 +166,7 @@ static void try_machine(void)
 	check_result(paraclock_page_writer_acquire(&writer, &world.fake.env));
 }
 
-static void nothing_is_taken_for_granted(void **state)
+static void every_lie_is_survived(void **state)
 {
 	static const char *const names[] = { "kvmclock",    "hyperv", "vmclock",
 					     "kvm-pairing", "phc",    "tsc",
@@ -198,7 +198,7 @@ static void nothing_is_taken_for_granted(void **state)
 			try_machine();
 		assert_int_equal(world.fake.allocs, world.fake.frees);
 	}
-	/* Else nothing was tried. */
+	/* Otherwise nothing was tested. */
 	assert_true(opened > PASSES / 8);
 }
 
@@ -206,7 +206,7 @@ int main(void)
 {
 	static char names[ARRAY_LEN(lengths)][64];
 
-	add_test("nothing_is_taken_for_granted", nothing_is_taken_for_granted);
+	add_test("every lie is survived", every_lie_is_survived);
 	ADD_ROWS(lengths, check_length);
 	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
 		snprintf(names[i], sizeof(names[i]), "in a text: %s",

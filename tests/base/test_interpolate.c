@@ -14,10 +14,10 @@ struct division {
 
 static struct division divisions[] = {
 	/* clang-format off */
-	{ "nothing by one is nothing", 0, 0, 1, 0 },
-	{ "by one is itself", 0, UINT64_MAX, 1, UINT64_MAX },
+	{ "zero by one is zero", 0, 0, 1, 0 },
+	{ "any number by one is itself", 0, UINT64_MAX, 1, UINT64_MAX },
 	{ "a quotient is rounded down", 0, 99, 10, 9 },
-	{ "the largest of all fits", UINT64_MAX - 1, UINT64_MAX, UINT64_MAX,
+	{ "the largest operands fit", UINT64_MAX - 1, UINT64_MAX, UINT64_MAX,
 	  UINT64_MAX },
 	{ "a third in 2^-64", 1, 0, 3, 0x5555555555555555U },
 	{ "a half in 2^-64", 1, 0, 2, (uint64_t)1 << 63 },
@@ -72,7 +72,7 @@ static void check_between(int64_t from, int64_t to, uint64_t part,
 {
 	int64_t at = pclk_interpolate(from, to, fraction(part, whole));
 
-	/* Not beyond either end, so that the distance has no sign. */
+	/* Never beyond either end, so the distance needs no sign. */
 	assert_true(from <= to ? at >= from && at <= to
 			       : at <= from && at >= to);
 	assert_true(is_within_one(distance(from, at), distance(from, to), part,
@@ -84,7 +84,7 @@ static void any_two_are_interpolated(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < CASES; i++) {
 		int64_t from = (int64_t)random_word();
-		/* Near by, or anywhere. */
+		/* Close by, or anywhere. */
 		int64_t to = random_word() & 1
 				     ? (int64_t)((uint64_t)from +
 						 (random_length() >> 8))

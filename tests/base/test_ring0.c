@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * In ring 0 an MSR that is not there is a fault, and so may a hypercall be: in
- * every world only those are touched that its CPUID shows.
+ * In ring 0 an access to a missing MSR faults, and so may a hypercall: in every
+ * world the library touches only those that CPUID shows.
  */
 
 #include "fake.h"
@@ -17,7 +17,7 @@
 struct leaf {
 	uint32_t leaf, eax;
 	char text[13]; /* EBX, ECX, EDX of a first leaf */
-	uint32_t edx;  /* of any other */
+	uint32_t edx;  /* of any other leaf */
 };
 
 #define LEAVES 12
@@ -26,7 +26,9 @@ struct world {
 	const char *name;
 	bool guest;
 	struct leaf leaf[LEAVES];
-	/* Expected of an open of kvmclock and hyperv, by hand. */
+	/*
+	 * What an open of kvmclock and hyperv should touch, worked out by hand.
+	 */
 	bool kvmclock, hyperv;
 };
 
@@ -45,7 +47,7 @@ static struct world worlds[] = {
 			 { 0x40000003, ~0U, "", ~0U } }, false, false },
 	{ "bhyve", true, { { 0x40000000, 0x40000000, "bhyve bhyve ", 0 } },
 	  false, false },
-	{ "a hypervisor that says nothing", true, { { 0 } }, false, false },
+	{ "a hypervisor that shows nothing", true, { { 0 } }, false, false },
 	{ "Hyper-V", true, { { 0x40000000, 0x4000000b, HYPER_V, 0 },
 			     { 0x40000003, 0x2a02, "", 0x100 } }, false, true },
 	{ "Hyper-V without the reference TSC page", true,
@@ -80,7 +82,7 @@ static struct world worlds[] = {
 	    { 0x40000100, 0x40000104, "XenVMMXenVMM", 0 },
 	    { 0x40000200, 0x40000201, KVM, 0 },
 	    { 0x40000201, 0x8, "", 0 } }, true, true },
-	{ "KVM where nobody would look", true,
+	{ "KVM beyond the bases that are searched", true,
 	  { { 0x4000ff00, 0x4000ff01, KVM, 0 }, { 0x4000ff01, 0x8, "", 0 } },
 	  true, false },
 	{ "the features of another base", true,
@@ -272,7 +274,7 @@ static void do_all(void)
 	(void)open_and_close(NULL, detail);
 	(void)open_and_close("kvm-pairing", detail);
 	assert_int_equal(paraclock_list(&w.fake.env, pass, NULL), 0);
-	/* Not started, it has seen nothing of the MSRs yet. */
+	/* Not started, it has not touched the MSRs yet. */
 	assert_int_equal(paraclock_reenlightenment_run(&re), -EINVAL);
 	assert_int_equal(paraclock_reenlightenment_stop(&re), -EINVAL);
 	if (!paraclock_reenlightenment_start(&re)) {
@@ -301,7 +303,7 @@ static void check_world(void **state)
 	assert_int_equal(w.hypercalls > 0, shown(KVM, 1) != NULL);
 }
 
-/* --- worlds that nobody thought of ---------------------------------------- */
+/* --- random worlds -------------------------------------------------------- */
 
 static uint32_t one_of(const uint32_t *values, size_t count)
 {
@@ -333,7 +335,7 @@ static void make_base(struct leaf *leaf, uint32_t n)
 				       .edx = (uint32_t)random_word() };
 }
 
-static void in_random_worlds_nothing_else_is_touched(void **state)
+static void random_worlds_are_touched_only_where_cpuid_allows(void **state)
 {
 	unsigned int kvm = 0, hyperv = 0, calls = 0;
 
@@ -344,7 +346,7 @@ static void in_random_worlds_nothing_else_is_touched(void **state)
 
 		for (size_t k = 0; k < LEAVES / 3; k++) {
 			make_base(&world.leaf[3 * k], n);
-			/* Mostly right behind, as in the world. */
+			/* Mostly right behind, as in real hypervisors. */
 			n += 1 + (random_word() % 4
 					  ? 0
 					  : (uint32_t)(random_word() % 14));
@@ -355,7 +357,7 @@ static void in_random_worlds_nothing_else_is_touched(void **state)
 		hyperv += w.hyperv_writes > 0;
 		calls += w.hypercalls > 0;
 	}
-	/* None of them is there by chance only. */
+	/* Random worlds hit none of them by chance alone. */
 	assert_true(kvm > WORLDS / 100 && hyperv > WORLDS / 100 &&
 		    calls > WORLDS / 100);
 }
@@ -363,7 +365,8 @@ static void in_random_worlds_nothing_else_is_touched(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		cmocka_unit_test(in_random_worlds_nothing_else_is_touched),
+		cmocka_unit_test(
+			random_worlds_are_touched_only_where_cpuid_allows),
 	};
 
 	ADD_TESTS(others);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Each kind of disruption at each page, 1000 times: what is promised in
- * paraclock-disruption(7) is kept, by the very next read or by the next event;
- * and a million mere updates raise none.
+ * Each kind of disruption on each page, 1000 times: the promises of
+ * paraclock-disruption(7) are kept, by the very next read or by the next event;
+ * and a million mere updates raise no event.
  */
 
 #include "disruptions.h"
@@ -24,12 +24,12 @@ static void write_pvclock(uint32_t i, uint64_t at)
 {
 	put32(fake->pvclock, 0, 2 * i + 1);
 	fake_set_pvclock(fake, 2 * i + 2, at, at + host_ns);
-	/* KVM keeps it until the guest takes it back. */
+	/* KVM keeps the flag until the guest clears it. */
 	if (stopped)
 		fake->pvclock[FLAGS] |= GUEST_STOPPED;
 }
 
-/* As the guest's kernel does, on its own: the version is not touched. */
+/* The guest's kernel clears it by itself, without touching the version. */
 static void take_flag_back(void)
 {
 	stopped = false;
@@ -79,7 +79,7 @@ static void change_rate(uint32_t i, write_fn *write)
 	put32(fake->pvclock, 0, 2 * i + 2);
 }
 
-/* The page scales the counter itself; the offset takes back what that moves. */
+/* The page scales the counter itself; the offset undoes what that moves. */
 static void change_rate_of_hyperv(uint32_t i, write_fn *write)
 {
 	const uint64_t scale = UINT64_MAX / 100, more = scale / 500000;
@@ -124,7 +124,7 @@ static void change_generation(uint32_t i, write_fn *write)
 	change_marker(i, write);
 }
 
-/* Its host writes every page anew. */
+/* The host writes every page anew. */
 static void clone_with_the_same_marker(uint32_t i, write_fn *write)
 {
 	write_vmclock(i, START + i);
@@ -165,7 +165,7 @@ static struct row rows[] = {
 	  false, 0 },
 	{ "kvmclock: another rate", "kvmclock", write_pvclock, change_rate,
 	  BY_THE_READ, KIND(UPDATED), HEURISTIC, "kvmclock", false, 0 },
-	{ "kvmclock: the host says that it stopped the machine", "kvmclock",
+	{ "kvmclock: the host flags that it stopped the machine", "kvmclock",
 	  write_pvclock, be_stopped, BY_THE_READ, KIND(PAUSED), HEURISTIC,
 	  "kvmclock", false, 0 },
 	{ "kvmclock: stopped, and the counter with it", "kvmclock",
@@ -174,7 +174,7 @@ static struct row rows[] = {
 	{ "kvmclock: stopped, beside a vmclock that does not change",
 	  "kvmclock", write_pvclock, be_stopped, BY_THE_READ, KIND(PAUSED),
 	  HEURISTIC, "kvmclock", true, 0 },
-	{ "vmclock: a marker, and kvmclock's flag: the marker's word counts",
+	{ "vmclock: a marker, and kvmclock's flag: the marker decides",
 	  "kvmclock", write_pvclock, change_marker_and_be_stopped, BY_THE_READ,
 	  KIND(UPDATED), AUTHORITATIVE, "vmclock", true, 0 },
 	{ "kvmclock: a migration that leaves no trace is not seen",
@@ -209,7 +209,7 @@ static struct row rows[] = {
 	  "vmclock", true, 0 },
 	{ "vmclock: a step without a marker is no disruption",
 	  "vmclock", write_vmclock, step_forward, NEVER, 0, 0, NULL, true, 0 },
-	{ "vmclock: a clone that carries the marker is not told apart",
+	{ "vmclock: a clone with the same marker is not told apart",
 	  "kvmclock", write_pvclock, clone_with_the_same_marker, NEVER, 0, 0,
 	  NULL, true, 0 },
 	{ "vmgenid: a restore", "kvmclock", write_pvclock, tell_generation,
@@ -244,7 +244,7 @@ static struct paraclock *begin(const char *backend, bool with_vmclock)
 	return clk;
 }
 
-/* The flag is the guest's kernel's to take back, and nothing has happened. */
+/* The guest's kernel clears the flag, and nothing has happened. */
 static void a_disruption(void **state)
 {
 	const struct row *row = *state;
@@ -264,21 +264,21 @@ struct update_row {
 	bool stopped; /* once, before the clock was opened */
 };
 
-/* Within what an update may be: below 1 us and 1 ppm. */
+/* Within the limits of an update: below 1 us and 1 ppm. */
 static struct update_row updates[] = {
-	{ "kvmclock: 10^6 updates are no event", "kvmclock", write_pvclock,
+	{ "kvmclock: 10^6 updates raise no event", "kvmclock", write_pvclock,
 	  false, false },
-	{ "kvmclock with markers: 10^6 updates are no event", "kvmclock",
+	{ "kvmclock with markers: 10^6 updates raise no event", "kvmclock",
 	  write_pvclock, true, false },
-	{ "kvmclock whose flag nobody takes back: 10^6 updates are no event",
+	{ "kvmclock whose flag nobody clears: 10^6 updates raise no event",
 	  "kvmclock", write_pvclock, false, true },
-	{ "hyperv: 10^6 updates are no event", "hyperv", write_hyperv, false,
+	{ "hyperv: 10^6 updates raise no event", "hyperv", write_hyperv, false,
 	  false },
-	{ "vmclock: 10^6 updates are no event", "vmclock", write_vmclock, true,
-	  false },
+	{ "vmclock: 10^6 updates raise no event", "vmclock", write_vmclock,
+	  true, false },
 };
 
-static void updates_are_none(void **state)
+static void updates_raise_no_event(void **state)
 {
 	const struct update_row *row = *state;
 	struct paraclock *clk;
@@ -302,6 +302,6 @@ static void updates_are_none(void **state)
 int main(void)
 {
 	ADD_ROWS(rows, a_disruption);
-	ADD_ROWS(updates, updates_are_none);
+	ADD_ROWS(updates, updates_raise_no_event);
 	return run_suite(NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * As test_disruption_matrix.c, for sources that are opened by hand: a backend
- * of one's own, and a timekeeper. And for those that show nothing.
+ * Like test_disruption_matrix.c, for sources that are opened by hand: a backend
+ * of the caller's own, and a timekeeper; and for sources without a page.
  */
 
 #include <paraclock/timekeeper.h>
@@ -10,7 +10,7 @@
 #include "clock/registry.h"
 #include "disruptions.h"
 
-/* --- a page of one's own, without a reference point ----------------------- */
+/* --- a page of the caller's own, without a reference point ---------------- */
 
 static struct {
 	uint64_t version, ns, marker, generation;
@@ -79,7 +79,7 @@ static void own_close(void *state)
 	(void)state;
 }
 
-/* What its marker means, and how sure that is, each row says. */
+/* Each row says what the marker means, and how sure that is. */
 static struct paraclock_backend own_backend = {
 	.size = sizeof(own_backend),
 	.name = "own",
@@ -99,7 +99,7 @@ static struct paraclock_timeline timeline_now(void)
 	struct paraclock_timeline tl = {
 		.size = sizeof(tl),
 		.base_tsc = fake->counter,
-		/* ns at the counter, which are below 2 s. */
+		/* ns at the counter, below 2 s. */
 		.base_sec = 1,
 		.base_frac = host_ns * 18446744073U,
 		.t_end = fake->counter * 2,
@@ -219,7 +219,7 @@ static struct row rows[] = {
 	{ "own: a generation, heuristic", "own", write_own,
 	  change_own_generation, BY_THE_READ, KIND(RESTORED), HEURISTIC,
 	  "own", false, 0 },
-	{ "timekeeper: its writer says that it was moved", "timekeeper",
+	{ "timekeeper: its writer counts a migration", "timekeeper",
 	  write_timekeeper, move_timekeeper, BY_THE_READ, KIND(UPDATED),
 	  HEURISTIC, "timekeeper", false, 0 },
 	{ "timekeeper: a step by its writer is no disruption", "timekeeper",
@@ -241,7 +241,7 @@ static void a_disruption(void **state)
 	host_ns = 100000000;
 	stopped = false;
 	fake->vmclock_error = -ENODEV;
-	/* Of the other kinds a marker says nothing. */
+	/* A marker says nothing of the other kinds. */
 	own_backend.marker_kind =
 		row->kind == KIND(PAUSED) || row->kind == KIND(MIGRATED)
 			? row->kind
@@ -257,8 +257,8 @@ static void a_disruption(void **state)
 
 static char *called[] = { "phc", "kvm-pairing", "kvm-host", "tsc" };
 
-/* A source that is called has no page that could be compared, nor a marker. */
-static void a_source_that_is_called_shows_none(void **state)
+/* A source that is called has neither a page to compare nor a marker. */
+static void a_called_source_has_no_page_and_no_marker(void **state)
 {
 	const struct paraclock_backend *const *be = pclk_backends;
 
@@ -275,7 +275,7 @@ int main(void)
 {
 	ADD_ROWS(rows, a_disruption);
 	for (size_t i = 0; i < ARRAY_LEN(called); i++)
-		add_row(called[i], a_source_that_is_called_shows_none,
+		add_row(called[i], a_called_source_has_no_page_and_no_marker,
 			called[i]);
 	return run_suite(NULL, NULL);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* Events: what each one says, how they are kept, and what they come from. */
+/* Events: their members, how they are kept, and where they come from. */
 
 #include "clock/clock.h"
 #include "events.h"
 
 #define NOW 1000000000
 
-/* --- what an event says --------------------------------------------------- */
+/* --- the members of an event ---------------------------------------------- */
 
 static void a_jump_says_when_and_how_far(void **state)
 {
@@ -62,7 +62,10 @@ static void a_base_that_went_back_is_a_jump(void **state)
 	(void)state;
 	fake_set_pvclock(fake, 2, 500000000, 500005000);
 	clk = fake_open(fake, "kvmclock");
-	/* Restored: the counter, the clock and all to where they were. */
+	/*
+	 * Restored: the counter, the clock and everything else are back where
+	 * they were.
+	 */
 	fake_set_pvclock(fake, 4, 1000, 6000);
 	fake->counter = 100000;
 	event = next_event(clk);
@@ -71,7 +74,7 @@ static void a_base_that_went_back_is_a_jump(void **state)
 	assert_int_equal(event.counter_after, 100000);
 	assert_int_equal(event.host_ns_before, NOW + 5000);
 	assert_int_equal(event.host_ns_after, 105000);
-	/* At one and the same counter value: */
+	/* At the same counter value: */
 	assert_int_equal(event.gap_ns, 0);
 	close_all(clk);
 }
@@ -125,7 +128,9 @@ static void a_marker_and_its_page_are_one_event(void **state)
 	close_all(clk);
 }
 
-/* The page comes later: what nobody has taken yet is completed. */
+/*
+ * The page comes later, and completes the event if nobody has fetched it yet.
+ */
 static void a_page_that_comes_later_completes_its_event(void **state)
 {
 	struct paraclock_event event;
@@ -192,10 +197,10 @@ static struct generation_case generations[] = {
 	{ "a generation that wraps", 1, 9, 1, 0, PARACLOCK_EVENT_RESTORED },
 	{ "the same generation is no restore", 1, 5, 1, 5,
 	  PARACLOCK_EVENT_UPDATED },
-	{ "a host that begins to give it has restored nothing", 0, 0, 1, 6,
-	  PARACLOCK_EVENT_UPDATED },
-	{ "a host that no longer gives it has restored nothing", 1, 5, 0, 0,
-	  PARACLOCK_EVENT_UPDATED },
+	{ "a host that begins to give a generation has restored nothing", 0, 0,
+	  1, 6, PARACLOCK_EVENT_UPDATED },
+	{ "a host that no longer gives a generation has restored nothing", 1, 5,
+	  0, 0, PARACLOCK_EVENT_UPDATED },
 	{ "a host without a generation", 0, 0, 0, 0, PARACLOCK_EVENT_UPDATED },
 };
 
@@ -231,7 +236,7 @@ static void jump(unsigned int i)
 	fake_set_pvclock(fake, 4 + 2 * i, 2000 + i, 6000 + i + 5000 * i);
 }
 
-static void what_a_read_noticed_is_told_later(void **state)
+static void a_disruption_that_a_read_noticed_becomes_an_event(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 	struct paraclock_sample sample;
@@ -247,7 +252,7 @@ static void what_a_read_noticed_is_told_later(void **state)
 	close_all(clk);
 }
 
-static void the_oldest_are_lost_and_that_is_said(void **state)
+static void the_oldest_events_are_lost_and_the_loss_is_flagged(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 
@@ -269,7 +274,7 @@ static void the_oldest_are_lost_and_that_is_said(void **state)
 	close_all(clk);
 }
 
-static void nobody_is_waited_for(void **state)
+static void next_event_waits_for_no_other_thread(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 
@@ -280,14 +285,14 @@ static void nobody_is_waited_for(void **state)
 	no_event(clk);
 	clk->owner = 0;
 	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_JUMPED);
-	/* A taker that this process was forked away from. */
+	/* A consumer that this process was forked away from. */
 	jump(2);
 	clk->owner = fake->process_id + 1;
 	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_JUMPED);
 	close_all(clk);
 }
 
-static void an_error_is_told_when_there_is_no_event(void **state)
+static void an_error_is_returned_if_no_event_waits(void **state)
 {
 	struct paraclock_event event = { .size = sizeof(event) };
 	struct paraclock *clk = fake_open(fake, "kvmclock");
@@ -329,10 +334,12 @@ int main(void)
 		cmocka_unit_test(a_marker_and_its_page_are_one_event),
 		cmocka_unit_test(a_page_that_comes_later_completes_its_event),
 		cmocka_unit_test(two_timescales_have_no_gap),
-		cmocka_unit_test(what_a_read_noticed_is_told_later),
-		cmocka_unit_test(the_oldest_are_lost_and_that_is_said),
-		cmocka_unit_test(nobody_is_waited_for),
-		cmocka_unit_test(an_error_is_told_when_there_is_no_event),
+		cmocka_unit_test(
+			a_disruption_that_a_read_noticed_becomes_an_event),
+		cmocka_unit_test(
+			the_oldest_events_are_lost_and_the_loss_is_flagged),
+		cmocka_unit_test(next_event_waits_for_no_other_thread),
+		cmocka_unit_test(an_error_is_returned_if_no_event_waits),
 		cmocka_unit_test(arguments_are_checked),
 	};
 

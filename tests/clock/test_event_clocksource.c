@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Once another clocksource was told, snapshots know it. */
+/* Snapshots know a clocksource once its event was delivered. */
 
 #include "fake_clocks.h"
 
@@ -9,7 +9,7 @@
 static struct fake_clocks clocks;
 static struct paraclock_env *const env = &clocks.world.env;
 
-/* The descriptor is fake_clocks.c's, which is not told apart. */
+/* The descriptor is fake_clocks.c's, which ignores its value. */
 static int group(void *ctx, int *fd, int member)
 {
 	(void)ctx;
@@ -18,7 +18,7 @@ static int group(void *ctx, int *fd, int member)
 	return 0;
 }
 
-static struct paraclock_snapshot take_snapshot(void)
+static struct paraclock_snapshot make_snapshot(void)
 {
 	struct paraclock_snapshot snap = { .size = sizeof(snap) };
 
@@ -43,7 +43,8 @@ struct row {
 
 static struct row rows[] = {
 	/* clang-format off */
-	{ "from one of no use to another", "hpet", OTHER, "acpi_pm", OTHER },
+	{ "from one unusable clocksource to another",
+	  "hpet", OTHER, "acpi_pm", OTHER },
 	{ "back to the counter", "hpet", OTHER, "tsc", COUNTER },
 	{ "away from the counter", "tsc", COUNTER, "hpet", OTHER },
 	/* clang-format on */
@@ -60,13 +61,13 @@ static void a_change(void **state)
 	env->poll_group = group;
 	set_source(row->from, row->from_kind);
 	clk = fake_open(&clocks.world, "kvmclock");
-	assert_string_equal(take_snapshot().clocksource, row->from);
+	assert_string_equal(make_snapshot().clocksource, row->from);
 	assert_int_equal(paraclock_event_fd(clk), 99);
 	assert_int_equal(paraclock_next_event(clk, &event), -EAGAIN);
 	set_source(row->to, row->to_kind);
 	assert_int_equal(paraclock_next_event(clk, &event), 0);
 	assert_int_equal(event.kind, PARACLOCK_EVENT_CLOCKSOURCE_CHANGED);
-	snap = take_snapshot();
+	snap = make_snapshot();
 	assert_string_equal(snap.clocksource, row->to);
 	assert_int_equal(snap.valid_for_correlation, row->to_kind == COUNTER);
 	assert_int_equal(snap.clocksource_changed_seq, 1);
@@ -74,7 +75,7 @@ static void a_change(void **state)
 	paraclock_close(clk);
 }
 
-/* An env without a memory is none the worse. */
+/* An env without alloc() behaves the same. */
 static void without_a_memory(void **state)
 {
 	struct paraclock_event event = { .size = sizeof(event) };

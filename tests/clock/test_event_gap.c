@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Events after a page that could not be used for a while: what it says then is
- * compared with what was said before.
+ * Events after a page that was unusable for a while: its time is compared with
+ * the time that it gave before.
  */
 
 #include "events.h"
@@ -11,7 +11,7 @@
 
 /* --- pages, a ns a tick --------------------------------------------------- */
 
-/* What the host says: ns at counter 0, and whether it can be used. */
+/* The host's state: ns at counter 0, and whether the page can be used. */
 static void write_pvclock(int64_t ns, bool good, uint32_t i)
 {
 	put32(fake->pvclock, 0, 2 * i + 1);
@@ -49,7 +49,10 @@ static void write_hyperv_off(int64_t ns, bool good, uint32_t i)
 		put32(fake->hyperv, 0, UINT32_MAX);
 }
 
-/* With a time, and what is to stand at an offset while it is not good. */
+/*
+ * A page with a time, and the bytes that stand at an offset while it is
+ * unusable.
+ */
 static void write_vmclock_with(int64_t ns, bool good, uint32_t i, size_t at,
 			       uint8_t bad)
 {
@@ -115,7 +118,7 @@ static struct paraclock *open_row(const struct row *row, int64_t ns)
 	return fake_open(fake, row->backend);
 }
 
-/* It is looked at while it cannot be used: by a read, and for events. */
+/* The page is looked at while it is unusable: by a read, and for events. */
 static void look(struct paraclock *clk, const struct row *row)
 {
 	struct paraclock_event event = { .size = sizeof(event) };
@@ -125,7 +128,7 @@ static void look(struct paraclock *clk, const struct row *row)
 	assert_int_equal(paraclock_read(clk, &sample), row->error);
 	if (!row->error)
 		assert_int_equal(sample.valid, 0);
-	/* What cannot be read is lost: see test_event_loss.c. */
+	/* A page that cannot be read is lost: see test_event_loss.c. */
 	ret = paraclock_next_event(clk, &event);
 	assert_int_equal(ret ? 0 : event.kind,
 			 ret ? 0 : PARACLOCK_EVENT_SOURCE_LOST);
@@ -167,7 +170,7 @@ static void the_page_is_compared_with_what_it_said(void **state)
 	assert_int_equal(event.counter_after, NOW + 900);
 	assert_in_range(event.host_ns_after - 17 * SEC - NOW - 900 + 100, 0,
 			200);
-	/* An error leaves no note of when it was. */
+	/* An error records no time at which it happened. */
 	assert_int_equal(event.counter_before, row->error ? NOW : NOW + 500);
 	assert_in_range(event.host_ns_before - 10 * SEC -
 				(int64_t)event.counter_before + 100,
@@ -176,7 +179,7 @@ static void the_page_is_compared_with_what_it_said(void **state)
 	paraclock_close(clk);
 }
 
-static void a_page_that_says_the_same_has_not_jumped(void **state)
+static void an_unchanged_page_has_not_jumped(void **state)
 {
 	const struct row *row = *state;
 	struct paraclock *clk = open_row(row, 10 * SEC);
@@ -201,7 +204,7 @@ static void a_page_that_says_the_same_has_not_jumped(void **state)
 	paraclock_close(clk);
 }
 
-/* --- and beside these ----------------------------------------------------- */
+/* --- combinations --------------------------------------------------------- */
 
 static struct row *const unreliable = &rows[5];
 
@@ -227,7 +230,7 @@ static void an_event_is_completed_when_the_page_can_be_used(void **state)
 	assert_int_equal(event.epoch, 2);
 	assert_int_equal(event.counter_after, NOW + 100);
 	no_event(clk);
-	/* What was taken before that is not told twice. */
+	/* An event that was fetched before is not delivered twice. */
 	fake->vmclock[16]++;
 	write_unreliable(6 * SEC, false, 5);
 	event = next_event(clk);
@@ -260,8 +263,10 @@ static void another_timescale_is_no_gap(void **state)
 
 /* --- a leap second in between --------------------------------------------- */
 
-/* A page of UTC: when and what it says, of leap seconds too; tai 0: it does not
- * tell. */
+/*
+ * A page of UTC: its time, and what it says of leap seconds; tai 0: it gives no
+ * offset.
+ */
 struct leaping {
 	int64_t tick, sec; /* s after NOW; s of UTC */
 	uint8_t leap;
@@ -290,7 +295,7 @@ static void write_leaping(const struct leaping *page, uint32_t i)
 
 /*
  * The first page is from 10 s before the month's end, the second from 30 s
- * later: 19 s after it where a second was inserted, 21 where one was
+ * later: 19 s after the end where a second was inserted, 21 where one was
  * removed.
  */
 static struct leap_gap_row {
@@ -302,7 +307,7 @@ static struct leap_gap_row {
 	  { 0, POS(10), PRE_POS, 36 },
 	  { 30, POS(-19), POST_POS, 37 },
 	  0 },
-	{ "inserted, and told no more",
+	{ "inserted, and no longer announced",
 	  { 0, POS(10), PRE_POS, 0 },
 	  { 30, POS(-19), NO_LEAP, 0 },
 	  0 },
@@ -392,7 +397,7 @@ static void a_leap_second_is_no_gap(void **state)
 int main(void)
 {
 	ADD_ROWS(rows, the_page_is_compared_with_what_it_said);
-	ADD_ROWS(rows, a_page_that_says_the_same_has_not_jumped);
+	ADD_ROWS(rows, an_unchanged_page_has_not_jumped);
 	ADD_ROWS(leap_gaps, a_leap_second_is_no_gap);
 	add_test("an event is completed when the page can be used",
 		 an_event_is_completed_when_the_page_can_be_used);

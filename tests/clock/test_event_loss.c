@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* A source that can no longer be read, and one that can again: told once each,
- * whatever it was, and what may pass only when it has lasted. */
+/*
+ * A source that can no longer be read, and one that can be read again: each is
+ * reported once, whatever the cause, and a passing fault only when it has
+ * lasted.
+ */
 
 #include <paraclock/backend.h>
 
@@ -8,7 +11,7 @@
 
 #define SEC 1000000000LL
 
-/* What MONOTONIC says; and a source without a page. */
+/* MONOTONIC's value; and a source without a page. */
 static int64_t mono_ns;
 static bool has_clock;
 static int gone;
@@ -123,7 +126,7 @@ static void is_found(struct paraclock *clk, const char *source)
 	assert_int_equal(event.error, 0);
 }
 
-/* However often it is asked, and however long it lasts. */
+/* However often the caller asks, and however long it lasts. */
 static void nothing_more(struct paraclock *clk, int error)
 {
 	struct paraclock_event event = { .size = sizeof(event) };
@@ -167,14 +170,16 @@ static struct page_case pages[] = {
 	/* clang-format on */
 };
 
-/* The conversion is the page's for as long as what identifies its state is
- * there. */
+/*
+ * The conversion belongs to the page for as long as the words that identify its
+ * state are there.
+ */
 static bool is_seen(const struct page_case *c)
 {
 	return c->page != world.fake.vmclock || c->at == 8;
 }
 
-static void a_page_that_is_none(void **state)
+static void a_malformed_page(void **state)
 {
 	const struct page_case *c = *state;
 	struct paraclock *clk;
@@ -197,8 +202,10 @@ static void a_page_that_is_none(void **state)
 			c->page[c->at] = c->bad;
 		mono_ns += SEC;
 		is_lost(clk, c->source, c->error);
-		/* What a read of the conversion does not see is no error of
-		 * one. */
+		/*
+		 * An error that a read by the conversion does not see is no
+		 * error of the read.
+		 */
 		nothing_more(clk, is_seen(c) ? c->error : -EAGAIN);
 		memcpy(c->page + c->at / 8 * 8, was, 8);
 		mono_ns += SEC;
@@ -208,7 +215,7 @@ static void a_page_that_is_none(void **state)
 	paraclock_close(clk);
 }
 
-static void what_it_says_then_is_an_event_of_its_own(void **state)
+static void the_new_page_raises_an_event_of_its_own(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 	struct paraclock_event event;
@@ -226,7 +233,7 @@ static void what_it_says_then_is_an_event_of_its_own(void **state)
 	paraclock_close(clk);
 }
 
-static void what_stays_in_an_update_is_lost_when_that_has_lasted(void **state)
+static void a_page_that_stays_in_an_update_is_lost(void **state)
 {
 	struct paraclock_event event = { .size = sizeof(event) };
 	struct paraclock *clk = fake_open(fake, "kvmclock");
@@ -242,7 +249,7 @@ static void what_stays_in_an_update_is_lost_when_that_has_lasted(void **state)
 	nothing_more(clk, -EAGAIN);
 	put32(fake->pvclock, 0, 4);
 	is_found(clk, "kvmclock");
-	/* One that came back in between begins anew. */
+	/* A fault that ended in between begins anew. */
 	put32(fake->pvclock, 0, 5);
 	assert_int_equal(paraclock_next_event(clk, &event), -EAGAIN);
 	put32(fake->pvclock, 0, 6);
@@ -253,7 +260,7 @@ static void what_stays_in_an_update_is_lost_when_that_has_lasted(void **state)
 	paraclock_close(clk);
 }
 
-static void what_was_removed_can_be_read_and_is_lost(void **state)
+static void a_removed_file_is_readable_and_lost(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 	struct paraclock_sample sample;
@@ -293,7 +300,7 @@ static void a_source_that_is_called(void **state)
 	paraclock_close(clk);
 }
 
-static void what_may_pass_is_waited_for(void **state)
+static void a_passing_error_is_waited_for(void **state)
 {
 	static const int errors[] = { -EAGAIN, -ETIMEDOUT, -ENOMEM };
 	struct paraclock_event event = { .size = sizeof(event) };
@@ -332,7 +339,7 @@ static void a_source_that_is_called_is_asked_twice_a_second(void **state)
 	paraclock_close(clk);
 }
 
-static void one_that_was_never_there_is_told_of(void **state)
+static void a_source_that_was_never_there_is_reported(void **state)
 {
 	struct paraclock *clk;
 
@@ -348,18 +355,17 @@ static void one_that_was_never_there_is_told_of(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_it_says_then_is_an_event_of_its_own),
-		cmocka_unit_test(
-			what_stays_in_an_update_is_lost_when_that_has_lasted),
-		cmocka_unit_test(what_was_removed_can_be_read_and_is_lost),
+		cmocka_unit_test(the_new_page_raises_an_event_of_its_own),
+		cmocka_unit_test(a_page_that_stays_in_an_update_is_lost),
+		cmocka_unit_test(a_removed_file_is_readable_and_lost),
 		cmocka_unit_test(a_source_that_is_called),
-		cmocka_unit_test(what_may_pass_is_waited_for),
+		cmocka_unit_test(a_passing_error_is_waited_for),
 		cmocka_unit_test(
 			a_source_that_is_called_is_asked_twice_a_second),
-		cmocka_unit_test(one_that_was_never_there_is_told_of),
+		cmocka_unit_test(a_source_that_was_never_there_is_reported),
 	};
 
-	ADD_ROWS(pages, a_page_that_is_none);
+	ADD_ROWS(pages, a_malformed_page);
 	each_test(setup, NULL);
 	ADD_TESTS(tests);
 	return run_suite(NULL, NULL);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Events that no memory shows, sources of the caller's own, and devices that
- * notify. */
+/*
+ * Events that no memory shows, sources of the caller's own, and devices that
+ * notify.
+ */
 
 #include "clock/clock.h"
 #include "events.h"
@@ -29,7 +31,7 @@ static void the_descriptor_is_made_once_and_closed(void **state)
 	close_all(clk);
 }
 
-static void what_cannot_be_had_leaves_nothing(void **state)
+static void a_failed_event_fd_leaves_nothing(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 
@@ -43,7 +45,7 @@ static void what_cannot_be_had_leaves_nothing(void **state)
 	fake->env.poll_group = NULL;
 	assert_int_equal(paraclock_event_fd(clk), -EOPNOTSUPP);
 	assert_int_equal(world.opened, world.closed);
-	/* Memory still tells. */
+	/* Memory still shows it. */
 	jump(1);
 	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_JUMPED);
 	close_all(clk);
@@ -84,13 +86,13 @@ static void a_set_says_by_how_much(void **state)
 	assert_int_equal(event.epoch, epoch);
 	assert_int_equal(paraclock_disrupted(clk, epoch), 0);
 	no_event(clk);
-	/* A set that changed nothing (the TAI offset) is one. */
+	/* A set that changed nothing (the TAI offset) is an event. */
 	world.set = 1;
 	assert_int_equal(next_event(clk).gap_ns, 0);
 	close_all(clk);
 }
 
-static void another_clocksource_is_told_once(void **state)
+static void a_change_of_clocksource_is_one_event(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 	struct paraclock_event event;
@@ -146,7 +148,7 @@ static void a_restore_and_its_jump_are_one_event(void **state)
 	close_all(clk);
 }
 
-static void a_word_of_a_restore_that_was_lost(void **state)
+static void a_lost_message_of_a_restore(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 	struct paraclock_event event;
@@ -165,7 +167,7 @@ static void a_word_of_a_restore_that_was_lost(void **state)
 		assert_int_equal(event.epoch, i + 2);
 		no_event(clk);
 	}
-	/* With what the same call notices it is one event. */
+	/* It becomes one event with whatever the same call notices. */
 	world.restored = 2;
 	jump(1);
 	event = next_event(clk);
@@ -174,14 +176,14 @@ static void a_word_of_a_restore_that_was_lost(void **state)
 			 PARACLOCK_EVENT_LOST);
 	assert_int_equal(event.epoch, 102);
 	no_event(clk);
-	/* That one came through is more than that others did not. */
+	/* A message that came through counts more than the lost ones. */
 	world.restored = 3;
 	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_RESTORED);
 	no_event(clk);
 	close_all(clk);
 }
 
-static void a_generation_stands_in_for_the_kernels_word(void **state)
+static void a_generation_replaces_the_kernels_message(void **state)
 {
 	struct paraclock *clk;
 
@@ -196,8 +198,9 @@ static void a_generation_stands_in_for_the_kernels_word(void **state)
 	close_all(clk);
 }
 
-/* Who polls must not keep the one who holds the handle from running. */
-static void what_woke_is_collected_whoever_holds_the_handle(void **state)
+/* A thread that polls must not starve the one that holds the handle. */
+static void
+wakeups_are_collected_whichever_thread_holds_the_handle(void **state)
 {
 	struct paraclock *clk = fake_open(fake, "kvmclock");
 	uint32_t self = fake->process_id;
@@ -214,12 +217,12 @@ static void what_woke_is_collected_whoever_holds_the_handle(void **state)
 		assert_int_equal(world.restored, 0);
 	}
 	__atomic_store_n(&clk->owner, 0, __ATOMIC_RELAXED);
-	/* And it is not forgotten. */
+	/* The notification is not forgotten. */
 	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_RESTORED);
 	close_all(clk);
 }
 
-static void a_restore_that_a_marker_tells_is_not_told_twice(void **state)
+static void a_restore_with_a_marker_is_one_event(void **state)
 {
 	struct paraclock *clk;
 
@@ -237,7 +240,7 @@ static void a_restore_that_a_marker_tells_is_not_told_twice(void **state)
 	close_all(clk);
 }
 
-static void restores_here_say_nothing_of_anothers_page(void **state)
+static void restores_here_do_not_concern_another_machines_page(void **state)
 {
 	struct paraclock_options opts = {
 		.size = sizeof(opts),
@@ -357,7 +360,7 @@ static void a_source_that_says_what_its_marker_means_is_believed(void **state)
 		assert_int_equal(event.marker_class,
 				 PARACLOCK_MARKER_AUTHORITATIVE);
 	}
-	/* Another generation is more than its word for a marker. */
+	/* Another generation outweighs the source's claim of a mere marker. */
 	own.marker.generation = 1;
 	assert_int_equal(next_event(clk).kind, PARACLOCK_EVENT_MIGRATED);
 	own.marker.generation = 2;
@@ -380,7 +383,10 @@ static void a_page_that_says_stopped_is_a_pause_each_time(void **state)
 		assert_int_equal(event.kind, PARACLOCK_EVENT_PAUSED);
 		assert_int_equal(event.marker_class,
 				 PARACLOCK_MARKER_HEURISTIC);
-		/* It stays, and is taken back: neither is another. */
+		/*
+		 * The flag stays, and is cleared: neither is another
+		 * disruption.
+		 */
 		own.word++;
 		no_event(clk);
 		own.flags = 0;
@@ -445,23 +451,23 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_descriptor_is_made_once_and_closed),
-		cmocka_unit_test(what_cannot_be_had_leaves_nothing),
+		cmocka_unit_test(a_failed_event_fd_leaves_nothing),
 		cmocka_unit_test(without_the_generation_it_goes_on),
 		cmocka_unit_test(a_set_says_by_how_much),
-		cmocka_unit_test(another_clocksource_is_told_once),
+		cmocka_unit_test(a_change_of_clocksource_is_one_event),
 		cmocka_unit_test(a_restore_that_no_memory_shows),
 		cmocka_unit_test(a_restore_and_its_jump_are_one_event),
-		cmocka_unit_test(a_word_of_a_restore_that_was_lost),
-		cmocka_unit_test(a_generation_stands_in_for_the_kernels_word),
+		cmocka_unit_test(a_lost_message_of_a_restore),
+		cmocka_unit_test(a_generation_replaces_the_kernels_message),
 		cmocka_unit_test(
-			what_woke_is_collected_whoever_holds_the_handle),
-		cmocka_unit_test(
-			a_restore_that_a_marker_tells_is_not_told_twice),
+			wakeups_are_collected_whichever_thread_holds_the_handle),
+		cmocka_unit_test(a_restore_with_a_marker_is_one_event),
 		cmocka_unit_test(
 			a_source_that_says_what_its_marker_means_is_believed),
 		cmocka_unit_test(a_page_that_says_stopped_is_a_pause_each_time),
 		cmocka_unit_test(a_device_that_notifies_is_armed_again),
-		cmocka_unit_test(restores_here_say_nothing_of_anothers_page),
+		cmocka_unit_test(
+			restores_here_do_not_concern_another_machines_page),
 	};
 
 	each_test(make_world, NULL);

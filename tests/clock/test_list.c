@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What is here, and why not. */
+/* The list of backends: which are here, and why the others are not. */
 
 #include "fake.h"
 
@@ -73,7 +73,7 @@ static void the_list_names_every_backend_and_why_not(void **state)
 	assert_int_equal(fake.allocs, fake.frees);
 }
 
-static void a_list_ends_when_it_is_told_to(void **state)
+static void a_list_ends_when_the_callback_says_so(void **state)
 {
 	struct listed listed = { .quality = INT32_MAX, .stop_at = 2 };
 
@@ -96,7 +96,7 @@ static int on_refusal(void *arg, const struct paraclock_listing *listing)
 	return 0;
 }
 
-static void a_list_without_a_counter_says_so_of_each(void **state)
+static void a_list_without_a_counter_says_so(void **state)
 {
 	int error = -EACCES;
 
@@ -132,10 +132,10 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST("the list names every backend and why not",
 		     the_list_names_every_backend_and_why_not),
-		TEST("a list ends when it is told to",
-		     a_list_ends_when_it_is_told_to),
-		TEST("a list without a counter says so of each",
-		     a_list_without_a_counter_says_so_of_each),
+		TEST("a list ends when the callback says so",
+		     a_list_ends_when_the_callback_says_so),
+		TEST("a list without a counter says so of each backend",
+		     a_list_without_a_counter_says_so),
 		TEST("the machine is described", the_machine_is_described),
 	};
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Threads and a signal handler that notice disruptions, a host that makes
- * them, and one consumer that is told: of each once, in order, or that some
- * were lost.
+ * Threads and a signal handler that notice disruptions, a host that makes them,
+ * and one consumer, which gets an event for each, in order, or that some were lost.
  */
 
 #include <pthread.h>
@@ -41,7 +40,7 @@ static bool is_over(void)
 	return __atomic_load_n(&stop, __ATOMIC_RELAXED);
 }
 
-/* However long that takes, unless it has failed already. */
+/* However long that takes, unless the test has failed already. */
 static bool is_enough(void)
 {
 	if (__atomic_load_n(&told.wrong, __ATOMIC_RELAXED))
@@ -50,7 +49,7 @@ static bool is_enough(void)
 	       __atomic_load_n(&signals, __ATOMIC_RELAXED) > 10;
 }
 
-/* The marker, and now and then the page: some are jumps. */
+/* The marker changes, and now and then the page: some changes are jumps. */
 static void *disrupt(void *arg)
 {
 	const struct timespec pause = { .tv_nsec = 20000 };
@@ -118,14 +117,14 @@ static void *consume(void *arg)
 {
 	while (!is_over()) {
 		drain();
-		/* Late, at times: then some are lost. */
+		/* The consumer is late at times: then some are lost. */
 		if (told.events % 64 == 0)
 			sched_yield();
 	}
 	return arg;
 }
 
-static void each_is_told_once_and_in_order(void **state)
+static void each_disruption_is_one_event_in_order(void **state)
 {
 	pthread_t readers[READERS], host, consumer;
 	uint64_t reads = wanted_reads();
@@ -142,7 +141,7 @@ static void each_is_told_once_and_in_order(void **state)
 	for (int i = 0; i < READERS; i++)
 		assert_int_equal(
 			pthread_create(&readers[i], NULL, read_on, &reads), 0);
-	/* Into the one that may be holding the flag. */
+	/* The signal interrupts the thread that may be holding the flag. */
 	for (int i = 0; i < 2000 || !is_enough(); i++) {
 		const struct timespec pause = { .tv_nsec = 50000 };
 
@@ -174,7 +173,7 @@ static void *ask_for_fd(void *arg)
 	return NULL;
 }
 
-/* Who comes second gives back what it has opened. */
+/* The thread that comes second closes its own descriptor. */
 static void threads_share_one_descriptor(void **state)
 {
 	const struct paraclock_env *env = paraclock_default_env();
@@ -195,7 +194,7 @@ static void threads_share_one_descriptor(void **state)
 		close(lowest);
 
 		world_init(&world);
-		/* Its counters are one thread's only. */
+		/* Only one thread uses its counters. */
 		world.fake.env.watch_clock = env->watch_clock;
 		world.fake.env.watch_generation = NULL;
 		world.fake.env.poll_group = env->poll_group;
@@ -223,7 +222,7 @@ static void threads_share_one_descriptor(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_is_told_once_and_in_order),
+		cmocka_unit_test(each_disruption_is_one_event_in_order),
 		cmocka_unit_test(threads_share_one_descriptor),
 	};
 

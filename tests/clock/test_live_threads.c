@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Many threads on one clock, a writer that updates and now and then jumps:
+ * Many threads on one clock, and a writer that updates and now and then jumps:
  * every valid sample is right for the epoch that it names.
  */
 
@@ -46,7 +46,9 @@ static void store64(uint8_t *page, size_t offset, uint64_t value)
 			 __ATOMIC_RELAXED);
 }
 
-/* Half a ns a tick, and a lead by every jump: only the jumps tell. */
+/*
+ * Half a ns a tick, and a lead that grows by every jump: only the jumps show.
+ */
 static int64_t pvclock_truth(uint64_t tsc, uint64_t epoch)
 {
 	return (int64_t)(tsc / 2 + (epoch - 1) * JUMP_NS);
@@ -66,7 +68,7 @@ static void publish_pvclock(uint32_t version, uint64_t epoch)
 			 __ATOMIC_RELEASE);
 }
 
-/* 2^-30 s a tick, and a second by every jump: the marker tells. */
+/* 2^-30 s a tick, and a second by every jump: the marker shows. */
 static int64_t vmclock_truth(uint64_t tsc, uint64_t epoch)
 {
 	u128 time = (u128)tsc << 34;
@@ -93,7 +95,7 @@ static void publish_vmclock(uint32_t sequence, uint64_t epoch)
 			 __ATOMIC_RELEASE);
 }
 
-/* A jump that nobody noticed before the next would make one epoch of two. */
+/* Two jumps that nobody noticed in between would share one epoch. */
 static void wait_until_noticed(uint64_t epoch)
 {
 	uint64_t now;
@@ -153,7 +155,9 @@ static uint64_t wanted_reads(void)
 	return text ? strtoull(text, NULL, 0) : READS;
 }
 
-/* Both get through, or nothing was shown; how often is the machine's business.
+/*
+ * Both must get through, or the test has shown nothing; how often depends on
+ * the machine.
  */
 static bool is_enough(const struct reader *reader)
 {
@@ -232,9 +236,9 @@ static void threads_agree(void **state)
 }
 
 static struct world worlds[] = {
-	{ "threads agree on jumps that only show", "kvmclock", publish_pvclock,
-	  pvclock_truth },
-	{ "threads agree on jumps that are marked", "vmclock", publish_vmclock,
+	{ "threads agree on jumps without a marker", "kvmclock",
+	  publish_pvclock, pvclock_truth },
+	{ "threads agree on jumps with a marker", "vmclock", publish_vmclock,
 	  vmclock_truth },
 };
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * A reader and a live writer of each kind of page, at full speed.
- *
- * The writer publishes one host clock in ever different words: reference
- * point, time there, rate and shift all change with each update, and say the
- * same. Half of one update and half of the next says something else, by far.
+ * A reader and a live writer of each kind of page, at full speed. The writer
+ * publishes one host clock in ever different words: reference point, time
+ * there, rate and shift all change with each update, and mean the same. A mix
+ * of two updates means something else, by far.
  */
 
 #include <pthread.h>
@@ -15,12 +14,16 @@
 #include "base/fixed.h"
 #include "fake.h"
 
-/* Enough for a few seconds in all; more by PARACLOCK_LIVE_READS, and fewer
- * updates a second than can be had by PARACLOCK_LIVE_UPDATES. */
+/*
+ * Enough for a few seconds in all; PARACLOCK_LIVE_READS sets more reads,
+ * PARACLOCK_LIVE_UPDATES fewer updates a second.
+ */
 #define READS 2000000
 
-/* Reference points begin so far back, about 18 minutes: a vmclock page is
- * believed for an hour. */
+/*
+ * Reference points begin about 18 minutes back: a vmclock page is believed for
+ * an hour.
+ */
 #define BACK_MAX (1ULL << 40)
 /* Ticks from one reference point to the next; a mixed pair is off by these. */
 #define STEP 4096
@@ -32,15 +35,17 @@ struct page_kind {
 	void (*update)(void);
 	int64_t (*truth)(uint64_t tsc);
 	int64_t tolerance_ns;
-	/* Updates, and then as many counts of doing nothing. */
+	/* Updates first, and then as many counts of idling. */
 	uint32_t burst, pause;
-	/* A page that is mixed from here on says the same: it is the rate in
-	 * other words. 0: none. */
+	/*
+	 * A page that is mixed from here on means the same: only the rate is in
+	 * other words. 0: no such place.
+	 */
 	size_t same_at;
-	const char *cannot; /* Set by start: why not here. */
+	const char *cannot; /* Set by start: why the test cannot run here. */
 };
 
-/* Written by the writer alone once it runs. */
+/* Only the writer writes these once it runs. */
 static struct writer {
 	struct fake fake;
 	struct page_kind *kind;
@@ -64,7 +69,7 @@ static void store64(uint8_t *page, size_t offset, uint64_t value)
 			 __ATOMIC_RELAXED);
 }
 
-/* The page's protocol: nothing of the body is seen before this is. */
+/* The page's protocol: no reader sees a word of the body before this one. */
 static void begin(uint8_t *page, size_t offset, uint32_t sequence)
 {
 	store32(page, offset, sequence);
@@ -129,24 +134,24 @@ static void update_hyperv(void)
 	begin(page, 0, 0);
 	store64(page, 8, scale);
 	store64(page, 16, (uint64_t)offset);
-	/* 0 and 2^32 - 1 are no sequences. */
+	/* 0 and 2^32 - 1 are not sequences. */
 	if (sequence == 0 || sequence == UINT32_MAX)
 		sequence = 1;
 	end(page, 0, sequence);
 	__atomic_store_n(&w.last_tsc, now, __ATOMIC_RELEASE);
 }
 
-/* What a mixed pair is off by, with this little of the counter behind it. */
+/* The error of a mixed pair while the counter is still this low. */
 static void start_hyperv(void)
 {
 	if (mul_high(counter_fenced(), SCALE_MORE) < 1000)
 		w.kind->cannot = "the counter has not run for long enough "
-				 "that a mixed pair could be told";
+				 "to detect a mixed pair";
 }
 
 /* --- vmclock: 2^-30 s a tick ---------------------------------------------- */
 
-/* As the page has it: seconds, and 2^-64 of them. */
+/* In the page's form: seconds, and 2^-64 of them. */
 static u128 at_2_30_hz(uint64_t tsc)
 {
 	return (u128)tsc << 34;
@@ -255,7 +260,7 @@ static void start_world(struct page_kind *kind)
 
 struct tally {
 	uint64_t reads, valid, again, off, torn, other, epochs;
-	int64_t torn_ns; /* The last torn one's. */
+	int64_t torn_ns; /* Of the last torn pair. */
 };
 
 static void judge(const struct page_kind *kind,
@@ -265,8 +270,10 @@ static void judge(const struct page_kind *kind,
 	int64_t wrong = sample->host_ns - kind->truth(sample->host_tsc);
 	int64_t within = kind->tolerance_ns;
 
-	/* Two rates, 0.2 ppm of half a ns a tick apart, if the writer was
-	 * stopped after the update of then. */
+	/*
+	 * Two rates, 0.2 ppm of half a ns a tick apart, if the writer was
+	 * stopped after the update of then.
+	 */
 	if (within >= HYPERV_NS && sample->host_tsc > last)
 		within += (int64_t)((sample->host_tsc - last) / 10000000);
 
@@ -289,8 +296,10 @@ static struct tally read_on(const struct paraclock *clk, uint64_t reads)
 	struct tally tally = { 0 };
 	uint64_t epoch = paraclock_epoch(clk);
 
-	/* A reader must get through, not only be right when it does; how often
-	 * is the machine's business. */
+	/*
+	 * A reader must also get through, not only be right when it does; how
+	 * often depends on the machine.
+	 */
 	for (; tally.reads < reads || !tally.valid; tally.reads++) {
 		uint64_t last = __atomic_load_n(&w.last_tsc, __ATOMIC_ACQUIRE);
 		struct paraclock_sample sample;
@@ -323,7 +332,7 @@ static double seconds(void)
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Two threads on one CPU take turns of milliseconds: no race at all. */
+/* Two threads on one CPU alternate in milliseconds, and never race. */
 static void keep_apart(pthread_t writer)
 {
 	cpu_set_t all, one;
@@ -386,16 +395,19 @@ static void check_kind(void **state)
 	tally = race(clk);
 	assert_int_equal(tally.torn, 0);
 	assert_int_equal(tally.other, 0);
-	/* An update that says the same is no disruption. */
+	/* An update with the same meaning is no disruption. */
 	assert_int_equal(tally.epochs, 0);
 	assert_int_equal(paraclock_epoch(clk), 1);
 	assert_true(w.updates > 1);
 	paraclock_close(clk);
 }
 
-/* --- is a torn pair told at all? ------------------------------------------ */
+/* --- would a torn pair be detected? --------------------------------------- */
 
-/* Without its protocol each writer must be caught, or nothing was shown. */
+/*
+ * Without its protocol each writer must be caught, or the test has shown
+ * nothing.
+ */
 static void a_mixed_pair_would_be_told(void **state)
 {
 	/* Where one field ends and the next begins, on any of the pages. */
@@ -458,7 +470,7 @@ int main(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		snprintf(names[i], sizeof(names[i]),
-			 "%s: a mixed pair would be told", kinds[i].name);
+			 "%s: a mixed pair would be detected", kinds[i].name);
 		add_row(names[i], a_mixed_pair_would_be_told, &kinds[i]);
 		add_row(kinds[i].name, check_kind, &kinds[i]);
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Opening and choosing, and every way to be refused. */
+/* Opening, choosing, and every refusal. */
 
 #include <paraclock/backend.h>
 
@@ -7,7 +7,7 @@
 
 static struct fake fake;
 
-/* What ret_clk held before; a failed open leaves it. */
+/* The value of ret_clk before; a failed open leaves it. */
 #define UNTOUCHED ((struct paraclock *)(uintptr_t)0x5a5a5a50)
 
 static void all_absent(struct fake *f)
@@ -112,32 +112,32 @@ struct open_case {
 	const char *device;
 	uint32_t timescales;
 	int ret;
-	const char *want; /* The chosen one's name, or part of the detail. */
+	const char *want; /* the backend chosen, or part of the detail */
 };
 
 static struct open_case cases[] = {
 	/* clang-format off */
-	{ "with no page at all there is no clock", all_absent,
+	{ "without any page there is no clock", all_absent,
 	  NULL, NULL, 0, -ENODEV, "no valid host clock here" },
-	{ "the best source's reason is the one that is told", all_absent,
+	{ "the detail gives the best source's reason", all_absent,
 	  NULL, NULL, 0, -ENODEV, "vmclock: /dev/vmclock0" },
 	{ "a page that is absent is ENODEV by name", all_absent,
 	  "kvmclock", NULL, 0, -ENODEV, "no such page" },
-	{ "a page that may not be used is EACCES by name", all_forbidden,
+	{ "a page without permission is EACCES by name", all_forbidden,
 	  "kvmclock", NULL, 0, -EACCES, "no such page" },
 	{ "EACCES from Hyper-V's page is handed through", all_forbidden,
 	  "hyperv", NULL, 0, -EACCES, "no such page" },
 	{ "EACCES from vmclock's page is handed through", all_forbidden,
 	  "vmclock", NULL, 0, -EACCES, "no such page" },
-	{ "where all is forbidden nothing is chosen", all_forbidden,
+	{ "where everything is forbidden nothing is chosen", all_forbidden,
 	  NULL, NULL, 0, -ENODEV, "here: vmclock: " },
-	{ "a page of something else is malformed", not_a_pvclock,
+	{ "a page with other contents is malformed", not_a_pvclock,
 	  "kvmclock", NULL, 0, -EPROTO, "something else" },
-	{ "an env without pages cannot give time", no_pages_at_all,
+	{ "an env without pages is refused", no_pages_at_all,
 	  "kvmclock", NULL, 0, -EOPNOTSUPP, "cannot map" },
 	{ "a backend that does not exist is EINVAL", kvmclock_only,
 	  "sundial", NULL, 0, -EINVAL, "sundial: no such backend" },
-	{ "an empty name is no name", kvmclock_only,
+	{ "an empty name is not a backend", kvmclock_only,
 	  "", NULL, 0, -EINVAL, "no such backend" },
 	{ "a device with a backend opens", kvmclock_only,
 	  "kvmclock", "page", 0, 0, "kvmclock" },
@@ -163,9 +163,9 @@ static struct open_case cases[] = {
 	  NULL, NULL, TAI, 0, "vmclock" },
 	{ "either of two scales will do", all_good,
 	  NULL, NULL, MONOTONIC | TAI, 0, "vmclock" },
-	{ "a timescale that no source has is refused", all_good,
+	{ "a timescale of no source is refused", all_good,
 	  NULL, NULL, UTC, -ENODEV, "vmclock gives tai time" },
-	{ "a scale is asked of a named source too", all_good,
+	{ "a named source must have an acceptable scale, too", all_good,
 	  "hyperv", NULL, TAI, -ENODEV, "hyperv gives monotonic time" },
 	{ "a vmclock without time gives way", marker_and_kvmclock,
 	  NULL, NULL, 0, 0, "kvmclock" },
@@ -175,9 +175,10 @@ static struct open_case cases[] = {
 	  NULL, NULL, 0, 0, "hyperv" },
 	{ "an unstable kvmclock opens by name", unstable_and_hyperv,
 	  "kvmclock", NULL, 0, 0, "kvmclock" },
-	{ "sources that are all unfit do not open", all_unfit,
+	{ "if every source is unfit, nothing opens", all_unfit,
 	  NULL, NULL, 0, -ENODEV, "vmclock: the host vouches for no time" },
-	{ "the own-kernel source is not chosen for want of others", all_absent,
+	{ "the own-kernel source is not chosen if nothing else opens",
+	  all_absent,
 	  NULL, NULL, 0, -ENODEV, "" },
 	{ "the own-kernel source is not chosen for its scale", all_absent,
 	  NULL, NULL, SMEARED, -ENODEV, "" },
@@ -235,13 +236,13 @@ static void *failing_alloc(void *ctx, size_t size)
 	return malloc(size);
 }
 
-/* Markers are no condition, but what is missing must be said. */
+/* Markers are optional, but the missing one must be reported. */
 static void check_poorer_clock(struct paraclock *clk)
 {
 	struct paraclock_sample sample;
 
 	assert_int_equal(paraclock_read(clk, &sample), 0);
-	/* The last of all is the marker source's. */
+	/* The last allocation is the marker source's. */
 	if (tries == fail_at)
 		assert_int_equal(sample.marker_class,
 				 PARACLOCK_MARKER_HEURISTIC);
@@ -276,7 +277,7 @@ static void check_no_memory_at(const char *backend)
 	assert_int_equal(fake.allocs, fake.frees);
 }
 
-static void no_memory_leaks_none(void **state)
+static void a_failed_open_leaks_no_memory(void **state)
 {
 	static const char *const names[] = {
 		NULL, "kvmclock", "hyperv", "vmclock", "tsc",
@@ -321,7 +322,10 @@ static uint8_t class_of(const char *backend, const char *device)
 	return sample.marker_class;
 }
 
-/* An image may be another machine's: this one's markers do not speak of it. */
+/*
+ * An image may be another machine's, and this machine's markers do not concern
+ * it.
+ */
 static void a_device_has_no_markers_but_its_own(void **state)
 {
 	(void)state;
@@ -384,7 +388,7 @@ static void a_null_backend_is_einval(void **state)
 }
 
 static const struct CMUnitTest others[] = {
-	TEST("no memory leaks none", no_memory_leaks_none),
+	TEST("a failed open leaks no memory", a_failed_open_leaks_no_memory),
 	TEST("a device has no markers but its own",
 	     a_device_has_no_markers_but_its_own),
 	TEST("NULL arguments are EINVAL", null_arguments_are_einval),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The options of an open, of this and other versions; and what it says. */
+/* The options of an open, of this and other versions; and the detail. */
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -8,16 +8,18 @@
 
 static struct fake fake;
 
-/* What ret_clk held before; a failed open leaves it. */
+/* The value of ret_clk before; a failed open leaves it. */
 #define UNTOUCHED ((struct paraclock *)(uintptr_t)0x5a5a5a50)
 
-/* What each known member but size may be, at each size of the struct. */
+/*
+ * The allowed values of each known member but size, at each size of the struct.
+ */
 struct size_case {
 	const char *name;
 	size_t size;
 	int ret;
-	const char *detail; /* What is at it afterwards; NULL: what was. */
-	unsigned char more; /* The bytes after what is known. */
+	const char *detail; /* The detail afterwards; NULL: unchanged. */
+	unsigned char more; /* The bytes after the known members. */
 };
 
 #define END(member) offsetof(struct paraclock_options, member)
@@ -63,7 +65,7 @@ static void fill(size_t size, unsigned char more, char *detail)
 
 	memset(&u, more, sizeof(u));
 	memcpy(&u, &known, sizeof(known));
-	/* What is beyond the size is not the struct's. */
+	/* Bytes beyond the size do not belong to the struct. */
 	if (size < sizeof(u))
 		memset(u.bytes + size, 0xa5, sizeof(u) - size);
 }
@@ -158,9 +160,11 @@ static void the_detail_is_cut_to_its_size(void **state)
 	assert_ptr_equal(clk, UNTOUCHED);
 }
 
-/* The buffer may be of no size, and what is at it then not text: here it is
- * the last byte before memory that faults. */
-static void a_detail_of_no_size_is_not_looked_at(void **state)
+/*
+ * A buffer of size 0 need not hold text: here it is the last byte before memory
+ * that faults.
+ */
+static void a_detail_of_size_0_is_not_looked_at(void **state)
 {
 	const size_t size = (size_t)sysconf(_SC_PAGESIZE);
 	char *pages = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
@@ -181,7 +185,7 @@ static void a_detail_of_no_size_is_not_looked_at(void **state)
 	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
 	assert_ptr_equal(clk, UNTOUCHED);
 	assert_int_equal(*opts.detail, 'x');
-	/* An older caller has no member that could say how long it is. */
+	/* An older caller has no member for the buffer's size. */
 	opts.size = offsetof(struct paraclock_options, detail_size);
 	opts.detail_size = 2;
 	assert_int_equal(paraclock_open(&clk, &opts), -ENODEV);
@@ -193,8 +197,8 @@ static const struct CMUnitTest others[] = {
 	TEST("options that end within a member are refused",
 	     options_that_end_within_a_member_are_refused),
 	TEST("the detail is cut to its size", the_detail_is_cut_to_its_size),
-	TEST("a detail of no size is not looked at",
-	     a_detail_of_no_size_is_not_looked_at),
+	TEST("a detail of size 0 is not looked at",
+	     a_detail_of_size_0_is_not_looked_at),
 };
 
 int main(void)

@@ -9,9 +9,9 @@ static struct fake fake;
 
 #define UNTOUCHED ((struct paraclock *)(uintptr_t)0x5a5a5a50)
 
-/* --- a backend of one's own ----------------------------------------------- */
+/* --- a backend of the caller's own ---------------------------------------- */
 
-/* What it says, and what was asked of it. */
+/* The backend's answers, and how often it was asked. */
 static struct own {
 	int open_error, time_error, marker_error;
 	struct paraclock_sample sample;
@@ -24,7 +24,7 @@ static int own_open(const struct paraclock_env *env,
 		    void **ret_state)
 {
 	assert_ptr_equal(env, &fake.env);
-	/* As it was handed to paraclock_open_backend(). */
+	/* The argument of paraclock_open_backend(). */
 	assert_ptr_equal(arg, &own);
 	assert_int_equal(opts->size, sizeof(*opts));
 	if (own.open_error)
@@ -152,7 +152,7 @@ static void a_backend_that_gives_markers_only_does_not_open(void **state)
 	assert_int_equal(fake.allocs, fake.frees);
 }
 
-static void a_backend_of_both_counts_its_own_markers(void **state)
+static void a_backend_with_time_and_markers_counts_its_own(void **state)
 {
 	struct paraclock_backend be = own_backend();
 	struct paraclock_marker marker;
@@ -257,9 +257,9 @@ struct width_case {
 static struct width_case widths[] = {
 	{ "a pair as wide as the default is valid", 0, 1000, true },
 	{ "a pair wider than the default is not", 0, 1001, false },
-	{ "a wider limit lets it in", 5000, 5000, true },
-	{ "a wider limit has an end too", 5000, 5001, false },
-	{ "a narrower limit keeps it out", 1, 2, false },
+	{ "a wider limit accepts it", 5000, 5000, true },
+	{ "a wider limit has an end, too", 5000, 5001, false },
+	{ "a narrower limit refuses it", 1, 2, false },
 	{ "an atomic pair passes the narrowest", 1, 0, true },
 };
 
@@ -277,7 +277,7 @@ static void check_width(void **state)
 	assert_int_equal(sample.valid, c->valid);
 	assert_int_equal(sample.reason, c->valid ? PARACLOCK_REASON_OK
 						 : PARACLOCK_REASON_WIDE);
-	/* How wide it is is worth knowing in either case. */
+	/* The width is worth knowing in either case. */
 	assert_int_equal(sample.pair_error_ns, c->width_ns);
 	assert_int_equal(sample.clock_error_ns,
 			 c->valid ? 77 : PARACLOCK_ERROR_UNKNOWN);
@@ -287,7 +287,7 @@ static void check_width(void **state)
 
 /* --- explanations --------------------------------------------------------- */
 
-/* A buffer of each size: filled, ended, and nothing written beyond. */
+/* Buffers of each size: filled and terminated, with nothing written beyond. */
 static void check_sentence(const struct paraclock *clk, int error,
 			   const struct paraclock_sample *sample)
 {
@@ -375,8 +375,8 @@ static const struct CMUnitTest others[] = {
 	     a_backend_that_gives_time_only_has_no_markers),
 	TEST("a backend that gives markers only does not open",
 	     a_backend_that_gives_markers_only_does_not_open),
-	TEST("a backend of both counts its own markers",
-	     a_backend_of_both_counts_its_own_markers),
+	TEST("a backend with time and markers counts its own",
+	     a_backend_with_time_and_markers_counts_its_own),
 	TEST("a backend that does not open leaves nothing",
 	     a_backend_that_does_not_open_leaves_nothing),
 	TEST("an error of a read writes nothing",

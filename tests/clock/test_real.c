@@ -78,7 +78,7 @@ struct pair {
 	int64_t host_ns, raw_ns, width_ns;
 };
 
-/* The narrowest of a few, so that no interrupt fell into it. */
+/* The narrowest of a few, so that no interrupt falls into it. */
 static struct pair pair_with_raw(void)
 {
 	struct pair best = { .width_ns = INT64_MAX };
@@ -268,8 +268,10 @@ static void stop_alarms(timer_t timer)
 		      handler.disrupted);
 }
 
-/* However long it takes until the handler has read so often; if it was
- * disrupted a thousand times as often, it is so for ever. */
+/*
+ * However long it takes until the handler has read so often; if it saw a
+ * disruption a thousand times as often, it will see one for ever.
+ */
 static bool has_read(unsigned int times)
 {
 	return __atomic_load_n(&handler.valid, __ATOMIC_RELAXED) >= times ||
@@ -289,11 +291,11 @@ static void a_signal_handler_reads_what_the_loop_reads(void **state)
 	}
 	stop_alarms(timer);
 	assert_int_equal(handler.wrong, 0);
-	/* One may interrupt the commit of an update, which is rare. */
+	/* A signal may interrupt the commit of an update, which is rare. */
 	assert_true(handler.disrupted < handler.valid);
 }
 
-/* The same, where there is always a change to commit. */
+/* The same with a change to commit all the time. */
 static void a_signal_handler_may_interrupt_a_change(void **state)
 {
 	static struct fake fake;

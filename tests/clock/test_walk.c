@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The walks of a read and of a disruption, one step at a time. */
+/* A read and a disruption, one step at a time. */
 
 #include "base/fixed.h"
 #include "fake.h"
@@ -55,7 +55,7 @@ static void read_fails(const struct paraclock *clk, int error)
 	assert_memory_equal(&sample, &before, sizeof(sample));
 }
 
-/* --- what is a re-base, and what is none ---------------------------------- */
+/* --- which changes are a re-base, and which are not ----------------------- */
 
 static void set_pvclock(uint32_t version, uint64_t tsc, uint64_t ns,
 			uint32_t mul, uint8_t flags)
@@ -80,13 +80,14 @@ static struct pvclock_case pvclocks[] = {
 	  500001000, 500005000, MUL, 0 },
 	{ "pvclock: 999 ns ahead are no jump", 501000, 505999, MUL, 0 },
 	{ "pvclock: 1000 ns ahead are no jump", 501000, 506000, MUL, 0 },
-	{ "pvclock: 1001 ns ahead are one", 501000, 506001, MUL, 1 },
+	{ "pvclock: 1001 ns ahead are a jump", 501000, 506001, MUL, 1 },
 	{ "pvclock: 999 ns behind are no jump", 501000, 504001, MUL, 0 },
 	{ "pvclock: 1000 ns behind are no jump", 501000, 504000, MUL, 0 },
-	{ "pvclock: 1001 ns behind are one", 501000, 503999, MUL, 1 },
+	{ "pvclock: 1001 ns behind are a jump", 501000, 503999, MUL, 1 },
 	{ "pvclock: a jump at the same reference point is noticed",
 	  1000, 6001, MUL, 1 },
-	{ "pvclock: five seconds are one", NOW, NOW_NS + 5000000000, MUL, 1 },
+	{ "pvclock: five seconds are a jump",
+	  NOW, NOW_NS + 5000000000, MUL, 1 },
 	{ "pvclock: a rate 0.9998 ppm up is no jump",
 	  500001000, 500005000, MUL + 2147, 0 },
 	{ "pvclock: a rate 1.0003 ppm up is a jump",
@@ -95,7 +96,8 @@ static struct pvclock_case pvclocks[] = {
 	  500001000, 500005000, MUL - 2147, 0 },
 	{ "pvclock: a rate 1.0003 ppm down is a jump",
 	  500001000, 500005000, MUL - 2148, 1 },
-	{ "pvclock: a reference point moved back is one", 999, 4999, MUL, 1 },
+	{ "pvclock: a reference point moved back is a jump",
+	  999, 4999, MUL, 1 },
 	/* clang-format on */
 };
 
@@ -116,7 +118,7 @@ static void check_pvclock(void **state)
 	assert_int_equal(after.host_ns,
 			 c->ns + ((u128)(NOW - c->tsc) * c->mul >> 31));
 	assert_int_equal(after.marker_class, PARACLOCK_MARKER_HEURISTIC);
-	/* It stays so. */
+	/* The verdict stays. */
 	after = read_valid(clk);
 	assert_int_equal(after.epoch, before.epoch + c->epochs);
 	paraclock_close(clk);
@@ -133,10 +135,10 @@ static struct hyperv_case hypervs[] = {
 	/* clang-format off */
 	{ "hyperv: the same again is no jump", SCALE, 0, 0 },
 	{ "hyperv: 1000 ns ahead are no jump", SCALE, 10, 0 },
-	{ "hyperv: 1100 ns ahead are one", SCALE, 11, 1 },
+	{ "hyperv: 1100 ns ahead are a jump", SCALE, 11, 1 },
 	{ "hyperv: 1000 ns behind are no jump", SCALE, -10, 0 },
-	{ "hyperv: 1100 ns behind are one", SCALE, -11, 1 },
-	/* 0.9 and 1.1 ppm; 10^9 ticks have made of them 900 and 1100 ns. */
+	{ "hyperv: 1100 ns behind are a jump", SCALE, -11, 1 },
+	/* 0.9 and 1.1 ppm, which are 900 and 1100 ns after 10^9 ticks. */
 	{ "hyperv: a rate 0.9 ppm up is no jump",
 	  SCALE + SCALE / 10000000 * 9, -9, 0 },
 	{ "hyperv: a rate 1.1 ppm up is a jump",
@@ -194,7 +196,7 @@ static void a_page_that_was_off_has_not_forgotten(void **state)
 	assert_int_equal(read_valid(clk).epoch, epoch);
 	put32(fake.hyperv, 0, 0);
 	read_unfit(clk, PARACLOCK_REASON_SEQUENCE);
-	/* Five seconds, behind the curtain. */
+	/* Five seconds, while the page is off. */
 	set_hyperv(4, SCALE, 50000000);
 	assert_int_equal(read_valid(clk).epoch, epoch + 1);
 	paraclock_close(clk);
@@ -217,7 +219,7 @@ static void a_tuple_that_was_unstable_has_not_forgotten(void **state)
 	paraclock_close(clk);
 }
 
-static void a_sequence_of_zero_for_ever_is_off(void **state)
+static void a_sequence_of_0_for_ever_is_off(void **state)
 {
 	struct paraclock *clk = open_hyperv();
 	static const uint32_t off[] = { 0, UINT32_MAX };
@@ -246,7 +248,9 @@ static uint64_t counting_counter(void *ctx)
 	return f->counter;
 }
 
-/* More than any bound, less than for ever; the second stands still. */
+/*
+ * More than any bound, and less than for ever; the second counter stands still.
+ */
 static const uint64_t steps[] = { 100, 0 };
 
 static void an_odd_version_for_ever_is_eagain(void **state)
@@ -335,7 +339,9 @@ static void a_counter_from_before_a_disruption_is_not(void **state)
 	paraclock_close(clk);
 }
 
-/* That very call notices, and what it asks about was before. */
+/*
+ * That very call notices the disruption, and asks about a value from before it.
+ */
 static void read_at_notices_by_itself(void **state)
 {
 	struct paraclock *clk = fake_open(&fake, "kvmclock");
@@ -357,7 +363,7 @@ static const struct CMUnitTest others[] = {
 	TEST("a tuple that was unstable has not forgotten",
 	     a_tuple_that_was_unstable_has_not_forgotten),
 	TEST("a sequence of 0 for ever is off",
-	     a_sequence_of_zero_for_ever_is_off),
+	     a_sequence_of_0_for_ever_is_off),
 	TEST("an odd version for ever is EAGAIN",
 	     an_odd_version_for_ever_is_eagain),
 	TEST("a page that is off is left within the bound",

@@ -138,7 +138,7 @@ static void a_read_within_a_change_is_refused_not_hung(void **state)
 	paraclock_close(busy.clk);
 }
 
-/* In the child nobody will ever give back what the parent holds. */
+/* In the child nobody will ever release the lock that the parent holds. */
 static void fork_within(void)
 {
 	struct paraclock_sample sample;
@@ -174,9 +174,12 @@ static void a_child_forked_within_a_change_reads_on(void **state)
 	paraclock_close(busy.clk);
 }
 
-/* --- a child that was forked while the parent wrote what it knew ---------- */
+/* --- a child forked while the parent wrote its memory --------------------- */
 
-/* What fork() leaves of another thread's write: half of it, and no writer. */
+/*
+ * fork() in the middle of another thread's write leaves half of the write, and
+ * no writer.
+ */
 static void lose_memory(struct paraclock *clk)
 {
 	clk->gen |= 1;
@@ -195,7 +198,7 @@ static void a_child_that_lost_its_memory_starts_a_new_epoch(void **state)
 	lose_memory(clk);
 	assert_int_equal(check_valid(clk).epoch, epoch + 1);
 	assert_int_equal(paraclock_disrupted(clk, epoch), 1);
-	/* And of what was before, it knows nothing. */
+	/* It knows nothing of what was before. */
 	assert_int_equal(paraclock_read_at(clk, NOW - 1, &then), 0);
 	assert_int_equal(then.valid, 0);
 	assert_int_equal(then.reason, PARACLOCK_REASON_WINDOW);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What another thread, or the host, does in the middle of a walk. */
+/* What another thread, or the host, does in the middle of a read. */
 
 #include "clock/clock.h"
 #include "fake.h"
@@ -8,7 +8,7 @@ static struct world {
 	struct fake fake;
 	struct paraclock *clk;
 	uint64_t (*counter)(void *ctx); /* the fake's own */
-	unsigned int countdown; /* reads of it until the hook; 0: none */
+	unsigned int countdown; /* reads of it until the hook; 0: never */
 	void (*hook)(void);
 } w;
 
@@ -33,9 +33,8 @@ static void start(const char *backend)
 }
 
 /*
- * A read that the conversion answers has one step in which something can
- * happen; each other one is of those that go the long way, for their
- * conversion has ended.
+ * A read by the conversion has one step in which something can happen; the
+ * other reads here go the long way, because their conversion has ended.
  */
 #define STEPS 24
 
@@ -47,7 +46,7 @@ static void start_at_step(unsigned int step)
 	w.countdown = step / 2 + 1;
 }
 
-/* Moved to a host that is 5 s ahead; another thread is the first to see it. */
+/* Moved to a host that is 5 s ahead; another thread notices it first. */
 static void move_and_let_another_thread_see_it(void)
 {
 	struct paraclock_sample sample;
@@ -84,7 +83,7 @@ static void a_past_value_is_never_read_off_the_next_hosts_page(void **state)
 	assert_true(raced > 2);
 }
 
-/* Restored where the counter starts again; another thread sees it first. */
+/* Restored where the counter starts again; another thread notices it first. */
 static void restore_and_let_another_thread_see_it(void)
 {
 	struct paraclock_sample sample;
@@ -115,7 +114,7 @@ static void a_value_that_the_counter_has_yet_to_reach_has_no_time(void **state)
 		raced += w.countdown == 0;
 		refused += ret == -EINVAL;
 		if (!ret && sample.valid) {
-			/* An answer of the time before: and it says so. */
+			/* The answer is from before, and its epoch says so. */
 			assert_int_equal(sample.epoch, 1);
 			assert_in_range(sample.host_ns, then - 100, then);
 		}
@@ -127,7 +126,7 @@ static void a_value_that_the_counter_has_yet_to_reach_has_no_time(void **state)
 	assert_true(refused > 2);
 }
 
-/* The thread has come to CPU 0 by itself; and there the next move finds it. */
+/* The thread came to CPU 0 by itself, and the next move finds it there. */
 static int move_again(void *ctx, unsigned int cpu, int go)
 {
 	struct fake *fake = ctx;
@@ -138,7 +137,7 @@ static int move_again(void *ctx, unsigned int cpu, int go)
 	return 0;
 }
 
-static void a_second_disruption_while_one_is_settled_is_counted(void **state)
+static void a_second_disruption_while_one_is_confirmed_is_counted(void **state)
 {
 	struct paraclock_sample sample;
 	uint64_t epoch;
@@ -160,7 +159,7 @@ static void a_second_disruption_while_one_is_settled_is_counted(void **state)
 
 static unsigned int moves;
 
-/* Moved at each visit; the last but one host renews its page before. */
+/* Moved at each visit; the last host but one renews its page before that. */
 static int move_at_each_visit(void *ctx, unsigned int cpu, int go)
 {
 	struct fake *fake = ctx;
@@ -175,7 +174,7 @@ static int move_at_each_visit(void *ctx, unsigned int cpu, int go)
 	return 0;
 }
 
-static void the_last_of_many_disruptions_is_settled_too(void **state)
+static void the_last_of_many_disruptions_is_confirmed_too(void **state)
 {
 	struct paraclock_sample sample;
 	uint64_t epoch;
@@ -209,11 +208,11 @@ static void no_value_is_read_off_parameters_that_came_later(void **state)
 	first = w.fake.counter;
 	assert_int_equal(paraclock_read_at(w.clk, first, &sample), 0);
 	assert_int_equal(sample.valid, 1);
-	/* From before the clock was opened: nobody knows. */
+	/* From before the clock was opened: unknown. */
 	assert_int_equal(paraclock_read_at(w.clk, first - 1, &sample), 0);
 	assert_int_equal(sample.reason, PARACLOCK_REASON_WINDOW);
 
-	/* 500 ns is an update, not a jump: and yet not what held before. */
+	/* 500 ns is an update, not a jump, and still differs from before. */
 	w.fake.counter += 1000000;
 	second = w.fake.counter;
 	fake_set_hyperv(&w.fake, 6, 5);
@@ -235,8 +234,8 @@ int main(void)
 		cmocka_unit_test(
 			a_value_that_the_counter_has_yet_to_reach_has_no_time),
 		cmocka_unit_test(
-			a_second_disruption_while_one_is_settled_is_counted),
-		cmocka_unit_test(the_last_of_many_disruptions_is_settled_too),
+			a_second_disruption_while_one_is_confirmed_is_counted),
+		cmocka_unit_test(the_last_of_many_disruptions_is_confirmed_too),
 		cmocka_unit_test(
 			no_value_is_read_off_parameters_that_came_later),
 	};

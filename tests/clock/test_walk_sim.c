@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A machine of two vCPUs that is moved again and again, at every point of
- * what a reader does: no sample is wrong and valid.
+ * A machine of two vCPUs that is moved again and again, at every step of a
+ * reader: no sample is wrong and valid.
  */
 
 #include "fake.h"
@@ -33,7 +33,10 @@ static struct sim {
 	uint32_t version;
 	uint64_t marker;
 	bool with_marker, old_page, always_visits;
-	/* The last jumps: from which counter on, and the host clock's lead. */
+	/*
+	 * The last jumps: the counter where each begins, and the host clock's
+	 * lead.
+	 */
 	uint64_t since[WINDOW];
 	int64_t lead_ns[WINDOW];
 	unsigned int jumps;
@@ -74,7 +77,7 @@ static void sim_jump(struct fake *f)
 		sim_run_vcpu_0(f);
 }
 
-/* Something may happen between any two things that the reader does. */
+/* Something may happen between any two steps of the reader. */
 static void sim_event(struct fake *f)
 {
 	switch (dice(64)) {
@@ -86,7 +89,7 @@ static void sim_event(struct fake *f)
 		sim_run_vcpu_0(f);
 		break;
 	case 3:
-		/* The scheduler takes the reader there: vCPU 0 runs. */
+		/* The scheduler puts the reader there, so vCPU 0 runs. */
 		if (f->cpu != 0)
 			sim_run_vcpu_0(f);
 		f->cpu = 0;
@@ -126,7 +129,7 @@ static uint64_t quiet_counter(void *ctx)
 	return ++((struct fake *)ctx)->counter;
 }
 
-/* The host clock at a counter; at a jump itself either side will do. */
+/* The host clock at a counter value; at a jump itself either side is right. */
 static bool sim_is_right(const struct paraclock_sample *sample)
 {
 	for (unsigned int i = 0; i < WINDOW && i <= sim.jumps; i++) {
@@ -152,7 +155,7 @@ static void sim_step(struct paraclock *clk)
 	sim.reading = true;
 	ret = paraclock_read(clk, &sample);
 	sim.reading = false;
-	/* Eight disruptions within one read are not read through. */
+	/* A read gives up after eight disruptions. */
 	assert_true(ret == 0 || ret == -EAGAIN);
 	if (ret)
 		return;
@@ -200,7 +203,7 @@ static void with_a_marker_no_sample_is_wrong_and_valid(void **state)
 		sim_event(&fake);
 		sim_step(clk);
 		epoch = paraclock_epoch(clk);
-		/* None is noticed twice, or before it came. */
+		/* No disruption is noticed twice, or before it came. */
 		assert_in_range(epoch, last, 1 + sim.jumps);
 		last = epoch;
 	}
@@ -213,7 +216,7 @@ static void with_a_marker_no_sample_is_wrong_and_valid(void **state)
 	paraclock_close(clk);
 }
 
-/* Where nothing happens within a read, it notices all that came before. */
+/* If nothing happens within a read, it notices everything that came before. */
 static void a_jump_before_a_read_is_noticed_by_it(void **state)
 {
 	struct paraclock *clk = sim_open(true, 4711);
@@ -233,7 +236,7 @@ static void a_jump_before_a_read_is_noticed_by_it(void **state)
 	paraclock_close(clk);
 }
 
-static void without_one_the_samples_say_so(void **state)
+static void without_a_marker_the_samples_say_so(void **state)
 {
 	struct paraclock *clk = sim_open(false, 42);
 	struct paraclock_sample sample;
@@ -248,7 +251,7 @@ static void without_one_the_samples_say_so(void **state)
 	paraclock_close(clk);
 }
 
-/* The moment of opening is no other than any that follows. */
+/* The moment of opening is like any that follows. */
 static void a_clock_opened_amid_jumps_is_right_at_once(void **state)
 {
 	(void)state;
@@ -273,8 +276,8 @@ int main(void)
 		     with_a_marker_no_sample_is_wrong_and_valid),
 		TEST("a jump before a read is noticed by it",
 		     a_jump_before_a_read_is_noticed_by_it),
-		TEST("without one the samples say so",
-		     without_one_the_samples_say_so),
+		TEST("without a marker the samples say so",
+		     without_a_marker_the_samples_say_so),
 		TEST("a clock opened amid jumps is right at once",
 		     a_clock_opened_amid_jumps_is_right_at_once),
 	};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Markers, and the page that outlives its host: KVM rewrites a vCPU's page
- * when that vCPU next runs, and the one that user space sees is vCPU 0's.
+ * Markers, and a page that is older than the move: KVM rewrites a vCPU's page
+ * when that vCPU next runs, and the page that user space sees is vCPU 0's.
  */
 
 #include "fake.h"
@@ -29,7 +29,7 @@ static struct paraclock *open_with_markers(const char *backend)
 	return fake_open(&fake, backend);
 }
 
-/* As by a thread that CPU 0 is open to at first, and later not. */
+/* A thread may go to CPU 0 at first, and later may not. */
 static struct paraclock *open_confirmed(void)
 {
 	int error = fake.affinity_error;
@@ -85,7 +85,7 @@ static void a_marker_of_the_same_page_is_seen_by_that_very_read(void **state)
 	assert_int_equal(after.host_ns, before.host_ns + 5LL * SECOND);
 	assert_int_equal(paraclock_disrupted(clk, before.epoch), 1);
 	assert_int_equal(paraclock_disrupted(clk, after.epoch), 0);
-	/* What is past does not make later reads unfit. */
+	/* A past disruption does not make later reads invalid. */
 	for (unsigned int i = 0; i < 3; i++)
 		assert_int_equal(read_valid(clk).epoch, after.epoch);
 	paraclock_close(clk);
@@ -97,7 +97,7 @@ static void an_update_with_the_same_marker_is_no_disruption(void **state)
 	struct paraclock_sample before = read_valid(clk), after;
 
 	(void)state;
-	/* The host says itself what is a disruption: this step is none. */
+	/* The host itself marks disruptions: this step is not one. */
 	fake_set_vmclock(&fake, 4, 1, 1000, 1700000005);
 	after = read_valid(clk);
 	assert_int_equal(after.epoch, before.epoch);
@@ -156,7 +156,7 @@ static void without_a_marker_source_there_is_no_marker(void **state)
 	paraclock_close(clk);
 }
 
-/* --- the page that outlives its host -------------------------------------- */
+/* --- a page that is older than the move ----------------------------------- */
 
 static void a_stale_page_is_not_valid_until_its_version_moves(void **state)
 {
@@ -292,7 +292,10 @@ static struct paraclock_sample read_class(const struct paraclock *clk,
 	return sample;
 }
 
-/* The same, by a thread that cannot go: no marker vouches for what it reads. */
+/*
+ * The same, by a thread that cannot go: no marker vouches for the page that it
+ * reads.
+ */
 static void a_page_that_no_marker_vouches_for_is_heuristic(void **state)
 {
 	struct paraclock *clk = open_with_markers("kvmclock");
@@ -303,7 +306,7 @@ static void a_page_that_no_marker_vouches_for_is_heuristic(void **state)
 	for (unsigned int i = 0; i < 3; i++)
 		read_class(clk, PARACLOCK_MARKER_HEURISTIC);
 	assert_int_equal(fake.visits, 0);
-	/* vCPU 0 runs: it was stale, and now it is not. */
+	/* vCPU 0 runs: the page was stale, and now it is not. */
 	run_vcpu_0(&fake);
 	for (unsigned int i = 0; i < 3; i++) {
 		sample = read_class(clk, PARACLOCK_MARKER_AUTHORITATIVE);
@@ -343,8 +346,10 @@ static void a_disruption_confirms_what_the_open_could_not(void **state)
 	paraclock_close(clk);
 }
 
-/* This thread comes to CPU 0, where its page is renewed, just after it has
- * looked at the old one. */
+/*
+ * This thread comes to CPU 0, where its page is renewed, just after it has
+ * looked at the old one.
+ */
 static int come_to_cpu_0(void *ctx, unsigned int cpu, int go)
 {
 	assert_int_equal(cpu, 0);
@@ -353,7 +358,7 @@ static int come_to_cpu_0(void *ctx, unsigned int cpu, int go)
 	return 0;
 }
 
-static void the_stale_page_is_not_what_is_vouched_for(void **state)
+static void the_marker_does_not_vouch_for_the_stale_page(void **state)
 {
 	struct paraclock *clk = open_with_markers("kvmclock");
 	struct paraclock_sample sample;
@@ -361,7 +366,7 @@ static void the_stale_page_is_not_what_is_vouched_for(void **state)
 	(void)state;
 	read_class(clk, PARACLOCK_MARKER_HEURISTIC);
 	fake.env.run_on_cpu = come_to_cpu_0;
-	/* The host sets GUEST_STOPPED, and nothing else. */
+	/* The host sets GUEST_STOPPED, and changes nothing else. */
 	fake.pvclock[29] = 3;
 	sample = read_class(clk, PARACLOCK_MARKER_AUTHORITATIVE);
 	assert_int_equal(sample.host_ns, NOW_NS + 5LL * SECOND);
@@ -401,8 +406,8 @@ int main(void)
 		     once_confirmed_it_stays_confirmed),
 		TEST("a disruption confirms what the open could not",
 		     a_disruption_confirms_what_the_open_could_not),
-		TEST("the stale page is not what is vouched for",
-		     the_stale_page_is_not_what_is_vouched_for),
+		TEST("the marker does not vouch for the stale page",
+		     the_marker_does_not_vouch_for_the_stale_page),
 	};
 
 	each_test(setup, NULL);

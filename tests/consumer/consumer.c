@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a user of the library would write first. */
+/* The first program that a user of the library would write. */
 
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +38,6 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		return use(clk);
 	printf("%s: %s\n", paraclock_error_name(ret), detail);
-	/* No clock is an answer too, if it comes with a reason. */
+	/* No clock is a good answer, too, if it comes with a reason. */
 	return clk || detail[0] == '\0';
 }

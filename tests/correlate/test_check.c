@@ -37,13 +37,14 @@ static struct rate_case rates[] = {
 	/* clang-format off */
 	{ "a rate that NTP can reach agrees", 500000, 0, 0 },
 	{ "a rate just below the bound agrees", 999000, 0, 0 },
-	{ "a rate just above the bound does not", 1001000, 0, 1 },
+	{ "a rate just above the bound contradicts", 1001000, 0, 1 },
 	{ "a slow one just below it agrees", -999000, 0, 0 },
-	{ "a slow one just above it does not", -1001000, 0, 1 },
+	{ "a slow one just above it contradicts", -1001000, 0, 1 },
 	{ "a bound of the caller's is kept", 60000, 50000, 1 },
 	{ "a rate below the caller's bound agrees", 40000, 50000, 0 },
-	{ "a page of another host's frequency does not", 83333333, 0, 1 },
-	{ "a clock that stands still does not", -1000000000, 0, 1 },
+	{ "the page of another host's frequency does not agree",
+	  83333333, 0, 1 },
+	{ "a clock that stands still does not agree", -1000000000, 0, 1 },
 	/* clang-format on */
 };
 
@@ -73,7 +74,7 @@ static void a_step_is_a_contradiction(void **state)
 	one.offset_ns += 20000000;
 	assert_int_equal(check_later(), 1);
 	assert_int_equal(reason_now(), PARACLOCK_REASON_IMPLAUSIBLE);
-	/* Until it is cleared, whatever it does now. */
+	/* Until it is cleared, whatever the clocks do now. */
 	assert_int_equal(check_later(), 1);
 	assert_int_equal(check_later(), 1);
 	assert_int_equal(reason_now(), PARACLOCK_REASON_IMPLAUSIBLE);
@@ -106,7 +107,7 @@ static void a_leap_second_is_no_contradiction(void **state)
 	assert_int_equal(check_later(), 1);
 }
 
-/* A clock that tells its TAI offset has no excuse. */
+/* A clock that gives its TAI offset has no excuse. */
 static void with_a_tai_offset_a_leap_second_is_seen_through(void **state)
 {
 	(void)state;
@@ -189,24 +190,24 @@ static struct offset_case offsets[] = {
 	{ "half a second may be a smear", PARACLOCK_TIMESCALE_UTC,
 	  PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED, 0, 0, 500000000,
 	  PARACLOCK_ERROR_UNKNOWN, 0, 1, 0 },
-	{ "two seconds are not", PARACLOCK_TIMESCALE_UTC,
+	{ "two seconds ahead are a contradiction", PARACLOCK_TIMESCALE_UTC,
 	  PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED, 0, 0, 2000000000,
 	  PARACLOCK_ERROR_UNKNOWN, 0, 1, 1 },
-	{ "nor two seconds back", PARACLOCK_TIMESCALE_UTC,
+	{ "two seconds back are a contradiction", PARACLOCK_TIMESCALE_UTC,
 	  PARACLOCK_TIMESCALE_UTC, 0, 0, -2000000000,
 	  PARACLOCK_ERROR_UNKNOWN, 0, 1, 1 },
-	{ "a bound of the host's own is allowed", PARACLOCK_TIMESCALE_UTC,
+	{ "the host's own bound is allowed for", PARACLOCK_TIMESCALE_UTC,
 	  PARACLOCK_TIMESCALE_UTC, 0, 0, 2000000000, 1500000000, 0, 1, 0 },
-	{ "a bound of the caller's is kept", PARACLOCK_TIMESCALE_UTC,
+	{ "the caller's bound is kept to", PARACLOCK_TIMESCALE_UTC,
 	  PARACLOCK_TIMESCALE_UTC, 0, 0, 2000000, PARACLOCK_ERROR_UNKNOWN,
 	  1000000, 1, 1 },
-	{ "tai and utc are compared where the offset is told",
+	{ "TAI and UTC are compared where the offset is given",
 	  PARACLOCK_TIMESCALE_UTC, PARACLOCK_TIMESCALE_TAI, 37, 0,
 	  -37000000000, PARACLOCK_ERROR_UNKNOWN, 1000, 1, 0 },
-	{ "and contradict if that is wrong",
+	{ "a wrong offset makes TAI and UTC contradict",
 	  PARACLOCK_TIMESCALE_UTC, PARACLOCK_TIMESCALE_TAI, 36, 0,
 	  -37000000000, PARACLOCK_ERROR_UNKNOWN, 1000, 1, 1 },
-	{ "tai and utc are not compared where it is not",
+	{ "TAI and UTC are not compared without the offset",
 	  PARACLOCK_TIMESCALE_UTC, PARACLOCK_TIMESCALE_TAI, 0, 0,
 	  -37000000000, PARACLOCK_ERROR_UNKNOWN, 1000, 0, 0 },
 	{ "two monotonic clocks have no common start",
@@ -261,7 +262,10 @@ static void a_stale_page_fails_closed(void **state)
 	clocks.mono.num = 12;
 	clocks.mono.den = 10;
 	fake_clocks_pass(&clocks, SEC);
-	/* The first one after it begins anew, for the counter is another. */
+	/*
+	 * The first one after the disruption begins anew, because the counter
+	 * is another.
+	 */
 	(void)paraclock_check(page, &check);
 	fake_clocks_pass(&clocks, SEC);
 	assert_int_equal(paraclock_check(page, &check), 1);
@@ -272,7 +276,7 @@ static void a_stale_page_fails_closed(void **state)
 	assert_int_equal(
 		paraclock_read_at(page, clocks.world.counter - 1, &sample), 0);
 	assert_int_equal(sample.reason, PARACLOCK_REASON_IMPLAUSIBLE);
-	/* A page update does not make it better. */
+	/* A page update does not cure it. */
 	fake_set_pvclock(&clocks.world, 4, 1000, 5000);
 	assert_int_equal(paraclock_read(page, &sample), 0);
 	assert_int_equal(sample.reason, PARACLOCK_REASON_IMPLAUSIBLE);
@@ -283,7 +287,7 @@ static void a_stale_page_fails_closed(void **state)
 	paraclock_close(page);
 }
 
-static void what_cannot_be_is_refused(void **state)
+static void bad_arguments_are_refused(void **state)
 {
 	struct paraclock_check was = check;
 
@@ -317,7 +321,7 @@ int main(void)
 		cmocka_unit_test(a_sample_that_is_not_valid_is_not_compared),
 		cmocka_unit_test(two_clocks_that_drift_apart_contradict),
 		cmocka_unit_test(a_stale_page_fails_closed),
-		cmocka_unit_test(what_cannot_be_is_refused),
+		cmocka_unit_test(bad_arguments_are_refused),
 	};
 
 	each_test(setup, teardown);

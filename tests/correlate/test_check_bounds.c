@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* The second opinion, of clocks whose bounds do not fit when they are added. */
+/* The second opinion on clocks whose bounds overflow when they are added. */
 
 #include "checks.h"
 
-/* Each row is added up to 2^64 and more somewhere, and contradicts nothing: a
- * clock that is off by less than its bound says. */
+/*
+ * Each row adds up to 2^64 and more somewhere, and contradicts nothing: the
+ * clock's error is below its bound.
+ */
 struct bound_case {
 	const char *name;
 	uint64_t one_pair_ns, two_pair_ns, one_clock_ns, two_clock_ns;
@@ -36,8 +38,10 @@ static void check_bound(void **state)
 
 	setup(NULL);
 	check.other = other;
-	/* The offset of two seconds and the step of 20 ms are beyond what is
-	 * allowed without a bound. */
+	/*
+	 * The offset of two seconds and the step of 20 ms exceed the limits
+	 * without a bound.
+	 */
 	two.offset_ns = 2 * SEC;
 	one.pair_error_ns = c->one_pair_ns;
 	two.pair_error_ns = c->two_pair_ns;

@@ -55,7 +55,7 @@ static void a_value_later_than_now_is_refused(void **state)
 	check_refused(NULL, -EINVAL);
 }
 
-/* A bad value is one whatever else happens. */
+/* A bad value stays bad, whatever else happens. */
 static void a_value_later_than_now_is_not_tried_again(void **state)
 {
 	(void)state;
@@ -80,7 +80,7 @@ static void an_earlier_value_needs_a_history(void **state)
 	hist = none;
 	first = remember();
 	device.counter = first.counter - 1;
-	check_refused(NULL, -EINVAL); /* that does not reach back */
+	check_refused(NULL, -EINVAL); /* one that does not reach back */
 	device.counter = first.counter;
 	(void)check_given();
 }
@@ -104,7 +104,7 @@ static void a_history_gives_the_clocks_before_the_window(void **state)
 	}
 }
 
-static void a_step_between_two_entries_takes_realtime_only(void **state)
+static void a_step_between_two_entries_voids_realtime_only(void **state)
 {
 	struct paraclock_snapshot before, after;
 	struct paraclock_crosststamp xt;
@@ -122,7 +122,7 @@ static void a_step_between_two_entries_takes_realtime_only(void **state)
 	assert_int_equal(xt.known, 1 << PARACLOCK_CLOCK_MONOTONIC |
 					   1 << PARACLOCK_CLOCK_MONOTONIC_RAW |
 					   1 << PARACLOCK_CLOCK_BOOTTIME);
-	/* After it, and before it: only what lies around the value counts. */
+	/* After it, and before it: only the time around the value counts. */
 	device.counter = after.counter + 1000000;
 	xt = check_given();
 	check_truth(&xt);
@@ -134,7 +134,7 @@ static void a_step_between_two_entries_takes_realtime_only(void **state)
 	check_truth(&xt);
 }
 
-static void a_step_since_the_newest_entry_takes_realtime_only(void **state)
+static void a_step_since_the_newest_entry_voids_realtime_only(void **state)
 {
 	struct paraclock_snapshot newest = remember();
 	struct paraclock_crosststamp xt;
@@ -211,7 +211,7 @@ static void become_hpet(struct fake_clocks *c)
 	c->read_ticks = 4000;
 }
 
-static void a_jump_in_the_window_takes_the_history_too(void **state)
+static void a_jump_in_the_window_voids_the_history_too(void **state)
 {
 	struct paraclock_snapshot newest;
 
@@ -363,7 +363,7 @@ static void a_sample_that_is_not_valid_has_no_clocks(void **state)
 	assert_int_equal(xt.realtime_valid, 0);
 }
 
-static void what_the_device_says_is_handed_through(void **state)
+static void the_devices_error_is_returned(void **state)
 {
 	(void)state;
 	device.error = -ETIMEDOUT;
@@ -420,14 +420,14 @@ int main(void)
 		cmocka_unit_test(an_earlier_value_needs_a_history),
 		cmocka_unit_test(a_history_gives_the_clocks_before_the_window),
 		cmocka_unit_test(
-			a_step_between_two_entries_takes_realtime_only),
+			a_step_between_two_entries_voids_realtime_only),
 		cmocka_unit_test(
-			a_step_since_the_newest_entry_takes_realtime_only),
+			a_step_since_the_newest_entry_voids_realtime_only),
 		cmocka_unit_test(a_set_in_the_window_is_tried_again),
 		cmocka_unit_test(a_set_in_each_window_is_estale),
 		cmocka_unit_test(a_counter_that_jumps_in_the_window_is_refused),
 		cmocka_unit_test(a_history_from_before_a_jump_is_refused),
-		cmocka_unit_test(a_jump_in_the_window_takes_the_history_too),
+		cmocka_unit_test(a_jump_in_the_window_voids_the_history_too),
 		cmocka_unit_test(a_history_needs_a_memory_of_the_clocks),
 		cmocka_unit_test(a_clocksource_of_hpet_is_enodev),
 		cmocka_unit_test(an_unknown_clocksource_is_enodev),
@@ -437,7 +437,7 @@ int main(void)
 		cmocka_unit_test(a_coupled_counter_is_converted),
 		cmocka_unit_test(a_coupling_that_does_not_hold_is_refused),
 		cmocka_unit_test(a_sample_that_is_not_valid_has_no_clocks),
-		cmocka_unit_test(what_the_device_says_is_handed_through),
+		cmocka_unit_test(the_devices_error_is_returned),
 		cmocka_unit_test(bad_arguments_are_refused),
 		cmocka_unit_test(without_a_memory_it_works_too),
 	};

@@ -17,8 +17,10 @@ static uint64_t random_below(uint64_t limit)
 	return seed % limit;
 }
 
-/* The exact value lies within one ns of what was given: in rationals,
- * |(given - from) * total - (to - from) * part| <= total. */
+/*
+ * The exact value lies within one ns of the given one: in rationals, |(given -
+ * from) * total - (to - from) * part| <= total.
+ */
 static bool is_within_one(int64_t given, int64_t from, int64_t to,
 			  uint64_t part, uint64_t total)
 {
@@ -45,7 +47,7 @@ static struct paraclock_snapshot random_entry(uint64_t counter)
 	return snap;
 }
 
-/* Two entries of any rates: what lies between is on the line of both. */
+/* Two entries of any rates: a time in between is interpolated between both. */
 static void random_timelines_are_exact_to_one_ns(void **state)
 {
 	(void)state;

@@ -76,8 +76,10 @@ static void move_in_the_middle(struct fake_clocks *c, int clock_id)
 		fake_set_pvclock(&c->world, 4, 2000, 7000000000);
 }
 
-/* Before the first look at the page it is over; after the last it comes too
- * late to be seen. In between, it is noticed. */
+/*
+ * A disruption before the first look at the page is past; after the last it
+ * comes too late to be seen. In between, it is noticed.
+ */
 static void a_disruption_in_between_is_estale(void **state)
 {
 	(void)state;
@@ -102,7 +104,7 @@ static void a_disruption_in_between_is_estale(void **state)
 	}
 }
 
-static void a_disruption_before_is_none_of_ours(void **state)
+static void an_earlier_disruption_does_not_count(void **state)
 {
 	struct paraclock *clk = fake_open(&clocks.world, "kvmclock");
 	struct paraclock_crosststamp xt = cross(clk);
@@ -122,7 +124,7 @@ int main(void)
 		cmocka_unit_test(a_page_and_the_clocks_at_one_instant),
 		cmocka_unit_test(a_page_that_is_not_valid_has_no_clocks),
 		cmocka_unit_test(a_disruption_in_between_is_estale),
-		cmocka_unit_test(a_disruption_before_is_none_of_ours),
+		cmocka_unit_test(an_earlier_disruption_does_not_count),
 	};
 
 	each_test(setup, teardown);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * System clocks, PTP devices and hypercalls that answer anything: whatever they
- * say, each call returns one of its documented errors, or what it gives is
- * whole.
+ * System clocks, PTP devices and hypercalls that answer anything: each call
+ * returns one of its documented errors, or a whole result.
  */
 
 #include <errno.h>
@@ -12,7 +11,7 @@
 
 #include "fuzz_page.h"
 
-/* What the world says next is taken from the input; at its end it is calm. */
+/* The input sets the world's next answers; at its end the world is calm. */
 struct world {
 	const uint8_t *data;
 	size_t size;
@@ -118,7 +117,7 @@ static void close_device(void *ctx, int fd)
 	CHECK(((struct world *)ctx)->open_devices--);
 }
 
-/* An answer of any bytes, as long as the request says. */
+/* An answer of any bytes, of the request's length. */
 static int any_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
 	struct world *world = ctx;
@@ -202,7 +201,7 @@ static void release(void *ctx, void *ptr)
 
 static void check_error(int ret)
 {
-	/* The clocks' own, and those that the header lists. */
+	/* The clocks' own errors, and those that the header lists. */
 	static const int listed[] = { EINVAL,	 ENODEV, EOPNOTSUPP, EACCES,
 				      EAGAIN,	 ESTALE, ERANGE,     EPROTO,
 				      ETIMEDOUT, ENOMEM, 0 };

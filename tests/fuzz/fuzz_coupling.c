@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Couplings of any ratio: both ways, against long multiplication and long
- * division here; and KVM's, from whatever its ioctls answer.
+ * division here; and KVM's, whatever its ioctls answer.
  */
 
 #include "fuzz_host.h"
@@ -37,14 +37,14 @@ static bool scale(uint64_t from, uint64_t mult, unsigned int shift,
 	return !high;
 }
 
-/* Is this the least value that the formula takes to at least want? */
+/* Is this the least value that the formula converts to at least want? */
 static void check_inverse(const struct paraclock_coupling *c, uint64_t want,
 			  uint64_t from)
 {
 	uint64_t at;
 
 	want -= c->offset;
-	/* One that does not fit is beyond any. */
+	/* A value that does not fit is beyond any want. */
 	CHECK(!scale(from, c->mult, c->shift, &at) || at >= want);
 	if (from)
 		CHECK(scale(from - 1, c->mult, c->shift, &at) && at < want);
@@ -80,7 +80,7 @@ static void check_way(const struct paraclock_coupling *c, bool to_device,
 	}
 }
 
-/* --- KVM's ---------------------------------------------------------------- */
+/* --- KVM's coupling ------------------------------------------------------- */
 
 static int answer(void *ctx, int fd, unsigned long request, void *arg)
 {
@@ -91,7 +91,7 @@ static int answer(void *ctx, int fd, unsigned long request, void *arg)
 	CHECK(fd == 9);
 	if (act & 0x80)
 		return -(int)(act & 0x7f);
-	/* An address, or a frequency as the number that is returned. */
+	/* An address, or a frequency in place of the returned number. */
 	if (size == 24) {
 		uint64_t at, value = fuzz_take(world, 8);
 
@@ -167,7 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		check_way(&c, true, value);
 		check_way(&c, false, value);
-		/* And where the two meet. */
+		/* And at the place where the two meet. */
 		check_way(&c, i & 1, value + c.offset);
 	}
 	check_kvm(&world);

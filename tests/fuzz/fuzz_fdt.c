@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(fdt, data, size);
 	found = pclk_detect_in_fdt(fdt, size, "amazon,vmclock");
 	CHECK(found == 0 || found == 1);
-	/* Found is what is there to be found. */
+	/* Only a node that is present may be found. */
 	CHECK(!found || memmem(fdt, size, "amazon,vmclock", 15));
 	found = pclk_detect_in_fdt(fdt, size, "microsoft,vmgenid");
 	CHECK(!found || memmem(fdt, size, "microsoft,vmgenid", 18));

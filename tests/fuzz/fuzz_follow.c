@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A timekeeper that follows a clock which says anything: it ends, fails as
- * documented, and what its readers are given is as unsure as the clock was.
+ * A timekeeper that follows a clock with any answers: it ends, fails as
+ * documented, and its readers' times are as uncertain as the clock's.
  */
 
 #include <paraclock/timekeeper.h>
@@ -17,7 +17,7 @@ struct state {
 	struct paraclock_timekeeper tk;
 	struct paraclock_follow follow;
 	struct paraclock *clk;
-	struct paraclock_sample said; /* what the clock last said */
+	struct paraclock_sample said; /* the clock's last answer */
 	uint64_t marker;
 	uint64_t hz; /* of the counter, as the clock sees it */
 	bool promised;
@@ -133,7 +133,10 @@ static void read_now(struct state *s, bool followed)
 	if (!sample.valid)
 		return;
 	promised = sample.flags & PARACLOCK_FLAG_MONOTONIC;
-	/* A counter that is turned back says nothing: <paraclock/host.h>. */
+	/*
+	 * Readers of a counter that is turned back prove nothing:
+	 * <paraclock/host.h>.
+	 */
 	CHECK(!promised || !s->promised || sample.host_tsc < s->seen_tsc ||
 	      s->migrations != sample.epoch || sample.host_ns >= s->seen_ns);
 	s->promised = promised;
@@ -214,7 +217,7 @@ static void act(struct state *s)
 	} else {
 		read_now(s, false);
 	}
-	/* As often as it takes: a rate needs some time. */
+	/* As often as necessary: a rate needs some time. */
 	s->world.counter += s->hz >> (what & 15);
 }
 

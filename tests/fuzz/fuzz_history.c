@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Histories of any snapshots: what is found lies around the value, and what is
- * interpolated between the ends, by no less than they are uncertain.
+ * Histories of any snapshots: the entries found lie around the value, and an
+ * interpolated one lies between the ends, with at least their uncertainty.
  */
 
 #include "fuzz_host.h"
@@ -9,7 +9,7 @@
 
 static const int errors[] = { EINVAL, ENODEV, EAGAIN, 0 };
 
-/* Mostly one that follows the one before; now and then any. */
+/* Mostly a snapshot that follows the one before; now and then any. */
 static struct paraclock_snapshot next(struct fuzz_world *world,
 				      const struct paraclock_snapshot *last)
 {
@@ -100,7 +100,7 @@ static void check_find(const struct paraclock_history *hist, uint64_t counter)
 	CHECK(before.valid_for_correlation && after.valid_for_correlation);
 	CHECK(before.counter_id == after.counter_id);
 	CHECK(before.clocksource_changed_seq == after.clocksource_changed_seq);
-	/* The ends go up on one line of counter and time. */
+	/* The ends rise along one conversion from counter to time. */
 	CHECK(before.ns[PARACLOCK_CLOCK_MONOTONIC_RAW] <=
 	      after.ns[PARACLOCK_CLOCK_MONOTONIC_RAW]);
 	check_between(&before, &after, counter);

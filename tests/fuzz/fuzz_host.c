@@ -70,7 +70,7 @@ uint64_t fuzz_take(struct fuzz_world *world, size_t n)
 
 /* --- a timeline ----------------------------------------------------------- */
 
-/* What a timeline may be, and is not in most of them. */
+/* Values that a timeline may have, and that most timelines do not. */
 static void spoil(struct fuzz_world *world, struct paraclock_timeline *tl)
 {
 	switch (fuzz_take(world, 1) % 16) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The leap-seconds list: what is read is sound and converts both ways; and
+ * The leap-seconds list: an accepted list is sound and converts both ways; and
  * tables that no parser made: whatever they hold, nothing overflows.
  */
 
@@ -54,7 +54,7 @@ static void check_smear(const struct paraclock_leap_table *table,
 	if (ret) {
 		CHECK(ns == 1);
 	} else if (sound) {
-		/* Up to a second ahead of UTC: that much earlier it expires. */
+		/* Up to a second ahead of UTC: it expires that much earlier. */
 		ret = paraclock_smeared_to_tai(table, h->smear, ns, &back);
 		CHECK(!ret || ret == -ESTALE);
 		CHECK(ret || distance(back, h->tai_ns) <= 1);
@@ -85,7 +85,7 @@ static void check_table(const struct paraclock_leap_table *table,
 		CHECK(ns == 1);
 }
 
-/* Digits up to a '#', as the hash of a list without one wants them. */
+/* Digits up to a '#', as the hash of a list without one requires. */
 static void hash_line(struct sha1 *sha, const char *line, size_t n)
 {
 	size_t i = 0;
@@ -98,7 +98,7 @@ static void hash_line(struct sha1 *sha, const char *line, size_t n)
 	}
 }
 
-/* The list with its hash, which no fuzzer finds. */
+/* The list with its hash, which a fuzzer would never find. */
 static size_t add_hash(char *copy, const char *text, size_t size)
 {
 	struct sha1 sha;

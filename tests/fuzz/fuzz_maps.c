@@ -16,7 +16,7 @@ static void parse_in_pieces(struct vvar_parser *parser, const uint8_t *sizes,
 	for (unsigned int i = 0; size; i++) {
 		size_t n = sizes[i % PIECES];
 
-		/* Pieces of nothing are pieces, too; but not for ever. */
+		/* Empty pieces are pieces, too; but not for ever. */
 		if (i % PIECES == 0 && n == 0)
 			n = 1;
 		if (n > size)

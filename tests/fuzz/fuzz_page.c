@@ -4,7 +4,7 @@
 
 #include "fuzz_page.h"
 
-/* More looks at the counter than any bounded loop may take. */
+/* More looks at the counter than any bounded loop may make. */
 #define LOOKS_MAX (1U << 20)
 
 /* Steps of a counter that runs while the page is being written. */
@@ -113,7 +113,7 @@ static void check_untouched(const struct paraclock_sample *sample)
 	CHECK(memcmp(sample, &clean, sizeof(clean)) == 0);
 }
 
-/* What the page says now. */
+/* The page's present contents. */
 static int expect(const struct fuzz_kind *kind, const struct world *world,
 		  uint64_t max_age_ns, uint64_t counter,
 		  struct paraclock_sample *ret_sample)
@@ -166,7 +166,7 @@ static void read_twice(const struct fuzz_kind *kind, struct world *world,
 	CHECK(strnlen(text, sizeof(text)) - 1 < sizeof(text) - 1);
 	if (world->busy)
 		return;
-	/* The second is the hot one, if there is any. */
+	/* The second is the hot one, if the page has a conversion. */
 	memset(&second, 0xa5, sizeof(second));
 	CHECK(paraclock_read(clk, &second) == ret);
 	CHECK(memcmp(&first, &second, sizeof(first)) == 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the fuzz targets of the three pages share. */
+/* Shared by the fuzz targets of the three pages. */
 #ifndef FUZZ_PAGE_H
 #define FUZZ_PAGE_H
 
@@ -31,7 +31,7 @@ struct fuzz_input {
 	uint8_t reserved[4];
 };
 
-/* What one kind of page says, worked out without the library's reader. */
+/* The time by one kind of page, computed without the library's reader. */
 struct fuzz_kind {
 	const char *backend;
 	const struct page_shape *shape;
@@ -42,7 +42,10 @@ struct fuzz_kind {
 		       const char **ret_bad);
 };
 
-/* A page that counts with the TSC, in an env that has none, says COUNTER. */
+/*
+ * A page that counts with the TSC is invalid with COUNTER in an env that has
+ * none.
+ */
 bool fuzz_has_tsc(const struct paraclock_env *env);
 void fuzz_foreign(struct paraclock_sample *sample, uint64_t counter);
 

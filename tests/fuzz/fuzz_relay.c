@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A relay below a page, or a timekeeper, that anybody writes, to guests of any
- * coupling: it ends, fails as documented, and what runs below says what is
- * above.
+ * coupling: it ends, fails as documented, and the pages that run below show the
+ * time above.
  */
 
 #include <paraclock/relay.h>
@@ -147,7 +147,10 @@ static void make_targets(struct state *s)
 	set_targets(s);
 }
 
-/* Is what is above to change? Then no conversion is exact for long. */
+/*
+ * Does the clock above have a change to come? Then no conversion is exact for
+ * long.
+ */
 static bool is_to_change(struct state *s)
 {
 	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
@@ -158,7 +161,7 @@ static bool is_to_change(struct state *s)
 	       info.next.size;
 }
 
-/* It says so within 20 us. */
+/* It is visible within 20 us. */
 static void until_changed(struct state *s)
 {
 	struct paraclock_timekeeper_info info = { .size = sizeof(info) };
@@ -168,8 +171,10 @@ static void until_changed(struct state *s)
 		s->world.counter = info.t_change;
 }
 
-/* What runs below on L1's own counter is what is valid above; where that is to
- * change, within what it says. */
+/*
+ * A running page below on L1's own counter shows the valid time above; if a
+ * change is to come, within its bound.
+ */
 static void check_below(struct state *s)
 {
 	struct paraclock_sample above, below;

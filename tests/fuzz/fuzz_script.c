@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Scripts of simulated hosts: what is wrong is said with its line, and what is
- * good plays to an end, twice in the same way.
+ * Scripts of simulated hosts: an error names its line, and a good script plays
+ * to its end, twice in the same way.
  */
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "fuzz_page.h"
 
-/* More of them find no more. */
+/* More of them would find nothing new. */
 #define EVENTS_MAX 500
 
 struct seen {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * /proc/PID/stat and what else says who owns a page's writer, of any bytes,
- * lengths and errors: two processes never write one page unless the first was
- * shown to be dead.
+ * /proc/PID/stat and the other proofs of who owns a page's writer, of any
+ * bytes, lengths and errors: two processes never write one page unless the
+ * first was shown to be dead.
  */
 
 #include "fuzz_host.h"
@@ -12,13 +12,13 @@
 
 static const int errors[] = { EBUSY, EPERM, EINVAL, EOPNOTSUPP, 0 };
 
-/* What the machine shows of one process; the text may have any bytes in it. */
+/* How the machine shows one process; the text may have any bytes in it. */
 struct shown {
 	char text[TEXT_MAX];
 	size_t size;
 	int error;     /* negative; 0: text */
-	int64_t claim; /* length that is returned; -1: the right one */
-	bool lives;    /* a process that runs, well shown */
+	int64_t claim; /* returned length; -1: the right one */
+	bool lives;    /* a running process, shown correctly */
 };
 
 struct state {
@@ -62,7 +62,7 @@ static int read_text(void *ctx, const char *path, char *buf, size_t size)
 	return shown->claim < 0 ? (int)n : (int)shown->claim;
 }
 
-/* --- what is shown -------------------------------------------------------- */
+/* --- how a process is shown ----------------------------------------------- */
 
 static void show_good(struct shown *shown, unsigned int pid, char state,
 		      unsigned int threads, uint64_t start)
@@ -90,7 +90,7 @@ static void show_any(struct fuzz_world *world, struct shown *shown)
 	shown->size = fuzz_take(world, 1) % TEXT_MAX;
 	for (size_t i = 0; i < shown->size; i++)
 		shown->text[i] = (char)fuzz_take(world, 1);
-	/* An env that says more than it gave. */
+	/* An env that returns more than it gave. */
 	if (act > 240)
 		shown->claim = (int64_t)fuzz_take(world, 2);
 }
@@ -133,7 +133,7 @@ static bool can_write(struct state *s, uint32_t pid)
 	return !ret;
 }
 
-/* Is what is shown of an owner no proof that it is gone? */
+/* Does the machine's answer about an owner leave open whether it is gone? */
 static bool may_live(const struct state *s, uint32_t pid)
 {
 	const struct shown *is = &s->stat[pid], *was = &s->was[pid];
@@ -158,7 +158,7 @@ static void take(struct state *s, uint32_t pid)
 	if (ret)
 		return;
 	CHECK(!owned || !may_live(s, other));
-	/* With its number, another process. */
+	/* Another process with its number. */
 	CHECK(!mine || !may_live(s, pid));
 	CHECK(can_write(s, pid) && !can_write(s, other));
 	s->was[pid] = s->stat[pid];

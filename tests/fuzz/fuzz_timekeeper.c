@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A timekeeper in memory that anybody may write: its writer goes on or refuses,
- * and no reader hangs, or is given as valid what the memory itself shows wrong.
+ * and no reader hangs, or considers valid what the memory itself shows to be
+ * wrong.
  */
 
 #include "fuzz_host.h"
@@ -16,8 +17,8 @@ struct state {
 	struct paraclock_timekeeper tk;
 	struct paraclock *clk; /* it, opened; NULL: not yet */
 	bool scribbled;
-	bool loose;    /* the promise was let go of once */
-	bool promised; /* what was read last was MONOTONIC */
+	bool loose;    /* the promise was dropped once */
+	bool promised; /* the last reading was MONOTONIC */
 	int64_t seen_ns;
 	uint64_t seen_tsc;
 	uint64_t seen_migrations;
@@ -30,7 +31,7 @@ static const struct tk *inside(const struct state *s)
 
 /* --- reading -------------------------------------------------------------- */
 
-/* What the copy in force says at a counter value, without the reader. */
+/* The copy in force at a counter value, computed without the reader. */
 static void check_against_memory(const struct state *s,
 				 const struct paraclock_sample *sample)
 {
@@ -82,7 +83,10 @@ static void read_now(struct state *s)
 	if (ret || !sample.valid)
 		return;
 	promised = sample.flags & PARACLOCK_FLAG_MONOTONIC;
-	/* A counter that is turned back says nothing: <paraclock/host.h>. */
+	/*
+	 * Readers of a counter that is turned back prove nothing:
+	 * <paraclock/host.h>.
+	 */
 	CHECK(s->scribbled || s->loose || !promised || !s->promised ||
 	      sample.host_tsc < s->seen_tsc ||
 	      s->seen_migrations != sample.epoch ||
@@ -181,7 +185,7 @@ static void take(struct state *s)
 	s->promised = false;
 }
 
-/* A word, and of it a byte or all. */
+/* One byte of a word, or all of it. */
 static void scribble(struct state *s)
 {
 	size_t word = fuzz_take(&s->world, 2) % 256;

@@ -9,7 +9,7 @@
 
 static const char wanted[] = "\0NEW_VMGENID=1";
 
-/* With a NUL before it each string is between two. */
+/* With a NUL before it each string stands between two. */
 static bool is_there(const char *message, size_t size)
 {
 	char *text = calloc(1, size + 1);
@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(message, data, size);
 	CHECK(pclk_uevent_is_generation(message, size) ==
 	      is_there(message, size));
-	/* Nothing that comes before it as strings spoils it, or follows. */
+	/* No string before or after it spoils it. */
 	check_both(message, size, wanted, sizeof(wanted));
 	check_both(wanted + 1, sizeof(wanted) - 1, message, size);
 	free(message);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Writers of a page that its guest scribbles on, also while it is written: they
- * end, fail as documented, and what they put there is what the timeline says.
+ * end, fail as documented, and leave the timeline on the page.
  */
 
 #include "fuzz_host.h"
@@ -33,8 +33,8 @@ struct state {
 	struct paraclock_page_writer writer;
 	uint64_t page[512];
 	uint64_t guard; /* behind the page */
-	bool scribbles; /* the guest is at it while the host is */
-	bool constant;	/* nobody has scribbled on what is constant */
+	bool scribbles; /* the guest scribbles while the host writes */
+	bool constant;	/* nobody has scribbled on the constants */
 };
 
 static void scribble(struct state *s)
@@ -56,7 +56,7 @@ static void meanwhile(void *arg)
 		scribble(s);
 }
 
-/* --- what is there -------------------------------------------------------- */
+/* --- the page's contents -------------------------------------------------- */
 
 static int map_page(void *ctx, const char *name, const char *path,
 		    struct paraclock_mapping *ret_map)
@@ -81,13 +81,16 @@ static bool is_closed(const struct state *s)
 	const uint32_t sequence =
 		((const uint32_t *)(const void *)s->page)[s->kind->sequence];
 
-	/* UINT32_MAX, as of old. */
+	/* UINT32_MAX, as in old versions. */
 	return s->kind == &kinds[1] ? !(sequence + 1) || !sequence
 				    : sequence & 1;
 }
 
-/* By the page's own reader: the timeline, as far off as <paraclock/host.h>
- * says. Short of when the timeline's rate and the page's part. */
+/*
+ * By the page's own reader: the timeline, to within the bounds of
+ * <paraclock/host.h>. It stops short of the place where the timeline's rate and
+ * the page's part.
+ */
 static void check_shown(struct state *s, const struct paraclock_timeline *tl)
 {
 	const struct paraclock_options opts = {
@@ -138,7 +141,7 @@ static void write_page(struct state *s)
 		s->scribbles = false;
 		return;
 	}
-	/* Refused, the page says what it said. */
+	/* After a refusal the page is unchanged. */
 	if (ret && !closed)
 		CHECK(memcmp(was, s->page, s->kind->size) == 0);
 	if (!ret && s->constant &&

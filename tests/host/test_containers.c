@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Containers whose first processes are both process 1: whose page is it, and
- * who holds the flag of a handle?
+ * Containers whose first processes are both process 1: who owns the page, and
+ * who holds the lock of a handle?
  */
 
 #include <paraclock/timekeeper.h>
 
 #include "clock/clock.h"
-/* Before what has a variable of the name of an argument in there. */
+/* Before headers in which a variable has the name of an argument. */
 #include "base/seqword.h"
 
 #include "processes.h"
@@ -32,7 +32,7 @@ static struct paraclock_timeline running(void)
 	return tl;
 }
 
-/* The first process of a container: takes, and then waits. */
+/* The first process of a container: it acquires, and then waits. */
 static int first_container(void)
 {
 	struct paraclock_timeline tl = running();
@@ -49,13 +49,13 @@ static int first_container(void)
 	if (write(container_start[1], &byte, 1) != 1 ||
 	    read(container_end[0], &byte, 1) != 1)
 		return 4;
-	/* It still is the owner of both. */
+	/* It still owns both. */
 	if (paraclock_timekeeper_set(&shared->tk, NULL, &tl, 0))
 		return 5;
 	return paraclock_page_writer_release(&shared->writer, NULL) ? 6 : 0;
 }
 
-/* The first process of another one, which is process 1 as well. */
+/* The first process of another container, which is process 1 as well. */
 static int second_container(void)
 {
 	struct paraclock_timeline tl = running();
@@ -124,8 +124,8 @@ static struct container_case container_cases[] = {
 	{ "the first with the host's", first_container, second_with_proc },
 	{ "the second with the host's", first_with_proc, second_container },
 	{ "none at all", first_without_proc, without_proc },
-	{ "none in the second", first_with_proc, without_proc },
-	{ "none in the first", first_without_proc, second_with_proc },
+	{ "neither in the second", first_with_proc, without_proc },
+	{ "neither in the first", first_without_proc, second_with_proc },
 	/* clang-format on */
 };
 
@@ -153,7 +153,9 @@ static void containers_are_told_apart(void **state)
 		assert_int_equal(ret, 0);
 	}
 	ret = run_in(flags, c->second);
-	/* Nor is it this process, which is in neither. */
+	/*
+	 * The owner is not this process, either, which is in neither container.
+	 */
 	assert_int_equal(paraclock_timekeeper_freeze(&shared->tk, NULL),
 			 -EPERM);
 	assert_int_equal(paraclock_timekeeper_acquire(&shared->tk, NULL, NULL),
@@ -167,35 +169,35 @@ static void containers_are_told_apart(void **state)
 	assert_int_equal(ret, 0);
 }
 
-/* --- a fork while a thread is at it --------------------------------------- */
+/* --- a fork while a thread holds the lock --------------------------------- */
 
 static struct fake fake;
 static uint32_t flag;
 
-static int take_it_over(void)
+static int acquire_orphan(void)
 {
 	if (!try_lock(&flag, &fake.env))
 		return 1;
 	unlock(&flag);
-	/* And then it is one like any other. */
+	/* Afterwards it is a process like any other. */
 	if (!try_lock(&flag, &fake.env) || try_lock(&flag, &fake.env))
 		return 2;
 	return 0;
 }
 
-/* Process 1 of one container forks process 1 of another; its flag is taken. */
+/* Process 1 of one container forks process 1 of another, with the lock held. */
 static int fork_first_of_another(void)
 {
 	if (getpid() != 1)
 		return 77;
 	if (!try_lock(&flag, &fake.env))
 		return 3;
-	return run_in(CLONE_NEWPID, take_it_over);
+	return run_in(CLONE_NEWPID, acquire_orphan);
 }
 
 static int fork_into_another(void)
 {
-	return run_in(CLONE_NEWPID, take_it_over);
+	return run_in(CLONE_NEWPID, acquire_orphan);
 }
 
 static int fork_twice(void)
@@ -205,7 +207,7 @@ static int fork_twice(void)
 	return try_lock(&flag, &fake.env) ? run_in(0, fork_into_another) : 3;
 }
 
-/* A handle whose owner flag a thread of the parent's holds. */
+/* A handle whose lock a thread of the parent's holds. */
 static struct paraclock *clk;
 
 static int read_on(void)
@@ -224,7 +226,7 @@ static int fork_and_read(void)
 		return 77;
 	if (!try_lock(&clk->owner, &fake.env))
 		return 3;
-	/* What it would commit. */
+	/* The change that it would commit. */
 	fake_set_pvclock(&fake, 4, 1000000000 - 500, 5500);
 	return run_in(CLONE_NEWPID, read_on);
 }
@@ -242,12 +244,13 @@ struct fork_case {
 
 static struct fork_case fork_cases[] = {
 	/* clang-format off */
-	{ "a child takes over what its parent held", 0, take_it_over },
+	{ "a child acquires the lock that its parent held", 0, acquire_orphan },
 	{ "a child that is process 1, of one that is", CLONE_NEWPID,
 	  fork_first_of_another },
 	{ "one below that", CLONE_NEWPID, first_forks },
-	{ "a grandchild of one that did not ask", CLONE_NEWPID, fork_twice },
-	{ "and its reads are valid", CLONE_NEWPID, fork_and_read },
+	{ "a grandchild of a process that did not ask",
+	  CLONE_NEWPID, fork_twice },
+	{ "its reads are valid", CLONE_NEWPID, fork_and_read },
 	/* clang-format on */
 };
 
@@ -261,7 +264,7 @@ static void a_flag_is_not_for_ever(void **state)
 	fake.env.fork_id = env->fork_id;
 	flag = 0;
 	clk = fake_open(&fake, "kvmclock");
-	if (c->fn == take_it_over)
+	if (c->fn == acquire_orphan)
 		assert_true(try_lock(&flag, &fake.env));
 	ret = run_in(c->flags, c->fn);
 	paraclock_close(clk);

@@ -5,8 +5,7 @@
 
 #include "follows.h"
 
-/* --- what it shows --------------------------------------------------------
- */
+/* --- what readers see ----------------------------------------------------- */
 
 static void shows_the_clock(void **state)
 {
@@ -26,7 +25,7 @@ static void shows_the_clock(void **state)
 	assert_int_equal(describe(&keeper).migrations, 1);
 }
 
-static void calls_in_between_take_no_rate(void **state)
+static void calls_in_between_measure_no_rate(void **state)
 {
 	(void)state;
 	assert_int_equal(call(), -EAGAIN);
@@ -51,14 +50,17 @@ static struct slew_case slew_cases[] = {
 	/* clang-format off */
 	{ "a ms ahead lasts 4 s", MS, 0, 0, MONO, 250000, 0 },
 	{ "a ms behind lasts 4 s", -(int64_t)MS, 0, 0, MONO, -250000, 0 },
-	{ "no faster than 500 ppm", SEC, 0, 0, 0, 500000, 0 },
+	{ "an offset is slewed no faster than 500 ppm",
+	  SEC, 0, 0, 0, 500000, 0 },
 	{ "nor slower", -SEC, 0, 0, MONO, -500000, 0 },
-	{ "no faster than the caller says", MS, 1000, 0, 0, 1000, 0 },
-	{ "up to a tenth", 3 * SEC, 100000000, 0, 0, 100000000, 0 },
-	{ "a step ahead, if it is said", SEC, 0, SEC, MONO, 0, 1 },
-	{ "no step for less", SEC - 1, 0, SEC, MONO, 500000, 0 },
-	{ "a step back, if it is said", -SEC, 0, SEC, 0, 0, 1 },
-	{ "no step back if monotonic", -SEC, 0, SEC, MONO, -500000, 0 },
+	{ "an offset is slewed no faster than the caller allows",
+	  MS, 1000, 0, 0, 1000, 0 },
+	{ "an offset is slewed by up to a tenth",
+	  3 * SEC, 100000000, 0, 0, 100000000, 0 },
+	{ "a step ahead, if the caller allows it", SEC, 0, SEC, MONO, 0, 1 },
+	{ "a smaller offset is not stepped", SEC - 1, 0, SEC, MONO, 500000, 0 },
+	{ "a step back, if the caller allows it", -SEC, 0, SEC, 0, 0, 1 },
+	{ "no step back with MONOTONIC", -SEC, 0, SEC, MONO, -500000, 0 },
 	/* clang-format on */
 };
 
@@ -84,7 +86,7 @@ static void slews(void **state)
 	assert_in_range(follow.offset_ns - c->jump_ns + 3, 0, 6);
 	assert_in_range(follow.slew_ppb - c->slew_ppb + 2, 0, 4);
 	assert_int_equal(describe(&keeper).migrations, 1);
-	/* No step: the change is some microseconds ahead. */
+	/* Not a step: the change is some microseconds ahead. */
 	assert_int_equal(shown(), before);
 	keeper.fake.counter += 20000;
 	then = shown();
@@ -95,7 +97,7 @@ static void slews(void **state)
 	assert_true(ran <= (int64_t)max / 10 + 2);
 }
 
-static void offset_goes_and_is_not_overdone(void **state)
+static void an_offset_goes_and_is_not_overdone(void **state)
 {
 	int64_t last = MS;
 
@@ -116,7 +118,9 @@ static void offset_goes_and_is_not_overdone(void **state)
 	assert_in_range(last + 4, 0, 5000);
 }
 
-/* The counter does not go on for a whole lease: 2^64 - 1 is "never". */
+/*
+ * Less than a whole lease of the counter is left: 2^64 - 1 stands for "never".
+ */
 static void follows_to_the_end_of_the_counter(void **state)
 {
 	struct paraclock_sample s;
@@ -129,17 +133,16 @@ static void follows_to_the_end_of_the_counter(void **state)
 	assert_int_equal(describe(&keeper).t_end, UINT64_MAX - 1);
 	keeper.fake.counter = UINT64_MAX - 1;
 	assert_in_range(off() + 4, 0, 8);
-	/* It begins anew: what was there is not of this counter. */
+	/* It begins anew: the old timeline was not of this counter. */
 	keeper.fake.counter = SEC;
 	assert_int_equal(keeper_read(&keeper, keeper.fake.counter, &s), 0);
 	assert_int_equal(s.valid, 0);
 	assert_int_equal(s.reason, PARACLOCK_REASON_WINDOW);
 }
 
-/* --- what it refuses ------------------------------------------------------
- */
+/* --- what is refused ------------------------------------------------------ */
 
-static void own_kernel_is_refused(void **state)
+static void an_own_kernel_clock_is_refused(void **state)
 {
 	struct paraclock_sample s;
 
@@ -148,12 +151,12 @@ static void own_kernel_is_refused(void **state)
 	assert_int_equal(call(), -EOPNOTSUPP);
 	follow.flags = PARACLOCK_FOLLOW_OWN_KERNEL;
 	start_following();
-	/* And does not pass for another clock than it is. */
+	/* It does not pass for another clock, either. */
 	assert_int_equal(keeper_read(&keeper, keeper.fake.counter, &s), 0);
 	assert_int_equal(s.flags, PARACLOCK_FLAG_OWN_KERNEL);
 }
 
-static void unreadable_clock_changes_nothing(void **state)
+static void an_unreadable_clock_changes_nothing(void **state)
 {
 	struct paraclock_follow was;
 	int64_t ns;
@@ -176,7 +179,7 @@ static void unreadable_clock_changes_nothing(void **state)
 	assert_int_equal(call(), -EINVAL);
 	assert_memory_equal(&follow, &was, sizeof(was));
 	source.sample.timescale = PARACLOCK_TIMESCALE_MONOTONIC;
-	/* It runs on alone, up to the end of its lease. */
+	/* The timekeeper runs on alone, up to the end of its lease. */
 	keeper.fake.counter += 4 * SEC - 1;
 	ns = off();
 	assert_in_range(ns + 6, 0, 12);
@@ -241,17 +244,18 @@ static void refuses_arguments(void **state)
 int main(void)
 {
 	each_test(set_up, tear_down);
-	add_test("shows what the clock shows", shows_the_clock);
+	add_test("readers see the clock's time", shows_the_clock);
 	add_test("calls in between measure no rate",
-		 calls_in_between_take_no_rate);
+		 calls_in_between_measure_no_rate);
 	ADD_ROWS(slew_cases, slews);
 	add_test("an offset goes, and is not overdone",
-		 offset_goes_and_is_not_overdone);
+		 an_offset_goes_and_is_not_overdone);
 	add_test("follows to the end of the counter",
 		 follows_to_the_end_of_the_counter);
-	add_test("an own-kernel clock is refused", own_kernel_is_refused);
+	add_test("an own-kernel clock is refused",
+		 an_own_kernel_clock_is_refused);
 	add_test("a clock that cannot be read changes nothing",
-		 unreadable_clock_changes_nothing);
+		 an_unreadable_clock_changes_nothing);
 	ADD_ROWS(bad_cases, refuses_options);
 	add_test("refuses bad arguments", refuses_arguments);
 	return run_suite(NULL, NULL);

@@ -11,7 +11,7 @@
 
 /* --- the truth ------------------------------------------------------------ */
 
-/* A tick is a ns and ppb beside it, and that since here. */
+/* A tick is a ns, and ppb more or less than that, since here. */
 static struct {
 	uint64_t since;
 	s128 time;
@@ -50,7 +50,7 @@ static uint64_t absolute(int64_t ns)
 	return (uint64_t)(ns < 0 ? -ns : ns);
 }
 
-/* How far off the timekeeper is, rounded up; its bound. 1: no time. */
+/* The timekeeper's distance to the truth, rounded up; its bound. 1: no time. */
 static int look(uint64_t *ret_off, uint64_t *ret_bound)
 {
 	struct paraclock_sample s;
@@ -69,8 +69,10 @@ static int look(uint64_t *ret_off, uint64_t *ret_bound)
 
 static uint32_t page_seq;
 
-/* The time is off by off_ns where the page begins, and its rate is the true one
- * and ppb. */
+/*
+ * The time is off by off_ns where the page begins, and the rate is the true one
+ * plus ppb.
+ */
 static void write_page(int64_t off_ns, int64_t ppb, uint64_t maxerror_ns,
 		       uint64_t growth_ppb)
 {
@@ -100,11 +102,11 @@ static void open_vmclock(void)
 }
 
 /*
- * A page that is 50 ppm fast, and says up to 50.003 ppm. After 8.55 s it is off
- * by 427499.99 ns and its own bound is 100 + 427525.65 ns. The timekeeper goes
- * at its rate, and had its last sample at 5.05 s.
+ * A page that is 50 ppm fast, and whose error rate is 50.003 ppm. After 8.55 s
+ * it is off by 427499.99 ns and its own bound is 100 + 427525.65 ns. The
+ * timekeeper runs at its rate, and had its last sample at 5.05 s.
  */
-static void a_bound_grows_as_its_source_s(void **state)
+static void a_bound_grows_as_its_sources_does(void **state)
 {
 	struct paraclock_sample own;
 	uint64_t away, wide;
@@ -131,7 +133,7 @@ static void a_bound_grows_as_its_source_s(void **state)
 	assert_int_equal(own.clock_error_ns, 427626);
 }
 
-/* A page that is rewritten when this call has read it. */
+/* A page that is rewritten after this call has read it. */
 static unsigned int until_renewed;
 
 static uint64_t counter_that_renews(void *ctx)
@@ -144,8 +146,8 @@ static uint64_t counter_that_renews(void *ctx)
 
 /*
  * It was 1000 ns ahead, and is 1000 behind, each within 1000. In 4 s the truth
- * loses 2000, which is within the new page's bound as well; and what has been
- * read of the old one is then 3000 ahead.
+ * loses 2000, which is within the new page's bound as well; and the timekeeper,
+ * by the old page, is then 3000 ahead.
  */
 static void a_page_that_changes_meanwhile(void **state)
 {
@@ -163,7 +165,7 @@ static void a_page_that_changes_meanwhile(void **state)
 	assert_int_equal(call(), -EAGAIN);
 	keeper.fake.counter += 100 * SEC;
 	keeper.fake.env.counter = counter_that_renews;
-	/* Three times for the read, and then the timekeeper is looked at. */
+	/* Three looks for the read; the timekeeper is looked at after that. */
 	until_renewed = 4;
 	assert_int_equal(call(), 0);
 	assert_int_equal(until_renewed, 0);
@@ -178,7 +180,7 @@ static void a_page_that_changes_meanwhile(void **state)
 /* --- hosts that correct themselves ---------------------------------------- */
 
 static int64_t own_off;	    /* of the clock, ns */
-static uint64_t own_bound;  /* what it says of that */
+static uint64_t own_bound;  /* its bound for that */
 static uint64_t own_growth; /* ppb, since there */
 static uint64_t own_since;
 
@@ -215,7 +217,7 @@ static struct correction corrections[] = {
 	/* clang-format on */
 };
 
-/* All of the lease, and it is no rate by which the truth goes. */
+/* The correction lasts all of the lease, and is not the rate of the truth. */
 static void corrections_are_no_rate(void **state)
 {
 	const struct correction *c = *state;
@@ -229,7 +231,7 @@ static void corrections_are_no_rate(void **state)
 	own_growth = 0;
 	source.sample.pair_error_ns = c->pair_ns;
 	follow.drift_ppb = c->drift_ppb;
-	/* A clock that is set back takes less than a second by itself. */
+	/* A clock that is set back takes less than a second to do so. */
 	follow.rate_interval_ns = 990 * MS;
 	assert_int_equal(call(), -EAGAIN);
 	own_off += c->by_ns;
@@ -249,7 +251,7 @@ static void corrections_are_no_rate(void **state)
 		assert_true(wide - first >= c->least_ppm * 100 * i);
 		keeper.fake.counter += 100 * MS;
 	}
-	/* And not without an end. */
+	/* The bound does not grow without end. */
 	assert_true(wide - first <=
 		    c->least_ppm * 4000 + c->drift_ppb * 4 + 10000);
 }
@@ -272,7 +274,7 @@ static int64_t die_within(uint64_t most)
 	return (int64_t)die(2 * most + 1) - (int64_t)most;
 }
 
-/* A host, and how honest it has to be to keep to what it says. */
+/* A host, and the limits that keep it honest. */
 static struct {
 	bool has_page;
 	uint64_t
@@ -283,7 +285,7 @@ static struct {
 	uint64_t renewed;
 } host;
 
-/* Anywhere in what it says at this moment. */
+/* Anywhere within its bound at this moment. */
 static void move_within(void)
 {
 	uint64_t age = keeper.fake.counter - own_since;
@@ -303,7 +305,7 @@ static void renew(void)
 	own_bound = host.maxerror_ns;
 	own_since = keeper.fake.counter;
 	if (host.has_page)
-		/* That the counter drifts is within what grows, too. */
+		/* The counter's drift is within the bound's growth, too. */
 		write_page(own_off,
 			   die_within(host.growth_ppb - host.drift_ppb),
 			   host.maxerror_ns, host.growth_ppb);
@@ -328,7 +330,7 @@ static void begin_host(bool has_page)
 	renew();
 	if (has_page)
 		open_vmclock();
-	/* Of a rate that may be 120 ppm less than that of the truth. */
+	/* The rate may be 120 ppm below that of the truth. */
 	follow.drift_ppb = host.drift_ppb + host.drift_ppb / 1000 + 1;
 	follow.rate_interval_ns = (1 + die(1500)) * MS;
 	follow.lease_ns = (10 + die(8000)) * MS;
@@ -336,7 +338,7 @@ static void begin_host(bool has_page)
 	follow.flags = die(2) ? MONO : 0;
 }
 
-/* Reads fall anywhere in a lease, also where nobody has called for long. */
+/* Reads fall anywhere in a lease, also where no call came for long. */
 static void live_on(unsigned int *ret_reads)
 {
 	const int64_t middle = true_rate.ppb;
@@ -381,13 +383,13 @@ static void honest_hosts_are_within(bool has_page)
 	assert_true(reads > 100000);
 }
 
-static void honest_pages_are_within(void **state)
+static void bounds_hold_with_honest_pages(void **state)
 {
 	(void)state;
 	honest_hosts_are_within(true);
 }
 
-static void honest_clocks_are_within(void **state)
+static void bounds_hold_with_honest_clocks(void **state)
 {
 	(void)state;
 	honest_hosts_are_within(false);
@@ -397,14 +399,14 @@ int main(void)
 {
 	each_test(set_up, tear_down);
 	add_test("a bound grows as its source's does",
-		 a_bound_grows_as_its_source_s);
+		 a_bound_grows_as_its_sources_does);
 	add_test("a page that changes meanwhile",
 		 a_page_that_changes_meanwhile);
 	ADD_ROWS(corrections, corrections_are_no_rate);
 	each_test(NULL, NULL);
-	add_test("honest hosts with a page are within",
-		 honest_pages_are_within);
-	add_test("honest hosts that tell of now only are within",
-		 honest_clocks_are_within);
+	add_test("the bounds of honest hosts with a page hold",
+		 bounds_hold_with_honest_pages);
+	add_test("the bounds of honest hosts with single samples hold",
+		 bounds_hold_with_honest_clocks);
 	return run_suite(NULL, NULL);
 }

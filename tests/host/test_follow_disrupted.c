@@ -9,7 +9,7 @@
 /* --- disruptions, and a clock that jumps ----------------------------------
  */
 
-static void disruption_freezes(void **state)
+static void a_disruption_freezes(void **state)
 {
 	(void)state;
 	start_following();
@@ -17,14 +17,14 @@ static void disruption_freezes(void **state)
 	assert_int_equal(call_for(1), -ESTALE);
 	assert_int_equal(describe(&keeper).state, PARACLOCK_TIMEKEEPER_FROZEN);
 	assert_refuses(&keeper, keeper.fake.counter, -EAGAIN);
-	/* Until the caller has seen to it. */
+	/* Until the caller has handled it. */
 	assert_int_equal(call_for(5), -ESTALE);
 	assert_int_equal(paraclock_timekeeper_unfreeze(&keeper.tk,
 						       &keeper.fake.env),
 			 -ESTALE);
 }
 
-static void disruption_is_outlived(void **state)
+static void a_disruption_can_be_outlived(void **state)
 {
 	int64_t before;
 
@@ -43,11 +43,14 @@ static void disruption_is_outlived(void **state)
 	assert_refuses(&keeper, keeper.fake.counter, -EAGAIN);
 	assert_int_equal(call_for(1), 0);
 	assert_int_equal(describe(&keeper).migrations, 2);
-	/* Not behind what was seen: the clock is, and is waited for. */
+	/*
+	 * Readers must not go behind what they have seen: the clock is behind,
+	 * and the timekeeper waits for it.
+	 */
 	assert_true(shown() >= before);
 	assert_true(source_at(keeper.fake.counter) < before);
 	assert_int_equal(follow.slew_ppb, -500000);
-	/* Who has not promised it goes back at once. */
+	/* A timekeeper without the promise goes back at once. */
 	follow.flags = PARACLOCK_FOLLOW_RESTART;
 	source.marker++;
 	assert_int_equal(call(), -ESTALE);
@@ -56,7 +59,7 @@ static void disruption_is_outlived(void **state)
 	assert_in_range(off() + 4, 0, 8);
 }
 
-/* What its owner has frozen is the owner's to let go. */
+/* A freeze by the owner is for the owner to end. */
 static void owner_freezes(void)
 {
 	assert_int_equal(
@@ -66,7 +69,7 @@ static void owner_freezes(void)
 	assert_refuses(&keeper, keeper.fake.counter, -EAGAIN);
 }
 
-static void owners_freeze_is_the_owners(void **state)
+static void only_the_owner_ends_its_freeze(void **state)
 {
 	const struct paraclock_env *env = &keeper.fake.env;
 	struct paraclock_timeline tl;
@@ -76,7 +79,7 @@ static void owners_freeze_is_the_owners(void **state)
 	start_following();
 	source.marker++;
 	assert_int_equal(call(), -ESTALE);
-	/* It is put right by hand, before the rate is known again. */
+	/* The offset is corrected by hand, before the rate is known again. */
 	tl = conv_at(keeper.fake.counter,
 		     (uint64_t)source_at(keeper.fake.counter) / SEC);
 	assert_int_equal(paraclock_timekeeper_reconfigure(&keeper.tk, env, &tl),
@@ -99,7 +102,7 @@ static void owners_freeze_outlives_a_disruption(void **state)
 	assert_int_equal(describe(&keeper).migrations, 1);
 }
 
-static void freeze_after_a_restart_is_the_owners(void **state)
+static void only_the_owner_ends_its_freeze_after_a_restart(void **state)
 {
 	(void)state;
 	follow.flags = PARACLOCK_FOLLOW_RESTART;
@@ -111,8 +114,8 @@ static void freeze_after_a_restart_is_the_owners(void **state)
 	assert_int_equal(describe(&keeper).migrations, 2);
 }
 
-/* The memory is shared: what it says was seen may be anything. */
-static void seen_that_is_no_time(void **state)
+/* The memory is shared: its record of what was seen may hold anything. */
+static void an_impossible_seen_time_is_not_believed(void **state)
 {
 	struct tk *tk = (void *)&keeper.tk;
 
@@ -127,7 +130,7 @@ static void seen_that_is_no_time(void **state)
 	assert_refuses(&keeper, keeper.fake.counter, -EAGAIN);
 }
 
-static void jump_is_no_rate(void **state)
+static void a_jump_is_not_mistaken_for_a_rate(void **state)
 {
 	int64_t rate;
 
@@ -142,7 +145,7 @@ static void jump_is_no_rate(void **state)
 	rate = shown() - rate;
 	/* 500 ppm of slew, and not 50 % of rate. */
 	assert_in_range(rate, SEC / 10 + 49990, SEC / 10 + 50010);
-	/* One between the first two is not believed, either. */
+	/* A rate between the first two is not believed, either. */
 	tear_down(NULL);
 	set_up(NULL);
 	assert_int_equal(call(), -EAGAIN);
@@ -178,7 +181,7 @@ static void disturb(bool jumps)
 		source.offset_ns += (int64_t)dice(2 * MS) - (int64_t)MS;
 }
 
-static void bound_holds(void **state)
+static void the_clock_is_within_the_bound(void **state)
 {
 	struct paraclock_sample s;
 	unsigned int bounded = 0;
@@ -210,15 +213,17 @@ struct correct_case {
 	const char *name;
 	int64_t from_ns, to_ns; /* the clock's own error, within 250 us */
 	uint64_t pair_error_ns, interval_ns;
-	/* By which the bound grows: both of 250 us, both pairs and what two
-	 * rates differ by, an interval; and the drift. */
+	/*
+	 * The bound grows by: both of 250 us, both pairs and the difference of
+	 * two rates, an interval; and by the drift.
+	 */
 	uint64_t per_sec_ns;
 };
 
 static struct correct_case correct_cases[] = {
 	/* clang-format off */
-	{ "one that keeps to its bound", 100000, 100000, 0, SEC, 501000 },
-	{ "one that corrects itself by 400 us", -200000, 200000, 0, SEC,
+	{ "a clock that keeps to its bound", 100000, 100000, 0, SEC, 501000 },
+	{ "a clock that corrects itself by 400 us", -200000, 200000, 0, SEC,
 	  901000 },
 	{ "and back", 200000, -200000, 0, SEC, 901000 },
 	{ "or by less", 1000, -1000, 0, SEC, 503000 },
@@ -228,7 +233,10 @@ static struct correct_case correct_cases[] = {
 	/* clang-format on */
 };
 
-/* No marker, no jump that could be told from a rate: but it was seen. */
+/*
+ * No marker changed, and no jump could be told from a rate; yet the correction
+ * was noticed.
+ */
 static void corrections_are_in_the_bound(void **state)
 {
 	const struct correct_case *c = *state;
@@ -256,7 +264,7 @@ static void corrections_are_in_the_bound(void **state)
 		away = s.host_ns - 5 * SEC - (int64_t)s.host_tsc;
 		assert_true((uint64_t)(away < 0 ? -away : away) <=
 			    s.clock_error_ns);
-		/* And not by a great deal more. */
+		/* The bound is not much larger, either. */
 		if (i)
 			assert_in_range(s.clock_error_ns - last,
 					c->per_sec_ns * 9 / 10,
@@ -272,8 +280,8 @@ static int call_after_a_ms(void)
 	return call();
 }
 
-/* 2000 ppm are no rate, however well two of these agree. */
-static void wide_pairs_are_no_rate(void **state)
+/* 2000 ppm are not a rate, however well two of them agree. */
+static void wide_pairs_give_no_rate(void **state)
 {
 	(void)state;
 	follow.rate_interval_ns = MS;
@@ -285,7 +293,9 @@ static void wide_pairs_are_no_rate(void **state)
 	assert_int_equal(call_after_a_ms(), 0);
 }
 
-/* No marker says so. 4 s are left of the lease, so 4 s may have been seen. */
+/*
+ * No marker shows it. 4 s of the lease are left, so readers may have seen 4 s.
+ */
 static void never_back_after_a_reset(void **state)
 {
 	struct paraclock_sample s;
@@ -331,7 +341,10 @@ static void never_back(void **state)
 		if (!keeper_read(&keeper, keeper.fake.counter, &s) && s.valid) {
 			assert_true(s.host_tsc >= last_tsc);
 			assert_true(s.host_ns >= last_ns);
-			/* Nor by leaps, but where one is counted. */
+			/*
+			 * No leaps, either, except the ones that the test
+			 * counts.
+			 */
 			last_tsc = s.host_tsc;
 			last_ns = s.host_ns;
 			reads++;
@@ -349,21 +362,26 @@ static void never_back(void **state)
 int main(void)
 {
 	each_test(set_up, tear_down);
-	add_test("a disruption freezes", disruption_freezes);
-	add_test("a disruption is outlived, if it is said",
-		 disruption_is_outlived);
-	add_test("what its owner froze only its owner unfreezes",
-		 owners_freeze_is_the_owners);
-	add_test("also if the clock is disrupted then",
+	add_test("a disruption freezes", a_disruption_freezes);
+	add_test("a disruption is outlived, if the caller allows it",
+		 a_disruption_can_be_outlived);
+	add_test("a freeze by the owner ends only by the owner",
+		 only_the_owner_ends_its_freeze);
+	add_test("a freeze by the owner outlives a disruption",
 		 owners_freeze_outlives_a_disruption);
-	add_test("also after a restart", freeze_after_a_restart_is_the_owners);
-	add_test("what was seen is not believed", seen_that_is_no_time);
-	add_test("a jump is not mistaken for a rate", jump_is_no_rate);
+	add_test("a freeze by the owner outlives a restart",
+		 only_the_owner_ends_its_freeze_after_a_restart);
+	add_test("an impossible seen time is not believed",
+		 an_impossible_seen_time_is_not_believed);
+	add_test("a jump is not mistaken for a rate",
+		 a_jump_is_not_mistaken_for_a_rate);
 	ADD_ROWS(correct_cases, corrections_are_in_the_bound);
 	add_test("pairs that are too wide give no rate",
-		 wide_pairs_are_no_rate);
-	add_test("the clock is within the bound", bound_holds);
-	add_test("never back, whatever the clock does", never_back);
-	add_test("nor where the counter is reset", never_back_after_a_reset);
+		 wide_pairs_give_no_rate);
+	add_test("the clock is within the bound",
+		 the_clock_is_within_the_bound);
+	add_test("readers never go back, whatever the clock does", never_back);
+	add_test("readers never go back after a reset of the counter",
+		 never_back_after_a_reset);
 	return run_suite(NULL, NULL);
 }

@@ -12,7 +12,9 @@
 #define JANUARY	 1483228800LL
 #define TAI_LESS 36
 
-/* A world begins so long before the month's end, and lasts as long after. */
+/*
+ * A world begins this long before the month's end, and lasts as long after it.
+ */
 #define AROUND_SEC 8
 
 struct leap_case {
@@ -21,13 +23,13 @@ struct leap_case {
 	uint8_t timescale;
 	int leap; /* s that are inserted */
 	uint32_t flags;
-	int64_t jitter_ns; /* its clock is set, by up to that */
+	int64_t jitter_ns; /* its clock is set by up to this */
 };
 
 static const struct leap_case *world;
 static uint64_t first;	 /* counter at which the world begins */
 static int64_t ahead_ns; /* the clock of true time */
-static uint64_t delay;	 /* from a sample to what is made of it, ticks */
+static uint64_t delay;	 /* from a sample to the timeline made of it, ticks */
 
 static uint64_t seed;
 
@@ -45,7 +47,7 @@ static int64_t tai_at(uint64_t counter)
 	       (int64_t)((u128)(counter - first) * SEC / world->hz);
 }
 
-/* Everything that goes with a TAI. */
+/* Everything that depends on the TAI offset. */
 static void tell(int64_t tai, struct paraclock_sample *s)
 {
 	const bool leap = world->leap != 0;
@@ -90,8 +92,10 @@ static void begin(const struct leap_case *c)
 	follow.rate_interval_ns = 500 * MS;
 }
 
-/* What was seen is true: within what the clock was set by, and never out by the
- * leap second, on whichever side of it. */
+/*
+ * Readers see the truth: within the steps of the clock, and never out by the
+ * leap second, on either side of it.
+ */
 struct seen {
 	unsigned int reads, before, after;
 	int64_t last_ns;
@@ -118,7 +122,9 @@ static void look(struct seen *seen)
 		assert_int_equal(s.tai_offset_sec, truth.tai_offset_sec);
 		assert_int_equal(s.leap, truth.leap);
 	}
-	/* In the month that it says: also of UTC as TAI gives it. */
+	/*
+	 * In the month that the sample states: also for UTC computed from TAI.
+	 */
 	tai -= s.tai_offset_sec * SEC;
 	if (s.tai_offset_sec == TAI_LESS && world->leap) {
 		assert_true(tai < (JANUARY - (world->leap < 0)) * SEC);
@@ -133,7 +139,7 @@ static void look(struct seen *seen)
 	seen->reads++;
 }
 
-/* Often to the last 12 us of the month, else by up to 0.7 s. */
+/* Often the last 12 us of the month, otherwise up to 0.7 s. */
 static void go_on(uint64_t month)
 {
 	uint64_t *now = &keeper.fake.counter;
@@ -183,7 +189,8 @@ static struct leap_case leap_cases[] = {
 	{ "a leap second while it lags", 24000000, UTC, 1, MONO, 2 * MS },
 	{ "a second removed while it lags", 24000000, UTC, -1, MONO, 2 * MS },
 	{ "removed from TAI while it lags", 3000000000, TAI, -1, 0, 20 * MS },
-	{ "a month without, while it lags", 3000000000, UTC, 0, MONO, 2 * MS },
+	{ "a month without a leap second, while it lags",
+	  3000000000, UTC, 0, MONO, 2 * MS },
 	/* clang-format on */
 };
 
@@ -202,8 +209,7 @@ static void is_true_across(void **state)
 		assert_true(seen.before > 5000);
 }
 
-/* --- a clock that is in another month than what is shown ------------------
- */
+/* --- a clock in another month than the timekeeper ------------------------- */
 
 static void to(int64_t ms)
 {
@@ -226,9 +232,11 @@ static void followed_until(int64_t ms)
 	assert_int_equal(call(), 0);
 }
 
-/* The clock is past the second that was removed, and 1.2 s ahead: that is no
- * offset to be slewed away. */
-static void lagging_one_waits_for_its_end(void **state)
+/*
+ * The clock is past the second that was removed, and 1.2 s ahead: this offset
+ * must not be slewed away.
+ */
+static void a_lagging_timekeeper_waits_for_the_months_end(void **state)
 {
 	struct paraclock_sample s;
 
@@ -253,8 +261,11 @@ static void lagging_one_waits_for_its_end(void **state)
 	tear_down(NULL);
 }
 
-/* It has shown more of the month than the clock has: until that is there. */
-static void leading_one_waits_for_the_clock(void **state)
+/*
+ * It has shown more of the month than the clock, so it waits for the clock to
+ * get there.
+ */
+static void a_leading_timekeeper_waits_for_the_clock(void **state)
 {
 	struct paraclock_sample s;
 
@@ -267,7 +278,10 @@ static void leading_one_waits_for_the_clock(void **state)
 	assert_int_equal(call(), 0);
 	to(-150);
 	assert_refuses(&keeper, keeper.fake.counter, -EAGAIN);
-	/* Still in the old month, as what was seen: it goes on from there. */
+	/*
+	 * Still in the old month, like the time that was seen: it goes on from
+	 * there.
+	 */
 	(void)call();
 	to(-100);
 	assert_refuses(&keeper, keeper.fake.counter, -EAGAIN);
@@ -315,9 +329,12 @@ static struct leap_case restarted = {
 	"", 1000000000, UTC, 0, MONO | PARACLOCK_FOLLOW_RESTART, 0
 };
 
-/* A counter is reset, so all of a lease may have been seen, and that ended with
- * the month: no timeline begins there, until the clock is in the next one. */
-static void what_was_seen_to_the_end_waits_for_the_clock(void **state)
+/*
+ * The counter is reset, so readers may have seen all of a lease, which ended
+ * with the month: no timeline begins there until the clock is in the next
+ * month.
+ */
+static void a_month_seen_to_its_end_waits_for_the_clock(void **state)
 {
 	struct paraclock_sample s;
 
@@ -343,13 +360,13 @@ static void what_was_seen_to_the_end_waits_for_the_clock(void **state)
 int main(void)
 {
 	ADD_ROWS(leap_cases, is_true_across);
-	add_test("one that lags waits for the end of its month",
-		 lagging_one_waits_for_its_end);
-	add_test("one that leads waits for the clock",
-		 leading_one_waits_for_the_clock);
+	add_test("a lagging timekeeper waits for the end of its month",
+		 a_lagging_timekeeper_waits_for_the_months_end);
+	add_test("a leading timekeeper waits for the clock",
+		 a_leading_timekeeper_waits_for_the_clock);
 	add_test("a restart is in the month of its sample",
 		 restart_is_in_the_month_of_the_sample);
-	add_test("what was seen to the month's end waits for the clock",
-		 what_was_seen_to_the_end_waits_for_the_clock);
+	add_test("a month that was seen to its end waits for the clock",
+		 a_month_seen_to_its_end_waits_for_the_clock);
 	return run_suite(NULL, NULL);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * A relay at work and readers of each kind of page below, while the machine is
- * moved all the time. Whatever a reader gets that is valid must be the time of
- * before or after a move that was under way, never older than a freeze that
- * was over when it began to read, and never behind what it got before.
+ * moved all the time. Each valid reading must be the time before or after a
+ * move that was under way, never older than a freeze that had ended when the
+ * read began, and never behind an earlier reading.
  */
 
 #include <pthread.h>
@@ -18,15 +18,17 @@
 
 /* PARACLOCK_LIVE_READS divided by 1000. */
 #define MOVES 2000
-/* After so many each reader is waited for: that takes a turn of each on a CPU
- * that others may be on as well. */
+/*
+ * After this many moves the test waits for each reader, which needs a turn on a
+ * CPU that others may use as well.
+ */
 #define MOVES_TOGETHER 50
 
-/* A tick is a ns, and L0's clock is so much further after each move. */
+/* A tick is a ns, and each move advances L0's clock by this much. */
 #define HZ_TEST 1000000000U
 #define JUMP_NS 1000000
 
-/* Of a page; as paraclock/host.h says. */
+/* Of a page, by <paraclock/host.h>. */
 #define OFF_NS 450
 
 #define LOAD(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
@@ -51,7 +53,7 @@ static struct paraclock_relay relay;
 static _Alignas(64) struct paraclock_timekeeper tk;
 static uint64_t first_tsc;
 static uint64_t begun;	/* moves */
-static uint64_t frozen; /* freezes that were over */
+static uint64_t frozen; /* freezes that had ended */
 static uint32_t stop;
 
 /* --- readers -------------------------------------------------------------- */
@@ -161,14 +163,16 @@ static void move_once(void)
 	above_write(&above);
 	ADD(frozen);
 	ret = paraclock_relay_resume(&relay);
-	/* Preempted where a promise is judged. */
+	/* Preempted where the promise is judged. */
 	while (ret == -ESTALE)
 		ret = paraclock_relay_update(&relay);
 	assert_int_equal(ret, 0);
 }
 
-/* The relay on a CPU of its own: else it and the readers take turns, and there
- * is no race at all. */
+/*
+ * The relay gets a CPU of its own: otherwise it and the readers alternate, and
+ * never race.
+ */
 static void keep_apart(pthread_t thread, bool is_relay)
 {
 	static cpu_set_t all;
@@ -191,7 +195,7 @@ static void keep_apart(pthread_t thread, bool is_relay)
 	(void)pthread_setaffinity_np(thread, sizeof(some), &some);
 }
 
-/* Preempted where a promise is judged, it is made again. */
+/* Preempted where the promise is judged; the call is made again. */
 static void update(void)
 {
 	int ret;
@@ -202,7 +206,10 @@ static void update(void)
 	assert_int_equal(ret, 0);
 }
 
-/* Each has read what is valid since. A timekeeper is so for its lease only. */
+/*
+ * Each reader has had a valid reading since. A timekeeper's are valid for its
+ * lease only.
+ */
 static void wait_for_readers(void)
 {
 	uint64_t valid[READERS];
@@ -217,7 +224,7 @@ static void wait_for_readers(void)
 	}
 }
 
-static void readers_of_a_machine_that_is_moved(void **state)
+static void readers_survive_moves_at_full_speed(void **state)
 {
 	const char *text = getenv("PARACLOCK_LIVE_READS");
 	uint64_t moves = text ? strtoull(text, NULL, 0) / 1000 : MOVES;
@@ -265,7 +272,7 @@ static void readers_of_a_machine_that_is_moved(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(readers_of_a_machine_that_is_moved),
+		cmocka_unit_test(readers_survive_moves_at_full_speed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

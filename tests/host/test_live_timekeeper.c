@@ -21,7 +21,7 @@ static struct live_span span;
 static double writer_cpu; /* s */
 static bool stop, frozen;
 static uint64_t updates, late, migrations, failed;
-static uint64_t made; /* updates that were */
+static uint64_t made; /* past updates */
 static int last_error;
 
 /* The latest time that any reader has seen. */
@@ -40,7 +40,7 @@ static void update(void)
 		ret = model_update(&model, &tk);
 	}
 	updates++;
-	/* Preempted each time that it tried: the old one stays. */
+	/* Preempted in every try: the old timeline stays. */
 	late += ret == -ESTALE;
 	if (!ret)
 		__atomic_store_n(&made, made + 1, __ATOMIC_RELAXED);
@@ -72,7 +72,7 @@ struct reader {
 	uint64_t behind_other;
 };
 
-/* What another reader has seen before this one began is no later. */
+/* The time that another reader saw before this one began is no later. */
 static void compare(struct reader *reader, int64_t before)
 {
 	int64_t mine = reader->n.last_ns;
@@ -85,7 +85,7 @@ static void compare(struct reader *reader, int64_t before)
 		;
 }
 
-/* Writer and reader both get through, or nothing was shown. */
+/* Writer and reader must both get through, or the test has shown nothing. */
 static bool is_enough(const struct reader *reader)
 {
 	if (__atomic_load_n(&failed, __ATOMIC_RELAXED))
@@ -171,9 +171,11 @@ static void reads_are_right(void **state)
 }
 
 static struct world worlds[] = {
-	{ "never back, at random rates", PARACLOCK_TIMELINE_MONOTONIC, 0 },
-	{ "never back, also by migrations", PARACLOCK_TIMELINE_MONOTONIC, 64 },
-	{ "no promise, and migrations all the time", 0, 4 },
+	{ "readers never go back, at random rates",
+	  PARACLOCK_TIMELINE_MONOTONIC, 0 },
+	{ "readers never go back, with migrations",
+	  PARACLOCK_TIMELINE_MONOTONIC, 64 },
+	{ "migrations all the time, without the promise", 0, 4 },
 };
 
 int main(void)

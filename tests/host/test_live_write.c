@@ -2,8 +2,8 @@
 /*
  * Two readers and a live writer of each kind of page. The writer follows a
  * clock whose rate changes at random with each update; every reading must be
- * that of a timeline which was on the page while it was made, and none may be
- * behind one that any reader has made before.
+ * that of a timeline that was on the page during the read, and none may be
+ * behind an earlier one of any reader.
  */
 
 #include <stdio.h>
@@ -18,18 +18,23 @@
 /* Of each reader. */
 #define READS 1000000
 
-/* What the writer did, as a reader may still have to look it up: 30 ms. */
+/*
+ * The writer's updates, for as long as a reader may have to look them up: 30
+ * ms.
+ */
 #define RING (1U << 17)
 
 /* 10 ppm either way of a ns a tick. */
 #define HZ	  1000000000U
 #define HZ_SPREAD 10000U
 
-/* Each timeline begins at random up to so long ago: what mixes two of them is
- * off by as much, or at least by 20 ppm of it. */
+/*
+ * Each timeline begins at random up to this long ago: a mix of two is off by as
+ * much, or at least by 20 ppm of it.
+ */
 #define BACK_TICKS (1U << 20)
 
-/* A timeline, as words that are written one by one. */
+/* A timeline, in words that are written one by one. */
 struct entry {
 	uint64_t base_tsc, base_sec, base_frac, period_frac, period_shift;
 };
@@ -43,8 +48,8 @@ static struct writer {
 	struct live_span span;
 	double cpu;	  /* the writer's, s */
 	uint64_t tried;	  /* entries that may be on the page */
-	uint64_t written; /* entries up to this one were, whoever came after */
-	uint64_t put;	  /* how many were */
+	uint64_t written; /* entries up to this one were replaced */
+	uint64_t put;	  /* how many were written */
 	uint64_t refused;
 	int64_t seen; /* the latest that any reader has read, ns */
 	uint32_t ready, stop;
@@ -65,7 +70,7 @@ static void note(const struct paraclock_timeline *tl, uint64_t n)
 	STORE(entry->period_frac, tl->period_frac);
 	STORE(entry->period_shift, tl->period_shift);
 	__atomic_store_n(&w.tried, n + 1, __ATOMIC_RELEASE);
-	/* Before it is on the page, where readers may find it. */
+	/* Before the update is on the page, where readers may find it. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -148,7 +153,7 @@ static int64_t entry_ns(const struct entry *entry, uint64_t tsc)
 			 mul_high((uint64_t)time, NSEC_PER_SEC));
 }
 
-/* Is it the reading of a timeline between those two? The newest first. */
+/* Is this the reading of a timeline between those two? The newest first. */
 static bool is_right(const struct paraclock_sample *sample, uint64_t first,
 		     uint64_t last, int64_t *ret_off)
 {
@@ -179,9 +184,11 @@ static void judge(const struct paraclock_sample *sample, uint64_t first,
 
 	t->valid++;
 	if (last - first >= RING / 2 || !is_right(sample, first, last, &off)) {
-		/* Pairs with the fence of note(): who has seen a word of a
-		 * later entry sees here that it was begun. This may have been
-		 * preempted while the writer went once around. */
+		/*
+		 * Pairs with the fence of note(): a reader that has seen a word
+		 * of a later entry sees here that it was begun. This thread may
+		 * have been preempted while the writer went once around.
+		 */
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (LOAD(w.tried) - first >= RING / 2) {
 			t->late++;
@@ -201,7 +208,7 @@ static void judge(const struct paraclock_sample *sample, uint64_t first,
 		;
 }
 
-/* Writer and reader both get through, or nothing was shown. */
+/* Writer and reader must both get through, or the test has shown nothing. */
 static bool is_enough(const struct tally *t)
 {
 	return t->valid - t->late > 100 && LOAD(w.put) > 100;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a relay puts below: exact, when it is to, and only what is valid. */
+/* What a relay writes below: exact, in time, and only valid time. */
 
 #include <paraclock/relay.h>
 
@@ -36,7 +36,7 @@ static void all_frozen(void)
 	}
 }
 
-/* --- exact ---------------------------------------------------------------- */
+/* --- exactness ------------------------------------------------------------ */
 
 static void random_coupling(struct paraclock_target *target)
 {
@@ -61,7 +61,7 @@ static void comes_out_exact(void **state)
 
 		start(kind, hz, (1ULL << 40) + (random_word() >> 16));
 		if (kind == vmclock) {
-			/* Only on a page that can say TAI. */
+			/* Only on a page that can express TAI. */
 			relay.targets = &targets[2];
 			relay.n_targets = 1;
 		}
@@ -97,7 +97,7 @@ static void a_pvclock_page_is_handed_on_to_the_bit(void **state)
 	above_end(&above);
 }
 
-static void an_offset_of_its_own(void **state)
+static void a_guests_clock_begins_at_its_own_offset(void **state)
 {
 	(void)state;
 	start(hyperv, SEC_TICKS, 1ULL << 45);
@@ -156,7 +156,7 @@ static void error_bounds_cover_the_clock_above(void **state)
 
 /* --- when ----------------------------------------------------------------- */
 
-static void nothing_new_is_not_written(void **state)
+static void an_unchanged_clock_is_not_written(void **state)
 {
 	uint32_t before[3];
 
@@ -188,7 +188,7 @@ static void a_small_change_is_written_and_no_disruption(void **state)
 	assert_int_equal(update(), 0);
 	for (unsigned int i = 0; i < 100; i++) {
 		above.fake.counter += SEC_TICKS;
-		/* Back and forth: what is seen never goes back. */
+		/* Back and forth: readers never go back. */
 		assert_int_equal(paraclock_timeline_rebase(&above.conv,
 							   above.fake.counter),
 				 0);
@@ -203,7 +203,7 @@ static void a_small_change_is_written_and_no_disruption(void **state)
 	above_end(&above);
 }
 
-/* --- only what is valid --------------------------------------------------- */
+/* --- only valid time is relayed ------------------------------------------- */
 
 static void a_page_that_is_switched_off_freezes(void **state)
 {
@@ -221,7 +221,7 @@ static void a_page_that_is_switched_off_freezes(void **state)
 	above.fake.counter_step = 10;
 	assert_int_equal(update(), 0);
 	all_right(SEC_TICKS);
-	/* It was not disrupted, and L2 was not either. */
+	/* L1 was not disrupted, and L2 was not either. */
 	assert_int_equal(relay.disruptions, 0);
 	assert_int_equal(targets[2].marker, 1);
 	above_end(&above);
@@ -252,12 +252,12 @@ static void a_jump_is_a_disruption(void **state)
 	assert_int_equal(relay.disruptions, 1);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(targets[i].marker, 2);
-	/* On the page, too. */
+	/* The page shows it, too. */
 	assert_int_equal(get64(below[2].fake.vmclock, 16), 2);
 	above_end(&above);
 }
 
-static void held_stays_frozen_and_the_rest_goes_on(void **state)
+static void a_held_target_stays_frozen_and_the_rest_goes_on(void **state)
 {
 	(void)state;
 	start(pvclock, SEC_TICKS, 1ULL << 45);
@@ -289,14 +289,14 @@ static void announced(void **state)
 	all_frozen();
 	assert_int_equal(paraclock_relay_resume(&relay), 0);
 	all_right(SEC_TICKS);
-	/* Though nothing on the page above has moved. */
+	/* Nothing on the page above has moved, though. */
 	assert_int_equal(relay.disruptions, 1);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(targets[i].marker, 2);
 	above_end(&above);
 }
 
-/* vCPU 0 has to have run before its page is the new host's. */
+/* vCPU 0 must have run before its page is the new host's. */
 static void resumes_when_the_page_is_known_to_be_new(void **state)
 {
 	(void)state;
@@ -317,7 +317,7 @@ static void resumes_when_the_page_is_known_to_be_new(void **state)
 	above_end(&above);
 }
 
-static void what_was_seen_is_waited_for(void **state)
+static void readers_never_go_back(void **state)
 {
 	(void)state;
 	start(pvclock, SEC_TICKS, 1ULL << 45);
@@ -333,7 +333,7 @@ static void what_was_seen_is_waited_for(void **state)
 	above.fake.counter += 2ULL * SEC_TICKS;
 	assert_int_equal(update(), -ESTALE);
 	all_frozen();
-	/* One of them lets the promise go. */
+	/* For one of them the promise is dropped. */
 	targets[1].flags = 0;
 	below[1].seen = 0;
 	assert_int_equal(update(), -ESTALE);
@@ -393,11 +393,11 @@ static struct argument {
 } arguments[] = {
 	{ "a relay that is too small is refused", relay_too_small },
 	{ "no clock is refused", no_clock },
-	{ "no targets where some are counted are refused", no_targets },
+	{ "a missing list of targets is refused", no_targets },
 	{ "targets of two sizes are refused", targets_of_two_sizes },
-	{ "an target without a page is refused", no_page },
-	{ "an target without a writer is refused", no_writer },
-	{ "an target that nothing can freeze is refused", no_way_to_freeze },
+	{ "a target without a page is refused", no_page },
+	{ "a target without a writer is refused", no_writer },
+	{ "a target that nothing can freeze is refused", no_way_to_freeze },
 	{ "a target in an unknown state is refused", a_state_that_is_none },
 };
 
@@ -441,12 +441,12 @@ int main(void)
 	ADD_ROWS(kinds, comes_out_exact);
 	add_test("a pvclock page is handed on to the bit",
 		 a_pvclock_page_is_handed_on_to_the_bit);
-	add_test("a guest's clock begins where it is told",
-		 an_offset_of_its_own);
+	add_test("a guest's clock begins at its own offset",
+		 a_guests_clock_begins_at_its_own_offset);
 	add_test("error bounds below cover those above",
 		 error_bounds_cover_the_clock_above);
-	add_test("nothing new is not written, until it is old",
-		 nothing_new_is_not_written);
+	add_test("an unchanged clock is not written until the page is old",
+		 an_unchanged_clock_is_not_written);
 	add_test("a small change is written and no disruption",
 		 a_small_change_is_written_and_no_disruption);
 	add_test("a page above that is switched off freezes what is below",
@@ -454,13 +454,12 @@ int main(void)
 	add_test("a host that died in an update freezes what is below",
 		 a_dead_host_freezes);
 	add_test("a jump above is a disruption below", a_jump_is_a_disruption);
-	add_test("what is held stays frozen, and the rest goes on",
-		 held_stays_frozen_and_the_rest_goes_on);
+	add_test("a held target stays frozen, and the others go on",
+		 a_held_target_stays_frozen_and_the_rest_goes_on);
 	add_test("an announced move freezes, and counts", announced);
 	add_test("after a move the page above must be known to be new",
 		 resumes_when_the_page_is_known_to_be_new);
-	add_test("what readers have seen is waited for",
-		 what_was_seen_is_waited_for);
+	add_test("readers never go back after a move", readers_never_go_back);
 	ADD_ROWS(arguments, is_refused);
 	add_test("NULL is refused", null_is_refused);
 	return run_suite(NULL, NULL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a page below may promise: no more than what is above knows. And what a
- * page promises of which it is told that it does not know.
+ * What a page below may promise: no more than the page above does. And what a
+ * timekeeper promises once it has learned that it does not know.
  */
 
 #include <paraclock/relay.h>
@@ -58,7 +58,7 @@ static struct class_case class_cases[] = {
 	/* clang-format on */
 };
 
-static void promises_what_is_above(void **state)
+static void a_page_promises_what_the_one_above_does(void **state)
 {
 	const struct class_case *c = *state;
 
@@ -75,7 +75,7 @@ static void promises_what_is_above(void **state)
 	above_end(&above);
 }
 
-/* Its count is its writer's word. */
+/* Its migration count is its writer's claim. */
 static void a_timekeeper_above_does_not_know(void **state)
 {
 	static struct paraclock_timekeeper tk;
@@ -100,8 +100,8 @@ static void a_timekeeper_above_does_not_know(void **state)
 	above_end(&above);
 }
 
-/* A caller that kept an epoch while it promised more is told. */
-static void what_means_less_is_another_marker(void **state)
+/* A caller that kept an epoch while the marker promised more notices. */
+static void a_weaker_meaning_is_another_marker(void **state)
 {
 	struct paraclock_sample before, after;
 	struct paraclock *clk;
@@ -122,7 +122,7 @@ static void what_means_less_is_another_marker(void **state)
 	assert_int_equal(paraclock_read(clk, &after), 0);
 	assert_int_equal(after.marker_class, heuristic);
 	assert_int_equal(after.epoch, before.epoch + 1);
-	/* That it means more again is no disruption. */
+	/* A marker that means more again is no disruption. */
 	above.conv.flags &= ~(uint32_t)PARACLOCK_TIMELINE_INFERRED;
 	above_write(&above);
 	assert_int_equal(paraclock_relay_update(&relay), 0);
@@ -145,7 +145,7 @@ static void markers_of_a_relay_vouch_for_nothing(void **state)
 
 	(void)state;
 	fake_init(&fake);
-	/* So that the page is known to be from after the open. */
+	/* So the page is known to be from after the open. */
 	fake.cpu = 0;
 	fake.vmclock_error = 0;
 	fake_set_vmclock_marker(&fake, 7);
@@ -157,7 +157,7 @@ static void markers_of_a_relay_vouch_for_nothing(void **state)
 	clk = fake_open(&fake, "kvmclock");
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_int_equal(sample.marker_class, heuristic);
-	/* And what it shows is not known, but inferred. */
+	/* The marker class is not known, but inferred. */
 	put64(fake.vmclock, 16, 8);
 	assert_int_equal(paraclock_next_event(clk, &event), 0);
 	assert_int_equal(event.marker_class, heuristic);
@@ -167,11 +167,11 @@ static void markers_of_a_relay_vouch_for_nothing(void **state)
 
 int main(void)
 {
-	ADD_ROWS(class_cases, promises_what_is_above);
+	ADD_ROWS(class_cases, a_page_promises_what_the_one_above_does);
 	add_test("a timekeeper above does not know",
 		 a_timekeeper_above_does_not_know);
-	add_test("what means less is another marker",
-		 what_means_less_is_another_marker);
+	add_test("a weaker marker is another marker",
+		 a_weaker_meaning_is_another_marker);
 	add_test("a relay's markers vouch for nothing",
 		 markers_of_a_relay_vouch_for_nothing);
 	return run_suite(NULL, NULL);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What can go wrong with a relay: targets that fail, a clock that is disrupted
- * while it is relayed, and a process that dies at any step. Then nobody below
- * hangs, and nobody reads a time that is valid and wrong.
+ * Failures of a relay: targets that fail, a clock that is disrupted while it is
+ * relayed, and a process that dies at any step. No reader below hangs, and none
+ * gets a time that is valid and wrong.
  */
 
 #include <paraclock/relay.h>
@@ -60,9 +60,9 @@ static void an_unstable_clock_freezes(void **state)
 	above_end(&above);
 }
 
-/* --- an target that fails ------------------------------------------------- */
+/* --- a target that fails -------------------------------------------------- */
 
-static void a_page_that_is_anothers(void **state)
+static void a_page_with_another_owner(void **state)
 {
 	(void)state;
 	start();
@@ -73,7 +73,7 @@ static void a_page_that_is_anothers(void **state)
 	assert_int_equal(paraclock_relay_update(&relay), -EPERM);
 	assert_int_equal(targets[1].error, -EPERM);
 	assert_int_equal(targets[1].marker, 1);
-	/* It keeps no other from going on. */
+	/* It does not keep the others from going on. */
 	assert_running(&below[0]);
 	assert_running(&below[2]);
 	assert_right(&above, &below[0], counter_at(0));
@@ -110,7 +110,7 @@ static int stuck_pause(void *arg, int stop)
 	return stop ? below_pause(arg, stop) : -EIO;
 }
 
-static void a_guest_that_cannot_be_let_go(void **state)
+static void a_guest_that_cannot_be_resumed(void **state)
 {
 	(void)state;
 	start();
@@ -119,7 +119,7 @@ static void a_guest_that_cannot_be_let_go(void **state)
 	assert_int_equal(paraclock_relay_update(&relay), -EIO);
 	assert_int_equal(targets[0].state, PARACLOCK_TARGET_WRITTEN);
 	assert_int_equal(below[0].paused, 1);
-	/* It is written anew before it is let go, whenever that is. */
+	/* It is written anew before it is released, whenever that is. */
 	move_above();
 	targets[0].pause = below_pause;
 	assert_int_equal(paraclock_relay_update(&relay), 0);
@@ -127,7 +127,7 @@ static void a_guest_that_cannot_be_let_go(void **state)
 	above_end(&above);
 }
 
-static void a_coupling_that_is_none(void **state)
+static void an_invalid_coupling(void **state)
 {
 	(void)state;
 	start();
@@ -154,7 +154,7 @@ static int pause_and_move(void *arg, int stop)
 	return below_pause(arg, stop);
 }
 
-static void disrupted_meanwhile(void **state)
+static void a_disruption_while_one_is_relayed(void **state)
 {
 	(void)state;
 	start();
@@ -177,7 +177,7 @@ static int write_and_move(void *page, struct paraclock_page_writer *writer,
 	return ret;
 }
 
-static void disrupted_all_the_time(void **state)
+static void a_clock_that_is_disrupted_all_the_time(void **state)
 {
 	(void)state;
 	start();
@@ -222,7 +222,7 @@ static int pause_or_death(void *arg, int stop)
 	return ret;
 }
 
-/* Whoever reads gets no time, or the right one; and an answer. */
+/* Each reader gets the right time or none; and always an answer. */
 static void check_left(void)
 {
 	for (size_t i = 0; i < 3; i++) {
@@ -249,7 +249,7 @@ static void check_left(void)
 	}
 }
 
-/* Another process, that knows what the first one was told. */
+/* Another process, with what the first one was told. */
 static void take_over(void)
 {
 	above.fake.process_id++;
@@ -278,7 +278,9 @@ static int nothing(struct paraclock_relay *unused)
 	return 0;
 }
 
-/* What is done before it dies in the second call, and how L1 is then. */
+/*
+ * The first call; the process dies in the second, and L1 is then in this state.
+ */
 static struct death_case {
 	const char *name;
 	int (*before)(struct paraclock_relay *relay);
@@ -286,12 +288,12 @@ static struct death_case {
 	bool moves;   /* in between */
 	bool updates; /* a small one, above */
 } death_cases[] = {
-	{ "who dies in a freeze leaves what is right, or nothing", nothing,
-	  paraclock_relay_freeze, false, false },
-	{ "who dies in a resume leaves what is right, or nothing",
+	{ "a process that dies in a freeze leaves the right time or none",
+	  nothing, paraclock_relay_freeze, false, false },
+	{ "a process that dies in a resume leaves the right time or none",
 	  paraclock_relay_freeze, paraclock_relay_resume, true, false },
-	{ "who dies in an update leaves what is right, or nothing", nothing,
-	  paraclock_relay_update, false, true },
+	{ "a process that dies in an update leaves the right time or none",
+	  nothing, paraclock_relay_update, false, true },
 };
 
 static bool dies(const struct death_case *c, unsigned int after)
@@ -319,7 +321,7 @@ static bool dies(const struct death_case *c, unsigned int after)
 	check_left();
 	if (died)
 		take_over();
-	/* What it had in hand is lost, with the process. */
+	/* Its work in progress is lost with the process. */
 	paraclock_close(above.clk);
 	return died;
 }
@@ -330,7 +332,7 @@ static void dies_at_any_step(void **state)
 
 	while (dies(*state, after))
 		after++;
-	/* It did die, in the middle of each page. */
+	/* It did die in the middle of each page. */
 	assert_true(after > 6);
 }
 
@@ -338,17 +340,18 @@ int main(void)
 {
 	add_test("a clock above that is not stable freezes what is below",
 		 an_unstable_clock_freezes);
-	add_test("a page that is another's keeps no other from going on",
-		 a_page_that_is_anothers);
+	add_test("a page with another owner does not stop the others",
+		 a_page_with_another_owner);
 	add_test("a guest that cannot be paused is tried again",
 		 a_guest_that_cannot_be_paused);
 	add_test("a guest that cannot be resumed is written again",
-		 a_guest_that_cannot_be_let_go);
+		 a_guest_that_cannot_be_resumed);
 	add_test("a target with an invalid coupling is frozen",
-		 a_coupling_that_is_none);
-	add_test("a disruption while one is relayed", disrupted_meanwhile);
+		 an_invalid_coupling);
+	add_test("a disruption while one is relayed",
+		 a_disruption_while_one_is_relayed);
 	add_test("a clock that is disrupted all the time",
-		 disrupted_all_the_time);
+		 a_clock_that_is_disrupted_all_the_time);
 	ADD_ROWS(death_cases, dies_at_any_step);
 	return run_suite(NULL, NULL);
 }

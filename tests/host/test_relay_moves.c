@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The four ways in which a guest of a guest can be moved, with every page above
- * on every page below and random hosts. L2's clock is L0's, less where L2
- * began; it goes on through the move, as long as that took.
+ * The four ways to move a guest of a guest, with every page above on every page
+ * below and random hosts. L2's clock is L0's, less where L2 began; it goes on
+ * through the move, for as long as that took.
  */
 
 #include <paraclock/relay.h>
@@ -12,11 +12,13 @@
 
 #define PASSES 150
 
-/* What L0's clock says is counted by a counter of its own, 1 GHz, that no move
- * touches; L1 and L2 see theirs only. */
+/*
+ * L0's clock has a counter of its own, 1 GHz, that no move touches; L1 and L2
+ * see only theirs.
+ */
 #define TRUE_HZ 1000000000U
 
-/* A machine that gives L2 its time, and its relay. */
+/* A machine that gives L2 its time, with its relay. */
 struct host {
 	struct above above;
 	struct paraclock_relay relay;
@@ -63,7 +65,7 @@ static uint64_t counter_of(const struct host *host)
 	return counter_below(&host->target, host->above.fake.counter);
 }
 
-/* L2 runs here, and has for a while. */
+/* L2 runs here, and has done so for a while. */
 static void set_up(struct pair *pair)
 {
 	host_start(&here, pair);
@@ -116,7 +118,7 @@ static void back_to_an_unmoved_l1(void **state)
 
 /* --- L2 moves to another L1 ----------------------------------------------- */
 
-/* What the target says at a counter value of its own, by its timeline. */
+/* The target's time at a counter value of its own, by its timeline. */
 static u128 target_time(const struct paraclock_target *target, uint64_t counter)
 {
 	const struct paraclock_timeline *tl = &target->timeline;
@@ -127,8 +129,8 @@ static u128 target_time(const struct paraclock_target *target, uint64_t counter)
 }
 
 /*
- * With its memory, the page included, and with what its VMM carries along: its
- * clock and the time that this took, its marker, what was seen.
+ * L2 brings its memory, the page included, and its VMM the rest: its clock and
+ * the duration of the move, its marker, and what readers saw.
  */
 static void bring(struct host *host, const struct paraclock_target *from,
 		  const struct pair *pair, uint64_t took_ns)
@@ -188,8 +190,10 @@ static void to_another_l1(void **state)
 		assert_running(&guest);
 		assert_right(&there.above, &guest, counter_of(&there));
 		if (pair->up->write != paraclock_vmclock_write) {
-			/* It took as long as it took, and what was read
-			 * before it was read a little before. */
+			/*
+			 * The move took some time, and the last reading was a
+			 * little before it.
+			 */
 			assert_in_range(guest.seen - seen,
 					(int64_t)took_ns - 500,
 					(int64_t)took_ns + 5000);
@@ -205,8 +209,8 @@ static void to_another_l1(void **state)
 /* --- L2 moves to a physical host ------------------------------------------ */
 
 /*
- * There is no page above: the host's own timekeeper says what time it is, and
- * the host is L1 in what comes below.
+ * There is no page above: the host's own timekeeper has the time, and the host
+ * plays L1 below.
  */
 static void to_a_physical_host(void **state)
 {
@@ -260,7 +264,9 @@ static void to_a_physical_host(void **state)
 		assert_in_range(sample.host_ns,
 				(int64_t)want - pair->down->below - 40,
 				(int64_t)want + pair->down->lifted + 2);
-		/* And by what it was to say there when it was let go. */
+		/*
+		 * Also by the time that the released timeline would show there.
+		 */
 		assert_true(target_time(&there.target, counter) >> 64 ==
 				    (uint64_t)sample.host_ns / NSEC_PER_SEC ||
 			    sample.host_ns % NSEC_PER_SEC > 999999000 ||
@@ -310,8 +316,10 @@ static void move_with_l2(struct pair *pair, enum how how)
 					 0);
 			assert_frozen(&guest, counter_of(&here));
 		} else {
-			/* What its readers made of the old page meanwhile is
-			 * no promise that can be kept. */
+			/*
+			 * A promise that readers derived from the old page
+			 * meanwhile cannot be kept.
+			 */
 			here.target.flags = 0;
 		}
 		move_l1(&here, random_word() >> 28);
@@ -330,7 +338,7 @@ static void move_with_l2(struct pair *pair, enum how how)
 			assert_right(&here.above, &guest, counter_of(&here));
 			here.above.fake.counter += random_word() >> 28;
 		}
-		/* A move of L1 is one of L2. */
+		/* A move of L1 is a move of L2. */
 		assert_int_equal(here.relay.disruptions, 1);
 		assert_int_equal(here.target.marker, 101);
 		if (pair->down->write == paraclock_vmclock_write)
@@ -372,8 +380,10 @@ int main(void)
 
 		pair->up = &kinds[i % 3];
 		pair->down = &kinds[i % 9 / 3];
-		/* A page of the time of the day cannot be told on the
-		 * others. */
+		/*
+		 * A page with the time of the day cannot be relayed onto the
+		 * others.
+		 */
 		if (pair->up == &kinds[2] && pair->down != &kinds[2])
 			continue;
 		(void)snprintf(names[n], sizeof(names[n]), "%s: %s on %s",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Relays with MONOTONIC over moves that nobody announces: what readers below
- * have seen is not forgotten when L1's counter is turned back.
+ * Relays with MONOTONIC over moves that nobody announces: the times that
+ * readers below saw are not forgotten when L1's counter is turned back.
  */
 
 #include <paraclock/relay.h>
@@ -22,7 +22,9 @@ static int update(void)
 	return paraclock_relay_update(&relay);
 }
 
-/* Ten seconds before the leap second, which L0's page announces or not. */
+/*
+ * Ten seconds before the leap second, which L0's page may or may not announce.
+ */
 static void start(bool leap)
 {
 	above_start(&above, &kinds[2], SEC_TICKS, 1ULL << 45, NEW_YEAR - 10);
@@ -61,14 +63,13 @@ static void move_back(int64_t now_ns, int64_t behind_ns)
 
 static struct seen_case {
 	const char *name;
-	unsigned int updates; /* each after a second, and none writes */
+	unsigned int updates; /* each after a second, without a write */
 	bool leap;
-	int last; /* what the last of them returns */
+	int last; /* the result of the last of them */
 } seen_cases[] = {
-	{ "what a page was written with is seen", 0, false, 0 },
-	{ "what was shown since a page was written is seen", 20, false, 0 },
-	{ "what was shown while there was no straight line is seen", 20, true,
-	  -EAGAIN },
+	{ "the time that a page was written with is remembered", 0, false, 0 },
+	{ "time shown since the page was written is remembered", 20, false, 0 },
+	{ "time shown without a conversion is remembered", 20, true, -EAGAIN },
 };
 
 static void stays_seen(void **state)
@@ -93,14 +94,14 @@ static void stays_seen(void **state)
 	assert_int_equal(update(), -ESTALE);
 	assert_int_equal(target.error, -ESTALE);
 	assert_frozen(&below, above.fake.counter);
-	/* But for what has passed since that update, some ticks. */
+	/* Except for the ticks since that update. */
 	assert_true(NSEC_PER_SEC * target.seen_sec +
 			    mul_high(target.seen_frac, NSEC_PER_SEC) + 1000 >
 		    (uint64_t)last);
 	above.fake.counter += SEC_TICKS / 10 * 49;
 	assert_int_equal(update(), -ESTALE);
 	assert_frozen(&below, above.fake.counter);
-	/* A straight line does not know of the leap second: one more. */
+	/* A conversion does not know of the leap second: one more. */
 	above.fake.counter += SEC_TICKS / 10 * (c->leap ? 12 : 2);
 	assert_int_equal(update(), 0);
 	assert_running(&below);
@@ -109,7 +110,7 @@ static void stays_seen(void **state)
 	above_end(&above);
 }
 
-static void begins_anew_without_the_promise(void **state)
+static void a_dropped_promise_begins_anew(void **state)
 {
 	(void)state;
 	start(false);
@@ -120,7 +121,7 @@ static void begins_anew_without_the_promise(void **state)
 	target.flags = 0;
 	assert_int_equal(update(), 0);
 	assert_right(&above, &below, above.fake.counter);
-	/* From here on it is promised again, from what was written. */
+	/* From here on the promise holds again, from the time written. */
 	target.flags = PARACLOCK_TARGET_MONOTONIC;
 	above.fake.counter += SEC_TICKS;
 	assert_int_equal(update(), 0);
@@ -136,6 +137,6 @@ int main(void)
 {
 	ADD_ROWS(seen_cases, stays_seen);
 	add_test("a promise that was dropped begins anew",
-		 begins_anew_without_the_promise);
+		 a_dropped_promise_begins_anew);
 	return run_suite(NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a relay takes from the clock above: all of it, of one moment. */
+/* What a relay reads from the clock above: a whole state, of one moment. */
 
 #include <paraclock/relay.h>
 #include <paraclock/timekeeper.h>
@@ -43,8 +43,8 @@ static struct paraclock_sample read_below(void)
 
 /* --- a page that is not renewed ------------------------------------------- */
 
-/* Its conversion ends after 2^46 ticks, 7.8 h; the page does not. */
-static void a_conversion_that_is_over(void **state)
+/* The conversion ends after 2^46 ticks, 7.8 h; the page does not. */
+static void an_ended_conversion(void **state)
 {
 	const uint32_t both =
 		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
@@ -108,7 +108,10 @@ static void a_conversion_from_before_a_leap_second(void **state)
 	for (unsigned int i = 1; i < 20; i++) {
 		above.fake.counter += SEC_TICKS - 1000;
 		assert_int_equal(update(), i < 11 ? 0 : -EAGAIN);
-		/* As it was, and right: L2's page announces it, too. */
+		/*
+		 * Unchanged, and right: L2's page announces the leap second,
+		 * too.
+		 */
 		assert_running(&below);
 		assert_int_equal(sequence_at(&below.fake, &kinds[2]), written);
 		above.fake.counter_step = 0;
@@ -150,7 +153,7 @@ static void qualifiers(void **state)
 	written = sequence_at(&below.fake, &kinds[2]);
 	assert_int_equal(read_below().tai_offset_sec, 36);
 	assert_int_equal(read_below().leap, c->from_leap);
-	/* Written once more as it was, it is the same. */
+	/* Written again unchanged, it is the same. */
 	above_rewrite(&above);
 	assert_int_equal(update(), 0);
 	assert_int_equal(sequence_at(&below.fake, &kinds[2]), written);
@@ -166,10 +169,10 @@ static void qualifiers(void **state)
 	above_end(&above);
 }
 
-/* --- a bound that is left ------------------------------------------------- */
+/* --- a clock that leaves its bound ---------------------------------------- */
 
-/* The page below may not go on with its bound, unless it is disrupted. */
-static void a_bound_that_is_left(void **state)
+/* The page below must not keep its bound, unless it is disrupted. */
+static void a_clock_that_leaves_its_bound(void **state)
 {
 	const uint32_t both =
 		PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE;
@@ -201,7 +204,7 @@ static uint64_t (*fake_counter)(void *ctx);
 static unsigned int reads; /* of the counter, until the timekeeper migrates */
 static struct paraclock_timeline after;
 
-/* On a page of the time of the day, like the rest here. */
+/* On a page with the time of the day, like the others here. */
 static struct paraclock *start_timekeeper(void)
 {
 	struct paraclock_timeline conv;
@@ -231,7 +234,7 @@ static void end_timekeeper(struct paraclock *clk)
 	above_end(&above);
 }
 
-static void a_change_to_come(void **state)
+static void a_change_still_to_come(void **state)
 {
 	struct paraclock *clk = start_timekeeper();
 	uint64_t old_rate = after.period_frac;
@@ -241,13 +244,16 @@ static void a_change_to_come(void **state)
 	assert_int_equal(paraclock_timeline_set_hz(&after, SEC_TICKS + 1000, 0),
 			 0);
 	assert_int_not_equal(after.period_frac, old_rate);
-	/* In a second: until then it is the old one. */
+	/* In a second: until then the old timeline holds. */
 	assert_int_equal(paraclock_timekeeper_set(&tk, &above.fake.env, &after,
 						  t_change),
 			 0);
 	assert_int_equal(update(), 0);
 	assert_int_equal(targets[0].timeline.period_frac, old_rate);
-	/* Within 20 us: pages would go on with the old one for a second. */
+	/*
+	 * Within 20 us: otherwise pages would keep the old timeline for a
+	 * second.
+	 */
 	assert_int_equal(
 		paraclock_timekeeper_set(&tk, &above.fake.env, &after, 0), 0);
 	assert_int_equal(update(), 0);
@@ -272,7 +278,7 @@ static uint64_t counter_and_migrate(void *ctx)
 	return fake_counter(ctx);
 }
 
-/* Time of after the migration with the marker of before it is wrong. */
+/* The time after the migration with the marker from before it is wrong. */
 static int checked_write(void *page, struct paraclock_page_writer *writer,
 			 const struct paraclock_env *env,
 			 const struct paraclock_timeline *tl)
@@ -281,13 +287,15 @@ static int checked_write(void *page, struct paraclock_page_writer *writer,
 	return paraclock_vmclock_write(page, writer, env, tl);
 }
 
-static void migrates_meanwhile(void **state)
+static void a_timekeeper_above_that_migrates_meanwhile(void **state)
 {
 	unsigned int i = 0;
 	bool fired;
 
 	(void)state;
-	/* At each reading of the counter, until one update has fewer. */
+	/*
+	 * At each reading of the counter, until an update has no more of them.
+	 */
 	do {
 		struct paraclock *clk = start_timekeeper();
 
@@ -297,7 +305,7 @@ static void migrates_meanwhile(void **state)
 		above.fake.env.counter = counter_and_migrate;
 		reads = ++i;
 		assert_int_equal(update(), 0);
-		/* Not in this one, or behind its last look: in the next. */
+		/* Not in this call, or after its last look: in the next one. */
 		fired = !reads;
 		reads = 0;
 		if (!fired)
@@ -315,15 +323,16 @@ static void migrates_meanwhile(void **state)
 
 int main(void)
 {
-	add_test("a conversion that is over goes on as its page does",
-		 a_conversion_that_is_over);
-	add_test("a conversion from before a leap second is not gone on with",
+	add_test("after its conversion ended a page goes on",
+		 an_ended_conversion);
+	add_test("a conversion from before a leap second is not kept",
 		 a_conversion_from_before_a_leap_second);
 	ADD_ROWS(qualifier_cases, qualifiers);
-	add_test("a bound that is left is a disruption", a_bound_that_is_left);
-	add_test("a change that a timekeeper has still to come",
-		 a_change_to_come);
+	add_test("a clock that leaves its bound is a disruption",
+		 a_clock_that_leaves_its_bound);
+	add_test("a timekeeper's change that is still to come",
+		 a_change_still_to_come);
 	add_test("a timekeeper above that migrates meanwhile",
-		 migrates_meanwhile);
+		 a_timekeeper_above_that_migrates_meanwhile);
 	return run_suite(NULL, NULL);
 }

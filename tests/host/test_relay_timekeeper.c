@@ -47,7 +47,7 @@ static void a_timekeeper_below(void **state)
 				 0);
 		assert_int_equal(sample.valid, 1);
 		assert_in_range(sample.host_ns, up.host_ns - 1, up.host_ns);
-		/* The first write made it go on after a freeze. */
+		/* The first write ended its freeze. */
 		assert_int_equal(sample.epoch, 2);
 		above.fake.counter_step = 10;
 	}
@@ -128,9 +128,9 @@ static struct paraclock_timekeeper changing;
 static struct paraclock *changing_clk;
 
 /*
- * Above is a timekeeper at 5001 s, within 4000 ns. In us it changes: by so many
- * ns, to a rate that is a tenth less, within 10 ns. The vmclock below is
- * written.
+ * The timekeeper above is at 5001 s, within 4000 ns. In us microseconds it
+ * changes: by so many ns, to a rate that is a tenth less, within 10 ns. The
+ * vmclock below is written.
  */
 static uint64_t below_one_that_changes(uint64_t us, int64_t by_ns)
 {
@@ -173,7 +173,7 @@ static void end_of_change(void)
 	above_end(&above);
 }
 
-/* What is below, ns and its bound. */
+/* The time below, ns, and its bound. */
 static void assert_below(uint64_t counter, int64_t ns, uint64_t error_ns)
 {
 	struct paraclock_sample sample;
@@ -184,9 +184,11 @@ static void assert_below(uint64_t counter, int64_t ns, uint64_t error_ns)
 	assert_in_range(sample.clock_error_ns, error_ns, error_ns + 4);
 }
 
-/* Taken as come, it is a us ahead of what is shown now, and what is shown is
- * within 4000 ns then. */
-static void what_is_to_come_is_within_its_bound(void **state)
+/*
+ * The change counts as made: it is a us ahead of the time shown now, which is
+ * within 4000 ns until then.
+ */
+static void a_coming_change_is_within_the_bound(void **state)
 {
 	(void)state;
 	(void)below_one_that_changes(10, 0);
@@ -194,8 +196,8 @@ static void what_is_to_come_is_within_its_bound(void **state)
 	end_of_change();
 }
 
-/* Now it is 26 us behind, and 30 us when it comes. */
-static void lines_that_part_are_within_it(void **state)
+/* Now it is 26 us behind, and 30 us when the change comes. */
+static void timelines_that_part_are_within_the_bound(void **state)
 {
 	uint64_t at;
 
@@ -208,11 +210,11 @@ static void lines_that_part_are_within_it(void **state)
 }
 
 /*
- * A second away, the old timeline goes on below, until the next call. It is 300
- * us behind the new one then, and a tenth of each second ahead of that later;
- * the bound is that of both from the beginning.
+ * The change is a second away, so the old timeline goes on below until the next
+ * call. It is 300 us behind the new one then, and a tenth of each second ahead
+ * of that later; the bound covers both from the beginning.
  */
-static void what_comes_later_is_within_it(void **state)
+static void a_later_change_is_within_the_bound(void **state)
 {
 	uint64_t at;
 
@@ -232,12 +234,12 @@ int main(void)
 		  .test_func = a_timekeeper_below },
 		{ .name = "a timekeeper above is handed on",
 		  .test_func = a_timekeeper_above },
-		{ .name = "what is to come is within its bound",
-		  .test_func = what_is_to_come_is_within_its_bound },
-		{ .name = "timelines that part until it comes are within it",
-		  .test_func = lines_that_part_are_within_it },
-		{ .name = "what comes later is within the bound, too",
-		  .test_func = what_comes_later_is_within_it },
+		{ .name = "a coming change is within its bound",
+		  .test_func = a_coming_change_is_within_the_bound },
+		{ .name = "timelines that part until the change are within it",
+		  .test_func = timelines_that_part_are_within_the_bound },
+		{ .name = "a later change is within the bound, too",
+		  .test_func = a_later_change_is_within_the_bound },
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Timekeepers: what is set, what is shown, and what is refused. */
+/* Timekeepers: what is set, what readers get, and what is refused. */
 
 #include "host/timekeeper.h"
 #include "timekeepers.h"
@@ -47,7 +47,7 @@ static void shows_a_conversion(void **state)
 	assert_int_equal(ns, 5 * SEC + c->ns);
 }
 
-static void says_what_qualifies_it(void **state)
+static void a_sample_says_what_qualifies_it(void **state)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 1700000000);
 	struct paraclock_sample s;
@@ -82,7 +82,7 @@ static void says_what_qualifies_it(void **state)
 		assert_int_equal(s.reserved[i], 0);
 }
 
-static void half_a_bound_is_none(void **state)
+static void half_a_bound_is_no_bound(void **state)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 5);
 	struct paraclock_sample s;
@@ -96,7 +96,7 @@ static void half_a_bound_is_none(void **state)
 	assert_int_equal(s.clock_error_ns, PARACLOCK_ERROR_UNKNOWN);
 }
 
-static void says_why_not(void **state)
+static void an_invalid_reading_says_why(void **state)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 5);
 
@@ -130,7 +130,7 @@ static void lease_ends(void **state)
 	assert_refuses(&keeper, tl.t_end + 1, -EAGAIN);
 	keeper.fake.counter = tl.t_end + 1;
 	assert_int_equal(describe(&keeper).state, PARACLOCK_TIMEKEEPER_EXPIRED);
-	/* Whoever comes back goes on. */
+	/* A reader goes on after any wait. */
 	tl = conv_at(tl.t_end + 1, 7);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_shows(&keeper, tl.base_tsc + TICKS_SEC, 8 * SEC);
@@ -162,7 +162,7 @@ static struct bad_case bad_cases[] = {
 	{ "no lease", FIELD(t_end), 0, 0, -EINVAL },
 	{ "a lease for ever", FIELD(t_end), UINT64_MAX, 0, -EINVAL },
 	{ "a lease from before its base", FIELD(t_end), NOW - 1, 0, -EINVAL },
-	{ "it begins after its end", FIELD(t_start), NOW + 11 * TICKS_SEC, 0,
+	{ "a start after its end", FIELD(t_start), NOW + 11 * TICKS_SEC, 0,
 	  -EINVAL },
 	{ "no timescale", FIELD(timescale), 0, 0, -EINVAL },
 	{ "no such timescale", FIELD(timescale), 5, 0, -EINVAL },
@@ -274,10 +274,9 @@ static void counts_ticks(void **state)
 	assert_in_range(ticks, c->want - c->less, c->want);
 }
 
-/* --- what is in the memory ------------------------------------------------
- */
+/* --- hostile memory ------------------------------------------------------- */
 
-static void refuses_what_is_none(void **state)
+static void memory_that_is_no_timekeeper_is_refused(void **state)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 5);
 	uint64_t head;
@@ -300,7 +299,7 @@ static void refuses_what_is_none(void **state)
 	assert_refuses(&keeper, NOW, -EAGAIN);
 }
 
-/* Whatever is in it, a reader comes back, and does not read elsewhere. */
+/* Whatever the memory holds, a reader returns, and does not read elsewhere. */
 static void survives_any_memory(void **state)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 5);
@@ -337,7 +336,7 @@ static void survives_any_memory(void **state)
 	assert_true(answers > 0);
 }
 
-/* Nor does its writer do what is not defined, which only a sanitizer tells. */
+/* Its writer does nothing undefined, either, which only a sanitizer shows. */
 static void writer_survives_any_memory(void **state)
 {
 	struct tk *tk = (void *)&keeper.tk;
@@ -375,7 +374,7 @@ static void writer_survives_any_memory(void **state)
 	assert_true(done > 20000);
 }
 
-/* One shift that no timeline has, and that was there before. */
+/* A single shift that no timeline has, and that was there before. */
 static void writer_bounds_a_shift(void **state)
 {
 	struct tk *tk = (void *)&keeper.tk;
@@ -392,7 +391,7 @@ static void writer_bounds_a_shift(void **state)
 	assert_int_equal(describe(&keeper).timeline.size, 0);
 }
 
-static void is_anywhere(void **state)
+static void a_timekeeper_works_at_any_address(void **state)
 {
 	static struct paraclock_timekeeper elsewhere;
 	struct paraclock_timeline tl = conv_at(NOW, 5);
@@ -412,18 +411,21 @@ static void is_anywhere(void **state)
 int main(void)
 {
 	ADD_ROWS(shown_cases, shows_a_conversion);
-	add_test("says what qualifies it", says_what_qualifies_it);
-	add_test("half a bound is no bound", half_a_bound_is_none);
-	add_test("says why a reading is not valid", says_why_not);
-	add_test("past its lease there is no time", lease_ends);
+	add_test("a sample says what qualifies it",
+		 a_sample_says_what_qualifies_it);
+	add_test("half a bound is no bound", half_a_bound_is_no_bound);
+	add_test("an invalid reading says why", an_invalid_reading_says_why);
+	add_test("past its lease a timekeeper has no time", lease_ends);
 	ADD_ROWS(bad_cases, refuses_a_timeline);
 	add_test("refuses bad arguments", refuses_arguments);
 	ADD_ROWS(ticks_cases, counts_ticks);
-	add_test("refuses memory that is no timekeeper", refuses_what_is_none);
+	add_test("memory that is no timekeeper is refused",
+		 memory_that_is_no_timekeeper_is_refused);
 	add_test("a reader comes back from any memory", survives_any_memory);
 	add_test("a writer comes back from any memory",
 		 writer_survives_any_memory);
 	add_test("a writer bounds a shift", writer_bounds_a_shift);
-	add_test("works at any address", is_anywhere);
+	add_test("a timekeeper works at any address",
+		 a_timekeeper_works_at_any_address);
 	return run_suite(NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Changing a timekeeper: when, whether it may be, and how far it reaches. */
+/*
+ * Changing a timekeeper: when, whether it is allowed, and how far it reaches.
+ */
 
 #include <paraclock/backend.h>
 #include <paraclock/timekeeper.h>
@@ -15,7 +17,7 @@ static struct keeper keeper;
 /* --- a change that is announced -------------------------------------------
  */
 
-static void changes_when_it_says(void **state)
+static void a_change_comes_at_its_counter_value(void **state)
 {
 	const uint64_t at = NOW + 2 * TICKS_SEC;
 	struct paraclock_timeline tl = conv_at(NOW, 5);
@@ -46,7 +48,7 @@ static void changes_when_it_says(void **state)
 	assert_int_equal(info.next.size, 0);
 }
 
-static void pending_change_is_replaced(void **state)
+static void a_pending_change_is_replaced(void **state)
 {
 	const uint64_t first = NOW + 2 * TICKS_SEC;
 	const uint64_t second = NOW + 4 * TICKS_SEC;
@@ -61,12 +63,12 @@ static void pending_change_is_replaced(void **state)
 	assert_int_equal(keeper_set(&keeper, &tl, second), 0);
 	assert_shows(&keeper, second - 1, 9 * SEC - 1);
 	assert_shows(&keeper, second, 200 * SEC);
-	/* And sooner. */
+	/* Sooner, too. */
 	tl = conv_at(first, 100);
 	assert_int_equal(keeper_set(&keeper, &tl, first), 0);
 	assert_shows(&keeper, first - 1, 7 * SEC - 1);
 	assert_shows(&keeper, second, 102 * SEC);
-	/* Once it has come it is what others come after. */
+	/* Once it has come, later changes follow it. */
 	keeper.fake.counter = first;
 	tl = conv_at(second, 200);
 	assert_int_equal(keeper_set(&keeper, &tl, second), 0);
@@ -76,7 +78,7 @@ static void pending_change_is_replaced(void **state)
 			 100 * SEC);
 }
 
-static void soon_is_within_20_us(void **state)
+static void a_change_as_soon_as_possible_is_within_20_us(void **state)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 5);
 	uint64_t at;
@@ -94,7 +96,7 @@ static void soon_is_within_20_us(void **state)
 	keeper.fake.counter = NOW + 10;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_int_equal(describe(&keeper).t_change, at);
-	/* Not beyond what the old one vouches for. */
+	/* Not beyond the end of the old timeline. */
 	keeper_init(&keeper);
 	tl = conv_at(NOW, 5);
 	tl.t_end = NOW + 1000;
@@ -104,7 +106,7 @@ static void soon_is_within_20_us(void **state)
 	assert_int_equal(describe(&keeper).t_change, NOW + 1001);
 	tl = conv_at(NOW, 5);
 	assert_int_equal(keeper_set(&keeper, &tl, NOW + 1002), -EINVAL);
-	/* Nor if what comes then is just about to come. */
+	/* Nor if another change is just about to come. */
 	keeper.fake.counter = NOW + 1000;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_int_equal(describe(&keeper).t_change, NOW + 1001);
@@ -123,9 +125,9 @@ static void the_last_lease_ends_with_the_counter(void **state)
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_shows(&keeper, UINT64_MAX - 1, 5 * SEC + 1861);
 	assert_refuses(&keeper, UINT64_MAX, -EAGAIN);
-	/* And it is no counter of after: it was reset. */
+	/* The counter was reset, so its values are not later ones. */
 	assert_not_valid(&keeper, 1000, PARACLOCK_REASON_WINDOW, 5 * SEC);
-	/* As soon as can be is the last moment that there is. */
+	/* As soon as possible is the last moment of the counter. */
 	tl.base_sec = 6;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_shows(&keeper, UINT64_MAX - 2, 5 * SEC + 1860);
@@ -137,7 +139,7 @@ static void the_last_lease_ends_with_the_counter(void **state)
 
 struct promise_case {
 	const char *name;
-	uint64_t frac; /* it is that much, 2^-64 s, */
+	uint64_t frac; /* so much, 2^-64 s, */
 	bool behind;   /* behind or ahead */
 	uint32_t flags;
 	int ret;
@@ -155,8 +157,10 @@ static struct promise_case promise_cases[] = {
 	  0 },
 	{ "a second behind is refused", UINT64_MAX, true, STABLE | MONOTONIC,
 	  -ESTALE, 0 },
-	{ "who does not promise may be", UINT64_MAX, true, STABLE, 0, -SEC },
-	{ "ahead is no step back", 2 * NSEC_FRAC, false, STABLE | MONOTONIC, 0,
+	{ "a step back is allowed without the promise",
+	  UINT64_MAX, true, STABLE, 0, -SEC },
+	{ "a step ahead is allowed",
+	  2 * NSEC_FRAC, false, STABLE | MONOTONIC, 0,
 	  2 },
 	/* clang-format on */
 };
@@ -166,8 +170,10 @@ static void keeps_the_promise(void **state)
 	const struct promise_case *c = *state;
 	const uint64_t at = NOW + 2 * TICKS_SEC;
 	struct paraclock_timeline tl = conv_at(NOW, 5);
-	/* A little slower: whoever followed the old one past the change would
-	 * be ahead. */
+	/*
+	 * A little slower: a reader of the old timeline past the change would
+	 * be ahead.
+	 */
 	struct paraclock_timeline next = conv_at(at, c->behind ? 6 : 7);
 
 	keeper_init(&keeper);
@@ -194,7 +200,7 @@ static uint64_t bound_at(uint64_t counter)
 }
 
 /* A ns ahead of a timeline that is off by 5 at most. */
-static void lift_is_in_the_bound(void **state)
+static void a_lift_is_in_the_bound(void **state)
 {
 	const struct paraclock_env *env = &keeper.fake.env;
 	const uint64_t at = NOW + 2 * TICKS_SEC;
@@ -214,7 +220,7 @@ static void lift_is_in_the_bound(void **state)
 	assert_int_equal(keeper_set(&keeper, &next, at), 0);
 	assert_shows(&keeper, at, 7 * SEC);
 	assert_int_equal(bound_at(at), 6);
-	/* The same where nobody reads meanwhile. */
+	/* The same, with no read meanwhile. */
 	keeper.fake.counter = at;
 	assert_int_equal(paraclock_timekeeper_freeze(&keeper.tk, env), 0);
 	assert_int_equal(
@@ -233,7 +239,7 @@ static void promise_outlives_the_lease(void **state)
 	tl.flags |= MONOTONIC;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	keeper.fake.counter = NOW + 20 * TICKS_SEC;
-	/* 15 s were seen at the end. */
+	/* Readers saw 15 s at the end. */
 	tl = conv_at(keeper.fake.counter, 14);
 	tl.flags |= MONOTONIC;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), -ESTALE);
@@ -241,7 +247,10 @@ static void promise_outlives_the_lease(void **state)
 	tl.base_sec = 15;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_shows(&keeper, keeper.fake.counter, 15 * SEC);
-	/* One that is still to come has not been seen, but what was before. */
+	/*
+	 * A change that is still to come has not been seen, but the time before
+	 * it has.
+	 */
 	keeper.fake.counter = tl.t_end + TICKS_SEC;
 	tl = conv_at(tl.t_end + 2 * TICKS_SEC, 100);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
@@ -254,9 +263,9 @@ static void promise_outlives_the_lease(void **state)
 }
 
 /*
- * The writer is preempted in the middle of a change, until long after
- * t_change: nobody follows the old one past it, or sees the new one
- * before it is known to be no step back.
+ * The writer is preempted in the middle of a change, until long after t_change:
+ * no reader follows the old timeline past it, or sees the new one before the
+ * writer knows that it does not step back.
  */
 static struct stall {
 	unsigned int calls, at; /* of the writer's counter */
@@ -291,7 +300,7 @@ static uint64_t stalling_counter(void *ctx)
 	return keeper.fake.counter;
 }
 
-static void late_publication_is_none(void **state)
+static void a_late_change_is_not_published(void **state)
 {
 	const uint64_t at = NOW + TICKS_SEC / 1024;
 	struct paraclock_timeline tl;
@@ -308,7 +317,7 @@ static void late_publication_is_none(void **state)
 		memset(&stall, 0, sizeof(stall));
 		stall.at = i;
 		stall.until = at + TICKS_SEC;
-		/* All right at the change, and 10 ms behind a second later. */
+		/* No step at the change, but 10 ms behind a second later. */
 		tl = conv_at(at, 5);
 		tl.base_frac = ((uint64_t)1 << 54) + NSEC_FRAC;
 		tl.period_frac -= tl.period_frac / 100;
@@ -332,13 +341,15 @@ static void late_publication_is_none(void **state)
 		if (!stall.ret)
 			assert_true(after.host_ns >= stall.seen.host_ns);
 	}
-	/* Before the first publication they follow the old one; after it
-	 * nobody. */
+	/*
+	 * Before the first publication they follow the old one; after it none
+	 * does.
+	 */
 	assert_true(stalled > 1);
 	assert_int_equal(followed, 1);
 }
 
-/* As it was when the counter was read for the stall.at-th time. */
+/* The memory when the writer read the counter for the stall.at-th time. */
 static struct paraclock_timekeeper corpse;
 
 static uint64_t dying_counter(void *ctx)
@@ -349,7 +360,7 @@ static uint64_t dying_counter(void *ctx)
 	return keeper.fake.counter;
 }
 
-/* false: there was no such moment. */
+/* false: it never did. */
 static bool dies_in_a_change(unsigned int moment, uint64_t t_change)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 5);
@@ -419,14 +430,15 @@ static struct month_case month_cases[] = {
 	  PARACLOCK_LEAP_PRE_POS, 0, BEFORE_2017, 5 },
 	{ "UTC without a leap second too", PARACLOCK_TIMESCALE_UTC,
 	  PARACLOCK_LEAP_NONE, 0, BEFORE_2017, 5 },
-	{ "UTC a second earlier if that is not there", PARACLOCK_TIMESCALE_UTC,
+	{ "UTC ends a second earlier if the last one is removed",
+	  PARACLOCK_TIMESCALE_UTC,
 	  PARACLOCK_LEAP_PRE_NEG, 0, BEFORE_2017, 4 },
-	{ "UTC that does not say goes on", PARACLOCK_TIMESCALE_UTC,
+	{ "UTC without a leap state goes on", PARACLOCK_TIMESCALE_UTC,
 	  PARACLOCK_LEAP_UNKNOWN, 0, BEFORE_2017, 10 },
 	{ "TAI ends with the month of UTC", PARACLOCK_TIMESCALE_TAI,
 	  PARACLOCK_LEAP_PRE_POS, PARACLOCK_TIMELINE_TAI_OFFSET,
 	  BEFORE_2017 + 36, 5 },
-	{ "TAI that does not know the offset goes on", PARACLOCK_TIMESCALE_TAI,
+	{ "TAI without an offset goes on", PARACLOCK_TIMESCALE_TAI,
 	  PARACLOCK_LEAP_PRE_POS, 0, BEFORE_2017 + 36, 10 },
 	{ "the month's second half is far away", PARACLOCK_TIMESCALE_UTC,
 	  PARACLOCK_LEAP_PRE_POS, 0, BEFORE_2017 - 86400, 10 },
@@ -457,18 +469,20 @@ static void ends_with_the_month(void **state)
 
 int main(void)
 {
-	add_test("changes at the counter value it says", changes_when_it_says);
-	add_test("a pending change is replaced", pending_change_is_replaced);
-	add_test("as soon as can be is within 20 us", soon_is_within_20_us);
+	add_test("a change comes at its counter value",
+		 a_change_comes_at_its_counter_value);
+	add_test("a pending change is replaced", a_pending_change_is_replaced);
+	add_test("a change as soon as possible is within 20 us",
+		 a_change_as_soon_as_possible_is_within_20_us);
 	add_test("the last lease ends with the counter",
 		 the_last_lease_ends_with_the_counter);
 	ADD_ROWS(promise_cases, keeps_the_promise);
-	add_test("what is lifted is in the bound", lift_is_in_the_bound);
+	add_test("a lift is in the bound", a_lift_is_in_the_bound);
 	add_test("the promise outlives the lease", promise_outlives_the_lease);
 	add_test("a writer that dies in a change leaves no step",
 		 dead_writer_leaves_no_step);
-	add_test("what is published late is not published",
-		 late_publication_is_none);
+	add_test("a change that comes too late is not published",
+		 a_late_change_is_not_published);
 	ADD_ROWS(month_cases, ends_with_the_month);
 	return run_suite(NULL, NULL);
 }

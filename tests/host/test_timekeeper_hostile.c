@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Timekeepers in memory that somebody has written over: readers, writers,
- * followers and relays. What is there is checked as a page is.
+ * Timekeepers in memory that another process has overwritten: readers, writers,
+ * followers and relays. The memory is checked as a page is.
  */
 
 /* First: what follows has a name that is a variable in there. */
@@ -23,7 +23,7 @@ static struct tk_slot *slot_of(void)
 	return &tk_of()->slot[tk_of()->state & 1];
 }
 
-/* One that runs, and a clock on it. */
+/* A running timekeeper, and a clock on it. */
 static int start(void **state)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 5);
@@ -46,7 +46,7 @@ static int stop(void **state)
 	return tear_down(state);
 }
 
-/* --- what readers take ---------------------------------------------------- */
+/* --- what readers check --------------------------------------------------- */
 
 struct conv_case {
 	const char *name;
@@ -56,7 +56,7 @@ struct conv_case {
 	int ret;
 };
 
-/* As in a sample, from valid and from flags on. */
+/* As in a sample, first from valid and then from flags on. */
 #define QUALIFIER(n)                                      \
 	offsetof(struct tk_conversion, qualifiers) +      \
 		offsetof(struct paraclock_sample, n) -    \
@@ -74,25 +74,25 @@ static struct conv_case conv_cases[] = {
 	{ "a time beyond 64 bits of ns", CONV(base_sec), UINT64_MAX, -ERANGE },
 	{ "a time that just fits", CONV(base_sec), 9223372035, 0 },
 	{ "a bound of 2^64 - 2", CONV(error_ns), UINT64_MAX - 1, 0 },
-	{ "a bound that grows by all there is", CONV(error_rate_frac),
+	{ "a bound that grows by the largest rate", CONV(error_rate_frac),
 	  UINT64_MAX, 0 },
 	{ "a valid of 2", QUALIFIER(valid), 2, -EPROTO },
 	{ "a valid of 255", QUALIFIER(valid), 255, -EPROTO },
-	{ "not valid, and no reason", QUALIFIER(valid), 0, -EPROTO },
-	{ "valid, and a reason", QUALIFIER(reason), 2, -EPROTO },
-	{ "a reason that there is not", QUALIFIER(reason), 200, -EPROTO },
+	{ "not valid, without a reason", QUALIFIER(valid), 0, -EPROTO },
+	{ "valid, with a reason", QUALIFIER(reason), 2, -EPROTO },
+	{ "an undefined reason", QUALIFIER(reason), 200, -EPROTO },
 	{ "no timescale", QUALIFIER(timescale), 0, -EPROTO },
 	{ "the last timescale", QUALIFIER(timescale), 4, 0 },
-	{ "a timescale that there is not", QUALIFIER(timescale), 5, -EPROTO },
-	{ "a leap second of now", QUALIFIER(leap), 3, -EPROTO },
+	{ "an undefined timescale", QUALIFIER(timescale), 5, -EPROTO },
+	{ "inside a leap second", QUALIFIER(leap), 3, -EPROTO },
 	{ "after a leap second", QUALIFIER(leap), 5, 0 },
-	{ "a leap state that there is not", QUALIFIER(leap), 6, -EPROTO },
+	{ "an undefined leap state", QUALIFIER(leap), 6, -EPROTO },
 	{ "another", QUALIFIER(leap), 254, -EPROTO },
-	{ "no marker at all", QUALIFIER(marker_class), 0, -EPROTO },
+	{ "a marker class of none", QUALIFIER(marker_class), 0, -EPROTO },
 	{ "an authoritative one", QUALIFIER(marker_class), 2, -EPROTO },
-	{ "a class that there is not", QUALIFIER(marker_class), 255,
+	{ "an undefined marker class", QUALIFIER(marker_class), 255,
 	  -EPROTO },
-	{ "every flag that it may have", CONV(flags), 7, 0 },
+	{ "every flag that a timeline may have", CONV(flags), 7, 0 },
 	{ "UNVOUCHED", CONV(flags), 8, -EPROTO },
 	{ "a flag in the upper half", CONV(flags), 1ULL << 32, -EPROTO },
 	/* clang-format on */
@@ -121,7 +121,7 @@ static void reads_a_conversion(void **state)
 			 c->ret);
 }
 
-/* --- what writers and relays take ----------------------------------------- */
+/* --- what writers and relays check ---------------------------------------- */
 
 struct slot_case {
 	const char *name;
@@ -137,20 +137,20 @@ struct slot_case {
 
 static struct slot_case slot_cases[] = {
 	/* clang-format off */
-	{ "a mode that there is not", SLOT(mode), 3 },
+	{ "an undefined mode", SLOT(mode), 3 },
 	{ "a mode of 2^32 + 1", SLOT(mode), (1ULL << 32) + 1 },
-	{ "one that is to come, of zeros", SLOT(t_change), NOW + 9 },
-	{ "one that has come, of zeros", SLOT(t_change), NOW - 9 },
+	{ "a coming timeline of zeros", SLOT(t_change), NOW + 9 },
+	{ "a current timeline of zeros", SLOT(t_change), NOW - 9 },
 	{ "a timeline without a size", TL(size), 0 },
-	{ "one that is too small", TL(size), 127 },
+	{ "a timeline that is too small", TL(size), 127 },
 	{ "a rate of 0", TL(period_frac), 0 },
 	{ "a shift of 64", TL(period_shift), 64 },
 	{ "a shift of 255", TL(period_shift), 255 },
 	{ "an end before its start", TL(t_start), UINT64_MAX },
 	{ "a status without a time", TL(status), 0 },
-	{ "a status that there is not", TL(status), 200 },
+	{ "an undefined status", TL(status), 200 },
 	{ "without a timescale", TL(timescale), 0 },
-	{ "with one that there is not", TL(timescale), 5 },
+	{ "with an undefined one", TL(timescale), 5 },
 	{ "without a counter", TL(counter), 0 },
 	/* clang-format on */
 };
@@ -179,7 +179,7 @@ static int count_freeze(void *page, struct paraclock_page_writer *writer,
 	return 0;
 }
 
-static void relays_nothing_of_it(int error)
+static void a_hostile_change_is_not_relayed(int error)
 {
 	struct paraclock_target target = {
 		.size = sizeof(target),
@@ -213,7 +213,10 @@ static void relays_nothing_of_it(int error)
 			 error);
 }
 
-/* Nobody goes on from it; a freeze forgets it, and it can be said anew. */
+/*
+ * No timeline follows from it; a freeze forgets it, and the time can be set
+ * anew.
+ */
 static void nothing_of_it_is_taken(void **state)
 {
 	const struct paraclock_env *env = &keeper.fake.env;
@@ -229,7 +232,7 @@ static void nothing_of_it_is_taken(void **state)
 			 -EPROTO);
 	assert_int_equal(paraclock_marker(above, &marker), -EPROTO);
 	assert_int_equal(paraclock_read(above, &s), -EPROTO);
-	relays_nothing_of_it(-EPROTO);
+	a_hostile_change_is_not_relayed(-EPROTO);
 	assert_int_equal(call(), -EPROTO);
 
 	tl = conv_at(keeper.fake.counter, 9);
@@ -250,8 +253,8 @@ static void nothing_of_it_is_taken(void **state)
 	assert_int_equal(describe(&keeper).migrations, 2);
 }
 
-/* Who knows that its writer is gone need not know more. */
-static void an_orphan_is_taken(void **state)
+/* A caller that knows that the writer is gone need not know more. */
+static void an_orphan_is_acquired(void **state)
 {
 	const struct paraclock_timekeeper_options orphan = {
 		.size = sizeof(orphan),
@@ -284,8 +287,10 @@ static int take_anything(void *page, struct paraclock_page_writer *writer,
 	return 0;
 }
 
-/* What a sanitizer would tell of: the words that are relayed, each anything,
- * among others that are right. */
+/*
+ * A sanitizer checks this: each relayed word gets any value, among others that
+ * are right.
+ */
 static void relays_any_memory(void **state)
 {
 	uint64_t seed = 88172645463325252U;
@@ -344,7 +349,7 @@ int main(void)
 	each_test(start, stop);
 	ADD_ROWS(conv_cases, reads_a_conversion);
 	ADD_ROWS(slot_cases, nothing_of_it_is_taken);
-	ADD_ROWS(slot_cases, an_orphan_is_taken);
-	add_test("any memory is relayed, or not", relays_any_memory);
+	ADD_ROWS(slot_cases, an_orphan_is_acquired);
+	add_test("relays and readers survive any memory", relays_any_memory);
 	return run_suite(NULL, NULL);
 }

@@ -36,7 +36,7 @@ struct kill_case {
 };
 
 static struct shared *shared;
-/* As readers have it: at another address, and not to be written. */
+/* In the readers' form: at another address, and read-only. */
 static const struct paraclock_timekeeper *read_only;
 
 /* Where the writers died. */
@@ -58,7 +58,7 @@ static _Noreturn void be_the_writer(const struct kill_case *c)
 {
 	struct model model = shared->model;
 	int ret = paraclock_timekeeper_acquire(&shared->tk, NULL, NULL);
-	/* What a writer left frozen is for the next to say anew. */
+	/* The next writer must set anew what a writer left frozen. */
 	bool migrate = c->migrate != 0;
 
 	model.seed ^= (uint64_t)getpid() << 20 | 1;
@@ -80,11 +80,11 @@ static _Noreturn void be_the_writer(const struct kill_case *c)
 
 static _Noreturn void be_the_reader(void)
 {
-	/* Not for ever, if a check fails. */
+	/* This ends if a check fails. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	do {
 		model_read(&shared->model, &shared->n, read_only);
-		/* It, the writer and the parent may have one CPU. */
+		/* It, the writer and the parent may share one CPU. */
 		if (shared->n.reads % 64 == 0)
 			sched_yield();
 	} while (!shared->n.valid ||
@@ -116,7 +116,7 @@ static void note_death(pid_t writer)
 	const struct tk_slot *slot = &tk->slot[tk->state & 1];
 	const struct page_writer_state *owner = (const void *)&tk->writer;
 
-	/* Its process id is the first part; else it has not begun yet. */
+	/* Its process id is the first part; before that it has not begun. */
 	if (owner->owner >> 40 != (uint64_t)writer)
 		return;
 	deaths.taken++;
@@ -144,7 +144,7 @@ static void kill_one(const struct kill_case *c, struct model_counts *n)
 	assert_true(writer >= 0);
 	if (writer == 0)
 		be_the_writer(c);
-	/* Once in a while at any time, else when it is at it. */
+	/* Once in a while at any time, otherwise in the middle of a call. */
 	if (model_dice(&shared->model) % 16)
 		wait_for_update(writer, before, n);
 	/* Up to 0.1 ms at 2 ticks a ns. */
@@ -219,7 +219,8 @@ static void writers_are_killed(void **state)
 }
 
 static struct kill_case kill_cases[] = {
-	{ "killed in changes, never back", PARACLOCK_TIMELINE_MONOTONIC, 0 },
+	{ "killed in changes, readers never go back",
+	  PARACLOCK_TIMELINE_MONOTONIC, 0 },
 	{ "killed in changes and migrations", 0, 3 },
 };
 

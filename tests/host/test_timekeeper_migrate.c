@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Timekeepers that are frozen, moved, taken over, and left by the dead. */
+/*
+ * Timekeepers that are frozen, moved, acquired from others, and left by dead
+ * writers.
+ */
 
 #include "host/timekeeper.h"
 #include "timekeepers.h"
@@ -45,7 +48,7 @@ static void running_at_5(void)
 /* --- freeze, reconfigure, unfreeze ----------------------------------------
  */
 
-static void frozen_refuses(void **state)
+static void a_frozen_timekeeper_refuses(void **state)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 5);
 	struct paraclock_timekeeper_info info;
@@ -55,7 +58,7 @@ static void frozen_refuses(void **state)
 	keeper.fake.counter = NOW + TICKS_SEC;
 	assert_int_equal(freeze(), 0);
 	assert_refuses(&keeper, NOW + 2 * TICKS_SEC, -EAGAIN);
-	/* Not mistaken for one whose writer has died, nor by time alone. */
+	/* It does not look like a dead writer's, not even after a long time. */
 	keeper.fake.counter = NOW + 100 * TICKS_SEC;
 	info = describe(&keeper);
 	assert_int_equal(info.state, PARACLOCK_TIMEKEEPER_FROZEN);
@@ -116,12 +119,12 @@ static void promise_is_kept_across_a_move(void **state)
 	assert_int_equal(reconfigure(&tl), 0);
 	assert_int_equal(unfreeze(), -ESTALE);
 	assert_refuses(&keeper, 1000, -EAGAIN);
-	/* Less than a ns behind is lifted. */
+	/* A timeline that is less than a ns behind is lifted. */
 	tl.base_frac = 0 - ((uint64_t)1 << 30);
 	assert_int_equal(reconfigure(&tl), 0);
 	assert_int_equal(unfreeze(), 0);
 	assert_shows(&keeper, 1000, 6 * SEC);
-	/* Who promises nothing may go back. */
+	/* Without the promise a timekeeper may go back. */
 	assert_int_equal(freeze(), 0);
 	tl = conv_at(1000, 1);
 	assert_int_equal(reconfigure(&tl), 0);
@@ -129,7 +132,7 @@ static void promise_is_kept_across_a_move(void **state)
 	assert_shows(&keeper, 1000, SEC);
 }
 
-/* What it was at then is not known: at the end of the lease, perhaps. */
+/* The time of the freeze is not known: perhaps the end of the lease. */
 static void promise_outlives_a_reset(void **state)
 {
 	struct paraclock_timeline tl;
@@ -147,12 +150,12 @@ static void promise_outlives_a_reset(void **state)
 	tl = conv_at(1000, 14);
 	tl.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), -ESTALE);
-	/* Of the one that comes last. */
+	/* Of the timeline that comes last. */
 	tl.base_sec = 15;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_shows(&keeper, 1000, 15 * SEC);
 
-	/* But what has not begun is seen by nobody. */
+	/* But nobody has seen a timeline that has not begun. */
 	keeper_init(&keeper);
 	tl = conv_at(NOW + TICKS_SEC, 50);
 	tl.flags |= PARACLOCK_TIMELINE_MONOTONIC;
@@ -162,7 +165,7 @@ static void promise_outlives_a_reset(void **state)
 	assert_shows(&keeper, NOW + TICKS_SEC, 5 * SEC);
 }
 
-static void empty_may_be_frozen(void **state)
+static void an_empty_timekeeper_may_be_frozen(void **state)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 5);
 
@@ -178,29 +181,28 @@ static void empty_may_be_frozen(void **state)
 	assert_shows(&keeper, NOW, 5 * SEC);
 }
 
-/* --- a sequence that is the same by chance --------------------------------
- */
+/* --- a sequence that is the same by chance -------------------------------- */
 
 /*
- * The guest is moved while a reader has looked at the sequence and has its
- * counter, but not what the timekeeper says. The other host has a timekeeper of
- * its own in that memory, which is as many updates old.
+ * The guest is moved while a reader has read the sequence and its counter, but
+ * not the time. The other host has a timekeeper of its own in that memory, with
+ * as many updates.
  */
 struct move_case {
 	const char *name;
 	uint64_t migrations; /* what the other host begins with */
-	int64_t ns;	     /* what the reader takes for a valid time */
+	int64_t ns;	     /* the time that the reader considers valid */
 	uint64_t disruption;
 	unsigned int looks; /* at the counter */
 };
 
-/* There it is 20 s, by a counter that has run for 2 s less. A mix is the time
- * there at the counter here. */
+/*
+ * There it is 20 s, by a counter that has run for 2 s less. A mix is that
+ * host's time at this host's counter.
+ */
 static struct move_case move_cases[] = {
-	{ "a counted migration is noticed by a reader meanwhile", 2, 20 * SEC,
-	  2, 3 },
-	{ "one that is not counted is read as a mix of both hosts", 1, 22 * SEC,
-	  1, 1 },
+	{ "a reader notices a counted migration", 2, 20 * SEC, 2, 3 },
+	{ "without a count a reader mixes both hosts", 1, 22 * SEC, 1, 1 },
 };
 
 static struct paraclock_timekeeper other_host;
@@ -246,8 +248,7 @@ static void sequence_is_the_same(void **state)
 	assert_int_equal(looks, c->looks);
 }
 
-/* --- who is the writer ----------------------------------------------------
- */
+/* --- who the writer is ---------------------------------------------------- */
 
 static void one_writer_at_a_time(void **state)
 {
@@ -279,7 +280,7 @@ static void one_writer_at_a_time(void **state)
 	assert_shows(&keeper, NOW + TICKS_SEC, 51 * SEC);
 }
 
-static void orphan_is_frozen_and_counted(void **state)
+static void an_orphan_is_frozen_and_counted(void **state)
 {
 	struct paraclock_timeline tl = conv_at(1000, 14);
 
@@ -293,7 +294,7 @@ static void orphan_is_frozen_and_counted(void **state)
 	assert_int_equal(describe(&keeper).migrations, 2);
 	assert_refuses(&keeper, 1000, -EAGAIN);
 	assert_int_equal(unfreeze(), -ESTALE);
-	/* Where the old host got to is not known: to the end of its lease. */
+	/* It is unknown how far the old host got: to the end of its lease. */
 	tl.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(reconfigure(&tl), 0);
 	assert_int_equal(unfreeze(), -ESTALE);
@@ -301,7 +302,7 @@ static void orphan_is_frozen_and_counted(void **state)
 	assert_int_equal(reconfigure(&tl), 0);
 	assert_int_equal(unfreeze(), 0);
 	assert_shows(&keeper, 1000, 15 * SEC);
-	/* It is not to be unfrozen as it is, wherever the counter is here. */
+	/* It must not be unfrozen unchanged, wherever the counter is here. */
 	keeper_init(&keeper);
 	tl = conv_at(NOW, 5);
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
@@ -316,8 +317,8 @@ static int refuse_counter(void *ctx)
 	return -EACCES;
 }
 
-/* Who cannot become the writer takes nothing away from the one there is. */
-static void orphan_that_fails_changes_nothing(void **state)
+/* A caller that cannot become the writer does not dislodge the present one. */
+static void a_failed_orphan_call_changes_nothing(void **state)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 50);
 	const uint32_t orphan = PARACLOCK_TIMEKEEPER_ORPHAN;
@@ -346,7 +347,7 @@ static void orphan_that_fails_changes_nothing(void **state)
 /* --- death ----------------------------------------------------------------
  */
 
-/* Counters are read between the publications only, so this visits each. */
+/* The counter is read only between the publications, so this visits each. */
 static struct death {
 	unsigned int calls, at;
 	struct paraclock_timekeeper left;
@@ -380,11 +381,13 @@ struct death_case {
 };
 
 static struct death_case death_cases[] = {
-	{ "who dies in a change leaves the old time, or none", do_set },
-	{ "who dies in a freeze leaves the old time, or none", do_freeze },
+	{ "a writer that dies in a change leaves the old time, or none",
+	  do_set },
+	{ "a writer that dies in a freeze leaves the old time, or none",
+	  do_freeze },
 };
 
-/* Nothing wrong is valid, and the next writer goes on. */
+/* No valid time is wrong, and the next writer goes on. */
 static void check_left(const struct paraclock_timekeeper *left)
 {
 	struct paraclock_timeline tl = conv_at(NOW, 30);
@@ -436,8 +439,10 @@ static void dies_between_publications(void **state)
 	assert_true(deaths > 1);
 }
 
-/* A publication writes the copy that is not in use, word by word: whatever is
- * there is not looked at, and the next one writes it anew. */
+/*
+ * A publication writes the copy that is not in use, word by word: nobody reads
+ * it meanwhile, and the next publication writes it anew.
+ */
 static void dies_in_a_publication(void **state)
 {
 	struct tk *tk = (void *)&keeper.tk;
@@ -460,19 +465,20 @@ static void dies_in_a_publication(void **state)
 int main(void)
 {
 	add_test("a frozen timekeeper refuses, and says that it is frozen",
-		 frozen_refuses);
+		 a_frozen_timekeeper_refuses);
 	add_test("moved to another counter", moved_to_another_counter);
 	add_test("the promise is kept across a move",
 		 promise_is_kept_across_a_move);
 	add_test("the promise outlives a counter's reset",
 		 promise_outlives_a_reset);
-	add_test("an empty one may be frozen", empty_may_be_frozen);
+	add_test("an empty timekeeper may be frozen",
+		 an_empty_timekeeper_may_be_frozen);
 	ADD_ROWS(move_cases, sequence_is_the_same);
 	add_test("one writer at a time", one_writer_at_a_time);
-	add_test("an orphan is frozen and counted",
-		 orphan_is_frozen_and_counted);
+	add_test("an orphan is frozen, and the migration counted",
+		 an_orphan_is_frozen_and_counted);
 	add_test("a caller that cannot acquire an orphan changes nothing",
-		 orphan_that_fails_changes_nothing);
+		 a_failed_orphan_call_changes_nothing);
 	ADD_ROWS(death_cases, dies_between_publications);
 	add_test("a writer that dies in a publication leaves the old time",
 		 dies_in_a_publication);

@@ -42,44 +42,45 @@ struct move_case {
 	unsigned int base;  /* s after NOW */
 	uint64_t t_start;   /* ticks after NOW */
 	uint64_t t_change;  /* ticks after NOW; 0: soon */
-	int set;	    /* where nobody reads */
-	int renewed;	    /* where the same without the two is read */
+	int set;	    /* without a read in between */
+	int renewed;	    /* with a read, of one without the two */
 	int reconfigured;   /* frozen */
-	unsigned int lease; /* s after NOW, if it is said */
+	unsigned int lease; /* s after NOW, if given */
 };
 
 static struct move_case move_cases[] = {
 	/* clang-format off */
-	{ "it may begin in its month", UTC, PRE_POS, 0,
+	{ "a timeline may begin in its month", UTC, PRE_POS, 0,
 	  10 * TICKS_SEC - 16, 0, 0, 0, 0, 10 },
-	{ "and not right after it", UTC, PRE_POS, 0,
+	{ "a timeline may not begin right after it", UTC, PRE_POS, 0,
 	  10 * TICKS_SEC, 0, -EINVAL, -EINVAL, -EINVAL, 0 },
-	{ "nor long after it", UTC, PRE_POS, 0,
+	{ "a timeline may not begin long after it", UTC, PRE_POS, 0,
 	  20 * TICKS_SEC, 0, -EINVAL, -EINVAL, -EINVAL, 0 },
-	{ "nor if no leap second ends it", UTC, PARACLOCK_LEAP_NONE, 0,
+	{ "a timeline may not begin after it without a leap second, either",
+	  UTC, PARACLOCK_LEAP_NONE, 0,
 	  10 * TICKS_SEC, 0, -EINVAL, -EINVAL, -EINVAL, 0 },
-	{ "TAI may begin in the month of UTC", TAI, PRE_POS, 0,
+	{ "a TAI timeline may begin in the month of UTC", TAI, PRE_POS, 0,
 	  10 * TICKS_SEC - 16, 0, 0, 0, 0, 10 },
-	{ "and not right after that", TAI, PRE_POS, 0,
+	{ "a TAI timeline may not begin right after that", TAI, PRE_POS, 0,
 	  10 * TICKS_SEC, 0, -EINVAL, -EINVAL, -EINVAL, 0 },
-	{ "a removed second is not the month's", UTC, PRE_NEG, 0,
+	{ "a removed second does not belong to the month", UTC, PRE_NEG, 0,
 	  9 * TICKS_SEC, 0, -EINVAL, -EINVAL, -EINVAL, 0 },
-	{ "nor is it a base", UTC, PRE_NEG, 9,
+	{ "a removed second is not a base", UTC, PRE_NEG, 9,
 	  0, 0, -EINVAL, -EINVAL, -EINVAL, 0 },
-	{ "who does not know may begin then", UTC, UNKNOWN, 0,
+	{ "a timeline without a leap state may begin then", UTC, UNKNOWN, 0,
 	  20 * TICKS_SEC, 0, 0, 0, 0, 100 },
-	{ "a change is put in the month", UTC, PRE_POS, 0,
+	{ "a change is moved into the month", UTC, PRE_POS, 0,
 	  0, 5 * TICKS_SEC, 0, 0, 0, 10 },
 	{ "and not beyond", UTC, PRE_POS, 0,
 	  0, 20 * TICKS_SEC, -ESTALE, -EINVAL, 0, 10 },
-	{ "nor on its end", UTC, PRE_POS, 0,
+	{ "a change is not moved onto its end", UTC, PRE_POS, 0,
 	  0, 10 * TICKS_SEC, -ESTALE, -EINVAL, 0, 10 },
-	{ "nor on that of TAI", TAI, PRE_POS, 0,
+	{ "a TAI change is not moved onto its end", TAI, PRE_POS, 0,
 	  0, 10 * TICKS_SEC, -ESTALE, -EINVAL, 0, 10 },
 	/* clang-format on */
 };
 
-/* What is said is in December, and nothing is from its end on. */
+/* Readers get times in December, and none from its end on. */
 static void assert_in_month(const struct move_case *c, int ret, uint64_t from)
 {
 	int64_t ns = (DECEMBER + (c->timescale == TAI ? 36 : 0)) * SEC;
@@ -97,7 +98,7 @@ static void assert_in_month(const struct move_case *c, int ret, uint64_t from)
 		assert_int_equal(last, end);
 		return;
 	}
-	/* 2 ns, of which a tick is nearly one, and what is rounded. */
+	/* 2 ns: one for a tick, and one for rounding. */
 	assert_in_range(last, end - 4, end - 1);
 	if (last >= from)
 		assert_shows(&keeper, last,
@@ -141,7 +142,7 @@ static void moves_in_its_month(void **state)
 	assert_in_month(c, c->reconfigured, tl.t_start);
 }
 
-static void over_is_not_set(void **state)
+static void an_ended_lease_is_not_set(void **state)
 {
 	struct paraclock_timeline tl = december(UTC, PRE_POS);
 
@@ -151,7 +152,7 @@ static void over_is_not_set(void **state)
 	assert_int_equal(keeper_set(&keeper, &tl, 0), -ESTALE);
 	assert_int_equal(describe(&keeper).state, PARACLOCK_TIMEKEEPER_EMPTY);
 	assert_refuses(&keeper, MONTH, -EAGAIN);
-	/* A tick earlier than the last one it is. */
+	/* A tick before the last one it is allowed. */
 	keeper.fake.counter = MONTH - 8;
 	assert_int_equal(keeper_set(&keeper, &tl, 0), 0);
 	assert_refuses(&keeper, MONTH, -EAGAIN);
@@ -174,14 +175,16 @@ static struct renewal_case renewal_cases[] = {
 	{ "renewed to the end on TAI, at 3 GHz", 3000000000, TAI },
 };
 
-/* A change that is to be soon is put to the end of the lease at the latest,
- * however near that is: and the next one behind that. */
+/*
+ * A change as soon as possible is put at the end of the lease at the latest,
+ * however near that is; and the next one after that.
+ */
 static void renewals_do_not_creep(void **state)
 {
 	const struct renewal_case *c = *state;
 	struct paraclock_timeline tl = december(c->timescale, PRE_POS);
 	const uint64_t month = NOW + 10 * c->hz;
-	/* 20 us: a change that is to be soon is 10 us ahead. */
+	/* 20 us: a change as soon as possible is 10 us ahead. */
 	const uint64_t begin = month - c->hz / 50000;
 	unsigned int renewed = 0, refused = 0;
 
@@ -223,11 +226,13 @@ static struct page_case page_cases[] = {
 	/* clang-format off */
 	{ "a vmclock may begin in its month", UTC, PRE_POS, 0,
 	  10 * TICKS_SEC - 1, 0 },
-	{ "and not after it", UTC, PRE_POS, 0, 10 * TICKS_SEC, -EINVAL },
+	{ "a vmclock may not begin after it",
+	  UTC, PRE_POS, 0, 10 * TICKS_SEC, -EINVAL },
 	{ "nor on TAI", TAI, PRE_POS, 0, 10 * TICKS_SEC, -EINVAL },
-	{ "nor after the inserted second", UTC, PARACLOCK_LEAP_POS, 0,
+	{ "a vmclock may not begin after the inserted second",
+	  UTC, PARACLOCK_LEAP_POS, 0,
 	  TICKS_SEC, -EINVAL },
-	{ "numbered as the one that follows", UTC, PARACLOCK_LEAP_POS, 1,
+	{ "the number of the second that follows", UTC, PARACLOCK_LEAP_POS, 1,
 	  TICKS_SEC, -EINVAL },
 	{ "but in it", UTC, PARACLOCK_LEAP_POS, 1, TICKS_SEC - 1, 0 },
 	/* clang-format on */
@@ -262,7 +267,7 @@ static void page_begins_in_its_month(void **state)
 int main(void)
 {
 	ADD_ROWS(move_cases, moves_in_its_month);
-	add_test("what is over is not set", over_is_not_set);
+	add_test("an ended lease is not set", an_ended_lease_is_not_set);
 	ADD_ROWS(renewal_cases, renewals_do_not_creep);
 	ADD_ROWS(page_cases, page_begins_in_its_month);
 	return run_suite(NULL, NULL);

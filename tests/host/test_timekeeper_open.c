@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A timekeeper as a clock: reads, markers, and what is said of it. */
+/* A timekeeper as a clock: reads, markers, and its explanations. */
 
 #include <paraclock/timekeeper.h>
 
@@ -64,7 +64,7 @@ static void is_a_clock(void **state)
 	assert_int_equal(keeper.fake.allocs, keeper.fake.frees);
 }
 
-/* Another marker shows the move before the timekeeper's writer has heard. */
+/* Another marker shows the move before the timekeeper's writer knows of it. */
 static void waits_for_its_writer(void **state)
 {
 	struct paraclock_sample s;
@@ -87,8 +87,8 @@ static void waits_for_its_writer(void **state)
 }
 
 /*
- * The reader sleeps through a move that the writer has heard of, and is awake
- * for the next before the writer is: it cannot tell, and does not promise to,
+ * The reader sleeps through a move that the writer knows of, and is awake for
+ * the next before the writer is: it cannot tell, and does not promise to,
  * whatever the vmclock's marker could.
  */
 static void promises_no_more_than_its_writer(void **state)
@@ -108,7 +108,7 @@ static void promises_no_more_than_its_writer(void **state)
 	paraclock_close(clk);
 }
 
-static void says_what_is_the_matter(void **state)
+static void an_explanation_names_the_fault(void **state)
 {
 	struct paraclock_sample s;
 	char text[200];
@@ -136,7 +136,7 @@ int main(void)
 		cmocka_unit_test(is_a_clock),
 		cmocka_unit_test(waits_for_its_writer),
 		cmocka_unit_test(promises_no_more_than_its_writer),
-		cmocka_unit_test(says_what_is_the_matter),
+		cmocka_unit_test(an_explanation_names_the_fault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

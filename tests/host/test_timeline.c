@@ -32,9 +32,9 @@ static struct rate_case rates[] = {
 	{ "the fastest", UINT64_MAX, 0, 0, (1ULL << 63) + 1, 63 },
 	{ "the slowest", 2, 0, 0, 1ULL << 63, 0 },
 	{ "one Hz is too slow", 1, 0, -ERANGE, 0, 0 },
-	{ "so is a little more in many bits", 1, 63, -ERANGE, 0, 0 },
-	{ "no rate at all", 0, 0, -EINVAL, 0, 0 },
-	{ "more bits than there are", 1000, 64, -EINVAL, 0, 0 },
+	{ "a little more in many bits is too slow", 1, 63, -ERANGE, 0, 0 },
+	{ "a frequency of 0", 0, 0, -EINVAL, 0, 0 },
+	{ "more bits than 64", 1000, 64, -EINVAL, 0, 0 },
 	/* clang-format on */
 };
 
@@ -58,7 +58,7 @@ static void check_rate(void **state)
 	assert_int_equal(tl.period_shift, c->shift);
 }
 
-/* period * hz is 2^(64 + shift) to within half of hz: nothing is nearer. */
+/* period * hz is 2^(64 + shift) to within half of hz: no period is nearer. */
 static void no_period_is_nearer(void **state)
 {
 	uint64_t dices = 1;
@@ -105,9 +105,9 @@ static struct time_case times[] = {
 	  SECOND_OF_2_30 }, 1 << 29, 0, 8000000000 },
 	{ "a tick is rounded down", { .base_sec = 7, SECOND_OF_2_30 },
 	  1, 0, 7000000000 },
-	{ "a tick before is rounded down, too", { .base_tsc = 1,
+	{ "a tick before the base is rounded down, too", { .base_tsc = 1,
 	  .base_sec = 7, SECOND_OF_2_30 }, 0, 0, 6999999999 },
-	{ "before the base, what does not divide is rounded down",
+	{ "before the base, an inexact time is rounded down",
 	  { .base_tsc = 1, .base_sec = 7, .period_frac = 3,
 	    .period_shift = 1 }, 0, 0, 6999999999 },
 	{ "in the window", { .base_sec = 7, .t_start = 10, .t_end = 10,
@@ -116,19 +116,20 @@ static struct time_case times[] = {
 	  SECOND_OF_2_30 }, 10, -ESTALE, 0 },
 	{ "after the window", { .base_sec = 7, .t_end = 9,
 	  SECOND_OF_2_30 }, 10, -ESTALE, 0 },
-	{ "no window that ends before it begins", { .base_sec = 7,
+	{ "a window that ends before it begins", { .base_sec = 7,
 	  .t_start = 12, .t_end = 9, SECOND_OF_2_30 }, 10, -EINVAL, 0 },
 	{ "before the epoch", { .base_tsc = 1, SECOND_OF_2_30 },
 	  0, -ERANGE, 0 },
-	{ "as late as ns go", { .base_sec = SEC_MAX, SECOND_OF_2_30 },
+	{ "the last ns that fits", { .base_sec = SEC_MAX, SECOND_OF_2_30 },
 	  0, 0, (int64_t)SEC_MAX * 1000000000 },
 	{ "later", { .base_sec = SEC_MAX, SECOND_OF_2_30 }, 1, -ERANGE, 0 },
-	{ "a base that is later", { .base_sec = UINT64_MAX, SECOND_OF_2_30 },
+	{ "a later base", { .base_sec = UINT64_MAX, SECOND_OF_2_30 },
 	  0, -ERANGE, 0 },
-	{ "a product beyond all", { .period_frac = UINT64_MAX }, UINT64_MAX,
+	{ "a product beyond all bounds",
+	  { .period_frac = UINT64_MAX }, UINT64_MAX,
 	  -ERANGE, 0 },
 	{ "no period", { .base_sec = 7 }, 10, -EINVAL, 0 },
-	{ "a shift that ends nowhere", { .period_frac = 1,
+	{ "a shift that never ends", { .period_frac = 1,
 	  .period_shift = 64 }, 10, -EINVAL, 0 },
 	/* clang-format on */
 };
@@ -165,7 +166,7 @@ static void moving_says_the_same(void **state)
 		assert_int_equal(moved.base_tsc, to);
 		assert_int_equal(paraclock_timeline_ns(&tl, at, &a), 0);
 		assert_int_equal(paraclock_timeline_ns(&moved, at, &b), 0);
-		/* 2^-64 s less, which may be the last of a ns. */
+		/* 2^-64 s less, which may cost a ns. */
 		assert_true(a == b || a == b + 1);
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Writers whose own memory, which processes share, somebody has written over:
- * what was written last is not believed, and nothing undefined is done.
+ * Writers whose own memory, shared between processes, was overwritten: the
+ * record of the last write is not believed, and nothing undefined is done.
  */
 
 #include "host/page_writer.h"
@@ -69,8 +69,8 @@ static void spoil(const struct pair_case *c, struct page_image *image)
 	image->word[c->word] |= c->value << c->shift;
 }
 
-/* It is as if nothing had been written: what is on the page counts. */
-static void what_was_written_is_checked(void **state)
+/* The writer acts as if nothing had been written: the page counts. */
+static void hostile_state_is_not_believed(void **state)
 {
 	const struct pair_case *c = *state;
 	const struct writer_kind *kind = &kinds[c->kind];
@@ -78,7 +78,7 @@ static void what_was_written_is_checked(void **state)
 	struct paraclock *clk;
 
 	start(kind);
-	/* What was asked for, what was shown, or both. */
+	/* The requested bit, the bit on the page, or both. */
 	for (unsigned int i = 1; i <= 3; i++) {
 		struct page_pair *pair = &state_of()->pair[0];
 
@@ -86,10 +86,10 @@ static void what_was_written_is_checked(void **state)
 			spoil(c, &pair->asked);
 		if (i & 2)
 			spoil(c, &pair->shown);
-		/* And if it is the one that repairs what is half written. */
+		/* It may also be the write that repairs a half written page. */
 		state_of()->current = 1;
 		fake.counter += 1000000000;
-		/* MONOTONIC is judged by the page, which is as it was. */
+		/* MONOTONIC is judged by the page, which is unchanged. */
 		assert_int_equal(write_behind(kind,
 					      PARACLOCK_TIMELINE_MONOTONIC,
 					      500000000),
@@ -105,7 +105,7 @@ static void what_was_written_is_checked(void **state)
 	paraclock_close(clk);
 }
 
-/* Any of its words but who it belongs to; a sanitizer looks on. */
+/* Any of its words but its owner; a sanitizer checks it. */
 static void any_memory_will_do(void **state)
 {
 	const struct writer_kind *kind = *state;
@@ -133,7 +133,7 @@ static void any_memory_will_do(void **state)
 
 int main(void)
 {
-	ADD_ROWS(pair_cases, what_was_written_is_checked);
+	ADD_ROWS(pair_cases, hostile_state_is_not_believed);
 	ADD_ROWS(kinds, any_memory_will_do);
 	return run_suite(NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Writers in processes of their own, killed at random: readers come back in
- * time, with nothing that is wrong and valid, and the next writer repairs.
+ * Writers in processes of their own, killed at random: readers return in time
+ * with nothing wrong and valid, and the next writer repairs the page.
  */
 
 #include <sched.h>
@@ -21,11 +21,13 @@
 /* More by PARACLOCK_LIVE_KILLS. */
 #define DEATHS 100
 
-/* A read of a page that stays odd ends after 2^18 ticks: looks at the counter,
- * of which each but the first and the last takes a tick at least. */
+/*
+ * A read of a page that stays odd ends after 2^18 ticks: looks at the counter,
+ * of which each but the first and the last takes at least a tick.
+ */
 #define LOOKS_MAX ((1U << 18) + 2)
 
-/* In memory that is shared. */
+/* In shared memory. */
 struct shared {
 	struct fake guest;
 	struct paraclock_page_writer writer;
@@ -34,7 +36,7 @@ struct shared {
 
 static struct shared *shared;
 
-/* The parent's, how often a read of its looked. */
+/* The parent's: how many looks a read of it made. */
 static uint64_t looks;
 
 static uint64_t counter_of_reader(void *ctx)
@@ -129,7 +131,7 @@ static bool read_once(const struct writer_kind *kind, struct paraclock *clk,
 	off = sample.host_ns - (int64_t)sample.host_tsc;
 	if (llabs(off) > t->worst_ns)
 		t->worst_ns = llabs(off);
-	/* 7: seven timelines that each are a ns off are still no step. */
+	/* 7: seven timelines that are a ns off each are still no step. */
 	t->wrong += llabs(off) > kind->below + kind->lifted + 7;
 	return true;
 }
@@ -144,7 +146,7 @@ static void one_death(const struct writer_kind *kind, struct paraclock *clk,
 	int status;
 
 	read_once(kind, clk, t);
-	/* Whatever it is doing, it is not dead. */
+	/* It is alive, whatever it is doing. */
 	assert_int_equal(paraclock_page_writer_acquire(&shared->writer, NULL),
 			 -EBUSY);
 	nanosleep(&nap, NULL);
@@ -201,8 +203,10 @@ static void killed_at_random(void **state)
 	assert_int_equal(t.wrong, 0);
 	assert_int_equal(t.other, 0);
 	assert_in_range(t.most, 1, LOOKS_MAX);
-	/* How often it was killed where it matters is luck; test_write_step
-	 * leaves nothing to it. */
+	/*
+	 * How often it was killed in the middle is luck; test_write_step leaves
+	 * nothing to luck.
+	 */
 	assert_true(t.valid >= deaths());
 	paraclock_close(clk);
 }

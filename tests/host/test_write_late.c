@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* MONOTONIC, and a writer that is preempted: how far ahead a page may get. */
+/* MONOTONIC, and a preempted writer: how far ahead a page may get. */
 
 #include <paraclock/host.h>
 
@@ -8,7 +8,7 @@
 /* Of a counter that ticks each ns. */
 #define MINUTES(n) ((n)*60000000000U)
 
-/* Where it loses the CPU: at that reading of its counter, from 1 on. */
+/* It loses the CPU at that reading of its counter, counted from 1. */
 #define BEFORE 0
 
 static struct {
@@ -29,9 +29,9 @@ struct late {
 	const char *name;
 	unsigned int kind;
 	unsigned int at;
-	uint64_t ticks;	  /* for so long */
+	uint64_t ticks;	  /* for this long */
 	uint64_t counter; /* how long the guest's has run */
-	int64_t lifted;	  /* what host.h allows it then, ns */
+	int64_t lifted;	  /* the most that host.h allows then, ns */
 };
 
 static struct late lates[] = {
@@ -74,7 +74,7 @@ static bool change_rate(const struct late *l, uint64_t hz)
 	return false;
 }
 
-/* What readers make of it, at once and later: never back, never too far. */
+/* The readers' times, at once and later: never back, never too far ahead. */
 static void check_reading(const struct late *l, int64_t *last)
 {
 	const struct writer_kind *kind = &kinds[l->kind];
@@ -95,10 +95,10 @@ static void check_reading(const struct late *l, int64_t *last)
 }
 
 /*
- * Each time that it is away the timeline has become slower, so that it is
- * behind the last one when it is written, if only by a little; each time that
- * it is not, it has become faster, which makes up for nothing. What that adds
- * up to is refused.
+ * Each time that the writer is preempted the timeline has become slower, so
+ * that it is a little behind the last one when it is written; each time that it
+ * is not, the timeline has become faster, which makes up for nothing. The sum
+ * must be refused.
  */
 static void check_late(void **state)
 {
@@ -120,7 +120,7 @@ static void check_late(void **state)
 			refused++;
 		check_reading(l, &last);
 		away.ticks = 0;
-		/* It is never refused for what was refused before. */
+		/* A refusal does not cause the next one. */
 		assert_true(change_rate(l, HZ - 10000));
 		check_reading(l, &last);
 	}

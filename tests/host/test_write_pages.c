@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* A timeline through each writer and reader: what comes out is what went in,
- * within what host.h states. */
+/*
+ * A timeline through each writer and reader: what comes out is what went in,
+ * within the limits of host.h.
+ */
 
 #include <math.h>
 
@@ -18,7 +20,7 @@ struct through {
 	uint64_t dices;
 };
 
-/* The page, read at a counter value; fails the test if that is not valid. */
+/* The page's time at a counter value; fails the test if that is not valid. */
 static struct paraclock_sample
 read_at(struct through *t, const struct writer_kind *kind, uint64_t counter)
 {
@@ -92,8 +94,10 @@ static void measure(struct through *t, const struct writer_kind *kind,
 		worst->above = off;
 	if (llabs(later) > worst->later)
 		worst->later = llabs(later);
-	/* What is not the base's error is the rate's; 2: both are whole ns and
-	 * rounded down on their own. */
+	/*
+	 * The rate accounts for any error that is not the base's; 2: both are
+	 * whole ns and rounded down separately.
+	 */
 	if (llabs(later - off) > 2) {
 		double ppb = (double)(llabs(later - off) - 2) / HOUR_SEC;
 
@@ -122,7 +126,7 @@ static void reading_what_was_written(void **state)
 	assert_true(worst.below <= kind->below);
 	assert_true(worst.above <= kind->above);
 	assert_true(worst.ppb <= kind->ppb);
-	/* A bound that nothing comes near bounds something else. */
+	/* A bound that nothing comes near is the bound of something else. */
 	assert_true(kind->below < 4 || worst.below > kind->below / 2);
 	assert_true(kind->ppb < 0.1 || worst.ppb > kind->ppb / 2);
 }
@@ -183,7 +187,7 @@ static int start_vmclock(void **state)
 {
 	(void)state;
 	fake_init(&vm_host);
-	/* Past what fill() has for a reference point. */
+	/* Beyond the reference point that fill() uses. */
 	vm_host.counter = 0x1111111122222222;
 	only_page(&vm_guest, &kinds[2]);
 	memset(&vm_writer, 0, sizeof(vm_writer));
@@ -208,7 +212,7 @@ static void every_field_of_vmclock(void **state)
 		assert_int_equal(vm_guest.vmclock[i], 0);
 }
 
-static void what_is_not_flagged_is_zero(void **state)
+static void unflagged_fields_are_zero(void **state)
 {
 	static const size_t words[] = { 24, 56, 64, 88, 96, 104 };
 	struct paraclock_timeline tl;
@@ -226,7 +230,7 @@ static void what_is_not_flagged_is_zero(void **state)
 	assert_int_equal(vm_guest.vmclock[36], 0);
 }
 
-static void monotonic_is_its_own_flag(void **state)
+static void monotonic_has_a_flag_of_its_own(void **state)
 {
 	struct paraclock_timeline tl;
 
@@ -279,7 +283,7 @@ static void a_status_without_time_keeps_the_time(void **state)
 	assert_int_equal(write_vmclock(&none), 0);
 	put32(want, 12, 4);
 	put64(want, 16, 5);
-	/* The flags of the error terms, which go with the time. */
+	/* The flags of the error terms, which belong to the time. */
 	put64(want, 24, 0x78);
 	want[34] = 1;
 	want[35] = 0;
@@ -311,7 +315,7 @@ static void a_reader_gets_what_goes_with_the_time(void **state)
 	clk = fake_open(&vm_guest, "vmclock");
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_true(sample.valid);
-	/* A period rounded down: the last tick is not over. */
+	/* A period rounded down: the last tick has not ended. */
 	assert_in_range(sample.host_ns, 1483185600000000999,
 			1483185600000001000);
 	assert_int_equal(sample.clock_error_ns, 1234);
@@ -323,7 +327,7 @@ static void a_reader_gets_what_goes_with_the_time(void **state)
 	paraclock_close(clk);
 }
 
-/* --- what cannot be said -------------------------------------------------- */
+/* --- what a page cannot express ------------------------------------------- */
 
 struct refusal {
 	const char *name;
@@ -359,34 +363,34 @@ SPOIL(is_to_come, tl->t_start = UINT64_MAX / 4)
 
 static struct refusal refusals[] = {
 	/* clang-format off */
-	{ "pvclock cannot say UTC", 0, is_utc, -EINVAL },
+	{ "pvclock cannot express UTC", 0, is_utc, -EINVAL },
 	{ "pvclock has no other counter", 0, is_arm, -EINVAL },
-	{ "pvclock cannot say that it has no time", 0, no_time, -EINVAL },
+	{ "pvclock cannot express a missing time", 0, no_time, -EINVAL },
 	{ "an undefined status is refused", 0, no_status, -EINVAL },
 	{ "a timeline without a period", 0, no_period, -EINVAL },
 	{ "a timeline without a size", 0, no_size, -EINVAL },
 	{ "pvclock: ticks of almost a second fit", 0, too_slow, 0 },
-	{ "pvclock: ticks of 2^-127 s do not", 0, too_fast, -ERANGE },
+	{ "pvclock: ticks of 2^-127 s do not fit", 0, too_fast, -ERANGE },
 	{ "pvclock: a time beyond 2^63 ns", 0, too_late, -ERANGE },
-	{ "pvclock: its window is over", 0, is_over, -ESTALE },
-	{ "pvclock: its window is to come", 0, is_to_come, -ESTALE },
-	{ "hyperv cannot say UTC", 1, is_utc, -EINVAL },
+	{ "pvclock: its window has ended", 0, is_over, -ESTALE },
+	{ "pvclock: its window has not begun", 0, is_to_come, -ESTALE },
+	{ "hyperv cannot express UTC", 1, is_utc, -EINVAL },
 	{ "hyperv has no other counter", 1, is_arm, -EINVAL },
-	{ "hyperv cannot say that it has no time", 1, no_time, -EINVAL },
+	{ "hyperv cannot express a missing time", 1, no_time, -EINVAL },
 	{ "hyperv: ticks of almost a second", 1, too_slow, -ERANGE },
 	{ "hyperv: ticks of 2^-127 s", 1, too_fast, -ERANGE },
 	{ "hyperv: a time beyond 2^63 ns", 1, too_late, -ERANGE },
-	{ "hyperv: its window is over", 1, is_over, -ESTALE },
-	{ "hyperv: its window is to come", 1, is_to_come, -ESTALE },
+	{ "hyperv: its window has ended", 1, is_over, -ESTALE },
+	{ "hyperv: its window has not begun", 1, is_to_come, -ESTALE },
 	{ "vmclock is never smeared", 2, is_smeared, -EINVAL },
 	{ "vmclock has a timescale", 2, is_unknown, -EINVAL },
 	{ "vmclock: a time needs a counter", 2, no_counter, -EINVAL },
 	{ "vmclock: TAI is ahead of UTC", 2, negative_tai, -EINVAL },
-	{ "vmclock cannot say that leaps are unknown", 2, leap_unknown,
+	{ "vmclock cannot express an unknown leap state", 2, leap_unknown,
 	  -EINVAL },
 	{ "vmclock: an unknown smear", 2, bad_smear, -EINVAL },
 	{ "vmclock: a time beyond 2^63 ns", 2, too_late, -ERANGE },
-	{ "vmclock: its window is over", 2, is_over, -ESTALE },
+	{ "vmclock: its window has ended", 2, is_over, -ESTALE },
 	/* clang-format on */
 };
 
@@ -464,9 +468,9 @@ int main(void)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup(every_field_of_vmclock, start_vmclock),
-		cmocka_unit_test_setup(what_is_not_flagged_is_zero,
+		cmocka_unit_test_setup(unflagged_fields_are_zero,
 				       start_vmclock),
-		cmocka_unit_test_setup(monotonic_is_its_own_flag,
+		cmocka_unit_test_setup(monotonic_has_a_flag_of_its_own,
 				       start_vmclock),
 		cmocka_unit_test_setup(markers_without_time, start_vmclock),
 		cmocka_unit_test_setup(a_status_without_time_keeps_the_time,

@@ -12,7 +12,7 @@ struct promise {
 	unsigned int kind;
 	int64_t by_ns; /* what the next timeline is shifted by */
 	int ret;
-	int64_t change_ns; /* what readers see of it */
+	int64_t change_ns; /* the difference that readers see */
 	uint64_t tsc;	   /* the counter's value then */
 };
 
@@ -26,7 +26,8 @@ static struct promise promises[] = {
 	{ "hyperv: a step ahead", 1, 1000, 0, 1000, LONG },
 	{ "hyperv: the same again", 1, 0, 0, 0, LONG },
 	{ "hyperv: back by its own rounding", 1, -50, 0, 0, LONG },
-	{ "hyperv: back by what it could not make up for", 1, -100, -ESTALE, 0,
+	{ "hyperv: back by a rounding that it could not make up for",
+	  1, -100, -ESTALE, 0,
 	  LONG },
 	{ "hyperv: back by more", 1, -200, -ESTALE, 0, LONG },
 	{ "hyperv: back by a second", 1, -1000000000, -ESTALE, 0, LONG },
@@ -42,7 +43,7 @@ static struct promise promises[] = {
 	/* clang-format on */
 };
 
-/* In both tests the page may have been left busy by a dead writer. */
+/* In both tests a dead writer may have left the page busy. */
 static void check_promise_from(const struct promise *p, bool busy)
 {
 	const struct writer_kind *kind = &kinds[p->kind];
@@ -72,9 +73,9 @@ static void check_promise_from(const struct promise *p, bool busy)
 		assert_int_equal(sequence_at(&guest, kind),
 				 p->kind == 1 ? 2 : 4);
 	after = read_ns(kind, at);
-	/* 1: both are rounded, from other points on. */
+	/* 1: both are rounded, from different points on. */
 	assert_in_range(after - before + 1, p->change_ns, p->change_ns + 2);
-	/* Without the promise it is the caller's business. */
+	/* Without the promise a step back is the caller's business. */
 	conv.flags &= ~PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(write_line(kind), 0);
 	assert_in_range(read_ns(kind, at) - before + 51 - p->by_ns, 0, 101);
@@ -90,7 +91,7 @@ static void check_promise_of_the_dead(void **state)
 	check_promise_from(*state, true);
 }
 
-/* Nothing is known of what readers saw, and a refusal repairs nothing. */
+/* The times that readers saw are unknown, and a refusal repairs nothing. */
 static void a_broken_page_of_others_is_written(void **state)
 {
 	const struct writer_kind *kind = *state;
@@ -108,7 +109,7 @@ static void a_broken_page_of_others_is_written(void **state)
 	(void)read_ns(kind, 2000);
 }
 
-/* A page that another tool has written is what readers have seen. */
+/* Readers saw the page that another tool wrote. */
 static void a_good_page_of_others_is_kept_to(void **state)
 {
 	const struct writer_kind *kind = *state;
@@ -133,7 +134,7 @@ static void a_good_page_of_others_is_kept_to(void **state)
 
 /*
  * A clock that is slewed, as by NTP, and written onto the page every so often:
- * readers never see it step back, and the page never leaves it.
+ * readers never see it step back, and the page never deviates from it.
  */
 static void follow(const struct writer_kind *kind, int updates, int wait_bits)
 {
@@ -188,14 +189,16 @@ static void a_slewed_clock_is_followed(void **state)
 	follow(*state, 20000, 20);
 }
 
-/* What an update cannot say exactly must not add up. */
+/* The error of an update that is not exact must not add up. */
 static void a_million_updates_a_second_do_not_lead_away(void **state)
 {
 	follow(*state, 100000, 1);
 }
 
-/* Whoever keeps one timeline for hours writes it as often as it likes: what a
- * page rounds does not grow with the timeline's age. */
+/*
+ * A caller that keeps one timeline for hours may write it as often as it likes:
+ * the page's rounding does not grow with the timeline's age.
+ */
 static void an_old_timeline_is_as_good_as_a_new_one(void **state)
 {
 	const struct writer_kind *kind = *state;
@@ -221,8 +224,10 @@ static void an_old_timeline_is_as_good_as_a_new_one(void **state)
 	}
 }
 
-/* The counter at which the promise is judged is read well after the page was
- * closed, however slow the writer had been before. */
+/*
+ * The counter value at which the promise is judged is read well after the page
+ * was closed, however slow the writer was before.
+ */
 static void the_promise_is_judged_when_readers_are_gone(void **state)
 {
 	const struct writer_kind *kind = *state;
@@ -235,7 +240,7 @@ static void the_promise_is_judged_when_readers_are_gone(void **state)
 	assert_int_equal(write_line(kind), 0);
 	/* 100 ns of 1 GHz, and no endless wait. */
 	assert_in_range(host.counter - before, 100, 200);
-	/* Nor for a counter that stands still. */
+	/* Nor does it wait for a counter that stands still. */
 	host.counter_step = 0;
 	assert_int_equal(write_line(kind), 0);
 }
@@ -300,7 +305,7 @@ static u128 page_time(uint64_t tsc)
 	       ((u128)(tsc - word_at(40)) * word_at(48) >> guest.vmclock[39]);
 }
 
-/* Not even by a part of a ns, and the bound knows. */
+/* Not even by a part of a ns, and the bound accounts for it. */
 static void a_lifted_vmclock_says_so_in_its_bound(void **state)
 {
 	uint64_t rate;
@@ -314,10 +319,10 @@ static void a_lifted_vmclock_says_so_in_its_bound(void **state)
 	rate = conv.maxerror_rate_frac;
 	assert_int_equal(write_line(&kinds[2]), 0);
 	shift_conversion(-1);
-	/* What readers saw last is what it says when this begins. */
+	/* Readers last saw the page's time at the beginning of this. */
 	before = page_time(host.counter);
 	assert_int_equal(write_line(&kinds[2]), 0);
-	/* At least a tick later, and a ns later than the timeline by itself. */
+	/* At least a tick later, and a ns later than the timeline alone. */
 	assert_true(page_time(host.counter) >= before);
 	before = (u128)conv.base_sec << 64 | conv.base_frac;
 	before += (u128)(host.counter - LONG) * conv.period_frac >>
@@ -329,7 +334,7 @@ static void a_lifted_vmclock_says_so_in_its_bound(void **state)
 			 conv.period_frac - (conv.period_frac >> 32));
 }
 
-/* At midnight UTC repeats a second, and the bound is not broken by that. */
+/* At midnight UTC repeats a second, which does not break the bound. */
 static void a_leap_second_is_no_step(void **state)
 {
 	struct paraclock_timeline after;
@@ -350,7 +355,7 @@ static void a_leap_second_is_no_step(void **state)
 	conv = after;
 	conv.base_sec--;
 	assert_int_equal(write_line(&kinds[2]), 0);
-	/* Whoever forgets it is a second off. */
+	/* Without the leap second it is a second off. */
 	conv = after;
 	assert_int_equal(write_line(&kinds[2]), -ESTALE);
 }

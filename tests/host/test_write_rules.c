@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What writers keep: sequences, constants, and the page when they refuse. */
+/* The writers' rules: sequences, constants, and the page after a refusal. */
 
 #include <paraclock/backend.h>
 #include <paraclock/host.h>
@@ -27,7 +27,7 @@ static struct sequence_case sequences[] = {
 	{ "hyperv begins at 1", 1, 0, 1 },
 	{ "hyperv goes on by 1", 1, 4, 5 },
 	{ "hyperv skips 0xffffffff and 0", 1, 0xfffffffe, 1 },
-	{ "hyperv: 0xffffffff is no sequence", 1, 0xffffffff, 1 },
+	{ "hyperv: 0xffffffff is not a sequence", 1, 0xffffffff, 1 },
 	/* clang-format on */
 };
 
@@ -44,7 +44,7 @@ static void check_sequence(void **state)
 	assert_int_equal(sequence_at(&guest, kind), c->after);
 }
 
-static void hyperv_off_goes_on_where_it_was(void **state)
+static void hyperv_off_continues_its_sequence(void **state)
 {
 	(void)state;
 	start(&kinds[1], 1000);
@@ -56,7 +56,7 @@ static void hyperv_off_goes_on_where_it_was(void **state)
 	assert_int_equal(sequence_at(&guest, &kinds[1]), 42);
 }
 
-/* Neither the handle nor the page knows which sequences there were. */
+/* Neither the handle nor the page knows which sequences were used. */
 static void hyperv_off_and_unknown_begins_anywhere(void **state)
 {
 	(void)state;
@@ -81,7 +81,7 @@ static void the_guests_own_flag_stays(void **state)
 	assert_int_equal(guest.pvclock[29], 0);
 }
 
-/* What it took back since, a repair does not bring again. */
+/* A repair does not bring back a flag that the guest has cleared since. */
 static void the_guests_own_flag_is_not_brought_back(void **state)
 {
 	(void)state;
@@ -96,7 +96,7 @@ static void the_guests_own_flag_is_not_brought_back(void **state)
 	shift_conversion(-1000000);
 	assert_int_equal(write_line(&kinds[0]), -ESTALE);
 	assert_int_equal(guest.pvclock[29], 1);
-	/* Nor is one lost that came since. */
+	/* Nor does it lose a flag that the host set since. */
 	put32(guest.pvclock, 0, 5);
 	guest.pvclock[29] = 2;
 	assert_int_equal(write_line(&kinds[0]), -ESTALE);
@@ -104,7 +104,7 @@ static void the_guests_own_flag_is_not_brought_back(void **state)
 	assert_int_equal(sequence_at(&guest, &kinds[0]), 6);
 }
 
-/* --- what is to come ------------------------------------------------------ */
+/* --- a base or a window to come ------------------------------------------- */
 
 struct coming {
 	const char *name;
@@ -117,17 +117,19 @@ struct coming {
 /* The counter is LONG and a few ticks. */
 static struct coming comings[] = {
 	/* clang-format off */
-	{ "pvclock: a window to come is refused", LONG - HZ, LONG + HZ, 0,
+	{ "pvclock: a window that has not begun is refused",
+	  LONG - HZ, LONG + HZ, 0,
 	  -ESTALE, 0 },
-	{ "pvclock: so it is with the promise", LONG - HZ, LONG + HZ,
+	{ "pvclock: with the promise it is refused, too", LONG - HZ, LONG + HZ,
 	  PARACLOCK_TIMELINE_MONOTONIC, -ESTALE, 0 },
-	{ "pvclock: a base and a window to come are refused", LONG + HZ,
+	{ "pvclock: a base and a window that have not begun are refused",
+	  LONG + HZ,
 	  LONG + HZ, 0, -ESTALE, 0 },
 	{ "pvclock: a base to come is moved to now", LONG + HZ, 0, 0, 0,
 	  LONG },
-	{ "pvclock: so it is with the promise, to when it is judged",
+	{ "pvclock: with the promise, to when that is judged",
 	  LONG + HZ, LONG - HZ, PARACLOCK_TIMELINE_MONOTONIC, 0, LONG + 130 },
-	{ "pvclock: a base of just before stays", LONG - 1000, LONG - 1000, 0,
+	{ "pvclock: a base just before now stays", LONG - 1000, LONG - 1000, 0,
 	  0, LONG - 1000 },
 	/* clang-format on */
 };
@@ -140,8 +142,10 @@ static uint64_t written_base(void)
 	return tsc;
 }
 
-/* A guest's kernel takes a counter before the base for one that is 2^64 ticks
- * after it. */
+/*
+ * A guest's kernel mistakes a counter before the base for one 2^64 ticks after
+ * it.
+ */
 static void pvclock_begins_now_or_before(void **state)
 {
 	const struct coming *c = *state;
@@ -167,7 +171,7 @@ static void pvclock_begins_now_or_before(void **state)
 
 /* --- misuse --------------------------------------------------------------- */
 
-static void what_is_not_a_page_is_refused(void **state)
+static void memory_that_is_no_page_is_refused(void **state)
 {
 	const struct writer_kind *kind = *state;
 	struct paraclock_env small;
@@ -198,7 +202,7 @@ static void a_handle_is_for_one_kind_of_page(void **state)
 	assert_int_equal(paraclock_vmclock_freeze(guest.vmclock, &writer,
 						  &host.env),
 			 -EINVAL);
-	/* And a refusal keeps nothing taken. */
+	/* A refusal does not keep the lock. */
 	assert_int_equal(write_line(&kinds[0]), 0);
 }
 
@@ -217,7 +221,7 @@ static void vmclocks_constants_are_constant(void **state)
 	assert_int_equal(sequence_at(&guest, &kinds[2]), 4);
 }
 
-static void what_is_no_vmclock_is_left_alone(void **state)
+static void memory_that_is_no_vmclock_is_left_alone(void **state)
 {
 	static const struct {
 		size_t offset;
@@ -269,7 +273,7 @@ static void a_frozen_page_is_not_valid(void **state)
 				 kind->seq ? PARACLOCK_REASON_STATUS
 					   : PARACLOCK_REASON_SEQUENCE);
 	}
-	/* What the promise forbids does not thaw it. */
+	/* A timeline that the promise forbids does not end the freeze. */
 	shift_conversion(-1000000);
 	assert_int_equal(write_line(kind), -ESTALE);
 	assert_int_equal(paraclock_read(clk, &sample), 0);
@@ -281,7 +285,7 @@ static void a_frozen_page_is_not_valid(void **state)
 	paraclock_close(clk);
 }
 
-/* A dead writer's 0 is no freeze, whatever there was before. */
+/* A dead writer's 0 is not a freeze, whatever the page was before. */
 static void a_thawed_page_is_repaired(void **state)
 {
 	(void)state;
@@ -295,7 +299,7 @@ static void a_thawed_page_is_repaired(void **state)
 	(void)read_ns(&kinds[1], LONG + 1000);
 }
 
-static void nothing_to_freeze(void **state)
+static void a_page_with_nothing_to_freeze(void **state)
 {
 	(void)state;
 	start(&kinds[2], LONG);
@@ -311,20 +315,20 @@ static void nothing_to_freeze(void **state)
 /* --- all of them ---------------------------------------------------------- */
 
 static struct CMUnitTest singles[] = {
-	cmocka_unit_test(hyperv_off_goes_on_where_it_was),
+	cmocka_unit_test(hyperv_off_continues_its_sequence),
 	cmocka_unit_test(hyperv_off_and_unknown_begins_anywhere),
 	cmocka_unit_test(the_guests_own_flag_stays),
 	cmocka_unit_test(the_guests_own_flag_is_not_brought_back),
 	cmocka_unit_test(a_handle_is_for_one_kind_of_page),
 	cmocka_unit_test(vmclocks_constants_are_constant),
-	cmocka_unit_test(what_is_no_vmclock_is_left_alone),
+	cmocka_unit_test(memory_that_is_no_vmclock_is_left_alone),
 	cmocka_unit_test(a_thawed_page_is_repaired),
-	cmocka_unit_test(nothing_to_freeze),
+	cmocka_unit_test(a_page_with_nothing_to_freeze),
 	FOR_KIND(a_frozen_page_is_not_valid, 1),
 	FOR_KIND(a_frozen_page_is_not_valid, 2),
-	FOR_KIND(what_is_not_a_page_is_refused, 0),
-	FOR_KIND(what_is_not_a_page_is_refused, 1),
-	FOR_KIND(what_is_not_a_page_is_refused, 2),
+	FOR_KIND(memory_that_is_no_page_is_refused, 0),
+	FOR_KIND(memory_that_is_no_page_is_refused, 1),
+	FOR_KIND(memory_that_is_no_page_is_refused, 2),
 };
 
 int main(void)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The writers, an instruction at a time: between any two of them a reader
- * reads, and at each of them the writer dies. No luck is needed to meet the
- * one place where it matters.
+ * The writers, an instruction at a time: a reader reads between any two of
+ * them, and the writer dies at each of them. So the test meets the critical
+ * place without luck.
  */
 
 #include <signal.h>
@@ -17,7 +17,7 @@
 #if defined(__x86_64__)
 #define TRAP_FLAG 0x100
 
-/* Of the library's many sentences on one page, two. */
+/* Two of the library's many explanations for a page. */
 static struct world {
 	struct fake guest, host;
 	struct paraclock_page_writer writer;
@@ -37,7 +37,7 @@ static uint64_t guest_counter(void *ctx)
 	return fake->counter += 1 << 16;
 }
 
-/* The writer is 4711; who comes after it, 4712. */
+/* The writer is process 4711; its successor is 4712. */
 static int identify(void *ctx, uint32_t id, struct paraclock_process *ret_who)
 {
 	if (id == 4711 && w.dead)
@@ -50,7 +50,7 @@ static int identify(void *ctx, uint32_t id, struct paraclock_process *ret_who)
 	return 0;
 }
 
-/* Two timelines that no mixture of is near: 5 s and 50 ppm apart. */
+/* Two timelines, 5 s and 50 ppm apart, that no mixture of them comes near. */
 static void start(const struct writer_kind *kind)
 {
 	w.kind = kind;
@@ -117,7 +117,7 @@ static void read_once(struct tally *t)
 
 /* --- an instruction at a time --------------------------------------------- */
 
-/* What outlives a writer that dies: its page and its handle. */
+/* What outlives a dead writer: its page and its handle. */
 struct remains {
 	uint8_t page[128];
 	struct paraclock_page_writer writer;
@@ -125,7 +125,7 @@ struct remains {
 
 #define STEPS_MAX 20000
 
-static struct remains *found; /* NULL: read instead */
+static struct remains *found; /* NULL: the reader reads instead */
 static unsigned int steps;
 static volatile sig_atomic_t stepping;
 
@@ -151,7 +151,7 @@ static void on_trap(int sig, siginfo_t *info, void *arg)
 	}
 }
 
-/* Between this and unwatch() each instruction is looked at. */
+/* Between this and unwatch() the handler sees each instruction. */
 static void watch(struct remains *where)
 {
 	struct sigaction action = { .sa_flags = SA_SIGINFO };
@@ -194,12 +194,12 @@ static void a_reader_between_any_two_instructions(void **state)
 	assert_int_equal(tally.other, 0);
 	assert_true(tally.first > 10);
 	assert_true(tally.second > 0);
-	/* And in between none: or it was never looked at in the middle. */
+	/* In between it gets none: otherwise it was never in the middle. */
 	assert_true(tally.steps > tally.valid + 10);
 	paraclock_close(w.clk);
 }
 
-/* The world as a writer left it that died there, and readers in it. */
+/* The world as a writer left it when it died there, and readers in it. */
 static void die_at(const struct writer_kind *kind,
 		   const struct remains *remains)
 {
@@ -210,7 +210,7 @@ static void die_at(const struct writer_kind *kind,
 	w.writer = remains->writer;
 }
 
-/* Somebody else comes, who has to be sure that it is dead. */
+/* Another process comes, which must be sure that the writer is dead. */
 static void take_over(void)
 {
 	w.host.process_id = 4712;
@@ -221,8 +221,10 @@ static void take_over(void)
 			 0);
 }
 
-/* What comes next is written, or it is refused and the page is what it was:
- * either way there is one of the two timelines on it. */
+/*
+ * The next update is written, or refused with the page unchanged: either way
+ * the page has one of the two timelines.
+ */
 static unsigned int repair(bool refuse)
 {
 	memset(&tally, 0, sizeof(tally));
@@ -239,8 +241,8 @@ static unsigned int repair(bool refuse)
 }
 
 /*
- * Dead at each instruction: readers come back, with nothing wrong; and the
- * next writer repairs the page.
+ * The writer dies at each instruction: readers return with nothing wrong, and
+ * the next writer repairs the page.
  */
 static void a_death_at_any_instruction(void **state)
 {
@@ -262,8 +264,10 @@ static void a_death_at_any_instruction(void **state)
 		die_at(*state, &all[i / 2]);
 		read_once(&alone);
 		take_over();
-		/* What readers have seen is kept, also if its writer had no
-		 * time to say that it was written. */
+		/*
+		 * The times that readers saw bind the next writer, also if this
+		 * one had no time to record its write.
+		 */
 		if (alone.second > seen)
 			assert_int_equal(write_line(0), -ESTALE);
 		if (!(i & 1))
@@ -280,10 +284,12 @@ static void a_death_at_any_instruction(void **state)
 	free(all);
 }
 
-/* --- is that worth anything? ---------------------------------------------- */
+/* --- would a mistake be detected? ----------------------------------------- */
 
-/* Straight from one sequence to the next, as Hyper-V's protocol would allow
- * a careless reader of it to think. */
+/*
+ * Straight from one sequence to the next, as a careless reading of Hyper-V's
+ * protocol would allow.
+ */
 static void naive_write(uint8_t *page, const uint8_t *from, uint32_t sequence)
 {
 	uint64_t word;
@@ -295,7 +301,7 @@ static void naive_write(uint8_t *page, const uint8_t *from, uint32_t sequence)
 	put32(page, 0, sequence);
 }
 
-static void without_the_0_a_reader_is_wrong(void **state)
+static void without_the_zero_sequence_a_reader_is_wrong(void **state)
 {
 	uint8_t next[32];
 
@@ -328,7 +334,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		EACH(a_reader_between_any_two_instructions),
 		EACH(a_death_at_any_instruction),
-		cmocka_unit_test(without_the_0_a_reader_is_wrong),
+		cmocka_unit_test(without_the_zero_sequence_a_reader_is_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Correlation against the truth. KVM_GET_CLOCK gives CLOCK_REALTIME and the
- * TSC at one instant, out of the kernel's own timekeeper; what the library
- * says that CLOCK_REALTIME was at that TSC should be the same.
+ * Correlation against the truth. KVM_GET_CLOCK gives CLOCK_REALTIME and the TSC
+ * at one instant, from the kernel's own timekeeper; the library's value of
+ * CLOCK_REALTIME at that TSC should be the same.
  *
  * usage: correlation_truth [--targets]
- * Fails if the library is ever further off than it says. How close it is,
- * is printed; --targets judges that as well, on a machine that has nothing else
- * to do.
+ * Fails if the library's error ever exceeds its own bound. The error is
+ * printed; --targets judges it as well, on a machine that has nothing else to
+ * do.
  */
 
 #include <errno.h>
@@ -22,18 +22,22 @@
 #include "vm.h"
 
 #define PASSES 20000
-/* A machine that is busy elsewhere may miss the targets; three times in a row
- * it is the library. What must hold always is checked in each. */
+/*
+ * A machine that is busy elsewhere may miss the targets; three misses in a row
+ * are the library's fault. The bound is checked in each try.
+ */
 #define TRIES 3
 
-/* The targets: this many of PASSES within so many ns. */
+/* The targets: so many of PASSES within so many ns. */
 #define CLOSE_NS    5
 #define CLOSE_COUNT (PASSES / 100 * 99)
 #define NEAR_NS	    10
 #define NEAR_COUNT  (PASSES / 1000 * 999)
 
-/* Passes without an answer (the clock was set, or the machine moved) that are
- * made again before this is given up. */
+/*
+ * Passes without an answer (the clock was set, or the machine moved) that are
+ * repeated before the test gives up.
+ */
 #define RETRIES (PASSES / 100)
 
 /* One way to correlate. */
@@ -46,7 +50,7 @@ struct method {
 struct result {
 	int64_t off_ns[PASSES]; /* positive: the library is ahead */
 	uint64_t uncertainty_ns[PASSES];
-	unsigned int beyond; /* further off than uncertainty_ns */
+	unsigned int beyond; /* positive: the library is ahead */
 	unsigned int close, near;
 };
 
@@ -77,7 +81,7 @@ static int crosststamp(void *arg, struct paraclock_crosststamp *ret_xt)
 	return paraclock_crosststamp(arg, NULL, ret_xt);
 }
 
-/* What both must be, whatever the machine does. */
+/* What must hold for both samples, whatever the machine does. */
 static const char *why_wrong(const struct paraclock_crosststamp *xt)
 {
 	const uint8_t wanted = 1U << PARACLOCK_CLOCK_REALTIME |
@@ -152,7 +156,7 @@ static void judge(struct result *result)
 			continue;
 		if (!result->beyond++)
 			printf("pass %u is off by %" PRId64
-			       " ns and says to within %" PRIu64 " ns\n",
+			       " ns, beyond its own bound of %" PRIu64 " ns\n",
 			       i, result->off_ns[i], result->uncertainty_ns[i]);
 	}
 	qsort(result->off_ns, PASSES, sizeof(result->off_ns[0]), by_value);
@@ -178,16 +182,17 @@ static void print(const char *name, const struct result *result)
 		printf(" %s %" PRId64, percentiles[i].name,
 		       result->off_ns[percentiles[i].index]);
 	printf(" worst %" PRId64 " %" PRId64 " ns; within %d ns %.3f %%, "
-	       "within %d ns %.3f %%; says to within %" PRIu64
-	       " ns (median), wrongly %u times\n",
+	       "within %d ns %.3f %%; its own bound is %" PRIu64
+	       " ns (median), exceeded %u times\n",
 	       result->off_ns[0], result->off_ns[PASSES - 1], CLOSE_NS,
 	       100.0 * result->close / PASSES, NEAR_NS,
 	       100.0 * result->near / PASSES,
 	       result->uncertainty_ns[PASSES / 2], result->beyond);
 }
 
-/* 0: the bound held in each try and, if they matter, the targets are met in
- * one. */
+/*
+ * 0: the bound held in each try and, if they matter, one try met the targets.
+ */
 static int check(const struct method *method, bool targets)
 {
 	static struct result result;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Hyper-V's reference TSC page, which a VMM of ours writes with our writer and
- * a guest of ours reads with our reader. */
+/*
+ * Hyper-V's reference TSC page, which our VMM writes with our writer and our
+ * guest reads with our reader.
+ */
 
 #include <paraclock/host.h>
 
@@ -10,7 +12,9 @@
 #define RACES	4
 #define RACE_MS 500
 
-/* Two clocks apart in time and rate, so that no mix of them is one of them. */
+/*
+ * Two clocks so far apart in time and rate that no mix of them is near either.
+ */
 #define APART_SEC  1000
 #define APART_RATE 1001
 
@@ -63,7 +67,7 @@ static void the_guest_reads_the_page_that_its_msr_names(void **state)
 	partition_free(&part);
 }
 
-static void closing_takes_the_page_back(void **state)
+static void closing_switches_the_page_off(void **state)
 {
 	struct partition part;
 
@@ -93,7 +97,7 @@ static void a_page_that_is_off_is_not_valid(void **state)
 	sample = guest_read(&part.vm, 0);
 	assert_right(&part, &sample);
 	assert_int_equal(guest_disrupted(&part.vm, 0), 0);
-	/* And on again with another time. */
+	/* Switched on again with another time. */
 	part.timeline.base_sec += APART_SEC;
 	assert_int_equal(partition_write_page(&part), 0);
 	sample = guest_read(&part.vm, 0);
@@ -104,7 +108,7 @@ static void a_page_that_is_off_is_not_valid(void **state)
 
 /* --- at full speed -------------------------------------------------------- */
 
-/* A clock, and another that is apart from it in time and rate. */
+/* A clock, and another that is far from it in time and rate. */
 struct swaps {
 	struct partition part;
 	struct paraclock_timeline timeline[2];
@@ -131,8 +135,10 @@ static void check_each(const struct swaps *swaps)
 	for (uint64_t i = 0; i < cpu->mailbox->done; i++) {
 		const struct paraclock_sample *sample = &cpu->ring[i];
 
-		/* Off for longer than a reader waits: its writer was
-		 * preempted. */
+		/*
+		 * Off for longer than a reader waits, because its writer was
+		 * preempted.
+		 */
 		if (sample->reason == PARACLOCK_REASON_SEQUENCE) {
 			assert_int_equal(sample->valid, 0);
 			continue;
@@ -176,7 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_guest_reads_the_page_that_its_msr_names),
-		cmocka_unit_test(closing_takes_the_page_back),
+		cmocka_unit_test(closing_switches_the_page_off),
 		cmocka_unit_test(a_page_that_is_off_is_not_valid),
 		cmocka_unit_test(no_read_mixes_two_pages),
 	};

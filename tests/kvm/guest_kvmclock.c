@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * kvmclock for real: KVM writes the page, a guest of ours reads it in ring 0
- * and ring 3, and KVM_GET_CLOCK says what it should have read.
+ * kvmclock for real: KVM writes the page, our guest reads it in ring 0 and ring
+ * 3, and KVM_GET_CLOCK gives the right answer.
  */
 
 #include <paraclock/host.h>
@@ -12,8 +12,10 @@
 
 #define DAY_NS 86400000000000
 
-/* A smaller step is no disruption; KVM sets a clock to within some 100 ns, and
- * the step is measured, so that around it nothing is asked. */
+/*
+ * A smaller step is no disruption; KVM sets a clock to within some 100 ns, and
+ * the step is measured, so that steps near this limit are not judged.
+ */
 #define JUMP_NS	      1000
 #define JUMP_DOUBT_NS 50
 
@@ -25,7 +27,7 @@ static void make(struct guest_vm *vm, unsigned int n_cpus)
 
 	if (why)
 		fail_msg("%s", why);
-	/* So that it can be set back. */
+	/* So that the test can set it back. */
 	clock = guest_kvm_clock(vm);
 	guest_set_kvm_clock(vm, &clock, DAY_NS);
 	guest_use_pvclock(vm, 0, 0, true);
@@ -35,7 +37,10 @@ static void make(struct guest_vm *vm, unsigned int n_cpus)
 
 /* --- reading -------------------------------------------------------------- */
 
-/* What reads said, asked for again by their counter values: bit for bit. */
+/*
+ * The reads' answers, requested again by their counter values: equal to the
+ * bit.
+ */
 static void check_reads_again(struct guest_vm *vm)
 {
 	static struct paraclock_sample samples[READS];
@@ -55,7 +60,7 @@ static void check_reads_again(struct guest_vm *vm)
 	}
 }
 
-static void the_guest_reads_what_kvm_says(void **state)
+static void the_guest_reads_kvms_time(void **state)
 {
 	struct guest_vm vm;
 	int64_t worst;
@@ -116,7 +121,7 @@ static struct jump jumps[] = {
 	{ "a clock set an hour ahead is a disruption", 3600000000000 },
 	{ "a clock set 10 us ahead is a disruption", 10000 },
 	{ "a clock set 10 us back is a disruption", -10000 },
-	{ "a clock set by next to nothing is as far off as it is", 0 },
+	{ "a clock set by next to nothing has that error", 0 },
 };
 
 static void check_jump(void **state)
@@ -132,7 +137,8 @@ static void check_jump(void **state)
 	was = guest_kvm_clock(&vm);
 	guest_set_kvm_clock(&vm, &was, jump->ahead_ns);
 	now = guest_kvm_clock(&vm);
-	gap = (int64_t)now.clock - guest_kvm_line(&vm, &was, now.host_tsc);
+	gap = (int64_t)now.clock -
+	      guest_kvm_conversion(&vm, &was, now.host_tsc);
 	print_message("asked for %" PRId64 " ns, got %" PRId64 "\n",
 		      jump->ahead_ns, gap);
 
@@ -159,7 +165,7 @@ static void being_stopped_is_a_disruption(void **state)
 	(void)state;
 	make(&vm, 1);
 	flags = (uint8_t *)guest_at(&vm, GUEST_PVCLOCK(0)) + 29;
-	/* The second time as well, when the guest has taken the flag back. */
+	/* The second time as well, when the guest has cleared the flag. */
 	for (int i = 0; i < 2; i++) {
 		before = guest_read(&vm, 0);
 		assert_int_equal(ioctl(vm.cpu[0].fd, KVM_KVMCLOCK_CTRL, 0), 0);
@@ -185,7 +191,7 @@ static void another_tsc_offset_is_a_disruption(void **state)
 	make(&vm, 1);
 	before = guest_read(&vm, 0);
 	assert_int_equal(guest_get_offset(&vm, 0, &offset), 0);
-	/* A second or less, ahead: a counter that goes back is below. */
+	/* A second or less, ahead: a counter that goes back is tested below. */
 	ret = guest_set_offset(&vm, 0, offset + 1000000000);
 	if (ret) {
 		print_message("skipped: this KVM does not change a TSC "
@@ -209,7 +215,7 @@ static void another_tsc_offset_is_a_disruption(void **state)
 #define STEPS	100
 #define STEP_NS 100000000LL
 
-/* What the clock was set to, one after the other. */
+/* The values that the clock was set to, in order. */
 struct steps {
 	struct guest_vm *vm;
 	uint64_t before[STEPS]; /* this machine's TSC before it was set, */
@@ -225,8 +231,10 @@ static int make_step(void *arg, uint64_t i)
 	sleep_ms(2);
 	if (++i == STEPS)
 		return 1;
-	/* Ahead, and not as far back. No run of them, which a vCPU that was
-	 * not let run sees as one, adds up to none. */
+	/*
+	 * Ahead, and less far back. No sequence of them, which a starved vCPU
+	 * sees as one step, adds up to zero.
+	 */
 	set = steps->clock[i - 1];
 	set.clock += i * (uint64_t)(i % 2 ? 3 * STEP_NS : -STEP_NS);
 	set.flags = KVM_CLOCK_REALTIME;
@@ -237,20 +245,20 @@ static int make_step(void *arg, uint64_t i)
 		       : 0;
 }
 
-/* Is it what the clock said after that step? */
+/* Is this the clock after that step? */
 static bool is_on_step(const struct steps *steps, unsigned int i,
 		       const struct paraclock_sample *sample)
 {
-	int64_t off =
-		sample->host_ns -
-		guest_kvm_line(steps->vm, &steps->clock[i], sample->host_tsc);
+	int64_t off = sample->host_ns - guest_kvm_conversion(steps->vm,
+							     &steps->clock[i],
+							     sample->host_tsc);
 
 	return imaxabs(off) <= GUEST_ROUNDED_NS;
 }
 
 /*
- * Until the vCPU has left the guest and entered it again its page is the one
- * before. How long that took, ticks; 0 if it had.
+ * Until the vCPU has left the guest and entered it again its page is the old
+ * one. How long that took, ticks; 0 if it is already renewed.
  */
 static uint64_t how_late(const struct steps *steps,
 			 const struct paraclock_sample *sample)
@@ -277,12 +285,14 @@ static void check_steps(const struct steps *steps)
 
 		late = took > late ? took : late;
 		not_valid += !ring[i].valid;
-		/* No step without another epoch: the even ones come after the
-		 * odd ones. */
+		/*
+		 * Each step has another epoch: the even ones come after the odd
+		 * ones.
+		 */
 		if (i && i % 2 == 0 && ring[i].valid && ring[i - 1].valid)
 			assert_int_not_equal(ring[i].epoch, ring[i - 1].epoch);
 	}
-	/* Two steps are one to a reader that was not let run in between. */
+	/* A reader that did not run in between sees two steps as one. */
 	epochs = ring[mailbox->done - 1].epoch - ring[0].epoch;
 	assert_in_range(epochs, 1, STEPS - 1);
 	print_message("%d steps under %" PRIu64 " reads: %" PRIu64
@@ -317,8 +327,10 @@ static void no_step_under_a_reader_is_missed(void **state)
 
 #define STALE_NS 5000000000
 
-/* What user space under Linux has: vCPU 0's page, whichever CPU it is on.
- * false: with two vCPUs this KVM vouches for no page. */
+/*
+ * What user space under Linux has: vCPU 0's page, whichever CPU it is on.
+ * false: with two vCPUs this KVM vouches for no page.
+ */
 static bool make_stale(struct guest_vm *vm,
 		       struct paraclock_page_writer *writer)
 {
@@ -375,7 +387,7 @@ static void a_stale_page_is_not_valid_after_a_marker(void **state)
 	guest_vm_free(&vm);
 }
 
-/* What paraclock-kvmclock(7) says of HEURISTIC, for real. */
+/* The HEURISTIC of paraclock-kvmclock(7), for real. */
 static void without_a_marker_a_stale_page_says_heuristic(void **state)
 {
 	struct paraclock_sample before, sample;
@@ -391,12 +403,12 @@ static void without_a_marker_a_stale_page_says_heuristic(void **state)
 	now = guest_kvm_clock(&vm);
 	assert_int_equal(sample.epoch, before.epoch);
 	assert_int_equal(sample.marker_class, PARACLOCK_MARKER_HEURISTIC);
-	print_message(
-		"vCPU 0's page on vCPU 1: %" PRId64
-		" ns off until vCPU 0 runs, and says heuristic\n",
-		sample.host_ns -
-			guest_kvm_line(&vm, &now,
-				       sample.host_tsc - guest_offset(&vm, 1)));
+	print_message("vCPU 0's page on vCPU 1: %" PRId64
+		      " ns off until vCPU 0 runs, and says heuristic\n",
+		      sample.host_ns -
+			      guest_kvm_conversion(
+				      &vm, &now,
+				      sample.host_tsc - guest_offset(&vm, 1)));
 	guest_do(&vm, 0, GUEST_NOTHING);
 	assert_int_equal(guest_read(&vm, 1).epoch, before.epoch + 1);
 	guest_check_agrees(&vm, 1);
@@ -424,7 +436,7 @@ static void each_vcpus_own_page_is_never_stale(void **state)
 int main(void)
 {
 	const struct CMUnitTest fixed[] = {
-		cmocka_unit_test(the_guest_reads_what_kvm_says),
+		cmocka_unit_test(the_guest_reads_kvms_time),
 		cmocka_unit_test(ring_0_reads_the_same),
 		cmocka_unit_test(closing_ends_the_page),
 		cmocka_unit_test(being_stopped_is_a_disruption),

@@ -14,7 +14,7 @@
 #define DAY_NS	86400000000000
 #define DOWN_MS 100
 
-/* A step of less is no disruption; around it nothing is asked. */
+/* A smaller step is no disruption; steps near this limit are not judged. */
 #define JUMP_NS	      1000
 #define JUMP_DOUBT_NS 50
 
@@ -27,7 +27,7 @@ union msrs {
 		  ARRAY_LEN(kept_msrs) * sizeof(struct kvm_msr_entry)];
 };
 
-/* What is carried over. */
+/* The state that is carried over. */
 struct saved {
 	unsigned int n_cpus;
 	struct {
@@ -62,7 +62,7 @@ static void save_cpu(struct guest_vm *vm, unsigned int n, struct saved *saved)
 {
 	int fd = vm->cpu[n].fd;
 
-	/* What it last did is done only when it is run again. */
+	/* Its last action is complete only when it runs again. */
 	vm->cpu[n].run->immediate_exit = 1;
 	assert_int_equal(ioctl(fd, KVM_RUN, 0), -1);
 	assert_int_equal(errno, EINTR);
@@ -95,15 +95,17 @@ static void restore_cpu(struct guest_vm *vm, unsigned int n,
 	do_msrs(fd, KVM_SET_MSRS, saved->cpu[n].msrs);
 }
 
-/* As many ticks as the guest's clock takes for this. */
+/* As many ticks as the guest's clock needs for this. */
 static uint64_t ticks_of(const struct saved *saved, int64_t ns)
 {
 	return (uint64_t)(ns / 1000000 * (int64_t)saved->khz +
 			  ns % 1000000 * (int64_t)saved->khz / 1000000);
 }
 
-/* A KVM that does not change an offset will do where what is wanted is what it
- * does anyway. */
+/*
+ * A KVM that does not change an offset is good enough if it has the wanted one
+ * anyway.
+ */
 static void set_offset(struct guest_vm *vm, unsigned int cpu, uint64_t offset)
 {
 	int ret = guest_set_offset(vm, cpu, offset);
@@ -133,9 +135,12 @@ static void set_offsets(struct guest_vm *vm, const struct saved *saved)
 
 struct move {
 	const char *name;
-	/* The clock goes on by the time that it took; else it stopped. */
+	/*
+	 * The clock goes on by the time that the move took; without this it
+	 * stops.
+	 */
 	bool by_realtime;
-	/* The TSC goes on as the clock; else it runs through. */
+	/* The TSC goes on like the clock; without this it runs on. */
 	bool by_recipe;
 	bool marked;
 	unsigned int n_cpus;
@@ -167,12 +172,12 @@ static void restore(struct guest_vm *vm, struct saved *saved,
 /* --- moves ---------------------------------------------------------------- */
 
 static struct move moves[] = {
-	{ "by the recipe, and nobody tells the guest", true, true, false, 1 },
+	{ "by the recipe, without a word to the guest", true, true, false, 1 },
 	{ "by the recipe, with another marker", true, true, true, 1 },
-	{ "the clock stopped, and nobody tells the guest", false, false, false,
+	{ "the clock stopped, without a word to the guest", false, false, false,
 	  1 },
 	{ "the clock stopped, with another marker", false, false, true, 1 },
-	{ "the clock went on, and nobody tells the guest", true, false, false,
+	{ "the clock went on, without a word to the guest", true, false, false,
 	  1 },
 	{ "two vCPUs, by the recipe, with another marker", true, true, true,
 	  2 },
@@ -199,7 +204,7 @@ static void make(struct guest_vm *vm, const struct move *move,
 	}
 }
 
-/* The guest's own line, before: from its own samples. */
+/* The guest's own conversion before the move, from its own samples. */
 static int64_t gap_of(const struct guest_vm *vm,
 		      const struct paraclock_sample *before,
 		      const struct paraclock_sample *after)
@@ -209,7 +214,7 @@ static int64_t gap_of(const struct guest_vm *vm,
 		.host_tsc = before->host_tsc,
 	};
 
-	return after->host_ns - guest_kvm_line(vm, &was, after->host_tsc);
+	return after->host_ns - guest_kvm_conversion(vm, &was, after->host_tsc);
 }
 
 static void check_first_read(struct guest_vm *vm, const struct move *move,
@@ -218,9 +223,9 @@ static void check_first_read(struct guest_vm *vm, const struct move *move,
 	struct paraclock_sample after = guest_read(vm, 0);
 	struct kvm_clock_data now = guest_kvm_clock(vm);
 	int64_t gap = gap_of(vm, before, &after);
-	int64_t off =
-		after.host_ns -
-		guest_kvm_line(vm, &now, after.host_tsc - guest_offset(vm, 0));
+	int64_t off = after.host_ns -
+		      guest_kvm_conversion(
+			      vm, &now, after.host_tsc - guest_offset(vm, 0));
 	uint64_t epochs = after.epoch - before->epoch;
 
 	print_message("the clock jumped by %" PRId64 " ns, %" PRIu64
@@ -246,8 +251,10 @@ static void check_other_cpu(struct guest_vm *vm)
 		struct paraclock_sample sample = guest_read(vm, 1);
 
 		assert_int_equal(sample.valid, 0);
-		/* A KVM may have written it when its MSR was restored, with
-		 * TSC_STABLE clear: that reason comes first. */
+		/*
+		 * A KVM may have written it when its MSR was restored, with
+		 * TSC_STABLE clear: that reason comes first.
+		 */
 		if (sample.reason != PARACLOCK_REASON_UNSTABLE)
 			assert_int_equal(sample.reason,
 					 PARACLOCK_REASON_DISRUPTED);
@@ -256,7 +263,7 @@ static void check_other_cpu(struct guest_vm *vm)
 	assert_int_equal(guest_disrupted(vm, 1), 1);
 }
 
-/* What was read before the move is of no clock that is here. */
+/* A sample from before the move is of no clock here. */
 static void check_past(struct guest_vm *vm,
 		       const struct paraclock_sample *before)
 {

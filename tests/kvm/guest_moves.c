@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Reenlightenment in a real guest: Hyper-V (this VMM) moves it to a host with
- * another TSC, and announces that by MSRs and an interrupt. vCPU 0 goes along
- * as L1; vCPU 1 plays its guest, L2, which has a vmclock by L1's relay.
+ * another TSC, and announces that by MSRs and an interrupt. vCPU 0 plays L1;
+ * vCPU 1 plays its guest, L2, which has a vmclock by L1's relay.
  */
 
 #include <paraclock/host.h>
@@ -41,7 +41,7 @@ static void make(struct partition *part)
 	guest_disrupted(&part->vm, 1);
 }
 
-/* Is what L1 and L2 read right? The counter value says which is meant. */
+/* Is the time that L1 and L2 read right? The counter value selects the host. */
 static struct paraclock_sample check_right(struct partition *part,
 					   unsigned int cpu)
 {
@@ -90,7 +90,7 @@ static void run_move(struct partition *part, const struct move *move)
 	guest_do(&part->vm, 0, GUEST_MOVE_RUN);
 	check_order(part);
 	assert_int_equal(part->status, 0);
-	/* L2's counter changed when its page said nothing. */
+	/* L2's counter changed while its page had no time. */
 	assert_int_equal(part->l2_status, PARACLOCK_STATUS_UNRELIABLE);
 	if (!move->page_is_late) {
 		assert_int_equal(mailbox->ret, 0);
@@ -135,7 +135,7 @@ static void check_move(void **state)
 }
 
 /* Nothing is announced any more. */
-static void stopping_takes_the_announcements_back(void **state)
+static void stopping_cancels_the_announcements(void **state)
 {
 	struct partition part;
 
@@ -151,7 +151,7 @@ static void stopping_takes_the_announcements_back(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		cmocka_unit_test(stopping_takes_the_announcements_back),
+		cmocka_unit_test(stopping_cancels_the_announcements),
 	};
 	const char *why = partition_why_not();
 

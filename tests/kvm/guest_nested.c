@@ -22,7 +22,7 @@ struct page {
 	paraclock_target_write_fn *write;
 	paraclock_target_freeze_fn *freeze;
 	uint64_t address;
-	size_t mailbox; /* where the guest's env is told of it */
+	size_t mailbox; /* tells the guest's env of it */
 	/* What its resolution allows, ns, and its rate, ns in these tests. */
 	int64_t within_ns;
 	uint8_t frozen; /* reason */
@@ -60,7 +60,7 @@ static int pause_l2(void *arg, int stop)
 	return 0;
 }
 
-/* By KVM, where it does as it is told; else by the guest's env. */
+/* By KVM, if it changes the offset; otherwise by the guest's env. */
 static void set_offset(struct nested *l2)
 {
 	struct guest_mailbox *mailbox = l2->vm.cpu[0].mailbox;
@@ -129,7 +129,7 @@ static void done(struct nested *l2)
 	guest_vm_free(&l2->vm);
 }
 
-/* What L2 said, less what L1's own clock says of the same instant. */
+/* L2's time less L1's own clock at the same instant. */
 static int64_t off_by(const struct nested *l2,
 		      const struct paraclock_sample *sample)
 {
@@ -174,7 +174,8 @@ static void check_nested(void **state)
 	done(&l2);
 }
 
-/* A move of L1 is announced, and over: L2 has no time, and then the right one.
+/*
+ * A move of L1 is announced, and ends: L2 has no time, and then the right one.
  */
 static void check_frozen(const struct page *page)
 {
@@ -187,7 +188,7 @@ static void check_frozen(const struct page *page)
 	assert_int_equal(l2.paused, 1);
 	assert_int_equal(l2.target.state, PARACLOCK_TARGET_FROZEN);
 	if (page->frozen) {
-		/* Were it not paused, it would see this. */
+		/* A running L2 would see this. */
 		sample = guest_read(&l2.vm, 0);
 		assert_int_equal(sample.valid, 0);
 		assert_int_equal(sample.reason, page->frozen);
@@ -198,7 +199,7 @@ static void check_frozen(const struct page *page)
 	sample = guest_read(&l2.vm, 0);
 	off = off_by(&l2, &sample);
 	assert_true(imaxabs(off) <= page->within_ns);
-	/* Only a vmclock has a marker that tells. */
+	/* Only a vmclock has a marker that shows it. */
 	assert_int_equal(guest_disrupted(&l2.vm, 0),
 			 page->write == paraclock_vmclock_write);
 	done(&l2);
@@ -211,7 +212,7 @@ static void a_freeze_of_l1_reaches_l2(void **state)
 		check_frozen(&pages[i]);
 }
 
-/* NULL, or why this machine has no kvmclock to hand on. */
+/* NULL, or why this machine has no kvmclock to relay. */
 static const char *open_l1(void)
 {
 	static char detail[256];

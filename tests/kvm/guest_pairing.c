@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The clock pairing hypercall, by a guest of ours in ring 0. A KVM that does
- * not let it through may hang the vCPU; then there is nothing to test.
+ * The clock pairing hypercall, by our guest in ring 0. A KVM that does not let
+ * it through may hang the vCPU; then the test is skipped.
  */
 
 #include <err.h>
@@ -10,12 +10,16 @@
 
 #define READS 1000
 
-/* A hypercall takes microseconds. A KVM that hangs in it is known, and is waited
- * for; beside others it may take a second. */
+/*
+ * A hypercall takes microseconds. Some KVMs hang in it, so the wait is limited;
+ * on a busy machine it may take a second.
+ */
 #define CALL_SEC 20
 
-/* KVM takes both from one copy of the kernel's timekeeper; between two
- * answers of KVM_GET_CLOCK the clock may be slewed a little differently. */
+/*
+ * KVM reads both from one copy of the kernel's timekeeper; between two answers
+ * of KVM_GET_CLOCK the clock may be slewed a little differently.
+ */
 #define WITHIN_NS 100
 
 static struct guest_vm vm;
@@ -69,7 +73,7 @@ static void ring_3_may_not(void **state)
 	assert_int_equal(guest_set_ring(&vm, 0, 0), 0);
 }
 
-/* NULL, or why this KVM has no such call. */
+/* NULL, or why this KVM lacks the call. */
 static const char *why_not(void)
 {
 	static const char backend[] = "kvm-pairing";

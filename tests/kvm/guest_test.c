@@ -7,8 +7,10 @@
 
 #include "guest_test.h"
 
-/* So often at least it is seen that the vCPU has read between two updates: there
- * may be one CPU for both. */
+/*
+ * The vCPU must read at least this often between two updates: both may share
+ * one CPU.
+ */
 #define TURNS 16
 
 /* Questions in one command. */
@@ -70,7 +72,7 @@ struct guest_mailbox *guest_do(struct guest_vm *vm, unsigned int cpu,
 {
 	int ret = guest_call(vm, cpu, command);
 
-	/* It has run before: what hangs now is ours. */
+	/* It has run before, so a hang now is our fault. */
 	if (ret == -ETIMEDOUT)
 		fail_msg("vCPU %u hangs", cpu);
 	assert_int_equal(ret, 0);
@@ -130,7 +132,7 @@ struct updates {
 	int (*update)(void *arg, uint64_t i);
 	void *arg;
 	uint64_t n;
-	int ret; /* the last one's */
+	int ret; /* the last sample's */
 };
 
 static int64_t now_ms(void)
@@ -146,8 +148,10 @@ static bool is_over(const struct updates *up)
 	return __atomic_load_n(&up->mailbox->stop, __ATOMIC_RELAXED);
 }
 
-/* Until the vCPU has begun and ended so many reads from now on, however long it
- * takes. */
+/*
+ * Until the vCPU has begun and ended so many reads from now on, however long
+ * that takes.
+ */
 static void wait_for_reads(const struct updates *up, uint64_t reads)
 {
 	const uint64_t *count = &up->mailbox->count;
@@ -200,7 +204,7 @@ uint64_t guest_watch_while(struct guest_vm *vm, unsigned int cpu, long ms,
 	pthread_join(thread, NULL);
 	assert_int_equal(ret, 0);
 	assert_int_equal(up.mailbox->ret, 0);
-	/* 1: all that there was to do is done. */
+	/* 1: all the work is done. */
 	assert_in_range(up.ret, 0, 1);
 	assert_true(up.n > 0);
 	assert_true(up.mailbox->done > 0);
@@ -244,8 +248,9 @@ uint64_t guest_rate(const struct guest_vm *vm)
 	return shift < 0 ? mul >> -shift : (uint64_t)mul << shift;
 }
 
-int64_t guest_kvm_line(const struct guest_vm *vm,
-		       const struct kvm_clock_data *clock, uint64_t host_tsc)
+int64_t guest_kvm_conversion(const struct guest_vm *vm,
+			     const struct kvm_clock_data *clock,
+			     uint64_t host_tsc)
 {
 	__extension__ __int128 ns = (int64_t)(host_tsc - clock->host_tsc);
 

@@ -13,12 +13,16 @@
 
 #include "guest_vm.h"
 
-/* A call does thousands of instructions, which a KVM that emulates them does
- * in some ms. What is longer than this, beside others, hangs. */
+/*
+ * A call executes thousands of instructions, which an emulating KVM does in
+ * some ms. A longer call, even on a busy machine, hangs.
+ */
 #define CALL_SEC 600
 
-/* Until it returns, KVM_RUN is interrupted each: one signal may come just
- * before it. */
+/*
+ * Until it returns, KVM_RUN is interrupted this often: a single signal may come
+ * just before it.
+ */
 #define KICK_NSEC 10000000
 
 #define CPUID_ENTRIES	256
@@ -58,9 +62,9 @@ uint64_t guest_host_tsc(void)
 	return (uint64_t)high << 32 | low;
 }
 
-/* --- what the guest finds ------------------------------------------------- */
+/* --- the guest's memory --------------------------------------------------- */
 
-/* Its own memory at the addresses that it has. */
+/* Its own memory at the guest's addresses. */
 static void make_tables(struct guest_vm *vm)
 {
 	uint64_t *table = guest_at(vm, GUEST_TABLES);
@@ -121,7 +125,7 @@ static const char *make_memory(struct guest_vm *vm)
 	return NULL;
 }
 
-/* --- what its CPUs are ---------------------------------------------------- */
+/* --- the guest's CPUs ----------------------------------------------------- */
 
 static void set_leaf(union cpuid *cpuid, uint32_t leaf, const uint32_t regs[4])
 {
@@ -181,7 +185,7 @@ static const char *set_cpuid(const struct guest_vm *vm, int cpu, bool hyperv)
 						  : NULL;
 }
 
-/* MSRs of Hyper-V's come to us, also from a KVM that could do them itself. */
+/* Hyper-V's MSRs come to us, also from a KVM that could handle them itself. */
 static const char *take_msrs(struct guest_vm *vm)
 {
 	static uint8_t none[0x200 / 8];
@@ -295,7 +299,7 @@ static const char *make_parts(struct guest_vm *vm, unsigned int n_cpus,
 		why = take_msrs(vm);
 	for (unsigned int i = 0; i < n_cpus && !why; i++)
 		why = make_cpu(vm, i, hyperv);
-	/* Its clock tells pairs only when each vCPU has run. */
+	/* KVM gives pairs of its clock only after each vCPU has run. */
 	for (unsigned int i = 0; i < n_cpus && !why; i++) {
 		int ret = guest_call(vm, i, GUEST_NOTHING);
 
@@ -466,7 +470,7 @@ int guest_get_offset(const struct guest_vm *vm, unsigned int n,
 	return offset_attr(vm, n, KVM_GET_DEVICE_ATTR, ret_offset);
 }
 
-/* There is a KVM that says 0 and leaves it. */
+/* One KVM returns 0 and leaves the offset unchanged. */
 int guest_set_offset(struct guest_vm *vm, unsigned int n, uint64_t offset)
 {
 	uint64_t now;

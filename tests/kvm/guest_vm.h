@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A VMM for the guest of guest/: long mode, one or two vCPUs, commands by
- * mailbox. No call takes longer than call_sec: a vCPU that hangs is given
- * up, as some nested KVMs hang in what others do at once.
+ * mailbox. No call takes longer than call_sec: a vCPU that hangs is given up,
+ * because some nested KVMs hang in what others do at once.
  */
 #ifndef GUEST_VM_H
 #define GUEST_VM_H
@@ -28,7 +28,7 @@ struct guest_vm {
 	unsigned int n_cpus;
 	char *memory;
 	size_t run_bytes;
-	unsigned int call_sec; /* what a call may take */
+	unsigned int call_sec; /* limit of a call */
 	struct guest_cpu cpu[GUEST_CPUS];
 	/* MSRs that KVM leaves to the VMM: 0 or -1, which is a #GP. */
 	int (*on_rdmsr)(struct guest_vm *vm, uint32_t msr, uint64_t *ret_value);
@@ -45,20 +45,19 @@ const char *guest_vm_make(struct guest_vm *ret_vm, unsigned int n_cpus,
 void guest_vm_free(struct guest_vm *vm);
 
 /*
- * Have a vCPU obey. 0: see its mailbox; -ETIMEDOUT: it hangs, and nothing of
- * this VM is of use any more; -EIO: it died, which a line on stdout explains.
+ * Have a vCPU obey. 0: see its mailbox; -ETIMEDOUT: it hangs, and this VM must
+ * not be used any more; -EIO: it died, and a line on stdout says why.
  */
 int guest_call(struct guest_vm *vm, unsigned int cpu,
 	       enum guest_command command);
 
 /*
  * Have a vCPU, between two commands, go on in this ring. Ring 3 may write to
- * GUEST_PORT, but no MSR. A KVM that emulates what is in ring 0 runs ring 3 at
- * full speed.
+ * GUEST_PORT, but no MSR. A KVM that emulates ring 0 runs ring 3 at full speed.
  */
 int guest_set_ring(struct guest_vm *vm, unsigned int cpu, unsigned int ring);
 
-/* The TSC offset of a vCPU, and whether this KVM does as it is told. */
+/* The TSC offset of a vCPU, and whether this KVM obeys when it is set. */
 int guest_get_offset(const struct guest_vm *vm, unsigned int cpu,
 		     uint64_t *ret_offset);
 int guest_set_offset(struct guest_vm *vm, unsigned int cpu, uint64_t offset);

@@ -13,7 +13,9 @@
 /* The page is exact; a step along a timeline loses less than a ns. */
 #define EXACT_NS 1
 
-/* Two clocks apart in time and rate, so that no mix of them is one of them. */
+/*
+ * Two clocks so far apart in time and rate that no mix of them is near either.
+ */
 #define APART_SEC 1000
 #define SLOWER	  1001
 
@@ -53,7 +55,7 @@ static void make_timeline(const struct guest_vm *vm,
 	assert_int_equal(paraclock_timeline_set_hz(tl, tsc_hz(vm), 0), 0);
 }
 
-/* A page as of now, with that timeline, and the marker if it is another. */
+/* A page as of now, with that timeline, and the marker if that changes. */
 static int publish(struct publisher *pub, unsigned int which, uint32_t flags)
 {
 	struct paraclock_timeline tl = pub->timeline[which];
@@ -108,7 +110,7 @@ static bool is_on(const struct publisher *pub, unsigned int which,
 	return imaxabs(sample->host_ns - ns) <= EXACT_NS;
 }
 
-/* --- one thing after the other -------------------------------------------- */
+/* --- one step at a time --------------------------------------------------- */
 
 static void each_change_is_seen_by_the_next_read(void **state)
 {
@@ -222,7 +224,7 @@ static void no_read_mixes_two_pages(void **state)
 	race(16);
 }
 
-/* The same clock, of which each page is a little other: base and rounding. */
+/* The same clock, whose pages differ a little: base and rounding. */
 static int renew(void *arg, uint64_t i)
 {
 	(void)i;

@@ -46,7 +46,7 @@ static int64_t now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* 1 us: a clock that is being slewed, and the ends' own rounding. */
+/* 1 us: for a clock that is being slewed, and the ends' own rounding. */
 static void assert_reads_this_clock(const struct paraclock *clk, uint32_t flags)
 {
 	int64_t before = now_ns() - 1000;
@@ -64,7 +64,7 @@ static void assert_reads_this_clock(const struct paraclock *clk, uint32_t flags)
 	assert_int_equal(sample.flags, flags);
 }
 
-static void a_vm_of_its_own_says_local(void **state)
+static void a_vm_of_its_own_says_own_kernel(void **state)
 {
 	struct paraclock *clk = open_on(0);
 
@@ -95,7 +95,7 @@ static void a_vm_of_the_callers_answers_once_it_has_run(void **state)
 	assert_int_equal(vm_get_clock(&vm, &(struct kvm_clock_data){ 0 }), 0);
 }
 
-/* In the child: 0 if it is told what to do. */
+/* In the child: 0 if the detail says what to do. */
 static int child_is_refused(const struct paraclock *clk)
 {
 	struct paraclock_sample sample;
@@ -125,7 +125,7 @@ static void a_forked_child_is_refused_and_its_parent_is_not(void **state)
 	paraclock_close(clk);
 }
 
-static void what_is_no_vm_does_not_open(void **state)
+static void a_descriptor_of_no_vm_does_not_open(void **state)
 {
 	const struct {
 		int fd, ret;
@@ -201,11 +201,11 @@ static void it_is_never_chosen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_vm_of_its_own_says_local),
+		cmocka_unit_test(a_vm_of_its_own_says_own_kernel),
 		cmocka_unit_test(a_vm_of_the_callers_answers_once_it_has_run),
 		cmocka_unit_test(
 			a_forked_child_is_refused_and_its_parent_is_not),
-		cmocka_unit_test(what_is_no_vm_does_not_open),
+		cmocka_unit_test(a_descriptor_of_no_vm_does_not_open),
 		cmocka_unit_test(a_vm_that_was_closed_has_gone),
 		cmocka_unit_test(every_descriptor_is_given_back),
 		cmocka_unit_test(it_is_never_chosen),

@@ -67,8 +67,9 @@ static int on_rdmsr(struct guest_vm *vm, uint32_t msr, uint64_t *ret_value)
 }
 
 /*
- * From here on the guest counts with the new host's TSC. It is at an MSR, so
- * that it sees counter and page change at once; unless its page is late.
+ * From here on the guest counts with the new host's TSC. It is in the middle of
+ * an MSR access, so it sees counter and page change at once; unless its page is
+ * late.
  */
 static int end_emulation(struct partition *part)
 {
@@ -84,7 +85,7 @@ static int end_emulation(struct partition *part)
 	mailbox->base = host;
 	mailbox->offset = was + (uint64_t)move->offset;
 	mailbox->mult = move->mult;
-	/* L2's is that of L1, and as far ahead as before. */
+	/* L2's counter is that of L1, and as far ahead as before. */
 	if (part->vm.n_cpus > 1) {
 		part->vm.cpu[1].mailbox->base = host;
 		part->vm.cpu[1].mailbox->offset =

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hyper-V as this VMM plays it: CPUID, MSRs, the reference TSC page, and a move
+ * Hyper-V, played by this VMM: CPUID, MSRs, the reference TSC page, and a move
  * to a host with another TSC, which it announces.
  *
  * Source: Hyper-V TLFS, "Timers" and "Feature Discovery".
@@ -22,7 +22,7 @@
 /* In partition.used: it was written. */
 #define MSR_WRITTEN 0x80000000U
 
-/* The offset of the page counts 100 ns, and what it says is rounded down. */
+/* The offset of the page counts 100 ns, and its time is rounded down. */
 #define PAGE_NS 52
 
 /* The host that a partition is moved to. */
@@ -38,7 +38,7 @@ struct partition {
 	struct guest_vm vm;
 	struct paraclock_page_writer writer;
 	struct paraclock_env env;
-	struct paraclock_timeline timeline; /* what the page says */
+	struct paraclock_timeline timeline; /* the page's timeline */
 	uint64_t hz;
 	uint64_t reference;
 	uint64_t control;
@@ -51,18 +51,20 @@ struct partition {
 	unsigned int n_used;
 };
 
-/* NULL, or why there cannot be one. */
+/* NULL, or why no partition is possible here. */
 const char *partition_why_not(void);
 
-/* Make it, with a page that says nothing yet. It stays where it is. */
+/* Make it, with a page that has no time yet. It must not be moved. */
 void partition_make(struct partition *part, unsigned int n_cpus);
 void partition_free(struct partition *part);
 
 /* Put .timeline onto the page, if the guest has switched it on. */
 int partition_write_page(struct partition *part);
 
-/* It has been moved. Until the guest says that it knows, it is shown the TSC
- * of before. Its counter is an env's, with a mult. */
+/*
+ * The partition was moved. Until the guest acknowledges, it sees the TSC of
+ * before. Its counter is an env's, with a mult.
+ */
 void partition_move(struct partition *part, const struct move *move);
 
 /* How far a sample, ticks later than vCPU 0's counter, is off .timeline, ns. */

@@ -14,7 +14,7 @@
 #define MEMORY 4096
 #define HLT    0xf4
 
-/* Seconds after which a vCPU is not waited for: some nested KVMs hang. */
+/* A vCPU is given up after this many seconds: some nested KVMs hang. */
 #define RUN_SEC 30
 
 #define CLOCKSOURCE \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What Linux's env does to the thread and to the process that call it. Its
- * system calls, and libcpuid's one hook, come by here.
+ * How Linux's env affects the calling thread and process. Its system calls, and
+ * libcpuid's one hook, pass through here.
  */
 
 #include <dlfcn.h>
@@ -20,7 +20,7 @@
 
 /* --- moving a thread ------------------------------------------------------ */
 
-/* What the calls answer, and how often they were made. */
+/* The answers of the calls, and how often they were made. */
 static struct {
 	bool scripted;
 	long policy, set_ret;
@@ -45,8 +45,10 @@ static long get_affinity(unsigned long *mask)
 	return sizeof(mask[0]);
 }
 
-/* The name of libc's, so that this one is called. Nobody here has more than
- * five arguments, and fewer are in registers all the same. */
+/*
+ * The name of libc's, so that this one is called. No call here has more than
+ * five arguments, and fewer are in registers all the same.
+ */
 long syscall(long number, ...)
 {
 	long (*next)(long number, ...);
@@ -86,19 +88,22 @@ struct visit_case {
 
 static struct visit_case cases[] = {
 	{ "a thread is moved there and back", SCHED_OTHER, 0, 1, 0, 2 },
-	{ "one of the batch class, too", SCHED_BATCH, 0, 1, 0, 2 },
-	{ "an idle one, too", SCHED_IDLE, 0, 1, 0, 2 },
-	{ "only if it may be", SCHED_OTHER, 0, 0, -EAGAIN, 0 },
-	{ "one that may not go there is left where it was", SCHED_OTHER, -1, 1,
-	  -EAGAIN, 1 },
-	{ "not one under SCHED_FIFO", SCHED_FIFO, 0, 1, -EAGAIN, 0 },
-	{ "not one under SCHED_RR", SCHED_RR, 0, 1, -EAGAIN, 0 },
-	{ "not one under SCHED_DEADLINE", 6, 0, 1, -EAGAIN, 0 },
-	{ "not one whose children are not real-time",
+	{ "a thread of the batch class is moved, too", SCHED_BATCH, 0, 1, 0,
+	  2 },
+	{ "an idle thread is moved, too", SCHED_IDLE, 0, 1, 0, 2 },
+	{ "a thread is moved only if that is allowed", SCHED_OTHER, 0, 0,
+	  -EAGAIN, 0 },
+	{ "a thread that may not go there stays where it was", SCHED_OTHER, -1,
+	  1, -EAGAIN, 1 },
+	{ "a thread under SCHED_FIFO is not moved", SCHED_FIFO, 0, 1, -EAGAIN,
+	  0 },
+	{ "a thread under SCHED_RR is not moved", SCHED_RR, 0, 1, -EAGAIN, 0 },
+	{ "a thread under SCHED_DEADLINE is not moved", 6, 0, 1, -EAGAIN, 0 },
+	{ "a thread whose children are not real-time is not moved",
 	  SCHED_FIFO | SCHED_RESET_ON_FORK, 0, 1, -EAGAIN, 0 },
-	{ "but one of which that says nothing",
+	{ "a thread without that flag is moved",
 	  SCHED_OTHER | SCHED_RESET_ON_FORK, 0, 1, 0, 2 },
-	{ "not one that may not ask", -1, 0, 1, -EAGAIN, 0 },
+	{ "a thread that may not ask is not moved", -1, 0, 1, -EAGAIN, 0 },
 };
 
 static void check_visit(void **state)
@@ -152,7 +157,7 @@ static void *describe(void *arg)
 	return NULL;
 }
 
-/* It is a plain variable of libcpuid's: to set it twice is a race. */
+/* libcpuid's hook is a plain variable: setting it twice is a race. */
 static void libcpuids_hook_is_set_once(void **state)
 {
 	pthread_t threads[4];
@@ -167,7 +172,7 @@ static void libcpuids_hook_is_set_once(void **state)
 		assert_int_equal(pthread_join(threads[i], &failed), 0);
 		assert_null(failed);
 	}
-	/* 0: CPUID faults here, and nobody is asked. */
+	/* 0: CPUID faults here, and is not executed. */
 	assert_in_range(hook_sets, 0, 1);
 }
 

@@ -12,7 +12,7 @@
 /* A machine's tree, with a vmclock deep in it, or none. */
 static int make_tree(char *fdt, int size, bool with_vmclock)
 {
-	/* A list of two; the second counts as well as the first. */
+	/* A list of two; the second counts as much as the first. */
 	static const char two[] = "acme,clock\0" VMCLOCK;
 
 	assert_int_equal(fdt_create(fdt, size), 0);
@@ -52,7 +52,7 @@ static int detect_exactly(const char *fdt, size_t size, const char *compatible)
 	return ret;
 }
 
-static void what_is_there_is_found(void **state)
+static void an_announced_device_is_found(void **state)
 {
 	char fdt[1024];
 	size_t size = (size_t)make_tree(fdt, sizeof(fdt), true);
@@ -65,7 +65,7 @@ static void what_is_there_is_found(void **state)
 	assert_int_equal(detect_exactly(fdt, sizeof(fdt), VMCLOCK), 1);
 }
 
-static void what_is_not_there_is_not(void **state)
+static void an_absent_device_is_not_found(void **state)
 {
 	char fdt[1024];
 	size_t size = (size_t)make_tree(fdt, sizeof(fdt), false);
@@ -111,7 +111,7 @@ static void a_tree_with_flipped_bytes_does_no_harm(void **state)
 			bad[next(&rng) % size] = (char)next(&rng);
 		found += (uint32_t)detect_exactly(bad, size, VMCLOCK);
 	}
-	/* Most flips are in what does not matter, or in what does. */
+	/* Some flips hit bytes that matter, and some hit bytes that do not. */
 	assert_in_range(found, 1, 256 * size + 100000 - 1);
 }
 
@@ -136,8 +136,10 @@ static void noise_is_no_tree(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST("what is there is found", what_is_there_is_found),
-		TEST("what is not there is not", what_is_not_there_is_not),
+		TEST("an announced device is found",
+		     an_announced_device_is_found),
+		TEST("an absent device is not found",
+		     an_absent_device_is_not_found),
 		TEST("a tree that is cut holds nothing",
 		     a_tree_that_is_cut_holds_nothing),
 		TEST("a tree with flipped bytes does no harm",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A vmclock in the device tree, from the file that the kernel shows: in a mount
- * namespace of its own, where /sys is empty but for what the test puts there.
+ * namespace of its own, where /sys contains only what the test puts there.
  */
 
 #include <fcntl.h>
@@ -21,12 +21,12 @@
 #define TREE_MAX   1024
 #define KERNEL_MAX (2 << 20)
 
-/* Nodes as QEMU, Firecracker and people make them. */
+/* Nodes as QEMU, Firecracker and hand-written trees have them. */
 struct node {
 	const char *name;
 	const char *compatible;
 	const char *status;
-	uint32_t address_cells; /* of the bus that it is on; 0: not said */
+	uint32_t address_cells; /* of the bus that it is on; 0: absent */
 	unsigned int reg_cells;
 	bool interrupts;
 };
@@ -46,34 +46,34 @@ static struct row rows[] = {
 	/* clang-format off */
 	{ "a vmclock with reg and interrupts is announced",
 	  { { "ptp@80000000", VMCLOCK, NULL, 2, 4, true } }, TREE, 0 },
-	{ "one that says okay is announced",
+	{ "a node with status okay is announced",
 	  { { "ptp@80000000", VMCLOCK, "okay", 2, 4, true } }, TREE, 0 },
-	{ "one without interrupts is announced",
+	{ "a node without interrupts is announced",
 	  { { "ptp@80000000", VMCLOCK, NULL, 2, 4, false } }, TREE, 0 },
-	{ "where it is, is the driver's to find: one without reg",
+	{ "a node without reg is announced: the driver must find its place",
 	  { { "ptp", VMCLOCK, NULL, 2, 0, true } }, TREE, 0 },
-	{ "reg cut in the middle",
+	{ "reg cut off in the middle",
 	  { { "ptp@80000000", VMCLOCK, NULL, 2, 3, true } }, TREE, 0 },
 	{ "a bus with no #address-cells",
 	  { { "ptp@80000000", VMCLOCK, NULL, 0, 4, true } }, TREE, 0 },
-	{ "a bus with more #address-cells than there can be",
+	{ "a bus with more #address-cells than possible",
 	  { { "ptp@80000000", VMCLOCK, NULL, UINT32_MAX, 4, true } }, TREE, 0 },
-	{ "one that is disabled is not there",
+	{ "a disabled node does not count",
 	  { { "ptp@80000000", VMCLOCK, "disabled", 2, 4, true } }, 0, 0 },
-	{ "of two, the one that is not disabled",
+	{ "of two nodes, the enabled one counts",
 	  { { "ptp@80000000", VMCLOCK, "disabled", 2, 4, true },
 	    { "ptp@80001000", VMCLOCK, "ok", 2, 4, true } }, TREE, 0 },
-	{ "two of them count as one",
+	{ "two nodes count as one",
 	  { { "ptp@80000000", VMCLOCK, NULL, 2, 4, true },
 	    { "ptp@80001000", VMCLOCK, NULL, 2, 4, true } }, TREE, 0 },
 	{ "a vmclock and a vmgenid are told apart",
 	  { { "vmgenid@80000000", VMGENID, NULL, 2, 4, true },
 	    { "ptp@80001000", VMCLOCK, NULL, 2, 4, true } }, TREE, TREE },
-	{ "a vmgenid alone is no vmclock",
+	{ "a vmgenid alone is not a vmclock",
 	  { { "vmgenid@80000000", VMGENID, NULL, 2, 4, true } }, 0, TREE },
 	{ "another vendor's vmclock is not ours",
 	  { { "ptp@80000000", "acme,vmclock", NULL, 2, 4, true } }, 0, 0 },
-	{ "a tree of other things holds none",
+	{ "a tree of other devices announces nothing",
 	  { { "rtc@80000000", "acme,rtc", NULL, 2, 4, true } }, 0, 0 },
 	/* clang-format on */
 };
@@ -153,13 +153,13 @@ static void check_row(void **state)
 	assert_detects(row->vmclock, row->vmgenid);
 }
 
-static void what_is_hidden_is_not_known(void **state)
+static void a_hidden_tree_is_not_known(void **state)
 {
 	(void)state;
 	unlink(FDT_FILE);
-	/* As a container's mask: nothing at all in there. */
+	/* As behind a container's mask: nothing at all in the folder. */
 	assert_detects(UNKNOWN, UNKNOWN);
-	/* A folder opens, and cannot be read. */
+	/* A folder can be opened, but not read. */
 	assert_int_equal(mkdir(FDT_FILE, 0700), 0);
 	assert_detects(UNKNOWN, UNKNOWN);
 	assert_int_equal(rmdir(FDT_FILE), 0);
@@ -168,12 +168,12 @@ static void what_is_hidden_is_not_known(void **state)
 	assert_int_equal(mkdir("/sys/bus", 0700), 0);
 	assert_detects(0, 0);
 	assert_int_equal(rmdir("/sys/bus"), 0);
-	/* But whether that one has ACPI is hidden as well. */
+	/* But whether that machine has ACPI is hidden as well. */
 	assert_detects(UNKNOWN, UNKNOWN);
 	assert_int_equal(rmdir("/sys/firmware/dmi"), 0);
 }
 
-/* The same nodes as files, beside a flattened tree that is root's alone. */
+/* The same nodes as files, beside a flattened tree that only root may read. */
 static void write_file(const char *path, const void *text, size_t size)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0444);
@@ -186,7 +186,7 @@ static void write_file(const char *path, const void *text, size_t size)
 #define BASE "/sys/firmware/devicetree/base"
 #define NODE BASE "/soc/ptp@80000000"
 
-static void the_tree_is_looked_at_where_everybody_may(void **state)
+static void the_unpacked_tree_serves_those_who_are_not_root(void **state)
 {
 	static const char two[] = "acme,clock\0" VMCLOCK;
 
@@ -200,7 +200,7 @@ static void the_tree_is_looked_at_where_everybody_may(void **state)
 	assert_int_equal(mkdir(NODE, 0755), 0);
 	write_file(NODE "/compatible", two, sizeof(two));
 	assert_detects(TREE, 0);
-	/* In front of a flattened one that is no tree, too. */
+	/* Beside a flattened file that is no tree, too. */
 	show("garbage", 7);
 	assert_detects(TREE, 0);
 	unlink(FDT_FILE);
@@ -208,7 +208,7 @@ static void the_tree_is_looked_at_where_everybody_may(void **state)
 	assert_detects(0, 0);
 	write_file(NODE "/status", "okay", 5);
 	assert_detects(TREE, 0);
-	/* A beginning, a string without its end, a longer one. */
+	/* A first string, one without its end, a longer one. */
 	write_file(NODE "/compatible", VMCLOCK, sizeof(VMCLOCK) - 2);
 	assert_detects(0, 0);
 	write_file(NODE "/compatible", VMCLOCK, sizeof(VMCLOCK) - 1);
@@ -217,7 +217,10 @@ static void the_tree_is_looked_at_where_everybody_may(void **state)
 	assert_detects(0, 0);
 	write_file(NODE "/compatible", VMGENID, sizeof(VMGENID));
 	assert_detects(0, TREE);
-	/* A link leads round and round; what is in it was seen. */
+	/*
+	 * A link leads round in a circle; the search does not repeat what it
+	 * saw.
+	 */
 	assert_int_equal(symlink("../..", NODE "/up"), 0);
 	unlink(NODE "/compatible");
 	assert_detects(0, 0);
@@ -264,7 +267,7 @@ static void garbage_is_no_answer(void **state)
 	assert_detects(UNKNOWN, UNKNOWN);
 }
 
-/* More than the kernel would take is not read; a tree before it is. */
+/* More than the kernel would accept is not read; a tree at its beginning is. */
 static void a_file_without_end_is_read_to_a_bound(void **state)
 {
 	char fdt[TREE_MAX];
@@ -274,7 +277,7 @@ static void a_file_without_end_is_read_to_a_bound(void **state)
 	show(fdt, size);
 	assert_int_equal(truncate(FDT_FILE, 4 * KERNEL_MAX), 0);
 	assert_detects(TREE, 0);
-	/* It says that it goes on behind the bound. */
+	/* Its header claims that it goes on behind the bound. */
 	fdt_set_totalsize(fdt, 3 * KERNEL_MAX);
 	show(fdt, size);
 	assert_int_equal(truncate(FDT_FILE, 4 * KERNEL_MAX), 0);
@@ -306,7 +309,7 @@ static bool say(const char *path, const char *text)
 	return said;
 }
 
-/* Root may; others are root of a user namespace of their own. */
+/* Root may mount; others become root of a user namespace of their own. */
 static bool have_own_mounts(void)
 {
 	char uid[32], gid[32];
@@ -335,8 +338,9 @@ int main(void)
 {
 	const char *why = have_own_sys();
 	static const struct CMUnitTest others[] = {
-		cmocka_unit_test(what_is_hidden_is_not_known),
-		cmocka_unit_test(the_tree_is_looked_at_where_everybody_may),
+		cmocka_unit_test(a_hidden_tree_is_not_known),
+		cmocka_unit_test(
+			the_unpacked_tree_serves_those_who_are_not_root),
 		cmocka_unit_test(a_tree_without_end_is_not_followed),
 		cmocka_unit_test(garbage_is_no_answer),
 		cmocka_unit_test(a_file_without_end_is_read_to_a_bound),
@@ -348,7 +352,7 @@ int main(void)
 	}
 	ADD_TESTS(others);
 	ADD_ROWS(rows, check_row);
-	/* Last: what it makes stays. */
+	/* Last: what it creates stays. */
 	add_test("acpi_comes_before_the_tree", acpi_comes_before_the_tree);
 	return run_suite(NULL, NULL);
 }

@@ -39,7 +39,7 @@ static void text_comes_without_its_newline(void **state)
 	memset(buf, 'x', sizeof(buf));
 	assert_int_equal(env->read_text(env->ctx, path, buf, sizeof(buf)), 3);
 	assert_string_equal(buf, "tsc");
-	/* Cut to fit, and it ends. */
+	/* Cut to fit, and terminated. */
 	assert_int_equal(env->read_text(env->ctx, path, buf, 3), 2);
 	assert_string_equal(buf, "ts");
 	assert_int_equal(ftruncate(fd, 0), 0);
@@ -103,7 +103,7 @@ static void a_device_answers_by_errno(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
-static void what_cannot_be_written_is_opened_to_read(void **state)
+static void a_read_only_device_is_opened_for_reading(void **state)
 {
 	int fd = -1;
 
@@ -132,7 +132,7 @@ static void the_clocksource_has_a_name(void **state)
 			PARACLOCK_CLOCKSOURCE_OTHER);
 	if (strcmp(name, "tsc") == 0)
 		assert_int_equal(kind, PARACLOCK_CLOCKSOURCE_COUNTER);
-	/* All of it is written: names are compared whole. */
+	/* The whole name is there: names are compared whole. */
 	for (size_t i = strlen(name); i < sizeof(name); i++)
 		assert_int_equal(name[i], '\0');
 }
@@ -179,7 +179,7 @@ static void a_clock_that_is_not_there_is_an_error(void **state)
 	assert_int_equal(ns, 4711);
 }
 
-/* Nobody sets the clock of the machine that tests run on. */
+/* Nobody sets the clock of the machine that runs the tests. */
 static void a_watch_wakes_once_a_second_and_says_nothing(void **state)
 {
 	int before = open_descriptors();
@@ -193,8 +193,10 @@ static void a_watch_wakes_once_a_second_and_says_nothing(void **state)
 	assert_true(poll_fd.fd >= 0);
 	assert_int_equal(paraclock_watch_update(watch), 0);
 	assert_int_equal(poll(&poll_fd, 1, -1), 1);
-	/* What it was woken for is taken away; who is preempted in between for
-	 * a second is woken anew. */
+	/*
+	 * An update takes away its wakeup; after a preemption of a second the
+	 * watch wakes anew.
+	 */
 	for (int i = 0; i < 100 && woken; i++) {
 		assert_int_equal(paraclock_watch_update(watch), 0);
 		woken = poll(&poll_fd, 1, 0);
@@ -204,7 +206,7 @@ static void a_watch_wakes_once_a_second_and_says_nothing(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
-/* libc's, as long as a test wants nothing else. */
+/* libc's, unless a test wants something else. */
 static int settime_error;
 static unsigned int settimes;
 
@@ -221,7 +223,7 @@ int timerfd_settime(int fd, int flags, const struct itimerspec *new_value,
 	return -1;
 }
 
-/* The kernel arms it, and says that the clock was set meanwhile. */
+/* The kernel arms it, and reports that the clock was set meanwhile. */
 static void a_set_while_it_is_armed_is_no_failure(void **state)
 {
 	int fd = -1;
@@ -282,7 +284,7 @@ int main(void)
 		cmocka_unit_test(a_child_is_another_process),
 		cmocka_unit_test(a_file_that_is_not_there_is_an_error),
 		cmocka_unit_test(a_device_answers_by_errno),
-		cmocka_unit_test(what_cannot_be_written_is_opened_to_read),
+		cmocka_unit_test(a_read_only_device_is_opened_for_reading),
 		cmocka_unit_test(the_clocksource_has_a_name),
 		cmocka_unit_test(
 			a_clocksource_is_the_counter_or_its_image_or_neither),

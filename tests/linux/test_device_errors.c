@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What Linux refuses, in this machine's files, and what is then said of it. */
+/* Linux's refusals, on this machine's files, and their details. */
 
 #include <fcntl.h>
 #include <grp.h>
@@ -31,7 +31,7 @@ static const char *at(const char *name)
 	return path;
 }
 
-/* Both kinds of opening: as a page, and as a device that is asked. */
+/* Both kinds of opening: as a page, and as a device with ioctls. */
 static bool is_said(const char *backend, const char *path, int want,
 		    const char *says)
 {
@@ -82,7 +82,7 @@ static void a_node_without_a_driver(void **state)
 	assert_true(both_say(at("socket"), -ENODEV, "no driver is behind"));
 }
 
-static void what_is_not_there(void **state)
+static void an_absent_node(void **state)
 {
 	(void)state;
 	assert_true(both_say(at("absent"), -ENODEV, "no such device"));
@@ -152,11 +152,11 @@ static bool mode_forbids(void)
 	       both_say(at("secret"), -EACCES, "ask for read access");
 }
 
-static void what_its_mode_forbids(void **state)
+static void a_mode_that_forbids(void **state)
 {
 	(void)state;
 	if (geteuid()) {
-		print_message("skipped: not root, who may be somebody else\n");
+		print_message("skipped: only root may become another user\n");
 		skip();
 	}
 	assert_int_equal(in_child(mode_forbids), 0);
@@ -179,17 +179,16 @@ static bool nodev_forbids(void)
 		return true;
 	}
 	return both_say(node, -EACCES, "mount with nodev") &&
-	       /* Neither may somebody else, whom its mode lets in. */
+	       /* Nor may another user, whom its mode lets in. */
 	       !setgroups(0, NULL) && !setegid(NOBODY) && !seteuid(NOBODY) &&
 	       both_say(node, -EACCES, "mount with nodev");
 }
 
-static void what_is_forbidden_to_root(void **state)
+static void a_mount_that_forbids_root(void **state)
 {
 	(void)state;
 	if (geteuid()) {
-		print_message("skipped: not root, whom nothing is to be "
-			      "forbidden here\n");
+		print_message("skipped: only root can test what root may do\n");
 		skip();
 	}
 	assert_int_equal(in_child(nodev_forbids), 0);
@@ -284,12 +283,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_link_to_itself),
 		cmocka_unit_test(a_node_without_a_driver),
-		cmocka_unit_test(what_is_not_there),
+		cmocka_unit_test(an_absent_node),
 		cmocka_unit_test(a_file_is_no_ptp_clock),
 		cmocka_unit_test(a_device_has_a_page),
 		cmocka_unit_test(no_descriptor_is_left),
-		cmocka_unit_test(what_its_mode_forbids),
-		cmocka_unit_test(what_is_forbidden_to_root),
+		cmocka_unit_test(a_mode_that_forbids),
+		cmocka_unit_test(a_mount_that_forbids_root),
 		cmocka_unit_test(a_device_has_its_number),
 		cmocka_unit_test(numbers_come_in_order),
 	};

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Which hypervisor's clocks are here, by what CPUID, kernel and firmware show. */
+/*
+ * Which hypervisor's clocks are here, by the evidence of CPUID, kernel and
+ * firmware.
+ */
 
 #include "fake.h"
 #include "linux/identify.h"
@@ -28,7 +31,7 @@ struct row {
 	const char *tree, *type; /* /hypervisor's compatible; /sys/hypervisor */
 	uint8_t vmclock;
 	const char *want;
-	const char *evidence; /* with | in between */
+	const char *evidence; /* separated by | */
 };
 
 static struct row rows[] = {
@@ -42,7 +45,7 @@ static struct row rows[] = {
 	  PARACLOCK_FIRMWARE_ACPI, "pvm",
 	  "cpuid 0x40000000 \"bhyve bhyve \"|clocksource kvm-clock|"
 	  "pvclock page|acpi AMZNC10C" },
-	{ "PVM above a hypervisor that nobody knows", GUEST, { "somebody els" },
+	{ "PVM above an unknown hypervisor", GUEST, { "somebody els" },
 	  "kvm-clock", NULL, "pvclock", { 0 }, NULL, NULL, 0, "pvm",
 	  "cpuid 0x40000000 \"somebody els\"|clocksource kvm-clock|"
 	  "pvclock page" },
@@ -99,7 +102,7 @@ static struct row rows[] = {
 	  "virtualbox",
 	  "cpuid 0x40000000 \"KVMKVMKVM\\0\\0\\0\"|clocksource kvm-clock|"
 	  "pvclock page|dmi innotek GmbH VirtualBox" },
-	{ "Hyper-V's face before one that nobody knows", GUEST,
+	{ "Hyper-V's face before an unknown one", GUEST,
 	  { HV, "somebody els" }, "tsc", NULL, NULL, { 0 }, NULL, NULL, 0,
 	  "unknown",
 	  "cpuid 0x40000000 \"Microsoft Hv\"|cpuid 0x40000100 "
@@ -121,7 +124,8 @@ static struct row rows[] = {
 	{ "PVM on bare metal", METAL, { "" }, "kvm-clock", "kvm-clock ",
 	  "pvclock", { "Dell Inc.", "PowerEdge R740" }, NULL, NULL, 0, "pvm",
 	  "clocksource kvm-clock|pvclock page" },
-	{ "PVM above one that has no name", GUEST, { "" }, "kvm-clock", NULL,
+	{ "PVM above a hypervisor without a name",
+	  GUEST, { "" }, "kvm-clock", NULL,
 	  "pvclock", { 0 }, NULL, NULL, 0, "pvm",
 	  "cpuid hypervisor bit, no signature|clocksource kvm-clock|"
 	  "pvclock page" },
@@ -138,7 +142,7 @@ static struct row rows[] = {
 	{ "VMware", GUEST, { "VMwareVMware" }, "tsc", NULL, NULL,
 	  { "VMware, Inc.", "VMware7,1" }, NULL, NULL, 0, "vmware",
 	  "cpuid 0x40000000 \"VMwareVMware\"|dmi VMware, Inc. VMware7,1" },
-	{ "one that nobody knows", GUEST, { "EVMMEVMMEVMM" }, "tsc", NULL,
+	{ "an unknown hypervisor", GUEST, { "EVMMEVMMEVMM" }, "tsc", NULL,
 	  NULL, { 0 }, NULL, NULL, 0, "unknown",
 	  "cpuid 0x40000000 \"EVMMEVMMEVMM\"" },
 	{ "bytes that do not print", GUEST, { "\"a\\\x01\xff z\0\0b " },
@@ -148,9 +152,10 @@ static struct row rows[] = {
 	  0, "unknown", "cpuid hypervisor bit, no signature" },
 	{ "bare metal", METAL, { "" }, "tsc", "tsc hpet acpi_pm ", NULL,
 	  { "Dell Inc.", "PowerEdge R740" }, NULL, NULL, 0, "none", "" },
-	{ "a rented machine of metal", METAL, { "" }, "tsc", "tsc hpet", NULL,
+	{ "a rented bare-metal machine", METAL, { "" }, "tsc", "tsc hpet", NULL,
 	  { "Amazon EC2", "m5.metal" }, NULL, NULL, 0, "none", "" },
-	{ "where nothing can be seen it is not known", NO_CPUID, { "" }, "",
+	{ "without any evidence the hypervisor is unknown",
+	  NO_CPUID, { "" }, "",
 	  NULL, NULL, { 0 }, NULL, NULL, PARACLOCK_FIRMWARE_UNKNOWN, "", "" },
 	{ "an arm64 of EC2", NO_CPUID, { "" }, "arch_sys_counter",
 	  "arch_sys_counter ", NULL, { "Amazon EC2", "c7g.large" }, NULL,
@@ -173,7 +178,8 @@ static struct row rows[] = {
 	{ "Xen by the device tree", NO_CPUID, { "" }, "arch_sys_counter", NULL,
 	  NULL, { 0 }, "xen,xen-4.17", NULL, 0, "xen",
 	  "device tree xen,xen-4.17" },
-	{ "QEMU on arm64 does not say by what it runs", NO_CPUID, { "" },
+	{ "QEMU on arm64 does not say which accelerator it uses",
+	  NO_CPUID, { "" },
 	  "arch_sys_counter", NULL, NULL, { "QEMU", "QEMU Virtual Machine" },
 	  NULL, NULL, 0, "unknown", "dmi QEMU QEMU Virtual Machine" },
 	/* clang-format on */

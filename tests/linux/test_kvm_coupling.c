@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* The coupling of a KVM guest's TSC: a fake KVM, and this machine's. */
+/*
+ * The coupling of a KVM guest's TSC: with a fake KVM, and with this machine's.
+ */
 
 #include "fake.h"
 
@@ -130,37 +132,38 @@ static struct kvm_fake kvms[] = {
 	  NULL, -ENODEV },
 	{ "frequency measured, 260 ppm lower", 0, KHZ - 676, V, GHZ, 1, 0, 0,
 	  NULL, -ENODEV },
-	{ "a scaled guest whose ratio is not told", 0, KHZ / 2, V, GHZ, 1, 0, 0,
+	{ "a scaled guest whose ratio is unknown", 0, KHZ / 2, V, GHZ, 1, 0, 0,
 	  NULL, -ENODEV },
-	{ "a scaled guest whose ratio is told", 0, KHZ / 2, V, GHZ, 1,
+	{ "a scaled guest whose ratio is known", 0, KHZ / 2, V, GHZ, 1,
 	  (uint64_t)1 << 47, 48, NULL, 0 },
 	{ "the most fraction bits", 0, KHZ, V, GHZ, 0, (uint64_t)1 << 63, 63,
 	  NULL, 0 },
-	{ "more fraction bits than there are", 0, KHZ, V, GHZ, 0,
+	{ "more fraction bits than possible", 0, KHZ, V, GHZ, 0,
 	  (uint64_t)1 << 63, 64, NULL, -EINVAL },
 	{ "too many fraction bits of no ratio", 0, KHZ, V, GHZ, 0, 0, 64, NULL,
 	  -EINVAL },
-	{ "fraction bits of no ratio are nothing", 0, KHZ, V, GHZ, 0, 0, 48,
+	{ "fraction bits without a ratio are ignored", 0, KHZ, V, GHZ, 0, 0, 48,
 	  NULL, 0 },
-	{ "a told ratio needs no frequency", 0, -EIO, V, 0, 0, 3, 1,
+	{ "a known ratio needs no frequency", 0, -EIO, V, 0, 0, 3, 1,
 	  no_description, 0 },
 	{ "a frequency that cannot be scaled", 0, -EINVAL, V, 0, 0, 0, 0,
 	  no_description, 0 },
-	{ "a frequency that KVM does not know of", 0, -ENOTTY, V, GHZ, 0, 0, 0,
+	{ "a frequency that KVM does not know", 0, -ENOTTY, V, GHZ, 0, 0, 0,
 	  NULL, 0 },
 	{ "a host whose TSC is unstable", 0, -EIO, V, GHZ, 0, 0, 0, NULL,
 	  -ENODEV },
-	{ "a guest without a frequency", 0, 0, V, 1000, 0, 0, 0, NULL, -ENODEV },
+	{ "a guest without a frequency",
+	  0, 0, V, 1000, 0, 0, 0, NULL, -ENODEV },
 	{ "a host without a frequency", 0, 1, V, 0, 0, 0, 0, NULL, -ENODEV },
-	{ "a host that is not described", 0, KHZ, V, GHZ, 0, 0, 0,
+	{ "a host without a description", 0, KHZ, V, GHZ, 0, 0, 0,
 	  no_description, -ENODEV },
-	{ "the highest frequency there is", 0, KHZ, V, UINT64_MAX, 1, 0, 0,
+	{ "the highest possible frequency", 0, KHZ, V, UINT64_MAX, 1, 0, 0,
 	  NULL, -ENODEV },
 	{ "a file that is not open", -EBADF, -EBADF, -EBADF, GHZ, 0, 0, 0, NULL,
 	  -ENODEV },
-	{ "a file that is not of KVM", -ENOTTY, -ENOTTY, -ENOTTY, GHZ, 0, 0, 0,
+	{ "a file that is not KVM's", -ENOTTY, -ENOTTY, -ENOTTY, GHZ, 0, 0, 0,
 	  NULL, -ENODEV },
-	{ "a VM, and no vCPU", -ENOTTY, KHZ, -ENOTTY, GHZ, 0, 0, 0, NULL,
+	{ "a VM instead of a vCPU", -ENOTTY, KHZ, -ENOTTY, GHZ, 0, 0, 0, NULL,
 	  -ENODEV },
 	{ "/dev/kvm, whose attribute is another", 0, -EINVAL, 12, GHZ, 0, 0, 0,
 	  NULL, -ENODEV },
@@ -175,7 +178,7 @@ static struct kvm_fake kvms[] = {
 	  -EOPNOTSUPP },
 	{ "arm64, where the attribute is another", 0, KHZ, V, GHZ, 0, 0, 0, arm,
 	  -EOPNOTSUPP },
-	{ "a counter that is nobody's", 0, KHZ, V, GHZ, 0, 0, 0, any_counter,
+	{ "a counter of no architecture", 0, KHZ, V, GHZ, 0, 0, 0, any_counter,
 	  -EOPNOTSUPP },
 	{ "an env of an earlier release", 0, KHZ, V, GHZ, 0, 0, 0, small_env,
 	  -EINVAL },
@@ -275,7 +278,7 @@ static const char *open_guest(struct guest *guest)
 	memcpy(guest->memory, code, sizeof(code));
 	region.userspace_addr = (uintptr_t)guest->memory;
 	if (ioctl(guest->vm, KVM_SET_USER_MEMORY_REGION, &region))
-		return "KVM takes no memory";
+		return "KVM accepts no memory";
 	return NULL;
 }
 
@@ -297,7 +300,7 @@ static void on_alarm(int number)
 	(void)number;
 }
 
-/* The guest's own rdtsc; 0: it did not come to its hlt within 30 s. */
+/* The guest's own rdtsc; 0: it did not reach its hlt within 30 s. */
 static int run_guest(const struct guest *guest, uint64_t *ret_tsc)
 {
 	struct sigaction act = { .sa_handler = on_alarm };
@@ -345,8 +348,10 @@ static void check_run(const struct guest *guest,
 	assert_true(on_host - before <= after - before);
 }
 
-/* What KVM says of an offset that it was given. There is one that takes any
- * and keeps 0; then the guest's TSC is the host's. */
+/*
+ * KVM's answer after an offset was set. Some KVM accepts any and keeps 0; then
+ * the guest's TSC is the host's.
+ */
 static uint64_t give_offset(const struct guest *guest, uint64_t offset)
 {
 	uint64_t kept = ~offset;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which process this is, and whether another one still is: what /proc says, and
+ * Which process this is, and whether another one still exists: by /proc, and by
  * this kernel, with containers, hidden processes and no descriptors left.
  */
 
@@ -31,26 +31,30 @@ static struct stat_case stat_cases[] = {
 	/* clang-format off */
 	{ "one that runs", STAT("a", "R", "1", "1234"), 0, 1234, 0 },
 	{ "one that sleeps", STAT("a", "S", "1", "1234"), 0, 1234, 0 },
-	{ "one that is stopped", STAT("a", "T", "1", "1234"), 0, 1234, 0 },
-	{ "one that waits for a disk", STAT("a", "D", "1", "1"), 0, 1, 0 },
+	{ "a stopped process lives", STAT("a", "T", "1", "1234"), 0, 1234, 0 },
+	{ "a process that waits for a disk lives",
+	  STAT("a", "D", "1", "1"), 0, 1, 0 },
 	{ "a zombie has ended", STAT("a", "Z", "1", "1234"), 0, 1234, 1 },
-	{ "so has a dead one", STAT("a", "X", "0", "1234"), 0, 1234, 1 },
+	{ "a dead process has ended", STAT("a", "X", "0", "1234"), 0, 1234, 1 },
 	{ "a first thread may end before the others",
 	  STAT("a", "Z", "2", "1234"), 0, 1234, 0 },
-	{ "a name is no state", STAT("a) Z 1 7 (b", "R", "1", "1234"), 0,
+	{ "a name does not count as the state",
+	  STAT("a) Z 1 7 (b", "R", "1", "1234"), 0,
 	  1234, 0 },
 	{ "a name full of brackets", STAT("))) Z", "S", "1", "1234"), 0, 1234,
 	  0 },
 	{ "a name of blanks", STAT("  ", "Z", "1", "1234"), 0, 1234, 1 },
 	{ "a start of 64 bits", STAT("a", "R", "1", "18446744073709551615"), 0,
 	  UINT64_MAX, 0 },
-	{ "a text that is cut says nothing", "7 (other) R 1", -EIO, 0, 0 },
-	{ "nor one that is cut in the start",
+	{ "a text that is cut off proves nothing",
+	  "7 (other) R 1", -EIO, 0, 0 },
+	{ "a text that is cut off in the start proves nothing",
 	  "7 (a) R 1 7 7 0 -1 4194560 100 0 0 0 5 6 0 0 20 0 1 0 123", -EIO,
 	  0, 0 },
-	{ "nor one that ends with the name", "7 (a)", -EIO, 0, 0 },
-	{ "nor one without a name", "7 a R 1 7", -EIO, 0, 0 },
-	{ "nor an empty one", "", -EIO, 0, 0 },
+	{ "a text that ends with the name proves nothing",
+	  "7 (a)", -EIO, 0, 0 },
+	{ "a text without a name proves nothing", "7 a R 1 7", -EIO, 0, 0 },
+	{ "an empty text proves nothing", "", -EIO, 0, 0 },
 	/* clang-format on */
 };
 
@@ -75,14 +79,16 @@ static struct status_case status_cases[] = {
 	/* clang-format off */
 	{ "its own namespace", "Name:\tx\nNSpid:\t4711\nNSpgid:\t4711\n", 0 },
 	{ "a namespace below", "Name:\tx\nNSpid:\t4711\t1\n", -EXDEV },
-	{ "also if the numbers are the same", "Name:\tx\nNSpid:\t4711\t4711\n",
+	{ "a namespace below, with the same number",
+	  "Name:\tx\nNSpid:\t4711\t4711\n",
 	  -EXDEV },
 	{ "another number", "Name:\tx\nNSpid:\t471\nNSpgid:\t471\n", -EXDEV },
-	{ "a name that says so", "Name:\tNSpid: 4711\nNSpid:\t3\t4711\n",
+	{ "a name that looks like that line",
+	  "Name:\tNSpid: 4711\nNSpid:\t3\t4711\n",
 	  -EXDEV },
-	{ "a kernel that does not tell", "Name:\tx\nTgid:\t4711\n", -EXDEV },
-	{ "a text that is cut", "Name:\tx\nNSpid:\t4711", -EXDEV },
-	{ "and an empty one", "", -EXDEV },
+	{ "a kernel without the line", "Name:\tx\nTgid:\t4711\n", -EXDEV },
+	{ "a text that is cut off", "Name:\tx\nNSpid:\t4711", -EXDEV },
+	{ "an empty text", "", -EXDEV },
 	/* clang-format on */
 };
 
@@ -103,16 +109,16 @@ static struct paraclock_process who_is(uint32_t id)
 	return who;
 }
 
-static void this_one_is_known(void **state)
+static void this_process_is_known(void **state)
 {
 	struct paraclock_process a = who_is(0), b = who_is((uint32_t)getpid());
 
 	(void)state;
 	assert_int_equal(a.id, getpid());
 	assert_true(a.start > 0);
-	SKIP_IF(!a.space, "/proc does not tell of this PID namespace");
+	SKIP_IF(!a.space, "/proc does not show this PID namespace");
 	assert_memory_equal(&a, &b, sizeof(a));
-	/* Anew, and not from what is remembered. */
+	/* Asked anew, not remembered. */
 	a = who_is((uint32_t)getpid());
 	assert_memory_equal(&a, &b, sizeof(a));
 }
@@ -126,7 +132,7 @@ static int child_is_another(void)
 	return self.id == (uint32_t)getpid() ? 0 : 2;
 }
 
-static void who_is_gone_is_known_to_be(void **state)
+static void a_process_that_is_gone_is_known_to_be_gone(void **state)
 {
 	struct paraclock_process who;
 	pid_t child = fork();
@@ -136,7 +142,7 @@ static void who_is_gone_is_known_to_be(void **state)
 	if (child == 0)
 		_exit(child_is_another());
 	assert_true(child > 0);
-	/* Ended, and not yet waited for. */
+	/* Ended, but not yet waited for. */
 	assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT),
 			 0);
 	if (who_is(0).space) {
@@ -158,17 +164,19 @@ static int without_descriptors(void)
 
 	if (setrlimit(RLIMIT_NOFILE, &none))
 		return 77;
-	/* It does not know who it is, and will ask again. */
+	/* The process does not know who it is, and will ask again. */
 	if (paraclock_page_writer_acquire(&shared->writer, NULL) != -ENOMEM)
 		return 1;
-	/* Its parent, the owner, is there: that needs none, and no more can be
-	 * known. */
+	/*
+	 * Its parent, the owner, exists: that needs no descriptor, and is all
+	 * that can be known.
+	 */
 	if (env->identify(env->ctx, (uint32_t)getppid(), &who) >= 0)
 		return 2;
 	return env->identify(env->ctx, 4194303, &who) == -ESRCH ? 0 : 3;
 }
 
-/* It knows who it is, and then they run out. */
+/* It knows who it is, and then descriptors run out. */
 static int runs_out_of_descriptors(void)
 {
 	const struct rlimit none = { 0, 0 };
@@ -181,7 +189,7 @@ static int runs_out_of_descriptors(void)
 		       : 1;
 }
 
-static void without_descriptors_nobody_is_dead(void **state)
+static void without_descriptors_every_process_counts_as_alive(void **state)
 {
 	(void)state;
 	assert_int_equal(paraclock_page_writer_acquire(&shared->writer, NULL),
@@ -213,7 +221,7 @@ static int behind_hidepid(void)
 	return paraclock_timekeeper_freeze(&shared->tk, NULL) == -EPERM ? 0 : 3;
 }
 
-static void who_is_hidden_is_alive(void **state)
+static void a_hidden_process_counts_as_alive(void **state)
 {
 	int ret;
 
@@ -230,7 +238,7 @@ static void who_is_hidden_is_alive(void **state)
 			 0);
 }
 
-/* A container's first process, which sees itself there, and nobody else. */
+/* A container's first process, which sees only itself there. */
 static int first_behind_hidepid(void)
 {
 	int ready[2];
@@ -262,7 +270,7 @@ static int first_behind_hidepid(void)
 		       : 2;
 }
 
-static void who_is_hidden_in_a_container_is_alive(void **state)
+static void a_process_hidden_in_a_container_counts_as_alive(void **state)
 {
 	int ret = run_in(CLONE_NEWNS | CLONE_NEWPID, first_behind_hidepid);
 
@@ -276,13 +284,14 @@ int main(void)
 	each_test(set_up, tear_down);
 	ADD_ROWS(stat_cases, reads_a_stat);
 	ADD_ROWS(status_cases, reads_a_status);
-	add_test("this one is known", this_one_is_known);
+	add_test("this process is known", this_process_is_known);
 	add_test("a process that is gone is known to be gone",
-		 who_is_gone_is_known_to_be);
-	add_test("without descriptors nobody is dead",
-		 without_descriptors_nobody_is_dead);
-	add_test("a hidden process counts as alive", who_is_hidden_is_alive);
+		 a_process_that_is_gone_is_known_to_be_gone);
+	add_test("without descriptors every process counts as alive",
+		 without_descriptors_every_process_counts_as_alive);
+	add_test("a hidden process counts as alive",
+		 a_hidden_process_counts_as_alive);
 	add_test("a process hidden in a container counts as alive",
-		 who_is_hidden_in_a_container_is_alive);
+		 a_process_hidden_in_a_container_counts_as_alive);
 	return run_suite(NULL, NULL);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Each way to read a PTP clock: which is taken, what it remembers, and that
- * its pair is right to within what it says. */
+/*
+ * Each way to read a PTP clock: which one is chosen, what the handle remembers,
+ * and that the pair is right to within its error.
+ */
 
 #include <linux/ptp_clock.h>
 
@@ -171,7 +173,7 @@ static void step_second_far(struct fake_ptp *p, struct fake_phc *device)
 		device->step += 50000;
 }
 
-/* A step while brackets are made: the first is too wide to stop at. */
+/* A step while brackets are made: the first is too wide to end the search. */
 static void slow_steps_once(void)
 {
 	slow();
@@ -325,8 +327,10 @@ struct way_case {
 	uint8_t reason;
 	/* Half of the 1040 ticks that a reading takes is 200 ns. */
 	uint64_t least_error, most_error;
-	/* caps, precise, raw, realtime, read: by opening, which reads once,
-	 * and by another read. */
+	/*
+	 * caps, precise, raw, realtime, read: by opening, which reads once, and
+	 * by another read.
+	 */
 	struct fake_ptp_calls first, later;
 };
 
@@ -336,25 +340,26 @@ static struct way_case cases[] = {
 	/* clang-format off */
 	{ "PRECISE is the first choice", can_all,
 	  0, OK, 0, 60, { 1, 1, 0, 0, 0 }, { 0, 1, 0, 0, 0 } },
-	{ "PRECISE does on an image of the counter too", image_can_all,
+	{ "PRECISE works on an image of the counter, too", image_can_all,
 	  0, OK, 0, 60, { 1, 1, 0, 0, 0 }, { 0, 1, 0, 0, 0 } },
 	{ "without the capability PRECISE is not asked for", no_capability,
 	  0, OK, 200, 320, { 1, 0, 1, 0, 0 }, { 0, 0, 1, 0, 0 } },
 	{ "EXTENDED uses the narrowest of its readings", slower_and_slower,
 	  0, OK, 488, 540, { 1, 0, 1, 0, 0 }, { 0, 0, 1, 0, 0 } },
-	{ "a kernel that knows no clock id is asked by REALTIME", old_kernel,
+	{ "a kernel without clock ids is asked for REALTIME", old_kernel,
 	  0, OK, 200, 320, { 1, 0, 1, 1, 0 }, { 0, 0, 0, 1, 0 } },
-	{ "a driver that ignores the clock id is found out", ignores_clock_id,
+	{ "a driver that ignores the clock id is detected", ignores_clock_id,
 	  0, OK, 200, 320, { 1, 0, 1, 1, 0 }, { 0, 0, 0, 1, 0 } },
-	{ "a driver that only tells its time is read by itself", only_time,
+	{ "a driver that only gives its time is read between two counter reads",
+	  only_time,
 	  0, OK, 200, 320, { 1, 0, 1, 0, 1 }, { 0, 0, 0, 0, 1 } },
-	{ "EXTENDED that is unknown is not asked for again", extended_enotty,
+	{ "an unknown EXTENDED is not tried again", extended_enotty,
 	  0, OK, 200, 320, { 1, 0, 1, 0, 1 }, { 0, 0, 0, 0, 1 } },
-	{ "EXTENDED that fails once is asked for again", extended_eio,
+	{ "an EXTENDED that fails once is tried again", extended_eio,
 	  0, OK, 200, 320, { 1, 0, 1, 1, 1 }, { 0, 0, 1, 1, 1 } },
 	{ "PRECISE that is busy for a moment is waited for", busy_twice,
 	  0, OK, 0, 60, { 1, 3, 0, 0, 0 }, { 0, 1, 0, 0, 0 } },
-	{ "PRECISE that was busy for long is asked for next time", busy_thrice,
+	{ "a PRECISE that was busy for long is tried next time", busy_thrice,
 	  0, OK, 0, 60, { 1, 3, 1, 0, 0 }, { 0, 1, 0, 0, 0 } },
 	{ "ENODEV of PRECISE holds for this clocksource", needs_kvm_clock,
 	  0, OK, 200, 320, { 1, 1, 1, 0, 1 }, { 0, 0, 0, 0, 1 } },
@@ -364,7 +369,8 @@ static struct way_case cases[] = {
 	  0, OK, 200, 320, { 1, 1, 1, 0, 0 }, { 0, 0, 1, 0, 0 } },
 	{ "EINVAL of PRECISE does not hold", precise_einval,
 	  0, OK, 200, 320, { 1, 1, 1, 0, 0 }, { 0, 1, 1, 0, 0 } },
-	{ "who has timed out once is not kept waiting", precise_etimedout,
+	{ "a device that has timed out once does not delay later reads",
+	  precise_etimedout,
 	  -ETIMEDOUT, OK, 0, 0, { 1, 1, 0, 0, 0 }, { 0, 1, 0, 0, 0 } },
 	{ "a device without a time times out", tells_no_time,
 	  -ETIMEDOUT, OK, 0, 0, { 2, 0, 1, 0, 1 }, { 1, 0, 0, 0, 1 } },
@@ -372,7 +378,7 @@ static struct way_case cases[] = {
 	  -EAGAIN, OK, 0, 0, { 1, 3, 3, 3, 3 }, { 0, 3, 3, 3, 3 } },
 	{ "a step between two readings makes it read anew", steps_once,
 	  0, OK, 200, 320, { 1, 0, 2, 0, 0 }, { 0, 0, 1, 0, 0 } },
-	{ "no step back is too small", steps_back_once,
+	{ "no step back is too small to be noticed", steps_back_once,
 	  0, OK, 200, 320, { 1, 0, 2, 0, 0 }, { 0, 0, 1, 0, 0 } },
 	{ "where each reading steps, a single reading is used", steps_always,
 	  0, OK, 200, 320, { 1, 0, 3, 3, 1 }, { 0, 0, 3, 3, 1 } },
@@ -382,16 +388,16 @@ static struct way_case cases[] = {
 	{ "REALTIME that is set meanwhile makes it read anew",
 	  clock_is_set_once, 0, OK, 200, 320,
 	  { 1, 0, 1, 2, 0 }, { 0, 0, 0, 1, 0 } },
-	{ "a wide pair is tried four times and says how wide it is", slow,
+	{ "a wide pair is tried four times, and reports its width", slow,
 	  0, PARACLOCK_REASON_WIDE, 5000, 5060,
 	  { 1, 0, 1, 0, 4 }, { 0, 0, 0, 0, 4 } },
-	{ "a step between wide ones makes it begin anew", slow_steps_once,
+	{ "a step between wide pairs starts over", slow_steps_once,
 	  0, PARACLOCK_REASON_WIDE, 5000, 5060,
 	  { 1, 0, 1, 0, 6 }, { 0, 0, 0, 0, 4 } },
 	{ "a counter that the kernel distrusts is UNSTABLE",
 	  clocksource_is_hpet, 0, PARACLOCK_REASON_UNSTABLE, 0, 0,
 	  { 1, 0, 0, 0, 1 }, { 0, 0, 0, 0, 1 } },
-	{ "a thousand million ns is no time", spoil_nsec_is_spoilt,
+	{ "a thousand million ns are refused", spoil_nsec_is_spoilt,
 	  0, OK, 200, 320, { 1, 1, 1, 0, 1 }, { 0, 1, 0, 0, 1 } },
 	{ "a time beyond 64 bits is refused", spoil_sec_is_spoilt,
 	  0, OK, 200, 320, { 1, 1, 1, 0, 1 }, { 0, 1, 0, 0, 1 } },

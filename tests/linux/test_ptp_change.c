@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* What a PTP clock's handle makes of changes: of the clocksource, of the host,
- * of the device; and that its error is a bound, whatever the rates. */
+/*
+ * How a PTP clock's handle reacts to changes: of the clocksource, of the host,
+ * of the device; and that its error is a bound, whatever the rates.
+ */
 
 #include <linux/ptp_clock.h>
 
@@ -82,7 +84,7 @@ static void a_disruption_makes_it_ask_anew(void **state)
 	memset(&ptp.calls, 0, sizeof(ptp.calls));
 	read_ok(clk);
 	assert_int_equal(ptp.calls.precise, 0);
-	/* The next host can. */
+	/* The next host can do it. */
 	phc->precise = 0;
 	fake_set_vmclock_marker(world, 2);
 	read_ok(clk);

@@ -8,7 +8,7 @@
 
 #define FD    5
 #define READS 2000
-/* The device is ahead of CLOCK_MONOTONIC_RAW by so much. */
+/* The device is ahead of CLOCK_MONOTONIC_RAW by this. */
 #define AHEAD_NS 1234567890123456789
 
 static struct fake_machine machine;
@@ -67,7 +67,7 @@ static struct ptp_time to_ptp(int64_t ns)
 	};
 }
 
-/* What the kernel's RAW shows, as it is read inside of the driver. */
+/* The kernel's RAW, read inside the driver. */
 static struct ptp_time raw_now(void)
 {
 	uint64_t fs = machine.now;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which PTP clock is open: its number says so, whatever path led there; and
- * what is said of one that cannot be opened.
+ * Which PTP clock is open: its number identifies it, whatever path led there;
+ * and the details of failures to open.
  */
 
 #include "fake_ptp.h"
@@ -181,7 +181,7 @@ struct which_case {
 	const char *backend;
 	const char *device;
 	int ret;
-	/* 0: the number of the device that is read; else of no matter. */
+	/* 0: the number of the device that is read; otherwise irrelevant. */
 	unsigned int phc;
 	uint8_t timescale;
 	const char *says;
@@ -192,11 +192,11 @@ static struct which_case whichs[] = {
 	{ "a NIC at /dev/ptp0 is not the hyperv that sysfs has as ptp0",
 	  nic_at_ptp0, "phc", NULL, -ENODEV, 0, 0,
 	  "/dev/ptp0: this is another PTP clock (Intel I225)" },
-	{ "named, it is read, and its timescale is not known",
+	{ "a named NIC is read, and its timescale is not known",
 	  nic_at_ptp0, "phc", "/dev/ptp0", 0, 1, UNKNOWN, NULL },
 	{ "hyperv at /dev/ptp5 is found", clock_at_ptp5, "phc", NULL,
 	  0, 0, SMEARED, NULL },
-	{ "two that are swapped are told apart", swapped, "phc", NULL,
+	{ "two swapped nodes are told apart", swapped, "phc", NULL,
 	  0, 0, SMEARED, NULL },
 	{ "the one", swapped, "phc", "/dev/ptp0", 0, 1, UNKNOWN, NULL },
 	{ "and the other", swapped, "phc", "/dev/ptp1", 0, 0, SMEARED, NULL },
@@ -204,19 +204,23 @@ static struct which_case whichs[] = {
 	  "phc", "/dev/fbclock/ptp", 0, 0, SMEARED, NULL },
 	{ "a NIC is found under any path", fbclock_is_a_nic,
 	  "phc", "/dev/fbclock/ptp", 0, 1, UNKNOWN, NULL },
-	{ "a link's name is that of what it leads to", virtio_by_link,
+	{ "a link has the name of its target", virtio_by_link,
 	  "phc", "/dev/ptp_link", 0, 7, TAI, NULL },
-	{ "a number is a device", host, "phc", "248:0", 0, 0, SMEARED, NULL },
+	{ "a number names a device",
+	  host, "phc", "248:0", 0, 0, SMEARED, NULL },
 	{ "so is another", host, "phc", "248:1", 0, 1, UNKNOWN, NULL },
-	{ "whatever its node is called", swapped, "phc", "248:1",
+	{ "a number names a device whatever its node is called",
+	  swapped, "phc", "248:1",
 	  0, 1, UNKNOWN, NULL },
-	{ "also where it has another one's", clock_at_ptp5, "phc", "248:0",
+	{ "a number names a device also where its node has another one's name",
+	  clock_at_ptp5, "phc", "248:0",
 	  0, 0, SMEARED, NULL },
-	{ "a number without a node", nic_at_ptp0, "phc", "248:0",
+	{ "a number without a node is refused", nic_at_ptp0, "phc", "248:0",
 	  -ENODEV, 0, 0, "248:0: no node in /dev is this device" },
-	{ "a number without a node", host, "phc", "248:9",
+	{ "a second number without a node is refused", host, "phc", "248:9",
 	  -ENODEV, 0, 0, "248:9: no node in /dev is this device" },
-	{ "a number that is another kind of device", no_clock, "phc", "248:0",
+	{ "a number of another kind of device is refused",
+	  no_clock, "phc", "248:0",
 	  -ENODEV, 0, 0, "248:0: /dev/ptp0: this is no PTP clock" },
 	{ "another major", host, "phc", "249:0",
 	  -ENODEV, 0, 0, "249:0: no node in /dev is this device" },
@@ -224,44 +228,56 @@ static struct which_case whichs[] = {
 	  "248:4294967296", -ENODEV, 0, 0, "no such device" },
 	{ "half a number is a path", host, "phc", "248:", -ENODEV, 0, 0,
 	  "248:: no such device" },
-	{ "a number cannot be found where none is told", no_numbers,
+	{ "an env without numbers finds no number", no_numbers,
 	  "phc", "248:0", -ENODEV, 0, 0, "no node in /dev is this device" },
 	{ "where sysfs is masked nothing is guessed", masked, "phc", NULL,
 	  -ENODEV, 0, 0, "sysfs shows no PTP clock (is /sys mounted" },
-	{ "not even by the path", masked, "phc", "/dev/ptp0",
+	{ "where sysfs is masked nothing is guessed by the path",
+	  masked, "phc", "/dev/ptp0",
 	  0, 0, UNKNOWN, NULL },
-	{ "least of all by a wrong one", masked_nic_at_ptp0,
+	{ "where sysfs is masked a wrong path does not count",
+	  masked_nic_at_ptp0,
 	  "phc", "/dev/ptp0", 0, 1, UNKNOWN, NULL },
-	{ "nor where only the numbers are masked", no_char_devs, "phc", NULL,
+	{ "where only the numbers are masked nothing is guessed",
+	  no_char_devs, "phc", NULL,
 	  -ENODEV, 0, 0, "sysfs does not show its number" },
-	{ "nor then by the path", no_char_devs, "phc", "/dev/ptp0",
+	{ "where only the numbers are masked a path does not count",
+	  no_char_devs, "phc", "/dev/ptp0",
 	  0, 0, UNKNOWN, NULL },
-	{ "nor where a node has no number", no_numbers, "phc", NULL,
+	{ "a node without a number is not guessed", no_numbers, "phc", NULL,
 	  -ENODEV, 0, 0, "it is not known which PTP clock this is" },
-	{ "nor then by the path either", no_numbers, "phc", "/dev/ptp0",
+	{ "a node without a number is not guessed by the path",
+	  no_numbers, "phc", "/dev/ptp0",
 	  0, 0, UNKNOWN, NULL },
-	{ "an env that tells no numbers leaves it open", env_without_numbers,
+	{ "in an env without numbers the device is uncertain",
+	  env_without_numbers,
 	  "phc", NULL, -ENODEV, 0, 0, "not known which PTP clock this is" },
-	{ "unless the caller names one", env_without_numbers,
+	{ "in an env without numbers a named device is read",
+	  env_without_numbers,
 	  "phc", "/dev/ptp0", 0, 0, UNKNOWN, NULL },
-	{ "an env that lists nothing has 32", env_without_lists, "phc", NULL,
+	{ "an env without a list has 32 devices",
+	  env_without_lists, "phc", NULL,
 	  0, 31, SMEARED, NULL },
 	{ "and no more", env_without_lists_far, "phc", NULL,
 	  -ENODEV, 0, 0, "no PTP clock of a paravirtual driver" },
-	{ "the lowest number of those that are wanted is chosen", beyond_31,
+	{ "the lowest suitable number is chosen", beyond_31,
 	  "phc", NULL, 0, 40, SMEARED, NULL },
 	{ "256 are looked at", the_256th, "phc", NULL, 0, 299, SMEARED, NULL },
-	{ "and not one more", the_257th, "phc", NULL, -ENODEV, 0, 0,
+	{ "no more than 256 are looked at",
+	  the_257th, "phc", NULL, -ENODEV, 0, 0,
 	  "no PTP clock of a paravirtual driver" },
-	{ "no PTP clock at all is not an unknown PTP clock", nothing,
+	{ "without any PTP clock the detail does not call it unknown", nothing,
 	  "phc", NULL, -ENODEV, 0, 0, "no PTP clock of a paravirtual driver" },
-	{ "so it is where all of /sys is hidden", all_hidden, "phc", NULL,
-	  -ENODEV, 0, 0, "such a PTP clock exists: /sys is hidden" },
-	{ "for kvm-pairing as well", all_hidden, "kvm-pairing", NULL,
-	  -ENODEV, 0, 0, "such a PTP clock exists: /sys is hidden" },
+	{ "where all of /sys is hidden the detail says so",
+	  all_hidden, "phc", NULL,
+	  -ENODEV, 0, 0, "such a PTP clock cannot be known: /sys is hidden" },
+	{ "for kvm-pairing the detail says so, too",
+	  all_hidden, "kvm-pairing", NULL,
+	  -ENODEV, 0, 0, "such a PTP clock cannot be known: /sys is hidden" },
 	{ "kvm-pairing finds its own at another one's place", kvm_at_ptp3,
 	  "kvm-pairing", NULL, 0, 0, SMEARED, NULL },
-	{ "and by its number", kvm_at_ptp3, "kvm-pairing", "248:0",
+	{ "kvm-pairing finds its own by its number",
+	  kvm_at_ptp3, "kvm-pairing", "248:0",
 	  0, 0, SMEARED, NULL },
 	{ "and refuses another's", kvm_at_ptp3, "kvm-pairing", "/dev/ptp0",
 	  -ENODEV, 0, 0, "/dev/ptp0 is another PTP clock (hyperv)" },
@@ -366,8 +382,8 @@ static void each_error_has_its_remedy(void **state)
 	}
 }
 
-/* ENA answers 125 times a second, and is then busy. */
-static void a_busy_driver_is_told_of(void **state)
+/* ENA answers 125 times a second, and is busy in between. */
+static void a_busy_driver_is_reported(void **state)
 {
 	struct paraclock_options opts;
 	struct paraclock_sample sample;
@@ -423,7 +439,7 @@ int main(void)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(each_error_has_its_remedy),
-		cmocka_unit_test(a_busy_driver_is_told_of),
+		cmocka_unit_test(a_busy_driver_is_reported),
 		cmocka_unit_test(a_clock_without_a_name_says_why),
 	};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* This kernel's uevents, and descriptors that are polled as one. */
+/* This kernel's uevents, and several descriptors that are polled as one. */
 
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -36,23 +36,23 @@ static struct text_case texts[] = {
 	TEXT("the last variable", "change@/a\0NEW_VMGENID=1\0", 1),
 	TEXT("nothing", "", 0),
 	TEXT("another device", "change@/a\0ACTION=change\0SEQNUM=1\0", 0),
-	TEXT("a variable that someone made",
+	TEXT("a variable that a user made",
 	     "change@/a\0"
 	     "SYNTH_ARG_NEW_VMGENID=1\0",
 	     0),
 	TEXT("a longer value", "change@/a\0NEW_VMGENID=10\0", 0),
 	TEXT("another value", "change@/a\0NEW_VMGENID=0\0", 0),
 	TEXT("a name alone", "change@/a\0NEW_VMGENID\0", 0),
-	TEXT("a message that is cut before the NUL", "change@/a\0NEW_VMGENID=1",
-	     0),
-	TEXT("a message that is cut in the name", "change@/a\0NEW_VM", 0),
+	TEXT("a message that is cut off before the NUL",
+	     "change@/a\0NEW_VMGENID=1", 0),
+	TEXT("a message that is cut off in the name", "change@/a\0NEW_VM", 0),
 	TEXT("empty strings", "\0\0\0\0NEW_VMGENID=1\0", 1),
 };
 
 static void a_text(void **state)
 {
 	const struct text_case *c = *state;
-	/* On the heap: a sanitizer sees the byte behind. */
+	/* On the heap: a sanitizer sees an access to the byte behind. */
 	char *copy = malloc(c->size ? c->size : 1);
 
 	memcpy(copy, c->text, c->size);
@@ -73,7 +73,7 @@ static void no_text_is_read_past_its_end(void **state)
 
 		for (size_t at = 0; at < size; at++) {
 			random = random * 1664525 + 1013904223;
-			/* Mostly as it should be. */
+			/* Mostly correct messages. */
 			text[at] = random >> 28
 					   ? parts[at % (sizeof(parts) - 1)]
 					   : (char)(random >> 20);
@@ -103,8 +103,10 @@ static bool is_readable(int fd, int timeout_ms)
 	return poll(&poller, 1, timeout_ms) == 1 && poller.revents & POLLIN;
 }
 
-/* All that waits is received at once, and is none of ours. What others do on
- * this machine meanwhile is another one, but not so often. */
+/*
+ * All waiting messages are received at once, and none is ours. Other processes
+ * of this machine may cause more of them, but not as often.
+ */
 static void assert_drained(int fd)
 {
 	int left = 1;
@@ -147,9 +149,10 @@ static void another_uevent_is_received_and_is_no_event(void **state)
 	env->close_device(env->ctx, fd);
 }
 
-/* A queue that was full takes nothing more until it is empty, and says so once.
+/*
+ * A full queue accepts nothing more until it is empty, and reports that once.
  */
-static void what_did_not_fit_may_have_been_one(void **state)
+static void a_lost_message_may_have_been_a_generation(void **state)
 {
 	int fd = -1, small = 1, told = 0;
 
@@ -171,7 +174,7 @@ static void what_did_not_fit_may_have_been_one(void **state)
 		told |= write_uevent();
 	assert_int_equal(told, 0);
 	assert_int_equal(env->watch_generation(env->ctx, &fd), 2);
-	/* What comes now is heard again. */
+	/* Later messages are received again. */
 	assert_drained(fd);
 	assert_int_equal(write_uevent(), 0);
 	assert_true(is_readable(fd, 1000));
@@ -200,7 +203,7 @@ static void all_that_waits_is_received_at_once(void **state)
 	env->close_device(env->ctx, fd);
 }
 
-/* Only the kernel's port is 0; who may send at all is root. */
+/* Only the kernel's port is 0; only root may send at all. */
 static void another_process_is_not_believed(void **state)
 {
 	static const char forged[] = "change@/a\0NEW_VMGENID=1";
@@ -240,7 +243,7 @@ static void a_group_wakes_each_time_and_not_for_ever(void **state)
 		assert_int_equal(write(one, &add, sizeof(add)), sizeof(add));
 		assert_true(is_readable(group, 0));
 		assert_int_equal(env->poll_group(env->ctx, &group, -1), 0);
-		/* Nobody has read it, and it wakes nobody. */
+		/* Nobody has read it, and it does not wake the group again. */
 		assert_true(is_readable(one, 0));
 		assert_false(is_readable(group, 0));
 	}
@@ -325,8 +328,10 @@ static void an_image_that_is_restored_wakes_within_a_second(void **state)
 	do {
 		assert_true(is_readable(fd, -1));
 		ret = paraclock_next_event(clk, &event);
-		/* It is told at the first look; but somebody else may set the
-		 * clock meanwhile. */
+		/*
+		 * The first look reports it; but another process may set the
+		 * clock meanwhile.
+		 */
 		looks++;
 	} while (looks < 100 &&
 		 (ret == -EAGAIN || event.kind >= PARACLOCK_EVENT_CLOCK_SET));
@@ -344,7 +349,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_text_is_read_past_its_end),
 		cmocka_unit_test(another_uevent_is_received_and_is_no_event),
-		cmocka_unit_test(what_did_not_fit_may_have_been_one),
+		cmocka_unit_test(a_lost_message_may_have_been_a_generation),
 		cmocka_unit_test(all_that_waits_is_received_at_once),
 		cmocka_unit_test(another_process_is_not_believed),
 		cmocka_unit_test(a_group_wakes_each_time_and_not_for_ever),

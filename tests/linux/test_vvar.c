@@ -50,7 +50,7 @@ static struct layout_case layouts[] = {
 	{ "two pages: the second is kvmclock's",
 	  HEAD LINE(PAGES2, "[vvar]") TAIL,
 	  KERNEL(4, 9), AT + 0x1000, 0 },
-	{ "two pages tell it, whatever the release",
+	{ "two pages are kvmclock's, whatever the release",
 	  HEAD LINE(PAGES2, "[vvar]") TAIL, 0, AT + 0x1000, 0 },
 	{ "three pages on 4.12 hold both",
 	  HEAD LINE(PAGES3, "[vvar]") TAIL,
@@ -62,7 +62,7 @@ static struct layout_case layouts[] = {
 	  HEAD LINE(PAGES3, "[vvar]") TAIL, KERNEL(4, 11), 0, 0 },
 	{ "three pages on 3.16 may be device registers",
 	  HEAD LINE(PAGES3, "[vvar]") TAIL, KERNEL(3, 16), 0, 0 },
-	{ "three pages on a kernel of no release are left alone",
+	{ "three pages on an unknown release are left alone",
 	  HEAD LINE(PAGES3, "[vvar]") TAIL, 0, 0, 0 },
 	{ "four pages hold both",
 	  HEAD LINE(PAGES4, "[vvar]") TAIL,
@@ -79,36 +79,36 @@ static struct layout_case layouts[] = {
 	{ "vvar_vclock of one page has no second",
 	  HEAD LINE(PAGES4, "[vvar]") LINE(VPAGE1, "[vvar_vclock]") TAIL,
 	  KERNEL(6, 18), VCLOCK, 0 },
-	{ "no vvar, no page", HEAD TAIL, KERNEL(6, 1), 0, 0 },
-	{ "no maps, no page", "", KERNEL(6, 1), 0, 0 },
+	{ "without vvar there is no page", HEAD TAIL, KERNEL(6, 1), 0, 0 },
+	{ "without maps there is no page", "", KERNEL(6, 1), 0, 0 },
 	{ "a vvar that may not be read is skipped",
 	  HEAD PAGES4 " ---p 00000000 00:00 0    [vvar]\n" TAIL,
 	  KERNEL(6, 1), 0, 0 },
-	{ "one page is no layout",
+	{ "one page is not a known layout",
 	  HEAD LINE(PAGES1, "[vvar]") TAIL, KERNEL(6, 1), 0, 0 },
-	{ "five pages are no layout",
+	{ "five pages are not a known layout",
 	  HEAD LINE(PAGES5, "[vvar]") TAIL, KERNEL(6, 1), 0, 0 },
-	{ "a file of that name is no vvar",
+	{ "a file of that name is not vvar",
 	  HEAD LINE(PAGES4, "/tmp/[vvar]") TAIL, KERNEL(6, 1), 0, 0 },
-	{ "a file whose name ends in it is no vvar",
+	{ "a file whose name ends in it is not vvar",
 	  HEAD LINE(PAGES4, "/tmp/a [vvar]") TAIL, KERNEL(6, 1), 0, 0 },
-	{ "a name that goes on is no vvar",
+	{ "a longer name is not vvar",
 	  HEAD LINE(PAGES4, "[vvar] (deleted)") TAIL, KERNEL(6, 1), 0, 0 },
-	{ "a named anonymous mapping is no vvar",
+	{ "a named anonymous mapping is not vvar",
 	  HEAD LINE(PAGES4, "[anon:[vvar]]") TAIL, KERNEL(6, 1), 0, 0 },
-	{ "end before start is no mapping",
+	{ "end before start is not a mapping",
 	  HEAD LINE("7ffd5a1fc000-7ffd5a1f8000", "[vvar]") TAIL,
 	  KERNEL(6, 1), 0, 0 },
-	{ "end at start is no mapping",
+	{ "end at start is not a mapping",
 	  HEAD LINE("7ffd5a1f8000-7ffd5a1f8000", "[vvar]") TAIL,
 	  KERNEL(6, 1), 0, 0 },
-	{ "half a page is no mapping",
+	{ "half a page is not a mapping",
 	  HEAD LINE("7ffd5a1f8800-7ffd5a1fc800", "[vvar]") TAIL,
 	  KERNEL(6, 1), 0, 0 },
-	{ "all of memory is no vvar",
+	{ "all of memory is not vvar",
 	  HEAD LINE("0-fffffffffffff000", "[vvar]") TAIL,
 	  KERNEL(6, 1), 0, 0 },
-	{ "more digits than 64 bits are no number",
+	{ "more digits than 64 bits have are not a number",
 	  HEAD LINE("00007ffd5a1f80000-7ffd5a1fc000", "[vvar]") TAIL,
 	  KERNEL(6, 1), 0, 0 },
 	{ "a line of other words is skipped",
@@ -117,7 +117,7 @@ static struct layout_case layouts[] = {
 	{ "a range alone is skipped",
 	  PAGES4 "\n" PAGES4 " \n" PAGES4 " r\n" PAGES4 " r--p\n",
 	  KERNEL(6, 1), 0, 0 },
-	{ "a last line without an end is not taken",
+	{ "a last line without an end is ignored",
 	  HEAD PAGES4 " r--p 00000000 00:00 0    [vvar]",
 	  KERNEL(6, 1), 0, 0 },
 	/* clang-format on */
@@ -160,7 +160,7 @@ static void check_layout(void **state)
 	}
 }
 
-/* Parse text of a size; what comes after it is still found. */
+/* Parse text of a size; the line behind it is still found. */
 static struct vvar_map parse_then_vvar(const char *text, size_t size)
 {
 	static const char good[] = "\n" LINE(PAGES4, "[vvar]");
@@ -288,7 +288,7 @@ static void memory_without_permission_may_not(void **state)
 	assert_int_equal(pclk_vvar_probe(page, 32), -EFAULT);
 }
 
-/* What a load of it would be is a SIGBUS; none comes. */
+/* A load of it would be a SIGBUS; the kernel is asked instead. */
 static void a_file_that_shrank_may_not(void **state)
 {
 	char path[] = "/tmp/paraclock-vvar-XXXXXX";

@@ -173,7 +173,7 @@ static char *remainder_of(char *rest)
 	return rest;
 }
 
-/* "text" with \0, \n and \xNN in it; how many bytes, or -1. */
+/* "text" with \0, \n and \xNN in it; returns how many bytes, or -1. */
 static int unquote(const char *text, char *buf, size_t size)
 {
 	size_t n = 0;
@@ -243,7 +243,7 @@ static bool take_counter(struct machine *machine, char *rest)
 	clocks->world.env.counter_id = (uint8_t)id;
 	clocks->raw.num = clocks->mono.num = 1000000;
 	clocks->raw.den = clocks->mono.den = khz;
-	/* Either is read in some 20 ns. */
+	/* Either takes about 20 ns to read. */
 	clocks->world.counter_step = 1 + khz / 66667;
 	clocks->read_ticks = 2 + khz / 50000;
 	return true;
@@ -266,7 +266,7 @@ static bool take_clocksource(struct machine *machine, char *rest)
 	return true;
 }
 
-/* file PATH TEXT, file PATH "TEXT" | hide PATH ERROR (and all below) */
+/* file PATH TEXT, file PATH "TEXT" | hide PATH ERROR (and everything below) */
 static bool take_file(struct machine *machine, char *rest, bool hide)
 {
 	struct machine_file *file = &machine->file[machine->n_files++];
@@ -312,7 +312,7 @@ static uint8_t *page_of(struct fake *fake, const char *name, int **ret_error)
 	return name && strcmp(name, "vmclock") == 0 ? fake->vmclock : NULL;
 }
 
-/* page NAME OFFSET BYTES VALUE: the page is there, and holds that. */
+/* page NAME OFFSET BYTES VALUE: the page is present, with that value. */
 static bool take_page(struct machine *machine, char *rest)
 {
 	uint64_t offset, bytes, value;
@@ -333,7 +333,7 @@ static bool take_page(struct machine *machine, char *rest)
 	return true;
 }
 
-/* nopage NAME ERROR WHY, as the kernel's mapping would be explained. */
+/* nopage NAME ERROR WHY, like the explanation of a failed kernel mapping. */
 static bool take_no_page(struct machine *machine, char *rest)
 {
 	struct machine_file *no = &machine->no_page[machine->n_no_pages++];
@@ -383,7 +383,7 @@ static bool take_ptp(struct machine *machine, char *rest)
 	return phc->needs_image || strcmp(can, "precise") == 0;
 }
 
-/* node PATH NUMBER: the device stands there, and nowhere else. */
+/* node PATH NUMBER: the device is there, and nowhere else. */
 static bool take_node(struct machine *machine, char *rest)
 {
 	struct machine_file *file = &machine->node[machine->n_nodes];

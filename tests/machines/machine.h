@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine that a text describes, as an env: what CPUID, /sys and /proc, the
- * pages and the PTP clocks say there. README.md has the words of the text.
+ * A machine that a text describes, as an env: its CPUID, /sys and /proc, pages
+ * and PTP clocks. README.md lists the words of the text.
  */
 #ifndef MACHINE_H
 #define MACHINE_H
@@ -18,7 +18,7 @@ struct machine_leaf {
 struct machine_file {
 	char path[128];
 	char text[256];
-	int error;  /* and the text, for a page that is not there, why */
+	int error;  /* and the text, for a missing page, why */
 	bool below; /* and for all below it */
 };
 
@@ -31,7 +31,7 @@ struct machine {
 	char announced[4][64]; /* ACPI ids, and compatibles */
 	uint8_t where;	       /* enum paraclock_firmware of those */
 	uint8_t otherwise;     /* and of all others */
-	unsigned int cpuids;   /* so many were run */
+	unsigned int cpuids;   /* how many were run */
 	int (*ptp_read_text)(void *ctx, const char *path, char *buf,
 			     size_t size);
 	int (*ptp_open)(void *ctx, const char *path, int *ret_fd);
@@ -39,8 +39,10 @@ struct machine {
 			struct paraclock_mapping *ret_map);
 };
 
-/* Read the description at a path. 0; else the number of the line that is
- * wrong, or -1: no such file. */
+/*
+ * Read the description at a path. Returns 0; else the number of the wrong line,
+ * or -1: no such file.
+ */
 int machine_load(struct machine *machine, const char *path);
 
 static inline const struct paraclock_env *machine_env(struct machine *machine)

@@ -70,7 +70,7 @@ static void replace(unsigned char *site)
 	uintptr_t page = (uintptr_t)site & ~(PAGE - 1);
 	size_t length = (uintptr_t)site + 2 - page;
 
-	/* CPUID, or the file is not the one that was disassembled. */
+	/* CPUID, or the file differs from the disassembled one. */
 	if (site[0] != 0x0f || site[1] != 0xa2 || n_sites == SITES_MAX ||
 	    mprotect((void *)page, length, PROT_READ | PROT_WRITE | PROT_EXEC))
 		_exit(99);

@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	ret = status_show(machine_env(&machine), json);
-	/* For the limit on it: with each, some machines exit. */
+	/* For the limit on it: on some machines each one is an exit. */
 	fprintf(stderr, "cpuids %u\n", machine.cpuids);
 	return ret;
 }

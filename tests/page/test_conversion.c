@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Conversions: the hot read says what the exact conversion says, to the bit,
- * for any page and at any counter value.
+ * Conversions: the hot read equals the exact conversion, to the bit, for any
+ * page and at any counter value.
  */
 
 #include "base/counter.h"
@@ -173,7 +173,7 @@ static void make_vmclock(struct fake *fake, union any_page *page, uint64_t now)
 	assert_null(pclk_vmclock_decode(&copy, &page->vc));
 }
 
-/* What the page says, and the conversion that it gives there; the exact way. */
+/* The page's time, and the conversion from there; the exact way. */
 static int exact_pvclock(const union any_page *page, uint64_t counter,
 			 struct paraclock_sample *sample,
 			 struct paraclock_conversion *conv)
@@ -264,7 +264,7 @@ static void compare(const struct kind *kind, const union any_page *page,
 	assert_int_equal(hot->valid, hot->reason == PARACLOCK_REASON_OK);
 }
 
-/* And so must the third, which takes the counter as an argument. */
+/* The third, which has the counter as an argument, must agree as well. */
 static void compare_at(const struct paraclock *clk, int ret,
 		       const struct paraclock_sample *hot, uint64_t counter)
 {
@@ -276,7 +276,7 @@ static void compare_at(const struct paraclock *clk, int ret,
 	assert_memory_equal(&at, hot, sizeof(at));
 }
 
-/* Around the base, around where the conversion ends, and anywhere. */
+/* Around the base, around the end of the conversion, and anywhere. */
 static uint64_t some_counter(uint64_t base, uint64_t max_ticks)
 {
 	switch (any() % 8) {
@@ -304,7 +304,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Upwards: a counter does not run back over a leap second. */
+/* Upwards: a counter does not go back over a leap second. */
 static void choose_counters(const struct kind *kind, const union any_page *page,
 			    uint64_t counters[COUNTERS])
 {
@@ -351,8 +351,10 @@ static void check_kind(void **state)
 			compare(kind, &page, ret, &hot, counters[c]);
 			compare_at(clk, ret, &hot, counters[c]);
 			hot_reads_at += counter_reads == 1;
-			/* Of the past, unless the page now says what is none
-			 * of 64 bits. */
+			/*
+			 * In the past, unless the page's time now exceeds 64
+			 * bits.
+			 */
 			fake.counter += sized(20);
 			if (!kind->exact(&page, fake.counter, &now, &conv) &&
 			    fake.counter > counters[c])
@@ -360,7 +362,7 @@ static void check_kind(void **state)
 		}
 		paraclock_close(clk);
 	}
-	/* Had none been hot, this would have shown nothing. */
+	/* Without any hot read this would have shown nothing. */
 	assert_true(hot_reads > PAGES * COUNTERS / 5);
 	assert_true(hot_reads_at > PAGES * COUNTERS / 5);
 }
@@ -388,7 +390,7 @@ static void check_native(void **state)
 			if (ret)
 				continue;
 			compare(kind, &page, ret, &hot, hot.host_tsc);
-			/* Unless the page soon says what is none of 64 bits. */
+			/* Unless the page's time soon exceeds 64 bits. */
 			if (!kind->exact(&page, hot.host_tsc + (1ULL << 40),
 					 &then, &conv))
 				compare_at(clk, ret, &hot, hot.host_tsc);
@@ -410,8 +412,7 @@ static void check_ticks_within(void **state)
 		bool part = (uint64_t)low != 0;
 
 		assert_true(whole + part <= ns);
-		/* Nor fewer than there are, but for one and some parts in
-		 * 2^62. */
+		/* Not too few either, except for one and some parts in 2^62. */
 		if (hi < UINT32_MAX && ticks < 1ULL << 62)
 			assert_true(whole + 2 * (hi + 1) + (ns >> 60) >= ns);
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * A handle that has read before, a fresh one, and the answer as it is worked
- * out here say the same, wherever the counter goes: back before the page's
- * reference point, around 2^64, and to and fro over a leap second.
+ * A handle that has read before, a fresh one, and the test's own computation
+ * agree, wherever the counter goes: back before the page's reference point,
+ * around 2^64, and to and fro over a leap second.
  */
 
 #include "events.h"
@@ -22,13 +22,13 @@ static uint64_t any(uint64_t below)
 	return (seed * 0x2545f4914f6cdd1d >> 16) % below;
 }
 
-/* What is to be said. */
+/* The expected answer. */
 struct answer {
-	int error; /* then nothing else */
+	int error; /* then nothing else counts */
 	uint8_t reason;
 	int64_t host_ns;
 	uint8_t leap;
-	int tai; /* 0: does not tell */
+	int tai; /* 0: not given */
 };
 
 static void check(int ret, const struct paraclock_sample *sample,
@@ -81,7 +81,7 @@ struct page {
 	int64_t ref_sec;
 	uint8_t scale; /* VMCLOCK's: 0 UTC, 1 TAI */
 	uint8_t leap;
-	int tai;	 /* 0: not told */
+	int tai;	 /* 0: not given */
 	int64_t end_sec; /* of the month, UTC */
 	uint32_t seq;
 };
@@ -98,7 +98,7 @@ static void write_page(struct page *page)
 	fake->vmclock[38] = page->leap;
 	fake->vmclock[39] = 0;
 	put64(fake->vmclock, 48, 1ULL << 63);
-	/* Half a ns more: next to a whole one there is no conversion. */
+	/* Half a ns more: next to a whole ns there is no conversion. */
 	put64(fake->vmclock, 80, (1ULL << 63) / SEC);
 	put32(fake->vmclock, 12, page->seq);
 }
@@ -183,7 +183,9 @@ static void renew(struct page *page)
 	uint64_t later = 2 * any(80);
 	struct answer then = vmclock_answer(page, page->base + later);
 
-	/* In the inserted second it would not say which one it means. */
+	/*
+	 * In the inserted second UTC alone does not say which second it means.
+	 */
 	if (page->base + later < page->base || then.leap == PARACLOCK_LEAP_POS)
 		return;
 	page->base += later;
@@ -362,7 +364,7 @@ static void a_counter_that_was_reset_is_before_the_base(void **state)
 	answer.host_ns = 5000;
 	check_read(clk, &answer);
 	check_read_at(clk, fake->counter, &answer);
-	/* Nor is there a time before an event, or a gap that fits 64 bits. */
+	/* The event has no time before it, nor a gap that fits 64 bits. */
 	assert_int_equal(paraclock_event_fd(clk), GROUP_FD);
 	no_event(clk);
 	fake->counter += SEC;

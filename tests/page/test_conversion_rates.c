@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Conversions of counters of any rate: the hot read goes as far as the page
- * does, and says what the exact conversion says.
+ * Conversions of counters of any rate: the hot read works as long as the page
+ * does, and equals the exact conversion.
  */
 
 #include <paraclock/host.h>
@@ -12,7 +12,7 @@
 #include "kvmclock/pvclock.h"
 #include "vmclock/vmclock_page.h"
 
-/* Those of arm64 machines, of x86 ones, and what is next to a ns a tick. */
+/* The rates of arm64 machines, of x86 ones, and next to a ns a tick. */
 static const uint64_t rates_hz[] = {
 	19200000,   24000000,	25000000,   54000000,	100000000,
 	250000000,  500000000,	999999999,  1000000000, 1000000001,
@@ -80,8 +80,10 @@ static void make_vmclock(uint64_t hz)
 		.seq_count = 2,
 		.clock_status = 2,
 		.time_sec = 1700000000,
-		/* No whole ns: on these the conversion gives way to the
-		 * formula. */
+		/*
+		 * Not a whole ns, on which the conversion leaves the answer to
+		 * the formula.
+		 */
 		.time_frac_sec = 0x123456789abcdef0,
 		.counter_period_shift = tl.period_shift,
 		.counter_period_frac_sec = tl.period_frac,
@@ -122,7 +124,7 @@ struct kind {
 	const char *backend;
 	void (*make)(uint64_t hz);
 	int (*exact)(uint64_t counter, struct paraclock_sample *ret_sample);
-	uint64_t sec; /* for so long it is to be hot */
+	uint64_t sec; /* it must be hot for this long */
 };
 
 /* 20 years; a vmclock without a bound is believed for an hour. */
@@ -173,9 +175,11 @@ static void hot_as_far_as_the_page(void **state)
 
 /* --- a flag --------------------------------------------------------------- */
 
-/* The flag is the guest's to take back, under the same version: one read looks
- * at the page, and the next ones are as they were. */
-static void stopped_is_hot(void **state)
+/*
+ * The guest may clear the flag under the same version: one read looks at the
+ * page, and the later ones are hot again.
+ */
+static void a_flag_that_the_guest_clears_costs_one_read(void **state)
 {
 	static const unsigned int reads[] = { 1, 1, 0, 1, 1 };
 	struct paraclock_sample sample;
@@ -202,7 +206,7 @@ int main(void)
 {
 	static const struct CMUnitTest others[] = {
 		TEST("a flag that the guest clears costs one read",
-		     stopped_is_hot),
+		     a_flag_that_the_guest_clears_costs_one_read),
 	};
 
 	ADD_TESTS(others);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Pages that are files: read anew each time, and never followed off their
- * end. And what is no page at all.
+ * Pages in files: read anew each time, and never beyond the end of the file.
+ * And memory and files that are no page at all.
  */
 
 #include <fcntl.h>
@@ -131,7 +131,7 @@ static void check_odd(void **state)
 
 static unsigned int cancels;
 
-/* The last thing that a read asks before it commits a change. */
+/* The last call of a read before it commits a change. */
 static uint32_t cancelled_fork_id(void *ctx)
 {
 	(void)ctx;
@@ -140,13 +140,13 @@ static uint32_t cancelled_fork_id(void *ctx)
 	return 1;
 }
 
-/* It would go at the first cancellation point, and there is none. */
+/* The thread would end at the first cancellation point; a read has none. */
 static void *read_once(void *arg)
 {
 	struct paraclock_sample sample;
 	int ret = paraclock_read(arg, &sample);
 
-	/* Not the end that it asked for: it upsets the sanitizers. */
+	/* Not the end that it asked for, which upsets the sanitizers. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	return ret == 0 && sample.valid ? arg : NULL;
 }
@@ -222,8 +222,10 @@ static uint64_t count_looks(void *ctx)
 	return counter.now += counter.step;
 }
 
-/* 2^18 ticks, and what the looks around it take; or, where the counter stands
- * still, 2^16 tries. */
+/*
+ * 2^18 ticks, and the looks before and after; or, where the counter stands
+ * still, 2^16 tries.
+ */
 static uint64_t ticks_until_given_up(uint64_t step)
 {
 	struct paraclock_env env = *paraclock_default_env();
@@ -256,7 +258,10 @@ static void check_odd_memory(void **state)
 	(void)state;
 	for (uint64_t step = 1000; step > 10; step /= 10)
 		assert_in_range(ticks_until_given_up(step), 1 << 18, 2 << 18);
-	/* One step is already longer than that; and a counter that stands. */
+	/*
+	 * One step is already longer than that; and a counter that stands
+	 * still.
+	 */
 	assert_in_range(ticks_until_given_up(1 << 20), 1 << 20, 8 << 20);
 	ticks_until_given_up(0);
 	assert_in_range(counter.looks, 1 << 16, 2 << 16);
@@ -271,17 +276,17 @@ struct device_case {
 
 static struct device_case device_cases[] = {
 	/* clang-format off */
-	{ "zeros are no pvclock page", "kvmclock", "/dev/zero",
+	{ "zeros are not a pvclock page", "kvmclock", "/dev/zero",
 	  0, -EPROTO, 0 },
 	{ "zeros are a Hyper-V page that is off", "hyperv", "/dev/zero",
 	  0, 0, PARACLOCK_REASON_SEQUENCE },
-	{ "zeros are no vmclock page", "vmclock", "/dev/zero",
+	{ "zeros are not a vmclock page", "vmclock", "/dev/zero",
 	  0, -EPROTO, 0 },
-	{ "nothing is no pvclock page", "kvmclock", "/dev/null",
+	{ "/dev/null is not a pvclock page", "kvmclock", "/dev/null",
 	  -ENODEV, 0, 0 },
-	{ "nothing is no Hyper-V page", "hyperv", "/dev/null",
+	{ "/dev/null is not a Hyper-V page", "hyperv", "/dev/null",
 	  -ENODEV, 0, 0 },
-	{ "nothing is no vmclock page", "vmclock", "/dev/null",
+	{ "/dev/null is not a vmclock page", "vmclock", "/dev/null",
 	  -ENODEV, 0, 0 },
 	{ "a directory", "vmclock", ".", -ENODEV, 0, 0 },
 	{ "a FIFO that nobody writes to", "vmclock", "fifo",
@@ -333,7 +338,7 @@ static int make_directory(void **state)
 	return fd < 0 ? -1 : close(fd);
 }
 
-/* -ENODEV: it is lost; 0: it is there. */
+/* -ENODEV: it is lost; 0: it is present. */
 static int loss_of(const char *name)
 {
 	const struct paraclock_options opts = {
@@ -357,7 +362,7 @@ static int loss_of(const char *name)
 	return ret ? 0 : event.error;
 }
 
-/* One that has another name is still there, and a memfd never had one. */
+/* A renamed file is still there, and a memfd never had a name. */
 static void check_removed(void **state)
 {
 	struct vmclock_page vc;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Files that keep their size are mapped, and read as a device is; any other is
- * read anew, by two calls a read. System calls are counted, not timed.
+ * Files that keep their size are mapped, and read like a device; any other is
+ * read anew, with two system calls a read. The calls are counted, not timed.
  */
 
 #include <fcntl.h>
@@ -40,7 +40,7 @@ static struct vmclock_page good(void)
 		.flags = VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT,
 		.clock_status = VMCLOCK_STATUS_SYNCHRONIZED,
 		.counter_value = 1,
-		/* The clock stands still: what is read is what was written. */
+		/* The clock stands still: a read gives what was written. */
 		.counter_period_frac_sec = 1,
 		.counter_period_shift = 64,
 		.time_sec = 1700000000,
@@ -110,7 +110,7 @@ static struct paraclock *open_page(const char *backend, const char *path,
 	return clk;
 }
 
-/* Calls for so many reads, each of which must be the page's. */
+/* System calls for this many reads, each of which must give the page's time. */
 static unsigned int calls_of(const struct paraclock *clk, unsigned int reads,
 			     int64_t sec)
 {
@@ -139,20 +139,22 @@ static struct size_case size_cases[] = {
 	/* clang-format off */
 	{ "a file", -1, 4096, 0, 2 },
 	{ "a file as short as a page may be", -1, 112, 0, 2 },
-	{ "a file of root's on tmpfs, for root may truncate it",
+	{ "a file of root's on tmpfs, which root may truncate",
 	  -2, 4096, 0, 2 },
 	{ "a memfd without seals", 0, 4096, 0, 2 },
 	{ "a memfd that cannot grow", F_SEAL_GROW, 4096, 0, 2 },
 	{ "a memfd whose seals are final", F_SEAL_SEAL, 4096, 0, 2 },
 	{ "a memfd that cannot shrink", F_SEAL_SHRINK, 4096, 0, 0 },
-	{ "one that cannot grow either", F_SEAL_SHRINK | F_SEAL_GROW, 4096,
+	{ "a memfd that cannot shrink or grow",
+	  F_SEAL_SHRINK | F_SEAL_GROW, 4096,
 	  0, 0 },
 	{ "a file that its user vouches for", -1, 4096, FIXED, 0 },
 	{ "a longer one", -1, 8192 + 5, FIXED, 0 },
 	{ "a shorter one", -1, 112, FIXED, 0 },
-	{ "one of a broken number of words", -1, 115, FIXED, 0 },
+	{ "a file whose size is not a multiple of a word", -1, 115, FIXED, 0 },
 	{ "one on tmpfs", -2, 4096, FIXED, 0 },
-	{ "one without its last word, which may yet come", -1, 104, FIXED, 2 },
+	{ "a file without its last word, which may yet come",
+	  -1, 104, FIXED, 2 },
 	/* clang-format on */
 };
 
@@ -189,7 +191,7 @@ static void check_size(void **state)
 
 	clk = open_page("vmclock", file.path, c->flags);
 	assert_int_equal(calls_of(clk, READS, 1700000000), READS * c->calls);
-	/* What is written is what the next read says. */
+	/* The next read gives what was written. */
 	vc.seq_count += 2;
 	vc.time_sec++;
 	put(&file, &vc, least);
@@ -213,7 +215,7 @@ static void check_size(void **state)
 
 /* --- what may happen to them ---------------------------------------------- */
 
-/* Nobody vouches for it: it is malformed when it is too short. */
+/* Nobody vouches for its size: it is malformed when it is too short. */
 static void root_truncates_its_file_on_tmpfs(void **state)
 {
 	static const char *const folders[] = { "/dev/shm", "/tmp", "/run" };
@@ -240,7 +242,7 @@ static void root_truncates_its_file_on_tmpfs(void **state)
 	}
 }
 
-static void a_sealed_one_cannot_be_truncated(void **state)
+static void a_sealed_image_cannot_be_truncated(void **state)
 {
 	struct vmclock_page vc = good();
 	struct file file = in_memory();
@@ -259,8 +261,8 @@ static void a_sealed_one_cannot_be_truncated(void **state)
 	done_with(&file);
 }
 
-/* A sealed one that was too short when it was opened. */
-static void one_that_grows_is_seen_to(void **state)
+/* A sealed file that was too short when it was opened. */
+static void a_sealed_file_that_grows_is_read(void **state)
 {
 	struct vmclock_page vc = good();
 	struct file file = in_memory();
@@ -279,7 +281,7 @@ static void one_that_grows_is_seen_to(void **state)
 	done_with(&file);
 }
 
-static void an_empty_one_is_malformed(void **state)
+static void an_empty_image_is_malformed(void **state)
 {
 	struct paraclock_sample sample;
 	struct paraclock *clk;
@@ -355,9 +357,9 @@ int main(void)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(root_truncates_its_file_on_tmpfs),
-		cmocka_unit_test(a_sealed_one_cannot_be_truncated),
-		cmocka_unit_test(one_that_grows_is_seen_to),
-		cmocka_unit_test(an_empty_one_is_malformed),
+		cmocka_unit_test(a_sealed_image_cannot_be_truncated),
+		cmocka_unit_test(a_sealed_file_that_grows_is_read),
+		cmocka_unit_test(an_empty_image_is_malformed),
 		cmocka_unit_test(every_kind_of_page),
 		cmocka_unit_test(an_unknown_flag_is_refused),
 	};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A page in a file that is mapped by its writer and read by two preads: what a
- * reader takes for one state of it never mixes two.
+ * A page in a file that its writer maps and a reader reads by two preads: a
+ * state that the reader accepts is never a mix of two.
  */
 
 #include <fcntl.h>
@@ -40,7 +40,7 @@ static void *write_on(void *arg)
 	(void)arg;
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		write_state(n++);
-		/* About as long as a pread, so that it often is whole. */
+		/* About as long as a pread, so that the page is often whole. */
 		for (unsigned int i = 0; i < 100; i++)
 			cpu_relax();
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two sources whose time is RAW's, and what a test adds to it. */
+/* Two sources whose time is RAW's plus what a test adds. */
 #ifndef CHECKS_H
 #define CHECKS_H
 
@@ -11,7 +11,7 @@
 
 static struct fake_clocks clocks;
 
-/* A source whose time is RAW's, and what the test adds. */
+/* A source whose time is RAW's plus what the test adds. */
 struct source {
 	int64_t offset_ns;
 	int64_t ppb; /* since the counter was origin */
@@ -19,7 +19,7 @@ struct source {
 	uint64_t clock_error_ns;
 	uint8_t timescale;
 	uint8_t invalid;
-	int16_t tai_offset_sec; /* 0: does not tell */
+	int16_t tai_offset_sec; /* 0: not given */
 	uint64_t marker;
 };
 static struct source one, two;
@@ -108,7 +108,7 @@ static struct paraclock_check check;
 
 static inline int setup(void **state)
 {
-	/* What is too wide for most is what is tested here. */
+	/* Pairs that are too wide for most uses are tested here. */
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
 		.env = &clocks.world.env,
@@ -117,7 +117,7 @@ static inline int setup(void **state)
 
 	(void)state;
 	fake_clocks_init(&clocks);
-	/* One tick is one ns, so that pages of the fake's agree with RAW. */
+	/* One tick is one ns, so that the fake's pages agree with RAW. */
 	clocks.raw.num = clocks.raw.den = 1;
 	clocks.mono.num = 1000012;
 	clocks.mono.den = 1000000;

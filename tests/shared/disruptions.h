@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A row of the matrix in paraclock-disruption(7): a cause at a source, and what
- * is promised of it. test_disruption_matrix.c has those of pages,
+ * A row of the matrix in paraclock-disruption(7): a cause at a source, and the
+ * promise. test_disruption_matrix.c has the rows of pages,
  * test_disruption_own.c the others.
  */
 #ifndef DISRUPTIONS_H
@@ -11,9 +11,9 @@
 
 #define TIMES 1000
 
-/* The host's clock, as its pages are to say: ns at counter 0, exact. */
+/* The host's clock, as its pages should say: ns at counter 0, exact. */
 static uint64_t host_ns;
-static bool stopped; /* What the host says on the page. */
+static bool stopped; /* The host's time on the page. */
 
 /* The first reference point; 1000 others fit before it. */
 #define START 3000
@@ -79,7 +79,7 @@ static void check_event(struct paraclock *clk, const struct row *row,
 	assert_in_range(event.gap_ns - row->gap_ns + 100, 0, 200);
 }
 
-/* TIMES over; go_on() is what the guest does in between, which is no event. */
+/* TIMES times; go_on() is what the guest does in between, which is no event. */
 static void check_row(const struct row *row, struct paraclock *clk,
 		      void (*go_on)(void))
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A fake world in which things happen: restores, sets, other clocksources. */
+/*
+ * A fake world in which things happen: restores, sets, changes of clocksource.
+ */
 #ifndef EVENTS_H
 #define EVENTS_H
 
@@ -7,7 +9,7 @@
 
 struct world {
 	struct fake fake;  /* first: its env.ctx is this struct */
-	int set, restored; /* what the watches say next */
+	int set, restored; /* the next answers of the watches */
 	int set_error, restored_error, group_error;
 	char source[32];
 	int64_t real_minus_mono;
@@ -95,7 +97,7 @@ static inline int world_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 	return 0;
 }
 
-/* kvmclock, and whatever else the test puts there. */
+/* kvmclock, and whatever else the test adds. */
 static inline void world_init(struct world *world)
 {
 	memset(world, 0, sizeof(*world));
@@ -141,7 +143,7 @@ static inline void no_event(struct paraclock *clk)
 	assert_memory_equal(&event, &before, sizeof(event));
 }
 
-/* After what has a parameter of that name. */
+/* After headers with a parameter of that name. */
 static struct world world;
 static struct fake *const fake = &world.fake;
 

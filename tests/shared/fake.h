@@ -11,7 +11,7 @@
 
 #include "rows.h"
 
-/* One page of each kind; errors are 0 or what map_page() returns for it. */
+/* One page of each kind; an error is 0 or what map_page() returns for it. */
 struct fake {
 	struct paraclock_env env; /* env.ctx is this struct */
 	_Alignas(4096) uint8_t pvclock[4096];
@@ -23,7 +23,7 @@ struct fake {
 	uint64_t counter;      /* what env.counter returns, if fixed */
 	uint64_t counter_step; /* added by each read of it */
 	unsigned int cpu;      /* the CPU that run_on_cpu() is on */
-	int affinity_error;    /* what run_on_cpu(go) returns if not there */
+	int affinity_error;    /* what run_on_cpu(go) returns elsewhere */
 	void (*on_visit)(struct fake *fake); /* called when it goes to CPU 0 */
 	unsigned int visits;
 	uint32_t process_id;

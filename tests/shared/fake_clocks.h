@@ -21,7 +21,7 @@ struct fake_clocks {
 	int64_t real_minus_mono; /* ns */
 	int64_t boot_minus_mono; /* ns */
 	int64_t tai_sec;
-	uint64_t read_ticks; /* a clock is read in the middle of so many */
+	uint64_t read_ticks; /* a clock is read in the middle of these */
 	char source[32];
 	uint8_t kind;
 	int source_error;
@@ -30,7 +30,7 @@ struct fake_clocks {
 	int clock_error;
 	/* Called at the instant at which a clock is read. */
 	void (*on_read)(struct fake_clocks *clocks, int clock_id);
-	/* What watch_clock() says next; and what it got. */
+	/* The next answers of watch_clock(), and its arguments. */
 	int watch_answer;
 	unsigned int watches, closes;
 	struct paraclock_system_clocks system_clocks;
@@ -42,7 +42,7 @@ struct fake_clocks {
  */
 void fake_clocks_init(struct fake_clocks *clocks);
 
-/* What the kernel would say at a counter value, by enum paraclock_clock. */
+/* The kernel's value at a counter value, by enum paraclock_clock. */
 int64_t fake_clock_at(const struct fake_clocks *clocks,
 		      enum paraclock_clock clock, uint64_t counter);
 
@@ -52,13 +52,13 @@ void fake_clocks_pass(struct fake_clocks *clocks, uint64_t ticks);
 /* A device of the caller's, for paraclock_correlate(); its ctx. */
 struct fake_device {
 	struct fake_clocks *clocks;
-	uint64_t counter; /* what it answers; 0: the counter now */
+	uint64_t counter; /* its answer; 0: the counter now */
 	int64_t ns;
 	uint8_t counter_id;
 	uint8_t invalid; /* a reason */
 	int error;
 	unsigned int calls;
-	unsigned int acts; /* in so many calls act() is called */
+	unsigned int acts; /* act() is called in the first so many */
 	void (*act)(struct fake_clocks *clocks);
 };
 
@@ -66,8 +66,10 @@ struct fake_device {
 void fake_device_init(struct fake_device *device, struct fake_clocks *clocks);
 int fake_device_time(void *ctx, struct paraclock_sample *ret_sample);
 
-/* Fails the test if a clock that is known is off by more than it says, or one
- * that is not known is not 0. */
+/*
+ * Fails the test if a known clock is off by more than its bound, or an unknown
+ * one is not 0.
+ */
 void fake_check_truth(const struct fake_clocks *clocks, uint8_t known,
 		      const int64_t ns[PARACLOCK_CLOCKS], uint64_t counter,
 		      uint64_t uncertainty_ns);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An env whose ioctls answer as KVM's do, for the tests of kvm-host. */
+/* An env whose ioctls answer like KVM's, for the tests of kvm-host. */
 #ifndef FAKE_KVM_H
 #define FAKE_KVM_H
 
@@ -20,16 +20,16 @@ enum {
 #define ALL_FLAGS \
 	(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
 
-/* What KVM says; errors are 0 or what the call returns. */
+/* KVM's answers; an error is 0 or what the call returns. */
 static struct kvm {
 	int open_error, version_error, vm_error, vcpu_error, set_error;
 	int get_error;
-	int interrupts; /* how many calls a signal still ends */
+	int interrupts; /* calls that a signal still interrupts */
 	uint32_t known; /* KVM_CAP_ADJUST_CLOCK */
-	uint32_t flags; /* once it has looked at the TSCs */
+	uint32_t flags; /* after it has looked at the TSCs */
 	bool looked;
 	uint64_t realtime;
-	int64_t tsc_off; /* from where host_tsc belongs, ticks */
+	int64_t tsc_off; /* distance of host_tsc, ticks */
 	unsigned int vcpus, open[CALLERS_VM_FD + 1], calls;
 	char path[64];
 } kvm;
@@ -76,7 +76,7 @@ static int on_vm(int fd, unsigned long request, void *arg)
 		kvm.vcpus += !kvm.vcpu_error;
 		return new_fd(VCPU_FD, kvm.vcpu_error);
 	case KVM_SET_CLOCK:
-		/* Never on the caller's VM: its guest would see it. */
+		/* Never on the caller's VM: its guest would notice. */
 		assert_int_equal(fd, VM_FD);
 		return set_clock(arg);
 	case KVM_GET_CLOCK:
@@ -145,7 +145,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static void assert_all_given_back(void)
+static void assert_all_closed(void)
 {
 	assert_int_equal(fake.allocs, fake.frees);
 	for (int fd = KVM_FD; fd < CALLERS_VM_FD; fd++)

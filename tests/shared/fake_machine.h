@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A machine whose time is known to the femtosecond, whatever its counter and
- * its clocks show of it: a counter that moves by many ticks at a time, or
- * jumps, or stands still; clocks that move once in a jiffy.
+ * its clocks show: a counter that moves by many ticks at a time, or jumps, or
+ * stands still; clocks that move once in a jiffy.
  */
 #ifndef FAKE_MACHINE_H
 #define FAKE_MACHINE_H
@@ -23,16 +23,16 @@ struct fake_machine {
 	struct fake world; /* first: its env.ctx is this struct */
 	uint64_t now;	   /* fs since power on */
 	struct fake_counter is;
-	uint64_t since, from; /* it was at from at this instant, fs */
+	uint64_t since, from; /* from's instant, fs */
 	bool stopped;
-	/* The clocks move once in so long, fs, with a phase; 0: every ns. */
+	/* The clocks move once in this time, fs, with a phase; 0: every ns. */
 	uint64_t quantum, phase;
 	/* Or as the counter moves. */
 	bool by_counter;
 	bool stand; /* the clocks stand still */
 	int64_t real_ns, boot_ns;
-	uint64_t mono_ppm; /* MONOTONIC is so much faster than RAW */
-	/* What a reading of a clock costs, fs, more than of the counter. */
+	uint64_t mono_ppm; /* MONOTONIC is this much faster than RAW */
+	/* The cost of reading a clock, fs, beyond that of the counter. */
 	uint64_t read_cost;
 	char source[32];
 	uint8_t kind;
@@ -45,7 +45,7 @@ static inline uint64_t fake_machine_tick_hz(const struct fake_machine *m)
 	return (uint64_t)((u128)m->is.moves_hz * m->is.num / m->is.den);
 }
 
-/* What moves at a time, ticks, rounded up. */
+/* The counter's step, ticks, rounded up. */
 static inline uint64_t fake_machine_stride(const struct fake_machine *m)
 {
 	return (m->is.num + m->is.den - 1) / m->is.den;
@@ -69,7 +69,7 @@ static inline uint64_t fake_machine_instant(const struct fake_machine *m,
 				     FS_PER_SEC / m->is.num / m->is.moves_hz);
 }
 
-/* The clock that is meant: what the kernel would show if it could, ns. */
+/* The clock that is meant: the kernel's ideal value, ns. */
 static inline int64_t fake_machine_clock(const struct fake_machine *m,
 					 enum paraclock_clock clock,
 					 uint64_t fs)
@@ -92,7 +92,7 @@ static inline int64_t fake_machine_clock(const struct fake_machine *m,
 	}
 }
 
-/* Up to so much, at random. */
+/* Up to this much, at random. */
 static inline void fake_machine_pass(struct fake_machine *m, uint64_t fs)
 {
 	m->now += fs;
@@ -163,7 +163,7 @@ static inline void fake_machine_become(struct fake_machine *m,
 	m->read_cost = read_cost;
 }
 
-/* The counter goes on from another value; the clocks do not mind. */
+/* The counter goes on from another value; the clocks do not change. */
 static inline void fake_machine_move_counter(struct fake_machine *m,
 					     uint64_t to)
 {
@@ -200,8 +200,10 @@ static inline void fake_machine_init(struct fake_machine *m,
 	m->world.env.system_clocks = &m->system_clocks;
 }
 
-/* Fails the test if a clock at a counter value is off by more than it says,
- * at any instant at which the counter may show that value. */
+/*
+ * Fails the test if a clock at a counter value is off by more than its bound,
+ * at any instant at which the counter may show that value.
+ */
 static inline void fake_machine_check(const struct fake_machine *m,
 				      enum paraclock_clock clock, int64_t ns,
 				      uint64_t counter, uint64_t error_ns)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A host that answers KVM's pairing hypercalls, as KVM does or worse, for the
- * tests of kvm-pairing. */
+/*
+ * A host that answers KVM's pairing hypercalls, like KVM or worse, for the
+ * tests of kvm-pairing.
+ */
 #ifndef FAKE_PAIRING_H
 #define FAKE_PAIRING_H
 
@@ -14,7 +16,7 @@
 
 #define ENV host.clocks.world.env
 
-/* What the host does; 0 is right. */
+/* The host's faults; 0: none. */
 static struct host {
 	struct fake_clocks clocks; /* first: env.ctx is this struct */
 	_Alignas(4096) uint8_t page[4096];
@@ -26,7 +28,7 @@ static struct host {
 	int64_t sec, nsec;
 	bool writes_nothing;
 	int64_t tsc_off;	/* of the counter in the result, ticks */
-	unsigned int off_times; /* so many results have it */
+	unsigned int off_times; /* this many results have it */
 	uint32_t uid, features; /* arm64; xor of what is right */
 	bool unable;
 	uint64_t high; /* garbage in the upper halves of registers */
@@ -35,8 +37,8 @@ static struct host {
 	int cpuid_error;
 	const char *shows_first; /* a signature at the first base, and KVM's
 				  * leaves at the second */
-	bool no_features;	 /* KVM's leaves end with the signature's */
-	/* A read while a read is under way, as a signal handler's. */
+	bool no_features;	 /* KVM's leaves end with the signature leaf */
+	/* A read within a read, as in a signal handler. */
 	struct paraclock *nested;
 	unsigned int depth, depths, busy;
 } host;
@@ -227,8 +229,10 @@ static void check_pair(struct paraclock *clk, int64_t ns)
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_int_equal(host.calls, calls + 1);
 	assert_int_equal(sample.host_ns, ns);
-	/* The counter moves by 39 with each of two looks at it: a page's
-	 * would have been enough for the first. */
+	/*
+	 * The counter moves by 39 with each of two looks at it: a page's looks
+	 * would have been enough for the first.
+	 */
 	assert_int_equal(sample.host_tsc, before + 2 * 39);
 	assert_int_equal(sample.valid, 1);
 	assert_int_equal(sample.reason, 0);

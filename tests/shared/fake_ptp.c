@@ -19,7 +19,7 @@ int64_t fake_phc_at(const struct fake_ptp *ptp, const struct fake_phc *phc,
 	const struct fake_rate *rate = &phc->time;
 	uint64_t ticks = counter - ptp->clocks.origin;
 
-	/* A day and more before it does not fit. */
+	/* A time more than a day before it does not fit. */
 	return rate->base + (int64_t)(ticks * rate->num / rate->den) +
 	       phc->step;
 }
@@ -206,7 +206,7 @@ static const struct fake_node *node_of(const struct fake_ptp *ptp,
 	return NULL;
 }
 
-/* What stands at a path. */
+/* The device at a path. */
 static struct fake_phc *find_node(struct fake_ptp *ptp, const char *path)
 {
 	const struct fake_node *node = node_of(ptp, path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fake outside world with PTP hardware clocks, whose time is exactly known
- * at each counter value, and whose drivers answer as Linux's do.
+ * A fake outside world with PTP hardware clocks, whose time is exactly known at
+ * each counter value, and whose drivers answer like Linux's.
  */
 #ifndef FAKE_PTP_H
 #define FAKE_PTP_H
@@ -15,11 +15,11 @@
 
 struct fake_ptp;
 
-/* One device; there if it has a name. */
+/* One device; it exists if it has a name. */
 struct fake_phc {
-	char name[64];	/* what sysfs says */
-	bool nameless;	/* sysfs says nothing */
-	bool nodeless;	/* there is no /dev/ptpN of it */
+	char name[64];	/* its name in sysfs */
+	bool nameless;	/* sysfs does not show it */
+	bool nodeless;	/* it has no /dev/ptpN */
 	int open_error; /* open_device() */
 	int caps_error; /* GETCAPS */
 	int cross;	/* GETCAPS: cross_timestamping */
@@ -32,21 +32,23 @@ struct fake_phc {
 	bool old_kernel; /* EXTENDED knows no clock id */
 	/* EXTENDED gives REALTIME whatever is asked for: ptp_vmclock. */
 	bool own_clock;
-	unsigned int busy; /* so many requests are EBUSY first */
+	unsigned int busy; /* requests that are EBUSY first */
 	struct fake_rate time;
 	int64_t step;	/* added to it, ns */
-	uint64_t ticks; /* a reading takes so long; in its middle it is read */
-	uint64_t late;	/* and each one so much longer than the one before */
+	uint64_t ticks; /* duration of a reading, which happens in its middle */
+	uint64_t late;	/* each one takes this much longer than the last */
 };
 
-/* A node in another place than where the kernel would make it; it hides what
- * would be there. */
+/*
+ * A node elsewhere than where the kernel would make it; it hides what would be
+ * there.
+ */
 struct fake_node {
 	const char *path;
 	unsigned int phc;
 };
 
-/* How often it was asked. */
+/* How often the device was asked. */
 struct fake_ptp_calls {
 	unsigned int caps, precise, raw, realtime, read;
 };
@@ -72,12 +74,14 @@ struct fake_ptp {
 /* The world of fake_clocks_init(), and no device. */
 void fake_ptp_init(struct fake_ptp *ptp);
 
-/* Add a device that can do nothing but tell its time: 25 ppm fast, ahead of
- * CLOCK_REALTIME by so much, and read in 1040 ticks (400 ns). */
+/*
+ * Add a device that can only give its time: 25 ppm fast, ahead of
+ * CLOCK_REALTIME by this, and read in 1040 ticks (400 ns).
+ */
 struct fake_phc *fake_ptp_add(struct fake_ptp *ptp, unsigned int number,
 			      const char *name, int64_t ahead_ns);
 
-/* What a device showed at a counter value, at present. */
+/* The device's time at a counter value, at present. */
 int64_t fake_phc_at(const struct fake_ptp *ptp, const struct fake_phc *phc,
 		    uint64_t counter);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of following share: a clock of their own, and a timekeeper. */
+/* Shared by the tests of following: a clock of their own, and a timekeeper. */
 #ifndef FOLLOWS_H
 #define FOLLOWS_H
 
@@ -11,7 +11,7 @@
 #define MS   1000000ULL
 #define MONO PARACLOCK_FOLLOW_MONOTONIC
 
-/* A clock of the test's own: a ns a tick, and what is put beside that. */
+/* A clock of the test's own: a ns a tick, plus the members below. */
 static struct {
 	struct paraclock_sample sample; /* but for the pair */
 	int64_t offset_ns;
@@ -19,7 +19,7 @@ static struct {
 	uint64_t turned; /* this */
 	uint64_t marker;
 	int error;
-	/* What it says instead; NULL: the above. */
+	/* Its answer instead; NULL: the above. */
 	void (*say)(struct paraclock_sample *sample);
 } source;
 

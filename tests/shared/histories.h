@@ -7,7 +7,7 @@
 
 static struct fake fake;
 
-/* RAW is the counter, but for what a test changes. */
+/* RAW is the counter, unless a test changes it. */
 static inline struct paraclock_snapshot snapshot_at(uint64_t counter)
 {
 	struct paraclock_snapshot snap = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An env that lies: lengths of more than was asked for, numbers that are no
- * errno, texts without an end, clocks that say anything.
+ * An env that lies: lengths beyond the request, numbers that are no errno,
+ * texts without an end, clocks with any value.
  */
 #ifndef HOSTILE_ENV_H
 #define HOSTILE_ENV_H
@@ -15,7 +15,7 @@
 
 struct world {
 	struct fake fake; /* first: its env.ctx is this struct */
-	uint64_t lies;	  /* one in so many answers is one; 0: none */
+	uint64_t lies;	  /* one of this many answers is a lie; 0: none */
 	int64_t length;	  /* a row's: what pread() and read_text() return */
 	bool as_it_says;  /* whether they return that */
 	unsigned int preads;
@@ -29,7 +29,7 @@ static inline bool lie(void)
 	return world.lies && random_word() % world.lies == 0;
 }
 
-/* Anything, and often what might be taken for something. */
+/* Any value, and often one that looks plausible. */
 static inline int64_t nonsense(void)
 {
 	static const int64_t favourites[] = {
@@ -47,7 +47,7 @@ static inline int64_t nonsense(void)
 	return (int64_t)random_length() * (word % 4 ? 1 : -1);
 }
 
-/* 0, or an error that may be none. */
+/* 0, or an error that may be undefined. */
 static inline int answer(void)
 {
 	return lie() ? (int)nonsense() : 0;
@@ -102,7 +102,7 @@ static inline int map_page(void *ctx, const char *name, const char *path,
 		memset(ret_map->why, 'w', sizeof(ret_map->why));
 		return ret;
 	}
-	/* An address is taken at its word; a descriptor's bytes are not. */
+	/* An address is used unchecked; a descriptor's bytes are checked. */
 	ret_map->addr = path ? NULL : page;
 	ret_map->size = path ? random_length() : 4096;
 	ret_map->fd = PAGE_FD;
@@ -293,7 +293,7 @@ static inline int next_number(void *ctx, const char *prefix, uint32_t from,
 	return answer();
 }
 
-/* A world in which one in so many answers is a lie; 0: none. */
+/* A world in which one of this many answers is a lie; 0: none. */
 static inline void init(uint64_t lies)
 {
 	struct paraclock_env *env = &world.fake.env;

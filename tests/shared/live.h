@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How long, and on which CPUs, readers and a live writer are at it. */
+/* For how long, and on which CPUs, readers and a live writer run. */
 #ifndef LIVE_H
 #define LIVE_H
 
@@ -35,13 +35,13 @@ static inline double live_now(void)
 	return live_clock(CLOCK_MONOTONIC);
 }
 
-/* What this thread has had of a CPU, s: others may be on it as well. */
+/* The CPU time of this thread, s: others may use the CPU as well. */
 static inline double live_cpu(void)
 {
 	return live_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* PARACLOCK_LIVE_READERS: two, if there is no other number. */
+/* PARACLOCK_LIVE_READERS, or two if that is not a number. */
 static inline unsigned int live_readers(void)
 {
 	uint64_t n = live_setting("PARACLOCK_LIVE_READERS", 2);
@@ -49,7 +49,7 @@ static inline unsigned int live_readers(void)
 	return n > 0 && n <= LIVE_READERS_MAX ? (unsigned int)n : 2;
 }
 
-/* Of each reader: so many reads, or so many seconds. */
+/* Of each reader: this many reads, or this many seconds. */
 struct live_span {
 	uint64_t reads;
 	double until; /* 0: until reads are made */
@@ -70,8 +70,10 @@ static inline struct live_span live_span(uint64_t reads)
 	return span;
 }
 
-/* enough: what the reader is there to see has come, too. However long it takes:
- * who runs when is the machine's business. */
+/*
+ * enough: the reader has also seen what it should see. However long it takes:
+ * which thread runs when depends on the machine.
+ */
 static inline bool live_goes_on(const struct live_span *span, uint64_t done,
 				bool enough)
 {
@@ -85,8 +87,10 @@ static inline bool live_goes_on(const struct live_span *span, uint64_t done,
 	return done < span->reads;
 }
 
-/* The writer on a CPU of its own: on one with a reader they take turns of
- * milliseconds, and there is no race at all. */
+/*
+ * The writer gets a CPU of its own: on one with a reader they alternate in
+ * milliseconds, and never race.
+ */
 static inline void live_keep_apart(pthread_t thread, bool is_writer)
 {
 	cpu_set_t all, some;
@@ -106,8 +110,10 @@ static inline void live_keep_apart(pthread_t thread, bool is_writer)
 	(void)pthread_setaffinity_np(thread, sizeof(some), &some);
 }
 
-/* One writer, until every reader is done: reader i gets the i-th of the
- * elements at readers, of size bytes each. */
+/*
+ * One writer, until every reader is done: reader i gets the i-th element at
+ * readers, of size bytes each.
+ */
 static inline void live_run(void *(*write_on)(void *), bool *stop,
 			    void *(*read_on)(void *), void *readers,
 			    size_t size, unsigned int n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of processes share: children, with namespaces of their own. */
+/* Shared by the tests of processes: children, with namespaces of their own. */
 #ifndef PROCESSES_H
 #define PROCESSES_H
 
@@ -41,7 +41,10 @@ static inline int tear_down(void **state)
 	return munmap(shared, sizeof(*shared));
 }
 
-/* What a child returns: 0: right; 77: cannot be had here; else which step. */
+/*
+ * What a child returns: 0: right; 77: not possible here; else which step
+ * failed.
+ */
 static inline int wait_for(pid_t child)
 {
 	int status = -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Random numbers, the same each time, and what is exact. */
+/* Random numbers, the same each time, and exact arithmetic. */
 #ifndef RANDOM_H
 #define RANDOM_H
 
@@ -16,7 +16,7 @@ static inline uint64_t random_word(void)
 	return state * 0x2545f4914f6cdd1dU;
 }
 
-/* Of any length, so that small ones come up too. */
+/* Of any length, so that small numbers occur, too. */
 static inline uint64_t random_length(void)
 {
 	uint64_t word = random_word();

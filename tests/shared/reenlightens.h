@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A Hyper-V of the test's own: MSRs, CPUID, a TSC that goes on at the old rate
- * after a move until the guest says that it is ready, and a page that is the
- * old one until then.
+ * after a move until the guest acknowledges, and a page that is the old one
+ * until then.
  */
 #ifndef REENLIGHTENS_H
 #define REENLIGHTENS_H
@@ -26,11 +26,11 @@ static struct {
 	uint32_t eax, edx;
 	bool absent; /* another hypervisor */
 	uint64_t control, emulation, status;
-	uint64_t hz, next_hz; /* of the TSC that is here, after a move */
+	uint64_t hz, next_hz;	      /* of the TSC here, after a move */
 	uint32_t bad_read, bad_write; /* MSRs that fail */
 	bool late;		      /* the page comes later than the ack */
-	unsigned int moves;	      /* that come while one is acknowledged */
-	uint64_t lands; /* a move to such a host, when the status was read */
+	unsigned int moves;	      /* interrupts during an acknowledgement */
+	uint64_t lands; /* move to this host, after the status was read */
 	char log[64];	/* what was done, in order */
 } hv;
 
@@ -129,7 +129,7 @@ static inline int hv_wrmsr(void *ctx, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-/* L1's time goes on, as its TSC counts now: emulated, at the old rate. */
+/* L1's time goes on, by its TSC now: emulated, at the old rate. */
 static inline void pass(uint64_t ticks)
 {
 	above.fake.counter += ticks;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of relays share: a clock above, guests below, and what each
- * page says exactly. Times are compared in 2^-16 ns.
+ * Shared by the tests of relays: a clock above, guests below, and the exact
+ * time of each page. Times are compared in 2^-16 ns.
  */
 #ifndef RELAYS_H
 #define RELAYS_H
@@ -17,7 +17,7 @@
 #define TICK_BITS 8
 #define NS(n)	  ((s128)(n) * (1 << NS_BITS))
 
-/* L1 as L0 has made it, and L1's clock. */
+/* L1 as L0 made it, and L1's clock. */
 struct above {
 	struct fake fake;
 	struct paraclock_page_writer writer;
@@ -83,7 +83,7 @@ static inline void above_start(struct above *above,
 	above->clk = fake_open(&above->fake, kind->backend);
 }
 
-/* By another writer, who does not know what the page said before. */
+/* By another writer, which does not know the page's former time. */
 static inline void above_rewrite(struct above *above)
 {
 	memset(&above->writer, 0, sizeof(above->writer));
@@ -94,7 +94,7 @@ static inline void above_rewrite(struct above *above)
 	above_write(above);
 }
 
-/* The same, as nobody has read it yet: on another timescale, too. */
+/* The same, before anybody read it: on another timescale, too. */
 static inline void above_renew(struct above *above)
 {
 	paraclock_close(above->clk);
@@ -141,7 +141,7 @@ freeze_of(const struct writer_kind *kind)
 						     : paraclock_vmclock_freeze;
 }
 
-/* Its page is new, and this process its writer. */
+/* Its page is new, and this process is its writer. */
 static inline void below_init(struct below *below,
 			      struct paraclock_target *target,
 			      const struct writer_kind *kind,
@@ -190,8 +190,10 @@ static inline uint64_t counter_below(const struct paraclock_target *target,
 	return (uint64_t)((u128)above * c->mult >> c->shift) + c->offset;
 }
 
-/* When L1's counter was there: a tick of the guest's is the moment at which it
- * began. In 2^-8 ticks. */
+/*
+ * The value of L1's counter then: a tick of the guest's stands for the moment
+ * at which it began. In 2^-8 ticks.
+ */
 static inline u128 counter_above(const struct paraclock_target *target,
 				 uint64_t below)
 {
@@ -249,8 +251,10 @@ static inline s128 page_says(const struct writer_kind *kind,
 		       : vmclock_says(page, counter);
 }
 
-/* What the clock above says when the guest's counter is there, and what this
- * guest's clock is to be ahead of that. */
+/*
+ * The clock above at a value of the guest's counter, plus the offset of this
+ * guest's clock.
+ */
 static inline s128 truth(const struct above *above, const struct below *below,
 			 uint64_t counter)
 {
@@ -286,8 +290,10 @@ static inline int below_sample(struct below *below, uint64_t counter,
 	return ret;
 }
 
-/* Within the page's resolution and 0.25 ppb of its age; and of the steps, below
- * 1 ns, in which a pvclock page above counts. */
+/*
+ * Within the page's resolution and 0.25 ppb of its age; and within the steps,
+ * below 1 ns, of a pvclock page above.
+ */
 static inline void assert_right(const struct above *above, struct below *below,
 				uint64_t counter)
 {
@@ -318,7 +324,7 @@ static inline void assert_right(const struct above *above, struct below *below,
 	below->seen = sample.host_ns;
 }
 
-/* Nobody reads there: paused; or nothing valid is read. */
+/* No reader runs there: paused; or it reads nothing valid. */
 static inline void assert_frozen(struct below *below, uint64_t counter)
 {
 	struct paraclock_sample sample;

@@ -26,7 +26,7 @@ static struct {
 	CMFixtureFunction setup, teardown;
 } suite;
 
-/* The tests that are added from here on run between these; NULL: nothing. */
+/* The tests that are added from here on run between these; NULL: without. */
 static inline void each_test(CMFixtureFunction setup,
 			     CMFixtureFunction teardown)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One clock that a writer says in ever different words, so that half of one
- * update and half of the next is another clock, by far: half a ns a tick, and
- * up to 20 ppm beside it, now ahead and now behind.
+ * One clock that a writer publishes in ever different words, so that a mix of
+ * two updates is another clock, by far: half a ns a tick, and up to 20 ppm more
+ * or less, now ahead and now behind.
  */
 #ifndef TIMEKEEPER_MODEL_H
 #define TIMEKEEPER_MODEL_H
@@ -15,10 +15,10 @@
  * than 10 us. If the writer was preempted for longer, it is 20 ppm of that. */
 #define MODEL_TOLERANCE_NS 5000
 
-/* How the writer got on, in ticks; in the memory of all who write and read. */
+/* The writer's progress, in ticks; in the memory of all who write and read. */
 struct model_pace {
-	uint64_t last;	  /* an update was over, */
-	uint64_t longest; /* and another one so much later. */
+	uint64_t last;	  /* an update had ended, */
+	uint64_t longest; /* and another one this much later. */
 };
 
 /* Its lease, 50 ms at 2 ticks a ns. */
@@ -44,7 +44,7 @@ static inline int64_t model_ns(const struct model *model, uint64_t counter)
 	return 5000000000LL + (int64_t)((counter - model->first) / 2);
 }
 
-/* A tag in one member, and what follows from it in another. */
+/* A mark in one member, and its consequence in another. */
 static inline uint64_t model_bound(int16_t tag)
 {
 	return (uint64_t)((int64_t)tag + 40000) * 1000003;
@@ -72,7 +72,7 @@ static inline struct paraclock_timeline model_conversion(struct model *model)
 	return tl;
 }
 
-/* From what is shown towards the clock, at a rate up to 20 ppm beside. */
+/* From the shown time towards the clock, at a rate up to 20 ppm off. */
 static inline int model_aim(struct paraclock_timeline *tl, u128 shown,
 			    void *arg)
 {
@@ -88,9 +88,9 @@ static inline int model_aim(struct paraclock_timeline *tl, u128 shown,
 }
 
 /*
- * An update is over, or was late. Who has seen a word of it sees here how long
- * the one before was in force: in longest, if last is of this one, else from
- * last on.
+ * An update has ended, or was late. A reader that has seen a word of it sees
+ * here how long the one before was in force: in longest, if last is of this
+ * one, else from last on.
  */
 static inline void model_note(struct model_pace *pace)
 {
@@ -102,8 +102,10 @@ static inline void model_note(struct model_pace *pace)
 	__atomic_store_n(&pace->last, now, __ATOMIC_RELEASE);
 }
 
-/* Preempted until its lease was over, it was not looked at: that is late,
- * too. */
+/*
+ * The writer was preempted until its lease had ended, and did not look: that is
+ * late, too.
+ */
 static inline int model_done(struct model *model,
 			     const struct paraclock_timeline *tl, int ret)
 {
@@ -128,8 +130,10 @@ static inline bool model_is_before(const struct paraclock_timeline *tl,
 		tl->base_frac < info->seen_frac);
 }
 
-/* Frozen, and then from what the clock says on, or from what was seen if
- * that is later: it is earlier, by far, where the lease was over before. */
+/*
+ * Frozen, and then from the clock's time on, or from the time that readers saw
+ * if that is later: the clock is far behind where the lease ended before.
+ */
 static inline int model_migrate(struct model *model,
 				struct paraclock_timekeeper *tk)
 {
@@ -155,7 +159,7 @@ static inline int model_migrate(struct model *model,
 	return model_done(model, &tl, ret);
 }
 
-/* What a reader has found. */
+/* A reader's findings. */
 struct model_counts {
 	uint64_t reads, valid, again, torn, wrong, back, other, not_valid;
 	uint64_t slowest; /* ticks */

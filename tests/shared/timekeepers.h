@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of timekeepers share: a world of processes and one of them. */
+/*
+ * Shared by the tests of timekeepers: a world of processes and one timekeeper.
+ */
 #ifndef TIMEKEEPERS_H
 #define TIMEKEEPERS_H
 
@@ -14,7 +16,7 @@
 #define NOW	  (100 * TICKS_SEC)
 #define SEC	  1000000000LL
 
-/* Another process than this is dead if it is not said to be alive. */
+/* Any process but this one is dead unless it is listed as alive. */
 struct keeper {
 	struct fake fake;
 	_Alignas(64) struct paraclock_timekeeper tk;
@@ -55,7 +57,7 @@ static inline struct paraclock_timeline conv_at(uint64_t tsc, uint64_t sec)
 	};
 }
 
-/* Taken, and empty; the counter stands at NOW. */
+/* Acquired, and empty; the counter stands at NOW. */
 static inline void keeper_init(struct keeper *keeper)
 {
 	memset(keeper, 0, sizeof(*keeper));
@@ -73,7 +75,7 @@ static inline int keeper_set(struct keeper *keeper,
 	return paraclock_timekeeper_set(&keeper->tk, &keeper->fake.env, tl, at);
 }
 
-/* What a reader gets when the counter is there. */
+/* A reader's result when the counter is there. */
 static inline int keeper_read(struct keeper *keeper, uint64_t counter,
 			      struct paraclock_sample *ret_sample)
 {

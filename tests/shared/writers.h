@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the page writers share: the three kinds, and timelines. */
+/* Shared by the tests of the page writers: the three kinds, and timelines. */
 #ifndef WRITERS_H
 #define WRITERS_H
 
@@ -18,10 +18,10 @@ struct writer_kind {
 	const char *backend;
 	write_fn *write;
 	size_t page;	/* in struct fake */
-	size_t error;	/* in struct fake: why it is not there */
+	size_t error;	/* in struct fake: why it is absent */
 	size_t seq;	/* on the page */
 	size_t size;	/* of what is written */
-	int64_t below;	/* a reading may be so much below the timeline, ns */
+	int64_t below;	/* a reading may be this far below the timeline, ns */
 	int64_t above;	/* or above; */
 	int64_t lifted; /* or above with MONOTONIC */
 	double ppb;	/* and its rate off by this. */

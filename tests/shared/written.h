@@ -22,7 +22,7 @@ static inline void start(const struct writer_kind *kind, uint64_t tsc)
 	only_page(&guest, kind);
 	memset(&writer, 0, sizeof(writer));
 	host.counter = tsc;
-	/* Else the writer waits for it in vain, as it may. */
+	/* Otherwise the writer waits for it in vain, as it may. */
 	host.counter_step = 10;
 	conv = timeline_of(kind, HZ);
 	conv.base_tsc = tsc;

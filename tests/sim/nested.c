@@ -28,8 +28,10 @@ const struct above_kind above_kinds[ABOVES] = {
 	/* clang-format on */
 };
 
-/* As <paraclock/host.h> says, of a counter that has run for half an hour. With
- * the promise a ns more, by which the truth is rounded down. */
+/*
+ * By <paraclock/host.h>, for a counter that has run for half an hour. With the
+ * promise a ns more, for rounding the truth down.
+ */
 const struct below_kind below_kinds[BELOWS] = {
 	/* clang-format off */
 	[BELOW_PVCLOCK] = { "pvclock", "kvmclock", PVCLOCK,
@@ -66,7 +68,7 @@ static int64_t quarter_ppb(int64_t ns)
 
 /* --- time ----------------------------------------------------------------- */
 
-/* When was what the relay's clock says based, true time? */
+/* The true time of the base of the relay's conversion. */
 static int64_t above_base(struct world *w, const struct machine *m)
 {
 	const uint64_t *page;
@@ -98,8 +100,10 @@ static void note_written(struct world *w)
 	}
 }
 
-/* A clock that stands still while a call is made cannot catch up with what was
- * seen: the next call is a microsecond later. */
+/*
+ * A clock that stands still during a call cannot catch up with the time that
+ * readers saw: the next call is a microsecond later.
+ */
 void finish_update(struct world *w, struct machine *m, int ret)
 {
 	for (unsigned int i = 0; ret && i < 1000; i++) {
@@ -152,8 +156,10 @@ void pass(struct world *w, uint64_t ns)
 
 /* --- readers -------------------------------------------------------------- */
 
-/* What a sample says of the host's clock is against true time, not against
- * that clock; so all that it declares here is its pair's error. */
+/*
+ * A sample's host clock is judged against true time, not against that clock; so
+ * its declared error is only its pair's.
+ */
 static void judge(struct world *w, struct counts *c,
 		  const struct paraclock_sim_vm *vm,
 		  const struct paraclock_sample *sample, int64_t within_ns)
@@ -185,8 +191,10 @@ static void look_above(struct world *w, struct machine *m,
 	judge(w, &w->l1, m->vm, &sample, above_error_ns(w, m));
 }
 
-/* Of the page above and the page below. With the promise a rate is rounded
- * down, or slower. */
+/*
+ * Of the page above and the page below. With the promise a rate is rounded
+ * down, or slower.
+ */
 static int64_t below_error_ns(struct world *w, enum below b)
 {
 	const struct guest *g = &w->guest;
@@ -230,8 +238,10 @@ static void look_below(struct world *w, enum below b)
 	g->seen_ns[b] = sample.host_ns;
 }
 
-/* A frozen Hyper-V page is waited for, by tries where time stands still: not
- * each time. */
+/*
+ * Readers wait for a frozen Hyper-V page, by tries where time stands still: not
+ * each time.
+ */
 static bool is_skipped(struct world *w, enum below b)
 {
 	const struct paraclock_target *target = w->guest.target[b];

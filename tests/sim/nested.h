@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of nested guests share: hosts, L1s on them with a relay each,
- * an L2 that is on one of these, and readers everywhere, judged by the truth.
+ * Shared by the tests of nested guests: hosts, L1s on them with a relay each,
+ * an L2 on one of these, and readers everywhere, judged by the truth.
  */
 #ifndef NESTED_H
 #define NESTED_H
@@ -12,16 +12,18 @@
 #include "sims.h"
 
 /*
- * For so long L2 can be wrong and valid after a move that nothing announces,
- * where paraclock_relay_update() is called every period_ns and the page above
- * is the old one for late_ns: what paraclock-relay(7), UNANNOUNCED MOVES, says.
+ * For this long L2 can be wrong and valid after a move that nothing announces,
+ * if paraclock_relay_update() is called every period_ns and the page above is
+ * the old one for late_ns: by paraclock-relay(7), UNANNOUNCED MOVES.
  */
 #define WINDOW_NS(period_ns, late_ns) ((period_ns) + (late_ns))
-/* And so much longer at most where there is a timekeeper below, and nothing
- * shows above that this was a disruption: see paraclock_timekeeper_set(). */
+/*
+ * This much longer at most with a timekeeper below, if nothing above shows that
+ * the move was a disruption: see paraclock_timekeeper_set().
+ */
 #define WINDOW_NOT_SHOWN_NS 20000
 
-/* --- what there is above and below ---------------------------------------- */
+/* --- the pages above and below -------------------------------------------- */
 
 /* What an L1 gets from its host. */
 struct above_kind {
@@ -69,7 +71,7 @@ extern const struct below_kind below_kinds[BELOWS];
 
 #define BELOW(b)  (1U << (b))
 #define BELOW_ALL 0xfU
-/* What can say TAI. */
+/* The pages that can express TAI. */
 #define BELOW_TAI (BELOW(BELOW_VMCLOCK) | BELOW(BELOW_TIMEKEEPER))
 
 /* --- a world -------------------------------------------------------------- */
@@ -77,18 +79,18 @@ extern const struct below_kind below_kinds[BELOWS];
 /* Of the readers of one level. */
 struct counts {
 	uint64_t reads, valid;
-	uint64_t wrong;	    /* and valid */
-	int64_t worst_ns;   /* the largest error of those that are not wrong */
+	uint64_t wrong;	    /* those that were valid */
+	int64_t worst_ns;   /* the largest error of those that are right */
 	int64_t wrong_ns;   /* the largest error of all */
 	int64_t last_wrong; /* true time */
 };
 
-/* An L1; or a physical host, as whose kernel a VM stands that has all of it. */
+/* An L1; or a physical host, as whose kernel a VM runs that has all of it. */
 struct machine {
 	const struct above_kind *kind;
 	struct paraclock_sim_vm *vm;
 	struct paraclock_sim_host *on;
-	struct paraclock_sim_host *guests; /* what L2 is on */
+	struct paraclock_sim_host *guests; /* the machine that L2 is on */
 	struct paraclock *clk;		   /* the relay's */
 	struct paraclock *reader;	   /* another one; NULL: none */
 	struct paraclock_relay relay;
@@ -96,24 +98,26 @@ struct machine {
 	struct paraclock_page_writer writer[BELOWS];
 	struct paraclock_reenlightenment re;
 	struct paraclock_timekeeper tk; /* the physical host's clock */
-	bool held;			/* updates have to say so */
-	bool silent;			/* there are none */
+	bool held;			/* updates must say so */
+	bool silent;			/* no updates come */
 };
 
 /* The L2. */
 struct guest {
 	struct paraclock_sim_vm *vm;
 	struct machine *on;
-	struct paraclock_target *target[BELOWS]; /* NULL: it has none */
+	struct paraclock_target *target[BELOWS]; /* NULL: it has no relay */
 	struct paraclock *clk[BELOWS];
 	struct paraclock_timekeeper tk;
-	bool paused; /* as far as readers of pvclock are concerned */
+	bool paused; /* for readers of pvclock */
 	int64_t seen_ns[BELOWS];
-	/* What was written when, and since when what was above is known; true
-	 * time. */
+	/*
+	 * When each was written, and since when the clock above is known; true
+	 * time.
+	 */
 	struct paraclock_timeline written[BELOWS];
 	int64_t written_at[BELOWS], above_base[BELOWS];
-	int64_t align_ns; /* what its clock was set by was off by so much */
+	int64_t align_ns; /* the time that set its clock was off by this */
 };
 
 struct world_options {
@@ -122,7 +126,7 @@ struct world_options {
 	enum above above[2];		  /* of the two L1s */
 	uint32_t below;			  /* mask of BELOW() */
 	bool monotonic;			  /* the promise, below */
-	bool live;			  /* and no physical host */
+	bool live;			  /* without a physical host */
 	paraclock_target_pause_fn *pause; /* NULL: pvclock is not read */
 };
 
@@ -148,13 +152,13 @@ uint64_t dice(struct world *w, uint64_t sides);
 int64_t true_ns(struct world *w);
 /* ret is that of a relay's call: call again until it works. */
 void finish_update(struct world *w, struct machine *m, int ret);
-/* Time passes, and updates are made when they are due. */
+/* Time passes, and updates come when they are due. */
 void pass(struct world *w, uint64_t ns);
 /* Every reader reads once. */
 void look(struct world *w);
-/* At random, so often within about ns. */
+/* At random, and often within about ns. */
 void look_on(struct world *w, unsigned int times, uint64_t ns);
-/* What the clock of a machine's relay may be off by now. */
+/* The error of the clock of a machine's relay now. */
 int64_t above_error_ns(struct world *w, const struct machine *m);
 
 /* --- nested_world.c: how it begins, and moves ----------------------------- */
@@ -166,7 +170,7 @@ void world_end(struct world *w);
 /* How an L1 moves. */
 enum how {
 	ANNOUNCED,   /* freeze, move, resume */
-	CARELESS,    /* move, resume: what the freeze is for */
+	CARELESS,    /* move, resume: shows why the freeze is needed */
 	UNANNOUNCED, /* an update notices */
 	EMULATED,    /* Hyper-V waits until it is acknowledged */
 };
@@ -178,14 +182,14 @@ void move_l1(struct world *w, struct machine *m, enum how how,
 	     unsigned int looks);
 /* To another machine, or the same, with flags at random. */
 void move_l2(struct world *w, struct machine *to, unsigned int looks);
-/* Only what the host does. */
+/* Only the host's part. */
 void migrate_l1(struct world *w, struct machine *m, uint64_t downtime_ns,
 		uint32_t flags);
-/* Anywhere but where it is. */
+/* Any machine but its present one. */
 struct paraclock_sim_host *another_host(struct world *w,
 					const struct machine *m);
 
-static inline void assert_none_wrong(const struct world *w)
+static inline void assert_no_read_wrong(const struct world *w)
 {
 	if (w->l1.wrong || w->l2.wrong)
 		fail_msg("seed %llu: L1 %llu wrong (%lld ns), L2 %llu wrong "

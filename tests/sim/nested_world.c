@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Nested guests: how their world begins, and what is moved in it. */
+/* Nested guests: how their world begins, and what moves in it. */
 
 #include <time.h>
 
@@ -52,7 +52,7 @@ uint64_t random_ns(struct world *w)
 	return ns % (64 * w->opts.period_ns);
 }
 
-/* What its relay sees. */
+/* The clock that its relay sees. */
 static const struct paraclock_env *env_of(const struct machine *m)
 {
 	return paraclock_sim_env(m->vm, m->kind->announces ? KERNEL : USER);
@@ -127,7 +127,7 @@ static void make_l1(struct world *w, struct machine *m,
 	make_relay(m);
 }
 
-/* Its kernel has the TSC as it is, and its clock is a timekeeper. */
+/* Its kernel has the TSC unchanged, and its clock is a timekeeper. */
 static void make_physical(struct world *w, struct machine *m)
 {
 	struct paraclock_sim_host *at = w->host[PHYSICAL];
@@ -165,7 +165,7 @@ static int pause_guest(void *arg, int stop)
 	return 0;
 }
 
-/* What L2's clock says when L1's counter has a value: the truth, to 2^-64 s. */
+/* L2's clock at a value of L1's counter: the truth, to 2^-64 s. */
 static u128 guest_time_at(const struct guest *g, uint64_t counter)
 {
 	struct paraclock_coupling c;
@@ -183,8 +183,10 @@ static u128 guest_time_at(const struct guest *g, uint64_t counter)
 	return ((u128)tl.base_sec << 64 | tl.base_frac) + (u128)past;
 }
 
-/* Its VMM has brought along what its clock is: the truth. What the page above
- * is off by just now goes into it. */
+/*
+ * Its VMM has brought along the clock's time: the truth. The present error of
+ * the page above is included.
+ */
 static void align_guest(struct world *w)
 {
 	struct guest *g = &w->guest;
@@ -220,7 +222,7 @@ static void fill_page(struct world *w, struct machine *m, enum below b,
 	target->arg = w;
 }
 
-/* What was frozen elsewhere, if it was: *from. */
+/* The timekeeper that was frozen elsewhere, if any: *from. */
 static void fill_target(struct world *w, struct machine *m, enum below b,
 			struct paraclock_target *target)
 {
@@ -250,7 +252,7 @@ static void fill_target(struct world *w, struct machine *m, enum below b,
 			 0);
 }
 
-/* What was paused elsewhere begins here. */
+/* The guest that was paused elsewhere begins here. */
 static void put_guest(struct world *w, struct machine *m)
 {
 	struct guest *g = &w->guest;
@@ -338,7 +340,7 @@ void world_end(struct world *w)
 
 /* --- L1 moves ------------------------------------------------------------- */
 
-/* No L1 goes where L2 may go by itself. */
+/* No L1 goes to a place that is reserved for L2. */
 struct paraclock_sim_host *another_host(struct world *w,
 					const struct machine *m)
 {
@@ -368,7 +370,7 @@ static uint32_t random_flags(struct world *w, enum how how)
 	static const uint32_t all =
 		SCALED | COUNTER_STOPS | CLOCK_STOPS | SILENT;
 
-	/* What is emulated is right: its TSC and its clock go on alike. */
+	/* Under emulation the page is right: TSC and clock go on alike. */
 	if (how == EMULATED)
 		return dice(w, 2) ? COUNTER_STOPS | CLOCK_STOPS : 0;
 	return (uint32_t)dice(w, 0) & all;
@@ -403,7 +405,9 @@ static void move_announced(struct world *w, struct machine *m,
 		assert_int_equal(w->l2.valid, valid);
 	m->held = false;
 	ret = paraclock_relay_resume(&m->relay);
-	/* Who has announced it is not Hyper-V, which waits as well. */
+	/*
+	 * A caller that has announced it is not Hyper-V, which waits as well.
+	 */
 	if (m->kind->announces)
 		ret = paraclock_reenlightenment_run(&m->re);
 	finish_update(w, m, ret);
@@ -418,7 +422,7 @@ static void move_emulated(struct world *w, struct machine *m,
 {
 	bool heard = dice(w, 2);
 
-	/* What updates do before the move is gone through with, or none. */
+	/* What updates do before the move is handled, or nothing. */
 	m->held = heard;
 	m->silent = !heard;
 	migrate_l1(w, m, random_ns(w), random_flags(w, EMULATED));
@@ -464,7 +468,7 @@ static void hold_guest(struct world *w)
 }
 
 /* Its counter is another one. */
-static void let_guest_go(struct world *w)
+static void release_guest(struct world *w)
 {
 	struct machine *m = w->guest.on;
 
@@ -491,7 +495,7 @@ void move_l2(struct world *w, struct machine *to, unsigned int looks)
 	look_on(w, looks, random_ns(w));
 	assert_int_equal(w->l2.valid, valid);
 	if (to == from) {
-		let_guest_go(w);
+		release_guest(w);
 	} else {
 		put_guest(w, to);
 		from->relay.n_targets = 0;

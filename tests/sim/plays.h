@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Playing scripts, and what was told of it and published. */
+/* Playing scripts, recording events and published pages. */
 #ifndef PLAYS_H
 #define PLAYS_H
 
@@ -12,7 +12,7 @@
 #define HZ 1000000000
 
 static struct world {
-	char told[4096]; /* what was, a line each */
+	char told[4096]; /* the events, a line each */
 	unsigned int events, failed, pages;
 	unsigned int end_at; /* that event, from 1; 0: none */
 	uint64_t counter;    /* live */
@@ -74,7 +74,7 @@ static inline int wait_for(void *arg, uint64_t ns)
 {
 	(void)arg;
 	w.waited_ns += ns;
-	/* As a machine does it: a little late. */
+	/* As a machine would: a little late. */
 	w.counter += ns + 1000;
 	return ++w.waits == w.end_wait ? -EINTR : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the simulated host share. */
+/* Shared by the tests of the simulated host. */
 #ifndef SIMS_H
 #define SIMS_H
 
@@ -18,7 +18,7 @@ __extension__ typedef unsigned __int128 u128;
 #define UTC  PARACLOCK_TIMESCALE_UTC
 #define TAI  PARACLOCK_TIMESCALE_TAI
 
-/* 2026-01-15 12:00:37 TAI, when a world begins that nobody told otherwise. */
+/* 2026-01-15 12:00:37 TAI, when a world begins by default. */
 #define START_TAI (1768478437 * SEC)
 
 /* A world with one host, of 2.6 GHz, and a faster one. */
@@ -133,7 +133,7 @@ static inline struct paraclock_sample read_clock(struct paraclock *clk)
 	return sample;
 }
 
-/* What it says, less the truth. */
+/* The sample's time less the truth. */
 static inline int64_t error_of(const struct paraclock_sim_vm *vm,
 			       const struct paraclock_sample *sample)
 {
@@ -150,13 +150,15 @@ static inline void assert_near(int64_t got, int64_t want, int64_t within)
 			 (long long)within, (long long)want);
 }
 
-/* A page's readings are within this of the truth, ns; a pvclock's by 0.25 ppb
- * of its age more, which is 75 ns until KVM rewrites it. */
+/*
+ * A page's readings are within this of the truth, ns; a pvclock's within 0.25
+ * ppb of its age more, which is 75 ns until KVM rewrites it.
+ */
 #define PVCLOCK_NS 3
 #define HYPERV_NS  52
 #define VMCLOCK_NS 1
 
-/* How far a pvclock page may be off by now, ns. */
+/* The error bound of a pvclock page now, ns. */
 static inline int64_t pvclock_ns(const struct paraclock_sim_vm *vm,
 				 unsigned int vcpu)
 {

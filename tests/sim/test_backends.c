@@ -136,13 +136,13 @@ struct absent {
 
 static struct absent absents[] = {
 	/* clang-format off */
-	{ "no pvclock page, no kvmclock", "kvmclock", HYPERV, USER, -ENODEV },
-	{ "no Hyper-V page, no hyperv", "hyperv", PVCLOCK, USER, -ENODEV },
-	{ "no vmclock, no vmclock", "vmclock", PVCLOCK, USER, -ENODEV },
-	{ "no PTP clock, no phc", "phc", PVCLOCK, USER, -ENODEV },
-	{ "no hypercall, no pairing", "kvm-pairing", PVCLOCK, KERNEL,
+	{ "no kvmclock without its page", "kvmclock", HYPERV, USER, -ENODEV },
+	{ "no hyperv without its page", "hyperv", PVCLOCK, USER, -ENODEV },
+	{ "no vmclock without its page", "vmclock", PVCLOCK, USER, -ENODEV },
+	{ "no phc without a PTP clock", "phc", PVCLOCK, USER, -ENODEV },
+	{ "no pairing without the hypercall", "kvm-pairing", PVCLOCK, KERNEL,
 	  -EOPNOTSUPP },
-	{ "markers alone are no time", NULL, MARKERS, USER, -ENODEV },
+	{ "markers alone give no time", NULL, MARKERS, USER, -ENODEV },
 	/* clang-format on */
 };
 

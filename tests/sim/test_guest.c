@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* What a program in a VM sees beside the pages: clocks, devices, the machine.
+/*
+ * What a program in a VM sees besides the pages: clocks, devices, the machine.
  */
 
 #include "sims.h"
@@ -28,7 +29,7 @@ static struct source_case sources[] = {
 	{ "clocksource hpet", "hpet", PARACLOCK_CLOCKSOURCE_OTHER, false },
 };
 
-/* The guest's clocks ran since it began, and were right. */
+/* The guest's clocks have run since it began, and are right. */
 static void assert_snapshot(struct paraclock_sim_vm *vm,
 			    const struct paraclock_snapshot *snap)
 {
@@ -105,7 +106,7 @@ static void a_clock_that_is_set_is_noticed(void **state)
 			 -EINVAL);
 }
 
-static void a_tsc_kernel_keeps_its_rate(void **state)
+static void a_kernel_on_the_tsc_keeps_its_rate(void **state)
 {
 	struct paraclock_sim_vm *vm = new_vm(PVCLOCK, 1);
 	int64_t was, is;
@@ -119,7 +120,7 @@ static void a_tsc_kernel_keeps_its_rate(void **state)
 	assert_near(is - was, 31 * SEC, 100);
 }
 
-static void clocks_and_exits_take_time(void **state)
+static void clocks_and_exits_cost_time(void **state)
 {
 	struct paraclock_sim_vm *vm =
 		new_vm(PVCLOCK | PARACLOCK_SIM_HAS_PAIRING, 1);
@@ -135,7 +136,7 @@ static void clocks_and_exits_take_time(void **state)
 	assert_int_equal(env->read_clock(env->ctx, ~fd * 8 + 3, &ns), 0);
 	assert_int_equal(ns, START_TAI - 37 * SEC + 520);
 	assert_int_equal(truth(vm, MONO), 1020);
-	/* Looking at the counter and at pages takes none. */
+	/* Reading the counter and pages takes no time. */
 	assert_int_equal(env->counter(env->ctx), 1000 + 1020 * 26 / 10);
 	assert_int_equal(truth(vm, MONO), 1020);
 	assert_int_equal(env->read_clock(env->ctx, 2, &ns), -EINVAL);
@@ -229,9 +230,9 @@ int main(void)
 	add_test("a clock that is set is noticed",
 		 a_clock_that_is_set_is_noticed);
 	add_test("a kernel on the TSC keeps its rate",
-		 a_tsc_kernel_keeps_its_rate);
+		 a_kernel_on_the_tsc_keeps_its_rate);
 	add_test("clocks and exits cost time, pages none",
-		 clocks_and_exits_take_time);
+		 clocks_and_exits_cost_time);
 	ADD_ROWS(machines, is_described);
 	add_test("all is listed", all_is_listed);
 	add_test("an env is the VM's", an_env_is_the_vms);

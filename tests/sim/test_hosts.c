@@ -43,7 +43,7 @@ static void a_step_shows_at_once(void **state)
 	assert_int_equal(truth(vm, TAI), true_time(TAI) - 3 * SEC);
 	assert_right(vm, wall, VMCLOCK_NS);
 	assert_right(vm, pair, 1);
-	/* That is no business of the VM's own time, nor of its counter. */
+	/* The step does not change the VM's own time, nor its counter. */
 	assert_right(vm, mono, PVCLOCK_NS);
 	assert_int_equal(paraclock_disrupted(wall, epoch), 0);
 	paraclock_close(mono);
@@ -120,23 +120,26 @@ static void bounds_are_published_and_grow(void **state)
 	assert_near((int64_t)read_clock(clk).clock_error_ns, 5000, 2);
 	run(10 * SEC);
 	assert_near((int64_t)read_clock(clk).clock_error_ns, 15000, 2);
-	/* Renewed, it is again what the host says. */
+	/* Renewed, it has the host's time again. */
 	run(50 * SEC);
 	assert_near((int64_t)read_clock(clk).clock_error_ns, 5000, 2);
-	/* A clock that is left alone does not get better. */
+	/* A clock that is left alone does not improve. */
 	assert_int_equal(
 		paraclock_sim_status(host, PARACLOCK_STATUS_FREERUNNING), 0);
 	run(600 * SEC);
 	assert_near((int64_t)read_clock(clk).clock_error_ns, 605000, 30);
 	assert_int_equal(paraclock_disrupted(clk, epoch), 0);
-	/* A step out of the bound: nobody shall rely on what was said. */
+	/*
+	 * A step out of the bound: nobody may rely on the page until it is
+	 * renewed.
+	 */
 	assert_int_equal(paraclock_sim_step(host, SEC), 0);
 	assert_int_equal(paraclock_disrupted(clk, epoch), 1);
 	assert_right(vm, clk, VMCLOCK_NS);
 	paraclock_close(clk);
 }
 
-static void a_promise_is_let_go(void **state)
+static void a_promise_that_cannot_be_kept_is_dropped(void **state)
 {
 	struct paraclock_sim_vm_options opts = {
 		.size = sizeof(opts),
@@ -362,7 +365,7 @@ int main(void)
 	add_test("bounds are published, and grow",
 		 bounds_are_published_and_grow);
 	add_test("a promise that cannot be kept is dropped",
-		 a_promise_is_let_go);
+		 a_promise_that_cannot_be_kept_is_dropped);
 	ADD_ROWS(leaps, a_leap_second_shows);
 	add_test("an act within a leap second", an_act_within_a_leap_second);
 	add_test("TAI is what the host believes",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* VMs in VMs, as the simulation itself has them: L1 is a VM on a host, and a
- * host for L2. What a relay makes of that is in test_nested.c. */
+/*
+ * VMs in VMs, in the simulation itself: L1 is a VM on a host, and a host for
+ * L2. test_nested.c tests what a relay makes of that.
+ */
 
 #include "sims.h"
 
@@ -27,7 +29,7 @@ static void nest(void)
 	assert_int_equal(paraclock_sim_vm_new(&l2, inner, &opts), 0);
 }
 
-static void shows_the_time_of_its_host(void **state)
+static void l2_shows_the_time_of_l1(void **state)
 {
 	(void)state;
 	nest();
@@ -70,7 +72,7 @@ static void l1_moves_with_l2_inside(void **state)
 	paraclock_close(clk);
 }
 
-/* What may happen to L1. */
+/* The events that L1 may meet. */
 static void migrated(void)
 {
 	assert_int_equal(paraclock_sim_migrate(l1, fast, SEC, 0), 0);
@@ -120,21 +122,24 @@ static void acknowledges(void)
 	wrmsr(0x40000108, 0);
 }
 
-static struct told_case {
+static struct inside_case {
 	const char *name;
 	void (*act)(void);
-	uint64_t markers, moves; /* by so many those within have others */
+	uint64_t markers, moves; /* by how much both rise inside */
 	bool emulated;		 /* L1's TSC, before */
 } tells[] = {
 	/* clang-format off */
-	{ "VMs within are told that L1 was migrated", migrated, 1, 1, false },
-	{ "not if that is silent", migrated_silently, 0, 1, false },
-	{ "VMs within are told that L1 was restored", restored, 1, 1, false },
-	{ "not if that is silent, either", restored_silently, 0, 1, false },
-	{ "VMs within are told when L1 adopts the new rate", acknowledges, 1, 1,
+	{ "VMs within notice that L1 was migrated", migrated, 1, 1, false },
+	{ "VMs within do not notice a silent migration",
+	  migrated_silently, 0, 1, false },
+	{ "VMs within notice that L1 was restored", restored, 1, 1, false },
+	{ "VMs within do not notice a silent restore, either",
+	  restored_silently, 0, 1, false },
+	{ "VMs within notice when L1 adopts the new rate", acknowledges, 1, 1,
 	  true },
-	{ "and of no rate that it has adopted", acknowledges, 0, 0, false },
-	{ "a pause is told to none", paused, 0, 0, false },
+	{ "VMs within do not notice a rate that is already adopted",
+	  acknowledges, 0, 0, false },
+	{ "VMs within do not notice a pause", paused, 0, 0, false },
 	/* clang-format on */
 };
 
@@ -162,7 +167,7 @@ static uint64_t disruption_of(struct paraclock_sim_vm *vm, bool truly)
 
 static void l1_and_those_within(void **state)
 {
-	const struct told_case *c = *state;
+	const struct inside_case *c = *state;
 	struct paraclock_sim_vm_options opts = { .size = sizeof(opts),
 						 .parts = ALL_PAGES };
 	struct paraclock_sim_vm *vms[3];
@@ -173,7 +178,7 @@ static void l1_and_those_within(void **state)
 	vms[0] = l2;
 	assert_int_equal(paraclock_sim_host_nested(&inmost, l2), 0);
 	assert_int_equal(paraclock_sim_vm_new(&vms[1], inmost, &opts), 0);
-	/* And one that is beside L1. */
+	/* And a VM beside L1. */
 	vms[2] = new_vm(ALL_PAGES, 1);
 	wrmsr(0x40000106, 1U << 16 | 0xee);
 	wrmsr(0x40000107, c->emulated);
@@ -219,7 +224,7 @@ static void l2_moves_to_another_l1(void **state)
 	assert_all_right(l2);
 }
 
-static void while_l1_is_paused_none_runs(void **state)
+static void no_vm_on_a_paused_l1_runs(void **state)
 {
 	const uint32_t *page;
 	uint64_t was;
@@ -271,13 +276,13 @@ static void a_vm_cannot_go_into_itself(void **state)
 	assert_int_equal(paraclock_sim_migrate(l1, inner, 0, 0), -EINVAL);
 	assert_int_equal(paraclock_sim_migrate(l1, deeper, 0, 0), -EINVAL);
 	assert_int_equal(paraclock_sim_migrate(l2, deeper, 0, 0), -EINVAL);
-	/* Nor has a VM a clock of its own to set. */
+	/* A VM has no clock of its own to set, either. */
 	assert_int_equal(paraclock_sim_step(inner, SEC), -EINVAL);
 	assert_int_equal(paraclock_sim_tsc(inner, 0, 0, 1, 1), -EINVAL);
 	assert_int_equal(paraclock_sim_host_nested(&deeper, NULL), -EINVAL);
 }
 
-static void what_a_host_lacks_its_vms_lack(void **state)
+static void a_hosts_missing_parts_are_missing_in_its_vms(void **state)
 {
 	struct paraclock *clk;
 
@@ -299,16 +304,15 @@ static void what_a_host_lacks_its_vms_lack(void **state)
 int main(void)
 {
 	each_test(make_world, free_world);
-	add_test("L2 shows the time of L1", shows_the_time_of_its_host);
+	add_test("L2 shows the time of L1", l2_shows_the_time_of_l1);
 	add_test("L1 moves with its L2 inside", l1_moves_with_l2_inside);
 	ADD_ROWS(tells, l1_and_those_within);
 	add_test("L2 moves to another L1, and to a physical host",
 		 l2_moves_to_another_l1);
-	add_test("while L1 is paused none on it runs",
-		 while_l1_is_paused_none_runs);
-	add_test("four deep, each scaled", deep_and_scaled);
+	add_test("no VM on a paused L1 runs", no_vm_on_a_paused_l1_runs);
+	add_test("VMs four deep, each scaled", deep_and_scaled);
 	add_test("a VM cannot go into itself", a_vm_cannot_go_into_itself);
-	add_test("what a host lacks, its VMs lack",
-		 what_a_host_lacks_its_vms_lack);
+	add_test("a host's missing parts are missing in its VMs",
+		 a_hosts_missing_parts_are_missing_in_its_vms);
 	return run_suite(NULL, NULL);
 }

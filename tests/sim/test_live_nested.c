@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * Two threads that read in L1 and in the L2 inside, while L1 is moved from host
- * to host as fast as can be: announced, or with its TSC emulated until a third
- * thread, which is L1's relay, acknowledges. What is valid is the truth.
+ * to host as fast as possible: announced, or with its TSC emulated until a
+ * third thread, which is L1's relay, acknowledges. Each valid sample is the
+ * truth.
  *
  * PARACLOCK_LIVE_SECONDS in the environment sets how long, s, for each way: 30
- * for all that is promised.
+ * for the full promise.
  */
 
 #include <paraclock/timekeeper.h>
@@ -13,17 +14,19 @@
 #include "../shared/live.h"
 #include "nested.h"
 
-/* Without it. */
+/* The default. */
 #define MOVES 100
 
-/* In one go, then the thread leaves. */
+/* Readings in one go, then the thread leaves. */
 #define READS 64
-/* Between two steps of a move up to so many are made, for so long at most, s: a
- * thread that was stopped takes its time to go on. */
+/*
+ * Between two steps of a move up to this many are made, for this long at most,
+ * s: a stopped thread may take its time to go on.
+ */
 #define READS_BETWEEN 256
 #define BETWEEN	      2e-4
 
-/* Pages are written all the time: 0.7 ppb of their ages are less. */
+/* Pages are written all the time: 0.7 ppb of their ages is less. */
 #define AGE_NS 10
 
 #define LOAD(x)	      __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
@@ -37,7 +40,7 @@ static struct reader {
 	uint64_t invalid, again, torn, other;
 	uint64_t back;
 	int64_t seen_ns[BELOWS];
-	uint32_t through; /* what is valid was read in both */
+	uint32_t through; /* valid samples came from both */
 } readers[2];
 
 static struct world w;
@@ -57,7 +60,10 @@ static bool is_valid(struct reader *r, int ret,
 	return !ret && sample->valid;
 }
 
-/* It is in the VM: nothing happens to that until it next reads the TSC. */
+/*
+ * The thread is in the VM: nothing happens to the VM until it next reads the
+ * TSC.
+ */
 static void judge(struct counts *c, struct paraclock_sim_vm *vm,
 		  const struct paraclock_sample *sample, int64_t within_ns)
 {
@@ -161,7 +167,7 @@ static void move_emulated(void)
 			       : 0);
 }
 
-/* What went wrong in the relay's thread, where nothing can be asserted. */
+/* The faults of the relay's thread, which cannot assert anything. */
 static unsigned int relay_errors;
 static uint32_t relayed; /* it has acknowledged */
 
@@ -247,7 +253,7 @@ static void report(const struct reader *r)
 	assert_int_equal(r->back, 0);
 }
 
-/* All get through, or nothing was shown. */
+/* All must get through, or the test has shown nothing. */
 static bool is_enough(bool relays)
 {
 	for (unsigned int i = 0; i < ARRAY_LEN(readers); i++)

@@ -11,7 +11,7 @@
 
 #define READERS 2
 #define READS	20000
-/* And until so much has happened. */
+/* And until this much has happened. */
 #define ACTS 200
 
 #define PARTS                                                   \
@@ -127,7 +127,7 @@ static void start(struct reader readers[READERS], const char *backend,
 	}
 }
 
-/* Is there anybody who reads? */
+/* Is any thread reading? */
 static bool go_on(void)
 {
 	__atomic_fetch_add(&acts_done, 1, __ATOMIC_RELAXED);
@@ -192,8 +192,10 @@ static void a_vm_that_is_moved(void **state)
 	finish(readers, "moves");
 }
 
-/* Its TSC is not put back: of a value that comes twice, a reading that was made
- * just before cannot be told from a wrong one. */
+/*
+ * Its TSC is not put back: with a value that comes twice, a reading made just
+ * before looks like a wrong one.
+ */
 static void a_vm_that_is_put_back(void **state)
 {
 	const struct live_case *c = *state;
@@ -216,7 +218,7 @@ static void a_vm_that_is_put_back(void **state)
 	paraclock_sim_state_free(saved);
 }
 
-static void who_is_in_is_in(void **state)
+static void a_thread_that_has_entered_stays_in(void **state)
 {
 	(void)state;
 	assert_int_equal(paraclock_sim_leave(vm), -EINVAL);
@@ -224,7 +226,7 @@ static void who_is_in_is_in(void **state)
 	assert_int_equal(paraclock_sim_enter(NULL, 0), -EINVAL);
 	assert_int_equal(paraclock_sim_enter(vm, 0), 0);
 	assert_int_equal(paraclock_sim_enter(vm, 0), -EINVAL);
-	/* An act by who is in does not wait for itself. */
+	/* An act by a thread in the VM does not wait for that thread. */
 	assert_int_equal(paraclock_sim_migrate(vm, fast, 0, 0), 0);
 	assert_int_equal(paraclock_sim_leave(vm), 0);
 	assert_int_equal(paraclock_sim_leave(NULL), -EINVAL);
@@ -249,7 +251,8 @@ int main(void)
 	ADD_ROWS(cases, a_writer_at_full_speed);
 	ADD_ROWS(cases, a_vm_that_is_moved);
 	ADD_ROWS(cases, a_vm_that_is_put_back);
-	add_test("a thread that has entered stays in", who_is_in_is_in);
+	add_test("a thread that has entered stays in",
+		 a_thread_that_has_entered_stays_in);
 	add_test("live time passes by itself", live_time_passes_by_itself);
 	return run_suite(NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* VMs that stop and go on: what becomes of TSC, time, pages and markers. */
+/* VMs that stop and go on: what happens to TSC, time, pages and markers. */
 
 #include "sims.h"
 
@@ -15,11 +15,11 @@
 	(PARACLOCK_SIM_HAS_PVCLOCK | PARACLOCK_SIM_HAS_HYPERV | \
 	 PARACLOCK_SIM_HAS_VMCLOCK | PARACLOCK_SIM_HAS_GENERATION)
 
-/* A VM that ran for 10 s, and then did not for 5. */
+/* A VM that ran for 10 s, and then stopped for 5. */
 struct stop_case {
 	const char *name;
 	uint32_t flags;
-	int64_t counter; /* ticks by which it went on meanwhile */
+	int64_t counter; /* ticks that it went on meanwhile */
 	int64_t mono;	 /* ns */
 };
 
@@ -52,7 +52,7 @@ static void pause_and_resume(void **state)
 	assert_int_equal(truth(vm, MONO), 10 * SEC + c->mono);
 	assert_int_equal(truth(vm, TAI), START_TAI + 15 * SEC);
 	assert_all_right(vm);
-	/* No host tells of a pause. */
+	/* No host announces a pause. */
 	assert_right(vm, clk, VMCLOCK_NS);
 	assert_int_equal(paraclock_disrupted(clk, epoch), 0);
 	paraclock_close(clk);
@@ -126,7 +126,7 @@ static void restore(void **state)
 	assert_int_not_equal(is.generation, was.generation);
 	assert_right(vm, clk, VMCLOCK_NS);
 	assert_all_right(vm);
-	/* It may be used again, and its markers are new ones again. */
+	/* It may be used again, and its markers are new again. */
 	was = is;
 	assert_int_equal(paraclock_sim_restore(vm, saved, NULL, c->flags), 0);
 	assert_int_equal(paraclock_marker(clk, &is), 0);
@@ -136,7 +136,7 @@ static void restore(void **state)
 	paraclock_close(clk);
 }
 
-static void a_clone_is_another(void **state)
+static void a_clone_is_another_vm(void **state)
 {
 	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 2), *twin;
 	struct paraclock_marker own, its;
@@ -164,7 +164,7 @@ static void a_clone_is_another(void **state)
 	paraclock_close(clk);
 }
 
-static void a_clone_that_fails_is_none(void **state)
+static void a_clone_that_fails_leaves_no_vm(void **state)
 {
 	struct paraclock_sim_host_options opts = { .size = sizeof(opts),
 						   .tsc_hz = 70000 };
@@ -181,7 +181,7 @@ static void a_clone_that_fails_is_none(void **state)
 	assert_ptr_equal(twin, vm);
 	assert_int_equal(paraclock_sim_migrate(vm, fast, SEC, 0), 0);
 	assert_int_equal(paraclock_marker(clk, &is), 0);
-	/* No VM has come into the world, and taken markers. */
+	/* No VM was made, and no markers were used up. */
 	assert_int_equal(is.value, was.generation + 1);
 	paraclock_close(clk);
 }
@@ -206,7 +206,7 @@ static void a_silent_move_shows_no_marker(void **state)
 	paraclock_close(clk);
 }
 
-static void a_stop_may_be_told(void **state)
+static void a_stop_may_show_on_the_pvclock_page(void **state)
 {
 	struct paraclock_sim_vm *vm = new_vm(PARACLOCK_SIM_HAS_PVCLOCK, 1);
 	const uint8_t *page =
@@ -238,7 +238,7 @@ static void note(void *arg, struct paraclock_sim_vm *vm, unsigned int notice)
 	told.notice[told.n++] = notice;
 }
 
-static void a_vm_is_told(void **state)
+static void a_vm_learns_what_happens_to_it(void **state)
 {
 	struct paraclock_sim_vm_options opts = {
 		.size = sizeof(opts),
@@ -262,7 +262,7 @@ static void a_vm_is_told(void **state)
 	assert_int_equal(told.notice[2], PARACLOCK_SIM_NOTICE_RESUMED);
 	assert_int_equal(told.mono[2], 3 * SEC);
 	assert_int_equal(told.notice[3], PARACLOCK_SIM_NOTICE_RESUMED);
-	/* As a VM that is restored, a clone is. */
+	/* A clone is like a VM that is restored. */
 	assert_int_equal(paraclock_sim_clone(&twin, vm, NULL, 0), 0);
 	assert_int_equal(told.n, 5);
 	assert_int_equal(told.notice[4], PARACLOCK_SIM_NOTICE_RESUMED);
@@ -270,7 +270,7 @@ static void a_vm_is_told(void **state)
 	assert_ptr_equal(told.vm[3], vm);
 }
 
-static void events_tell_of_it(void **state)
+static void a_migration_and_a_restore_raise_events(void **state)
 {
 	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 1);
 	struct paraclock *clk = open_user(vm, "vmclock");
@@ -324,7 +324,7 @@ static void a_generation_id_alone_tells_of_restores(void **state)
 	paraclock_close(clk);
 }
 
-/* Its TSC is somewhere in a tick then, which began before its time did. */
+/* Its TSC is in the middle of a tick then, which began before its time did. */
 static void time_is_put_back_to_its_start(void **state)
 {
 	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 1);
@@ -358,14 +358,18 @@ int main(void)
 	ADD_ROWS(stops, migrate);
 	ADD_ROWS(stops, scaled);
 	ADD_ROWS(stops, restore);
-	add_test("a clone is another VM", a_clone_is_another);
-	add_test("a clone that fails leaves no VM", a_clone_that_fails_is_none);
+	add_test("a clone is another VM", a_clone_is_another_vm);
+	add_test("a clone that fails leaves no VM",
+		 a_clone_that_fails_leaves_no_vm);
 	add_test("a silent move shows no marker",
 		 a_silent_move_shows_no_marker);
-	add_test("a stop may be told on the pvclock page", a_stop_may_be_told);
-	add_test("a VM is told what happens to it", a_vm_is_told);
-	add_test("events tell of it", events_tell_of_it);
-	add_test("a generation id alone tells of restores",
+	add_test("a stop may show on the pvclock page",
+		 a_stop_may_show_on_the_pvclock_page);
+	add_test("a VM learns what happens to it",
+		 a_vm_learns_what_happens_to_it);
+	add_test("a migration and a restore raise events",
+		 a_migration_and_a_restore_raise_events);
+	add_test("a generation id alone shows restores",
 		 a_generation_id_alone_tells_of_restores);
 	add_test("time is put back to its start",
 		 time_is_put_back_to_its_start);

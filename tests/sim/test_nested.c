@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The four ways in which a guest of a guest is moved, and Hyper-V's own, with
- * every page above and every page below: whatever a reader of L1's or L2's is
- * given before, in between and after is the truth.
+ * every page above and every page below: the readers of L1 and L2 get the truth
+ * before, in between and after.
  */
 
 #include <stdio.h>
@@ -56,7 +56,7 @@ static struct world_options options_of(const struct nested_case *c,
 		.above = { c->above, c->above },
 		.below = BELOW(c->below),
 		.period_ns = seed & 1 ? SEC : 10 * MS,
-		/* Time of the day may be behind elsewhere. */
+		/* The time of the day may be behind on another machine. */
 		.monotonic = seed & 2 && c->above != ABOVE_VMCLOCK,
 	};
 }
@@ -86,7 +86,7 @@ static void is_right_throughout(void **state)
 		c->move(&w);
 		assert_int_equal(marker_of(&w), marker + 1);
 		look_on(&w, LOOKS, 400 * opts.period_ns);
-		assert_none_wrong(&w);
+		assert_no_read_wrong(&w);
 		l1.valid += w.l1.valid;
 		l2.valid += w.l2.valid;
 		l1.worst_ns = w.l1.worst_ns > l1.worst_ns ? w.l1.worst_ns

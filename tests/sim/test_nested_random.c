@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * A thousand moves of L1s and of the L2 inside, at random, all announced or
- * emulated: nobody is given a wrong time. And without the freeze somebody is.
+ * emulated: no reader gets a wrong time. Without the freeze some readers do.
  *
- * PARACLOCK_NESTED_READS in the environment sets how many reads are spread
- * over the moves: 10000000 for all that is promised.
+ * PARACLOCK_NESTED_READS in the environment sets how many reads are spread over
+ * the moves: 10000000 for the full promise.
  */
 
 #include "nested.h"
@@ -76,7 +76,7 @@ static void print(const char *level, const struct counts *c)
 		      (unsigned long long)c->wrong, (long long)c->wrong_ns);
 }
 
-static void none_is_wrong(void **state)
+static void announced_or_emulated_moves_are_safe(void **state)
 {
 	unsigned int looks =
 		(unsigned int)(reads_wanted() / MOVES / (PHASES * READERS)) + 1;
@@ -93,7 +93,7 @@ static void none_is_wrong(void **state)
 		}
 		add(&l1, &w.l1);
 		add(&l2, &w.l2);
-		assert_none_wrong(&w);
+		assert_no_read_wrong(&w);
 		world_end(&w);
 	}
 	print("L1", &l1);
@@ -102,8 +102,8 @@ static void none_is_wrong(void **state)
 	assert_true(l2.valid > l2.reads / 4);
 }
 
-/* What the freeze is for: L2 is let run with the old page. */
-static void without_a_freeze_some_are(void **state)
+/* Why the freeze is needed: L2 runs with the old page. */
+static void without_the_freeze_some_reads_are_wrong(void **state)
 {
 	struct counts above = { 0 }, below = { 0 };
 	static struct world w;
@@ -113,7 +113,7 @@ static void without_a_freeze_some_are(void **state)
 		struct world_options opts = random_options(seed);
 
 		opts.monotonic = false;
-		/* Emulated: that is as good as a freeze. */
+		/* Emulation is as good as a freeze. */
 		for (unsigned int i = 0; i < 2; i++) {
 			if (opts.above[i] == ABOVE_REENLIGHTENMENT)
 				opts.above[i] = ABOVE_HYPERV;
@@ -134,10 +134,10 @@ static void without_a_freeze_some_are(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		{ "announced or emulated, none is wrong", none_is_wrong, NULL,
-		  NULL, NULL },
-		{ "without the freeze, some are", without_a_freeze_some_are,
-		  NULL, NULL, NULL },
+		{ "announced or emulated, no read is wrong",
+		  announced_or_emulated_moves_are_safe, NULL, NULL, NULL },
+		{ "without the freeze, some reads are wrong",
+		  without_the_freeze_some_reads_are_wrong, NULL, NULL, NULL },
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

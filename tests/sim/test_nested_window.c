@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where nothing announces a move: for how long L2 can be wrong and valid. That
- * is until the relay's next update, and no less if the move came just after
- * one: what paraclock-relay(7) says.
+ * Moves that nothing announces: for how long L2 can be wrong and valid. That
+ * lasts until the relay's next update, and no less if the move came just after
+ * one, as paraclock-relay(7) says.
  */
 
 #include <stdio.h>
 
 #include "nested.h"
 
-/* So many looks are made in a period. */
+/* Looks in a period. */
 #define STEPS 500
 #define STEP  (w.opts.period_ns / STEPS)
 #define CLOSE 25
@@ -48,10 +48,10 @@ static void to_an_update(void)
 {
 	pass(&w, (uint64_t)(w.next_update - true_ns(&w)));
 	look(&w);
-	assert_none_wrong(&w);
+	assert_no_read_wrong(&w);
 }
 
-/* Closely where an update was made. */
+/* Densely around an update. */
 static void look_for(uint64_t periods)
 {
 	for (uint64_t i = 0; i < periods * STEPS; i++) {
@@ -66,7 +66,7 @@ static void look_for(uint64_t periods)
 	look(&w);
 }
 
-/* So long, and not longer. */
+/* For this long, and no longer. */
 static void assert_window(uint64_t late_ns, bool shown)
 {
 	uint64_t limit = WINDOW_NS(w.opts.period_ns, late_ns);
@@ -109,7 +109,7 @@ static void move_to_hz(uint64_t hz, enum how how)
 }
 
 /* Below a ppm it counts as an update of the same clock, with the same end. */
-static void half_a_ppm_is_none_and_is_followed(void **state)
+static void half_a_ppm_is_no_disruption(void **state)
 {
 	uint64_t disruptions, marker;
 	struct machine *m = &w.machine[0];
@@ -130,9 +130,11 @@ static void half_a_ppm_is_none_and_is_followed(void **state)
 	world_end(&w);
 }
 
-/* With the promise: what readers were ahead by when the update came is waited
- * for, with all frozen; look() sees whether any goes back. */
-static void what_was_seen_is_waited_for(void **state)
+/*
+ * With the promise: readers that were ahead when the update came are waited
+ * for, with everything frozen; look() checks that no reading goes back.
+ */
+static void readers_never_go_back(void **state)
 {
 	int64_t before;
 
@@ -154,7 +156,7 @@ static void what_was_seen_is_waited_for(void **state)
 }
 
 /* vCPU 0, whose page Linux shows to all, does not run for two periods. */
-static void a_late_page_adds_to_it(void **state)
+static void a_late_page_makes_it_longer(void **state)
 {
 	struct machine *m = &w.machine[0];
 	uint64_t late_ns;
@@ -175,7 +177,7 @@ static void a_late_page_adds_to_it(void **state)
 	world_end(&w);
 }
 
-static void a_marker_makes_it_early(void **state)
+static void a_marker_makes_a_late_page_early(void **state)
 {
 	struct machine *m = &w.machine[0];
 
@@ -190,7 +192,7 @@ static void a_marker_makes_it_early(void **state)
 	world_end(&w);
 }
 
-static void never_longer(void **state)
+static void random_moves_are_never_wrong_for_longer(void **state)
 {
 	int64_t longest = 0;
 	uint64_t wrong = 0;
@@ -233,7 +235,7 @@ static const struct {
 	{ "another rate", 0 },
 	{ "the TSC stops", SCALED | COUNTER_STOPS },
 	{ "the clock stops", CLOCK_STOPS },
-	{ "no marker tells", COUNTER_STOPS | SILENT },
+	{ "no marker shows it", COUNTER_STOPS | SILENT },
 };
 
 #define CASES (2 * ARRAY_LEN(moves) * ABOVES)
@@ -249,11 +251,11 @@ int main(void)
 		c->above = (enum above)(i / 2 % ABOVES);
 		c->period_ns = i & 1 ? SEC : 10 * MS;
 		c->flags = moves[i / (2 * ABOVES)].flags;
-		/* To a vmclock a jump is a mere correction. */
+		/* For a vmclock a jump is a mere correction. */
 		c->shown =
 			!(c->flags & SILENT) || !(above_kinds[c->above].parts &
 						  PARACLOCK_SIM_HAS_VMCLOCK);
-		/* Time of the day goes on; and this is announced. */
+		/* The time of the day goes on; and this move is announced. */
 		if (above_kinds[c->above].announces ||
 		    (c->above == ABOVE_VMCLOCK && c->flags & CLOCK_STOPS))
 			continue;
@@ -266,11 +268,13 @@ int main(void)
 		n++;
 	}
 	add_test("half a ppm is no disruption, and is followed",
-		 half_a_ppm_is_none_and_is_followed);
-	add_test("with the promise, what was seen is waited for",
-		 what_was_seen_is_waited_for);
-	add_test("a page that is late adds to it", a_late_page_adds_to_it);
-	add_test("a marker makes a late page early", a_marker_makes_it_early);
-	add_test("moves at random, never longer", never_longer);
+		 half_a_ppm_is_no_disruption);
+	add_test("with the promise, readers never go back",
+		 readers_never_go_back);
+	add_test("a late page makes it longer", a_late_page_makes_it_longer);
+	add_test("a marker makes a late page early",
+		 a_marker_makes_a_late_page_early);
+	add_test("random moves are never wrong for longer",
+		 random_moves_are_never_wrong_for_longer);
 	return run_suite(NULL, NULL);
 }

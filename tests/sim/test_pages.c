@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Pages with whatever may be wrong with them, and KVM's habit. */
+/* Pages with every possible fault, and KVM's habit. */
 
 #include "sims.h"
 
@@ -138,7 +138,7 @@ static void a_writer_dies_in_the_middle(void **state)
 	memcpy(was, body, c->words * sizeof(was[0]));
 	set_fault(vm, c, PARACLOCK_SIM_FAULT_DIES, 0);
 	assert_right(vm, clk, c->within);
-	/* With another rate, so that every word has something to change. */
+	/* With another rate, so that every word changes. */
 	assert_int_equal(paraclock_sim_slew(host, 1000), 0);
 	assert_int_equal(paraclock_sim_migrate(vm, fast, SEC, 0), 0);
 	for (unsigned int i = 0; i < c->words; i++)
@@ -162,8 +162,10 @@ static void a_slow_publisher_is_seen_late(void **state)
 	int64_t off;
 
 	set_fault(vm, c, PARACLOCK_SIM_FAULT_SLOW, 300);
-	/* As seed 002 has it: the new clock is much slower, and the old one
-	 * is read until the store is seen. */
+	/*
+	 * As seed 002 showed: the new clock is much slower, and readers see the
+	 * old one until they see the store.
+	 */
 	assert_int_equal(paraclock_sim_tsc(host, 5200000000, 0, 0, 1), 0);
 	assert_int_equal(paraclock_sim_clocksource(host, 1), 0);
 	run(299);
@@ -175,7 +177,7 @@ static void a_slow_publisher_is_seen_late(void **state)
 	paraclock_close(clk);
 }
 
-static void what_comes_too_late_never_shows(void **state)
+static void a_late_update_never_shows(void **state)
 {
 	const struct page_case *c = *state;
 	struct paraclock_sim_vm *vm = new_vm(ALL_PAGES, 1);
@@ -205,8 +207,10 @@ static void the_page_of_a_halted_vcpu_is_stale(void **state)
 	assert_int_equal(paraclock_sim_vcpu_run(vm, 1), 0);
 	assert_int_equal(paraclock_sim_vcpu_halt(vm, 0), 0);
 	run(10 * SEC);
-	/* Time stood still for 5 s: the page is 5 s ahead of it, even and
-	 * stable; no marker tells. */
+	/*
+	 * Time stood still for 5 s: the page is 5 s ahead of it, even and
+	 * stable; no marker shows it.
+	 */
 	assert_int_equal(paraclock_sim_migrate(vm, host, 5 * SEC,
 					       PARACLOCK_SIM_CLOCK_STOPS),
 			 0);
@@ -220,7 +224,7 @@ static void the_page_of_a_halted_vcpu_is_stale(void **state)
 	paraclock_close(clk);
 }
 
-/* --- those of others ------------------------------------------------------ */
+/* --- pages of other writers ----------------------------------------------- */
 
 struct others_case {
 	const char *name;
@@ -228,12 +232,14 @@ struct others_case {
 	unsigned int flags; /* on the page */
 };
 
-/* QEMU hw/acpi/vmclock.c and Firecracker devices/acpi/vmclock.rs, which both
- * zero the page and set a few fields: bits 8 and 9 are VM_GEN_COUNTER_PRESENT
- * and NOTIFICATION_PRESENT. */
+/*
+ * QEMU hw/acpi/vmclock.c and Firecracker devices/acpi/vmclock.rs both zero the
+ * page and set a few fields: bits 8 and 9 are VM_GEN_COUNTER_PRESENT and
+ * NOTIFICATION_PRESENT.
+ */
 static struct others_case others[] = {
 	{ "a page of markers is as QEMU's", 0, 0, 0 },
-	{ "with a generation it is as Firecracker's",
+	{ "a page with a generation is as Firecracker's",
 	  PARACLOCK_SIM_HAS_GENERATION, PARACLOCK_TIMELINE_NOTIFIES, 0x300 },
 };
 
@@ -269,7 +275,7 @@ static void check_others(void **state)
 	assert_int_equal(paraclock_sim_update(vm, VMCLOCK, 0), 0);
 	want[24] = (uint8_t)c->flags;
 	want[25] = (uint8_t)(c->flags >> 8);
-	/* Of sequence, marker and generation: what they are, they are. */
+	/* Sequence, marker and generation may have any value. */
 	memcpy(want + 12, page + 12, 12);
 	assert_int_equal(want[12] & 1, 0);
 	if (c->parts)
@@ -318,7 +324,7 @@ static void a_page_is_that_of_its_vcpu(void **state)
 		assert_near(sample.host_ns, truth(vm, MONO), PVCLOCK_NS + 4);
 		paraclock_close(clk);
 	}
-	/* In user space it is vCPU 0's, for whoever reads. */
+	/* In user space every thread sees vCPU 0's. */
 	clk = open_user(vm, "kvmclock");
 	assert_invalid(clk, PARACLOCK_REASON_UNSTABLE);
 	for (unsigned int i = 1; i < 4; i++)
@@ -386,13 +392,13 @@ int main(void)
 	ADD_ROWS(pages, a_torn_page_has_no_time);
 	ADD_ROWS(pages, a_writer_dies_in_the_middle);
 	ADD_ROWS(pages, a_slow_publisher_is_seen_late);
-	ADD_ROWS(pages, what_comes_too_late_never_shows);
+	ADD_ROWS(pages, a_late_update_never_shows);
 	ADD_ROWS(others, check_others);
 	add_test("the page of a halted vCPU is stale",
 		 the_page_of_a_halted_vcpu_is_stale);
-	add_test("with markers nothing stale is valid",
+	add_test("with markers no stale page is valid",
 		 with_markers_nothing_stale_is_valid);
-	add_test("a page is that of its vCPU", a_page_is_that_of_its_vcpu);
+	add_test("a vCPU has a page of its own", a_page_is_that_of_its_vcpu);
 	add_test("pages are renewed in time", pages_are_renewed_in_time);
 	add_test("another may write the pages", another_may_write_the_pages);
 	return run_suite(NULL, NULL);

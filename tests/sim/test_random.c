@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Anything may happen, in any order: the same each time, and what the library
- * then says is right or not valid. */
+/*
+ * Anything may happen, in any order: the same each time, and each answer of the
+ * library is then right or not valid.
+ */
 
 #include "sims.h"
 
@@ -93,7 +95,7 @@ static void act(void)
 	assert_int_equal(dice(2) ? vm_act() : host_act(), 0);
 }
 
-/* FNV-1a, of all pages and of what the VM's TSC says. */
+/* FNV-1a, of all pages and of the VM's TSC. */
 static uint64_t digest(uint64_t sum)
 {
 	uint64_t counter = paraclock_sim_counter(vm, 0);
@@ -140,7 +142,7 @@ struct reader {
 	unsigned int valid, not_valid;
 };
 
-/* Out of a page's resolution, for its age of up to 300 s, it is wrong. */
+/* Beyond a page's resolution, for its age of up to 300 s, it is wrong. */
 static void read_one(struct reader *reader)
 {
 	struct paraclock_sample sample = read_clock(reader->clk);
@@ -153,7 +155,7 @@ static void read_one(struct reader *reader)
 	assert_near(error_of(vm, &sample), 0, reader->within);
 }
 
-static void nothing_wrong_is_valid(void **state)
+static void no_valid_sample_is_wrong(void **state)
 {
 	struct reader readers[] = {
 		{ .name = "kvmclock", .within = PVCLOCK_NS + 75 },
@@ -183,7 +185,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_seed_gives_the_same_bytes),
-		cmocka_unit_test(nothing_wrong_is_valid),
+		cmocka_unit_test(no_valid_sample_is_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Hyper-V moves a VM that has hypervisor work of its own: abi of its MSRs. */
+/*
+ * Hyper-V moves a VM that has asked for reenlightenment: the behaviour of its
+ * MSRs.
+ */
 
 #include "sims.h"
 
@@ -85,7 +88,7 @@ static uint64_t ticks_of(uint64_t ns)
 	return paraclock_sim_counter(guest.vm, 0) - before;
 }
 
-static void the_old_rate_until_it_acknowledges(void **state)
+static void a_vm_keeps_the_old_rate_until_it_acknowledges(void **state)
 {
 	struct paraclock_coupling coupling;
 	struct paraclock *clk;
@@ -106,7 +109,7 @@ static void the_old_rate_until_it_acknowledges(void **state)
 	assert_near((int64_t)(page[1] - scale), 0, 1 << 20);
 	assert_int_equal(paraclock_sim_coupling(guest.vm, &coupling), 0);
 	assert_false(coupling.flags & PARACLOCK_COUPLING_FIXED);
-	/* It is told already what it will have. */
+	/* It already sees the frequency that it will have. */
 	assert_int_equal(rdmsr(TSC_FREQUENCY), FAST_HZ);
 
 	before = paraclock_sim_counter(guest.vm, 0);
@@ -122,7 +125,7 @@ static void the_old_rate_until_it_acknowledges(void **state)
 	paraclock_close(clk);
 }
 
-static void within_the_interrupt(void **state)
+static void a_vm_may_acknowledge_within_the_interrupt(void **state)
 {
 	(void)state;
 	start(HYPERV);
@@ -138,7 +141,7 @@ static void within_the_interrupt(void **state)
 	assert_near((int64_t)ticks_of(SEC), (int64_t)HZ, 1);
 }
 
-static void moved_again_before_it_did(void **state)
+static void a_vm_may_move_again_before_it_acknowledges(void **state)
 {
 	struct paraclock_sim_host_options opts = { .size = sizeof(opts),
 						   .tsc_hz = 2000000000 };
@@ -161,7 +164,7 @@ static void moved_again_before_it_did(void **state)
 	paraclock_close(clk);
 }
 
-/* Interrupted so often by now, and emulated until it acknowledges. */
+/* The number of interrupts, and emulated until it acknowledges. */
 static void assert_emulated(unsigned int interrupts)
 {
 	struct paraclock *clk = open_user(guest.vm, "hyperv");
@@ -193,16 +196,16 @@ static void emulate(void)
 	assert_emulated(1);
 }
 
-/* Flags of a move to the host that it is on. */
+/* Flags of a move to its present host. */
 static struct stay_case {
 	const char *name;
 	uint32_t flags;
 } stays[] = {
-	{ "moved to where it is it stays emulated", 0 },
-	{ "also if that move is scaled", PARACLOCK_SIM_SCALED },
+	{ "a move to its own host keeps the emulation", 0 },
+	{ "a scaled move to its own host keeps it, too", PARACLOCK_SIM_SCALED },
 };
 
-static void moved_to_where_it_is(void **state)
+static void a_move_to_its_own_host(void **state)
 {
 	const struct stay_case *c = *state;
 
@@ -217,7 +220,7 @@ static void moved_to_where_it_is(void **state)
 	assert_int_equal(rdmsr(STATUS), 0);
 }
 
-static void restored_to_before_it_did(void **state)
+static void a_vm_may_be_restored_to_before_it_acknowledged(void **state)
 {
 	struct paraclock_sim_state *saved;
 
@@ -229,7 +232,7 @@ static void restored_to_before_it_did(void **state)
 	assert_it_acknowledges();
 	assert_int_equal(paraclock_sim_restore(guest.vm, saved, NULL, 0), 0);
 	assert_emulated(3);
-	/* Elsewhere it is as it was saved, too: to the rate that it knows. */
+	/* Elsewhere it is as it was saved, too: at the rate that it knows. */
 	assert_int_equal(paraclock_sim_restore(guest.vm, saved, host, 0), 0);
 	assert_int_equal(guest.interrupts, 3);
 	assert_int_equal(rdmsr(STATUS), 0);
@@ -237,7 +240,7 @@ static void restored_to_before_it_did(void **state)
 	paraclock_sim_state_free(saved);
 }
 
-static void restored_to_what_it_had_set_up(void **state)
+static void a_restored_vm_has_its_saved_setup(void **state)
 {
 	struct paraclock_sim_state *saved;
 
@@ -252,7 +255,7 @@ static void restored_to_what_it_had_set_up(void **state)
 	paraclock_sim_state_free(saved);
 }
 
-static void no_interrupt_that_it_does_not_want(void **state)
+static void an_unwanted_interrupt_does_not_come(void **state)
 {
 	(void)state;
 	emulate();
@@ -261,7 +264,7 @@ static void no_interrupt_that_it_does_not_want(void **state)
 	assert_emulated(1);
 }
 
-static void a_clone_is_told(void **state)
+static void a_clone_gets_its_interrupt(void **state)
 {
 	struct paraclock_sim_vm *vm, *twin = NULL;
 
@@ -274,7 +277,7 @@ static void a_clone_is_told(void **state)
 	assert_ptr_equal(guest.vm, twin);
 	assert_ptr_not_equal(twin, vm);
 	assert_emulated(1);
-	/* And one of a VM that has not acknowledged. */
+	/* The same for a VM that has not acknowledged. */
 	assert_int_equal(paraclock_sim_clone(&twin, guest.vm, NULL, 0), 0);
 	assert_ptr_equal(guest.vm, twin);
 	assert_emulated(2);
@@ -284,14 +287,14 @@ static void a_clone_is_told(void **state)
 	assert_near((int64_t)ticks_of(SEC), (int64_t)HZ, 1);
 }
 
-static void without_it_there_is_no_emulation(void **state)
+static void without_reenlightenment_nothing_is_emulated(void **state)
 {
 	(void)state;
 	start(HYPERV);
 	assert_int_equal(paraclock_sim_migrate(guest.vm, fast, SEC, 0), 0);
 	assert_int_equal(guest.interrupts, 0);
 	assert_near((int64_t)ticks_of(SEC), FAST_HZ, 1);
-	/* Nor where the rate stays. */
+	/* Not if the rate stays the same, either. */
 	set_up();
 	assert_int_equal(paraclock_sim_migrate(guest.vm, host, SEC,
 					       PARACLOCK_SIM_SCALED),
@@ -327,7 +330,7 @@ static void msrs_say_what_the_page_says(void **state)
 	assert_int_equal(value, 42);
 }
 
-static void cpuid_says_what_it_may_use(void **state)
+static void cpuid_shows_the_features(void **state)
 {
 	uint32_t regs[4];
 
@@ -350,23 +353,23 @@ static void cpuid_says_what_it_may_use(void **state)
 int main(void)
 {
 	each_test(make_world, free_world);
-	add_test("it keeps the old rate until it acknowledges",
-		 the_old_rate_until_it_acknowledges);
-	add_test("it may acknowledge from within the interrupt",
-		 within_the_interrupt);
-	add_test("it may be moved again before it did",
-		 moved_again_before_it_did);
-	ADD_ROWS(stays, moved_to_where_it_is);
-	add_test("it may be restored to before it did",
-		 restored_to_before_it_did);
-	add_test("a restored VM has set up what it had when saved",
-		 restored_to_what_it_had_set_up);
-	add_test("it gets no interrupt that it does not want",
-		 no_interrupt_that_it_does_not_want);
-	add_test("a clone is told as well", a_clone_is_told);
-	add_test("without it, or scaled, there is no emulation",
-		 without_it_there_is_no_emulation);
+	add_test("a VM keeps the old rate until it acknowledges",
+		 a_vm_keeps_the_old_rate_until_it_acknowledges);
+	add_test("a VM may acknowledge from within the interrupt",
+		 a_vm_may_acknowledge_within_the_interrupt);
+	add_test("a VM may be moved again before it acknowledges",
+		 a_vm_may_move_again_before_it_acknowledges);
+	ADD_ROWS(stays, a_move_to_its_own_host);
+	add_test("a VM may be restored to before it acknowledged",
+		 a_vm_may_be_restored_to_before_it_acknowledged);
+	add_test("a restored VM has the setup that was saved",
+		 a_restored_vm_has_its_saved_setup);
+	add_test("a VM gets no interrupt that it does not want",
+		 an_unwanted_interrupt_does_not_come);
+	add_test("a clone gets its interrupt, too", a_clone_gets_its_interrupt);
+	add_test("without reenlightenment, or scaled, nothing is emulated",
+		 without_reenlightenment_nothing_is_emulated);
 	add_test("MSRs say what the page says", msrs_say_what_the_page_says);
-	add_test("CPUID says what it may use", cpuid_says_what_it_may_use);
+	add_test("CPUID shows the features", cpuid_shows_the_features);
 	return run_suite(NULL, NULL);
 }

@@ -3,9 +3,9 @@
  * usage: test_rules [SCRIPT DETAIL]
  *
  * The scripts of examples/: with this library, each expectation holds. With two
- * words this is a program that was linked with a rule taken out of the library
- * (see CMakeLists.txt): then SCRIPT has a reader that is wrong and valid, and
- * says DETAIL of it.
+ * arguments this is a program that was linked with a rule taken out of the
+ * library (see CMakeLists.txt): then SCRIPT has a reader that is wrong and
+ * valid, and its message contains DETAIL.
  */
 
 #include <stdio.h>
@@ -14,10 +14,10 @@
 
 #include "../shared/rows.h"
 
-/* What a play has shown. */
+/* The result of a play. */
 struct seen {
 	unsigned int events, failed, watched;
-	char first[256]; /* that failed */
+	char first[256]; /* those that failed */
 };
 
 static struct paraclock_sim_script *read_script(const char *name)
@@ -75,7 +75,7 @@ static struct seen play(const char *name)
 	return seen;
 }
 
-static void all_of_it_holds(void **state)
+static void every_expectation_holds(void **state)
 {
 	struct seen seen = play(*state);
 
@@ -85,7 +85,7 @@ static void all_of_it_holds(void **state)
 	assert_true(seen.events > 5);
 }
 
-/* The rule is out: if this holds, nothing would have noticed. */
+/* The rule is out: if this held, nothing would notice the missing rule. */
 static void a_reader_is_wrong_and_valid(void **state)
 {
 	char *const *word = *state;
@@ -106,6 +106,6 @@ int main(int argc, char **argv)
 		add_row("a_reader_is_wrong_and_valid",
 			a_reader_is_wrong_and_valid, argv + 1);
 	for (size_t i = 0; argc != 3 && i < ARRAY_LEN(names); i++)
-		add_row(names[i], all_of_it_holds, names[i]);
+		add_row(names[i], every_expectation_holds, names[i]);
 	return run_suite(NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Reading a script: what is wrong with it, and where. */
+/* Reading a script: its errors, and their places. */
 
 #include <stdio.h>
 
@@ -23,8 +23,8 @@
 struct row {
 	const char *name;
 	const char *text;
-	const char *want; /* begins with it; NULL: it is good */
-	const char *has;  /* and says this; or NULL */
+	const char *want; /* begins with this; NULL: it is good */
+	const char *has;  /* and contains this; or NULL */
 };
 
 static struct row rows[] = {
@@ -126,7 +126,8 @@ static struct row rows[] = {
 	{ "an undefined status", "host a\nstatus a good", "2: 'good'",
 	  "synchronized" },
 	/* what was said before */
-	{ "world is first", "host a\nworld seed 1", "2: 'world' comes after", NULL },
+	{ "world is first",
+	  "host a\nworld seed 1", "2: 'world' comes after", NULL },
 	{ "a world of nothing", "world", "1: the line ends", NULL },
 	{ "vCPUs out of range", "host a\nvm v on a vcpus 65", "2: ", "64" },
 	{ "no vCPU", "host a\nvm v on a vcpus 0", "2: ", "64" },
@@ -161,7 +162,8 @@ static struct row rows[] = {
 	  "10000000000 ns" },
 	{ "a downtime counts", WORLD "migrate v to b downtime 10s\nat 9s",
 	  "6: that time has passed", NULL },
-	{ "a year and a day", "run 366d\nrun 1ns", "2: the script takes too long", "366 days" },
+	{ "a year and a day",
+	  "run 366d\nrun 1ns", "2: the script takes too long", "366 days" },
 	{ "a VM that is paused", WORLD "pause v\nmigrate v to b",
 	  "6: v is paused; expected 'resume v' before this", NULL },
 	{ "a VM that runs again", WORLD "pause v\nresume v\nmigrate v to b",
@@ -169,7 +171,8 @@ static struct row rows[] = {
 	{ "a VM that was put back runs",
 	  WORLD "save v as s\npause v\nrestore v from s\nmigrate v to b",
 	  NULL, NULL },
-	{ "what is read in a VM that is paused", WORLD "open v\npause v\nread v",
+	{ "what is read in a VM that is paused",
+	  WORLD "open v\npause v\nread v",
 	  "7: v is paused; expected 'resume v' before this", NULL },
 	{ "what is expected of it", WORLD "open v\npause v\nexpect v valid",
 	  "7: v is paused", NULL },
@@ -285,7 +288,7 @@ static int parse_repeated(const char *line, unsigned int n, char *detail,
 	return ret;
 }
 
-static void there_is_an_end_to_statements_and_bytes(void **state)
+static void statements_and_bytes_are_limited(void **state)
 {
 	char detail[128];
 
@@ -302,7 +305,7 @@ static void there_is_an_end_to_statements_and_bytes(void **state)
 			    "1: too long; expected at most 65536 bytes");
 }
 
-static void there_is_an_end_to_names(void **state)
+static void names_are_limited(void **state)
 {
 	struct paraclock_sim_script *script = NULL;
 	char text[2048] = "", detail[128];
@@ -349,8 +352,8 @@ int main(void)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(a_nul_is_no_text),
-		cmocka_unit_test(there_is_an_end_to_statements_and_bytes),
-		cmocka_unit_test(there_is_an_end_to_names),
+		cmocka_unit_test(statements_and_bytes_are_limited),
+		cmocka_unit_test(names_are_limited),
 		cmocka_unit_test(a_small_detail_is_cut),
 		cmocka_unit_test(null_is_refused),
 	};

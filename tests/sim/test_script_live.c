@@ -90,7 +90,7 @@ static void check_left_behind(void **state)
 	assert_int_equal(w.pvclock[0] & 1, 0);
 }
 
-static void live_what_was_published_is_left_unreliable(void **state)
+static void live_a_published_page_is_left_unreliable(void **state)
 {
 	(void)state;
 	assert_int_equal(play("host a\nvm v on a with vmclock,no-writer\n"
@@ -100,7 +100,7 @@ static void live_what_was_published_is_left_unreliable(void **state)
 	assert_int_equal(w.vmclock[STATUS], PARACLOCK_STATUS_UNRELIABLE);
 }
 
-static void live_it_leaves_nothing_to_be_believed(void **state)
+static void live_the_page_left_behind_is_unreliable(void **state)
 {
 	unsigned int failed = 77;
 
@@ -136,11 +136,11 @@ int main(void)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(live_its_counter_is_the_callers),
-		cmocka_unit_test(live_it_leaves_nothing_to_be_believed),
+		cmocka_unit_test(live_the_page_left_behind_is_unreliable),
 		cmocka_unit_test(live_its_markers_are_new_each_time),
 		cmocka_unit_test(live_a_move_keeps_the_counter),
 		cmocka_unit_test(live_a_move_can_be_stopped),
-		cmocka_unit_test(live_what_was_published_is_left_unreliable),
+		cmocka_unit_test(live_a_published_page_is_left_unreliable),
 	};
 
 	each_test(setup, NULL);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* Playing a script: what is told of it, and what ends it. */
+/* Playing a script: its events, and what ends it. */
 
 #include "plays.h"
 
-/* --- what is told ---------------------------------------------------------
- */
+/* --- events --------------------------------------------------------------- */
 
-static void things_are_told_in_order_with_their_time(void **state)
+static void events_come_in_order_with_their_time(void **state)
 {
 	unsigned int failed = 77;
 	char detail[256] = "x";
@@ -34,7 +33,7 @@ static void things_are_told_in_order_with_their_time(void **state)
 	assert_true(w.pages >= 8);
 }
 
-static void nobody_needs_to_listen(void **state)
+static void callbacks_are_optional(void **state)
 {
 	struct paraclock_sim_script *script =
 		parse("host a\nvm v on a\nopen v\nrun 1s\nexpect v invalid");
@@ -85,47 +84,47 @@ static void the_same_script_gives_the_same_bytes(void **state)
 static struct expectation {
 	const char *name;
 	const char *text;
-	const char *told; /* ends with it; NULL: it holds */
+	const char *told; /* ends with this; NULL: it holds */
 } expectations[] = {
 	/* clang-format off */
 	{ "valid", MOVE "expect v valid", NULL },
 	{ "invalid", MOVE "status b unknown\nexpect v invalid reason status",
 	  NULL },
-	{ "valid, and it is not", MOVE "status b unknown\nexpect v valid",
+	{ "valid, but it is not", MOVE "status b unknown\nexpect v valid",
 	  "not valid: not valid: status\n" },
-	{ "invalid, and it is", MOVE "expect v invalid",
+	{ "invalid, but it is valid", MOVE "expect v invalid",
 	  "not invalid: valid, off by +0 ns\n" },
-	{ "invalid, and it fails", TORN "expect v invalid",
+	{ "invalid, but it fails", TORN "expect v invalid",
 	  "not invalid: failed: EAGAIN\n" },
-	{ "a reason, and it is another",
+	{ "a reason, but it is another",
 	  MOVE "status b unknown\nexpect v reason window",
 	  "not reason: not valid: status\n" },
-	{ "a reason, and it is valid", MOVE "expect v reason window",
+	{ "a reason, but it is valid", MOVE "expect v reason window",
 	  "not reason: valid, off by +0 ns\n" },
 	{ "it fails", TORN "expect v fails EAGAIN", NULL },
-	{ "it fails, and otherwise", TORN "expect v fails EPROTO",
+	{ "it fails, but otherwise", TORN "expect v fails EPROTO",
 	  "not fails: failed: EAGAIN\n" },
-	{ "it fails, and does not", MOVE "expect v fails EAGAIN",
+	{ "it fails, but it does not", MOVE "expect v fails EAGAIN",
 	  "not fails: valid, off by +0 ns\n" },
 	{ "disrupted, once", MOVE "expect v disrupted\nexpect v undisrupted",
 	  NULL },
-	{ "disrupted, and nothing was", MOVE
+	{ "disrupted, but nothing was", MOVE
 	  "expect v disrupted\nexpect v disrupted",
 	  "not disrupted: valid, off by +0 ns; no disruption was noticed\n" },
-	{ "undisrupted, and it was", MOVE "expect v undisrupted",
+	{ "undisrupted, but it was", MOVE "expect v undisrupted",
 	  "not undisrupted: valid, off by +0 ns; a disruption was noticed\n" },
 	{ "an error that is smaller", MOVE "expect v error < 1ns", NULL },
 	{ "an error of nothing", MOVE "expect v error < 0ns",
 	  "not error: valid, off by +0 ns\n" },
-	{ "an error of what is not valid",
+	{ "an error of an invalid reading",
 	  MOVE "status b unknown\nexpect v error < 1d",
 	  "not error: not valid: status\n" },
 	{ "an error of a stale page",
 	  MOVE "fault v vmclock stale\nstep b +5us\nexpect v error < 5us",
 	  "not error: valid, off by -5000 ns\n" },
-	{ "one that is just within", MOVE
+	{ "an error just within", MOVE
 	  "fault v vmclock stale\nstep b +5us\nexpect v error < 5001ns", NULL },
-	{ "each backend that is there",
+	{ "each present backend",
 	  MOVE "open v with kvmclock\nexpect v valid error < 3ns\n"
 	  "open v with sim\nexpect v valid error < 1ns\n"
 	  "open v with vmclock kernel\nexpect v valid error < 2ns", NULL },
@@ -153,7 +152,7 @@ static void check_expectation(void **state)
 		assert_int_equal(failed, 0);
 }
 
-static void a_watch_tells_the_first_and_counts_the_others(void **state)
+static void a_watch_reports_the_first_and_counts_the_others(void **state)
 {
 	unsigned int failed = 77;
 
@@ -176,17 +175,17 @@ static void a_watch_tells_the_first_and_counts_the_others(void **state)
 static struct left_out {
 	const char *name;
 	const char *text;
-	const char *told; /* ends with it */
+	const char *told; /* ends with this */
 } left_out[] = {
 	/* clang-format off */
 	{ "a watch leaves out what is due while the VM is paused",
 	  WATCHED "run 10ms\npause v\nrun 20ms\nstep a 1s\nrun 20ms\n"
 	  "resume v\nrun 10ms", "within 1us: 20 readings, 20 valid, 0 of" },
-	/* What is due in a move is read once, after it. */
-	{ "a watch makes nothing up for a move",
+	/* A watch due in a move reads once, after it. */
+	{ "a watch does not catch up after a move",
 	  WATCHED "run 10ms\nmigrate v to a downtime 500ms\nrun 10ms",
 	  "within 1us: 21 readings, 21 valid, 0 of" },
-	{ "a watch makes nothing up for a move, however much",
+	{ "a watch does not catch up after a move, however long",
 	  "host a\nvm v on a with vmclock\nopen v\n"
 	  "watch v every 1us within 1us\nmigrate v to a downtime 9s\nrun 10us",
 	  "within 1us: 11 readings, 11 valid, 0 of" },
@@ -222,8 +221,7 @@ static void a_world_begins_as_late_as_a_script_can_say(void **state)
 	assert_int_equal(w.failed, 0);
 }
 
-/* --- what ends it ---------------------------------------------------------
- */
+/* --- what ends a play ----------------------------------------------------- */
 
 #define FORTY_YEARS \
 	"step a +3660d\nstep a +3660d\nstep a +3660d\nstep a +3660d\n"
@@ -236,10 +234,10 @@ static struct refusal {
 	bool live;
 } refusals[] = {
 	/* clang-format off */
-	{ "a clock that is not there",
+	{ "a clock that is absent",
 	  "host a\nvm v on a with pvclock\nopen v with vmclock", -ENODEV,
 	  "3: open v with vmclock: /dev/vmclock0", false },
-	{ "a page that cannot say what time it is, while time passes",
+	{ "a page that cannot express the time, while time passes",
 	  "world start 2115-12-31T00:00:00Z\n"
 	  "host a\nvm v on a with vmclock\n" FORTY_YEARS FORTY_YEARS
 	  FORTY_YEARS "step a +3660d\nstep a +3660d\nstep a +1900d\n"
@@ -279,12 +277,12 @@ static void check_refusal(void **state)
 	assert_int_equal(failed, 77);
 	if (strncmp(detail, r->detail, strlen(r->detail)) != 0)
 		fail_msg("%s", detail);
-	/* What a live world cannot is known before anything happens. */
+	/* A live world's limits are known before anything happens. */
 	if (r->live)
 		assert_int_equal(w.events, 0);
 }
 
-static void who_listens_may_end_it(void **state)
+static void a_callback_may_end_the_play(void **state)
 {
 	unsigned int failed = 77;
 
@@ -324,12 +322,13 @@ static void options_are_checked(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		cmocka_unit_test(things_are_told_in_order_with_their_time),
-		cmocka_unit_test(nobody_needs_to_listen),
+		cmocka_unit_test(events_come_in_order_with_their_time),
+		cmocka_unit_test(callbacks_are_optional),
 		cmocka_unit_test(the_same_script_gives_the_same_bytes),
-		cmocka_unit_test(a_watch_tells_the_first_and_counts_the_others),
+		cmocka_unit_test(
+			a_watch_reports_the_first_and_counts_the_others),
 		cmocka_unit_test(a_world_begins_as_late_as_a_script_can_say),
-		cmocka_unit_test(who_listens_may_end_it),
+		cmocka_unit_test(a_callback_may_end_the_play),
 		cmocka_unit_test(options_are_checked),
 	};
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* The truth against integer arithmetic, and that it is not forgotten. */
+/* The truth against integer arithmetic; and it is not forgotten. */
 
 #include "sims.h"
 
-/* A host and a VM on it, both from 0 on; no world of before. */
+/* A host and a VM on it, both from 0 on; without a world before them. */
 struct pair {
 	struct paraclock_sim *world;
 	struct paraclock_sim_host *host;
@@ -69,7 +69,7 @@ static void a_slewed_clock_is_exact(void **state)
 		int64_t ppb = (int64_t)paraclock_sim_random(sim, 200000001) -
 			      100000000;
 		uint64_t at = paraclock_sim_random(sim, 0) >> (10 + i % 50);
-		/* A GHz: a tick is a ns, and nothing is rounded but this. */
+		/* 1 GHz: a tick is a ns, and nothing else is rounded. */
 		struct pair p = make_pair(SEC, 0, ppb);
 		uint64_t want = muldiv(at, (uint64_t)(SEC + ppb), SEC);
 
@@ -117,7 +117,7 @@ static void a_scaled_vm_runs_at_its_rate(void **state)
 
 #define LOOKS 200
 
-static void what_was_true_stays_true(void **state)
+static void the_truth_of_the_past_stays(void **state)
 {
 	struct {
 		uint64_t counter;
@@ -161,7 +161,7 @@ static void what_was_true_stays_true(void **state)
 	}
 }
 
-static void a_value_that_came_twice_is_the_last(void **state)
+static void a_repeated_value_means_its_last_time(void **state)
 {
 	struct paraclock_sim_vm *vm = new_vm(0, 1);
 	struct paraclock_sim_state *saved;
@@ -180,7 +180,10 @@ static void a_value_that_came_twice_is_the_last(void **state)
 	assert_int_equal(truth(vm, MONO), SEC);
 	assert_int_equal(truth(vm, TAI), START_TAI + 10 * SEC);
 	run(SEC);
-	/* At its second coming, and at what did not come again. */
+	/*
+	 * At the second time that it is shown, and values that were not shown
+	 * again.
+	 */
 	assert_int_equal(truth_at(vm, 1000 + 2 * 2600000000, TAI),
 			 START_TAI + 11 * SEC);
 	assert_int_equal(truth_at(vm, 1000 + 3 * 2600000000, TAI),
@@ -190,7 +193,7 @@ static void a_value_that_came_twice_is_the_last(void **state)
 			 START_TAI + 20 * SEC);
 }
 
-static void what_happens_to_others_is_theirs(void **state)
+static void other_vms_do_not_change_it(void **state)
 {
 	const uint32_t stops =
 		PARACLOCK_SIM_COUNTER_STOPS | PARACLOCK_SIM_CLOCK_STOPS;
@@ -200,7 +203,7 @@ static void what_happens_to_others_is_theirs(void **state)
 	(void)state;
 	assert_int_equal(paraclock_sim_save(&saved, vm), 0);
 	run(10 * SEC);
-	/* What the TSC says from now on it has said before. */
+	/* The TSC repeats its values from here on. */
 	assert_int_equal(paraclock_sim_restore(vm, saved, NULL, stops), 0);
 	paraclock_sim_state_free(saved);
 	run(SEC);
@@ -273,7 +276,7 @@ static void a_leap_second_is_removed(void **state)
 	assert_near(truth(vm, UTC), 1769904001 * SEC - 1, 1);
 }
 
-static void before_it_was_there_is_no_truth(void **state)
+static void before_a_vm_was_made_it_has_no_truth(void **state)
 {
 	struct paraclock_sim_vm *vm = new_vm(0, 1);
 	int64_t ns = 42;
@@ -316,17 +319,16 @@ int main(void)
 	add_test("a slewed clock is exact", a_slewed_clock_is_exact);
 	add_test("a scaled VM runs at its rate, and is coupled",
 		 a_scaled_vm_runs_at_its_rate);
-	add_test("what was true stays true", what_was_true_stays_true);
-	add_test("a value that came twice is the last one's",
-		 a_value_that_came_twice_is_the_last);
-	add_test("what happens to other VMs is theirs",
-		 what_happens_to_others_is_theirs);
-	add_test("a timeline says the truth", a_timeline_says_the_truth);
+	add_test("the truth of the past stays", the_truth_of_the_past_stays);
+	add_test("a repeated value means its last time",
+		 a_repeated_value_means_its_last_time);
+	add_test("other VMs do not change it", other_vms_do_not_change_it);
+	add_test("a timeline gives the truth", a_timeline_says_the_truth);
 	add_test("a leap second is counted", a_leap_second_is_counted);
-	add_test("a removed one is skipped", a_leap_second_is_removed);
+	add_test("a removed leap second is skipped", a_leap_second_is_removed);
 	add_test("the oldest of many changes are forgotten",
 		 the_oldest_changes_are_forgotten);
-	add_test("before a VM was there, there is no truth",
-		 before_it_was_there_is_no_truth);
+	add_test("before a VM was made, it has no truth",
+		 before_a_vm_was_made_it_has_no_truth);
 	return run_suite(NULL, NULL);
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* Worlds: their time, their numbers, and what is no world, host or VM. */
+/*
+ * Worlds: their time, their numbers, and which worlds, hosts and VMs are
+ * refused.
+ */
 
 #include "sims.h"
 
 #define UNTOUCHED ((void *)(uintptr_t)0x5a5a5a50)
 
-static void time_begins_where_it_is_told(void **state)
+static void time_begins_at_the_given_start(void **state)
 {
 	struct paraclock_sim_options opts = {
 		.size = sizeof(opts),
@@ -58,7 +61,7 @@ static void the_world_has_its_leap_second(void **state)
 	paraclock_sim_free(world);
 }
 
-static void numbers_are_the_seeds(void **state)
+static void the_seed_fixes_the_random_numbers(void **state)
 {
 	struct paraclock_sim_options opts = { .size = sizeof(opts), .seed = 1 };
 	struct paraclock_sim *twin;
@@ -66,7 +69,7 @@ static void numbers_are_the_seeds(void **state)
 
 	(void)state;
 	assert_int_equal(paraclock_sim_new(&twin, &opts), 0);
-	/* Hosts and VMs have taken none. */
+	/* Hosts and VMs have used none of them. */
 	for (unsigned int i = 0; i < 100; i++)
 		assert_int_equal(paraclock_sim_random(sim, 0),
 				 paraclock_sim_random(twin, 0));
@@ -184,7 +187,7 @@ static void bad_acts_are_refused(void **state)
 	paraclock_sim_free(world);
 }
 
-static void what_cannot_be_scaled_is_not_moved(void **state)
+static void a_vm_that_cannot_be_scaled_is_not_moved(void **state)
 {
 	struct paraclock_sim_host_options opts = { .size = sizeof(opts),
 						   .tsc_hz = 65536 };
@@ -204,15 +207,17 @@ static void what_cannot_be_scaled_is_not_moved(void **state)
 int main(void)
 {
 	each_test(make_world, free_world);
-	add_test("time begins where it is told", time_begins_where_it_is_told);
+	add_test("time begins at the given start",
+		 time_begins_at_the_given_start);
 	add_test("the world has its leap second",
 		 the_world_has_its_leap_second);
-	add_test("random numbers are the seed's", numbers_are_the_seeds);
+	add_test("the seed fixes the random numbers",
+		 the_seed_fixes_the_random_numbers);
 	add_test("time has an end", time_has_an_end);
 	add_test("bad worlds are refused", bad_worlds_are_refused);
 	add_test("bad VMs are refused", bad_vms_are_refused);
 	add_test("bad acts are refused", bad_acts_are_refused);
-	add_test("what cannot be scaled is not moved",
-		 what_cannot_be_scaled_is_not_moved);
+	add_test("a VM that cannot be scaled is not moved",
+		 a_vm_that_cannot_be_scaled_is_not_moved);
 	return run_suite(NULL, NULL);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * Random worlds of honest hosts: whatever happens in them, no sample is outside
- * of what it says.
+ * its bound.
  *
- * PARACLOCK_WORLD_READS in the environment sets how many readings there are:
- * 10000000 for all that is promised, of which 1000000 are of timekeepers.
+ * PARACLOCK_WORLD_READS in the environment sets how many readings are made:
+ * 10000000 for the full promise, of which 1000000 are of timekeepers.
  * PARACLOCK_WORLD_SEED plays that world alone.
  */
 
@@ -101,7 +101,7 @@ static void assert_kept(const struct tally *t)
 	assert_int_equal(t->broken, 0);
 }
 
-static void no_sample_is_outside_of_what_it_says(void **state)
+static void no_sample_is_outside_its_bound(void **state)
 {
 	uint64_t wanted = setting("PARACLOCK_WORLD_READS", READS);
 	uint64_t seed = setting("PARACLOCK_WORLD_SEED", 0);
@@ -119,7 +119,7 @@ static void no_sample_is_outside_of_what_it_says(void **state)
 	}
 	assert_kept(&kept);
 	assert_kept(&guest_kept);
-	/* That this was about something. */
+	/* Everything has happened, so the test has shown something. */
 	assert_true(seed || kept.bounded > kept.reads / 8);
 	assert_true(seed || crossed > cross_failed);
 }
@@ -127,7 +127,7 @@ static void no_sample_is_outside_of_what_it_says(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_sample_is_outside_of_what_it_says),
+		cmocka_unit_test(no_sample_is_outside_its_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,8 +69,10 @@ static void make_host(struct world *w, struct honest *h)
 
 	h->bound_ns = 300 + (int64_t)any_size(w, 22);
 	h->slew_ppb = (int64_t)any_size(w, 18);
-	/* By its own clock, which may be slow; 3: a page's growth, and the
-	 * simulation's sums, are rounded. */
+	/*
+	 * By its own clock, which may be slow; 3: a page's growth, and the
+	 * simulation's sums, are rounded.
+	 */
 	h->grow_ppb = (int64_t)any_size(w, w->lasting ? 12 : 10);
 	if (w->lasting)
 		h->grow_ppb +=

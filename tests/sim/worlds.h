@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of random worlds share: hosts that keep to the bound that they
- * publish, a VM that moves between them, a guest of that VM, and readers,
- * judged by true time.
+ * Shared by the tests of random worlds: hosts that keep to their published
+ * bound, a VM that moves between them, a guest of that VM, and readers, judged
+ * by true time.
  */
 #ifndef WORLDS_H
 #define WORLDS_H
@@ -14,14 +14,14 @@
 
 __extension__ typedef __int128 s128;
 
-/* What the sample's ns and the simulation's are rounded by, together. */
+/* The rounding of the sample's ns and the simulation's, together. */
 #define ROUNDED_NS 2
 
 /* --- hosts ---------------------------------------------------------------- */
 
 /*
- * A host whose clock stays within the bound that it publishes. Its distance to
- * true time is computed here, without the simulation: exact, in 10^-9 ns.
+ * A host whose clock stays within its published bound. Its distance to true
+ * time is computed here, without the simulation: exact, in 10^-9 ns.
  */
 struct honest {
 	struct paraclock_sim_host *sim;
@@ -32,7 +32,7 @@ struct honest {
 	int64_t since_ns; /* true time */
 	int64_t ppb;	  /* how much faster it runs now */
 	s128 home;	  /* a sawtooth comes back to this */
-	unsigned int status; /* enum paraclock_status */
+	unsigned int status; /* its clocksource is not the TSC */
 	bool jiffies;	     /* its clocksource is no TSC */
 };
 
@@ -43,7 +43,7 @@ struct honest {
 /* Of all readers of one kind, over all worlds. */
 struct tally {
 	uint64_t reads, valid, bounded;
-	uint64_t wrong;	  /* outside of what they said */
+	uint64_t wrong;	  /* those outside their bound */
 	uint64_t broken;  /* another promise broken */
 	int64_t worst_ns; /* the largest distance to true time with a bound */
 };
@@ -95,7 +95,7 @@ struct world {
 	struct paraclock_sim_state *saved;
 	struct reader reader[SOURCES];
 	struct keeper keeper[KEEPERS];
-	/* The guest inside, and the relay that it has its clocks from. */
+	/* The guest inside, and the relay that writes its clocks. */
 	struct paraclock_sim_host *inside;
 	struct paraclock_sim_vm *guest;
 	struct paraclock_relay relay;
@@ -104,20 +104,20 @@ struct world {
 	struct paraclock_timekeeper guest_tk;
 	int64_t next_relay_ns;
 	uint64_t relay_period_ns;
-	int64_t least_ns; /* calls come no closer while much time passes */
-	bool frozen;	  /* the relay is, for a move */
+	int64_t least_ns; /* calls are rarer while much time passes */
+	bool frozen;	  /* the relay is frozen, for a move */
 	/* Of this world. */
 	uint64_t moves;	    /* and whatever else voids a calibration */
-	bool lasting;	    /* what a page said holds after it was replaced */
-	bool monotonic;	    /* the vmclock promises that it is */
+	bool lasting;	    /* a replaced page's time still holds */
+	bool monotonic;	    /* the vmclock promises monotonic time */
 	bool leaps;	    /* a leap second comes */
 	int64_t leap_ns;    /* TAI at its end */
-	uint64_t beat_ns;   /* each pass takes as long; 0: any */
+	uint64_t beat_ns;   /* each pass takes this long; 0: any */
 	uint8_t scale;	    /* enum paraclock_timescale of the vmclock */
-	bool late;	    /* the vmclock shows an old page, or none */
+	bool late;	    /* the vmclock page is old, or unreadable */
 	bool old[3];	    /* the page of that kind is not renewed */
 	bool torn[3];	    /* or unreadable */
-	uint8_t hyperv[32]; /* the page, as it was after the last act */
+	uint8_t hyperv[32]; /* the page, after the last act */
 	int64_t hyperv_ns;  /* and since when, true time */
 	unsigned int pass;
 };
@@ -141,16 +141,16 @@ int64_t tai_at(struct world *w, const struct paraclock_sim_vm *vm,
 	       uint64_t counter);
 void world_start(struct world *w, uint64_t seed);
 void world_end(struct world *w);
-/* Time passes; hosts see to it that they stay within their bounds. */
+/* Time passes; hosts keep within their bounds. */
 void pass(struct world *w, uint64_t ns);
 
 /* --- worlds_acts.c -------------------------------------------------------- */
 
 /* Something happens, at random. */
 void act(struct world *w);
-/* What a host does so that it is within its bound until ns from now. */
+/* Keep a host within its bound until ns from now. */
 void stay_within(struct world *w, struct honest *h, uint64_t ns);
-/* Is it? */
+/* Is it within its bound? */
 void assert_honest(struct world *w, const struct honest *h);
 
 /* --- worlds_read.c -------------------------------------------------------- */
@@ -159,16 +159,16 @@ void readers_open(struct world *w);
 void guest_readers_open(struct world *w);
 void readers_close(struct world *w);
 void forget_promises(struct world *w);
-/* Each reader reads so often. */
+/* Each reader reads this often. */
 void look(struct world *w, unsigned int times);
-/* What is wrong, with the first of its sort in a world shown. */
+/* Count faults; the first of its sort in a world is shown. */
 void complain(struct world *w, const char *who, const char *what, int64_t off,
 	      uint64_t allowed);
-/* The bound that a sample states, against true time. */
+/* The sample's bound, against true time. */
 void judge_bound(struct world *w, struct tally *t, const char *who,
 		 const struct paraclock_sim_vm *vm,
 		 const struct paraclock_sample *sample);
-/* With the promise of MONOTONIC nothing less than *seen_ns is said. */
+/* With the promise of MONOTONIC no sample is below *seen_ns. */
 void judge_promise(struct world *w, struct tally *t, const char *who,
 		   int64_t *seen_ns, const struct paraclock_sample *sample);
 
@@ -180,14 +180,14 @@ void look_guest_kept(struct world *w);
 /* Before a move that is announced, and after it. */
 void keepers_freeze(struct world *w);
 void keepers_reset(struct world *w, bool all);
-/* The timekeepers follow, if it is time, or all of them. */
+/* The timekeepers follow, if they are due, or all of them. */
 void follow_due(struct world *w, bool all);
 int64_t next_follow(const struct world *w);
 
 /* --- worlds_guest.c ------------------------------------------------------- */
 
 void guest_start(struct world *w);
-/* The relay is called, if it is time. */
+/* The relay is called, if it is due. */
 void relay_due(struct world *w);
 void relay_freeze(struct world *w);
 void relay_resume(struct world *w);

@@ -3,7 +3,7 @@
 
 #include "worlds.h"
 
-/* What time calls take meanwhile may carry a clock further, ns. */
+/* The time that calls take may carry a clock further by this, ns. */
 #define SLACK_NS 100
 
 uint64_t steps_inside, slews_inside, marked, moved, torn_pages, late_pages;
@@ -54,7 +54,7 @@ static void step(struct world *w, struct honest *h, int64_t ns)
 	assert_int_equal(paraclock_sim_step(h->sim, ns), 0);
 }
 
-/* Where it may go, 10^-9 ns. */
+/* The clock's range, 10^-9 ns. */
 static s128 room(const struct honest *h)
 {
 	return (s128)(h->bound_ns - SLACK_NS) * SEC;
@@ -86,8 +86,10 @@ void stay_within(struct world *w, struct honest *h, uint64_t ns)
 		slew(w, h, low + (int64_t)dice(w, (uint64_t)(high - low) + 1));
 }
 
-/* To anywhere within its bound, or back to where it began, as one that is
- * stepped again and again. */
+/*
+ * To anywhere within its bound, or back to where it began, like one that is
+ * stepped again and again.
+ */
 static void correct(struct world *w, struct honest *h)
 {
 	s128 off = off_now(w, h), to = h->home;
@@ -108,7 +110,7 @@ static void correct(struct world *w, struct honest *h)
 		slew(w, h, around(w, h->slew_ppb));
 }
 
-/* Nobody keeps it right for a while: what it publishes grows as it may. */
+/* Nobody corrects it for a while: its published bound grows as allowed. */
 static void run_free(struct world *w, struct honest *h)
 {
 	unsigned int status = PARACLOCK_STATUS_FREERUNNING;
@@ -177,7 +179,7 @@ static void page_act(struct world *w)
 {
 	unsigned int kind = (unsigned int)dice(w, 3);
 	unsigned int what = (unsigned int)dice(w, 5);
-	/* What an old page says must be true still. */
+	/* An old page's time must still be true. */
 	bool may_be_old = kind != PARACLOCK_SIM_VMCLOCK || w->lasting;
 
 	if (w->old[kind] || w->torn[kind] || !dice(w, 3)) {
@@ -206,7 +208,7 @@ static uint32_t move_flags(struct world *w)
 	return (uint32_t)dice(w, 0) & any;
 }
 
-/* Where a pause stops the counter a host that says so has a marker for it. */
+/* Where a pause stops the counter, a host with a marker for it shows that. */
 static void pause_vm(struct world *w)
 {
 	const uint32_t any =
@@ -220,8 +222,10 @@ static void pause_vm(struct world *w)
 		paraclock_sim_resume(w->vm, (uint32_t)dice(w, 0) & any), 0);
 }
 
-/* A page of the new host's that is never completed. The marker of a vmclock is
- * there in time, for that is what the host has it for. */
+/*
+ * A page of the new host's that is never completed. The marker of a vmclock is
+ * there in time, because that is its purpose.
+ */
 static void die_meanwhile(struct world *w)
 {
 	if (dice(w, 4) == 0)
@@ -248,7 +252,7 @@ static void migrate(struct world *w, struct honest *to, bool dies)
 			 0);
 }
 
-/* Nobody reads before what follows the clock has heard of it. */
+/* Nobody reads before the followers know of it. */
 static void move(struct world *w)
 {
 	struct honest *to = &w->host[dice(w, HOSTS)];
@@ -269,7 +273,7 @@ static void move(struct world *w)
 	w->on = how ? to : w->on;
 	w->moves += how != 0;
 	moved++;
-	/* The kernel knows what the counter's rate is now. */
+	/* The kernel knows the counter's present rate. */
 	assert_int_equal(paraclock_sim_guest_clocksource(
 				 w->vm, dice(w, 2) ? "tsc" : "kvm-clock"),
 			 0);
@@ -299,7 +303,7 @@ void act(struct world *w)
 {
 	unsigned int what = (unsigned int)dice(w, 16);
 
-	/* What is torn is waited for by every reader: not for long. */
+	/* Every reader waits for a torn page: not for long. */
 	if (any_torn(w) && dice(w, 2))
 		mend_pages(w);
 	if (what < 8)

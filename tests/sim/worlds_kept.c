@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Random worlds: timekeepers that follow what is read, and their readers. */
+/* Random worlds: timekeepers that follow the readings, and their readers. */
 
 #include <paraclock/timekeeper.h>
 
@@ -31,22 +31,25 @@ void look_kept(struct world *w, struct keeper *k, bool by_handle)
 	kept.valid++;
 	if (k->of->source != SOURCE_NESTED || w->lasting)
 		judge_bound(w, &kept, "timekeeper", k->of->vm, &sample);
-	/* What has been turned back with the counter is another count's. */
+	/*
+	 * The time that readers saw before the counter was turned back does not
+	 * count.
+	 */
 	if (!by_handle) {
 		if (k->seen_in != sample.epoch)
 			k->seen_ns = INT64_MIN;
 		k->seen_in = sample.epoch;
 		judge_promise(w, &kept, "timekeeper", &k->seen_ns, &sample);
 	}
-	/* What follows a clock without a bound, or is told of no drift. */
+	/* A follower of a clock without a bound, or without a drift. */
 	if (sample.clock_error_ns != PARACLOCK_ERROR_UNKNOWN &&
 	    (!k->follow.drift_ppb || k->of->source == SOURCE_KVMCLOCK)) {
 		kept.broken++;
-		complain(w, "timekeeper", "a bound out of nothing", 0, 0);
+		complain(w, "timekeeper", "a bound made of nothing", 0, 0);
 	}
 }
 
-/* As whoever announces a move does after it: it begins anew. */
+/* What a caller that announces a move does after it: it begins anew. */
 static void keeper_reset(struct keeper *k)
 {
 	const struct paraclock_timekeeper_options opts = {
@@ -108,8 +111,10 @@ void keepers_freeze(struct world *w)
 void keepers_reset(struct world *w, bool all)
 {
 	for (unsigned int i = 0; i < KEEPERS; i++) {
-		/* A page that the relay has not written anew says nothing yet
-		 * to who follows it. */
+		/*
+		 * A page that the relay has not written anew is no source to
+		 * follow yet.
+		 */
 		if (all || w->keeper[i].of->source == SOURCE_NESTED)
 			keeper_reset(&w->keeper[i]);
 	}
@@ -136,7 +141,7 @@ void keeper_open(struct world *w, struct keeper *k, enum source of)
 	k->period_ns = k->follow.lease_ns / (2 + dice(w, 8));
 	if (k->period_ns < interval / 2)
 		k->period_ns = interval / 2;
-	/* Whatever of a correction falls into each of its intervals. */
+	/* The part of a correction that falls into each of its intervals. */
 	if (w->beat_ns && dice(w, 2)) {
 		k->follow.rate_interval_ns = w->beat_ns;
 		k->period_ns = w->beat_ns;

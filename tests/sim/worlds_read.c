@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* Random worlds: readers, what follows them, and what they are judged by. */
+/* Random worlds: readers, followers, and their judges. */
 
 #include "worlds.h"
 
 #define USER   PARACLOCK_SIM_USER
 #define KERNEL PARACLOCK_SIM_KERNEL
 
-/* Faults that are shown one by one; the rest are counted. */
+/* Faults that are shown one by one; the others are counted. */
 #define SHOWN_MAX 20
-/* What reading a system clock takes in these worlds, ns. */
+/* The time that reading a system clock takes in these worlds, ns. */
 #define CLOCK_NS 20
 /* Around a leap second UTC alone does not say which second it is. */
 #define LEAP_NS (5 * SEC)
-/* As <paraclock/host.h> says, of a counter that has run for half an hour. */
+/* By <paraclock/host.h>, for a counter that has run for half an hour. */
 #define HYPERV_LIFTED_NS 102
 
 struct tally tallies[SOURCES];
@@ -78,7 +78,7 @@ static bool to_tai(const struct paraclock_sample *sample, int64_t *ret_ns)
 	       sample->flags & PARACLOCK_FLAG_TAI_OFFSET;
 }
 
-/* The bound that a sample states, against true time. */
+/* The sample's bound, against true time. */
 void judge_bound(struct world *w, struct tally *t, const char *who,
 		 const struct paraclock_sim_vm *vm,
 		 const struct paraclock_sample *sample)
@@ -115,8 +115,10 @@ void judge_promise(struct world *w, struct tally *t, const char *who,
 
 /* --- a source ------------------------------------------------------------- */
 
-/* Since when a page says what it says, ns. Hyper-V's has no reference point,
- * and is renewed by acts alone. */
+/*
+ * The age of a page, ns. Hyper-V's has no reference point, and is renewed by
+ * acts alone.
+ */
 static int64_t age_of(struct world *w, unsigned int page)
 {
 	const uint64_t *word = paraclock_sim_page(w->vm, page, 0, NULL);
@@ -129,9 +131,9 @@ static int64_t age_of(struct world *w, unsigned int page)
 }
 
 /*
- * What a reading may be off the host's clock by, beside its pair's error: as
- * <paraclock/host.h> says. With the promise a page may be ahead, and is slower
- * from its write on: by 0.7 ppb a pvclock, 0.466 Hyper-V's, 0.233 a vmclock.
+ * How far a reading may be off the host's clock, beside its pair's error: by
+ * <paraclock/host.h>. With the promise a page may be ahead, and is slower from
+ * its write on: by 0.7 ppb a pvclock, 0.466 Hyper-V's, 0.233 a vmclock.
  */
 static int64_t resolution(struct world *w, const struct reader *r)
 {
@@ -150,7 +152,7 @@ static int64_t resolution(struct world *w, const struct reader *r)
 	return lifts ? VMCLOCK_NS + 1 + quarter_ppb : VMCLOCK_NS;
 }
 
-/* Is the host's clock what this reader should have said? */
+/* Is the host's clock what this reader should have given? */
 static bool is_comparable(struct world *w, const struct reader *r)
 {
 	const unsigned int page = kinds[r->source].page;
@@ -181,11 +183,12 @@ static void judge_valid(struct world *w, struct reader *r,
 				 (uint64_t)allowed);
 		}
 	}
-	/* What was written below goes on until the relay is next called. */
+	/* A page below keeps its time until the relay is next called. */
 	if (r->source != SOURCE_NESTED || w->lasting)
 		judge_bound(w, t, who, r->vm, sample);
-	/* Of a page that is shown late, one without it may have been
-	 * skipped. */
+	/*
+	 * A page that is shown late may have skipped one without the promise.
+	 */
 	if (page == PARACLOCK_SIM_VMCLOCK && w->old[page])
 		r->seen_ns = INT64_MIN;
 	judge_promise(w, t, who, &r->seen_ns, sample);
@@ -199,7 +202,7 @@ static void judge_valid(struct world *w, struct reader *r,
 	leaps_seen += sample->leap == PARACLOCK_LEAP_POS;
 }
 
-/* Is there a reason for this reason? */
+/* Is there a cause for this reason? */
 static bool is_explained(struct world *w, const struct reader *r,
 			 const struct paraclock_sample *sample)
 {
@@ -297,7 +300,7 @@ static void look_back(struct world *w, struct reader *r)
 
 /* --- cross timestamps ----------------------------------------------------- */
 
-/* What CLOCK_REALTIME said at a counter value: it runs as true time does. */
+/* CLOCK_REALTIME at a counter value: it runs as true time does. */
 static int64_t realtime_at(struct world *w, uint64_t counter)
 {
 	const struct paraclock_env *env = paraclock_sim_env(w->vm, USER);
@@ -368,8 +371,10 @@ void readers_close(struct world *w)
 		paraclock_close(w->reader[i].clk);
 }
 
-/* What was promised before something happened may have been let go for one
- * page that nobody read. */
+/*
+ * A promise from before something happened may have been dropped for one page
+ * that nobody read.
+ */
 void forget_promises(struct world *w)
 {
 	const void *hyperv =
@@ -391,8 +396,10 @@ void look(struct world *w, unsigned int times)
 		for (unsigned int s = 0; s < SOURCES; s++) {
 			struct reader *r = &w->reader[s];
 
-			/* What asks the host takes time, and what is torn is
-			 * waited for: less often. */
+			/*
+			 * Asking the host takes time, and readers wait for a
+			 * torn page: less often.
+			 */
 			if (i && (!is_page(r) || any_torn(w)))
 				continue;
 			look_once(w, r);

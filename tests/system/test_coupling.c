@@ -53,7 +53,7 @@ struct row {
 	uint8_t shift;
 	uint64_t value;
 	int ret;
-	uint64_t want; /* looked at only if ret is 0 */
+	uint64_t want; /* compared only if ret is 0 */
 };
 
 #define TOP ((uint64_t)1 << 63)
@@ -91,7 +91,7 @@ static struct row rows[] = {
 	{ "the last that can be doubled", ahead, 2, 0, 0, TOP - 1, 0,
 	  UINT64_MAX - 1 },
 	{ "one that cannot be doubled", ahead, 2, 0, 0, TOP, -ERANGE, 0 },
-	{ "nor does an offset help", ahead, 2, 1, 0, TOP, -ERANGE, 0 },
+	{ "an offset does not make it fit", ahead, 2, 1, 0, TOP, -ERANGE, 0 },
 	{ "the last that can be halved, back", back, 1, 0, 1, TOP - 1, 0,
 	  UINT64_MAX - 1 },
 	{ "one that no half reaches", back, 1, 0, 1, TOP, -ERANGE, 0 },
@@ -112,7 +112,7 @@ static void check_row(void **state)
 {
 	const struct row *r = *state;
 
-	/* The two functions differ in nothing but who is the device. */
+	/* The two functions differ only in which counter is the device's. */
 	for (uint8_t flags = FIXED; flags <= (FIXED | TO_DEVICE);
 	     flags += TO_DEVICE) {
 		struct paraclock_coupling c =
@@ -124,7 +124,7 @@ static void check_row(void **state)
 	}
 }
 
-/* --- what is no coupling -------------------------------------------------- */
+/* --- invalid couplings ---------------------------------------------------- */
 
 struct wrong {
 	const char *name;
@@ -136,18 +136,19 @@ struct wrong {
 
 static struct wrong wrongs[] = {
 	/* clang-format off */
-	{ "a good one, for comparison",
+	{ "a valid coupling, for comparison",
 	  { .size = SIZE, .mult = 1, .flags = FIXED }, 0 },
-	{ "one of a later release",
+	{ "a coupling of a later release",
 	  { .size = SIZE + 8, .mult = 1, .flags = FIXED }, 0 },
-	{ "one of no release",
+	{ "a coupling of no release",
 	  { .size = SIZE - 1, .mult = 1, .flags = FIXED }, -EINVAL },
-	{ "one whose size nobody set", { .mult = 1, .flags = FIXED }, -EINVAL },
+	{ "a coupling whose size nobody set",
+	  { .mult = 1, .flags = FIXED }, -EINVAL },
 	{ "a shift too far",
 	  { .size = SIZE, .mult = 1, .shift = 64, .flags = FIXED }, -EINVAL },
 	{ "the farthest shift",
 	  { .size = SIZE, .mult = 1, .shift = 63, .flags = FIXED }, 0 },
-	{ "a flag of tomorrow's",
+	{ "a flag of a later release",
 	  { .size = SIZE, .mult = 1, .flags = FIXED | 4 }, -EINVAL },
 	{ "not fixed", { .size = SIZE, .mult = 1, .flags = 0 }, -ENODEV },
 	{ "not fixed, the other way",
@@ -237,7 +238,7 @@ static void check_ahead(const struct paraclock_coupling *c, uint64_t from)
 		return;
 	}
 	assert_true(to == (uint64_t)exact + c->offset);
-	/* Back to the smallest that is taken there, at most from itself. */
+	/* Back to the smallest value that leads there, at most from itself. */
 	assert_int_equal(back(c, to, &from_again), 0);
 	assert_true(from_again <= from);
 	assert_true(scale(c, from_again) == exact);
@@ -255,7 +256,7 @@ static void check_back(const struct paraclock_coupling *c, uint64_t to)
 		assert_int_equal(from, UNTOUCHED);
 		return;
 	}
-	/* There or just beyond, and the one before is not there yet. */
+	/* There or just beyond, and the value before does not reach it. */
 	assert_true(scale(c, from) >= scaled);
 	assert_true(!from || scale(c, from - 1) < scaled);
 }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* The history: what is found around a value, and who holds up whom. */
+/*
+ * The history: which entries are found around a value, and that nobody is held
+ * up.
+ */
 
 #include "histories.h"
-/* Whole, for what only a writer that is stopped leaves behind. */
+/* The whole header, for states that only a stopped writer leaves behind. */
 #include "system/history.c"
 
 #define RAW PARACLOCK_CLOCK_MONOTONIC_RAW
 
 /* --- finding -------------------------------------------------------------- */
 
-/* What is added, up to a 0; then what is looked for. */
+/* The values added, up to a 0; then the value searched for. */
 struct lookup {
 	const char *name;
 	unsigned int entries;
@@ -23,23 +26,25 @@ struct lookup {
 
 static struct lookup lookups[] = {
 	/* clang-format off */
-	{ "nothing is found where nothing is", 2, { 0 }, 5, -EINVAL, 0, 0 },
-	{ "one that is older", 2, { 10 }, 11, 1, 10, 0 },
-	{ "one that is the value", 2, { 10 }, 10, 0, 10, 10 },
-	{ "one that is newer", 2, { 10 }, 9, -EINVAL, 0, 0 },
+	{ "an empty history has no entries", 2, { 0 }, 5, -EINVAL, 0, 0 },
+	{ "an entry that is older", 2, { 10 }, 11, 1, 10, 0 },
+	{ "an entry at the value", 2, { 10 }, 10, 0, 10, 10 },
+	{ "an entry that is newer", 2, { 10 }, 9, -EINVAL, 0, 0 },
 	{ "between two", 2, { 10, 20 }, 15, 0, 10, 20 },
 	{ "just after the older of two", 2, { 10, 20 }, 11, 0, 10, 20 },
 	{ "just before the newer of two", 2, { 10, 20 }, 19, 0, 10, 20 },
 	{ "the older of two itself", 2, { 10, 20 }, 10, 0, 10, 10 },
 	{ "the newer of two itself", 2, { 10, 20 }, 20, 0, 20, 20 },
 	{ "the newest of more than fit", 2, { 10, 20, 30 }, 31, 1, 30, 0 },
-	{ "the oldest goes first", 2, { 10, 20, 30 }, 15, -EINVAL, 0, 0 },
-	{ "what is left of more than fit", 2, { 10, 20, 30 }, 20, 0, 20, 20 },
+	{ "the oldest entry goes first", 2, { 10, 20, 30 }, 15, -EINVAL, 0, 0 },
+	{ "the entries left of more than fit",
+	  2, { 10, 20, 30 }, 20, 0, 20, 20 },
 	{ "a ring that has turned", 3, { 1, 2, 4, 8, 16, 32, 64, 128 }, 33, 0,
 	  32, 64 },
 	{ "all that fit are kept", 3, { 1, 2, 4, 8, 16, 32, 64, 128 }, 32, 0,
 	  32, 32 },
-	{ "and not one more", 3, { 1, 2, 4, 8, 16, 32, 64, 128 }, 31, -EINVAL,
+	{ "no more than fit are kept",
+	  3, { 1, 2, 4, 8, 16, 32, 64, 128 }, 31, -EINVAL,
 	  0, 0 },
 	{ "a counter that wraps, before", 4,
 	  { BACK(30), BACK(10), 10, 30 }, BACK(20), 0, BACK(30), BACK(10) },
@@ -74,7 +79,7 @@ static void check_lookup(void **state)
 	if (c->ret >= 0) {
 		assert_true(before.counter == c->before);
 		assert_true(before.ns[RAW] == (int64_t)c->before);
-		/* It is that one as it was added. */
+		/* It is that entry as it was added. */
 		assert_true(before.clock_was_set_seq < n);
 		assert_true(c->added[before.clock_was_set_seq] == c->before);
 	} else {
@@ -99,7 +104,7 @@ static uint64_t random_word(void)
 	return state * 0x2545f4914f6cdd1dU;
 }
 
-/* What find() does, by looking at each. */
+/* The result of find(), by looking at each entry. */
 static void check_against_list(const struct paraclock_history *hist,
 			       const uint64_t *added, unsigned int n,
 			       uint64_t counter)
@@ -214,8 +219,10 @@ static void the_next_writer_repairs(void **state)
 	free_history(hist);
 }
 
-/* What a reader meets that the writer laps: each entry that it looks at is one
- * of the next turn, or becomes it. */
+/*
+ * A reader that the writer laps: each entry that it looks at is one of the next
+ * turn, or becomes one.
+ */
 static void a_lapped_reader_gives_up(void **state)
 {
 	const uint64_t at[] = { 30, 35, 45, 50, 55, 60 };
@@ -306,18 +313,17 @@ static void small_env(struct paraclock_env *env)
 }
 
 static struct making makings[] = {
-	{ "a history of none is refused", 0, -EINVAL, keep },
-	{ "a history of one is refused", 1, -EINVAL, keep },
-	{ "a history of two", 2, 0, keep },
+	{ "a history of no entries is refused", 0, -EINVAL, keep },
+	{ "a history of one entry is refused", 1, -EINVAL, keep },
+	{ "a history of two entries", 2, 0, keep },
 	{ "the largest history", PARACLOCK_HISTORY_MAX, 0, keep },
 	{ "a larger history is refused", PARACLOCK_HISTORY_MAX + 1, -EINVAL,
 	  keep },
-	{ "the most that can be asked for is refused", (unsigned int)-1,
-	  -EINVAL, keep },
-	{ "an env that gives no memory", 2, -EINVAL, no_alloc },
-	{ "an env that takes no memory back", 2, -EINVAL, no_free },
+	{ "the largest number is refused", (unsigned int)-1, -EINVAL, keep },
+	{ "an env without memory to spare", 2, -EINVAL, no_alloc },
+	{ "an env without free()", 2, -EINVAL, no_free },
 	{ "an env of an earlier release", 2, -EINVAL, small_env },
-	{ "an env without memory", 2, -ENOMEM, full },
+	{ "an env without alloc()", 2, -ENOMEM, full },
 };
 
 static void check_making(void **state)

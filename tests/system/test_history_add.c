@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Adding to a history: what goes in, and what it drops. */
+/*
+ * Adding to a history: which snapshots are accepted, and which entries they
+ * drop.
+ */
 
 #include "histories.h"
 #include "system/history.h"
@@ -12,7 +15,7 @@ struct addition {
 	const char *name;
 	void (*change)(struct paraclock_snapshot *snap);
 	int ret;
-	int is_dropping; /* looked at only if ret is 0 */
+	int is_dropping; /* compared only if ret is 0 */
 };
 
 static void later(struct paraclock_snapshot *snap)
@@ -113,13 +116,14 @@ static void clock_set(struct paraclock_snapshot *snap)
 
 static struct addition additions[] = {
 	/* clang-format off */
-	{ "a later one follows", later, 0, 0 },
-	{ "one of a later release follows", larger, 0, 0 },
-	{ "one of no release is refused", too_small, -EINVAL, 0 },
-	{ "one whose size nobody set is refused", no_size, -EINVAL, 0 },
-	{ "one that is not valid is refused", invalid, -ENODEV, 0 },
-	{ "one without MONOTONIC_RAW is refused", no_raw, -ENODEV, 0 },
-	{ "one of another counter is refused", other_counter, -ENODEV, 0 },
+	{ "a later snapshot follows", later, 0, 0 },
+	{ "a snapshot of a later release follows", larger, 0, 0 },
+	{ "a snapshot of no release is refused", too_small, -EINVAL, 0 },
+	{ "a snapshot whose size nobody set is refused", no_size, -EINVAL, 0 },
+	{ "a snapshot that is not valid is refused", invalid, -ENODEV, 0 },
+	{ "a snapshot without MONOTONIC_RAW is refused", no_raw, -ENODEV, 0 },
+	{ "a snapshot of another counter is refused",
+	  other_counter, -ENODEV, 0 },
 	{ "another counter is refused also after a change",
 	  other_counter_and_source, -ENODEV, 0 },
 	{ "another clocksource drops the older ones", other_source, 0, 1 },
@@ -132,8 +136,8 @@ static struct addition additions[] = {
 	  1 },
 	{ "time that jumped back drops the older ones", raw_back, 0, 1 },
 	{ "a counter finer than time follows", raw_equal, 0, 0 },
-	{ "the same again is refused", the_same, -EINVAL, 0 },
-	{ "an earlier one is refused", earlier, -EINVAL, 0 },
+	{ "the same snapshot again is refused", the_same, -EINVAL, 0 },
+	{ "an earlier snapshot is refused", earlier, -EINVAL, 0 },
 	{ "a clock that was set drops nothing", clock_set, 0, 0 },
 	/* clang-format on */
 };
@@ -179,7 +183,7 @@ static void check_addition(void **state)
 	free_history(hist);
 }
 
-/* What was dropped does not come back when more is added. */
+/* Dropped entries do not come back when more are added. */
 static void dropped_is_dropped(void **state)
 {
 	struct paraclock_history *hist = new_history(8);
@@ -216,9 +220,11 @@ static int add_with_raw(struct paraclock_history *hist, uint64_t counter,
 	return paraclock_history_add(hist, &snap);
 }
 
-/* From 15 * 2^60 to 10^12: it did not go on by 2^60 ticks in a second. Nobody
- * has noticed, so the seq is the same. */
-static void a_reset_is_no_way_on(void **state)
+/*
+ * From 15 * 2^60 to 10^12: it did not go on by 2^60 ticks in a second. Nobody
+ * has noticed, so the seq is the same.
+ */
+static void a_reset_does_not_pass_for_progress(void **state)
 {
 	struct paraclock_history *hist = new_history(8);
 	const uint64_t far = 15ULL << 60;
@@ -259,7 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest whole[] = {
 		cmocka_unit_test(dropped_is_dropped),
-		cmocka_unit_test(a_reset_is_no_way_on),
+		cmocka_unit_test(a_reset_does_not_pass_for_progress),
 		cmocka_unit_test(adding_wants_both),
 	};
 

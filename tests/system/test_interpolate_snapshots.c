@@ -48,7 +48,7 @@ struct between {
 	uint64_t counter; /* the ends are 3000 and 15000 */
 	int ret;
 	unsigned int known;
-	int64_t mono, raw; /* looked at only if ret is 0 */
+	int64_t mono, raw; /* compared only if ret is 0 */
 	uint64_t uncertainty_ns;
 };
 
@@ -166,7 +166,7 @@ static void one_call(struct paraclock_snapshot *a, struct paraclock_snapshot *b)
 	b->ns[RAW] = a->ns[RAW] + 10000;
 }
 
-/* By one more than both ends' uncertainties, and not. */
+/* By one more than both ends' uncertainties, and by as much. */
 static void slept(struct paraclock_snapshot *a, struct paraclock_snapshot *b)
 {
 	(void)a;
@@ -190,20 +190,24 @@ static void wrap(struct paraclock_snapshot *a, struct paraclock_snapshot *b)
 
 static struct between betweens[] = {
 	/* clang-format off */
-	{ "at the first it is the first", NULL, 3000, 0, ALL, 2000, 3000,
+	{ "at the first end it is the first", NULL, 3000, 0, ALL, 2000, 3000,
 	  ENDS_UNC },
-	{ "at the second it is the second", NULL, 15000, 0, ALL, 10000, 15000,
+	{ "at the second end it is the second",
+	  NULL, 15000, 0, ALL, 10000, 15000,
 	  ENDS_UNC },
 	{ "near the first", NULL, 3003, 0, ALL, 2002, 3003, ENDS_UNC },
 	{ "near the second", NULL, 14997, 0, ALL, 9998, 14997, ENDS_UNC },
 	{ "in the middle", NULL, 9000, 0, ALL, 6000, 9000, ENDS_UNC },
-	{ "before the first there is nothing", NULL, 2999, -EINVAL, 0, 0, 0,
+	{ "before the first end nothing is interpolated",
+	  NULL, 2999, -EINVAL, 0, 0, 0,
 	  0 },
-	{ "after the second there is nothing", NULL, 15001, -EINVAL, 0, 0, 0,
+	{ "after the second end nothing is interpolated",
+	  NULL, 15001, -EINVAL, 0, 0, 0,
 	  0 },
-	{ "a set clock is not made up, and the others are given", set_clock,
+	{ "a set clock is not interpolated, but the others are", set_clock,
 	  9000, 0, ALL & ~SET_CLOCKS, 6000, 9000, ENDS_UNC },
-	{ "a set clock is not made up at an end either", set_clock, 15000, 0,
+	{ "a set clock is not interpolated at an end, either",
+	  set_clock, 15000, 0,
 	  ALL & ~SET_CLOCKS, 10000, 15000, ENDS_UNC },
 	{ "another TAI offset invalidates TAI only", set_offset, 9000, 0,
 	  ALL & ~(1U << TAI), 6000, 9000, ENDS_UNC },
@@ -211,38 +215,48 @@ static struct between betweens[] = {
 	  0, 0 },
 	{ "two counters are refused", other_counter, 9000, -EINVAL, 0, 0, 0,
 	  0 },
-	{ "a first that is not valid", first_invalid, 9000, -ENODEV, 0, 0, 0,
+	{ "a first snapshot that is not valid",
+	  first_invalid, 9000, -ENODEV, 0, 0, 0,
 	  0 },
-	{ "a second that is not valid", second_invalid, 9000, -ENODEV, 0, 0, 0,
+	{ "a second snapshot that is not valid",
+	  second_invalid, 9000, -ENODEV, 0, 0, 0,
 	  0 },
-	{ "without RAW nobody knows how long it was", no_raw, 9000, -EINVAL, 0,
+	{ "without RAW the elapsed time is unknown", no_raw, 9000, -EINVAL, 0,
 	  0, 0, 0 },
-	{ "what one end does not know is not known", boot_in_one, 9000, 0,
+	{ "a clock that one end does not know is unknown", boot_in_one, 9000, 0,
 	  ALL & ~(1U << BOOT), 6000, 9000, ENDS_UNC },
-	{ "what is no clock is not known", more_than_clocks, 9000, 0, ALL, 6000,
+	{ "a clock of no number is unknown",
+	  more_than_clocks, 9000, 0, ALL, 6000,
 	  9000, ENDS_UNC },
-	{ "twice the same is that", no_window, 15000, 0, ALL, 10000, 15000,
+	{ "the same snapshot twice gives that snapshot",
+	  no_window, 15000, 0, ALL, 10000, 15000,
 	  26 },
-	{ "beside twice the same there is nothing", no_window, 15001, -EINVAL,
+	{ "beside the same snapshot twice nothing is interpolated",
+	  no_window, 15001, -EINVAL,
 	  0, 0, 0, 0 },
-	{ "before twice the same there is nothing", no_window, 14999, -EINVAL,
+	{ "before the same snapshot twice nothing is interpolated",
+	  no_window, 14999, -EINVAL,
 	  0, 0, 0, 0 },
-	{ "the later first is refused", backwards, 9000, -EINVAL, 0, 0, 0, 0 },
-	{ "the later first has no end", backwards, 15000, -EINVAL, 0, 0, 0,
+	{ "the ends in the wrong order are refused",
+	  backwards, 9000, -EINVAL, 0, 0, 0, 0 },
+	{ "the ends in the wrong order have no range",
+	  backwards, 15000, -EINVAL, 0, 0, 0,
 	  0 },
-	{ "the vaguer end counts", first_is_vague, 9000, 0, ALL, 6000, 9000,
+	{ "the less certain end counts",
+	  first_is_vague, 9000, 0, ALL, 6000, 9000,
 	  801 },
-	{ "one call bends less", one_call, 3000, 0, ALL, 2000, 3000, 24 },
+	{ "a cheaper clock call bends less",
+	  one_call, 3000, 0, ALL, 2000, 3000, 24 },
 	{ "a suspend invalidates BOOTTIME only", slept, 9000, 0,
 	  ALL & ~(1U << BOOT), 6000, 9000, ENDS_UNC },
-	{ "what may be none is none", hardly_slept, 9000, 0, ALL, 6000, 9000,
-	  ENDS_UNC },
-	{ "no bound stays none", no_bound, 9000, 0, ALL, 6000, 9000,
+	{ "a suspend within the uncertainty does not count",
+	  hardly_slept, 9000, 0, ALL, 6000, 9000, ENDS_UNC },
+	{ "an unknown bound stays unknown", no_bound, 9000, 0, ALL, 6000, 9000,
 	  UINT64_MAX },
 	{ "a part of a step of rate counts as one step", raw_step, 3000, 0, ALL,
 	  2000, 3000, 23 },
 	{ "a distance has no sign", raw_back, 3000, 0, ALL, 2000, 3000, 23 },
-	{ "the farthest ends there are", raw_far, 3000, 0, ALL, 2000, INT64_MIN,
+	{ "the farthest possible ends", raw_far, 3000, 0, ALL, 2000, INT64_MIN,
 	  21 + UINT64_MAX / 40 + 1 },
 	{ "a counter that wraps in between", wrap, 3000, 0, ALL, 6000, 9000,
 	  ENDS_UNC },
@@ -278,7 +292,7 @@ static void check_snapshots(void **state)
 	struct paraclock_snapshot a = snapshot_at(3000), b = snapshot_at(15000);
 	struct paraclock_snapshot at, untouched;
 
-	/* RAW is the counter, which is easiest to see. */
+	/* RAW is the counter, which is the simplest case. */
 	a.ns[RAW] = 3000;
 	b.ns[RAW] = 15000;
 	if (c->change)

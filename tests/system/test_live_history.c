@@ -31,7 +31,7 @@ static const struct world *world;
 static bool stop;
 static uint64_t newest, added;
 
-/* Every member is made of the counter, so that a torn one shows. */
+/* Every member is derived from the counter, so that a torn entry shows. */
 static struct paraclock_snapshot snapshot_at(uint64_t counter)
 {
 	struct paraclock_snapshot snap = {
@@ -69,7 +69,7 @@ static void *write_on(void *arg)
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		struct paraclock_snapshot snap = snapshot_at(counter);
 
-		/* Readers wait for no more. */
+		/* Readers wait for no more entries. */
 		if (paraclock_history_add(hist, &snap)) {
 			__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 			break;
@@ -111,7 +111,7 @@ static uint64_t wanted_reads(void)
 	return text ? strtoull(text, NULL, 0) : READS;
 }
 
-/* The ring went round twice, and something was found in it and behind it. */
+/* The ring went round twice, and readers found entries in it and behind it. */
 static bool is_enough(const struct reader *reader)
 {
 	uint64_t now = __atomic_load_n(&newest, __ATOMIC_RELAXED);
@@ -145,7 +145,7 @@ static void *read_on(void *arg)
 			continue;
 		reader->torn += !is_whole(&before);
 		reader->not_around += before.counter > at;
-		/* It was there before we looked. */
+		/* The entry was there before the search. */
 		reader->not_around += ret == 1 && before.counter < now;
 		if (ret)
 			continue;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * This machine's own clocks, in several threads, while CLOCK_REALTIME is set
- * time and again - in the env only, by an offset that is added to what the
- * kernel says. No snapshot and no cross timestamp may mix two of these times.
+ * time and again - in the env only, by an offset that is added to the kernel's
+ * value. No snapshot and no cross timestamp may mix two of these times.
  */
 
 #include <pthread.h>
@@ -50,7 +50,7 @@ struct reader {
 	int error;
 };
 
-/* REALTIME - MONOTONIC is the kernel's own and a whole number of steps. */
+/* REALTIME - MONOTONIC is the kernel's own plus a whole number of steps. */
 static bool is_mixed(const int64_t ns[PARACLOCK_CLOCKS], uint64_t error_ns)
 {
 	static int64_t kernels_own;
@@ -117,7 +117,7 @@ static bool is_enough(struct reader *readers)
 	return true;
 }
 
-/* How often. */
+/* The number of them. */
 static unsigned int set_on(struct reader *readers)
 {
 	const struct timespec pause = { .tv_nsec = 200000 };
@@ -142,7 +142,7 @@ static struct paraclock_snapshot snapshot(void)
 	struct paraclock_snapshot snap = { .size = sizeof(snap) };
 	int ret;
 
-	/* No bracket is narrow enough, while others have the CPU. */
+	/* No bracket is narrow enough while others have the CPU. */
 	do {
 		ret = paraclock_snapshot(&env, &snap);
 	} while (ret == -EAGAIN);
@@ -186,7 +186,9 @@ static void a_clock_that_is_set_is_never_mixed(void **state)
 		assert_int_equal(reader->mixed, 0);
 	}
 	snap = snapshot();
-	/* Each was seen that a snapshot came after; none was made up. */
+	/*
+	 * Each set that a snapshot came after was noticed; none was invented.
+	 */
 	assert_in_range(snap.clock_was_set_seq, 1, sets);
 }
 

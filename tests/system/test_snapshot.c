@@ -44,7 +44,7 @@ static void all_clocks_at_one_counter_value(void **state)
 	assert_in_range(snap.uncertainty_ns, 17, 40);
 }
 
-/* So far apart that the rate is refined, and each clock looked at again. */
+/* So far apart that the rate is refined, and each clock is read again. */
 static void clocks_stay_true_for_days(void **state)
 {
 	uint64_t step = 1000;
@@ -187,7 +187,7 @@ static void always_set(struct fake_clocks *c, int clock_id)
 	c->real_minus_mono += 1000000;
 }
 
-static void a_clock_that_is_always_set_is_no_answer(void **state)
+static void a_clock_that_is_always_set_gives_no_snapshot(void **state)
 {
 	struct paraclock_snapshot snap = take(), was;
 
@@ -221,8 +221,10 @@ static void a_counter_that_jumps_counts_as_another_source(void **state)
 	}
 }
 
-/* The rate is known the better the longer it is known: a jump of 1 us shows
- * after days as it does at once. */
+/*
+ * The longer the rate is observed, the better it is known: a jump of 1 us shows
+ * after days as it does at once.
+ */
 static void a_small_jump_shows_after_days(void **state)
 {
 	uint32_t seq;
@@ -287,7 +289,10 @@ static void another_counter_rate_counts_as_another_source(void **state)
 	assert_int_equal(snap.clocksource_changed_seq, 1);
 }
 
-/* A slow clocksource is a system call away: wide, and so looked at. */
+/*
+ * A slow clocksource is a system call away: wide, and so recognised by its
+ * width.
+ */
 static void a_change_to_hpet_is_noticed(void **state)
 {
 	struct paraclock_snapshot snap = take();
@@ -320,7 +325,7 @@ static void each_number_of_brackets_works(void **state)
 	}
 }
 
-static void without_a_memory_each_call_is_a_first_one(void **state)
+static void without_a_memory_each_call_is_the_first(void **state)
 {
 	(void)state;
 	clocks.world.env.system_clocks = NULL;
@@ -362,7 +367,7 @@ static int own_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 	return 0;
 }
 
-static void what_cannot_be_is_refused(void **state)
+static void bad_arguments_are_refused(void **state)
 {
 	struct paraclock_snapshot snap = { .size = sizeof(snap) }, was;
 	struct paraclock_env *env = &clocks.world.env;
@@ -383,7 +388,7 @@ static void what_cannot_be_is_refused(void **state)
 	/* Another env with the memory of this one. */
 	env->read_clock = own_read_clock;
 	assert_int_equal(paraclock_snapshot(env, &snap), -EINVAL);
-	/* Clocks that stand still, and none at all. */
+	/* Clocks that stand still, and clocks that fail. */
 	memset(&clocks.system_clocks, 0, sizeof(clocks.system_clocks));
 	assert_int_equal(paraclock_snapshot(env, &snap), -EOPNOTSUPP);
 	env->counter = frozen_counter;
@@ -406,8 +411,8 @@ static int wild_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 	return 0;
 }
 
-/* Bounded, and no undefined behaviour on the way. */
-static void clocks_that_make_no_sense_are_no_answer(void **state)
+/* The call ends, and nothing undefined happens on the way. */
+static void senseless_clocks_give_no_snapshot(void **state)
 {
 	(void)state;
 	for (unsigned int i = 0; i < 50; i++) {
@@ -422,7 +427,7 @@ static void clocks_that_make_no_sense_are_no_answer(void **state)
 	}
 }
 
-/* A child that inherits the memory while it was being written. */
+/* A child inherits the memory while another thread was writing it. */
 static void a_memory_lost_in_a_fork_is_made_anew(void **state)
 {
 	uint32_t *words = (uint32_t *)(void *)&clocks.system_clocks;
@@ -431,7 +436,7 @@ static void a_memory_lost_in_a_fork_is_made_anew(void **state)
 	(void)state;
 	words[0] |= 1;
 	words[1] = clocks.world.process_id;
-	/* Its own process is still at it. */
+	/* Its own process is still writing. */
 	assert_int_equal(paraclock_snapshot(&clocks.world.env, &snap), -EAGAIN);
 	clocks.world.process_id++;
 	snap = take();
@@ -453,17 +458,17 @@ int main(void)
 		cmocka_unit_test(a_leap_second_counts_as_a_set),
 		cmocka_unit_test(
 			a_set_within_a_snapshot_is_all_before_or_all_after),
-		cmocka_unit_test(a_clock_that_is_always_set_is_no_answer),
+		cmocka_unit_test(a_clock_that_is_always_set_gives_no_snapshot),
 		cmocka_unit_test(a_counter_that_jumps_counts_as_another_source),
 		cmocka_unit_test(a_small_jump_shows_after_days),
 		cmocka_unit_test(a_counter_that_goes_back_is_read_again),
 		cmocka_unit_test(another_counter_rate_counts_as_another_source),
 		cmocka_unit_test(a_change_to_hpet_is_noticed),
 		cmocka_unit_test(each_number_of_brackets_works),
-		cmocka_unit_test(without_a_memory_each_call_is_a_first_one),
+		cmocka_unit_test(without_a_memory_each_call_is_the_first),
 		cmocka_unit_test(a_counter_may_wrap_around),
-		cmocka_unit_test(what_cannot_be_is_refused),
-		cmocka_unit_test(clocks_that_make_no_sense_are_no_answer),
+		cmocka_unit_test(bad_arguments_are_refused),
+		cmocka_unit_test(senseless_clocks_give_no_snapshot),
 		cmocka_unit_test(a_memory_lost_in_a_fork_is_made_anew),
 	};
 

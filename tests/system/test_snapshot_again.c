@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* A counter that goes wrong, and a kernel that leaves it and comes back: what
- * is said meanwhile is true, and snapshots come back by themselves. */
+/*
+ * A counter that goes wrong, and a kernel that leaves it and comes back: the
+ * values are true meanwhile, and snapshots come back by themselves.
+ */
 
 #include <stdio.h>
 
@@ -25,7 +27,7 @@ static int try(struct paraclock_snapshot *ret_snap)
 	unsigned int reads = machine.clock_reads;
 	int ret = paraclock_snapshot(&machine.world.env, &snap);
 
-	/* It is bounded. */
+	/* The call ends. */
 	assert_true(machine.clock_reads - reads < 400000);
 	if (!ret)
 		fake_machine_check_snapshot(&machine, &snap);
@@ -33,7 +35,10 @@ static int try(struct paraclock_snapshot *ret_snap)
 	return ret;
 }
 
-/* How many of so many succeed, and whether the last one may be correlated. */
+/*
+ * How many of the snapshots succeed, and whether the last one may be
+ * correlated.
+ */
 static unsigned int count(unsigned int n, uint64_t every, bool *ret_valid)
 {
 	struct paraclock_snapshot snap;
@@ -56,7 +61,7 @@ static void to_hpet(void)
 			    HPET_COST);
 }
 
-/* Also one that is read as fast as the TSC: nothing shows it. */
+/* Also a clocksource that is read as fast as the TSC: nothing shows it. */
 static void to_fast(void)
 {
 	fake_machine_become(&machine, "other", PARACLOCK_CLOCKSOURCE_OTHER, 0);
@@ -123,29 +128,29 @@ static struct history {
 	/* clang-format off */
 	{ "the TSC jumps ahead under hpet",
 	  { to_hpet, snapshots, jump_ahead, snapshots, a_second, snapshots } },
-	{ "it jumps a little under hpet",
+	{ "the TSC jumps a little under hpet",
 	  { to_hpet, snapshots, jump_a_bit, snapshots, a_second, snapshots } },
-	{ "it jumps back under hpet",
+	{ "the TSC jumps back under hpet",
 	  { to_hpet, snapshots, jump_back, snapshots, a_second, snapshots } },
-	{ "it is reset under hpet",
+	{ "the TSC is reset under hpet",
 	  { to_hpet, snapshots, reset, snapshots, a_second, snapshots } },
-	{ "it stops under hpet, and goes on",
+	{ "the TSC stops under hpet, and goes on",
 	  { to_hpet, snapshots, stop, snapshots, a_second, snapshots, go,
 	    snapshots } },
-	{ "it stops for long, and nobody looks",
+	{ "the TSC stops for long, without a snapshot",
 	  { to_hpet, snapshots, stop, a_second, go, a_second, snapshots } },
-	{ "it jumps ahead, and the kernel leaves it",
+	{ "the TSC jumps ahead, and the kernel leaves it",
 	  { jump_ahead, to_hpet, snapshots, a_second } },
-	{ "it is reset, and the kernel leaves it",
+	{ "the TSC is reset, and the kernel leaves it",
 	  { snapshots, reset, to_hpet, snapshots } },
-	{ "it stops, and the kernel leaves it",
+	{ "the TSC stops, and the kernel leaves it",
 	  { snapshots, stop, to_hpet, snapshots, go } },
-	{ "it jumps under a kernel that keeps it",
+	{ "the TSC jumps under a kernel that keeps it",
 	  { snapshots, jump_ahead, snapshots, reset, snapshots, jump_a_bit } },
 	{ "the kernel leaves it for a fast clocksource",
 	  { snapshots, to_fast, snapshots, jump_ahead, snapshots, reset,
 	    snapshots, stop, snapshots, go } },
-	{ "it jumps each time that somebody looks",
+	{ "the TSC jumps at each snapshot",
 	  { to_hpet, snapshots, jump_ahead, snapshots, jump_back, snapshots,
 	    jump_a_bit, snapshots, reset, snapshots } },
 	{ "nothing happens", { snapshots } },
@@ -158,7 +163,7 @@ static void confirm_fresh(void)
 
 	go();
 	to_tsc();
-	/* It may be looked for once a second, and must not take longer. */
+	/* The search may happen once a second, and must not take longer. */
 	(void)count(1, FS_PER_SEC + 100 * MS, &valid);
 	assert_int_equal(count(300, MS, &valid), 300);
 	assert_true(valid);
@@ -179,8 +184,8 @@ static void come_back(void **state)
 	}
 }
 
-/* Under a counter that is not used, and that runs, none fails. */
-static void snapshots_do_not_mind_what_is_not_used(void **state)
+/* A counter that is not used, but that runs, fails no snapshot. */
+static void an_unused_counter_does_not_matter(void **state)
 {
 	static act *const acts[] = { jump_ahead, jump_a_bit, jump_back, reset };
 	bool valid;
@@ -196,7 +201,7 @@ static void snapshots_do_not_mind_what_is_not_used(void **state)
 }
 
 /* Any acts in any order. */
-static void whatever_happens_they_come_back(void **state)
+static void snapshots_come_back_after_anything(void **state)
 {
 	static act *const acts[] = { to_hpet,	 to_fast,   to_tsc,  jump_ahead,
 				     jump_a_bit, jump_back, reset,   stop,
@@ -215,7 +220,7 @@ static void whatever_happens_they_come_back(void **state)
 	}
 }
 
-/* What a device said before the counter went wrong has no time here. */
+/* A device's value from before the counter went wrong has no time here. */
 static uint64_t device_counter;
 
 static int old_device(void *ctx, struct paraclock_sample *ret_sample)
@@ -270,9 +275,9 @@ static void a_history_ends_where_the_counter_went_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest whole[] = {
-		cmocka_unit_test_setup(snapshots_do_not_mind_what_is_not_used,
+		cmocka_unit_test_setup(an_unused_counter_does_not_matter,
 				       setup),
-		cmocka_unit_test(whatever_happens_they_come_back),
+		cmocka_unit_test(snapshots_come_back_after_anything),
 		cmocka_unit_test(a_history_ends_where_the_counter_went_wrong),
 	};
 

@@ -44,14 +44,14 @@ static void interrupt(unsigned int first, unsigned int last)
 	clocks.on_read = interrupt_some;
 }
 
-static uint32_t set_and_take(int64_t step)
+static uint32_t set_and_snapshot(int64_t step)
 {
 	fake_clocks_pass(&clocks, 2600000);
 	clocks.real_minus_mono += step;
 	return take().clock_was_set_seq;
 }
 
-/* What is measured anew after a set is measured in a pause. */
+/* After a set, a pause interrupts the new measurement. */
 static void a_pause_after_a_set_does_not_blind(void **state)
 {
 	(void)state;
@@ -67,7 +67,7 @@ static void a_pause_after_a_set_does_not_blind(void **state)
 		fake_clocks_pass(&clocks, 2600000);
 		seq = take().clock_was_set_seq;
 		assert_int_equal(seq, 1);
-		assert_int_equal(set_and_take(-1000), 2);
+		assert_int_equal(set_and_snapshot(-1000), 2);
 	}
 }
 
@@ -88,7 +88,7 @@ static void a_pause_in_the_first_snapshot_does_no_lasting_harm(void **state)
 			assert_int_equal(snap.clock_was_set_seq, 0);
 			fake_clocks_pass(&clocks, 26000);
 		}
-		assert_int_equal(set_and_take(1000), 1);
+		assert_int_equal(set_and_snapshot(1000), 1);
 	}
 }
 
@@ -136,7 +136,7 @@ static void a_better_clocksource_is_noticed_in_a_second(void **state)
 	assert_int_equal(take().clocksource_changed_seq, 1);
 	fake_clocks_pass(&clocks, 26000000000);
 	(void)take();
-	/* One look, and one to take it in; none of a good one. */
+	/* One look, and one to commit it; none for a good clocksource. */
 	assert_int_equal(clocks.source_reads, reads + 2);
 }
 
@@ -151,7 +151,7 @@ static void a_name_that_could_not_be_read_is_read_later(void **state)
 	assert_int_equal(take().valid_for_correlation, 1);
 }
 
-/* Another thread holds the flag, so that nothing can be committed. */
+/* Another thread holds the lock, so nothing can be committed. */
 static void a_change_to_hpet_is_never_let_through(void **state)
 {
 	uint32_t *owner = (uint32_t *)(void *)&clocks.system_clocks + 1;
@@ -214,7 +214,7 @@ static int jiffies_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 	return ret;
 }
 
-static void jiffies_are_no_clocksource_to_correlate_with(void **state)
+static void a_snapshot_under_jiffies_fails(void **state)
 {
 	struct paraclock_snapshot snap = { .size = sizeof(snap) }, was = snap;
 
@@ -238,7 +238,7 @@ int main(void)
 		cmocka_unit_test(a_name_that_could_not_be_read_is_read_later),
 		cmocka_unit_test(a_change_to_hpet_is_never_let_through),
 		cmocka_unit_test(an_env_may_lack_tai_or_boottime),
-		cmocka_unit_test(jiffies_are_no_clocksource_to_correlate_with),
+		cmocka_unit_test(a_snapshot_under_jiffies_fails),
 	};
 
 	each_test(setup, NULL);

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
-/* Counters that move by many ns at a time: what is said of the clocks at a
- * value of theirs is true at every instant at which they show it. */
+/*
+ * Counters that move by many ns at a time: the clocks at a counter value are
+ * true at every instant at which the counter shows that value.
+ */
 
 #include <stdio.h>
 
 #include "fake_machine.h"
 
-/* Readings of each counter, ten handles of which are opened. */
+/* Readings of each counter, of which ten handles are opened. */
 #define HANDLES 10
 #define READS	2000
 
 static struct fake_machine machine;
 
-/* What the counters of real machines do. */
+/* The steps of real machines' counters. */
 static struct fake_counter counters[] = {
 	{ "24 MHz", 24000000, 1, 1 },
 	{ "25 MHz", 25000000, 1, 1 },
@@ -39,7 +41,7 @@ static uint64_t step_ns(void)
 	return 1000000000 / machine.is.moves_hz;
 }
 
-static void take_snapshots(void)
+static void make_snapshots(void)
 {
 	for (unsigned int i = 0; i < READS; i++) {
 		struct paraclock_snapshot snap = { .size = sizeof(snap) };
@@ -50,7 +52,7 @@ static void take_snapshots(void)
 		fake_machine_check_snapshot(&machine, &snap);
 		assert_int_equal(snap.clock_was_set_seq, 0);
 		assert_int_equal(snap.clocksource_changed_seq, 0);
-		/* What several readings have in common may be narrower. */
+		/* The intersection of several readings may be narrower. */
 		assert_true(snap.uncertainty_ns >=
 			    step_ns() / (i % 5 > 2 ? 2 : 1));
 		fake_machine_pass(&machine, random_word() % FS_PER_SEC / 100);
@@ -61,12 +63,14 @@ static void snapshots_are_true(void **state)
 {
 	for (unsigned int i = 0; i < HANDLES; i++) {
 		prepare(*state, i % 2);
-		take_snapshots();
+		make_snapshots();
 	}
 }
 
-/* Two answers of one clock, between which REALTIME cannot have gone by more
- * or less than the counter did. */
+/*
+ * Two answers of one clock, between which REALTIME cannot have gone by more or
+ * less than the counter.
+ */
 static void check_pair(const struct paraclock_sample *a,
 		       const struct paraclock_sample *b)
 {
@@ -162,7 +166,10 @@ static int read_old_device(void *ctx, struct paraclock_sample *ret_sample)
 	return ret;
 }
 
-/* Snapshots as close as the counter moves, and the past between them. */
+/*
+ * Snapshots as close together as the counter's steps, and the past between
+ * them.
+ */
 static void look_back_once(struct paraclock_history *hist)
 {
 	struct paraclock_crosststamp xt = { .size = sizeof(xt) };
@@ -208,8 +215,10 @@ static void histories_reach_back(void **state)
 	}
 }
 
-/* Sums over so many snapshots: of how far each clock is off, and of what they
- * say. */
+/*
+ * Sums over this many snapshots: of each clock's error, and of its stated
+ * bound.
+ */
 static void sum_up(unsigned int brackets, uint64_t ret_off[3],
 		   uint64_t *ret_said)
 {
@@ -235,9 +244,11 @@ static void sum_up(unsigned int brackets, uint64_t ret_off[3],
 	}
 }
 
-/* Where a clock is read anywhere between two readings of the counter, the mean
- * of k readings is off by 1 / sqrt(k) of what one is: 16 brackets are 6 of
- * RAW, 6 of MONOTONIC and 6 of REALTIME. */
+/*
+ * Where a clock is read anywhere between two readings of the counter, the mean
+ * error of k readings is 1 / sqrt(k) of a single one's: 16 brackets are 6 of
+ * RAW, 6 of MONOTONIC and 6 of REALTIME.
+ */
 static void more_brackets_make_each_clock_better(void **state)
 {
 	uint64_t usual[3], more[3], said_usual, said_more;
@@ -254,7 +265,7 @@ static void more_brackets_make_each_clock_better(void **state)
 	assert_true(said_more < said_usual);
 }
 
-/* What an env states is taken, but no nonsense: then it is measured. */
+/* An env's stated step is used, unless it is nonsense: then it is measured. */
 static void a_step_that_no_counter_has_is_measured(void **state)
 {
 	static const uint64_t stated[] = { 1ULL << 31, 1ULL << 63, UINT64_MAX };
@@ -269,7 +280,7 @@ static void a_step_that_no_counter_has_is_measured(void **state)
 		assert_int_equal(paraclock_snapshot(&machine.world.env, &snap),
 				 0);
 		assert_int_equal(snap.counter_step, 64);
-		take_snapshots();
+		make_snapshots();
 	}
 }
 

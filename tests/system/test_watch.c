@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Being told that the clock was set, or the clocksource changed. */
+/* Notice of a set clock, or of a changed clocksource. */
 
 #include "fake_clocks.h"
 
@@ -40,7 +40,7 @@ static void refresh_reads_the_name_when_asked(void **state)
 	assert_int_equal(paraclock_refresh(&clocks.world.env), -ENODEV);
 }
 
-static void a_watch_sees_what_is_too_small_to_find(void **state)
+static void a_watch_sees_a_set_too_small_to_measure(void **state)
 {
 	struct paraclock_watch *watch = NULL;
 
@@ -74,7 +74,7 @@ static void a_watch_sees_what_is_too_small_to_find(void **state)
 	assert_int_equal(clocks.world.allocs, clocks.world.frees);
 }
 
-static void a_set_before_the_first_snapshot_is_told(void **state)
+static void a_set_before_the_first_snapshot_is_reported(void **state)
 {
 	struct paraclock_watch *watch = NULL;
 
@@ -87,7 +87,7 @@ static void a_set_before_the_first_snapshot_is_told(void **state)
 	paraclock_watch_close(watch);
 }
 
-static void what_a_watch_saw_is_not_lost(void **state)
+static void a_set_that_a_watch_saw_is_not_lost(void **state)
 {
 	uint32_t *owner = (uint32_t *)(void *)&clocks.system_clocks + 1;
 	struct paraclock_watch *watch = NULL;
@@ -96,7 +96,7 @@ static void what_a_watch_saw_is_not_lost(void **state)
 	(void)take();
 	assert_int_equal(paraclock_watch_open(&watch, &clocks.world.env), 0);
 	clocks.watch_answer = 1;
-	*owner = clocks.world.process_id; /* another thread is at it */
+	*owner = clocks.world.process_id; /* another thread holds the lock */
 	assert_int_equal(paraclock_watch_update(watch), -EAGAIN);
 	assert_int_equal(paraclock_watch_update(watch), -EAGAIN);
 	*owner = 0;
@@ -106,7 +106,7 @@ static void what_a_watch_saw_is_not_lost(void **state)
 	paraclock_watch_close(watch);
 }
 
-static void a_watch_that_cannot_be_had_leaves_nothing(void **state)
+static void a_failed_watch_leaves_nothing(void **state)
 {
 	struct paraclock_watch *watch = NULL;
 
@@ -131,10 +131,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refresh_reads_the_name_when_asked),
-		cmocka_unit_test(a_watch_sees_what_is_too_small_to_find),
-		cmocka_unit_test(a_set_before_the_first_snapshot_is_told),
-		cmocka_unit_test(what_a_watch_saw_is_not_lost),
-		cmocka_unit_test(a_watch_that_cannot_be_had_leaves_nothing),
+		cmocka_unit_test(a_watch_sees_a_set_too_small_to_measure),
+		cmocka_unit_test(a_set_before_the_first_snapshot_is_reported),
+		cmocka_unit_test(a_set_that_a_watch_saw_is_not_lost),
+		cmocka_unit_test(a_failed_watch_leaves_nothing),
 	};
 
 	each_test(setup, NULL);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Leap-seconds lists: what is read, what is refused, and at which line. */
+/*
+ * Leap-seconds lists: which are accepted, which are refused, and at which line.
+ */
 
 #include <stdio.h>
 
@@ -157,7 +159,7 @@ static void check_list(void **state)
 	assert_int_equal(paraclock_leap_table_check(&table), 0);
 }
 
-/* However a good list is cut, it is not taken for another. */
+/* However a good list is cut, it does not pass for another. */
 static void check_cut(void **state)
 {
 	static const char text[] = BEGIN HASH;
@@ -170,7 +172,7 @@ static void check_cut(void **state)
 		assert_int_equal(paraclock_leap_list_parse(text, size, NULL, 0,
 							   &table),
 				 -EPROTO);
-	/* Nor with any byte that is not text. */
+	/* Nor is it accepted with any byte that is not text. */
 	for (size_t at = strlen(UPDATED EXPIRES); text[at] != '#'; at++) {
 		memcpy(copy, text, sizeof(copy));
 		copy[at] = '\0';
@@ -251,7 +253,7 @@ static void check_arguments(void **state)
 			 -EPROTO);
 }
 
-/* What tzdata has installed is what the rows of leaps.h say. */
+/* The list that tzdata has installed agrees with the rows of leaps.h. */
 static void check_installed(void **state)
 {
 	struct paraclock_leap_table table, want;

@@ -10,7 +10,7 @@
 
 #define UNTOUCHED 0x5eadbeef
 
-/* What a leap second's smear is, by its definition. */
+/* A leap second's smear, by its definition. */
 struct spec {
 	int64_t tai_start, tai_end; /* ns */
 	int64_t clock_start, clock_end;
@@ -43,7 +43,7 @@ static int64_t by_spec(const struct spec *s, const struct leap_row *r,
 	return s->clock_start + (int64_t)(way / (s->tai_end - s->tai_start));
 }
 
-/* The first ns at which the clock says value or more. */
+/* The first ns at which the clock shows value or more. */
 static int64_t first_at(const struct spec *s, const struct leap_row *r,
 			int64_t value)
 {
@@ -156,8 +156,10 @@ static void check_window(const struct paraclock_leap_table *table,
 	assert_int_equal(ns[PARACLOCK_WALL_SMEARED], smeared);
 }
 
-/* From window to window over a leap second, with no gap, and as many of them
- * as there are changes. */
+/*
+ * From window to window over a leap second, without a gap, and with as many
+ * windows as there are changes.
+ */
 static unsigned int walk(const struct paraclock_leap_table *table,
 			 unsigned int smear, int64_t from, int64_t to)
 {
@@ -217,7 +219,7 @@ struct value_case {
 	unsigned int smear;
 	int64_t tai_ns;
 	int ret;
-	int64_t smeared_ns; /* Only if ret is 0. */
+	int64_t smeared_ns; /* Compared only if ret is 0. */
 };
 
 /* The last second of 2016-12 begins at this TAI. */
@@ -237,7 +239,7 @@ static struct value_case values[] = {
 	  (T2017_01 - 499) * SEC - SEC / 2 },
 	{ "UTC-SLS and UTC agree at midnight after an inserted second",
 	  SLS, (T2017_01 + 37) * SEC, 0, T2017_01 * SEC },
-	{ "a ns before that",
+	{ "a ns before UTC-SLS and UTC agree",
 	  SLS, (T2017_01 + 37) * SEC - 1, 0, T2017_01 * SEC - 1 },
 	{ "UTC-SLS begins at 23:43:19 before a removed second",
 	  SLS, (T2035_01 - 1001 + 37) * SEC, 0, (T2035_01 - 1001) * SEC },
@@ -260,14 +262,14 @@ static struct value_case values[] = {
 	  NOON, (T2035_01 + 43200 + 36) * SEC, 0, (T2035_01 + 43200) * SEC },
 	{ "a day without a leap second",
 	  NOON, (T2017_02 + 37) * SEC, 0, T2017_02 * SEC },
-	{ "no smear is no smear", STRICT, LAST, -EINVAL, 0 },
-	{ "a smear that nobody knows", 3, LAST, -EINVAL, 0 },
-	{ "a number far beyond", UINT32_MAX, LAST, -EINVAL, 0 },
-	{ "too soon after the table's beginning to know",
+	{ "without a smear it is UTC", STRICT, LAST, -EINVAL, 0 },
+	{ "an undefined smear", 3, LAST, -EINVAL, 0 },
+	{ "a number far beyond the smears", UINT32_MAX, LAST, -EINVAL, 0 },
+	{ "too soon after the table's beginning to be known",
 	  NOON, (T1972_01 + 10 + 43200) * SEC - 1, -ERANGE, 0 },
 	{ "at noon of the table's first day it is known",
 	  NOON, (T1972_01 + 10 + 43200) * SEC, 0, (T1972_01 + 43200) * SEC },
-	{ "UTC-SLS leaves nothing to know",
+	{ "UTC-SLS needs no knowledge of the day before",
 	  SLS, (T1972_01 + 10) * SEC, 0, T1972_01 * SEC },
 	{ "before the table", SLS, (T1972_01 + 10) * SEC - 1, -ERANGE, 0 },
 	{ "past the expiry", SLS, (EXPIRY + 36) * SEC, -ESTALE, 0 },
@@ -314,9 +316,9 @@ static struct back_case backs[] = {
 	{ "a second that UTC removes is a second of the smeared clock",
 	  SLS, T2035_01 * SEC - SEC, 0, (T2035_01 + 36) * SEC - 999000999 },
 	{ "no smear", STRICT, T2017_02 * SEC, -EINVAL, 0 },
-	{ "a smear that nobody knows", 3, T2017_02 * SEC, -EINVAL, 0 },
+	{ "an undefined smear", 3, T2017_02 * SEC, -EINVAL, 0 },
 	{ "before the table", NOON, T1972_01 * SEC - 1, -ERANGE, 0 },
-	{ "too soon after its beginning",
+	{ "too soon after the table's beginning",
 	  NOON, (T1972_01 + 43200) * SEC - 1, -ERANGE, 0 },
 	{ "past the expiry", NOON, EXPIRY * SEC, -ESTALE, 0 },
 	{ "the smallest number", SLS, INT64_MIN, -ERANGE, 0 },
@@ -349,11 +351,11 @@ static struct unknown_case unknowns[] = {
 	/* clang-format off */
 	{ "before noon of the last day nothing can be smeared",
 	  NOON, 43201, 0 },
-	{ "from noon on it is not known", NOON, 43200, -ESTALE },
+	{ "from noon on the smear is not known", NOON, 43200, -ESTALE },
 	{ "UTC-SLS: before 23:43:19 nothing can be smeared", SLS, 1002, 0 },
 	{ "UTC-SLS: from 23:43:19 on it is not known", SLS, 1001, -ESTALE },
 	{ "strict UTC is known to the end of the table", STRICT, 2, 0 },
-	{ "and not after it", STRICT, 1, -ESTALE },
+	{ "strict UTC is not known after it", STRICT, 1, -ESTALE },
 	/* clang-format on */
 };
 
@@ -388,7 +390,7 @@ static void check_unknown(void **state)
 	assert_int_equal(end, tai + SEC - 1);
 }
 
-/* Nor does a window reach back to where it is not known. */
+/* A window does not reach back to an unknown time, either. */
 static void check_first_window(void **state)
 {
 	const int64_t noon = (T1972_01 + 10 + 43200) * SEC;
@@ -401,7 +403,7 @@ static void check_first_window(void **state)
 						  noon + DAY * SEC, &w),
 			 0);
 	assert_int_equal(w.start_tai_ns, noon);
-	/* A leap second that the list has is known, whenever it expires. */
+	/* A leap second in the list is known, whenever the list expires. */
 	table.expires_sec = T2035_01 - 6 * 3600;
 	assert_int_equal(
 		paraclock_wall_window_at(&table, NOON,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* UTC and TAI: around every leap second, and at the ends of what is known. */
+/* UTC and TAI: around every leap second, and at both ends of the known time. */
 
 #include "leap_states.h"
 #include "leaps.h"
 
-/* What a failure must leave alone. */
+/* A failure must leave this unchanged. */
 #define UNTOUCHED 0x5eadbeef
 
 static const struct paraclock_utc untouched = { .ns = UNTOUCHED, .leap = 77 };
@@ -84,7 +84,7 @@ struct tai_case {
 	const char *name;
 	int64_t tai_ns;
 	int ret;
-	/* The rest only if ret is 0. */
+	/* The rest is compared only if ret is 0. */
 	int64_t utc_ns;
 	uint8_t leap;
 	int offset_sec;
@@ -94,7 +94,7 @@ static struct tai_case tai_cases[] = {
 	/* clang-format off */
 	{ "the last ns of 1971 is not known",
 	  (T1972_01 + 10) * SEC - 1, -ERANGE, 0, 0, 0 },
-	{ "the first ns of 1972 is, but not how the month before ended",
+	{ "the first ns of 1972 is known, but not how the month before ended",
 	  (T1972_01 + 10) * SEC, 0, T1972_01 * SEC, UNKNOWN, 10 },
 	{ "the month after it",
 	  (T1972_01 + 31 * DAY + 10) * SEC, 0, (T1972_01 + 31 * DAY) * SEC,
@@ -133,30 +133,30 @@ struct utc_case {
 	int64_t utc_ns;
 	uint8_t leap;
 	int ret;
-	int64_t tai_ns; /* Only if ret is 0. */
+	int64_t tai_ns; /* Compared only if ret is 0. */
 };
 
 static struct utc_case utc_cases[] = {
 	/* clang-format off */
-	{ "the repeated second, nothing said of which",
+	{ "the repeated second, without a leap state",
 	  T2017_01 * SEC - 1, NONE, -EINVAL, 0 },
-	{ "the repeated second, the source does not say which",
+	{ "the repeated second, with an unknown leap state",
 	  T2017_01 * SEC - 1, UNKNOWN, -EINVAL, 0 },
-	{ "the first of the two",
+	{ "the first of the two seconds",
 	  T2017_01 * SEC - 1, PRE_POS, 0, (T2017_01 + 36) * SEC - 1 },
-	{ "the second of the two",
+	{ "the second of the two seconds",
 	  T2017_01 * SEC - 1, POS, 0, (T2017_01 + 37) * SEC - 1 },
-	{ "elsewhere it is enough not to say POS",
+	{ "elsewhere any state but POS is enough",
 	  T2017_01 * SEC - SEC - 1, UNKNOWN, 0, (T2017_01 + 35) * SEC - 1 },
 	{ "an inserted second that has the number after",
 	  T2017_01 * SEC, POS, -EINVAL, 0 },
-	{ "an inserted second in a month that has none",
+	{ "an inserted second in a month without one",
 	  T2017_02 * SEC - 1, POS, -EINVAL, 0 },
-	{ "the last second of a month that has no leap second",
+	{ "the last second of a month without a leap second",
 	  T2017_02 * SEC - 1, UNKNOWN, 0, (T2017_02 + 37) * SEC - 1 },
 	{ "the second before a removed one",
 	  T2035_01 * SEC - SEC - 1, PRE_NEG, 0, (T2035_01 + 36) * SEC - 1 },
-	{ "a removed second, whatever is said of it",
+	{ "a removed second, whatever the leap state",
 	  T2035_01 * SEC - 1, POS, -EINVAL, 0 },
 	{ "before 1972", T1972_01 * SEC - 1, NONE, -ERANGE, 0 },
 	{ "negative", -1, NONE, -ERANGE, 0 },
@@ -180,11 +180,11 @@ static void check_utc(void **state)
 	assert_int_equal(got, c->ret ? UNTOUCHED : c->tai_ns);
 }
 
-/* A table of the caller's with one thing wrong. */
+/* A table of the caller's with one error. */
 struct table_case {
 	const char *name;
 	uint32_t count;
-	uint32_t entry; /* the one that is changed */
+	uint32_t entry; /* the entry that is changed */
 	int64_t utc_sec;
 	int16_t offset_sec;
 	int check, convert; /* convert: an instant of January 2017 */
@@ -201,13 +201,13 @@ static struct table_case table_cases[] = {
 	{ "an entry in the middle of an earlier month",
 	  3, 1, T2016_12 - DAY, 35, -EINVAL, 0 },
 	{ "an entry before 1972", 3, 0, T1972_01 - 31 * DAY, 34, -EINVAL, 0 },
-	{ "a second entry for one second", 3, 2, T2016_12, 36, -EINVAL,
+	{ "two entries for one second", 3, 2, T2016_12, 36, -EINVAL,
 	  -EINVAL },
 	{ "an entry that is earlier than the one before",
 	  3, 2, T2016_12 - 30 * DAY, 36, -EINVAL, -EINVAL },
 	{ "a leap of two seconds", 3, 2, T2017_01, 37, -EINVAL, -EINVAL },
-	{ "no leap at all", 3, 2, T2017_01, 35, -EINVAL, -EINVAL },
-	{ "an offset the wrong way round", 3, 2, T2017_01, -36, -EINVAL,
+	{ "an entry without a leap", 3, 2, T2017_01, 35, -EINVAL, -EINVAL },
+	{ "an offset with the wrong sign", 3, 2, T2017_01, -36, -EINVAL,
 	  -EINVAL },
 	{ "a negative offset", 1, 0, T2017_01, -36, -EINVAL, -EINVAL },
 	{ "an entry after 2261", 3, 2, 9214646400, 36, -EINVAL, -EINVAL },
@@ -244,7 +244,9 @@ static void check_table(void **state)
 		assert_int_equal(utc.ns, at.ns);
 }
 
-/* A caller who knows that there will be none says so by the expiry. */
+/*
+ * A caller who knows that no leap second will come sets the expiry accordingly.
+ */
 static void check_no_expiry(void **state)
 {
 	struct paraclock_leap_table table;
@@ -264,8 +266,10 @@ static void check_no_expiry(void **state)
 			 -ESTALE);
 }
 
-/* The end of a month is known if the list holds up to it, or if the list has
- * the leap second, whenever it expires. */
+/*
+ * The end of a month is known if the list extends to it, or if the list has the
+ * leap second, whenever the list expires.
+ */
 static void check_month_end(void **state)
 {
 	struct paraclock_leap_table table;

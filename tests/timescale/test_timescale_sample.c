@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* UTC and TAI by what a sample says, and samples by what a table says. */
+/* UTC and TAI by a sample's leap state, and samples by a table. */
 
 #include "leap_states.h"
 #include "leaps.h"
@@ -9,10 +9,10 @@
 #define MONO  PARACLOCK_TIMESCALE_MONOTONIC
 #define MAYBE PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED
 
-/* What a failure must leave alone. */
+/* A failure must leave this unchanged. */
 #define UNTOUCHED 0x5eadbeef
 
-/* A table of what a sample says. */
+/* A table made from a sample. */
 struct from_case {
 	const char *name;
 	uint8_t scale, leap;
@@ -21,7 +21,7 @@ struct from_case {
 	uint32_t flags;
 	uint8_t valid;
 	int ret;
-	/* The rest only if ret is 0. */
+	/* The rest is compared only if ret is 0. */
 	uint32_t count;
 	int64_t first_sec, second_sec;
 	int16_t first, second;
@@ -48,13 +48,13 @@ static struct from_case from_cases[] = {
 	{ "an announced removal",
 	  UTC, PRE_NEG, EARLY, 36, OFFSET, 1, 0,
 	  2, T2016_12, T2017_01, 36, 35, T2017_02 - 1 },
-	{ "none announced, early in the month: its end is not known",
+	{ "no leap second announced, early in the month: its end is not known",
 	  UTC, NONE, EARLY, 36, OFFSET, 1, 0,
 	  1, T2016_11, 0, 36, 0, T2017_01 - 1 },
-	{ "none announced, a second before the last day",
+	{ "no leap second announced, a second before the last day",
 	  UTC, NONE, LAST_DAY - 1, 36, OFFSET, 1, 0,
 	  1, T2016_11, 0, 36, 0, T2017_01 - 1 },
-	{ "nothing announced on the last day: no leap second",
+	{ "no leap second announced on the last day: there is no leap second",
 	  UTC, NONE, LAST_DAY, 36, OFFSET, 1, 0,
 	  1, T2016_11, 0, 36, 0, T2017_02 - 1 },
 	{ "after an inserted second",
@@ -63,10 +63,10 @@ static struct from_case from_cases[] = {
 	{ "after a removed second",
 	  UTC, POST_NEG, T2017_01 + DAY, 37, OFFSET, 1, 0,
 	  2, T2016_12, T2017_01, 38, 37, T2017_02 - 1 },
-	{ "nothing said of leap seconds: this month only",
+	{ "an unknown leap state: this month only",
 	  UTC, UNKNOWN, LAST_DAY + 5, 36, OFFSET, 1, 0,
 	  1, T2016_12, 0, 36, 0, T2017_01 - 1 },
-	{ "an indicator that nobody knows",
+	{ "an undefined indicator",
 	  UTC, 6, LAST_DAY + 5, 36, OFFSET, 1, 0,
 	  1, T2016_12, 0, 36, 0, T2017_01 - 1 },
 	{ "in the inserted second",
@@ -79,11 +79,11 @@ static struct from_case from_cases[] = {
 	  MAYBE, NONE, EARLY, 36, OFFSET, 1, -EOPNOTSUPP, 0, 0, 0, 0, 0, 0 },
 	{ "since some start",
 	  MONO, NONE, EARLY, 36, OFFSET, 1, -EOPNOTSUPP, 0, 0, 0, 0, 0, 0 },
-	{ "an offset the wrong way round",
+	{ "an offset with the wrong sign",
 	  UTC, NONE, EARLY, -36, OFFSET, 1, -EPROTO, 0, 0, 0, 0, 0, 0 },
 	{ "an offset that nobody has set",
 	  UTC, NONE, EARLY, 0, OFFSET, 1, -EPROTO, 0, 0, 0, 0, 0, 0 },
-	{ "the smallest offset there was",
+	{ "the smallest offset ever",
 	  UTC, UNKNOWN, EARLY, 10, OFFSET, 1, 0,
 	  1, T2016_12, 0, 10, 0, T2017_01 - 1 },
 	{ "an offset of 9 s",
@@ -95,10 +95,10 @@ static struct from_case from_cases[] = {
 	  UTC, UNKNOWN, EARLY, 101, OFFSET, 1, -EPROTO, 0, 0, 0, 0, 0, 0 },
 	{ "a host that begins in 1970",
 	  UTC, NONE, 1000, 37, OFFSET, 1, -ERANGE, 0, 0, 0, 0, 0, 0 },
-	{ "the first month of which the one before is known",
+	{ "the first month after a known one",
 	  UTC, NONE, T1972_01 + 31 * DAY, 10, OFFSET, 1, 0,
 	  1, T1972_01, 0, 10, 0, T1972_01 + 60 * DAY - 1 },
-	{ "a second before that",
+	{ "a second before that month",
 	  UTC, NONE, T1972_01 + 31 * DAY - 1, 10, OFFSET, 1, -ERANGE,
 	  0, 0, 0, 0, 0, 0 },
 	{ "the end of time", UTC, NONE, INT64_MAX / SEC, 37, OFFSET, 1,
@@ -172,7 +172,7 @@ struct sample_case {
 	int16_t offset_sec;
 	uint32_t flags;
 	int ret;
-	int64_t tai_sec; /* Only if ret is 0. */
+	int64_t tai_sec; /* Compared only if ret is 0. */
 };
 
 static struct sample_case sample_cases[] = {
@@ -188,9 +188,9 @@ static struct sample_case sample_cases[] = {
 	  UTC, NONE, 1, 1, T2017_02, 37, OFFSET, 0, T2017_02 + 37 },
 	{ "UTC by both, which do not agree",
 	  UTC, NONE, 1, 1, T2017_02, 36, OFFSET, -EINVAL, 0 },
-	{ "an offset that cannot be one does not count against the table",
+	{ "an impossible offset does not count against the table",
 	  UTC, NONE, 1, 1, T2017_02, 0, OFFSET, 0, T2017_02 + 37 },
-	{ "an offset that cannot be one, alone",
+	{ "an impossible offset, alone",
 	  UTC, NONE, 1, 0, T2017_02, -37, OFFSET, -EOPNOTSUPP, 0 },
 	{ "neither a table nor an offset",
 	  UTC, NONE, 1, 0, T2017_02, 37, 0, -EOPNOTSUPP, 0 },
@@ -198,7 +198,7 @@ static struct sample_case sample_cases[] = {
 	  UTC, POS, 1, 1, T2017_01 - 1, 36, OFFSET, 0, T2017_01 + 36 },
 	{ "the inserted second without a table",
 	  UTC, POS, 1, 0, T2017_01 - 1, 37, OFFSET, -EOPNOTSUPP, 0 },
-	{ "the repeated second, and no indicator: not even with an offset",
+	{ "the repeated second without an indicator: not even with an offset",
 	  UTC, UNKNOWN, 1, 1, T2017_01 - 1, 36, OFFSET, -EINVAL, 0 },
 	{ "past the expiry of the table",
 	  UTC, NONE, 1, 1, EXPIRY, 36, OFFSET, -ESTALE, 0 },

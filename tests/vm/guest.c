@@ -62,7 +62,7 @@ static int guest_mailbox(int argc, char **argv)
 	}
 }
 
-/* follow: a line for each disruption that the epoch shows, for ever. */
+/* follow: prints each disruption that the epoch shows, for ever. */
 static int guest_follow(int argc, char **argv)
 {
 	const struct timespec pause = { .tv_nsec = NSEC_PER_SEC / 100 };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What runs in the guest: one program, whose first argument says what. */
+/*
+ * The program that runs in the guest; its first argument selects the command.
+ */
 #ifndef PARACLOCK_VM_GUEST_H
 #define PARACLOCK_VM_GUEST_H
 
@@ -9,7 +11,7 @@
 
 #define NSEC_PER_SEC 1000000000LL
 
-/* Open a clock by name, or end. */
+/* Open a clock by name, or exit. */
 struct paraclock *open_clock(const char *backend);
 
 /* Each returns the exit status. */

@@ -43,7 +43,7 @@ static void print_snapshot(const char *when)
 	       snap.clocksource);
 }
 
-/* Everything that comes until there is an event, or nothing comes. */
+/* Wait for an event through all wakeups, or until they cease. */
 static void print_event(struct paraclock *clk)
 {
 	struct paraclock_event event = { .size = sizeof(event) };
@@ -85,7 +85,7 @@ static struct paraclock *open_and_watch(void)
 	return clk;
 }
 
-/* set NS: CLOCK_REALTIME, by so much. */
+/* set NS: step CLOCK_REALTIME by this. */
 int guest_set(int argc, char **argv)
 {
 	struct paraclock *clk = open_and_watch();
@@ -105,7 +105,7 @@ int guest_set(int argc, char **argv)
 	return 0;
 }
 
-/* tai SECONDS: tell the kernel what TAI is ahead by. */
+/* tai SECONDS: set the kernel's TAI offset. */
 int guest_tai(int argc, char **argv)
 {
 	struct timex timex = { .modes = ADJ_TAI };
@@ -116,7 +116,7 @@ int guest_tai(int argc, char **argv)
 	return 0;
 }
 
-/* clocksource NAME: put the kernel onto it. */
+/* clocksource NAME: switch the kernel to it. */
 int guest_clocksource(int argc, char **argv)
 {
 	struct paraclock *clk = open_and_watch();

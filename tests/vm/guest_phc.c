@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Our reader of the vmclock against Linux's own driver, by its PHC: each
- * reading of the PHC must lie between two of ours, and a pair of the kernel's
- * on the line of a pair of ours.
+ * reading of the PHC must lie between two of ours, and the kernel's pair must
+ * agree with our pair.
  */
 
 #include <err.h>
@@ -18,8 +18,10 @@
 
 #include "guest.h"
 
-/* A page's two conversions, each rounded down; and what publisher.c's updates
- * differ by, whose readings of its own clock are some 100 ns wide. */
+/*
+ * A page's two conversions, each rounded down; and the difference between
+ * publisher.c's updates, whose readings of its own clock are some 100 ns wide.
+ */
 #define ROUNDING_NS 2
 #define UPDATE_NS   1000
 
@@ -115,8 +117,8 @@ static void compare(const struct paraclock *clk, int fd,
 
 /*
  * The kernel's pair (device, CLOCK_MONOTONIC_RAW) against ours, some us apart:
- * no more off than what ours says, and what the two clocks' rates, which are
- * within 500 ppm of each other, drift apart by in that time.
+ * the difference is at most our bound plus the drift of the two clocks, whose
+ * rates are within 500 ppm of each other, in that time.
  */
 static void pairs(const struct paraclock *clk, int fd, struct tally *tally)
 {

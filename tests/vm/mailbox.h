@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the publisher, outside, learns what the guest's counter is: memory that
- * both have. The guest answers each number with its counter.
+ * How the publisher, outside, learns the guest's counter: through shared
+ * memory. The guest answers each number with its counter.
  */
 #ifndef PARACLOCK_VM_MAILBOX_H
 #define PARACLOCK_VM_MAILBOX_H
@@ -12,8 +12,8 @@
 #define MAILBOX_OFFSET 4096
 
 struct mailbox {
-	uint64_t asked;	   /* the publisher's; 0: nothing, and nobody spins */
-	uint64_t answered; /* the guest's: the number that it took tsc for */
+	uint64_t asked;	   /* the publisher's; 0: idle, and nobody spins */
+	uint64_t answered; /* the guest's: the number that tsc answers */
 	uint64_t tsc;	   /* the guest's, ticks */
 };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * The host's side of a vmclock with time: outside of the guest, it writes a
- * page in the guest's memory by the public API, as a line on stdin says, and
- * answers each with a line: the name of the error, or of none.
+ * page in the guest's memory by the public API, by commands on stdin, and
+ * answers each with the name of the error, or of success.
  *
- * publisher MEMORY OFFSET WRITER: the guest's memory and where in it the page
- * is, and a file that keeps the writer's state from one publisher to the next.
+ * publisher MEMORY OFFSET WRITER: the guest's memory and the page's place in
+ * it, and a file that keeps the writer's state from one publisher to the next.
  */
 
 #include <err.h>
@@ -30,18 +30,20 @@
 
 #define NSEC_PER_SEC 1000000000LL
 
-/* An exchange takes some us, one that is preempted some ms: of so many, one
- * is narrow. */
+/*
+ * An exchange takes some us, a preempted one some ms: of this many, one is
+ * narrow.
+ */
 #define EXCHANGES 200U
 #define ANSWER_NS (100 * NSEC_PER_SEC)
 
-/* What is always on the page. */
+/* The constants of the page. */
 #define FLAGS                                                             \
 	(PARACLOCK_TIMELINE_TAI_OFFSET | PARACLOCK_TIMELINE_STABLE |      \
 	 PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE | \
 	 PARACLOCK_TIMELINE_GENERATION)
 
-/* seq_count, of a vmclock page: for what no writer of ours does. */
+/* seq_count, of a vmclock page: for faults that no writer of ours makes. */
 #define SEQ_OFFSET 12
 
 /* One reading of the host's clock between two of its counter. */
@@ -55,10 +57,10 @@ struct publisher {
 	struct mailbox *mailbox;
 	struct paraclock_page_writer *writer;
 	struct paraclock_env env;
-	struct pair first;    /* where the rate is measured from */
+	struct pair first;    /* the rate is measured from here */
 	uint64_t guest_ahead; /* the guest's counter less this machine's */
-	uint64_t width;	      /* that is known to half of this, ticks */
-	int64_t step_ns;      /* what is published less what is true */
+	uint64_t width;	      /* known to half of this, ticks */
+	int64_t step_ns;      /* the published clock less the true one */
 	int64_t at_ns;	      /* the last answer to "at" */
 	uint64_t rate_ppb;    /* growth of the bound */
 	struct paraclock_timeline tl;
@@ -105,7 +107,7 @@ static struct pair read_pair(void)
 
 /* --- the guest's counter ------------------------------------------------- */
 
-/* One question: the width of what it took, ticks of the host; 0: no answer. */
+/* One question: the width of its bracket, ticks of the host; 0: no answer. */
 static uint64_t ask(struct publisher *pub, uint64_t number, uint64_t *ret_ahead)
 {
 	struct mailbox *box = pub->mailbox;
@@ -154,7 +156,7 @@ static int calibrate(struct publisher *pub)
 	while (realtime_ns() - pub->first.ns < NSEC_PER_SEC / 5)
 		usleep(10000);
 	rate = ticks_per_ns(pub, read_pair());
-	/* Half of it, and what the pair and the rate may be off by. */
+	/* Half of it, and the errors of the pair and the rate. */
 	pub->tl.maxerror_ns = (uint64_t)((double)best / rate / 2) + 1000;
 	return paraclock_timeline_set_hz(&pub->tl, (uint64_t)(rate * 1e9), 0);
 }
@@ -177,14 +179,16 @@ static int publish(struct publisher *pub)
 				    << 64) /
 				   NSEC_PER_SEC);
 	tl->maxerror_rate_frac = tl->period_frac / NSEC_PER_SEC * pub->rate_ppb;
-	/* To the guest the reference point is past, however wrong its counter
-	 * was taken: Linux's driver does not look. */
+	/*
+	 * For the guest the reference point is past, however wrong its counter
+	 * was measured: Linux's driver does not check that.
+	 */
 	while (counter() < now.tsc + pub->width)
 		;
 	return paraclock_vmclock_write(pub->page, pub->writer, &pub->env, tl);
 }
 
-/* Updates without a pause, for so many ms. */
+/* Updates without a pause, for this many ms. */
 static int storm(struct publisher *pub, long ms)
 {
 	int64_t end_ns = realtime_ns() + ms * (NSEC_PER_SEC / 1000);
@@ -205,7 +209,7 @@ static void die_odd(struct publisher *pub)
 	exit(0);
 }
 
-/* What this machine's clock said at a value of the guest's counter. */
+/* This machine's clock at a value of the guest's counter. */
 static int64_t time_at(const struct publisher *pub, uint64_t tsc)
 {
 	struct pair now = read_pair();
@@ -214,7 +218,7 @@ static int64_t time_at(const struct publisher *pub, uint64_t tsc)
 	return now.ns - (int64_t)((double)ago / ticks_per_ns(pub, now));
 }
 
-/* --- what is asked for --------------------------------------------------- */
+/* --- commands ------------------------------------------------------------- */
 
 static int set(struct publisher *pub, const char *key, int64_t value)
 {

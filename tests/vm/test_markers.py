@@ -181,7 +181,7 @@ def test(image, args):
             guest.must("paraclock watch -b vmclock >/tmp/watch & "
                        f"{vm.IS_OPEN}; "
                        "vm_guest follow >/tmp/follow & "
-                       "until grep -q token /tmp/follow; do sleep 0.1; done; "
+                       "until grep -q epoch /tmp/follow; do sleep 0.1; done; "
                        "paraclock events -b vmclock --json >/tmp/events & "
                        f"{vm.IS_OPEN}")
             test_set(guest)

@@ -4,7 +4,7 @@
 
 #include "env.h"
 
-/* Nothing is given back: enough for hundreds of clocks. */
+/* Memory is never released: it is enough for hundreds of clocks. */
 #define HEAP_BYTES (2UL << 20)
 #define ALIGNMENT  64UL
 
@@ -13,8 +13,10 @@ static unsigned char heap[GUEST_CPUS][HEAP_BYTES]
 	__attribute__((aligned(ALIGNMENT)));
 static size_t heap_used[GUEST_CPUS];
 
-/* The compiler calls these. volatile: it would make calls of their own loops
- * as well. */
+/*
+ * The compiler calls these. volatile: without it the compiler would turn their
+ * own loops into calls of them.
+ */
 void *memcpy(void *to, const void *from, size_t n);
 void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);
@@ -119,8 +121,10 @@ static int wrmsr(void *ctx, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-/* The instruction of the other maker is an invalid one, which KVM would have
- * to patch. */
+/*
+ * The other maker's instruction is invalid here, and KVM would have to patch
+ * it.
+ */
 static bool is_intel(void)
 {
 	uint32_t regs[4];
@@ -151,7 +155,7 @@ static int hypercall(void *ctx, uint64_t number, const uint64_t args[4],
 	return 0;
 }
 
-/* No two of their names begin with the same letter. */
+/* No two of these names begin with the same letter. */
 static uint64_t find_page(const struct guest_mailbox *mailbox, const char *name)
 {
 	switch (name[0]) {
@@ -185,7 +189,7 @@ static int map_page(void *ctx, const char *name, const char *path,
 	return 0;
 }
 
-/* go: nobody is moved anywhere here. */
+/* go: this env moves no thread. */
 static int run_on_cpu(void *ctx, unsigned int cpu, int go)
 {
 	const struct guest_mailbox *mailbox = ctx;

@@ -5,7 +5,7 @@
 
 #include "mailbox.h"
 
-/* Make the env of a vCPU. It stays where it is. */
+/* Make the env of a vCPU. It must not be moved. */
 const struct paraclock_env *guest_env(struct guest_mailbox *mailbox);
 
 /* The TSC, ordered after every earlier load. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The guest: it does what its mailbox says, with the library of ring 0. */
+/* The guest: it obeys its mailbox, with the library for ring 0. */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -7,7 +7,7 @@
 #include "env.h"
 #include "move.h"
 
-/* -EAGAINs that one command may get over, so that it ends. */
+/* -EAGAINs that one command may ignore before it ends. */
 #define AGAIN_MAX 1000
 
 static struct paraclock_sample *ring_of(const struct guest_mailbox *mailbox)
@@ -44,8 +44,10 @@ static int close_clock(struct guest_mailbox *mailbox)
 	return 0;
 }
 
-/* Another try? The counter of a guest that is emulated goes on by 100 us in
- * a few instructions, so that one update of the page is -EAGAIN. */
+/*
+ * Try again? The counter of an emulated guest goes on by 100 us in a few
+ * instructions, so that one update of the page is -EAGAIN.
+ */
 static bool is_again(struct guest_mailbox *mailbox, int ret)
 {
 	return ret == -EAGAIN && mailbox->again++ < AGAIN_MAX;
@@ -67,7 +69,7 @@ static int read_clock(struct guest_mailbox *mailbox)
 	return 0;
 }
 
-/* Does b not follow from a? */
+/* Does b contradict a? */
 static bool is_news(const struct guest_mailbox *mailbox,
 		    const struct paraclock_sample *a,
 		    const struct paraclock_sample *b)
@@ -88,7 +90,7 @@ static int watch_clock(struct guest_mailbox *mailbox)
 	struct paraclock_sample last, sample;
 
 	mailbox->count = 0;
-	/* Two are kept for the end. */
+	/* Two entries are kept for the end. */
 	while (!__atomic_load_n(&mailbox->stop, __ATOMIC_RELAXED) &&
 	       mailbox->done < GUEST_SAMPLES - 3) {
 		int ret = paraclock_read(clk, &sample);

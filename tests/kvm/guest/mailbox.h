@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the guest of these tests and its VMM share: where things lie in the
+ * Shared by the guest of these tests and its VMM: where things lie in the
  * guest's memory, and a mailbox for each vCPU. The VMM writes a command and
  * runs the vCPU, which answers in the mailbox and writes to GUEST_PORT.
  */
@@ -28,7 +28,7 @@
 #define GUEST_RING(cpu)	   ((8UL << 20) + (cpu) * (4UL << 20))
 #define GUEST_SAMPLES	   ((4UL << 20) / sizeof(struct paraclock_sample))
 
-/* Of GDT and of what is loaded from it; code and data, ring 0 and ring 3. */
+/* Of the GDT and its segments: code and data, ring 0 and ring 3. */
 #define GUEST_CODE(ring) ((ring) ? 0x1bU : 0x08U)
 #define GUEST_DATA(ring) ((ring) ? 0x23U : 0x10U)
 
@@ -43,23 +43,30 @@ enum guest_command {
 	/* Open .backend; .detail says why not. */
 	GUEST_OPEN,
 	GUEST_CLOSE,
-	/* .count samples into the ring; .done is how many there are, .again
-	 * how many reads were -EAGAIN. Any other error ends it. */
+	/*
+	 * .count samples into the ring; .done is how many were read, .again how
+	 * many reads were -EAGAIN. Any other error ends it.
+	 */
 	GUEST_READ,
 	/*
-	 * As GUEST_READ, until .stop; but into the ring go only the first, each
-	 * two between which anything but the time is another or the time is not
-	 * what .rate makes of the counter, to .slack_ns, and the last. .count
-	 * is how many there were, .back how many were earlier than the one
-	 * before.
+	 * As GUEST_READ, until .stop; but the ring gets only the first sample,
+	 * each two between which anything but the time changes or the time
+	 * differs from .rate times the counter by more than .slack_ns, and the
+	 * last. .count is how many reads there were, .back how many were
+	 * earlier than the one before.
 	 */
 	GUEST_WATCH,
 	/* .count times, at the host_tsc of each sample in the ring. */
 	GUEST_READ_AT,
-	/* As paraclock_disrupted() with .epoch; then .epoch is a new one. */
+	/*
+	 * As paraclock_disrupted() with .epoch, which is then replaced by a new
+	 * one.
+	 */
 	GUEST_DISRUPTED,
-	/* Have Hyper-V announce moves, open its page with them and relay that
-	 * to a vmclock for L2; go through with one; and want no more. */
+	/*
+	 * Have Hyper-V announce moves, open its page with them and relay that
+	 * to a vmclock for L2; handle one move; and cancel the announcements.
+	 */
 	GUEST_MOVE_START,
 	GUEST_MOVE_RUN,
 	GUEST_MOVE_STOP,
@@ -79,8 +86,10 @@ struct guest_mailbox {
 	uint64_t epoch;
 	/* The open clock, as the guest's pointer. */
 	uint64_t clock;
-	/* Pages that there are, 0: not; physical says whether the env may tell
-	 * where, so that MSRs are written. */
+	/*
+	 * Present pages, 0: absent; physical: the env gives addresses, so that
+	 * MSRs are written.
+	 */
 	uint64_t pvclock;
 	uint64_t hyperv;
 	uint64_t vmclock;

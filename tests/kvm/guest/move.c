@@ -16,8 +16,10 @@ static struct paraclock_relay relay;
 void guest_on_move(void);
 extern const char guest_move_entry[];
 
-/* No end of interrupt: there is no interrupt controller. Of the registers that
- * a function may change it has pushed nine, so that the stack is aligned. */
+/*
+ * No end of interrupt: there is no interrupt controller. It has pushed the nine
+ * registers that a function may change, so that the stack is aligned.
+ */
 __asm__(".text\n"
 	"guest_move_entry:\n\t"
 	"push %rax\n\tpush %rcx\n\tpush %rdx\n\t"

@@ -9,10 +9,10 @@
  * set. */
 int guest_move_start(struct guest_mailbox *mailbox);
 
-/* Go through with a move. */
+/* Handle a move. */
 int guest_move_run(void);
 
-/* Want to hear no more. */
+/* Cancel the announcements. */
 int guest_move_stop(void);
 
 #endif

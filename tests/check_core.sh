@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # usage: check_core.sh CORE-ARCHIVE ... [-- ARCHIVE ...]
-# The core for ring 0 needs four functions of its surroundings, no more, and
-# no register that an interrupt handler would have to save. And no archive, of
-# either kind, defines a name that a program could want for itself: public
-# names begin with paraclock_, internal ones with pclk_; the simulator's with
-# paraclock_sim_ and pclk_sim_.
+# The core for ring 0 needs only four functions of its surroundings, and no
+# register that an interrupt handler would have to save. No archive, of either
+# kind, defines a name that a program could use itself: public names begin with
+# paraclock_, internal ones with pclk_; the simulator's with paraclock_sim_ and
+# pclk_sim_.
 set -eu
 
 [ $# -gt 0 ] || {
@@ -53,7 +53,7 @@ if [ -n "$extra" ]; then
 	exit 1
 fi
 
-# PTP devices and /dev/kvm are Linux's.
+# PTP devices and /dev/kvm belong to Linux.
 if nm "$work/core.o" | grep -E ' pclk_(ptp_|phc_|kvm_vm_|backend_(phc|kvm_host))'
 then
 	echo "the core has what only Linux can use"
@@ -65,7 +65,7 @@ if grep -nE '%([xyz]?mm[0-9]|st\b)' "$work/core.s"; then
 	echo "the core uses vector or floating-point registers"
 	exit 1
 fi
-# Nothing is run before main() in ring 0, so nothing may rely on it.
+# Nothing runs before main() in ring 0, so nothing may rely on it.
 if objdump -h "$work/core.o" | grep -E '\.(ctors|init_array|tbss|tdata)'; then
 	echo "the core has constructors or thread-local storage"
 	exit 1

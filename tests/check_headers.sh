@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # usage: check_headers.sh
-# Each public header compiles alone, as C11 and as C++17, with any compiler
-# that is here. None is longer than 500 lines, and none includes itself by way
-# of others.
+# Each public header compiles alone, as C11 and as C++17, with each compiler
+# here. None is longer than 500 lines, and none includes itself through others.
 set -eu
 
 include=$(cd "$(dirname "$0")/../include" && pwd)
@@ -13,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 tried=0
 failed=0
 
-# tsort says so if there is a loop.
+# tsort reports a loop.
 for header in "$include"/paraclock/*.h; do
 	name=$(basename "$header")
 	echo "$name $name"

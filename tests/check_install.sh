@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # usage: check_install.sh BUILD_DIRECTORY
-# What is installed can be used: from C and C++, by find_package, by
+# The installed files can be used: from C and C++, by find_package, by
 # pkg-config, and linked statically.
 set -eu
 
@@ -35,7 +35,7 @@ pc=$(find "$prefix" -name paraclock.pc)
 	exit 1
 }
 libdir=$(dirname "$(dirname "$pc")")
-# The prefix may be given at install time, which the file does not follow.
+# A prefix that is given at install time does not change the file.
 PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH LD_LIBRARY_PATH=$libdir
 pkg() {

@@ -6,8 +6,8 @@ usage: check_man.py [MAN [INCLUDE]]
 
 Every function has a page. A page shows what a header declares, word by word:
 prototypes with the names of their parameters, and structs with their members in
-order. The header that a page includes declares all that the page shows, itself
-or by what it includes.
+order. The header that a page includes declares everything that the page
+shows, itself or through its includes.
 """
 import pathlib
 import re
@@ -16,12 +16,12 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def tokens(text):
+def words_of(text):
     return re.findall(r"\w+|[^\w\s]", text)
 
 
 def statements(text):
-    """What stands between semicolons, outside of braces."""
+    """The text between semicolons, outside of braces."""
     depth = start = 0
     for at, char in enumerate(text):
         depth += (char == "{") - (char == "}")
@@ -35,7 +35,7 @@ def statements(text):
 def members(body):
     """The members of a struct, one by one."""
     for member in statements(body):
-        words = tokens(member)
+        words = words_of(member)
         if "(" in words or "," not in words:
             yield " ".join(words)
             continue
@@ -47,7 +47,7 @@ def members(body):
 
 
 def declarations(text):
-    """Name to what is declared: a string, or a list of a struct's members."""
+    """Name to declaration: a string, or a list of a struct's members."""
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
     text = text.replace("PARACLOCK_API", " ")
     found = {}
@@ -59,7 +59,7 @@ def declarations(text):
             continue
         name = re.search(r"(\w+)\s*\(", statement)
         if name and name[1].startswith("paraclock_"):
-            found[name[1]] = " ".join(tokens(statement))
+            found[name[1]] = " ".join(words_of(statement))
     return found
 
 
@@ -92,7 +92,7 @@ class Headers:
                 r"/\*.*?\*/", " ", text, flags=re.S)))
 
     def seen_by(self, name, seen=None):
-        """All that is declared to whoever includes that header."""
+        """Everything that is declared to a file that includes that header."""
         seen = set() if seen is None else seen
         if name in seen or name not in self.own:
             return {}
@@ -134,7 +134,7 @@ def unmarked(text):
 
 
 def differences(want, got):
-    """What a page shows other than the header."""
+    """The differences between a page and the header."""
     if isinstance(want, str) or isinstance(got, str):
         if want != got:
             yield f"is '{got}', in the header '{want}'"
@@ -171,7 +171,7 @@ def check_page(path, headers):
     names = section(page, "NAME").split(r"\-")[0]
     for name in re.findall(r"paraclock_\w+", names):
         if name not in headers.named and name != path.stem:
-            yield f"{name}: its name section names what does not exist"
+            yield f"{name}: its name section names a page that does not exist"
     return shown
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What scripts/test shows of a failure, and what the scripts that fetch do
-where apt gives nothing. Usage: check_scripts.py CTEST"""
+"""How scripts/test shows a failure, and how the scripts that fetch packages
+end without them. Usage: check_scripts.py CTEST"""
 import os
 import pathlib
 import subprocess

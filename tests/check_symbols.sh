@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # usage: check_symbols.sh LIBRARY LIST
-# The shared library exports what tests/LIST names, no more, no less.
+# The shared library exports exactly the names in tests/LIST.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

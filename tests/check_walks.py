@@ -57,7 +57,7 @@ def commands(build):
 
 
 class Graph:
-    """What the compiler says of some files."""
+    """The compiler's call graph of some files."""
 
     def __init__(self, build, gcc):
         self.commands, self.gcc = commands(build), gcc
@@ -110,7 +110,7 @@ def is_set(file, how, name):
 
 
 def check(steps, graph):
-    """What is wrong with a walk, a line each."""
+    """The faults of a walk, a line each."""
     above = []
     for depth, name, file, how in steps:
         del above[depth:]

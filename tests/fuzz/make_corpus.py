@@ -5,8 +5,8 @@
 The layouts are those of fuzz_page.h (struct fuzz_input, then two states of a
 page), fuzz_maps.c (sizes of pieces, a release, the text), flattened device
 trees, fuzz_leap_list.c (struct head, then a list or a table), uevents as the
-kernel sends them, and for the host's side what fuzz_host.c takes: a world, then
-acts, each with what it needs.
+kernel sends them, and for the host's side the input of fuzz_host.c: a world,
+then acts, each with its operands.
 """
 
 import os
@@ -197,7 +197,7 @@ def fdt_seeds():
                                 "reg": reg})
     several = ("clock", {"compatible": b"vendor,x\0amazon,vmclock\0"})
     tree = fdt([vmclock, vmgenid])
-    # libfdt 1.6.1 dies of a property that is cut, in a tree that is old.
+    # libfdt 1.6.1 crashes on a truncated property in an old tree.
     old = fdt([vmclock, vmgenid], version=3, compatible=0)
     old = old.replace(struct.pack(">II", 3, 18), struct.pack(">II", 3, 8210))
     return {
@@ -258,7 +258,7 @@ def leap_list_seeds():
 
 
 def clocks_seeds():
-    """kind, counter, ns, and then what the world says, byte by byte."""
+    """kind, counter, ns, and then the world's answers, byte by byte."""
     def world(kind, counter, ns, body):
         return struct.pack("<BQq", kind, counter, ns) + body
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# run.sh TARGET SEEDS WORK: a short run, on a copy of the seeds. What crashes
-# the target is left in WORK. An input that takes 300 s hangs: on a machine that
-# is busy elsewhere, it may take seconds without.
+# run.sh TARGET SEEDS WORK: a short run, on a copy of the seeds. An input that
+# crashes the target is left in WORK. An input that takes 300 s hangs: on a busy
+# machine any input may take seconds.
 set -eu
 
 rm -rf "$3"

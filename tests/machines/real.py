@@ -32,7 +32,7 @@ def skip(why):
 
 def sites(tool):
     """The CPUIDs of the tool and of its libraries; libc runs some of its own
-    before main(), which are none of ours."""
+    before main(), which do not count."""
     for program in ("objdump", "ldd"):
         if not shutil.which(program):
             skip(program + " is not installed")
@@ -105,7 +105,7 @@ def bind(files, folder):
 
 
 def status(args, leaves, files):
-    """The object of status --json, and how many CPUIDs it took."""
+    """The object of status --json, and how many CPUIDs it ran."""
     with tempfile.TemporaryDirectory() as folder:
         count = os.path.join(folder, "count")
         env = dict(os.environ, LD_PRELOAD=args.preload,

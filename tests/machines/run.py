@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Check what `paraclock status --json` says on a described machine.
+"""Check the output of `paraclock status --json` on a described machine.
 
 usage: run.py PROGRAM MACHINE.machine
 

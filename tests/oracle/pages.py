@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What pvclock, Hyper-V and vmclock pages mean, worked out a second time.
+"""The meaning of pvclock, Hyper-V and vmclock pages, worked out a second time.
 
-Python's integers have no width, so the rules stand here as they are written
-down in the design, section 9, and not as a machine has to compute them.
+Python's integers have no width, so the rules stand here as the specifications
+have them, not as a machine must compute them.
 
   pages.py [check] --tool PATH [--count N] [--seed N] [--keep DIR]
       Random pages, well-formed and malformed, through `paraclock decode`:
@@ -33,7 +33,7 @@ S64_MIN = -(2**63)
 NSEC = 10**9
 HOUR_NS = 3600 * NSEC
 
-# Offsets TAI - UTC that are believed; without one it may be any of them.
+# Believable offsets TAI - UTC; an unknown one may be any of them.
 TAI_MIN, TAI_MAX = 10, 100
 
 LEAPS = ["none", "pre-pos", "pre-neg", "pos", "post-pos", "post-neg"]
@@ -177,7 +177,7 @@ def month_end(sec):
 
 
 class Leap:
-    """What leap_indicator and tai_offset_sec come to at another second."""
+    """leap_indicator and tai_offset_sec, carried on to another second."""
 
     def __init__(self, field):
         self.scale = SCALES[field["time_type"]]
@@ -209,8 +209,8 @@ class Leap:
         return (TAI_MIN, TAI_MAX) if self.tai is None else (self.tai, self.tai)
 
     def forget(self, since, sec):
-        """A leap second is news in the month that begins with it, which
-        second since is in; where the offset decides, nothing is said."""
+        """A leap second is reported in the month that begins with it, which
+        second since is in; where the offset decides, it is not reported."""
         least, most = self.offsets()
         if month_of(sec - most) > month_of(since - least):
             self.indicator = LEAPS.index("none")
@@ -443,8 +443,8 @@ def random_vmclock_fields(rnd):
 
 
 def is_specified(field, counter):
-    """An announced leap on TAI without the offset happens somewhen in these
-    seconds; the design leaves open how much of that is WINDOW."""
+    """An announced leap on TAI without the offset happens some time in these
+    seconds; how much of that is WINDOW is not specified."""
     if field["time_type"] != 1 or field["leap_indicator"] not in (1, 2):
         return True
     if Leap(field).tai is not None:
@@ -544,7 +544,7 @@ def expect(kind, page, counter):
 
 
 def judge(run, status, want, needle):
-    """None, or what is wrong with a run of the tool."""
+    """None, or the fault of a run of the tool."""
     if run.returncode != status:
         return f"exit {run.returncode}, want {status}: {run.stderr.strip()}"
     if want is None:
@@ -596,7 +596,7 @@ def cases_of(kind, options):
 
 
 def tally(kind, cases):
-    """How many cases of each sort, for whoever doubts that they are many."""
+    """How many cases of each sort, to show that they are many."""
     sorts = {}
     for page, counter in cases:
         _, want, needle = expect(kind, page, counter)

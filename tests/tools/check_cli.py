@@ -82,7 +82,7 @@ def vmclock(size=4096, status_=2, marker=0xfedcba9876543210, counter=1,
 
 
 def on_terminal(test, *args, env=None):
-    """What a terminal of 24 lines would show."""
+    """The screen of a terminal of 24 lines."""
     master, slave = cli.open_terminal(test)
     with subprocess.Popen([TOOL, *args], stdout=slave, stderr=slave,
                           stdin=subprocess.DEVNULL,
@@ -194,7 +194,7 @@ class Read(unittest.TestCase):
             self.assertIsNone(line["clock_error_ns"])
             self.assertIsNone(line["leap"])
             self.assertTrue(line["own_kernel"])
-            # A second: somebody may set the clock a little meanwhile.
+            # A second: another process may set the clock a little meanwhile.
             self.assertGreater(line["host_ns"] / 1e9, before - 1)
             self.assertLess(line["host_ns"] / 1e9, after + 1)
         valid = all(line["valid"] for line in got)
@@ -260,7 +260,7 @@ class Read(unittest.TestCase):
         self.assertTrue(first["valid"] and last["valid"])
         if first["epoch"] != last["epoch"]:
             self.skipTest("the machine was disrupted meanwhile")
-        # Each was read between two of raw; to within 100 ppm.
+        # Each was read between two readings of raw; to within 100 ppm.
         took = last["host_ns"] - first["host_ns"]
         self.assertGreater(took, (raw[2] - raw[1]) * 0.9999)
         self.assertLess(took, (raw[3] - raw[0]) * 1.0001)
@@ -275,7 +275,7 @@ class Read(unittest.TestCase):
             self.assertEqual(result.stdout, "")
             self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
 
-    def test_what_the_user_got_wrong_is_exit_2(self):
+    def test_a_usage_error_is_exit_2(self):
         for args in (("read", "-n", "0"), ("read", "-n", "x"),
                      ("read", "-i", "-1"), ("read", "-i", "nan"),
                      ("read", "--no-such"), ("no-such",), ("decode",),
@@ -292,7 +292,7 @@ class Read(unittest.TestCase):
         self.assertIn(result.returncode, (1, 2))
         self.assertIn("sundial", result.stderr)
 
-    def test_a_closed_pipe_is_no_endless_loop(self):
+    def test_a_closed_pipe_ends_it(self):
         reader = subprocess.Popen([TOOL, "read", "-b", "tsc", "-n", "1000000",
                                    "-i", "0"], stdout=subprocess.PIPE,
                                   stderr=subprocess.DEVNULL)
@@ -319,7 +319,7 @@ class Read(unittest.TestCase):
 
 def hide_clocksource(name, *args):
     """Run the tool where the kernel's clocksource seems to be another one;
-    None if a mount of one's own cannot be had."""
+    None if no mount namespace is possible."""
     with tempfile.NamedTemporaryFile("w") as file:
         file.write(name + "\n")
         file.flush()
@@ -352,7 +352,7 @@ class Cross(unittest.TestCase):
         self.skipTest("neither tsc nor kvmclock is valid here")
 
     def page(self, ahead_ns, slower=1, **more):
-        """A vmclock whose time is CLOCK_REALTIME's and ahead_ns."""
+        """A vmclock whose time is CLOCK_REALTIME plus ahead_ns."""
         at = (self.system["host_tsc"], self.system["realtime_ns"] + ahead_ns)
         counter = {"arm-vcnt": 0, "x86-tsc": 1}[self.system["counter"]]
         return Page(vmclock(at=at, counter=counter,
@@ -362,7 +362,7 @@ class Cross(unittest.TestCase):
     def cross(self, page, *args):
         return run("cross", "-b", "vmclock", "-d", page.path, "--json", *args)
 
-    def test_the_object_of_read_and_the_local_clocks(self):
+    def test_the_object_of_read_and_the_system_clocks(self):
         before = {k: time.clock_gettime_ns(c) for k, c in CLOCKS.items()}
         result = run("cross", "-b", self.name, "-n", "3", "-i", "0.01", "--json")
         after = {k: time.clock_gettime_ns(c) for k, c in CLOCKS.items()}
@@ -430,10 +430,10 @@ class Cross(unittest.TestCase):
         widest = max(line["uncertainty_ns"] for line in got)
         for r, a in zip(raw, ahead):
             self.assertLessEqual(
-                # Its own error, and what those of all turn the line by.
+                # Its own error, and the error of the rate.
                 abs(a - mean_ahead - rate * (r - mean_raw)), 3 * widest)
 
-    def test_the_offset_of_utc_and_tai_to_the_local_clock(self):
+    def test_the_offset_of_utc_and_tai_to_the_system_clock(self):
         # To within 50 ms: the page's rate is right to some ppm only.
         for what, ahead_sec, more, want_sec in (
                 ("UTC", 5, {"time_type": UTC}, 5),
@@ -452,7 +452,7 @@ class Cross(unittest.TestCase):
                                 SEC // 20, what)
             self.assertIsNotNone(got["realtime_ns"], what)
 
-    def test_tai_without_an_offset_is_held_against_the_kernels(self):
+    def test_tai_without_an_offset_is_compared_with_the_kernels(self):
         got = objects(self.cross(self.page(37 * SEC, flags=0)))[0]
         self.assertIsNone(got["tai_offset_sec"])
         if got["tai_ns"] is None:
@@ -471,7 +471,7 @@ class Cross(unittest.TestCase):
         self.assertIsNotNone(got["realtime_ns"])
         self.assertIsNone(got["offset_ns"])
 
-    def test_not_valid_has_no_local_clocks_and_is_exit_3(self):
+    def test_not_valid_has_no_system_clocks_and_is_exit_3(self):
         result = self.cross(self.page(0, status_=0))
         got = objects(result)[0]
         self.assertEqual(result.returncode, 3)
@@ -489,7 +489,7 @@ class Cross(unittest.TestCase):
             got = [json.loads(tool.stdout.readline()) for _ in range(2)]
             for offset, value in ((12, b"\5"), (16, b"\xff"), (12, b"\6")):
                 os.pwrite(page.file.fileno(), value, offset)
-            # Some were printed before that.
+            # The first lines were printed before that.
             while [line["epoch"] for line in got[-4:]] != 4 * [2]:
                 got.append(json.loads(tool.stdout.readline()))
             tool.terminate()
@@ -511,7 +511,7 @@ class Cross(unittest.TestCase):
     def test_another_clocksource_is_exit_1_and_named(self):
         result = hide_clocksource("hpet", "cross", "-b", self.name)
         if result is None:
-            self.skipTest("no mounts of one's own here")
+            self.skipTest("no mount namespaces here")
         self.assertEqual(result.returncode, 1)
         self.assertEqual(result.stdout, "")
         self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
@@ -542,7 +542,7 @@ class Cross(unittest.TestCase):
                 end = shown[header[0]].index(name) + len(name)
                 self.assertRegex(row[end - 1:end + 1], r"^[-0-9](\s|$)", row)
 
-    def test_what_the_user_got_wrong_is_exit_2(self):
+    def test_a_usage_error_is_exit_2(self):
         for args in (("-n", "0"), ("-i", "x"), ("-d", "/dev/null"), ("x",),
                      ("-b", "sundial")):
             result = run("cross", *args)
@@ -550,7 +550,7 @@ class Cross(unittest.TestCase):
             self.assertEqual(result.stdout, "", args)
             self.assertEqual(len(result.stderr.splitlines()), 1, args)
 
-    def test_a_closed_pipe_is_no_endless_loop(self):
+    def test_a_closed_pipe_ends_it(self):
         reader = subprocess.Popen([TOOL, "cross", "-b", self.name, "-n", "1000000",
                                    "-i", "0"], stdout=subprocess.PIPE,
                                   stderr=subprocess.DEVNULL)
@@ -638,11 +638,11 @@ class Watch(unittest.TestCase):
 
 
 class Events(unittest.TestCase):
-    """Of an image, so that nobody's clock has to be disturbed."""
+    """Of an image, so that the machine's clock stays as it is."""
 
     def follow(self, *args, refreshes=0):
-        """What the tool prints while the page's marker moves: the next line,
-        after so many."""
+        """Move the page's marker until the tool has printed that many lines;
+        returns the next one."""
         counter = int(status()["counter"]["id"] == "x86-tsc")
         page = Page(vmclock(marker=7))
         now = objects(run("read", "-b", "vmclock", "-d", page.path,
@@ -681,7 +681,7 @@ class Events(unittest.TestCase):
                          ("0x0000000000000007", "0x0000000000000008"))
         self.assertEqual((got["epoch"], got["lost"]), (2, False))
         self.assertLessEqual(abs(got["gap_ns"] - 2 * SEC), 1)
-        # A second: somebody may set the clock a little meanwhile.
+        # A second: another process may set the clock a little meanwhile.
         self.assertGreater(got["realtime_ns"], before - SEC)
         self.assertLess(got["realtime_ns"], time.time_ns() + SEC)
 
@@ -693,7 +693,7 @@ class Events(unittest.TestCase):
                               r"lost=false gap_ns=\d+ timescale=tai ")
         self.assertEqual(len(out.splitlines()), 1)
 
-    def test_watch_shows_it_as_it_comes(self):
+    def test_watch_shows_an_event_as_it_comes(self):
         # The next refresh is far off.
         _, out, err = self.follow("watch", "-i", "100000", refreshes=1)
         self.assertEqual(err, "")
@@ -722,7 +722,7 @@ class Events(unittest.TestCase):
 
 
 class Help(unittest.TestCase):
-    def test_every_subcommand_teaches(self):
+    def test_every_subcommand_has_help(self):
         for name in ("status", "read", "cross", "decode", "watch", "events",
                      "bench"):
             result = run(name, "--help")

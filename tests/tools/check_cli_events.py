@@ -38,7 +38,7 @@ class Loss(unittest.TestCase):
         self.addCleanup(tool.stdout.close)
         self.addCleanup(tool.stderr.close)
         self.addCleanup(tool.kill)
-        # What hangs is ended, and then a line is missing.
+        # A hanging tool is ended, and then a line is missing.
         guard = threading.Timer(600, tool.kill)
         guard.start()
         self.addCleanup(guard.cancel)
@@ -122,7 +122,7 @@ class Loss(unittest.TestCase):
                              ("ENODEV", f"{path}: it was removed"))
             path.write_bytes(self.GOOD["vmclock"])
             self.kinds_follow(tool, "source-found")
-        # What is told from now on is of the new one.
+        # From now on events are of the new one.
         path.write_bytes(vmclock(marker=8, seq=6))
         self.assertIn(json.loads(tool.stdout.readline())["kind"],
                       ("updated", "jumped"))
@@ -137,7 +137,7 @@ class Loss(unittest.TestCase):
         other.replace(path)
         lost, _ = self.kinds_follow(tool, "source-lost", "source-found")
         self.assertEqual(lost["reason"], f"{path}: it was replaced")
-        # By what cannot be read: not found before it can.
+        # By an unreadable file: the source is not found before it can be read.
         other.write_bytes(b"garbage")
         other.replace(path)
         self.kinds_follow(tool, "source-lost")

@@ -42,7 +42,7 @@ def run(*args, **more):
 
 
 def can_read_the_counter():
-    """What --realtime needs, and what reads its pages: x86 here."""
+    """--realtime and the readers of its pages need x86 here."""
     result = run("status", "--json")
     return json.loads(result.stdout)["counter"]["id"] != "none"
 
@@ -74,7 +74,7 @@ class Simulate(unittest.TestCase):
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.kill)
-        # What hangs is ended, and fails.
+        # A hanging process is ended, and the test fails.
         guard = threading.Timer(600, process.kill)
         guard.start()
         self.addCleanup(guard.cancel)
@@ -104,12 +104,12 @@ class Simulate(unittest.TestCase):
                           result.stderr)
             self.assertEqual(len(result.stderr.splitlines()), 1)
 
-    def test_what_is_refused_has_file_and_line(self):
+    def test_a_refusal_has_file_and_line(self):
         result = self.simulate(HOST + "skew v vcpu 0 by 5\n")
         self.assertEqual(result.returncode, 1)
         self.assertIn("a.sim:3: skew v vcpu 0 by 5: vCPU 0", result.stderr)
 
-    def test_a_script_that_is_not_there(self):
+    def test_a_script_that_is_absent(self):
         for path in (self.dir / "no.sim", self.dir):
             result = run("simulate", path)
             self.assertEqual(result.returncode, 1)
@@ -125,7 +125,7 @@ class Simulate(unittest.TestCase):
         self.assertEqual((result.returncode, result.stdout, result.stderr),
                          (0, "", ""))
 
-    # --- what is printed ---------------------------------------------------
+    # --- the output --------------------------------------------------------
 
     def test_a_line_for_each_act(self):
         result = self.simulate(MOVE)
@@ -190,8 +190,8 @@ class Simulate(unittest.TestCase):
         self.assertEqual(struct.unpack_from("<I", self.page("v.vmclock"))[0],
                          MAGIC)
 
-    def test_decode_says_what_read_said(self):
-        """In virtual time the counter is nobody's but the script's."""
+    def test_decode_agrees_with_read(self):
+        """In virtual time only the script has the counter."""
         script = ("host a ahead 5ms\nvm v on a with vmclock,pvclock\n"
                   "open v with %s\nrun 1s\nread v")
         for backend, name, kind in (("vmclock", "v.vmclock", "vmclock"),
@@ -239,8 +239,8 @@ class Simulate(unittest.TestCase):
         self.assertIn("another process publishes there", result.stderr)
 
     def on_a_disk_of_a_page(self, inside, *args):
-        """Where another page does not fit; None if a mount of one's own
-        cannot be had."""
+        """Where another page does not fit; None if no mount namespace is
+        possible."""
         disk = self.dir / "disk"
         disk.mkdir(exist_ok=True)
         command = ["unshare", "-rm", "sh", "-c",
@@ -270,7 +270,7 @@ class Simulate(unittest.TestCase):
             with self.subTest(case):
                 result = self.on_a_disk_of_a_page(inside, *args, path)
                 if result is None:
-                    self.skipTest("no mount of one's own")
+                    self.skipTest("no mount namespace")
                 self.assertEqual(result.returncode, 1, result.stderr)
                 self.assertIn("No space left", result.stderr)
                 self.assertEqual(len(result.stderr.splitlines()), 1)
@@ -291,7 +291,7 @@ class Simulate(unittest.TestCase):
             self.assertEqual(struct.unpack_from("<I", memory, 4096)[0], MAGIC)
             self.assertEqual(memory[:4096], around)
             self.assertEqual(memory[8192:], around)
-        # The page that an earlier one left is written over.
+        # An earlier process left a page, which is written over.
         result, memory = self.into(memory, 4096, HOST + "status a unreliable")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(memory[4096 + STATUS_AT], 4)
@@ -322,7 +322,7 @@ class Simulate(unittest.TestCase):
         self.assertIn("another process publishes there", result.stderr)
         self.assertEqual(path.read_bytes(), bytes(4096))
 
-    def test_into_what_is_no_memory(self):
+    def test_into_a_file_that_is_no_memory(self):
         for path in (self.dir / "no", self.dir, "/dev/null"):
             result = self.simulate(HOST, "--into", path, "--at", 0)
             self.assertEqual(result.returncode, 1)
@@ -368,7 +368,7 @@ class Simulate(unittest.TestCase):
         self.assertEqual(process.wait(timeout=cli.HANGS_SEC), 0, process.stderr.read())
 
     @unittest.skipUnless(can_read_the_counter(), "no counter")
-    def test_nothing_that_is_left_is_valid(self):
+    def test_no_page_left_behind_is_valid(self):
         for end in (signal.SIGINT, signal.SIGTERM, None):
             run_for = "10h" if end else "200ms"
             process = self.start(HOST + f"open v\nrun {run_for}\n")
@@ -384,8 +384,8 @@ class Simulate(unittest.TestCase):
                 self.assertEqual(sample["reason"], reason)
 
     @unittest.skipUnless(can_read_the_counter(), "no counter")
-    def test_what_cannot_be_published_ends_the_others(self):
-        """One file that cannot be, and the others are not to be believed."""
+    def test_a_failed_page_ends_the_others(self):
+        """One file is impossible, and the others must not be believed."""
         (self.dir / "out").mkdir()
         (self.dir / "out" / "w.vmclock").write_text("letters")
         process = self.start(HOST + "open v\nrun 200ms\nclone v as w\n"
@@ -405,7 +405,7 @@ class Simulate(unittest.TestCase):
             self.assertEqual(sample["reason"], reason)
 
     def wait_for(self, holds):
-        """Until it does; what never does ends at the guard of start()."""
+        """Wait for the event; the guard of start() ends an endless wait."""
         while not holds():
             time.sleep(0.01)
 
@@ -448,7 +448,7 @@ class Simulate(unittest.TestCase):
                 lines = process.stderr.read().splitlines()
                 self.assertEqual(len(lines), 1)
                 self.assertIn(f"{path}: was truncated", lines[0])
-                # And the others are not to be believed.
+                # And the others must not be believed.
                 self.assertIs(self.read("vmclock", "v.vmclock")["valid"],
                               False)
 
@@ -475,7 +475,7 @@ class Simulate(unittest.TestCase):
         self.assertAlmostEqual(gap, round(gap), places=3)
 
     @unittest.skipUnless(can_read_the_counter(), "no counter")
-    def test_what_real_time_cannot(self):
+    def test_acts_that_real_time_refuses(self):
         result = self.simulate(HOST + "tsc a jump 5", "--realtime")
         self.assertEqual(result.returncode, 1)
         self.assertIn("a.sim:3: tsc a jump 5: in a live world", result.stderr)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the checks of paraclock(1) share."""
+"""Shared by the checks of paraclock(1)."""
 import pty
 import time
 import unittest
@@ -9,7 +9,7 @@ HANGS_SEC = 1200
 
 
 class Result(unittest.TextTestResult):
-    """A case that is skipped says so on a line, with its name."""
+    """A skipped case prints a line with its name."""
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
@@ -23,7 +23,7 @@ def main():
 
 
 def wait_until(look, process):
-    """Until it is so, as long as the process lives."""
+    """Wait for the condition, as long as the process lives."""
     while not look():
         if process.poll() is not None:
             raise AssertionError(f"ended with {process.returncode}")
@@ -31,8 +31,8 @@ def wait_until(look, process):
 
 
 def wait_for_handlers(process):
-    """Until it handles SIGINT: the last thing that the tool does before it
-    waits for what comes."""
+    """Wait until it handles SIGINT: the tool's last step before it waits
+    for events."""
     def catches():
         with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
             for line in status:
@@ -47,4 +47,4 @@ def open_terminal(test):
     try:
         return pty.openpty()
     except OSError as error:
-        return test.skipTest(f"no pseudo terminal can be had: {error}")
+        return test.skipTest(f"no pseudo terminal: {error}")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=dash
 # The guest's first process. It runs the lines that come over the second serial
-# line: a number and a command; after what that printed, "@@@ number status".
+# line: a number and a command; after its output, "@@@ number status".
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc

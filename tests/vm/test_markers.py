@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""QEMU's own vmclock, which gives no time: what it shows of disruptions, who
-may read it, and the guest's clock being set."""
+"""QEMU's own vmclock, which gives no time: the disruptions that it shows, who
+may read it, and events when the guest's clock is set."""
 import os
 import sys
 import tempfile
@@ -25,7 +25,7 @@ def test_status(guest):
           vmclock["reason"] == "status" and status["chosen"] is None, status)
     check("it is authoritative for disruptions",
           vmclock["marker_class"] == "authoritative", vmclock)
-    check("it is said in words",
+    check("the text says so, too",
           "it shows disruptions only" in vmclock["detail"], vmclock)
     check("the hypervisor is QEMU's TCG",
           status["hypervisor"] == "qemu-tcg", status)
@@ -35,7 +35,7 @@ def test_status(guest):
           read["pair_error_ns"] is None and read["clock_error_ns"] is None,
           read)
     got = guest.run("timeout 2 paraclock events 2>&1")
-    check("events are told where there are only markers",
+    check("events come from a source of markers alone",
           got[0] in (0, 143), got)
 
 
@@ -43,12 +43,12 @@ def test_access(guest):
     mode = guest.must("stat -c '%a %u' /dev/vmclock0")
     check("the kernel gives /dev/vmclock0 to root", mode == "600 0", mode)
     got = guest.run("su nobody -c 'paraclock read -b vmclock --json' 2>&1")
-    check("others are refused, and told the node and the remedy",
+    check("others are refused, with the node and the remedy",
           got[0] == 1 and "/dev/vmclock0: permission denied" in got[1] and
           "udev rule" in got[1] and "paraclock-vmclock(7)" in got[1], got)
     status = guest.json("su nobody -c 'paraclock status --json'", want=3)[0]
     vmclock = backend(status, "vmclock")
-    check("status tells them the same",
+    check("status says the same to them",
           not vmclock["available"] and
           "/dev/vmclock0: permission denied" in vmclock["detail"], vmclock)
 
@@ -70,25 +70,25 @@ def events(guest):
 
 
 def test_set(guest):
-    """By the API, and by another process than the one that is told."""
+    """By the API, and by another process than the one that gets the event."""
     before, after, event = guest.json("vm_guest set 5000000000", want=0)
     moved = after["realtime_ns"] - before["realtime_ns"] - \
         (after["raw_ns"] - before["raw_ns"])
     check("clock_settime() moved the clock by 5 s",
           abs(moved - 5_000_000_000) < 50_000_000, moved)
-    check("clock_was_set_seq is another one, the other seq is not",
+    check("clock_was_set_seq changes, the other seq does not",
           after["was_set"] != before["was_set"] and
           after["changed"] == before["changed"], after)
-    check("the event descriptor tells",
+    check("the event descriptor wakes",
           event["event"] == "clock-set" and event["source"] == "clock", event)
-    check("its gap is what the snapshots show, to 100 us",
+    check("its gap agrees with the snapshots, to 100 us",
           abs(event["gap_ns"] - moved) < 100_000, (event, moved))
     check("the epoch stays", event["epoch"] == 1, event)
 
     guest.must("date -s @2000000000")
-    told = wait_for("paraclock events tells of date(1)",
+    told = wait_for("paraclock events reports date(1)",
                     lambda: events(guest), good=lambda got: len(got) == 2)
-    check("both are clock-set, and none a disruption",
+    check("both are clock-set, and neither is a disruption",
           all(e["kind"] == "clock-set" and e["epoch"] == 1
               for e in told), told)
     check("the last is where date(1) put it",
@@ -98,7 +98,7 @@ def test_set(guest):
     check("a clock is set back as well",
           abs(after["realtime_ns"] - (2_000_000_000 - 3600) * 10**9) <
           60 * 10**9, after)
-    wait_for("that is told too", lambda: len(events(guest)),
+    wait_for("that is an event, too", lambda: len(events(guest)),
              good=lambda n: n == 3)
 
 
@@ -107,19 +107,19 @@ def migrate(guest):
 
 
 def test_migrations(guest):
-    """Each is exactly one disruption, for whoever asks in whatever way."""
+    """Each is exactly one disruption, by every interface."""
     for number in range(1, MIGRATIONS + 1):
         migrate(guest)
         told = wait_for(f"migration {number} is an event",
                         lambda: [e for e in events(guest)
                                  if e["kind"] != "clock-set"],
                         good=lambda got, n=number: len(got) >= n)
-        check("it is one, and the host's word",
+        check("it is one event, and authoritative",
               len(told) == number and told[-1]["kind"] == "updated" and
               told[-1]["source"] == "vmclock" and
               told[-1]["marker_class"] == "authoritative" and
               told[-1]["epoch"] == number + 1, told)
-        check("its marker is another",
+        check("its marker has changed",
               told[-1]["marker_after"] != told[-1]["marker_before"], told)
     markers = [e["marker_after"] for e in told]
     check("no marker came twice", len(set(markers)) == MIGRATIONS, markers)
@@ -134,7 +134,7 @@ def test_watch(guest):
     lines = guest.must("cat /tmp/watch").splitlines()
     kinds = [line.split(" kind=")[1].split()[0] for line in lines
              if " kind=" in line]
-    check("paraclock watch told the same",
+    check("paraclock watch agrees",
           kinds.count("clock-set") == 3 and
           len(kinds) == 3 + MIGRATIONS + 1, kinds)
     check("it counts them",
@@ -151,12 +151,12 @@ def test_generation(guest):
     migrate(guest)
     told = wait_for("a restore is an event", lambda: events(guest),
                     good=lambda got: got[-1]["epoch"] == MIGRATIONS + 2)
-    wait_for("the kernel saw that the generation is another",
+    wait_for("the kernel saw another generation",
              lambda: guest.run("dmesg | grep -q 'virtual machine fork'")[0],
              good=lambda status: status == 0)
-    # Linux 6.8 alone tells user space of it; others only their own log.
+    # Linux 6.8 alone notifies user space; others only write to their log.
     says = guest.run("grep -q NEW_VMGENID=1 /tmp/uevents")[0] == 0
-    check("it is a restore if the kernel said so to us, else an update",
+    check("it is a restore if the kernel notified us, else an update",
           told[-1]["kind"] == ("restored" if says else "updated"),
           (says, told[-1]))
     check("it is one event", sum(e["kind"] != "clock-set" for e in told) ==

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A vmclock with time, published from outside into the guest's memory: our
-reader and Linux's driver beside each other, while the host does what it may."""
+reader and Linux's driver side by side, while the host does anything it may."""
 import calendar
 import os
 import re
@@ -21,7 +21,7 @@ UNLOAD = "killall paraclock; until rmmod ptp_vmclock; do sleep 0.1; done"
 
 
 class Bench:
-    """The guest, its publisher, and what the page is ahead of the truth by."""
+    """The guest, its publisher, and how far the page is ahead of the truth."""
 
     def __init__(self, guest, host):
         self.guest, self.host = guest, host
@@ -32,7 +32,7 @@ class Bench:
         return self.guest.json(READ, want=want)[0]
 
     def off_ns(self, sample):
-        """What a sample is ahead of the host's own clock at its instant."""
+        """How far a sample is ahead of the host's own clock at its instant."""
         truth = self.host.must(f"at {sample['host_tsc']}")["at_ns"]
         tai = 0 if self.utc else sample["tai_offset_sec"]
         return sample["host_ns"] - tai * SEC - self.step_ns - truth
@@ -55,21 +55,21 @@ def events(bench):
 
 
 def count_events(bench):
-    """Once those of what has happened are told."""
+    """The events, once all of them have been delivered."""
     bench.guest.must(vm.HAS_LOOKED)
     return len(events(bench))
 
 
 def phc_ctl(guest):
-    """What linuxptp says of the PHC, ns."""
+    """linuxptp's reading of the PHC, ns."""
     text = guest.must("phc_ctl /dev/ptp0 get")
     shown = re.search(r"clock time is (\d+)\.(\d{9})", text)
-    check("linuxptp's phc_ctl says a time", shown, text)
+    check("linuxptp's phc_ctl prints a time", shown, text)
     return int(shown[1]) * SEC + int(shown[2])
 
 
 def test_drivers(bench):
-    """Linux's own driver of the page says what we say."""
+    """Linux's own driver of the page agrees with us."""
     guest, host = bench.guest, bench.host
     ways = guest.json(f"vm_guest phc /dev/ptp0 {READINGS}", want=0)
     for way in ways:
@@ -84,7 +84,7 @@ def test_drivers(bench):
     for way in ways:
         print(way)
         # A writer that the machine preempts in an update is -EAGAIN.
-        check(f"{way['way']}: so it does while the page is written",
+        check(f"{way['way']}: it also agrees while the page is written",
               way["readings"] == READINGS and way["outside"] == 0 and
               way["errors"] < READINGS and
               way["error"] in ("0", "EAGAIN"), way)
@@ -112,8 +112,8 @@ def test_links(bench):
         check(f"a member of it reads: {command}", sample["valid"], sample)
 
 
-def test_local_clocks(bench):
-    """The guest's own clocks, put right by what is read."""
+def test_system_clocks(bench):
+    """The guest's own clocks, corrected by the readings."""
     guest = bench.guest
     sample = guest.json("paraclock cross --json", want=0)[0]
     check("the source that is chosen is the vmclock, and is correlated",
@@ -128,8 +128,9 @@ def test_local_clocks(bench):
     check("the PHC is then found to count TAI",
           phc["timescale"] == "tai", phc)
     link = guest.json("paraclock read -b phc -d /dev/ptp_vmclock0 --json")[0]
-    check("so is the PHC by its link", link["timescale"] == "tai", link)
-    # Both are held against one clock, at instants some 50 ms apart.
+    check("the PHC by its link counts TAI, too", link["timescale"] == "tai",
+          link)
+    # Both are compared with one clock, at instants some 50 ms apart.
     check("its offset is the page's, to what the clock drifts in between",
           abs(phc["offset_ns"] - sample["offset_ns"]) <=
           phc["pair_error_ns"] + phc["uncertainty_ns"] +
@@ -145,10 +146,10 @@ def test_clocksources(bench):
         check(f"{name}: correlated before, refused after",
               before["clocksource"] == "tsc" and good["cross"] == "OK" and
               good["sample_valid"] and bad["cross"] == "ENODEV", (good, bad))
-        check(f"{name}: a snapshot says so, and that it changed",
+        check(f"{name}: a snapshot shows it, and the change",
               after["clocksource"] == name and not after["valid"] and
               after["changed"] != before["changed"], after)
-        check(f"{name}: the event descriptor tells, the epoch stays",
+        check(f"{name}: the event descriptor wakes, the epoch stays",
               event["event"] == "clocksource-changed" and
               event["epoch"] == 1, event)
         got = guest.run("paraclock cross --json 2>&1")
@@ -157,7 +158,7 @@ def test_clocksources(bench):
               "current_clocksource" in got[1], got)
         check(f"{name}: the host's time is read all the same",
               bench.read()["valid"])
-        wait_for(f"{name}: paraclock events tells", lambda: events(bench),
+        wait_for(f"{name}: paraclock events reports it", lambda: events(bench),
                  good=lambda got: got and got[-1]["kind"] ==
                  "clocksource-changed")
         guest.must("vm_guest clocksource tsc")
@@ -179,7 +180,7 @@ def test_steps(bench):
           0 < after["host_ns"] - before["host_ns"] < 5 * SEC, after)
     host.new_marker()
     host.must("publish")
-    bench.is_true("a step with one")
+    bench.is_true("a step with another marker")
     told = wait_for("it is an event", lambda: events(bench)[already:])
     bound = host.must("calibrate")["bound_ns"]
     check("one event, whose gap is the step",
@@ -194,12 +195,12 @@ def test_steps(bench):
     check("it is a restore, and one event",
           len(told) == 1 and told[0]["kind"] == "restored" and
           told[0]["generation_after"] == 7, told)
-    check("the PHC agrees after it all", guest.json(
+    check("the PHC agrees after all the steps", guest.json(
         "vm_guest phc /dev/ptp0 100", want=0)[0]["outside"] == 0)
 
 
 def is_not_chosen(bench, how):
-    """Nor is its PHC, which is the same page without its limits."""
+    """Neither it nor its PHC, the same page without its limits, is chosen."""
     got = bench.guest.run("paraclock read --json 2>&1")
     check(f"{how}: no source is chosen",
           got[0] == 1 and "no valid host clock" in got[1], got)
@@ -231,7 +232,7 @@ def test_statuses(bench):
           sample["reason"] == "status", sample)
     host.must("publish")
     bench.is_true("thawed")
-    check("none of it is a disruption",
+    check("no status is a disruption",
           count_events(bench) == already, events(bench)[already:])
 
 
@@ -243,12 +244,12 @@ def to_second(bench, when):
 
 
 def test_leap(bench):
-    """A leap second is announced, comes and has been, on a page that was
-    written before it. In it UTC has the number of the second before, so TAI is
-    already ahead by one more."""
+    """A leap second is announced, comes and passes, on a page that was written
+    before it. In it UTC has the number of the second before, so TAI is already
+    ahead by one more."""
     guest, host = bench.guest, bench.host
     midnight = calendar.timegm((2027, 7, 1, 0, 0, 0))
-    # On a machine that is busy it may be over before it is looked at.
+    # On a busy machine it may be over before the first reading.
     for seconds in range(5, 40, 5):
         to_second(bench, f"2027-06-30 23:59:{60 - seconds}")
         host.must("leap 1", "publish")
@@ -256,7 +257,7 @@ def test_leap(bench):
         samples = guest.json(f"{READ} -n {4 * seconds + 14} -i 0.25", want=0)
         if len({sample["leap"] for sample in samples}) == 3:
             break
-    # The leap second, and the first one behind it, as TAI has them.
+    # The leap second, and the first one behind it, by TAI.
     begin, end = (midnight + 37) * SEC, (midnight + 38) * SEC
     for sample in samples:
         ns = sample["host_ns"]
@@ -265,7 +266,7 @@ def test_leap(bench):
         check(f"{(ns - begin) / SEC:+.3f} s: {want[0]}, TAI is {want[1]} s "
               "ahead", (sample["leap"], sample["tai_offset_sec"]) == want and
               sample["valid"], sample)
-    check("each of the three was seen",
+    check("all three states were seen",
           len({sample["leap"] for sample in samples}) == 3)
     phc += guest.json("vm_guest phc /dev/ptp0 200", want=0)
     check("the PHC agrees before and after", all(
@@ -274,7 +275,7 @@ def test_leap(bench):
     bench.step(-SEC)
     host.must("leap 4", "tai 38", "publish")
     sample = bench.is_true("published after it")
-    check("it goes on as it was",
+    check("it goes on unchanged",
           sample["host_ns"] > samples[-1]["host_ns"] and
           sample["leap"] == "post-pos" and sample["tai_offset_sec"] == 38,
           sample)
@@ -289,14 +290,14 @@ def test_dead_publisher(bench):
     host.must(f"rate {FAST}", "publish")
     host.kill()
     sample = bench.read()
-    # It is for 5 s; they may be over.
+    # It is valid for 5 s, which may be over.
     check("a page is valid while its bound is below 1 s",
           sample["clock_error_ns"] < SEC if sample["valid"] else
           sample["reason"] == "window", sample)
-    sample = wait_for("its publisher dead, it ceases to be",
+    sample = wait_for("without its publisher the page becomes invalid",
                       lambda: guest.json(READ)[0],
                       good=lambda got: not got["valid"])
-    check("by its window, and no bound is claimed",
+    check("by its window, and without a bound",
           sample["reason"] == "window" and sample["clock_error_ns"] is None,
           sample)
     is_not_chosen(bench, "past its bound")
@@ -310,7 +311,7 @@ def test_dead_publisher(bench):
     host.begin("die-odd")
     host.process.wait(10)
     got = guest.run(f"{READ} 2>&1")
-    check("dead in the middle of an update: no answer, and an end",
+    check("dead in the middle of an update: the read ends without an answer",
           got[0] == 1 and not got[1].startswith("{"), got)
     phc = guest.json("vm_guest phc /dev/ptp0 2", want=0)
     check("Linux's driver gives up, too",
@@ -319,7 +320,7 @@ def test_dead_publisher(bench):
     host.must(f"rate {STEADY}")
     host.new_marker()
     host.set_up()
-    bench.is_true("repaired by the next")
+    bench.is_true("the next publisher repairs the page")
 
 
 def test_migration(bench):
@@ -334,22 +335,22 @@ def test_migration(bench):
             sample = bench.read(want=3)
             check("moved while frozen: not valid",
                   sample["reason"] == "status", sample)
-            check("nor is it a disruption yet",
+            check("it is no disruption yet",
                   count_events(bench) == already, events(bench)[already:])
         host.new_marker()
         host.set_up()
         bench.is_true("moved, " + ("announced" if announced else "unannounced"))
         told = wait_for("it is an event", lambda n=already: events(bench)[n:])
-        check("one, and the marker is the publisher's",
+        check("one event, and the marker is the publisher's",
               len(told) == 1 and told[0]["marker_after"] == host.marker, told)
-        check("the PHC agrees on the other side", guest.json(
+        check("the PHC agrees after the move", guest.json(
             "vm_guest phc /dev/ptp0 100", want=0)[0]["outside"] == 0)
     check("no more events came", count_events(bench) == already + 1,
           events(bench)[already:])
 
 
 def test_utc(bench):
-    """A page of UTC, of which Linux's driver makes TAI."""
+    """A page of UTC, which Linux's driver converts to TAI."""
     guest, host = bench.guest, bench.host
     guest.must(UNLOAD)
     bench.utc = True
@@ -358,7 +359,7 @@ def test_utc(bench):
     host.must("publish")
     guest.must("insmod /ptp_vmclock.ko")
     sample = bench.is_true("UTC")
-    check("it is UTC, with its TAI offset as the specification has it",
+    check("it is UTC, with the TAI offset of the specification",
           sample["timescale"] == "utc" and sample["tai_offset_sec"] == 37,
           sample)
     ahead = (phc_ctl(guest) - bench.read()["host_ns"]) / SEC
@@ -394,7 +395,7 @@ def run(image, args, folder):
                f"mem-path={memory},share=on", "-machine",
                "q35,memory-backend=memory", "-acpitable", f"file={table}"]
     with vm.VM(image, initramfs, machine,
-               # A busy machine looks to the watchdog like a bad counter.
+               # A busy machine makes the counter look bad to the watchdog.
                f"memmap=1M${vm.RESERVED:#x} tsc=nowatchdog") as guest, \
             Publisher(args.publisher, memory,
                       os.path.join(folder, "writer")) as host:
@@ -408,7 +409,7 @@ def run(image, args, folder):
         bench.is_true("published")
         test_drivers(bench)
         test_links(bench)
-        test_local_clocks(bench)
+        test_system_clocks(bench)
         guest.must("paraclock events -b vmclock --json >/tmp/events & "
                    f"echo $! >/tmp/events.pid; {vm.IS_OPEN}")
         test_clocksources(bench)
@@ -421,7 +422,7 @@ def run(image, args, folder):
 
 
 def test(image, args):
-    # Where memory is: the guest's is a file here.
+    # Where the memory is: the guest's is a file here.
     with tempfile.TemporaryDirectory(prefix="paraclock-vm-") as folder:
         run(image, args, folder)
 

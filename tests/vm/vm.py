@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A Linux guest in QEMU (TCG), driven over its serial line and over QMP.
 
-Every wait has a limit, and whoever leaves `with VM(...)` leaves no process."""
+Every wait has a limit, and `with VM(...)` leaves no process behind."""
 import argparse
 import json
 import os
@@ -17,16 +17,16 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 
-# Against what hangs, for on a machine that is busy all takes many times as long
-# (a guest boots in 6 s). A whole test, less than ctest gives it: QEMU is then
-# ended by us.
+# Against hangs: on a busy machine everything is many times as slow (a guest
+# boots in 6 s). The limit of a whole test is below ctest's, so that we end
+# QEMU ourselves.
 TEST_SEC = 1500
 BOOT_SEC = 600
 COMMAND_SEC = 300
 QMP_SEC = 300
 
-# The guest's memory, and what of it Linux is told to leave alone: a page for
-# a vmclock of ours, and behind it the mailbox.
+# The guest's memory, and the part that Linux must leave alone: a page for a
+# vmclock of ours, and behind it the mailbox.
 MEMORY = 256 << 20
 RESERVED = 0xfd00000
 PAGE = 4096
@@ -35,8 +35,8 @@ PAGE = 4096
 CLOCK_GROUP = 100
 
 
-# For the guest's shell: what was begun last is open, and waits for what comes;
-# and it has looked at everything since. It sleeps between two looks.
+# For the guest's shell: the last background process has its descriptors open,
+# and waits; and it has looked at everything since. It sleeps between two looks.
 IS_OPEN = "until ls -l /proc/$!/fd | grep -q eventpoll; do sleep 0.1; done"
 HAS_LOOKED = ("slept() { sed -n 's/^voluntary_ctxt_switches:[^0-9]*//p' "
               "/proc/$(cat /tmp/events.pid)/status; }; from=$(slept); "
@@ -44,18 +44,18 @@ HAS_LOOKED = ("slept() { sed -n 's/^voluntary_ctxt_switches:[^0-9]*//p' "
 
 
 class Skip(Exception):
-    """A part of the test is not here."""
+    """A part of the test is missing here."""
 
 
 class Failed(Exception):
-    """What was looked at is not as it has to be."""
+    """A check failed."""
 
 
 checks = 0
 
 
 def check(sentence, holds, got=""):
-    """One thing that is tested."""
+    """One check."""
     global checks
     if not holds:
         raise Failed(f"{sentence}: {got}")
@@ -64,7 +64,7 @@ def check(sentence, holds, got=""):
 
 
 def wait_for(sentence, look, seconds=300, good=bool):
-    """Look until what is seen is good: that; or the test has failed."""
+    """Look until the result is good, and return it; or fail the test."""
     end = time.monotonic() + seconds
     while not good(got := look()) and time.monotonic() < end:
         time.sleep(0.1)
@@ -111,7 +111,7 @@ class Image:
             raise Skip((done.stderr.strip().splitlines() or ["?"])[-1])
         self.folder = done.stdout.strip()
         self.root = os.path.join(self.folder, "root")
-        # Beside the machine's own, which lacks just these.
+        # Besides the machine's own, which lacks these.
         places = [os.path.join(self.root, place, "x86_64-linux-gnu")
                   for place in ("usr/lib", "lib")]
         self.env = dict(os.environ, LD_LIBRARY_PATH=":".join(places),
@@ -125,7 +125,7 @@ class Image:
         raise Failed(f"{name} is not in {self.root}")
 
     def libraries(self, program):
-        """What it is linked against: {path in the guest: path here}."""
+        """The libraries of a program: {path in the guest: path here}."""
         done = subprocess.run(["ldd", program], env=self.env, text=True,
                               capture_output=True, timeout=300)
         found = {}
@@ -203,7 +203,7 @@ def make_initramfs(image, path, programs):
 # --- the machine ------------------------------------------------------------
 
 def connect(path, seconds, alive):
-    """A unix socket that somebody else is about to make."""
+    """A unix socket that another process is about to make."""
     end = time.monotonic() + seconds
     while True:
         sock = socket.socket(socket.AF_UNIX)
@@ -238,20 +238,20 @@ class Line:
             except socket.timeout:
                 continue
             if not data:
-                raise Failed(f"who should answer has gone: {what}")
+                raise Failed(f"the other end has gone: {what}")
             self.rest += data
         line, self.rest = self.rest.split(b"\n", 1)
         return line.decode(errors="replace").rstrip("\r")
 
 
 class VM:
-    """A guest. arguments: of QEMU's, beyond those that all have."""
+    """A guest. arguments: QEMU's, beyond the common ones."""
 
     def __init__(self, image, initramfs, arguments=(), kernel=""):
         self.image = image
         self.folder = tempfile.mkdtemp(prefix="paraclock-vm-")
         self.command = [
-            # Whatever ends this process, QEMU ends with it.
+            # Whatever ends this process ends QEMU, too.
             "setpriv", "--pdeathsig", "KILL",
             image.program("qemu-system-x86_64"), "-accel", "tcg,thread=multi",
             "-cpu", "max", "-m", str(MEMORY >> 20), "-nodefaults",
@@ -343,7 +343,7 @@ class VM:
         path = os.path.join(self.folder, "state")
         self.execute("stop")
         self.set_capabilities(capabilities)
-        # By default a migration is held down to what a network carries.
+        # By default a migration is limited to a network's bandwidth.
         self.execute("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
         self.execute("migrate", uri=f"file:{path}")
         self.wait_for_migration()
@@ -390,14 +390,14 @@ class VM:
         return int(line.split()[2]), "\n".join(lines)
 
     def must(self, command, timeout=COMMAND_SEC):
-        """What it printed; that it succeeds is part of the test."""
+        """The command's output; its success is part of the test."""
         status, text = self.run(command, timeout)
         if status:
             raise Failed(f"{command}: exit status {status}: {text}")
         return text
 
     def json(self, command, want=None):
-        """The JSON objects that it prints, one a line."""
+        """The JSON objects that the command prints, one a line."""
         status, text = self.run(command)
         if want is not None and status != want:
             raise Failed(f"{command}: exit status {status}, not {want}: "

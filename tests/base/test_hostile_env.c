@@ -22,7 +22,7 @@ struct length_case {
 /* Bytes of the page's 112. A length beyond the request counts as all of it. */
 static struct length_case lengths[] = {
 	/* clang-format off */
-	{ "one byte more", 113, 0 },
+	{ "a byte too many", 113, 0 },
 	{ "a page more", 112 + 4096, 0 },
 	{ "2^31", INT64_C(1) << 31, 0 },
 	{ "2^32, which is 0 as an int", INT64_C(1) << 32, 0 },

@@ -124,8 +124,9 @@ static struct container_case container_cases[] = {
 	{ "the first with the host's", first_container, second_with_proc },
 	{ "the second with the host's", first_with_proc, second_container },
 	{ "none at all", first_without_proc, without_proc },
-	{ "neither in the second", first_with_proc, without_proc },
-	{ "neither in the first", first_without_proc, second_with_proc },
+	{ "no /proc in the second container", first_with_proc, without_proc },
+	{ "no /proc in the first container",
+	  first_without_proc, second_with_proc },
 	/* clang-format on */
 };
 
@@ -247,7 +248,7 @@ static struct fork_case fork_cases[] = {
 	{ "a child acquires the lock that its parent held", 0, acquire_orphan },
 	{ "a child that is process 1, of one that is", CLONE_NEWPID,
 	  fork_first_of_another },
-	{ "one below that", CLONE_NEWPID, first_forks },
+	{ "a child of that one", CLONE_NEWPID, first_forks },
 	{ "a grandchild of a process that did not ask",
 	  CLONE_NEWPID, fork_twice },
 	{ "its reads are valid", CLONE_NEWPID, fork_and_read },

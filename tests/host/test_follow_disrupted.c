@@ -225,11 +225,12 @@ static struct correct_case correct_cases[] = {
 	{ "a clock that keeps to its bound", 100000, 100000, 0, SEC, 501000 },
 	{ "a clock that corrects itself by 400 us", -200000, 200000, 0, SEC,
 	  901000 },
-	{ "and back", 200000, -200000, 0, SEC, 901000 },
-	{ "or by less", 1000, -1000, 0, SEC, 503000 },
+	{ "a clock that corrects itself by -400 us",
+	  200000, -200000, 0, SEC, 901000 },
+	{ "a clock that corrects itself by 2 us", 1000, -1000, 0, SEC, 503000 },
 	{ "pairs of 1 us in a second", 0, 0, 1000, SEC, 503000 },
 	{ "pairs of 1 us in 10 ms", 0, 0, 1000, 10 * MS, 50201000 },
-	{ "both", 1000, -1000, 1000, SEC, 505000 },
+	{ "a correction and pairs of 1 us", 1000, -1000, 1000, SEC, 505000 },
 	/* clang-format on */
 };
 

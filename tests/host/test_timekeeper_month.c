@@ -71,7 +71,7 @@ static struct move_case move_cases[] = {
 	  20 * TICKS_SEC, 0, 0, 0, 0, 100 },
 	{ "a change is moved into the month", UTC, PRE_POS, 0,
 	  0, 5 * TICKS_SEC, 0, 0, 0, 10 },
-	{ "and not beyond", UTC, PRE_POS, 0,
+	{ "a change is not moved beyond it", UTC, PRE_POS, 0,
 	  0, 20 * TICKS_SEC, -ESTALE, -EINVAL, 0, 10 },
 	{ "a change is not moved onto its end", UTC, PRE_POS, 0,
 	  0, 10 * TICKS_SEC, -ESTALE, -EINVAL, 0, 10 },
@@ -228,13 +228,16 @@ static struct page_case page_cases[] = {
 	  10 * TICKS_SEC - 1, 0 },
 	{ "a vmclock may not begin after it",
 	  UTC, PRE_POS, 0, 10 * TICKS_SEC, -EINVAL },
-	{ "nor on TAI", TAI, PRE_POS, 0, 10 * TICKS_SEC, -EINVAL },
+	{ "a TAI vmclock may not begin after it",
+	  TAI, PRE_POS, 0, 10 * TICKS_SEC, -EINVAL },
 	{ "a vmclock may not begin after the inserted second",
 	  UTC, PARACLOCK_LEAP_POS, 0,
 	  TICKS_SEC, -EINVAL },
-	{ "the number of the second that follows", UTC, PARACLOCK_LEAP_POS, 1,
+	{ "a vmclock may not begin after it by the number of the next",
+	  UTC, PARACLOCK_LEAP_POS, 1,
 	  TICKS_SEC, -EINVAL },
-	{ "but in it", UTC, PARACLOCK_LEAP_POS, 1, TICKS_SEC - 1, 0 },
+	{ "a vmclock may begin in the inserted second",
+	  UTC, PARACLOCK_LEAP_POS, 1, TICKS_SEC - 1, 0 },
 	/* clang-format on */
 };
 

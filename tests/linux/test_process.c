@@ -29,8 +29,8 @@ struct stat_case {
 
 static struct stat_case stat_cases[] = {
 	/* clang-format off */
-	{ "one that runs", STAT("a", "R", "1", "1234"), 0, 1234, 0 },
-	{ "one that sleeps", STAT("a", "S", "1", "1234"), 0, 1234, 0 },
+	{ "a running process lives", STAT("a", "R", "1", "1234"), 0, 1234, 0 },
+	{ "a sleeping process lives", STAT("a", "S", "1", "1234"), 0, 1234, 0 },
 	{ "a stopped process lives", STAT("a", "T", "1", "1234"), 0, 1234, 0 },
 	{ "a process that waits for a disk lives",
 	  STAT("a", "D", "1", "1"), 0, 1, 0 },

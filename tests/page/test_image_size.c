@@ -152,7 +152,7 @@ static struct size_case size_cases[] = {
 	{ "a longer one", -1, 8192 + 5, FIXED, 0 },
 	{ "a shorter one", -1, 112, FIXED, 0 },
 	{ "a file whose size is not a multiple of a word", -1, 115, FIXED, 0 },
-	{ "one on tmpfs", -2, 4096, FIXED, 0 },
+	{ "a file on tmpfs", -2, 4096, FIXED, 0 },
 	{ "a file without its last word, which may yet come",
 	  -1, 104, FIXED, 2 },
 	/* clang-format on */

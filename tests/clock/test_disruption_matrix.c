@@ -30,7 +30,7 @@ static void write_pvclock(uint32_t i, uint64_t at)
 }
 
 /* The guest's kernel clears it by itself, without touching the version. */
-static void take_flag_back(void)
+static void clear_flag(void)
 {
 	stopped = false;
 	fake->pvclock[FLAGS] &= (uint8_t)~GUEST_STOPPED;
@@ -131,7 +131,7 @@ static void clone_with_the_same_marker(uint32_t i, write_fn *write)
 	write(i, START + i);
 }
 
-static void tell_generation(uint32_t i, write_fn *write)
+static void send_generation(uint32_t i, write_fn *write)
 {
 	(void)i;
 	(void)write;
@@ -212,10 +212,10 @@ static struct row rows[] = {
 	{ "vmclock: a clone with the same marker is not told apart",
 	  "kvmclock", write_pvclock, clone_with_the_same_marker, NEVER, 0, 0,
 	  NULL, true, 0 },
-	{ "vmgenid: a restore", "kvmclock", write_pvclock, tell_generation,
+	{ "vmgenid: a restore", "kvmclock", write_pvclock, send_generation,
 	  BY_THE_EVENT, KIND(RESTORED), AUTHORITATIVE, "vmgenid", false, 0 },
 	{ "vmgenid: a restore, beside a vmclock without a generation",
-	  "kvmclock", write_pvclock, tell_generation, BY_THE_EVENT,
+	  "kvmclock", write_pvclock, send_generation, BY_THE_EVENT,
 	  KIND(RESTORED), AUTHORITATIVE, "vmgenid", true, 0 },
 	{ "clock: it was set", "kvmclock", write_pvclock, set_clock,
 	  NOT_COUNTED, KIND(CLOCK_SET), AUTHORITATIVE, "clock", false, 1 },
@@ -249,9 +249,9 @@ static void a_disruption(void **state)
 {
 	const struct row *row = *state;
 
-	gives_generation = row->cause != tell_generation;
+	gives_generation = row->cause != send_generation;
 	stopped = false;
-	check_row(row, begin(row->backend, row->with_vmclock), take_flag_back);
+	check_row(row, begin(row->backend, row->with_vmclock), clear_flag);
 }
 
 /* --- mere updates --------------------------------------------------------- */

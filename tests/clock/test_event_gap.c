@@ -147,7 +147,7 @@ static void check_jump(const struct paraclock_event *event, int64_t gap_ns)
 	assert_in_range(event->gap_ns - gap_ns + 100, 0, 200);
 }
 
-static void the_page_is_compared_with_what_it_said(void **state)
+static void the_page_is_compared_with_its_former_time(void **state)
 {
 	const struct row *row = *state;
 	struct paraclock *clk = open_row(row, 10 * SEC);
@@ -396,7 +396,7 @@ static void a_leap_second_is_no_gap(void **state)
 
 int main(void)
 {
-	ADD_ROWS(rows, the_page_is_compared_with_what_it_said);
+	ADD_ROWS(rows, the_page_is_compared_with_its_former_time);
 	ADD_ROWS(rows, an_unchanged_page_has_not_jumped);
 	ADD_ROWS(leap_gaps, a_leap_second_is_no_gap);
 	add_test("an event is completed when the page can be used",

@@ -408,7 +408,7 @@ static void check_kind(void **state)
  * Without its protocol each writer must be caught, or the test has shown
  * nothing.
  */
-static void a_mixed_pair_would_be_told(void **state)
+static void a_mixed_pair_would_be_detected(void **state)
 {
 	/* Where one field ends and the next begins, on any of the pages. */
 	static const size_t cuts[] = { 16, 24, 28, 40, 48, 72, 80 };
@@ -471,7 +471,7 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		snprintf(names[i], sizeof(names[i]),
 			 "%s: a mixed pair would be detected", kinds[i].name);
-		add_row(names[i], a_mixed_pair_would_be_told, &kinds[i]);
+		add_row(names[i], a_mixed_pair_would_be_detected, &kinds[i]);
 		add_row(kinds[i].name, check_kind, &kinds[i]);
 	}
 	return run_suite(NULL, NULL);

@@ -342,7 +342,7 @@ static void a_counter_from_before_a_disruption_is_not(void **state)
 /*
  * That very call notices the disruption, and asks about a value from before it.
  */
-static void read_at_notices_by_itself(void **state)
+static void read_at_notices_a_disruption(void **state)
 {
 	struct paraclock *clk = fake_open(&fake, "kvmclock");
 	uint64_t epoch = paraclock_epoch(clk);
@@ -372,7 +372,7 @@ static const struct CMUnitTest others[] = {
 	     a_counter_of_the_past_is_answered),
 	TEST("a counter from before a disruption is not",
 	     a_counter_from_before_a_disruption_is_not),
-	TEST("read_at() notices by itself", read_at_notices_by_itself),
+	TEST("read_at() notices by itself", read_at_notices_a_disruption),
 };
 
 int main(void)

@@ -170,7 +170,7 @@ static void reconfigure(struct state *s)
 			 write_errors);
 }
 
-static void take(struct state *s)
+static void acquire(struct state *s)
 {
 	struct paraclock_timekeeper_options opts = {
 		.size = sizeof(opts),
@@ -218,7 +218,7 @@ static void act(struct state *s)
 				 write_errors);
 		break;
 	case 5:
-		take(s);
+		acquire(s);
 		break;
 	case 6:
 		fuzz_check_error(paraclock_timekeeper_release(&s->tk,

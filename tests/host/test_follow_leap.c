@@ -48,7 +48,7 @@ static int64_t tai_at(uint64_t counter)
 }
 
 /* Everything that depends on the TAI offset. */
-static void tell(int64_t tai, struct paraclock_sample *s)
+static void set_leap_state(int64_t tai, struct paraclock_sample *s)
 {
 	const bool leap = world->leap != 0;
 	int64_t end = (JANUARY + TAI_LESS - (world->leap < 0)) * SEC;
@@ -73,7 +73,7 @@ static void tell(int64_t tai, struct paraclock_sample *s)
 
 static void say(struct paraclock_sample *sample)
 {
-	tell(tai_at(sample->host_tsc) + ahead_ns, sample);
+	set_leap_state(tai_at(sample->host_tsc) + ahead_ns, sample);
 	keeper.fake.counter += delay;
 }
 
@@ -110,7 +110,7 @@ static void look(struct seen *seen)
 	if (keeper_read(&keeper, keeper.fake.counter, &s))
 		return;
 	assert_int_equal(s.valid, 1);
-	tell(tai_at(s.host_tsc), &truth);
+	set_leap_state(tai_at(s.host_tsc), &truth);
 	tai = s.host_ns;
 	if (world->timescale == UTC)
 		tai += s.tai_offset_sec * SEC;

@@ -382,7 +382,7 @@ static void no_way_to_freeze(void)
 	targets[0].pause = NULL;
 }
 
-static void a_state_that_is_none(void)
+static void an_undefined_state(void)
 {
 	targets[0].state = 4;
 }
@@ -398,7 +398,7 @@ static struct argument {
 	{ "a target without a page is refused", no_page },
 	{ "a target without a writer is refused", no_writer },
 	{ "a target that nothing can freeze is refused", no_way_to_freeze },
-	{ "a target in an unknown state is refused", a_state_that_is_none },
+	{ "a target in an unknown state is refused", an_undefined_state },
 };
 
 static void is_refused(void **state)

@@ -250,7 +250,7 @@ static void check_left(void)
 }
 
 /* Another process, with what the first one was told. */
-static void take_over(void)
+static void replace_the_relay(void)
 {
 	above.fake.process_id++;
 	for (size_t i = 0; i < 3; i++) {
@@ -320,7 +320,7 @@ static bool dies(const struct death_case *c, unsigned int after)
 	steps = 0;
 	check_left();
 	if (died)
-		take_over();
+		replace_the_relay();
 	/* Its work in progress is lost with the process. */
 	paraclock_close(above.clk);
 	return died;

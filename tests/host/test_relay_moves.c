@@ -86,7 +86,7 @@ static void set_up(struct pair *pair)
 	assert_right(&here.above, &guest, counter_of(&here));
 }
 
-static void take_away(struct host *host)
+static void hold_target(struct host *host)
 {
 	host->target.flags |= PARACLOCK_TARGET_HELD;
 	assert_int_equal(paraclock_relay_update(&host->relay), 0);
@@ -100,7 +100,7 @@ static void back_to_an_unmoved_l1(void **state)
 {
 	for (unsigned int i = 0; i < PASSES; i++) {
 		set_up(*state);
-		take_away(&here);
+		hold_target(&here);
 		here.above.fake.counter += random_word() >> 24;
 		random_coupling(&here.target);
 		here.target.flags = PARACLOCK_TARGET_MONOTONIC;
@@ -176,7 +176,7 @@ static void to_another_l1(void **state)
 		int64_t seen;
 
 		set_up(pair);
-		take_away(&here);
+		hold_target(&here);
 		seen = guest.seen;
 		host_start(&there, pair);
 		/* Time of the day is the same on all hosts. */
@@ -225,7 +225,7 @@ static void to_a_physical_host(void **state)
 		u128 want;
 
 		set_up(pair);
-		take_away(&here);
+		hold_target(&here);
 		host_start(&there, pair);
 		conv = there.above.conv;
 		conv.base_sec = here.target.seen_sec + 10;

@@ -217,7 +217,7 @@ static void a_hostile_change_is_not_relayed(int error)
  * No timeline follows from it; a freeze forgets it, and the time can be set
  * anew.
  */
-static void nothing_of_it_is_taken(void **state)
+static void a_hostile_slot_is_refused(void **state)
 {
 	const struct paraclock_env *env = &keeper.fake.env;
 	const struct slot_case *c = *state;
@@ -274,9 +274,9 @@ static void an_orphan_is_acquired(void **state)
 
 /* --- any memory ----------------------------------------------------------- */
 
-static int take_anything(void *page, struct paraclock_page_writer *writer,
-			 const struct paraclock_env *env,
-			 const struct paraclock_timeline *tl)
+static int accept_anything(void *page, struct paraclock_page_writer *writer,
+			   const struct paraclock_env *env,
+			   const struct paraclock_timeline *tl)
 {
 	unsigned int *written = page;
 
@@ -303,7 +303,7 @@ static void relays_any_memory(void **state)
 			.size = sizeof(target),
 			.page = &written,
 			.writer = (void *)&target,
-			.write = take_anything,
+			.write = accept_anything,
 			.freeze = count_freeze,
 		};
 		struct paraclock_relay relay = {
@@ -348,7 +348,7 @@ int main(void)
 {
 	each_test(start, stop);
 	ADD_ROWS(conv_cases, reads_a_conversion);
-	ADD_ROWS(slot_cases, nothing_of_it_is_taken);
+	ADD_ROWS(slot_cases, a_hostile_slot_is_refused);
 	ADD_ROWS(slot_cases, an_orphan_is_acquired);
 	add_test("relays and readers survive any memory", relays_any_memory);
 	return run_suite(NULL, NULL);

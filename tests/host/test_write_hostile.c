@@ -30,7 +30,7 @@ static int write_behind(const struct writer_kind *kind, uint32_t flags,
 	return kind->write(page_of(&fake, kind), &writer, &fake.env, &tl);
 }
 
-static int write_line(const struct writer_kind *kind, uint32_t flags)
+static int write_timeline(const struct writer_kind *kind, uint32_t flags)
 {
 	return write_behind(kind, flags, 0);
 }
@@ -42,7 +42,7 @@ static void start(const struct writer_kind *kind)
 	fake.counter_step = 100;
 	memset(&writer, 0, sizeof(writer));
 	assert_int_equal(paraclock_page_writer_acquire(&writer, &fake.env), 0);
-	assert_int_equal(write_line(kind, 0), 0);
+	assert_int_equal(write_timeline(kind, 0), 0);
 }
 
 struct pair_case {
@@ -94,8 +94,8 @@ static void hostile_state_is_not_believed(void **state)
 					      PARACLOCK_TIMELINE_MONOTONIC,
 					      500000000),
 				 -ESTALE);
-		assert_int_equal(write_line(kind, PARACLOCK_TIMELINE_MONOTONIC),
-				 0);
+		assert_int_equal(
+			write_timeline(kind, PARACLOCK_TIMELINE_MONOTONIC), 0);
 	}
 	clk = fake_open(&fake, kind->backend);
 	assert_int_equal(paraclock_read(clk, &sample), 0);
@@ -122,8 +122,8 @@ static void any_memory_will_do(void **state)
 		state_of()->sequence = (uint32_t)random_length();
 		state_of()->off = (uint32_t)(random_word() & 1);
 		fake.counter += 1 + random_word() % 1000000000;
-		written += !write_line(kind, PARACLOCK_TIMELINE_MONOTONIC);
-		(void)write_line(kind, 0);
+		written += !write_timeline(kind, PARACLOCK_TIMELINE_MONOTONIC);
+		(void)write_timeline(kind, 0);
 		if (kind->write == paraclock_vmclock_write)
 			(void)paraclock_vmclock_freeze(page_of(&fake, kind),
 						       &writer, &fake.env);

@@ -66,7 +66,7 @@ static bool change_rate(const struct late *l, uint64_t hz)
 	away.readings = 0;
 	if (away.ticks && l->at == BEFORE)
 		host.counter += away.ticks;
-	ret = write_line(kind);
+	ret = write_timeline(kind);
 	if (!ret)
 		return true;
 	assert_int_equal(ret, -ESTALE);

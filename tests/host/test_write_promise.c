@@ -55,7 +55,7 @@ static void check_promise_from(const struct promise *p, bool busy)
 	start(kind, p->tsc);
 	page = page_of(&guest, kind);
 	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(write_timeline(kind), 0);
 	host.counter += 1000000;
 	at = host.counter + 1000;
 	before = read_ns(kind, at);
@@ -66,7 +66,7 @@ static void check_promise_from(const struct promise *p, bool busy)
 		put64(page, kind->size - 24, 0x0123456789abcdef);
 	}
 	shift_conversion(p->by_ns);
-	assert_int_equal(write_line(kind), p->ret);
+	assert_int_equal(write_timeline(kind), p->ret);
 	if (p->ret && !busy)
 		assert_memory_equal(page, was, sizeof(was));
 	if (busy)
@@ -77,7 +77,7 @@ static void check_promise_from(const struct promise *p, bool busy)
 	assert_in_range(after - before + 1, p->change_ns, p->change_ns + 2);
 	/* Without the promise a step back is the caller's business. */
 	conv.flags &= ~PARACLOCK_TIMELINE_MONOTONIC;
-	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(write_timeline(kind), 0);
 	assert_in_range(read_ns(kind, at) - before + 51 - p->by_ns, 0, 101);
 }
 
@@ -105,7 +105,7 @@ static void a_broken_page_of_others_is_written(void **state)
 	else
 		fake_set_hyperv(&guest, 0, INT64_MAX);
 	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(write_timeline(kind), 0);
 	(void)read_ns(kind, 2000);
 }
 
@@ -126,10 +126,10 @@ static void a_good_page_of_others_is_kept_to(void **state)
 		fake_set_hyperv(&guest, 1, 2000LL * 10000000);
 	memcpy(before, page, sizeof(before));
 	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	assert_int_equal(write_line(kind), -ESTALE);
+	assert_int_equal(write_timeline(kind), -ESTALE);
 	assert_memory_equal(page, before, sizeof(before));
 	conv.base_sec = 2001;
-	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(write_timeline(kind), 0);
 }
 
 /*
@@ -156,7 +156,7 @@ static void follow(const struct writer_kind *kind, int updates, int wait_bits)
 			paraclock_timeline_set_hz(
 				&conv, HZ - 100000 + dice(&dices) % 200000, 0),
 			0);
-		assert_int_equal(write_line(kind), 0);
+		assert_int_equal(write_timeline(kind), 0);
 		guest.counter = host.counter;
 		if (!clk)
 			clk = fake_open(&guest, kind->backend);
@@ -216,7 +216,7 @@ static void an_old_timeline_is_as_good_as_a_new_one(void **state)
 		new = old;
 		assert_int_equal(paraclock_timeline_rebase(&new, now), 0);
 		conv = i & 1 ? new : old;
-		assert_int_equal(write_line(kind), 0);
+		assert_int_equal(write_timeline(kind), 0);
 		now = host.counter;
 		assert_int_equal(paraclock_timeline_ns(&old, now, &truth), 0);
 		assert_in_range(read_ns(kind, now) - truth + kind->below, 0,
@@ -235,14 +235,14 @@ static void the_promise_is_judged_when_readers_are_gone(void **state)
 
 	start(kind, LONG);
 	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(write_timeline(kind), 0);
 	before = host.counter;
-	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(write_timeline(kind), 0);
 	/* 100 ns of 1 GHz, and no endless wait. */
 	assert_in_range(host.counter - before, 100, 200);
 	/* Nor does it wait for a counter that stands still. */
 	host.counter_step = 0;
-	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(write_timeline(kind), 0);
 }
 
 /* --- vmclock's error bound ------------------------------------------------ */
@@ -281,12 +281,12 @@ static void check_bound(void **state)
 	/* 1 us, and a ppm: 2 us after a second. */
 	conv.maxerror_ns = 1000;
 	conv.maxerror_rate_frac = conv.period_frac / 1000000;
-	assert_int_equal(write_line(&kinds[2]), 0);
+	assert_int_equal(write_timeline(&kinds[2]), 0);
 	memcpy(before, guest.vmclock, sizeof(before));
 	host.counter = LONG + HZ;
 	shift_conversion(c->by_ns);
 	conv.marker = c->marker;
-	assert_int_equal(write_line(&kinds[2]), c->ret);
+	assert_int_equal(write_timeline(&kinds[2]), c->ret);
 	if (c->ret)
 		assert_memory_equal(guest.vmclock, before, sizeof(before));
 }
@@ -317,11 +317,11 @@ static void a_lifted_vmclock_says_so_in_its_bound(void **state)
 	conv.maxerror_ns = 1000;
 	conv.maxerror_rate_frac = conv.period_frac / 1000000;
 	rate = conv.maxerror_rate_frac;
-	assert_int_equal(write_line(&kinds[2]), 0);
+	assert_int_equal(write_timeline(&kinds[2]), 0);
 	shift_conversion(-1);
 	/* Readers last saw the page's time at the beginning of this. */
 	before = page_time(host.counter);
-	assert_int_equal(write_line(&kinds[2]), 0);
+	assert_int_equal(write_timeline(&kinds[2]), 0);
 	/* At least a tick later, and a ns later than the timeline alone. */
 	assert_true(page_time(host.counter) >= before);
 	before = (u128)conv.base_sec << 64 | conv.base_frac;
@@ -346,7 +346,7 @@ static void a_leap_second_is_no_step(void **state)
 	conv.leap = PARACLOCK_LEAP_PRE_POS;
 	/* 2016-12-31T23:59:50; the same in 20 s is 2017-01-01T00:00:09. */
 	conv.base_sec = 1483228790;
-	assert_int_equal(write_line(&kinds[2]), 0);
+	assert_int_equal(write_timeline(&kinds[2]), 0);
 	after = conv;
 	after.base_tsc += 20ULL * HZ;
 	after.base_sec += 20;
@@ -354,10 +354,10 @@ static void a_leap_second_is_no_step(void **state)
 	host.counter = after.base_tsc + 100;
 	conv = after;
 	conv.base_sec--;
-	assert_int_equal(write_line(&kinds[2]), 0);
+	assert_int_equal(write_timeline(&kinds[2]), 0);
 	/* Without the leap second it is a second off. */
 	conv = after;
-	assert_int_equal(write_line(&kinds[2]), -ESTALE);
+	assert_int_equal(write_timeline(&kinds[2]), -ESTALE);
 }
 
 /* --- all of them ---------------------------------------------------------- */

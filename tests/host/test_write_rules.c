@@ -40,7 +40,7 @@ static void check_sequence(void **state)
 	start(kind, 1000);
 	page = page_of(&guest, kind);
 	put32(page, kind->seq, c->before);
-	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(write_timeline(kind), 0);
 	assert_int_equal(sequence_at(&guest, kind), c->after);
 }
 
@@ -49,10 +49,10 @@ static void hyperv_off_continues_its_sequence(void **state)
 	(void)state;
 	start(&kinds[1], 1000);
 	for (int i = 0; i < 41; i++)
-		assert_int_equal(write_line(&kinds[1]), 0);
+		assert_int_equal(write_timeline(&kinds[1]), 0);
 	assert_int_equal(sequence_at(&guest, &kinds[1]), 41);
 	put32(guest.hyperv, 0, 0);
-	assert_int_equal(write_line(&kinds[1]), 0);
+	assert_int_equal(write_timeline(&kinds[1]), 0);
 	assert_int_equal(sequence_at(&guest, &kinds[1]), 42);
 }
 
@@ -62,7 +62,7 @@ static void hyperv_off_and_unknown_begins_anywhere(void **state)
 	(void)state;
 	start(&kinds[1], 123456789);
 	fake_set_hyperv(&guest, 0, 5);
-	assert_int_equal(write_line(&kinds[1]), 0);
+	assert_int_equal(write_timeline(&kinds[1]), 0);
 	assert_true(sequence_at(&guest, &kinds[1]) > 123456789);
 }
 
@@ -70,14 +70,14 @@ static void the_guests_own_flag_stays(void **state)
 {
 	(void)state;
 	start(&kinds[0], 1000);
-	assert_int_equal(write_line(&kinds[0]), 0);
+	assert_int_equal(write_timeline(&kinds[0]), 0);
 	assert_int_equal(guest.pvclock[29], 1);
 	guest.pvclock[29] = 7;
-	assert_int_equal(write_line(&kinds[0]), 0);
+	assert_int_equal(write_timeline(&kinds[0]), 0);
 	assert_int_equal(guest.pvclock[29], 3);
 	guest.pvclock[29] = 0;
 	conv.flags = 0;
-	assert_int_equal(write_line(&kinds[0]), 0);
+	assert_int_equal(write_timeline(&kinds[0]), 0);
 	assert_int_equal(guest.pvclock[29], 0);
 }
 
@@ -88,18 +88,18 @@ static void the_guests_own_flag_is_not_brought_back(void **state)
 	start(&kinds[0], 1000);
 	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	guest.pvclock[29] = 2;
-	assert_int_equal(write_line(&kinds[0]), 0);
+	assert_int_equal(write_timeline(&kinds[0]), 0);
 	assert_int_equal(guest.pvclock[29], 3);
 	/* A writer died in the middle, and the next one is refused. */
 	put32(guest.pvclock, 0, 3);
 	guest.pvclock[29] = 1;
 	shift_conversion(-1000000);
-	assert_int_equal(write_line(&kinds[0]), -ESTALE);
+	assert_int_equal(write_timeline(&kinds[0]), -ESTALE);
 	assert_int_equal(guest.pvclock[29], 1);
 	/* Nor does it lose a flag that the host set since. */
 	put32(guest.pvclock, 0, 5);
 	guest.pvclock[29] = 2;
-	assert_int_equal(write_line(&kinds[0]), -ESTALE);
+	assert_int_equal(write_timeline(&kinds[0]), -ESTALE);
 	assert_int_equal(guest.pvclock[29], 3);
 	assert_int_equal(sequence_at(&guest, &kinds[0]), 6);
 }
@@ -158,7 +158,7 @@ static void pvclock_begins_now_or_before(void **state)
 	conv.t_start = c->t_start;
 	conv.flags |= c->flags;
 	memcpy(before, guest.pvclock, sizeof(before));
-	assert_int_equal(write_line(&kinds[0]), c->ret);
+	assert_int_equal(write_timeline(&kinds[0]), c->ret);
 	if (c->ret) {
 		assert_memory_equal(guest.pvclock, before, sizeof(before));
 		return;
@@ -197,27 +197,27 @@ static void a_handle_is_for_one_kind_of_page(void **state)
 {
 	(void)state;
 	start(&kinds[0], 1000);
-	assert_int_equal(write_line(&kinds[0]), 0);
-	assert_int_equal(write_line(&kinds[1]), -EINVAL);
+	assert_int_equal(write_timeline(&kinds[0]), 0);
+	assert_int_equal(write_timeline(&kinds[1]), -EINVAL);
 	assert_int_equal(paraclock_vmclock_freeze(guest.vmclock, &writer,
 						  &host.env),
 			 -EINVAL);
 	/* A refusal does not keep the lock. */
-	assert_int_equal(write_line(&kinds[0]), 0);
+	assert_int_equal(write_timeline(&kinds[0]), 0);
 }
 
 static void vmclocks_constants_are_constant(void **state)
 {
 	(void)state;
 	start(&kinds[2], 1000);
-	assert_int_equal(write_line(&kinds[2]), 0);
+	assert_int_equal(write_timeline(&kinds[2]), 0);
 	conv.timescale = PARACLOCK_TIMESCALE_UTC;
-	assert_int_equal(write_line(&kinds[2]), -EINVAL);
+	assert_int_equal(write_timeline(&kinds[2]), -EINVAL);
 	conv.timescale = PARACLOCK_TIMESCALE_TAI;
 	conv.counter = PARACLOCK_COUNTER_ARM_VCNT;
-	assert_int_equal(write_line(&kinds[2]), -EINVAL);
+	assert_int_equal(write_timeline(&kinds[2]), -EINVAL);
 	conv.counter = PARACLOCK_COUNTER_X86_TSC;
-	assert_int_equal(write_line(&kinds[2]), 0);
+	assert_int_equal(write_timeline(&kinds[2]), 0);
 	assert_int_equal(sequence_at(&guest, &kinds[2]), 4);
 }
 
@@ -236,7 +236,7 @@ static void memory_that_is_no_vmclock_is_left_alone(void **state)
 		fake_set_vmclock(&guest, 2, 1, 0, 0);
 		put32(guest.vmclock, wrong[i].offset, wrong[i].value);
 		memcpy(before, guest.vmclock, sizeof(before));
-		assert_int_equal(write_line(&kinds[2]), -EPROTO);
+		assert_int_equal(write_timeline(&kinds[2]), -EPROTO);
 		assert_memory_equal(guest.vmclock, before, sizeof(before));
 	}
 }
@@ -259,7 +259,7 @@ static void a_frozen_page_is_not_valid(void **state)
 
 	start(kind, LONG);
 	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
-	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(write_timeline(kind), 0);
 	guest.counter = LONG + 1000;
 	guest.counter_step = 1 << 17;
 	clk = fake_open(&guest, kind->backend);
@@ -275,11 +275,11 @@ static void a_frozen_page_is_not_valid(void **state)
 	}
 	/* A timeline that the promise forbids does not end the freeze. */
 	shift_conversion(-1000000);
-	assert_int_equal(write_line(kind), -ESTALE);
+	assert_int_equal(write_timeline(kind), -ESTALE);
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_int_equal(sample.valid, 0);
 	shift_conversion(2000000);
-	assert_int_equal(write_line(kind), 0);
+	assert_int_equal(write_timeline(kind), 0);
 	assert_int_equal(paraclock_read(clk, &sample), 0);
 	assert_true(sample.valid);
 	paraclock_close(clk);
@@ -292,10 +292,10 @@ static void a_thawed_page_is_repaired(void **state)
 	start(&kinds[1], LONG);
 	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
 	assert_int_equal(freeze(&kinds[1]), 0);
-	assert_int_equal(write_line(&kinds[1]), 0);
+	assert_int_equal(write_timeline(&kinds[1]), 0);
 	put32(guest.hyperv, 0, 0);
 	shift_conversion(-1000000);
-	assert_int_equal(write_line(&kinds[1]), -ESTALE);
+	assert_int_equal(write_timeline(&kinds[1]), -ESTALE);
 	(void)read_ns(&kinds[1], LONG + 1000);
 }
 
@@ -308,7 +308,7 @@ static void a_page_with_nothing_to_freeze(void **state)
 		assert_int_equal(guest.vmclock[i], 0);
 	start(&kinds[1], LONG);
 	assert_int_equal(freeze(&kinds[1]), 0);
-	assert_int_equal(write_line(&kinds[1]), 0);
+	assert_int_equal(write_timeline(&kinds[1]), 0);
 	assert_int_equal(sequence_at(&guest, &kinds[1]), 1);
 }
 

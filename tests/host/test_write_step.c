@@ -75,7 +75,7 @@ static void start(const struct writer_kind *kind)
 			 0);
 }
 
-static int write_line(unsigned int n)
+static int write_timeline(unsigned int n)
 {
 	return w.kind->write(page_of(&w.guest, w.kind), &w.writer, &w.host.env,
 			     &w.conv[n]);
@@ -177,10 +177,10 @@ static void a_reader_between_any_two_instructions(void **state)
 	int ret;
 
 	start(*state);
-	assert_int_equal(write_line(0), 0);
+	assert_int_equal(write_timeline(0), 0);
 	w.clk = fake_open(&w.guest, w.kind->backend);
 	watch(NULL);
-	ret = write_line(1);
+	ret = write_timeline(1);
 	unwatch();
 	assert_int_equal(ret, 0);
 	print_message(
@@ -204,7 +204,7 @@ static void die_at(const struct writer_kind *kind,
 		   const struct remains *remains)
 {
 	start(kind);
-	assert_int_equal(write_line(0), 0);
+	assert_int_equal(write_timeline(0), 0);
 	w.clk = fake_open(&w.guest, kind->backend);
 	memcpy(page_of(&w.guest, kind), remains->page, sizeof(remains->page));
 	w.writer = remains->writer;
@@ -230,10 +230,10 @@ static unsigned int repair(bool refuse)
 	memset(&tally, 0, sizeof(tally));
 	if (refuse) {
 		w.conv[0].base_sec = 0;
-		assert_int_equal(write_line(0), -ESTALE);
+		assert_int_equal(write_timeline(0), -ESTALE);
 		w.conv[0].base_sec = 1000;
 	} else {
-		assert_int_equal(write_line(1), 0);
+		assert_int_equal(write_timeline(1), 0);
 	}
 	read_once(&tally);
 	assert_int_equal(tally.first + tally.second, 1);
@@ -252,9 +252,9 @@ static void a_death_at_any_instruction(void **state)
 
 	assert_non_null(all);
 	start(*state);
-	assert_int_equal(write_line(0), 0);
+	assert_int_equal(write_timeline(0), 0);
 	watch(all);
-	assert_int_equal(write_line(1), 0);
+	assert_int_equal(write_timeline(1), 0);
 	unwatch();
 	n = steps;
 	assert_in_range(n, 100, STEPS_MAX - 1);
@@ -269,7 +269,7 @@ static void a_death_at_any_instruction(void **state)
 		 * one had no time to record its write.
 		 */
 		if (alone.second > seen)
-			assert_int_equal(write_line(0), -ESTALE);
+			assert_int_equal(write_timeline(0), -ESTALE);
 		if (!(i & 1))
 			assert_int_equal(repair(false), 1);
 		else
@@ -307,10 +307,10 @@ static void without_the_zero_sequence_a_reader_is_wrong(void **state)
 
 	(void)state;
 	start(&kinds[1]);
-	assert_int_equal(write_line(1), 0);
+	assert_int_equal(write_timeline(1), 0);
 	memcpy(next, w.guest.hyperv, sizeof(next));
 	start(&kinds[1]);
-	assert_int_equal(write_line(0), 0);
+	assert_int_equal(write_timeline(0), 0);
 	w.clk = fake_open(&w.guest, "hyperv");
 	watch(NULL);
 	naive_write(w.guest.hyperv, next, 2);

@@ -186,7 +186,7 @@ static const char *set_cpuid(const struct guest_vm *vm, int cpu, bool hyperv)
 }
 
 /* Hyper-V's MSRs come to us, also from a KVM that could handle them itself. */
-static const char *take_msrs(struct guest_vm *vm)
+static const char *route_msrs_to_us(struct guest_vm *vm)
 {
 	static uint8_t none[0x200 / 8];
 	const struct kvm_enable_cap cap = {
@@ -296,7 +296,7 @@ static const char *make_parts(struct guest_vm *vm, unsigned int n_cpus,
 	vm->run_bytes = (size_t)ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
 	why = make_memory(vm);
 	if (!why && hyperv)
-		why = take_msrs(vm);
+		why = route_msrs_to_us(vm);
 	for (unsigned int i = 0; i < n_cpus && !why; i++)
 		why = make_cpu(vm, i, hyperv);
 	/* KVM gives pairs of its clock only after each vCPU has run. */

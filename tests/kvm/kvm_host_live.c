@@ -171,7 +171,7 @@ static int count_descriptors(void)
 	return n;
 }
 
-static void every_descriptor_is_given_back(void **state)
+static void every_descriptor_is_closed(void **state)
 {
 	int before = count_descriptors();
 
@@ -207,7 +207,7 @@ int main(void)
 			a_forked_child_is_refused_and_its_parent_is_not),
 		cmocka_unit_test(a_descriptor_of_no_vm_does_not_open),
 		cmocka_unit_test(a_vm_that_was_closed_has_gone),
-		cmocka_unit_test(every_descriptor_is_given_back),
+		cmocka_unit_test(every_descriptor_is_closed),
 		cmocka_unit_test(it_is_never_chosen),
 	};
 	const char *why = vm_why_not_tsc();

@@ -217,7 +217,7 @@ static void check_kvm(void **state)
 					    PARACLOCK_COUPLING_TO_DEVICE);
 }
 
-static void nothing_is_refused(void **state)
+static void null_is_refused(void **state)
 {
 	(void)state;
 	fake_init(&fake);
@@ -352,7 +352,7 @@ static void check_run(const struct guest *guest,
  * KVM's answer after an offset was set. Some KVM accepts any and keeps 0; then
  * the guest's TSC is the host's.
  */
-static uint64_t give_offset(const struct guest *guest, uint64_t offset)
+static uint64_t set_offset(const struct guest *guest, uint64_t offset)
 {
 	uint64_t kept = ~offset;
 
@@ -371,7 +371,7 @@ static void check_offsets(const struct guest *guest)
 
 	for (size_t i = 0; i < ARRAY_LEN(offsets); i++) {
 		struct paraclock_coupling coupling = { .size = 0 };
-		uint64_t kept = give_offset(guest, offsets[i]);
+		uint64_t kept = set_offset(guest, offsets[i]);
 
 		assert_int_equal(paraclock_coupling_kvm(&coupling, NULL,
 							guest->vcpu, 0, 0),
@@ -426,7 +426,7 @@ static void a_real_vcpu(void **state)
 int main(void)
 {
 	const struct CMUnitTest whole[] = {
-		cmocka_unit_test(nothing_is_refused),
+		cmocka_unit_test(null_is_refused),
 #if defined(__x86_64__)
 		cmocka_unit_test(a_real_vcpu),
 #endif

@@ -101,7 +101,7 @@ static void reads_a_status(void **state)
 
 /* --- this kernel ---------------------------------------------------------- */
 
-static struct paraclock_process who_is(uint32_t id)
+static struct paraclock_process identified(uint32_t id)
 {
 	struct paraclock_process who;
 
@@ -111,7 +111,8 @@ static struct paraclock_process who_is(uint32_t id)
 
 static void this_process_is_known(void **state)
 {
-	struct paraclock_process a = who_is(0), b = who_is((uint32_t)getpid());
+	struct paraclock_process a = identified(0),
+				 b = identified((uint32_t)getpid());
 
 	(void)state;
 	assert_int_equal(a.id, getpid());
@@ -119,7 +120,7 @@ static void this_process_is_known(void **state)
 	SKIP_IF(!a.space, "/proc does not show this PID namespace");
 	assert_memory_equal(&a, &b, sizeof(a));
 	/* Asked anew, not remembered. */
-	a = who_is((uint32_t)getpid());
+	a = identified((uint32_t)getpid());
 	assert_memory_equal(&a, &b, sizeof(a));
 }
 
@@ -145,9 +146,9 @@ static void a_process_that_is_gone_is_known_to_be_gone(void **state)
 	/* Ended, but not yet waited for. */
 	assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT),
 			 0);
-	if (who_is(0).space) {
-		assert_int_equal(who_is((uint32_t)child).has_ended, 1);
-		assert_int_equal(who_is((uint32_t)child).id, child);
+	if (identified(0).space) {
+		assert_int_equal(identified((uint32_t)child).has_ended, 1);
+		assert_int_equal(identified((uint32_t)child).id, child);
 	}
 	assert_int_equal(wait_for(child), 0);
 	assert_int_equal(env->identify(env->ctx, (uint32_t)child, &who),

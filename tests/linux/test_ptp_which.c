@@ -290,7 +290,7 @@ static struct which_case whichs[] = {
 };
 
 /* Only that device can be read. */
-static void let_read(unsigned int number)
+static void make_readable_only(unsigned int number)
 {
 	for (unsigned int i = 0; i < FAKE_PHCS; i++)
 		ptp.phc[i].read = i == number ? 0 : -EOPNOTSUPP;
@@ -314,7 +314,7 @@ static void check_which(void **state)
 			fail_msg("'%s' is not in '%s'", c->says, detail);
 	} else {
 		assert_int_equal(ptp.opens - ptp.shuts, 1);
-		let_read(c->phc);
+		make_readable_only(c->phc);
 		assert_int_equal(paraclock_read(clk, &sample), 0);
 		assert_int_equal(sample.valid, 1);
 		assert_int_equal(sample.timescale, c->timescale);

@@ -154,7 +154,7 @@ static void another_uevent_is_received_and_is_no_event(void **state)
  */
 static void a_lost_message_may_have_been_a_generation(void **state)
 {
-	int fd = -1, small = 1, told = 0;
+	int fd = -1, small = 1, reported = 0;
 
 	(void)state;
 	if (env->watch_generation(env->ctx, &fd)) {
@@ -171,8 +171,8 @@ static void a_lost_message_may_have_been_a_generation(void **state)
 		skip();
 	}
 	for (int i = 0; i < 100; i++)
-		told |= write_uevent();
-	assert_int_equal(told, 0);
+		reported |= write_uevent();
+	assert_int_equal(reported, 0);
 	assert_int_equal(env->watch_generation(env->ctx, &fd), 2);
 	/* Later messages are received again. */
 	assert_drained(fd);

@@ -198,7 +198,7 @@ static int unquote(const char *text, char *buf, size_t size)
 }
 
 /* cpuid LEAF EAX EBX ECX EDX | cpuid LEAF EAX "EBX, ECX, EDX" | cpuid ERROR */
-static bool take_cpuid(struct machine *machine, char *rest)
+static bool parse_cpuid(struct machine *machine, char *rest)
 {
 	struct machine_leaf *leaf = &machine->leaf[machine->n_leaves++];
 	const char *first = next_word(&rest);
@@ -231,7 +231,7 @@ static bool take_cpuid(struct machine *machine, char *rest)
 }
 
 /* counter NAME KHZ */
-static bool take_counter(struct machine *machine, char *rest)
+static bool parse_counter(struct machine *machine, char *rest)
 {
 	struct fake_clocks *clocks = &machine->ptp.clocks;
 	uint64_t khz;
@@ -250,7 +250,7 @@ static bool take_counter(struct machine *machine, char *rest)
 }
 
 /* clocksource NAME KIND | clocksource ERROR */
-static bool take_clocksource(struct machine *machine, char *rest)
+static bool parse_clocksource(struct machine *machine, char *rest)
 {
 	struct fake_clocks *clocks = &machine->ptp.clocks;
 	const char *name = next_word(&rest);
@@ -267,7 +267,7 @@ static bool take_clocksource(struct machine *machine, char *rest)
 }
 
 /* file PATH TEXT, file PATH "TEXT" | hide PATH ERROR (and everything below) */
-static bool take_file(struct machine *machine, char *rest, bool hide)
+static bool parse_file(struct machine *machine, char *rest, bool hide)
 {
 	struct machine_file *file = &machine->file[machine->n_files++];
 	const char *path = next_word(&rest);
@@ -286,7 +286,7 @@ static bool take_file(struct machine *machine, char *rest, bool hide)
 }
 
 /* acpi HID | tree COMPATIBLE | firmware hidden */
-static bool take_announced(struct machine *machine, char *rest, uint8_t where)
+static bool parse_announced(struct machine *machine, char *rest, uint8_t where)
 {
 	const char *name = next_word(&rest);
 
@@ -313,7 +313,7 @@ static uint8_t *page_of(struct fake *fake, const char *name, int **ret_error)
 }
 
 /* page NAME OFFSET BYTES VALUE: the page is present, with that value. */
-static bool take_page(struct machine *machine, char *rest)
+static bool parse_page(struct machine *machine, char *rest)
 {
 	uint64_t offset, bytes, value;
 	int *error;
@@ -334,7 +334,7 @@ static bool take_page(struct machine *machine, char *rest)
 }
 
 /* nopage NAME ERROR WHY, like the explanation of a failed kernel mapping. */
-static bool take_no_page(struct machine *machine, char *rest)
+static bool parse_no_page(struct machine *machine, char *rest)
 {
 	struct machine_file *no = &machine->no_page[machine->n_no_pages++];
 	const char *name = next_word(&rest);
@@ -351,7 +351,7 @@ static bool take_no_page(struct machine *machine, char *rest)
  * ptp NUMBER TICKS AHEAD_NS CAN NAME: CAN is gettime, extended, precise (that
  * and extended), or image (precise where the clocksource is an image).
  */
-static bool take_ptp(struct machine *machine, char *rest)
+static bool parse_ptp(struct machine *machine, char *rest)
 {
 	uint64_t index, ticks, ahead;
 	struct fake_phc *phc;
@@ -384,7 +384,7 @@ static bool take_ptp(struct machine *machine, char *rest)
 }
 
 /* node PATH NUMBER: the device is there, and nowhere else. */
-static bool take_node(struct machine *machine, char *rest)
+static bool parse_node(struct machine *machine, char *rest)
 {
 	struct machine_file *file = &machine->node[machine->n_nodes];
 	const char *path = next_word(&rest);
@@ -402,7 +402,7 @@ static bool take_node(struct machine *machine, char *rest)
 	return true;
 }
 
-static bool take_line(struct machine *machine, char *line)
+static bool parse_statement(struct machine *machine, char *line)
 {
 	char *rest;
 	const char *word = strtok_r(line, BLANKS, &rest);
@@ -410,26 +410,26 @@ static bool take_line(struct machine *machine, char *line)
 	if (!word || *word == '#')
 		return true;
 	if (strcmp(word, "cpuid") == 0)
-		return take_cpuid(machine, rest);
+		return parse_cpuid(machine, rest);
 	if (strcmp(word, "counter") == 0)
-		return take_counter(machine, rest);
+		return parse_counter(machine, rest);
 	if (strcmp(word, "clocksource") == 0)
-		return take_clocksource(machine, rest);
+		return parse_clocksource(machine, rest);
 	if (strcmp(word, "file") == 0 || strcmp(word, "hide") == 0)
-		return take_file(machine, rest, *word == 'h');
+		return parse_file(machine, rest, *word == 'h');
 	if (strcmp(word, "acpi") == 0)
-		return take_announced(machine, rest, PARACLOCK_FIRMWARE_ACPI);
+		return parse_announced(machine, rest, PARACLOCK_FIRMWARE_ACPI);
 	if (strcmp(word, "tree") == 0)
-		return take_announced(machine, rest,
-				      PARACLOCK_FIRMWARE_DEVICE_TREE);
+		return parse_announced(machine, rest,
+				       PARACLOCK_FIRMWARE_DEVICE_TREE);
 	if (strcmp(word, "page") == 0)
-		return take_page(machine, rest);
+		return parse_page(machine, rest);
 	if (strcmp(word, "nopage") == 0)
-		return take_no_page(machine, rest);
+		return parse_no_page(machine, rest);
 	if (strcmp(word, "ptp") == 0)
-		return take_ptp(machine, rest);
+		return parse_ptp(machine, rest);
 	if (strcmp(word, "node") == 0)
-		return take_node(machine, rest);
+		return parse_node(machine, rest);
 	if (strcmp(word, "firmware") != 0 ||
 	    strcmp(remainder_of(rest), "hidden") != 0)
 		return false;
@@ -448,7 +448,7 @@ int machine_load(struct machine *machine, const char *path)
 		return -1;
 	while (fgets(line, sizeof(line), file)) {
 		count++;
-		if (!strchr(line, '\n') || !take_line(machine, line)) {
+		if (!strchr(line, '\n') || !parse_statement(machine, line)) {
 			fclose(file);
 			return count;
 		}

@@ -30,7 +30,7 @@ static inline void start(const struct writer_kind *kind, uint64_t tsc)
 	assert_int_equal(paraclock_page_writer_acquire(&writer, &host.env), 0);
 }
 
-static inline int write_line(const struct writer_kind *kind)
+static inline int write_timeline(const struct writer_kind *kind)
 {
 	return kind->write(page_of(&guest, kind), &writer, &host.env, &conv);
 }

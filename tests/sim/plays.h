@@ -12,7 +12,7 @@
 #define HZ 1000000000
 
 static struct world {
-	char told[4096]; /* the events, a line each */
+	char printed[4096]; /* the events, a line each */
 	unsigned int events, failed, pages;
 	unsigned int end_at; /* that event, from 1; 0: none */
 	uint64_t counter;    /* live */
@@ -28,11 +28,11 @@ static struct world {
 
 static inline int on_event(void *arg, const struct paraclock_sim_event *event)
 {
-	size_t n = strlen(w.told);
+	size_t n = strlen(w.printed);
 
 	assert_ptr_equal(arg, &w);
 	assert_int_equal(event->size, sizeof(*event));
-	snprintf(w.told + n, sizeof(w.told) - n, "%lld %u%s %s%s%s\n",
+	snprintf(w.printed + n, sizeof(w.printed) - n, "%lld %u%s %s%s%s\n",
 		 (long long)event->time_ns, event->line,
 		 event->failed ? "!" : "", event->text,
 		 event->detail[0] ? ": " : "", event->detail);

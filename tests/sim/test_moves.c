@@ -228,14 +228,14 @@ static struct {
 	unsigned int notice[8];
 	int64_t mono[8];
 	struct paraclock_sim_vm *vm[8];
-} told;
+} notices;
 
 static void note(void *arg, struct paraclock_sim_vm *vm, unsigned int notice)
 {
-	assert_ptr_equal(arg, &told);
-	told.mono[told.n] = truth(vm, MONO);
-	told.vm[told.n] = vm;
-	told.notice[told.n++] = notice;
+	assert_ptr_equal(arg, &notices);
+	notices.mono[notices.n] = truth(vm, MONO);
+	notices.vm[notices.n] = vm;
+	notices.notice[notices.n++] = notice;
 }
 
 static void a_vm_learns_what_happens_to_it(void **state)
@@ -243,31 +243,31 @@ static void a_vm_learns_what_happens_to_it(void **state)
 	struct paraclock_sim_vm_options opts = {
 		.size = sizeof(opts),
 		.notify = note,
-		.notify_arg = &told,
+		.notify_arg = &notices,
 	};
 	struct paraclock_sim_vm *vm = new_vm_of(&opts), *twin;
 
 	(void)state;
-	memset(&told, 0, sizeof(told));
+	memset(&notices, 0, sizeof(notices));
 	run(SEC);
 	assert_int_equal(paraclock_sim_migrate(vm, host, SEC, 0), 0);
 	assert_int_equal(paraclock_sim_migrate(vm, host, SEC, ANNOUNCED), 0);
 	assert_int_equal(paraclock_sim_pause(vm), 0);
 	assert_int_equal(paraclock_sim_resume(vm, 0), 0);
-	assert_int_equal(told.n, 4);
-	assert_int_equal(told.notice[0], PARACLOCK_SIM_NOTICE_RESUMED);
-	assert_int_equal(told.mono[0], 2 * SEC);
-	assert_int_equal(told.notice[1], PARACLOCK_SIM_NOTICE_ANNOUNCED);
-	assert_int_equal(told.mono[1], 2 * SEC);
-	assert_int_equal(told.notice[2], PARACLOCK_SIM_NOTICE_RESUMED);
-	assert_int_equal(told.mono[2], 3 * SEC);
-	assert_int_equal(told.notice[3], PARACLOCK_SIM_NOTICE_RESUMED);
+	assert_int_equal(notices.n, 4);
+	assert_int_equal(notices.notice[0], PARACLOCK_SIM_NOTICE_RESUMED);
+	assert_int_equal(notices.mono[0], 2 * SEC);
+	assert_int_equal(notices.notice[1], PARACLOCK_SIM_NOTICE_ANNOUNCED);
+	assert_int_equal(notices.mono[1], 2 * SEC);
+	assert_int_equal(notices.notice[2], PARACLOCK_SIM_NOTICE_RESUMED);
+	assert_int_equal(notices.mono[2], 3 * SEC);
+	assert_int_equal(notices.notice[3], PARACLOCK_SIM_NOTICE_RESUMED);
 	/* A clone is like a VM that is restored. */
 	assert_int_equal(paraclock_sim_clone(&twin, vm, NULL, 0), 0);
-	assert_int_equal(told.n, 5);
-	assert_int_equal(told.notice[4], PARACLOCK_SIM_NOTICE_RESUMED);
-	assert_ptr_equal(told.vm[4], twin);
-	assert_ptr_equal(told.vm[3], vm);
+	assert_int_equal(notices.n, 5);
+	assert_int_equal(notices.notice[4], PARACLOCK_SIM_NOTICE_RESUMED);
+	assert_ptr_equal(notices.vm[4], twin);
+	assert_ptr_equal(notices.vm[3], vm);
 }
 
 static void a_migration_and_a_restore_raise_events(void **state)

@@ -17,15 +17,16 @@ static void events_come_in_order_with_their_time(void **state)
 			      "expect v valid disrupted error < 2ns",
 			      false, &failed, detail),
 			 0);
-	assert_string_equal(w.told, "0 2 host a\n"
-				    "0 3 host b ahead 1ms\n"
-				    "0 4 vm v on a with vmclock\n"
-				    "0 6 open v: vmclock\n"
-				    "0 7 run 2s\n"
-				    "2000000000 8 migrate v to b downtime 1s\n"
-				    "3000000000 9 at 4s\n"
-				    "4000000000 10 expect v valid disrupted "
-				    "error < 2ns\n");
+	assert_string_equal(w.printed,
+			    "0 2 host a\n"
+			    "0 3 host b ahead 1ms\n"
+			    "0 4 vm v on a with vmclock\n"
+			    "0 6 open v: vmclock\n"
+			    "0 7 run 2s\n"
+			    "2000000000 8 migrate v to b downtime 1s\n"
+			    "3000000000 9 at 4s\n"
+			    "4000000000 10 expect v valid disrupted "
+			    "error < 2ns\n");
 	assert_int_equal(failed, 0);
 	assert_string_equal(detail, "");
 	assert_int_equal(w.vms, 1);
@@ -84,7 +85,7 @@ static void the_same_script_gives_the_same_bytes(void **state)
 static struct expectation {
 	const char *name;
 	const char *text;
-	const char *told; /* ends with this; NULL: it holds */
+	const char *printed; /* ends with this; NULL: it holds */
 } expectations[] = {
 	/* clang-format off */
 	{ "valid", MOVE "expect v valid", NULL },
@@ -139,14 +140,15 @@ static void check_expectation(void **state)
 {
 	const struct expectation *e = *state;
 	unsigned int failed = 77;
-	size_t told, want = e->told ? strlen(e->told) : 0;
+	size_t printed, want = e->printed ? strlen(e->printed) : 0;
 
 	assert_int_equal(play(e->text, false, &failed, NULL), 0);
-	told = strlen(w.told);
-	if (told < want || strcmp(w.told + told - want, e->told ? e->told : ""))
-		fail_msg("%s", w.told);
+	printed = strlen(w.printed);
+	if (printed < want ||
+	    strcmp(w.printed + printed - want, e->printed ? e->printed : ""))
+		fail_msg("%s", w.printed);
 	assert_int_equal(failed, w.failed);
-	if (e->told && strncmp(e->told, "not", 3) == 0)
+	if (e->printed && strncmp(e->printed, "not", 3) == 0)
 		assert_int_equal(failed, 1);
 	else
 		assert_int_equal(failed, 0);
@@ -165,17 +167,18 @@ static void a_watch_reports_the_first_and_counts_the_others(void **state)
 			      false, &failed, NULL),
 			 0);
 	assert_int_equal(failed, 1);
-	assert_non_null(strstr(w.told, "11000000 4! watch v every 1ms within "
-				       "4us: valid, off by -5001 ns\n"));
-	assert_non_null(strstr(w.told, "30000000 4 watch v every 1ms within "
-				       "4us: 30 readings, 30 valid, 10 of "
-				       "these wrong\n"));
+	assert_non_null(strstr(w.printed,
+			       "11000000 4! watch v every 1ms within "
+			       "4us: valid, off by -5001 ns\n"));
+	assert_non_null(strstr(w.printed, "30000000 4 watch v every 1ms within "
+					  "4us: 30 readings, 30 valid, 10 of "
+					  "these wrong\n"));
 }
 
 static struct left_out {
 	const char *name;
 	const char *text;
-	const char *told; /* ends with this */
+	const char *printed; /* ends with this */
 } left_out[] = {
 	/* clang-format off */
 	{ "a watch leaves out what is due while the VM is paused",
@@ -203,8 +206,8 @@ static void check_left_out(void **state)
 	unsigned int failed = 77;
 
 	assert_int_equal(play(l->text, false, &failed, NULL), 0);
-	if (!strstr(w.told, l->told))
-		fail_msg("%s", w.told);
+	if (!strstr(w.printed, l->printed))
+		fail_msg("%s", w.printed);
 	assert_int_equal(failed, 0);
 }
 

@@ -172,7 +172,7 @@ static void check_wrong(void **state)
 	assert_int_equal(got[1], w->ret ? UNTOUCHED : 0);
 }
 
-static void nothing_is_refused(void **state)
+static void null_is_refused(void **state)
 {
 	struct paraclock_coupling c = coupled(1, 0, 0, FIXED);
 	uint64_t got = UNTOUCHED;
@@ -296,7 +296,7 @@ static void one_to_one_wraps(void **state)
 int main(void)
 {
 	const struct CMUnitTest whole[] = {
-		cmocka_unit_test(nothing_is_refused),
+		cmocka_unit_test(null_is_refused),
 		cmocka_unit_test(any_value_goes_both_ways),
 		cmocka_unit_test(one_to_one_wraps),
 	};

@@ -209,7 +209,7 @@ static void *alloc(void *ctx, size_t size)
 	return &heap[cpu][used];
 }
 
-static void give_back(void *ctx, void *ptr)
+static void release(void *ctx, void *ptr)
 {
 	(void)ctx;
 	(void)ptr;
@@ -230,7 +230,7 @@ const struct paraclock_env *guest_env(struct guest_mailbox *mailbox)
 		.map_page = map_page,
 		.run_on_cpu = run_on_cpu,
 		.alloc = alloc,
-		.free = give_back,
+		.free = release,
 		.hypercall = hypercall,
 	};
 	return env;

@@ -67,12 +67,17 @@ static bool is_one_copy(const struct paraclock *clk)
 static int observe_copy(const struct paraclock *clk,
 			struct observation *ret_obs)
 {
+	int ret;
+
 	for (unsigned int i = 0; i < 2; i++)
 		ret_obs->watched[i] =
 			__atomic_load_n(clk->watch[i], __ATOMIC_ACQUIRE);
-	return pclk_env_error(clk->be->get_conversion_marker(
-		clk->state, &ret_obs->sample, &ret_obs->conv,
-		&ret_obs->marker[0]));
+	ret = clk->be->get_conversion_marker(clk->state, &ret_obs->sample,
+					     &ret_obs->conv,
+					     &ret_obs->marker[0]);
+	if (!ret)
+		pclk_conversion_confine(&ret_obs->conv);
+	return pclk_env_error(ret);
 }
 
 int pclk_observe(const struct paraclock *clk, struct observation *ret_obs)

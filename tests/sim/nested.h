@@ -161,7 +161,7 @@ void look_on(struct world *w, unsigned int times, uint64_t ns);
 /* The error of the clock of a machine's relay now. */
 int64_t above_error_ns(struct world *w, const struct machine *m);
 
-/* --- nested_world.c: how it begins, and moves ----------------------------- */
+/* --- nested_world.c: how it begins; nested_moves.c: how it moves ---------- */
 
 /* L2 is on the first L1, and runs. */
 void world_start(struct world *w, const struct world_options *opts);
@@ -185,6 +185,8 @@ void move_l2(struct world *w, struct machine *to, unsigned int looks);
 /* Only the host's part. */
 void migrate_l1(struct world *w, struct machine *m, uint64_t downtime_ns,
 		uint32_t flags);
+/* PARACLOCK_SIM_x for such a move, at random. */
+uint32_t random_flags(struct world *w, enum how how);
 /* Any machine but its present one. */
 struct paraclock_sim_host *another_host(struct world *w,
 					const struct machine *m);

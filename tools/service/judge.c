@@ -102,9 +102,10 @@ static struct judgement judge_offset(const struct keep_rules *rules,
 				     const struct situation *situation,
 				     const struct measurement *m)
 {
-	enum keep_policy policy = situation->disrupted ? rules->on_disruption
-						       : rules->otherwise;
+	enum keep_policy policy = rules->otherwise;
 
+	if (situation->disrupted || is_overshoot(situation, m))
+		policy = rules->on_disruption;
 	if (policy == KEEP_REPORT)
 		return say(KEEP_LEAVE, KEEP_WHY_POLICY);
 	if (is_within_assumed(rules, situation, m))
@@ -116,6 +117,8 @@ static struct judgement judge_offset(const struct keep_rules *rules,
 	/* Whoever synchronises the clock corrects what is no disruption. */
 	if (!situation->disrupted && situation->synchronized)
 		return say(KEEP_LEAVE, KEEP_WHY_SYNCHRONIZED);
+	if (distance(m->offset_ns) > max_step(rules, situation))
+		return say(KEEP_LEAVE, KEEP_WHY_MAX_STEP);
 	return say(KEEP_DO_SLEW, KEEP_WHY_NONE);
 }
 
@@ -154,12 +157,15 @@ static const struct {
 				 "with -b" },
 	[KEEP_WHY_NO_UTC] = { "no-utc",
 			      "the source does not say what time it is, only "
-			      "how much has passed; name one on UTC or TAI with "
+			      "how much has passed; name one on UTC or TAI "
+			      "with "
 			      "-b" },
 	[KEEP_WHY_NO_TAI_OFFSET] = { "no-tai-offset",
 				     "the source gives TAI without its offset "
-				     "from UTC, and no leap second list that is "
-				     "still valid is installed (Debian: package "
+				     "from UTC, and no leap second list that "
+				     "is "
+				     "still valid is installed (Debian: "
+				     "package "
 				     "tzdata)" },
 	[KEEP_WHY_TOO_WIDE] = { "too-wide",
 				"the source is less sure of its time than the "
@@ -185,9 +191,9 @@ static const struct {
 	[KEEP_WHY_SYNCHRONIZED] = { "synchronized",
 				    "another program keeps this clock "
 				    "synchronised" },
-	[KEEP_WHY_SET_BY_OTHERS] = { "set-by-others",
-				     "another program set the clock at the same "
-				     "time, each time" },
+	[KEEP_WHY_SET_BY_OTHERS] = { "set-by-others", "another program set the "
+						      "clock at the same "
+						      "time, each time" },
 	[KEEP_WHY_LOCKED] = { "locked",
 			      "another paraclock is correcting the clock" },
 	[KEEP_WHY_FAILED] = { "failed", "the kernel refused to set the clock" },

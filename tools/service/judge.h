@@ -12,7 +12,11 @@
 
 #include <paraclock/paraclock.h>
 
-enum keep_policy { KEEP_STEP, KEEP_SLEW, KEEP_REPORT };
+enum keep_policy {
+	KEEP_STEP,
+	KEEP_SLEW,
+	KEEP_REPORT
+};
 
 /* What the user asks for. */
 struct keep_rules {
@@ -40,9 +44,9 @@ struct measurement {
 	/* The offset is right to within this; the host's own error is in it if
 	 * the host states one. */
 	uint64_t bound_ns;
-	bool has_bound;	 /* the host states its own error */
-	int64_t utc_ns;	 /* the host clock, UTC */
-	int64_t raw_ns;	 /* CLOCK_MONOTONIC_RAW at the same instant */
+	bool has_bound;	  /* the host states its own error */
+	int64_t utc_ns;	  /* the host clock, UTC */
+	int64_t raw_ns;	  /* CLOCK_MONOTONIC_RAW at the same instant */
 	uint64_t counter; /* and the counter */
 };
 
@@ -64,10 +68,10 @@ struct situation {
 
 enum keep_verdict {
 	KEEP_IS_RIGHT,
-	KEEP_WAIT,    /* measure again: this may pass */
+	KEEP_WAIT, /* measure again: this may pass */
 	KEEP_DO_STEP,
 	KEEP_DO_SLEW,
-	KEEP_LEAVE,   /* off, and left alone */
+	KEEP_LEAVE, /* off, and left alone */
 };
 
 enum keep_why {

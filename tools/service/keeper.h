@@ -96,6 +96,9 @@ struct keeper {
 		int64_t utc_ns, raw_ns;
 		uint64_t bound_ns;
 	} reference;
+	/* A restore was told a short while ago: at this value of RAW. */
+	bool is_fresh;
+	int64_t restored_raw_ns;
 	bool knows_suspended;
 	int64_t suspended_ns;
 	bool told;

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <string.h>
+
+#include <paraclock/backend.h>
+
+#include "keeper.h"
+#include "leap_near.h"
+#include "measure.h"
+
+#define NSEC_PER_SEC INT64_C(1000000000)
+
+/* If somebody else sets the clock, or another disruption comes, measure anew so
+ * often before the next look. */
+#define TRIES 3
+
+/* A change of the time suspended by more than this is a suspend: reading it is
+ * surer than that. */
+#define SUSPENDED_NS (NSEC_PER_SEC / 100)
+
+/*
+ * The host clock may gain on CLOCK_MONOTONIC_RAW by a tenth of the time between
+ * two looks before that counts as a jump: somebody who corrects the host's
+ * clock may let it run up to 8.3 % faster (chrony's maxslewrate).
+ */
+#define SLEWED(ns) ((ns) / 10)
+
+/* The page may follow a restore this much later, by itself without a marker. */
+#define FRESH_NS (60 * NSEC_PER_SEC)
+
+/* Events taken in one look; the next look takes the rest. */
+#define EVENTS_MAX 64
+
+void keeper_init(struct keeper *keeper, const struct keep_rules *rules,
+		 const struct keep_ops *ops, const struct paraclock_env *env)
+{
+	*keeper = (struct keeper){
+		.rules = rules,
+		.ops = ops,
+		.env = env ? env : paraclock_default_env(),
+		.situation.synchronized =
+			ops->kernel(ops->ctx) & KEEP_KERNEL_SYNCHRONIZED,
+	};
+}
+
+void keeper_set_clock(struct keeper *keeper, struct paraclock *clk)
+{
+	keeper->clk = clk;
+	keeper->is_lost = false;
+	keeper->reference.known = false;
+}
+
+/* --- disruptions ---------------------------------------------------------- */
+
+static void disrupt(struct keeper *keeper, const struct keep_cause *cause,
+		    bool restored)
+{
+	keeper->situation.disrupted = true;
+	/* Whatever our last step did, the clock is another one now. */
+	keeper->situation.stepped_ns = 0;
+	/* Several causes of one disruption: the most certain is told. */
+	if (!keeper->cause.kind ||
+	    cause->marker_class >= keeper->cause.marker_class)
+		keeper->cause = *cause;
+	keeper->situation.restored = keeper->situation.restored || restored;
+}
+
+static void take_disruption(struct keeper *keeper,
+			    const struct paraclock_event *event)
+{
+	const struct keep_cause cause = {
+		.kind = paraclock_event_kind_name(event->kind),
+		.source = event->source,
+		.marker_class = event->marker_class,
+		.has_markers = event->flags & PARACLOCK_EVENT_MARKERS,
+		.before = event->marker_before,
+		.after = event->marker_after,
+	};
+
+	disrupt(keeper, &cause,
+		event->kind == PARACLOCK_EVENT_RESTORED &&
+			event->marker_class == PARACLOCK_MARKER_AUTHORITATIVE);
+}
+
+static void take_event(struct keeper *keeper,
+		       const struct paraclock_event *event)
+{
+	switch (event->kind) {
+	case PARACLOCK_EVENT_CLOCK_SET:
+		/* Somebody's act, and never a reason to act. */
+	case PARACLOCK_EVENT_CLOCKSOURCE_CHANGED:
+		break;
+	case PARACLOCK_EVENT_SOURCE_LOST:
+		keeper->is_lost = true;
+		break;
+	case PARACLOCK_EVENT_SOURCE_FOUND:
+		keeper->is_lost = false;
+		break;
+	default:
+		take_disruption(keeper, event);
+		break;
+	}
+}
+
+static void take_events(struct keeper *keeper)
+{
+	struct paraclock_event event = { .size = sizeof(event) };
+
+	for (int i = 0; i < EVENTS_MAX; i++) {
+		if (paraclock_next_event(keeper->clk, &event))
+			return;
+		take_event(keeper, &event);
+	}
+}
+
+/* MONOTONIC stood still meanwhile; the kernel has set REALTIME by the RTC, to a
+ * second. */
+static void look_for_suspend(struct keeper *keeper)
+{
+	static const struct keep_cause cause = {
+		.kind = "suspended",
+		.source = "clock",
+		.marker_class = PARACLOCK_MARKER_HEURISTIC,
+	};
+	int64_t now_ns, was_ns = keeper->suspended_ns;
+
+	if (keeper->ops->suspended(keeper->ops->ctx, &now_ns))
+		return;
+	if (keeper->knows_suspended &&
+	    (now_ns - was_ns > SUSPENDED_NS || was_ns - now_ns > SUSPENDED_NS))
+		disrupt(keeper, &cause, false);
+	keeper->knows_suspended = true;
+	keeper->suspended_ns = now_ns;
+}
+
+static bool has_jumped(const struct keeper *keeper, const struct measurement *m)
+{
+	uint64_t allowed = (uint64_t)keeper->rules->step_above_ns;
+	int64_t host_ns, raw_ns, gap_ns;
+
+	if (__builtin_sub_overflow(m->utc_ns, keeper->reference.utc_ns,
+				   &host_ns) ||
+	    __builtin_sub_overflow(m->raw_ns, keeper->reference.raw_ns,
+				   &raw_ns) ||
+	    raw_ns < 0 || __builtin_sub_overflow(host_ns, raw_ns, &gap_ns) ||
+	    gap_ns == INT64_MIN ||
+	    __builtin_add_overflow(allowed, (uint64_t)SLEWED(raw_ns),
+				   &allowed) ||
+	    __builtin_add_overflow(allowed, m->bound_ns, &allowed) ||
+	    __builtin_add_overflow(allowed, keeper->reference.bound_ns,
+				   &allowed))
+		return true;
+	return (uint64_t)(gap_ns < 0 ? -gap_ns : gap_ns) > allowed;
+}
+
+/*
+ * A disruption that no marker tells: the host clock against CLOCK_MONOTONIC_RAW,
+ * which nobody sets. CLOCK_REALTIME jumps whenever somebody sets it.
+ */
+static void look_for_jump(struct keeper *keeper, const struct measurement *m)
+{
+	const struct keep_cause cause = {
+		.kind = "host-jumped",
+		.source = paraclock_backend_name(keeper->clk),
+		.marker_class = PARACLOCK_MARKER_HEURISTIC,
+	};
+
+	if (m->error || m->utc_error || !m->sample.valid)
+		return;
+	if (keeper->reference.known && has_jumped(keeper, m))
+		disrupt(keeper, &cause, false);
+	keeper->reference.known = true;
+	keeper->reference.utc_ns = m->utc_ns;
+	keeper->reference.raw_ns = m->raw_ns;
+	keeper->reference.bound_ns = m->bound_ns;
+}
+
+/* A page that follows a restore late is part of it, although nothing on the page
+ * says so. */
+static void look_for_restore(struct keeper *keeper, const struct measurement *m)
+{
+	struct situation *situation = &keeper->situation;
+
+	if (m->error || !m->sample.valid)
+		return;
+	if (situation->restored && !keeper->is_fresh) {
+		keeper->is_fresh = true;
+		keeper->restored_raw_ns = m->raw_ns;
+	}
+	if (keeper->is_fresh &&
+	    (uint64_t)m->raw_ns - (uint64_t)keeper->restored_raw_ns > FRESH_NS)
+		keeper->is_fresh = false;
+	if (situation->disrupted && keeper->is_fresh)
+		situation->restored = true;
+}
+
+void keeper_ask(struct keeper *keeper, const char *kind)
+{
+	const struct keep_cause cause = { .kind = kind, .source = "user" };
+
+	disrupt(keeper, &cause, false);
+}
+
+/* --- what is told --------------------------------------------------------- */
+
+static void tell(struct keeper *keeper, struct keep_news *news)
+{
+	news->state = keeper->state;
+	news->why = keeper->why;
+	news->backend = paraclock_backend_name(keeper->clk);
+	news->cause = keeper->cause;
+	keeper->told = true;
+	keeper->ops->tell(keeper->ops->ctx, news);
+}
+
+static void enter(struct keeper *keeper, enum keep_state state,
+		  enum keep_why why, const struct measurement *m, int error)
+{
+	struct keep_news news = { .before = *m, .error = error };
+	bool is_new = !keeper->told || keeper->state != state ||
+		      (state != KEEP_OFF && keeper->why != why);
+
+	keeper->state = state;
+	keeper->why = why;
+	keeper->last = *m;
+	if (is_new || (keeper->situation.disrupted && state != KEEP_WAITING &&
+		       state != KEEP_SLEWING))
+		tell(keeper, &news);
+}
+
+/* The disruption is dealt with. */
+static void conclude(struct keeper *keeper)
+{
+	keeper->situation.disrupted = false;
+	keeper->situation.restored = false;
+	keeper->cause = (struct keep_cause){ 0 };
+}
+
+/* --- acts ----------------------------------------------------------------- */
+
+static void take_measure(struct keeper *keeper, struct measurement *m)
+{
+	measure(keeper->clk, keeper->env, keeper->ops->leap_table,
+		keeper->ops->ctx, m);
+}
+
+static void set_leap_is_near(struct keeper *keeper, const struct measurement *m)
+{
+	struct situation *situation = &keeper->situation;
+
+	situation->leap_is_near = false;
+	if (m->error || m->utc_error ||
+	    m->sample.timescale != PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED)
+		return;
+	/* After a restore, the kernel's announcement is as old as the saved
+	 * state. */
+	situation->leap_is_near =
+		leap_is_near(m, keeper->ops->leap_table, keeper->ops->ctx) ||
+		(!situation->restored &&
+		 keeper->ops->kernel(keeper->ops->ctx) & KEEP_KERNEL_LEAP);
+}
+
+/* Measure once more what a step has done: it may have hit a reading. */
+static void measure_after(struct keeper *keeper, struct measurement *m)
+{
+	for (int i = 0; i < TRIES; i++) {
+		take_measure(keeper, m);
+		if (!m->error)
+			return;
+	}
+}
+
+/* Anything that makes a measured offset void before it is applied. */
+static bool is_void(struct keeper *keeper, const struct measurement *m)
+{
+	return keeper->ops->was_set(keeper->ops->ctx) ||
+	       paraclock_disrupted(keeper->clk, m->sample.epoch) != 0;
+}
+
+static void step(struct keeper *keeper, const struct measurement *m)
+{
+	struct keep_news news = { .before = *m, .stepped_ns = m->offset_ns };
+	bool was_overshoot = keeper->situation.stepped_ns != 0;
+	int ret = keeper->rules->dry_run
+			  ? 0
+			  : keeper->ops->step(keeper->ops->ctx, m->offset_ns);
+
+	if (ret) {
+		enter(keeper, KEEP_OFF, KEEP_WHY_FAILED, m, ret);
+		conclude(keeper);
+		return;
+	}
+	news.dry_run = keeper->rules->dry_run;
+	news.corrected = !news.dry_run;
+	if (news.dry_run) {
+		keeper->state = KEEP_OFF;
+		keeper->why = KEEP_WHY_POLICY;
+		keeper->last = *m;
+	} else {
+		keeper->corrections++;
+		measure_after(keeper, &news.after);
+		keeper->last = news.after;
+		keeper->state = KEEP_RIGHT;
+		keeper->why = KEEP_WHY_NONE;
+		/* An overshoot is undone once, and never what undid it. */
+		keeper->situation.stepped_ns = was_overshoot ? 0 : m->offset_ns;
+	}
+	tell(keeper, &news);
+	conclude(keeper);
+	if (news.corrected)
+		keeper->ops->forget(keeper->ops->ctx);
+}
+
+static void slew(struct keeper *keeper, const struct measurement *m)
+{
+	int ret = keeper->rules->dry_run
+			  ? 0
+			  : keeper->ops->slew(keeper->ops->ctx, m->offset_ns);
+
+	if (ret) {
+		enter(keeper, KEEP_OFF, KEEP_WHY_FAILED, m, ret);
+		conclude(keeper);
+		return;
+	}
+	/* Still disrupted: the next look measures what is left. */
+	enter(keeper, KEEP_SLEWING, KEEP_WHY_NONE, m, 0);
+}
+
+static void settle(struct keeper *keeper, const struct judgement *judgement,
+		   const struct measurement *m)
+{
+	bool is_sure =
+		keeper->cause.marker_class == PARACLOCK_MARKER_AUTHORITATIVE &&
+		keeper->situation.disrupted;
+
+	switch (judgement->verdict) {
+	case KEEP_IS_RIGHT:
+		enter(keeper, KEEP_RIGHT, KEEP_WHY_NONE, m, 0);
+		conclude(keeper);
+		keeper->situation.stepped_ns = 0;
+		if (is_sure)
+			keeper->ops->forget(keeper->ops->ctx);
+		break;
+	case KEEP_LEAVE:
+		enter(keeper, KEEP_OFF, judgement->why, m, 0);
+		conclude(keeper);
+		keeper->situation.stepped_ns = 0;
+		break;
+	default:
+		enter(keeper, KEEP_WAITING, judgement->why, m, m->error);
+		break;
+	}
+}
+
+/* With the lock held. true: done; false: measure anew. */
+static bool try_to_correct(struct keeper *keeper)
+{
+	struct judgement judgement;
+	struct measurement m;
+	int ret = keeper->ops->arm(keeper->ops->ctx);
+
+	take_measure(keeper, &m);
+	if (ret) {
+		enter(keeper, KEEP_OFF, KEEP_WHY_FAILED, &m, ret);
+		conclude(keeper);
+		return true;
+	}
+	set_leap_is_near(keeper, &m);
+	judgement = judge(keeper->rules, &keeper->situation, &m);
+	if (judgement.verdict != KEEP_DO_STEP &&
+	    judgement.verdict != KEEP_DO_SLEW) {
+		settle(keeper, &judgement, &m);
+		return true;
+	}
+	if (is_void(keeper, &m)) {
+		take_events(keeper);
+		return false;
+	}
+	if (judgement.verdict == KEEP_DO_SLEW)
+		slew(keeper, &m);
+	else
+		step(keeper, &m);
+	return true;
+}
+
+static void correct(struct keeper *keeper, const struct measurement *m)
+{
+	int ret = keeper->ops->acquire(keeper->ops->ctx);
+	bool done = false;
+
+	if (ret == -EBUSY) {
+		enter(keeper, KEEP_WAITING, KEEP_WHY_LOCKED, m, ret);
+		return;
+	}
+	if (ret) {
+		enter(keeper, KEEP_OFF, KEEP_WHY_FAILED, m, ret);
+		conclude(keeper);
+		return;
+	}
+	for (int i = 0; i < TRIES && !done; i++)
+		done = try_to_correct(keeper);
+	keeper->ops->release(keeper->ops->ctx);
+	if (!done)
+		enter(keeper, KEEP_WAITING, KEEP_WHY_SET_BY_OTHERS, m, 0);
+}
+
+/* --- the look ------------------------------------------------------------- */
+
+static void look_once(struct keeper *keeper)
+{
+	struct judgement judgement;
+	struct measurement m;
+
+	take_events(keeper);
+	look_for_suspend(keeper);
+	take_measure(keeper, &m);
+	look_for_jump(keeper, &m);
+	look_for_restore(keeper, &m);
+	/* Only what was known before a disruption says whether the clock was
+	 * synchronised: after a restore the kernel repeats what it was told. */
+	if (!keeper->situation.disrupted && !keeper->situation.stepped_ns)
+		keeper->situation.synchronized =
+			keeper->ops->kernel(keeper->ops->ctx) &
+			KEEP_KERNEL_SYNCHRONIZED;
+	judgement = judge(keeper->rules, &keeper->situation, &m);
+	if (judgement.verdict == KEEP_DO_STEP ||
+	    judgement.verdict == KEEP_DO_SLEW)
+		correct(keeper, &m);
+	else
+		settle(keeper, &judgement, &m);
+}
+
+enum keep_state keeper_look(struct keeper *keeper)
+{
+	look_once(keeper);
+	/* What a step has done is looked at at once: somebody else may have
+	 * stepped too, and the overshoot is undone. */
+	if (keeper->situation.stepped_ns)
+		look_once(keeper);
+	return keeper->state;
+}
+
+const char *keep_state_name(enum keep_state state)
+{
+	static const char *const names[] = {
+		[KEEP_STARTING] = "starting", [KEEP_RIGHT] = "right",
+		[KEEP_WAITING] = "waiting",   [KEEP_SLEWING] = "slewing",
+		[KEEP_OFF] = "off",
+	};
+
+	return names[state];
+}

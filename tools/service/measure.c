@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include <paraclock/backend.h>
+
+#include "measure.h"
+
+#define NSEC_PER_SEC INT64_C(1000000000)
+
+/* Readings of which the narrowest counts. */
+#define BRACKETS 5
+
+static uint64_t add(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* --- the host's UTC ------------------------------------------------------- */
+
+static int by_list(measure_leap_fn *get_leaps, void *ctx, struct measurement *m)
+{
+	struct paraclock_leap_table table;
+	struct paraclock_utc utc;
+	int ret = get_leaps ? get_leaps(ctx, &table) : -ENOENT;
+
+	if (!ret)
+		ret = paraclock_tai_to_utc(&table, m->sample.host_ns, &utc);
+	if (ret)
+		return ret;
+	m->utc_ns = utc.ns;
+	m->sample.leap = utc.leap;
+	return 0;
+}
+
+static int set_utc(measure_leap_fn *get_leaps, void *ctx, struct measurement *m)
+{
+	const struct paraclock_sample *sample = &m->sample;
+
+	m->utc_ns = sample->host_ns;
+	if (sample->timescale != PARACLOCK_TIMESCALE_TAI)
+		return 0;
+	if (!(sample->flags & PARACLOCK_FLAG_TAI_OFFSET))
+		return by_list(get_leaps, ctx, m);
+	return __builtin_sub_overflow(sample->host_ns,
+				      (int64_t)sample->tai_offset_sec *
+					      NSEC_PER_SEC,
+				      &m->utc_ns)
+		       ? -ERANGE
+		       : 0;
+}
+
+/* --- by a cross timestamp ------------------------------------------------- */
+
+static int by_crosststamp(const struct paraclock *clk, struct measurement *m,
+			  int64_t *ret_real_ns)
+{
+	const unsigned int needed = 1U << PARACLOCK_CLOCK_REALTIME |
+				    1U << PARACLOCK_CLOCK_MONOTONIC_RAW;
+	struct paraclock_crosststamp xt = { .size = sizeof(xt) };
+	int ret = paraclock_crosststamp(clk, NULL, &xt);
+
+	if (ret)
+		return ret;
+	m->sample = xt.sample;
+	if (!xt.sample.valid)
+		return 0;
+	if (!xt.realtime_valid || (xt.known & needed) != needed)
+		return -ESTALE;
+	m->counter = xt.counter;
+	m->raw_ns = xt.ns[PARACLOCK_CLOCK_MONOTONIC_RAW];
+	m->bound_ns = xt.uncertainty_ns;
+	*ret_real_ns = xt.ns[PARACLOCK_CLOCK_REALTIME];
+	return 0;
+}
+
+/* --- by a bracket --------------------------------------------------------- */
+
+struct bracket {
+	struct paraclock_sample before, after;
+	int64_t real_ns, raw_ns;
+	uint64_t width_ns;
+};
+
+static int read_bracket(const struct paraclock *clk,
+			const struct paraclock_env *env, struct bracket *b)
+{
+	int ret = paraclock_read(clk, &b->before);
+
+	if (!ret)
+		ret = env->read_clock(env->ctx, CLOCK_REALTIME, &b->real_ns);
+	if (!ret)
+		ret = env->read_clock(env->ctx, CLOCK_MONOTONIC_RAW,
+				      &b->raw_ns);
+	if (!ret)
+		ret = paraclock_read(clk, &b->after);
+	if (ret || !b->before.valid)
+		return ret;
+	if (!b->after.valid || b->before.epoch != b->after.epoch ||
+	    b->before.timescale != b->after.timescale ||
+	    b->before.leap != b->after.leap ||
+	    b->before.tai_offset_sec != b->after.tai_offset_sec ||
+	    b->after.host_ns < b->before.host_ns)
+		return -ESTALE;
+	b->width_ns = (uint64_t)b->after.host_ns - (uint64_t)b->before.host_ns;
+	return 0;
+}
+
+static int by_bracket(const struct paraclock *clk,
+		      const struct paraclock_env *env, struct measurement *m,
+		      int64_t *ret_real_ns)
+{
+	struct bracket best = { .width_ns = UINT64_MAX }, b;
+	int ret = 0;
+
+	if (!env->read_clock)
+		return -EOPNOTSUPP;
+	for (int i = 0; i < BRACKETS && !ret; i++) {
+		ret = read_bracket(clk, env, &b);
+		if (!ret && !b.before.valid) {
+			m->sample = b.before;
+			return 0;
+		}
+		if (!ret && b.width_ns < best.width_ns)
+			best = b;
+	}
+	if (best.width_ns == UINT64_MAX)
+		return ret;
+	m->sample = best.before;
+	m->sample.host_ns += (int64_t)(best.width_ns / 2);
+	m->counter = best.before.host_tsc;
+	m->raw_ns = best.raw_ns;
+	m->bound_ns = best.width_ns / 2 + 1;
+	*ret_real_ns = best.real_ns;
+	return 0;
+}
+
+void measure(const struct paraclock *clk, const struct paraclock_env *env,
+	     measure_leap_fn *get_leaps, void *ctx,
+	     struct measurement *ret_measurement)
+{
+	struct measurement m = { 0 };
+	int64_t real_ns = 0;
+
+	m.error = by_crosststamp(clk, &m, &real_ns);
+	if (m.error == -ENODEV || m.error == -EOPNOTSUPP)
+		m.error = by_bracket(clk, env, &m, &real_ns);
+	if (!m.error && m.sample.valid) {
+		m.has_bound =
+			m.sample.clock_error_ns != PARACLOCK_ERROR_UNKNOWN;
+		if (m.has_bound)
+			m.bound_ns = add(m.bound_ns, m.sample.clock_error_ns);
+		m.bound_ns = add(m.bound_ns, m.sample.pair_error_ns);
+		m.utc_error = set_utc(get_leaps, ctx, &m);
+		if (!m.utc_error &&
+		    __builtin_sub_overflow(m.utc_ns, real_ns, &m.offset_ns))
+			m.error = -ERANGE;
+	}
+	*ret_measurement = m;
+}

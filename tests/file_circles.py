@@ -19,7 +19,8 @@ OBJECTS = {
     "core": ("CMakeFiles/paraclock_core.dir/",
              "CMakeFiles/paraclock_host_core.dir/"),
     "sim": ("sim/CMakeFiles/paraclock_sim_objects.dir/",),
-    "tools": ("tools/CMakeFiles/paraclock_tool.dir/",),
+    "tools": ("tools/CMakeFiles/paraclock_tool.dir/",
+              "tools/CMakeFiles/paraclock_service.dir/"),
 }
 
 

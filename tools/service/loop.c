@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+/* One poll(2) loop: descriptors, timers, signals and children. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "loop.h"
+#include "timers.h"
+
+#define NSEC_PER_SEC INT64_C(1000000000)
+/* timer_fd has fired, and is to be set anew. */
+#define TIMER_UNKNOWN -1
+
+/* What is polled besides the watches, and where. */
+enum {
+	POLL_SIGNALS,
+	POLL_TIMERS,
+	POLL_WATCHES
+};
+
+/* poll(2) ignores a negative descriptor: a child is watched as -pid. */
+struct watch {
+	int fd;
+	short events;
+	/* Added since poll(2) was called: what that returned is not for it. */
+	bool fresh;
+	loop_fn *fn;
+	loop_fn *cleanup;
+	void *arg;
+};
+
+struct loop {
+	int signal_fd;
+	int timer_fd;
+	bool ended;
+	int status;
+	int64_t armed_ns; /* what timer_fd is set to */
+	struct watch *watches;
+	size_t watch_count;
+	struct pollfd *polls; /* room for all watches and POLL_WATCHES more */
+	struct timers timers;
+	sigset_t before;
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+/* A service that was started with these closed would log into the next file
+ * that it opens. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* nohup(1) and a shell's background jobs ignore some signals. Blocked ones
+ * would reach signalfd(2) all the same. */
+static void add_unless_ignored(sigset_t *set, int number)
+{
+	struct sigaction action;
+
+	sigaction(number, NULL, &action);
+	if (action.sa_handler != SIG_IGN)
+		sigaddset(set, number);
+}
+
+static int open_signals(struct loop *loop)
+{
+	const struct sigaction reap = { .sa_handler = SIG_DFL };
+	sigset_t caught;
+
+	sigemptyset(&caught);
+	add_unless_ignored(&caught, SIGTERM);
+	add_unless_ignored(&caught, SIGINT);
+	add_unless_ignored(&caught, SIGHUP);
+	/* If SIGCHLD were ignored, the kernel would reap the children. */
+	sigaction(SIGCHLD, &reap, NULL);
+	sigaddset(&caught, SIGCHLD);
+
+	loop->signal_fd = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (loop->signal_fd < 0)
+		return -errno;
+	sigprocmask(SIG_BLOCK, &caught, &loop->before);
+	return 0;
+}
+
+static int open_files(struct loop *loop)
+{
+	open_standard_files();
+	loop->polls = calloc(POLL_WATCHES, sizeof(*loop->polls));
+	if (!loop->polls)
+		return -ENOMEM;
+	loop->timer_fd =
+		timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (loop->timer_fd < 0)
+		return -errno;
+	return open_signals(loop);
+}
+
+int loop_new(struct loop **ret_loop)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	int ret;
+
+	if (!loop)
+		return -ENOMEM;
+	loop->signal_fd = loop->timer_fd = -1;
+	loop->armed_ns = TIMER_NEVER;
+	ret = open_files(loop);
+	if (ret) {
+		loop_free(loop);
+		return ret;
+	}
+	*ret_loop = loop;
+	return 0;
+}
+
+void loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	for (size_t i = 0; i < loop->watch_count; i++) {
+		if (loop->watches[i].cleanup)
+			loop->watches[i].cleanup(loop->watches[i].arg);
+	}
+	if (loop->signal_fd >= 0) {
+		sigprocmask(SIG_SETMASK, &loop->before, NULL);
+		close(loop->signal_fd);
+	}
+	if (loop->timer_fd >= 0)
+		close(loop->timer_fd);
+	free(loop->watches);
+	free(loop->polls);
+	timers_free(&loop->timers);
+	free(loop);
+}
+
+static struct watch *find_watch(struct loop *loop, int fd)
+{
+	for (size_t i = 0; i < loop->watch_count; i++) {
+		if (loop->watches[i].fd == fd)
+			return &loop->watches[i];
+	}
+	return NULL;
+}
+
+static int make_room_for_watch(struct loop *loop)
+{
+	const size_t count = loop->watch_count + 1;
+	struct watch *watches =
+		reallocarray(loop->watches, count, sizeof(*watches));
+	struct pollfd *polls;
+
+	if (!watches)
+		return -ENOMEM;
+	loop->watches = watches;
+	polls = reallocarray(loop->polls, count + POLL_WATCHES, sizeof(*polls));
+	if (!polls)
+		return -ENOMEM;
+	loop->polls = polls;
+	return 0;
+}
+
+static int put_watch(struct loop *loop, const struct watch *watch)
+{
+	struct watch *old = find_watch(loop, watch->fd);
+
+	if (!old) {
+		if (make_room_for_watch(loop))
+			return -ENOMEM;
+		old = &loop->watches[loop->watch_count++];
+	}
+	*old = *watch;
+	return 0;
+}
+
+/* Keep the order: it is the order in which functions are called. */
+static void remove_watch(struct loop *loop, int fd)
+{
+	struct watch *watch = find_watch(loop, fd);
+	size_t after;
+
+	if (!watch)
+		return;
+	after = loop->watch_count - (size_t)(watch - loop->watches) - 1;
+	memmove(watch, watch + 1, after * sizeof(*watch));
+	loop->watch_count--;
+}
+
+int loop_watch(struct loop *loop, int fd, short events, loop_fn *fn, void *arg)
+{
+	const struct watch watch = {
+		.fd = fd,
+		.events = events,
+		.fresh = true,
+		.fn = fn,
+		.arg = arg,
+	};
+
+	if (events)
+		return put_watch(loop, &watch);
+	remove_watch(loop, fd);
+	return 0;
+}
+
+int loop_watch_child(struct loop *loop, const struct loop_child *child)
+{
+	const struct watch watch = {
+		.fd = -child->pid,
+		.fresh = true,
+		.fn = child->fn,
+		.cleanup = child->cleanup,
+		.arg = child->arg,
+	};
+
+	return put_watch(loop, &watch);
+}
+
+void loop_forget_child(struct loop *loop, pid_t pid)
+{
+	remove_watch(loop, -pid);
+}
+
+const sigset_t *loop_signals_before(const struct loop *loop)
+{
+	return &loop->before;
+}
+
+int loop_timer(struct loop *loop, int64_t in_ns, loop_fn *fn, void *arg)
+{
+	int64_t due_ns;
+
+	if (in_ns < 0) {
+		timers_cancel(&loop->timers, fn, arg);
+		return 0;
+	}
+	if (__builtin_add_overflow(now_ns(), in_ns, &due_ns))
+		due_ns = TIMER_NEVER;
+	return timers_set(&loop->timers, &(struct timer){ .due_ns = due_ns,
+							  .fn = fn,
+							  .arg = arg });
+}
+
+/* Setting timer_fd also clears what it has counted: nobody has to read it. */
+static void arm(struct loop *loop)
+{
+	const int64_t due_ns = timers_first_due(&loop->timers);
+	struct itimerspec when = { 0 };
+
+	if (due_ns == loop->armed_ns)
+		return;
+	if (due_ns != TIMER_NEVER) {
+		when.it_value.tv_sec = due_ns / NSEC_PER_SEC;
+		when.it_value.tv_nsec = due_ns % NSEC_PER_SEC;
+	}
+	timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+	loop->armed_ns = due_ns;
+}
+
+/* As many as were due at first: a timer that sets itself to 0 ns must not keep
+ * the descriptors from being served. */
+static void run_timers(struct loop *loop)
+{
+	const int64_t now = now_ns();
+	size_t due = timers_count_due(&loop->timers, now);
+	struct timer timer;
+
+	loop->armed_ns = TIMER_UNKNOWN;
+	/* A function may move or cancel the others. */
+	while (due-- && !loop->ended &&
+	       timers_take_due(&loop->timers, now, &timer))
+		timer.fn(timer.arg);
+}
+
+/* Returns whether a child has changed state. */
+static bool take_signals(struct loop *loop)
+{
+	struct signalfd_siginfo info;
+	bool child = false;
+
+	while (read(loop->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			child = true;
+		else
+			loop_end(loop, 0);
+	}
+	return child;
+}
+
+static void run_watches(struct loop *loop, size_t count, bool child)
+{
+	for (size_t i = POLL_WATCHES; i < count && !loop->ended; i++) {
+		const struct pollfd poller = loop->polls[i];
+		struct watch *watch;
+
+		if (poller.fd < 0 ? !child : !poller.revents)
+			continue;
+		/* An earlier function may have removed or replaced it. */
+		watch = find_watch(loop, poller.fd);
+		if (watch && !watch->fresh)
+			watch->fn(watch->arg);
+	}
+}
+
+static size_t fill_polls(struct loop *loop)
+{
+	struct pollfd *polls = loop->polls;
+
+	polls[POLL_SIGNALS] = (struct pollfd){ loop->signal_fd, POLLIN, 0 };
+	polls[POLL_TIMERS] = (struct pollfd){ loop->timer_fd, POLLIN, 0 };
+	for (size_t i = 0; i < loop->watch_count; i++) {
+		struct watch *watch = &loop->watches[i];
+
+		watch->fresh = false;
+		polls[POLL_WATCHES + i] =
+			(struct pollfd){ watch->fd, watch->events, 0 };
+	}
+	return POLL_WATCHES + loop->watch_count;
+}
+
+static void run_once(struct loop *loop)
+{
+	size_t count = fill_polls(loop);
+	bool child = false;
+
+	arm(loop);
+	if (poll(loop->polls, count, -1) < 0) {
+		if (errno == EINTR)
+			return;
+		service_log(LOG_LEVEL_ERROR, "poll: %s", strerror(errno));
+		loop_end(loop, EXIT_FAILURE);
+		return;
+	}
+	if (loop->polls[POLL_SIGNALS].revents)
+		child = take_signals(loop);
+	if (!loop->ended && loop->polls[POLL_TIMERS].revents)
+		run_timers(loop);
+	run_watches(loop, count, child);
+}
+
+int loop_run(struct loop *loop)
+{
+	while (!loop->ended)
+		run_once(loop);
+	loop->ended = false;
+	return loop->status;
+}
+
+void loop_end(struct loop *loop, int status)
+{
+	loop->ended = true;
+	loop->status = status;
+}

@@ -33,6 +33,11 @@ static const char doc[] =
 	"disruptions, and a host without a vmclock can move this machine "
 	"unnoticed.\n"
 	"\n"
+	"--dev-mem is for kernels without the vmclock's driver, ptp_vmclock: "
+	"each change of the page's marker is an event within about 100 ms. It "
+	"fails, saying why, if there is no vmclock, or the kernel does not let "
+	"this process look at it.\n"
+	"\n"
 	"source-lost: the source can no longer be read, because its page is "
 	"malformed, truncated, removed or replaced, or its device is gone; the "
 	"reason goes to stderr as well, once. source-found: it can be read "
@@ -74,15 +79,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* false: a signal came, or nobody reads stdout any more. */
-static bool wait_for_events(int fd)
+/* false: a signal came, or nobody reads stdout any more. @p looks: nothing wakes
+ * for the page in /dev/mem. */
+static bool wait_for_events(int fd, bool looks)
 {
+	static const struct timespec look = { .tv_nsec = LOOK_NS };
 	struct pollfd poller[] = {
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = STDOUT_FILENO },
 	};
 
-	(void)stop_poll(poller, 2, NULL);
+	(void)stop_poll(poller, 2, looks ? &look : NULL);
 	return !stop && !(poller[1].revents & POLLERR);
 }
 
@@ -211,6 +218,7 @@ static int open_events(struct paraclock *clk)
 
 static int follow(struct events *events, struct paraclock **clk)
 {
+	bool looks = events->source.flags & PARACLOCK_DEVICE_MEMORY;
 	int fd = open_events(*clk);
 	int ret = 0;
 
@@ -220,7 +228,9 @@ static int follow(struct events *events, struct paraclock **clk)
 		ret = look(events, clk);
 		/* look() may have opened another clock. */
 		fd = open_events(*clk);
-		if (!ret && fd >= 0 && !wait_for_events(fd))
+		/* A source that is lost is opened anew once a second. */
+		if (!ret && fd >= 0 &&
+		    !wait_for_events(fd, looks && !events->lost))
 			break;
 	}
 	/* output_flush() has already reported a full disk. */
@@ -230,7 +240,7 @@ static int follow(struct events *events, struct paraclock **clk)
 int cmd_events(int argc, char **argv)
 {
 	static const struct argp_child children[] = {
-		{ .argp = &source_argp },
+		{ .argp = &source_memory_argp },
 		{ 0 },
 	};
 	static const struct argp argp = {

@@ -12,8 +12,9 @@
 /* The size of a backend's name. */
 #define NAME_SIZE 32
 
-/* Not a character: the option has no short form. */
+/* Not characters: these options have no short form. */
 #define FIXED_SIZE 0x100
+#define DEV_MEM	   0x101
 
 static const struct argp_option options[] = {
 	{ "backend", 'b', "BACKEND", 0,
@@ -24,6 +25,8 @@ static const struct argp_option options[] = {
 	  "The device node of BACKEND, or a file that holds its page", 0 },
 	{ "fixed-size", FIXED_SIZE, NULL, 0,
 	  "The file DEVICE never gets shorter: it may be mapped", 0 },
+	/* Where it is taken, source_memory_argp's option hides this one. */
+	{ "dev-mem", DEV_MEM, NULL, OPTION_HIDDEN, NULL, 0 },
 	{ 0 },
 };
 
@@ -41,8 +44,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case FIXED_SIZE:
 		source->flags |= PARACLOCK_DEVICE_FIXED_SIZE;
 		return 0;
+	case DEV_MEM:
+		return args_error(state,
+				  "--dev-mem: this command reads a clock, and "
+				  "/dev/mem is looked at for events only; see "
+				  "'paraclock events'");
 	case ARGP_KEY_END:
-		if (source->flags && !source->device)
+		if (source->flags & PARACLOCK_DEVICE_FIXED_SIZE &&
+		    !source->device)
 			return args_error(state,
 					  "--fixed-size: no file; name it with "
 					  "-d");
@@ -57,6 +66,42 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp source_argp = { .options = options, .parser = parse };
+
+static const struct argp_option memory_options[] = {
+	{ "dev-mem", DEV_MEM, NULL, 0,
+	  "Where no driver shows the vmclock, look at its page in /dev/mem "
+	  "every 100 ms (x86, as root)",
+	  0 },
+	{ 0 },
+};
+
+static error_t parse_memory(int key, char *arg, struct argp_state *state)
+{
+	struct source *source = state->input;
+
+	(void)arg;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = source;
+		return 0;
+	case DEV_MEM:
+		source->flags |= PARACLOCK_DEVICE_MEMORY;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_child memory_children[] = {
+	{ .argp = &source_argp },
+	{ 0 },
+};
+
+const struct argp source_memory_argp = {
+	.options = memory_options,
+	.parser = parse_memory,
+	.children = memory_children,
+};
 
 static int has_name(void *arg, const struct paraclock_listing *listing)
 {
@@ -110,10 +155,17 @@ int source_open_any(const struct source *source, struct paraclock **ret_clk)
 	char name[NAME_SIZE];
 
 	if (!source->backend) {
-		if (!paraclock_open(ret_clk, NULL))
+		const struct paraclock_options opts = {
+			.size = sizeof(opts),
+			.flags = source->flags,
+		};
+
+		if (!paraclock_open(ret_clk, &opts))
 			return STATUS_OK;
 		if (paraclock_list(NULL, answers, name) == 1)
 			any.backend = name;
+		else if (source->flags & PARACLOCK_DEVICE_MEMORY)
+			any.backend = "vmclock";
 	}
 	return source_open(&any, ret_clk);
 }
@@ -149,7 +201,7 @@ const char *source_is_replaced(const struct source *source,
 		       : "it was replaced";
 }
 
-/* Without the user's flags: --fixed-size vouched for the old file only. */
+/* Without --fixed-size, which vouched for the old file only. */
 bool source_reopen(const struct source *source, const struct paraclock *clk,
 		   struct paraclock **ret_clk)
 {
@@ -157,6 +209,7 @@ bool source_reopen(const struct source *source, const struct paraclock *clk,
 		.size = sizeof(opts),
 		.backend = paraclock_backend_name(clk),
 		.device = source->device,
+		.flags = source->flags & PARACLOCK_DEVICE_MEMORY,
 	};
 	struct paraclock_sample sample;
 

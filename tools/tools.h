@@ -65,6 +65,10 @@ struct source {
 	uint64_t flags; /* PARACLOCK_DEVICE_x */
 };
 extern const struct argp source_argp;
+/* The same with --dev-mem, for the subcommands that ask for events. They call
+ * paraclock_next_event() every LOOK_NS if PARACLOCK_DEVICE_MEMORY is set. */
+extern const struct argp source_memory_argp;
+#define LOOK_NS (NSEC_PER_SEC / 10)
 
 /* STATUS_OK and *ret_clk is open; else stderr says why not. */
 int source_open(const struct source *source, struct paraclock **ret_clk);

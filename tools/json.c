@@ -42,83 +42,88 @@ static char *encode(const char *text)
 	return encoded;
 }
 
-static void print_text(const char *text)
+static FILE *stream(const struct json *json)
+{
+	return json->to ? json->to : stdout;
+}
+
+static void print_text(const struct json *json, const char *text)
 {
 	char *encoded = text ? encode(text) : NULL;
 
-	fputs(encoded ? encoded : "null", stdout);
+	fputs(encoded ? encoded : "null", stream(json));
 	free(encoded);
 }
 
 static void begin_value(struct json *json, const char *key)
 {
 	if (json->needs_comma)
-		putchar(',');
+		putc(',', stream(json));
 	json->needs_comma = true;
 	if (!key)
 		return;
-	print_text(key);
-	putchar(':');
+	print_text(json, key);
+	putc(':', stream(json));
 }
 
 void json_begin(struct json *json, const char *key, char bracket)
 {
 	begin_value(json, key);
-	putchar(bracket);
+	putc(bracket, stream(json));
 	json->needs_comma = false;
 }
 
 void json_end(struct json *json, char bracket)
 {
-	putchar(bracket);
+	putc(bracket, stream(json));
 	json->needs_comma = true;
 }
 
 int json_finish(struct json *json)
 {
 	json->needs_comma = false;
-	putchar('\n');
-	return output_flush();
+	putc('\n', stream(json));
+	return json->to ? 0 : output_flush();
 }
 
 void json_put_null(struct json *json, const char *key)
 {
 	begin_value(json, key);
-	fputs("null", stdout);
+	fputs("null", stream(json));
 }
 
 void json_put_bool(struct json *json, const char *key, bool value)
 {
 	begin_value(json, key);
-	fputs(value ? "true" : "false", stdout);
+	fputs(value ? "true" : "false", stream(json));
 }
 
 void json_put_s64(struct json *json, const char *key, int64_t value)
 {
 	begin_value(json, key);
-	printf("%" PRId64, value);
+	fprintf(stream(json), "%" PRId64, value);
 }
 
 void json_put_u64(struct json *json, const char *key, uint64_t value)
 {
 	begin_value(json, key);
-	printf("%" PRIu64, value);
+	fprintf(stream(json), "%" PRIu64, value);
 }
 
 void json_put_double(struct json *json, const char *key, double value)
 {
 	begin_value(json, key);
-	printf("%.6f", value);
+	fprintf(stream(json), "%.6f", value);
 }
 
 void json_put_marker(struct json *json, const char *key, uint64_t value)
 {
 	begin_value(json, key);
-	printf("\"0x%016" PRIx64 "\"", value);
+	fprintf(stream(json), "\"0x%016" PRIx64 "\"", value);
 }
 
 void json_put_text(struct json *json, const char *key, const char *value)
 {
 	begin_value(json, key);
-	print_text(value);
+	print_text(json, value);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON on stdout, one object per line.
+ * JSON, one object per line: on stdout, or on another stream.
  *
  * jansson keeps integers in an int64_t, so that half of a counter's range would
  * come out negative. Only its encoding of strings is used.
@@ -10,15 +10,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Zero it, then begin and end in pairs. Inside an array keys are NULL. */
 struct json {
 	bool needs_comma;
+	FILE *to; /* NULL: stdout */
 };
 
 void json_begin(struct json *json, const char *key, char bracket);
 void json_end(struct json *json, char bracket);
-/* End the line: 0, or -EIO and stderr says why. */
+/* End the line. Of stdout: 0, or -EIO and stderr says why. */
 int json_finish(struct json *json);
 
 void json_put_null(struct json *json, const char *key);

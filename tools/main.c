@@ -18,6 +18,7 @@ static const struct command commands[] = {
 	{ "status", cmd_status },     { "read", cmd_read },
 	{ "cross", cmd_cross },	      { "decode", cmd_decode },
 	{ "watch", cmd_watch },	      { "events", cmd_events },
+	{ "keep", cmd_keep },
 #ifdef PARACLOCK_HAS_SIM
 	{ "simulate", cmd_simulate },
 #endif
@@ -38,6 +39,7 @@ static const char doc[] =
 	"  decode   say what a saved page means at a counter value\n"
 	"  watch    follow a clock: validity, rate, disruptions\n"
 	"  events   print disruptions as they are noticed\n"
+	"  keep     keep CLOCK_REALTIME right after restores and migrations\n"
 #ifdef PARACLOCK_HAS_SIM
 	"  simulate play a script on a simulated host\n"
 #endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* Durations for people. */
+#ifndef DURATION_H
+#define DURATION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* "340 ns", "12.3 us", "4.56 ms", "20.003 s", "2 d 03:04:05"; the sign is
+ * dropped. */
+const char *format_duration(uint64_t ns, char *buf, size_t size);
+/* The distance of a signed one. */
+uint64_t duration_of(int64_t ns);
+
+#endif

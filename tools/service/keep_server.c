@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Who asks keep to look now: over a unix socket (SOCK_SEQPACKET, one message is
+ * one JSON object), and over vsock (a stream, one line is one object).
+ *
+ * Request: {"request":"sync"}, with "wait_ns" and "within_ns" if wanted. The
+ * reply comes when the clock is right, or why not.
+ */
+
+#include <errno.h>
+#include <linux/vm_sockets.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "keep_service.h"
+#include "news.h"
+
+/* More programs at once are turned away. */
+#define CLIENTS_MAX 32
+
+/* How long a request waits unless it says so, and at most. */
+#define WAIT_DEFAULT_NS (10 * NSEC_PER_SEC)
+#define WAIT_MAX_NS	(3600 * NSEC_PER_SEC)
+
+struct client {
+	struct keep *keep;
+	int fd; /* -1: free */
+	bool is_stream;
+	bool waits;
+	int64_t until_ns;  /* CLOCK_BOOTTIME */
+	int64_t within_ns; /* -1: as the rules say */
+	size_t used;	   /* of a line that has not ended */
+	char line[KEEP_MESSAGE_MAX];
+};
+
+struct keep_server {
+	int unix_fd, vsock_fd;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct client client[CLIENTS_MAX];
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+static void drop(struct client *client)
+{
+	(void)loop_watch(client->keep->loop, client->fd, 0, NULL, NULL);
+	close(client->fd);
+	client->fd = -1;
+}
+
+/* --- replies -------------------------------------------------------------- */
+
+static void send_text(struct client *client, const char *text, size_t size)
+{
+	/* Never wait for a client; a reply fits into an empty buffer. */
+	if (send(client->fd, text, size, MSG_NOSIGNAL | MSG_DONTWAIT) !=
+	    (ssize_t)size)
+		drop(client);
+}
+
+static void put_marker(struct json *json, const struct keep *keep)
+{
+	struct paraclock_marker marker;
+
+	if (!keep->keeper.clk || paraclock_marker(keep->keeper.clk, &marker)) {
+		json_put_null(json, "marker");
+		json_put_null(json, "generation");
+		return;
+	}
+	json_put_marker(json, "marker", marker.value);
+	json_put_marker(json, "generation", marker.generation);
+}
+
+static bool is_right(const struct client *client)
+{
+	const struct keep *keep = client->keep;
+	int64_t offset = keep->keeper.last.offset_ns;
+
+	if (!keep->keeper.clk || keep->keeper.state != KEEP_RIGHT)
+		return false;
+	return client->within_ns < 0 ||
+	       (offset <= client->within_ns && offset >= -client->within_ns);
+}
+
+static void reply(struct client *client)
+{
+	const struct keep *keep = client->keep;
+	bool right = is_right(client);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *to = open_memstream(&text, &size);
+	struct json json = { .to = to };
+
+	client->waits = false;
+	if (!to) {
+		drop(client);
+		return;
+	}
+	json_begin(&json, NULL, '{');
+	json_put_bool(&json, "right", right);
+	json_put_text(&json, "state", keep_state_name(keep->keeper.state));
+	json_put_text(&json, "why",
+		      keep->keeper.clk ? keep_why_name(keep->keeper.why)
+				       : "no-source");
+	json_put_text(&json, "text", right ? "" : keep_reason(keep));
+	json_put_text(&json, "backend",
+		      keep->keeper.clk
+			      ? paraclock_backend_name(keep->keeper.clk)
+			      : NULL);
+	news_put_measurement(&json, &keep->keeper.last);
+	json_put_u64(&json, "counter", keep->keeper.last.counter);
+	put_marker(&json, keep);
+	json_end(&json, '}');
+	json_finish(&json);
+	fclose(to);
+	send_text(client, text, size);
+	free(text);
+}
+
+static void refuse(struct client *client, const char *text)
+{
+	char line[256];
+	int length = snprintf(line, sizeof(line), "{\"error\":\"%s\"}\n", text);
+
+	send_text(client, line, (size_t)length);
+}
+
+void keep_server_answer(struct keep *keep)
+{
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		struct client *client = &keep->server->client[i];
+
+		if (client->fd < 0 || !client->waits)
+			continue;
+		if (is_right(client) ||
+		    (keep_is_settled(keep) && client->within_ns < 0) ||
+		    now_ns() >= client->until_ns)
+			reply(client);
+	}
+}
+
+/* --- requests ------------------------------------------------------------- */
+
+/* A member that may be missing. false: it is no number of ns that is 0 or
+ * more. */
+static bool take_ns(const json_t *request, const char *key, int64_t *ret_ns)
+{
+	const json_t *value = json_object_get(request, key);
+
+	if (!value)
+		return true;
+	if (!json_is_integer(value) || json_integer_value(value) < 0)
+		return false;
+	*ret_ns = json_integer_value(value);
+	return true;
+}
+
+static void at_limit(void *arg)
+{
+	struct client *client = arg;
+
+	if (client->fd >= 0 && client->waits)
+		reply(client);
+}
+
+static void take_request(struct client *client, const json_t *request)
+{
+	const char *what =
+		json_string_value(json_object_get(request, "request"));
+	int64_t wait_ns = WAIT_DEFAULT_NS;
+
+	client->within_ns = -1;
+	if (!what || strcmp(what, "sync") != 0) {
+		refuse(client, "request: the only one is sync");
+		return;
+	}
+	if (!take_ns(request, "wait_ns", &wait_ns) ||
+	    !take_ns(request, "within_ns", &client->within_ns)) {
+		refuse(client, "wait_ns, within_ns: not a number of ns");
+		return;
+	}
+	if (wait_ns > WAIT_MAX_NS)
+		wait_ns = WAIT_MAX_NS;
+	client->until_ns = now_ns() + wait_ns;
+	client->waits = true;
+	(void)loop_timer(client->keep->loop, wait_ns, at_limit, client);
+	/* Answers if it can. */
+	(void)keep_look(client->keep);
+}
+
+static void take_text(struct client *client, const char *text, size_t size)
+{
+	json_error_t error;
+	json_t *request =
+		json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+
+	if (!json_is_object(request))
+		refuse(client, "not a JSON object");
+	else if (client->waits)
+		refuse(client, "the request before is not answered yet");
+	else
+		take_request(client, request);
+	json_decref(request);
+}
+
+/* Lines; one that is too long ends the connection. */
+static void take_stream(struct client *client)
+{
+	char *end;
+
+	while (client->fd >= 0 &&
+	       (end = memchr(client->line, '\n', client->used))) {
+		size_t length = (size_t)(end - client->line);
+
+		take_text(client, client->line, length);
+		client->used -= length + 1;
+		memmove(client->line, end + 1, client->used);
+	}
+	if (client->fd >= 0 && client->used == sizeof(client->line))
+		drop(client);
+}
+
+static void on_client(void *arg)
+{
+	struct client *client = arg;
+	/* A message that does not fit is cut, and is then no JSON. */
+	ssize_t got = recv(client->fd, client->line + client->used,
+			   sizeof(client->line) - client->used, MSG_DONTWAIT);
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		drop(client);
+		return;
+	}
+	if (!client->is_stream) {
+		take_text(client, client->line, (size_t)got);
+		return;
+	}
+	client->used += (size_t)got;
+	take_stream(client);
+}
+
+static void take_client(struct keep *keep, int listener, bool is_stream)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *client = NULL;
+
+	if (fd < 0)
+		return;
+	for (unsigned int i = 0; i < CLIENTS_MAX && !client; i++) {
+		if (keep->server->client[i].fd < 0)
+			client = &keep->server->client[i];
+	}
+	if (!client) {
+		close(fd);
+		return;
+	}
+	*client = (struct client){ .keep = keep,
+				   .fd = fd,
+				   .is_stream = is_stream };
+	if (loop_watch(keep->loop, fd, POLLIN, on_client, client))
+		drop(client);
+}
+
+static void on_unix(void *arg)
+{
+	struct keep *keep = arg;
+
+	take_client(keep, keep->server->unix_fd, false);
+}
+
+static void on_vsock(void *arg)
+{
+	struct keep *keep = arg;
+
+	take_client(keep, keep->server->vsock_fd, true);
+}
+
+/* --- the sockets ---------------------------------------------------------- */
+
+static int complain(const char *what)
+{
+	int error = errno;
+
+	service_log(LOG_LEVEL_ERROR, "%s: %s", what, strerror(error));
+	return -error;
+}
+
+static int listen_on(int fd, const void *address, socklen_t size)
+{
+	return fd < 0 || bind(fd, address, size) || listen(fd, CLIENTS_MAX) ? -1
+									    : 0;
+}
+
+/* A socket that a keep which has ended left there answers nobody. */
+static bool is_left_over(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	bool refused = fd >= 0 &&
+		       connect(fd, (const void *)address, sizeof(*address)) &&
+		       errno == ECONNREFUSED;
+
+	if (fd >= 0)
+		close(fd);
+	return refused;
+}
+
+static int open_unix(struct keep *keep)
+{
+	struct keep_server *server = keep->server;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int length = snprintf(server->path, sizeof(server->path),
+			      "%s/keep.sock", keep->options->folder);
+
+	if ((size_t)length >= sizeof(server->path)) {
+		service_log(LOG_LEVEL_ERROR, "--dir %s: too long for a socket",
+			    keep->options->folder);
+		return -ENAMETOOLONG;
+	}
+	memcpy(address.sun_path, server->path, (size_t)length + 1);
+	if (is_left_over(&address))
+		(void)unlink(server->path);
+	server->unix_fd = socket(
+		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listen_on(server->unix_fd, &address, sizeof(address))) {
+		if (errno == EADDRINUSE)
+			service_log(LOG_LEVEL_ERROR,
+				    "%s: another paraclock keep runs here",
+				    server->path);
+		server->path[0] = '\0';
+		return complain(address.sun_path);
+	}
+	(void)chmod(server->path, 0660);
+	return loop_watch(keep->loop, server->unix_fd, POLLIN, on_unix, keep);
+}
+
+static int open_vsock(struct keep *keep)
+{
+	struct keep_server *server = keep->server;
+	const struct sockaddr_vm address = {
+		.svm_family = AF_VSOCK,
+		.svm_cid = VMADDR_CID_ANY,
+		.svm_port = keep->options->vsock_port,
+	};
+
+	server->vsock_fd =
+		socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listen_on(server->vsock_fd, &address, sizeof(address)))
+		return complain("--vsock");
+	return loop_watch(keep->loop, server->vsock_fd, POLLIN, on_vsock, keep);
+}
+
+int keep_server_open(struct keep *keep)
+{
+	int ret;
+
+	keep->server = calloc(1, sizeof(*keep->server));
+	if (!keep->server)
+		return -ENOMEM;
+	keep->server->unix_fd = keep->server->vsock_fd = -1;
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		keep->server->client[i].fd = -1;
+	ret = open_unix(keep);
+	if (!ret && keep->options->vsock_port)
+		ret = open_vsock(keep);
+	return ret;
+}
+
+static void close_fd(struct keep *keep, int fd)
+{
+	if (fd < 0)
+		return;
+	(void)loop_watch(keep->loop, fd, 0, NULL, NULL);
+	close(fd);
+}
+
+void keep_server_close(struct keep *keep)
+{
+	struct keep_server *server = keep->server;
+
+	if (!server)
+		return;
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
+		if (server->client[i].fd >= 0)
+			drop(&server->client[i]);
+	}
+	close_fd(keep, server->unix_fd);
+	close_fd(keep, server->vsock_fd);
+	if (server->path[0])
+		(void)unlink(server->path);
+	free(server);
+	keep->server = NULL;
+}

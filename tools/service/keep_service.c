@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: MIT
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "keep_service.h"
+#include "news.h"
+
+/* A pair that is wider is not valid. PTP clocks are read by a system call, in a
+ * slow guest by one of milliseconds; the width is part of the bound. */
+#define MAX_PAIR_ERROR_NS 10000000
+
+/* The source is asked so often while the clock waits for it, or a marker in
+ * memory is looked at. */
+#define SOON_NS LOOK_NS
+
+/* After so long, another source may answer instead. */
+#define WAIT_NS (10 * NSEC_PER_SEC)
+
+#define EXEC_LIMIT_NS (10 * NSEC_PER_SEC)
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+/* --- the source ----------------------------------------------------------- */
+
+/* Without a name, only a source that says what time it is will do. */
+static int open_source(struct keep *keep, struct paraclock **ret_clk)
+{
+	const struct source *source = &keep->options->source;
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = source->backend,
+		.device = source->device,
+		.flags = source->flags,
+		.timescales =
+			source->backend
+				? 0
+				: 1U << PARACLOCK_TIMESCALE_UTC |
+					  1U << PARACLOCK_TIMESCALE_TAI |
+					  1U << PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED,
+		.max_pair_error_ns = MAX_PAIR_ERROR_NS,
+		.detail = keep->detail,
+		.detail_size = sizeof(keep->detail),
+	};
+	int ret;
+
+	keep->opened_ns = now_ns();
+	keep->detail[0] = '\0';
+	ret = paraclock_open(ret_clk, &opts);
+	if (ret && !keep->detail[0])
+		paraclock_explain(NULL, ret, NULL, keep->detail,
+				  sizeof(keep->detail));
+	return ret;
+}
+
+static void on_event(void *arg);
+
+static void watch_events(struct keep *keep)
+{
+	int fd = keep->runs && keep->keeper.clk
+			 ? paraclock_event_fd(keep->keeper.clk)
+			 : -1;
+
+	if (fd >= 0)
+		(void)loop_watch(keep->loop, fd, POLLIN, on_event, keep);
+}
+
+static void close_source(struct keep *keep)
+{
+	struct paraclock *clk = keep->keeper.clk;
+	int fd = keep->runs && clk ? paraclock_event_fd(clk) : -1;
+
+	if (fd >= 0)
+		(void)loop_watch(keep->loop, fd, 0, NULL, NULL);
+	paraclock_close(clk);
+	keep->keeper.clk = NULL;
+}
+
+static void log_detail(struct keep *keep)
+{
+	if (!keep->is_detail_logged)
+		service_log(LOG_LEVEL_WARNING, "waiting for a host clock: %s",
+			    keep->detail);
+	keep->is_detail_logged = true;
+}
+
+/* If the old source is gone, or has said nothing for long, look for one that
+ * answers. */
+static bool find_source(struct keep *keep)
+{
+	struct paraclock *found;
+
+	if (keep->keeper.clk && !keep->keeper.is_lost &&
+	    (!keep->waiting_ns || now_ns() - keep->waiting_ns < WAIT_NS))
+		return true;
+	/* Looking for one costs more than a look. */
+	if (keep->opened_ns && now_ns() - keep->opened_ns < NSEC_PER_SEC)
+		return keep->keeper.clk;
+	if (open_source(keep, &found)) {
+		if (!keep->keeper.clk)
+			log_detail(keep);
+		return keep->keeper.clk;
+	}
+	close_source(keep);
+	keeper_set_clock(&keep->keeper, found);
+	keep->is_detail_logged = false;
+	watch_events(keep);
+	return true;
+}
+
+/* --- the files ------------------------------------------------------------ */
+
+static const char *path_of(const struct keep *keep, const char *name, char *buf,
+			   size_t size)
+{
+	snprintf(buf, size, "%s/%s", keep->options->folder, name);
+	return buf;
+}
+
+/* Without tmpfiles.d, as in a microVM, the first one makes the folders. */
+static void make_folders(const char *folder)
+{
+	char path[256];
+
+	for (const char *c = folder + 1; (c = strchr(c, '/')); c++) {
+		snprintf(path, sizeof(path), "%.*s", (int)(c - folder), folder);
+		(void)mkdir(path, 0755);
+	}
+	(void)mkdir(folder, 0755);
+}
+
+static void write_state(struct keep *keep, const struct keep_news *news)
+{
+	char path[256];
+	char *text = NULL;
+	size_t size = 0;
+	FILE *to = open_memstream(&text, &size);
+	struct json json = { .to = to };
+	int ret;
+
+	if (!to)
+		return;
+	json_begin(&json, NULL, '{');
+	json_put_u64(&json, "pid", (uint64_t)getpid());
+	news_put_json(&json, news);
+	json_put_u64(&json, "corrections", keep->keeper.corrections);
+	fprintf(to, ",\"last_correction\":%s",
+		keep->correction ? keep->correction : "null");
+	json_end(&json, '}');
+	json_finish(&json);
+	fclose(to);
+	ret = state_write(path_of(keep, "keep.json", path, sizeof(path)), text);
+	if (ret)
+		service_log(LOG_LEVEL_WARNING, "%s: %s", path, strerror(-ret));
+	free(text);
+}
+
+/* --- whoever is told ------------------------------------------------------ */
+
+static void start_exec(struct keep *keep);
+
+static void exec_ended(void *arg, int status, const char *out)
+{
+	struct keep *keep = arg;
+
+	(void)out;
+	keep->is_executing = false;
+	if (status == -ETIMEDOUT)
+		service_log(LOG_LEVEL_WARNING, "--exec %s: killed after 10 s",
+			    keep->options->exec);
+	else if (status)
+		service_log(LOG_LEVEL_WARNING, "--exec %s failed",
+			    keep->options->exec);
+	start_exec(keep);
+}
+
+static void start_exec(struct keep *keep)
+{
+	char *argv[] = { (char *)(uintptr_t)keep->options->exec, NULL };
+	char *event;
+	int ret;
+
+	while (keep->n_exec && !keep->is_executing) {
+		event = keep->exec[0];
+		keep->n_exec--;
+		memmove(keep->exec, keep->exec + 1,
+			keep->n_exec * sizeof(keep->exec[0]));
+		ret = child_start(keep->loop, argv, event, EXEC_LIMIT_NS,
+				  exec_ended, keep);
+		if (ret)
+			service_log(LOG_LEVEL_WARNING, "--exec %s: %s", argv[0],
+				    strerror(-ret));
+		keep->is_executing = !ret;
+		free(event);
+	}
+}
+
+static void queue_exec(struct keep *keep, const char *text)
+{
+	char *event = strdup(text);
+
+	if (!event || keep->n_exec == KEEP_EXEC_MAX) {
+		service_log(LOG_LEVEL_WARNING,
+			    "--exec %s: too many events, one is lost",
+			    keep->options->exec);
+		free(event);
+		return;
+	}
+	keep->exec[keep->n_exec++] = event;
+	start_exec(keep);
+}
+
+static char *line_of(const struct keep_news *news)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *to = open_memstream(&text, &size);
+	struct json json = { .to = to };
+
+	if (!to)
+		return NULL;
+	json_begin(&json, NULL, '{');
+	news_put_json(&json, news);
+	json_end(&json, '}');
+	fclose(to);
+	return text;
+}
+
+static void tell(void *arg, const struct keep_news *news)
+{
+	struct keep *keep = arg;
+	char *line = line_of(news);
+
+	news_log(news);
+	if (keep->options->json && line) {
+		puts(line);
+		(void)output_flush();
+	}
+	if (keep->options->exec && line)
+		queue_exec(keep, line);
+	if (news->corrected) {
+		free(keep->correction);
+		keep->correction = line;
+		line = NULL;
+	}
+	if (keep->runs) {
+		write_state(keep, news);
+		notify_status(keep_state_name(news->state));
+	}
+	free(line);
+}
+
+static void forget(void *arg)
+{
+	struct keep *keep = arg;
+
+	if (!keep->options->rules.dry_run)
+		chrony_forget(&keep->chrony);
+}
+
+/* --- looking -------------------------------------------------------------- */
+
+bool keep_is_settled(const struct keep *keep)
+{
+	return keep->keeper.clk && (keep->keeper.state == KEEP_RIGHT ||
+				    keep->keeper.state == KEEP_OFF);
+}
+
+const char *keep_reason(const struct keep *keep)
+{
+	if (!keep->keeper.clk)
+		return keep->detail;
+	return keep_why_text(keep->keeper.why);
+}
+
+enum keep_state keep_look(struct keep *keep)
+{
+	enum keep_state state = KEEP_WAITING;
+
+	if (find_source(keep))
+		state = keeper_look(&keep->keeper);
+	if (state != KEEP_WAITING)
+		keep->waiting_ns = 0;
+	else if (!keep->waiting_ns)
+		keep->waiting_ns = now_ns();
+	if (keep->server)
+		keep_server_answer(keep);
+	return state;
+}
+
+static void on_interval(void *arg)
+{
+	struct keep *keep = arg;
+	int64_t next = keep->options->interval_ns;
+
+	if (keep_look(keep) == KEEP_WAITING && next > SOON_NS)
+		/* A source that has been silent for long costs no more than
+		 * one that answers. */
+		next = now_ns() - keep->waiting_ns < WAIT_NS ? SOON_NS : next;
+	(void)loop_timer(keep->loop, next, on_interval, keep);
+}
+
+static void on_event(void *arg)
+{
+	struct keep *keep = arg;
+
+	/* The descriptor also becomes readable once a second by itself. */
+	if (keep_look(keep) == KEEP_WAITING)
+		(void)loop_timer(keep->loop, SOON_NS, on_interval, keep);
+}
+
+/* A marker in memory that wakes nobody. Only /dev/mem needs system calls. */
+static void on_marker(void *arg)
+{
+	struct keep *keep = arg;
+	const struct keeper *keeper = &keep->keeper;
+
+	if (keep->options->source.flags & PARACLOCK_DEVICE_MEMORY ||
+	    (keeper->clk &&
+	     paraclock_disrupted(keeper->clk, keeper->last.sample.epoch)))
+		on_event(keep);
+	(void)loop_timer(keep->loop, SOON_NS, on_marker, keep);
+}
+
+/* --- its life ------------------------------------------------------------- */
+
+/* Is CAP_SYS_TIME effective? */
+static bool may_set_clock(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	return !syscall(SYS_capget, &head, data) &&
+	       data[0].effective & 1U << CAP_SYS_TIME;
+}
+
+static bool corrects(const struct keep_rules *rules)
+{
+	return !rules->dry_run && (rules->on_disruption != KEEP_REPORT ||
+				   rules->otherwise != KEEP_REPORT);
+}
+
+/* A source that never corrects anything is a mistake of the user's. */
+static int check_source(struct keep *keep)
+{
+	struct measurement m = { 0 };
+	struct judgement judgement;
+	const struct situation none = { 0 };
+
+	if (!keep->keeper.clk || paraclock_read(keep->keeper.clk, &m.sample))
+		return STATUS_OK;
+	judgement = judge(&keep->options->rules, &none, &m);
+	if (judgement.verdict != KEEP_LEAVE)
+		return STATUS_OK;
+	warnx("%s: %s", paraclock_backend_name(keep->keeper.clk),
+	      keep_why_text(judgement.why));
+	return STATUS_FAILED;
+}
+
+static int open_first(struct keep *keep)
+{
+	const struct source *source = &keep->options->source;
+	struct paraclock *clk;
+	int ret = open_source(keep, &clk);
+
+	if (!ret) {
+		keeper_set_clock(&keep->keeper, clk);
+		return check_source(keep);
+	}
+	/* It may come; a wrong name never does. source_open() says so. */
+	if (ret == -EINVAL && source->backend)
+		return source_open(source, &clk) ? STATUS_USAGE : STATUS_OK;
+	return STATUS_OK;
+}
+
+int keep_open(struct keep *keep, const struct keep_options *options,
+	      struct loop *loop)
+{
+	char why[256], path[256];
+	int ret;
+
+	*keep = (struct keep){ .options = options, .loop = loop };
+	keep->chrony.loop = loop;
+	if (service_check_place(options->in_container, why, sizeof(why))) {
+		warnx("%s", why);
+		return STATUS_FAILED;
+	}
+	if (corrects(&options->rules) && !may_set_clock()) {
+		warnx("this process may not set the clock: run it as root, or "
+		      "with CAP_SYS_TIME; --dry-run only says what it would "
+		      "do");
+		return STATUS_FAILED;
+	}
+	if (corrects(&options->rules))
+		make_folders(options->folder);
+	path_of(keep, "step.lock", path, sizeof(path));
+	ret = steer_open(&keep->steer, corrects(&options->rules) ? path : "",
+			 why, sizeof(why));
+	if (ret) {
+		warnx("%s", why);
+		return STATUS_FAILED;
+	}
+	keep->ops = (struct keep_ops){
+		.ctx = keep,
+		.arm = steer_arm,
+		.was_set = steer_was_set,
+		.acquire = steer_acquire,
+		.release = steer_release,
+		.step = steer_step,
+		.slew = steer_slew,
+		.kernel = steer_kernel,
+		.suspended = steer_suspended,
+		.leap_table = steer_leap_table,
+		.forget = forget,
+		.tell = tell,
+	};
+	keeper_init(&keep->keeper, &options->rules, &keep->ops, NULL);
+	ret = open_first(keep);
+	if (ret)
+		keep_close(keep);
+	return ret;
+}
+
+int keep_start(struct keep *keep)
+{
+	make_folders(keep->options->folder);
+	keep->runs = true;
+	if (keep_server_open(keep))
+		return STATUS_FAILED;
+	watch_events(keep);
+	if (!keep->keeper.clk)
+		log_detail(keep);
+	on_interval(keep);
+	on_marker(keep);
+	return STATUS_OK;
+}
+
+void keep_close(struct keep *keep)
+{
+	char path[256];
+
+	keep_server_close(keep);
+	close_source(keep);
+	steer_close(&keep->steer);
+	if (keep->runs)
+		(void)unlink(path_of(keep, "keep.json", path, sizeof(path)));
+	free(keep->correction);
+	for (unsigned int i = 0; i < keep->n_exec; i++)
+		free(keep->exec[i]);
+}

@@ -314,13 +314,11 @@ static void on_interval(void *arg)
 	(void)loop_timer(keep->loop, next, on_interval, keep);
 }
 
+/* The descriptor also becomes readable once a second by itself: that look is the
+ * interval's. */
 static void on_event(void *arg)
 {
-	struct keep *keep = arg;
-
-	/* The descriptor also becomes readable once a second by itself. */
-	if (keep_look(keep) == KEEP_WAITING)
-		(void)loop_timer(keep->loop, SOON_NS, on_interval, keep);
+	on_interval(arg);
 }
 
 /* A marker in memory that wakes nobody. Only /dev/mem needs system calls. */
@@ -332,7 +330,7 @@ static void on_marker(void *arg)
 	if (keep->options->source.flags & PARACLOCK_DEVICE_MEMORY ||
 	    (keeper->clk &&
 	     paraclock_disrupted(keeper->clk, keeper->last.sample.epoch)))
-		on_event(keep);
+		on_interval(keep);
 	(void)loop_timer(keep->loop, SOON_NS, on_marker, keep);
 }
 

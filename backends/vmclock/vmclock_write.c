@@ -89,6 +89,12 @@ static bool is_timed(const struct vmclock_page *vc)
 	       vc->counter_period_shift <= PERIOD_SHIFT_MAX;
 }
 
+static u128 elapsed_on(const struct vmclock_page *vc, uint64_t ticks)
+{
+	return timeline_elapsed(ticks, vc->counter_period_frac_sec,
+				vc->counter_period_shift);
+}
+
 static int vmclock_reading(const void *image, uint64_t counter, s128 *ret_time)
 {
 	const struct vmclock_page *vc = image;
@@ -100,9 +106,7 @@ static int vmclock_reading(const void *image, uint64_t counter, s128 *ret_time)
 		.tai_known = vc->flags & VMCLOCK_FLAG_TAI_OFFSET_VALID && tai,
 		.tai_offset_sec = tai,
 	};
-	u128 time = timeline_elapsed(ticks_at(vc, counter),
-				     vc->counter_period_frac_sec,
-				     vc->counter_period_shift);
+	u128 time = elapsed_on(vc, ticks_at(vc, counter));
 	int64_t sec;
 
 	if (!is_timed(vc)) {
@@ -145,24 +149,36 @@ static bool keeps_bound(const struct vmclock_page *old,
 	return (u128)(is > was ? is - was : was - is) <= bound_at(old, counter);
 }
 
-/* The page is exact, so it ends up ahead by what it is lifted; the bound grows by
- * as much. */
+/*
+ * The page is exact, so it ends up ahead by what it is lifted; the bound grows by
+ * as much. The slower period counts from the reference point, which may be an
+ * hour ago, so the time there also makes up for what that period takes away
+ * until now.
+ */
 static int vmclock_lift(const struct page_lift *lift, void *image)
 {
 	const s128 ahead = lift->was - lift->is;
 	struct vmclock_page *vc = image;
 	uint64_t slower = vc->counter_period_frac_sec >> PAGE_SLOWER_SHIFT;
-	u128 time =
-		((u128)vc->time_sec << 64 | vc->time_frac_sec) + (u128)ahead;
+	uint64_t ticks = ticks_at(vc, lift->counter);
+	u128 time = (u128)vc->time_sec << 64 | vc->time_frac_sec;
+	u128 lead;
 
 	if (ahead > ROUNDED)
 		return -ESTALE;
+	lead = (u128)ahead + elapsed_on(vc, ticks);
+	vc->counter_period_frac_sec -= slower;
+	lead -= elapsed_on(vc, ticks);
+	time += lead;
+	/* The leap and the TAI offset belong to the month before. */
+	if (time >> 64 >= pclk_timeline_month_end(lift->tl))
+		return -ESTALE;
 	vc->time_sec = (uint64_t)(time >> 64);
 	vc->time_frac_sec = (uint64_t)time;
-	vc->counter_period_frac_sec -= slower;
 	if (vc->flags & FLAG_TIME_MAX)
-		vc->time_maxerror_nanosec = add_bounds(
-			vc->time_maxerror_nanosec, (uint64_t)(ahead >> 34) + 1);
+		vc->time_maxerror_nanosec =
+			add_bounds(vc->time_maxerror_nanosec,
+				   (uint64_t)(lead * NSEC_PER_SEC >> 64) + 1);
 	if (vc->flags & FLAG_PERIOD_MAX)
 		vc->counter_period_maxerror_rate_frac_sec = add_bounds(
 			vc->counter_period_maxerror_rate_frac_sec, slower);

@@ -396,8 +396,11 @@ PARACLOCK_API int paraclock_hyperv_freeze(void *page,
  * While the disruption marker is unchanged, a time outside of the error bound
  * that the page gave before is refused. With MONOTONIC, the page may be ahead
  * by at most 1 ns; an update that needs more is refused. The page then runs
- * 0.233 ppb slower, and its error bound includes that. A timeline that is
- * itself more than 1 ns behind the last one is refused.
+ * 0.233 ppb slower, and its error bound includes that. The slower rate counts
+ * from the reference point, so the time there is later by what it takes away up
+ * to the write: by 838 ns in an hour. If that would put the reference point
+ * into the next UTC month, the update is refused. A timeline that is itself
+ * more than 1 ns behind the last one is refused.
  *
  * @param page PARACLOCK_VMCLOCK_PAGE_SIZE bytes of memory, 8-byte aligned;
  *        zeroed before its first use.

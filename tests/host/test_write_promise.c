@@ -5,6 +5,9 @@
 
 #include "written.h"
 
+/* A ns in 2^-64 s. */
+#define NSEC_FRAC 18446744074U
+
 /* --- MONOTONIC ------------------------------------------------------------ */
 
 struct promise {
@@ -334,6 +337,72 @@ static void a_lifted_vmclock_says_so_in_its_bound(void **state)
 			 conv.period_frac - (conv.period_frac >> 32));
 }
 
+/*
+ * The page is made slower from its reference point on. An hour after that, by
+ * 3600 s / 2^32 = 838.2 ns.
+ */
+static void a_lift_of_an_old_vmclock_takes_nothing_back(void **state)
+{
+	uint64_t judged;
+	u128 shown;
+
+	(void)state;
+	start(&kinds[2], LONG);
+	conv.flags |= BOTH | PARACLOCK_TIMELINE_MONOTONIC;
+	conv.base_frac = 1;
+	conv.maxerror_ns = 1000;
+	host.counter = LONG + 3600ULL * HZ;
+	assert_int_equal(write_timeline(&kinds[2]), 0);
+	/* Behind by 2^-64 s. */
+	conv.base_frac = 0;
+	assert_int_equal(write_timeline(&kinds[2]), 0);
+	/* There the two were compared: exactly what readers saw. */
+	judged = host.counter - host.counter_step;
+	shown = ((u128)conv.base_sec << 64 | 1) +
+		((u128)(judged - LONG) * conv.period_frac >> conv.period_shift);
+	assert_true(page_time(judged) == shown);
+	assert_int_equal(word_at(40), LONG);
+	assert_int_equal(word_at(72), 1000);
+	/* The bound grows by as much, rounded up. */
+	assert_in_range(word_at(80), 838 * NSEC_FRAC, 839 * NSEC_FRAC);
+	assert_int_equal(word_at(96), 1839);
+}
+
+/*
+ * A reference point 200 ns before midnight and half an hour ago: a lift would
+ * move it by 419 ns, into January, for which no leap second is announced.
+ */
+static void a_lift_stays_in_the_month(void **state)
+{
+	const int64_t midnight_ns = 1483228800 * (int64_t)NSEC_PER_SEC;
+	uint8_t before[4096];
+
+	(void)state;
+	start(&kinds[2], LONG);
+	conv.timescale = PARACLOCK_TIMESCALE_UTC;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	conv.leap = PARACLOCK_LEAP_PRE_POS;
+	conv.base_sec = 1483228799;
+	conv.base_frac = 0 - 200 * NSEC_FRAC;
+	host.counter = LONG + 1800ULL * HZ;
+	assert_int_equal(write_timeline(&kinds[2]), 0);
+	memcpy(before, guest.vmclock, sizeof(before));
+	conv.base_frac--;
+	assert_int_equal(write_timeline(&kinds[2]), -ESTALE);
+	assert_memory_equal(guest.vmclock, before, sizeof(before));
+	/* 500 ns before midnight there is room for it. */
+	conv.base_frac -= 300 * NSEC_FRAC;
+	conv.flags &= ~PARACLOCK_TIMELINE_MONOTONIC;
+	assert_int_equal(write_timeline(&kinds[2]), 0);
+	conv.base_frac--;
+	conv.flags |= PARACLOCK_TIMELINE_MONOTONIC;
+	assert_int_equal(write_timeline(&kinds[2]), 0);
+	assert_true(word_at(80) > 0 - 100 * NSEC_FRAC);
+	/* Less the second that was inserted; 1: rounded down. */
+	assert_int_equal(read_ns(&kinds[2], LONG + 1801ULL * HZ),
+			 midnight_ns + 1800LL * NSEC_PER_SEC - 500 - 1);
+}
+
 /* At midnight UTC repeats a second, which does not break the bound. */
 static void a_leap_second_is_no_step(void **state)
 {
@@ -364,6 +433,8 @@ static void a_leap_second_is_no_step(void **state)
 
 static struct CMUnitTest singles[] = {
 	cmocka_unit_test(a_leap_second_is_no_step),
+	cmocka_unit_test(a_lift_of_an_old_vmclock_takes_nothing_back),
+	cmocka_unit_test(a_lift_stays_in_the_month),
 	cmocka_unit_test(a_lifted_vmclock_says_so_in_its_bound),
 	FOR_KIND(a_broken_page_of_others_is_written, 0),
 	FOR_KIND(a_broken_page_of_others_is_written, 1),

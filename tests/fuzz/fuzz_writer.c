@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
  * Writers of a page that its guest scribbles on, also while it is written: they
- * end, fail as documented, and leave the timeline on the page.
+ * end, fail as documented, and leave the timeline on the page. With MONOTONIC
+ * the page does not step back.
  */
 
 #include "fuzz_host.h"
+#include "host/timeline.h"
 #include "vmclock/vmclock_page.h"
+
+/* Small parts of a ns, or of a rate: one is 0.233 ppb. */
+#define PARTS ((swide)1 << 32)
 
 static const int errors[] = { EINVAL, EPERM, EBUSY, ERANGE, ESTALE, EPROTO, 0 };
 
@@ -18,13 +23,21 @@ static const struct kind {
 		      const struct paraclock_env *env);
 	size_t size;	       /* bytes that are written */
 	unsigned int sequence; /* where, in words of 4 bytes */
+	/* The bounds of <paraclock/host.h>, but for the rate. */
 	int64_t behind_ns, ahead_ns;
+	/* How far the page's rate may be below the timeline's, and above it, in
+	 * PARTS. */
+	unsigned int slower, faster;
+	/* From so long before the write on, that error may add up. */
+	uint64_t old_ns;
 } kinds[] = {
-	{ "kvmclock", paraclock_pvclock_write, NULL, 32, 0, 3, 3 },
+	/* 0.698 ppb, and 0.233 ppb. */
+	{ "kvmclock", paraclock_pvclock_write, NULL, 32, 0, 3, 3, 3, 1,
+	  1ULL << 31 },
 	{ "hyperv", paraclock_hyperv_write, paraclock_hyperv_freeze, 32, 0, 51,
-	  401 },
+	  401, 2, 0, 0 },
 	{ "vmclock", paraclock_vmclock_write, paraclock_vmclock_freeze, 112, 3,
-	  1, 1 },
+	  1, 1, 1, 0, 0 },
 };
 
 struct state {
@@ -34,7 +47,8 @@ struct state {
 	uint64_t page[512];
 	uint64_t guard; /* behind the page */
 	bool scribbles; /* the guest scribbles while the host writes */
-	bool constant;	/* nobody has scribbled on the constants */
+	bool constant;	/* nobody has scribbled on the constants, */
+	bool own;	/* nor on anything since the last write */
 };
 
 static void scribble(struct state *s)
@@ -46,6 +60,7 @@ static void scribble(struct state *s)
 
 	s->page[at] = (s->page[at] & ~bits) | (fuzz_take(&s->world, 8) & bits);
 	s->constant = s->constant && at > 1;
+	s->own = false;
 }
 
 static void meanwhile(void *arg)
@@ -86,12 +101,8 @@ static bool is_closed(const struct state *s)
 				    : sequence & 1;
 }
 
-/*
- * By the page's own reader: the timeline, to within the bounds of
- * <paraclock/host.h>. It stops short of the place where the timeline's rate and
- * the page's part.
- */
-static void check_shown(struct state *s, const struct paraclock_timeline *tl)
+/* By the page's own reader. */
+static int read_page(struct state *s, struct paraclock_sample *ret_sample)
 {
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
@@ -99,41 +110,102 @@ static void check_shown(struct state *s, const struct paraclock_timeline *tl)
 		.env = &s->world.env,
 		.device = "page",
 	};
-	struct paraclock_sample sample;
 	struct paraclock *clk;
-	int64_t want, off;
 	int ret;
 
-	CHECK(!is_closed(s));
-	if (paraclock_open(&clk, &opts))
-		abort();
-	ret = paraclock_read(clk, &sample);
-	CHECK(ret == 0 || ret == -ERANGE);
+	fuzz_begin_call(&s->world);
+	ret = paraclock_open(&clk, &opts);
+	if (ret)
+		return ret;
+	ret = paraclock_read(clk, ret_sample);
 	paraclock_close(clk);
-	if (ret || !sample.valid || tl->leap != PARACLOCK_LEAP_NONE)
+	return ret;
+}
+
+/*
+ * What the scale of a Hyper-V page adds, 2^-32 ns. It is within 2^-65 units of
+ * 100 ns of a tick, and base_tsc may be 2^64 ticks away. A lift may choose a
+ * scale that makes up for 100 ns of offset in the ticks that the counter has
+ * run: while these are few, the page loses another 100 ns in as many.
+ */
+static wide scale_error(const struct paraclock_timeline *tl, uint64_t since,
+			uint64_t now)
+{
+	uint64_t from_base =
+		now < tl->base_tsc ? tl->base_tsc - now : now - tl->base_tsc;
+	wide rounded = (wide)from_base * 100 >> 33;
+
+	return rounded + ((wide)(now - since) * 100 << 32) / ((wide)since + 1) +
+	       1;
+}
+
+/*
+ * The timeline, to within the bounds of <paraclock/host.h>. The rate counts: a
+ * tick may last a second here, and a page that is 0.7 ppb slower loses 70 ns in
+ * a hundred of them, which pass while it is read. The counter was at since when
+ * the write began. 1: both times are rounded down to a ns.
+ */
+static void check_shown(const struct state *s,
+			const struct paraclock_timeline *tl, uint64_t since,
+			const struct paraclock_sample *sample)
+{
+	const struct kind *kind = s->kind;
+	uint64_t now = sample->host_tsc;
+	uint64_t tick_ns = (uint64_t)(pclk_timeline_tick(tl) >> 64) + 1;
+	wide age_ns = (wide)(now - since) * tick_ns + kind->old_ns;
+	wide rounding = kind == &kinds[1] ? scale_error(tl, since, now) : 0;
+	int64_t want;
+	swide off;
+
+	if (now < since || paraclock_timeline_ns(tl, now, &want))
 		return;
-	fuzz_check_sample(&s->world, &sample);
-	ret = paraclock_timeline_ns(tl, sample.host_tsc, &want);
-	if (ret || sample.host_tsc - tl->base_tsc > 1ULL << 31)
-		return;
-	off = sample.host_ns - want;
-	CHECK(off <= s->kind->ahead_ns + 1 && off >= -s->kind->behind_ns - 1);
+	off = ((swide)sample->host_ns - want) * PARTS;
+	CHECK(off <= (kind->ahead_ns + 1) * PARTS +
+			     (swide)(kind->faster * age_ns + rounding));
+	CHECK(-off <= (kind->behind_ns + 1) * PARTS +
+			      (swide)(kind->slower * age_ns + rounding));
 }
 
 /* --- acts ----------------------------------------------------------------- */
 
+/* The page shows a timeline that was just written. */
+static void check_written(struct state *s, const struct paraclock_timeline *tl,
+			  uint64_t since, const struct paraclock_sample *before)
+{
+	struct paraclock_sample sample;
+	int ret = read_page(s, &sample);
+
+	CHECK(!is_closed(s));
+	CHECK(ret == 0 || ret == -ERANGE);
+	if (ret || !sample.valid)
+		return;
+	fuzz_check_sample(&s->world, &sample);
+	if (tl->leap == PARACLOCK_LEAP_NONE)
+		check_shown(s, tl, since, &sample);
+	/* On UTC a leap second repeats a second. */
+	if (before->valid && tl->flags & PARACLOCK_TIMELINE_MONOTONIC &&
+	    tl->timescale != PARACLOCK_TIMESCALE_UTC &&
+	    sample.host_tsc >= before->host_tsc)
+		CHECK(sample.host_ns >= before->host_ns);
+}
+
 static void write_page(struct state *s)
 {
 	struct paraclock_timeline tl = fuzz_timeline(&s->world);
-	uint64_t was[14];
+	struct paraclock_sample before = { 0 };
+	uint64_t was[14], since;
 	bool closed;
 	int ret;
 
 	if (s->kind != &kinds[2])
 		tl.timescale = PARACLOCK_TIMESCALE_MONOTONIC;
+	s->scribbles = false;
+	if (s->own && read_page(s, &before))
+		before.valid = 0;
 	s->scribbles = fuzz_take(&s->world, 1) & 1;
 	memcpy(was, s->page, s->kind->size);
 	closed = is_closed(s);
+	since = s->world.counter;
 	fuzz_begin_call(&s->world);
 	ret = s->kind->write(s->page, &s->writer, &s->world.env, &tl);
 	fuzz_check_error(ret, errors);
@@ -144,10 +216,11 @@ static void write_page(struct state *s)
 	/* After a refusal the page is unchanged. */
 	if (ret && !closed)
 		CHECK(memcmp(was, s->page, s->kind->size) == 0);
-	if (!ret && s->constant &&
-	    (tl.status == PARACLOCK_STATUS_SYNCHRONIZED ||
-	     tl.status == PARACLOCK_STATUS_FREERUNNING))
-		check_shown(s, &tl);
+	if (ret || !s->constant)
+		return;
+	s->own = true;
+	if (pclk_timeline_has_time(&tl))
+		check_written(s, &tl, since, &before);
 }
 
 static void freeze(struct state *s)

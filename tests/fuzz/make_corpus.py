@@ -304,11 +304,20 @@ def world(step=5, counter=0):
     return struct.pack("<IBB", counter, step, 0)
 
 
+def young_world(step, counter):
+    """Its counter has run for less than the other's 2^40 ticks."""
+    return struct.pack("<IBBQ", 0, step, 0xff, counter)
+
+
 def timeline(kind=2, base=60000, sec=32768, flags=0x1e, t_end=10**9,
-             error=100):
-    """kind: 0 MONOTONIC, 1 UTC, 2 TAI; 4 free running; leap << 3."""
-    return struct.pack("<BHHHHBBHI", kind, base, sec, 0, error, 1, 1, flags,
-                       500000000) + t_end.to_bytes(5, "little")
+             error=100, hz=10**9, spoil=b""):
+    """kind: 0 MONOTONIC, 1 UTC, 2 TAI; 4 free running; leap << 3.
+
+    spoil: which member gets a value of its own, and that.
+    """
+    return struct.pack("<BHHHHBBHI", kind | (0x40 if spoil else 0), base, sec,
+                       0, error, 1, 1, flags, hz - 5 * 10**8) + \
+        t_end.to_bytes(5, "little") + spoil
 
 
 def timekeeper_seeds():
@@ -375,6 +384,16 @@ def writer_seeds():
                 1 if kind == 2 else 0, 2**64 - 1) + put(mono) + freeze,
             name + "-none": head + scribble(0, 1) + put(mono) + freeze,
         })
+    # A tick of 0.54 s: the time in which the rate's error adds up.
+    seeds["pvclock-slow"] = world(127) + b"\0" + put(
+        0, spoil=b"\3\0", flags=0x1f)
+    # The base is 2^64 - 744 ticks ahead.
+    seeds["hyperv-far"] = young_world(0, 20) + b"\1" + put(
+        0, base=60000 - 744, spoil=struct.pack("<BQ", 2, 0x14467381d7dbef8))
+    # 0.25 ns behind at this counter, by a timeline that is 20 s old.
+    seeds["vmclock-old"] = world(0x80) + b"\2" + put(2, flags=0x1f) + put(
+        2, flags=0x1f, sec=32768 - 20, hz=4 * 10**9,
+        spoil=struct.pack("<BQ", 0, 2**40 - 20 * 4 * 10**9 + 1))
     seeds["vmclock-error"] = world() + b"\2" + put(2, error=1) + put(
         2, error=1, sec=32800)
     return seeds

@@ -3,7 +3,6 @@
 #ifndef DEVICE_H
 #define DEVICE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,10 +23,6 @@ int pclk_linux_device_number(void *ctx, int fd, uint32_t *ret_major,
 			     uint32_t *ret_minor);
 int pclk_linux_next_number(void *ctx, const char *prefix, uint32_t from,
 			   uint32_t *ret_number);
-
-/* Does this message of size bytes say that the VM generation ID changed? The
- * message may hold anything. */
-bool pclk_uevent_is_generation(const char *message, size_t size);
 
 /* The error to return for a failed open(2): -ENODEV, -EACCES or -ENOMEM. */
 int pclk_error_of_open(int error);

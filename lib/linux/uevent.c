@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The kernel's message that this machine was restored or cloned, and
+ * The kernel's messages that this machine was restored or cloned, and
  * descriptors that are polled as one.
  *
  * Source: Linux drivers/virt/vmgenid.c, a change uevent with NEW_VMGENID=1.
- * Only Linux 6.8 sends it: commit 3aadf100f93d reverted it in 6.9 and 6.8.y. On
- * other kernels nothing here reports a restore; a vmclock's generation does.
+ * Only Linux 6.8 sends it: commit 3aadf100f93d reverted it in 6.9 and 6.8.y.
+ * Every kernel since 5.18 writes to its log, see kernel_log.c.
  */
 
 #include <errno.h>
@@ -14,10 +14,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "device.h"
+#include "generation.h"
 
 /* Group 1 is the kernel's own, 2 is udev's. */
 #define UEVENT_GROUP 1
@@ -29,14 +31,9 @@
 /*
  * The most messages read in one call. All are read, because a socket that was
  * full reports that once, and accepts no more until it is empty. By default it
- * holds about 250.
+ * holds about 250, and the kernel's log some thousands.
  */
 #define MESSAGES_MAX 16384
-
-/* Results: restored; or messages were lost, and one of them may have said
- * so. */
-#define RESTORED 1
-#define LOST	 2
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -80,7 +77,7 @@ static void keep_changes_only(int fd)
 			 sizeof(filter));
 }
 
-static int open_uevents(int *ret_fd)
+int pclk_uevent_open(int *ret_fd)
 {
 	const struct sockaddr_nl address = {
 		.nl_family = AF_NETLINK,
@@ -103,13 +100,9 @@ static int open_uevents(int *ret_fd)
 	return ret;
 }
 
-/*
- * RESTORED or LOST; 0: another message; -EAGAIN: no message.
- *
- * Here and below, a system call by number where libc's wrapper is a
- * cancellation point, see device.c.
- */
-static int read_message(int fd)
+/* Here and below, a system call by number where libc's wrapper is a
+ * cancellation point, see device.c. */
+int pclk_uevent_read(int fd)
 {
 	struct sockaddr_nl from = { 0 };
 	socklen_t length = sizeof(from);
@@ -120,31 +113,46 @@ static int read_message(int fd)
 	if (got < 0) {
 		if (errno == EINTR)
 			return 0;
-		return errno == ENOBUFS ? LOST : -EAGAIN;
+		return errno == ENOBUFS ? GENERATION_LOST : -EAGAIN;
 	}
 	/* Other processes of root may send to the group; the kernel is 0. */
 	if (length < sizeof(from) || from.nl_pid != 0)
 		return 0;
-	return pclk_uevent_is_generation(message, (size_t)got);
+	return pclk_uevent_is_generation(message, (size_t)got)
+		       ? GENERATION_CHANGED
+		       : 0;
+}
+
+/* The kernel that sends the uevent writes to its log just before. So where the
+ * log may be read, it is enough, and a restore is not told twice. */
+static int open_messages(int *ret_fd)
+{
+	return pclk_kernel_log_open(ret_fd) ? pclk_uevent_open(ret_fd) : 0;
+}
+
+static int read_messages(int fd)
+{
+	struct stat st;
+	bool is_log = !fstat(fd, &st) && S_ISCHR(st.st_mode);
+	int ret = 0, one = 0;
+
+	for (int i = 0; i < MESSAGES_MAX && one >= 0; i++) {
+		ret |= one;
+		one = is_log ? pclk_kernel_log_read(fd) : pclk_uevent_read(fd);
+	}
+	/* More messages are waiting: they count as lost. */
+	if (one >= 0)
+		ret |= one | GENERATION_LOST;
+	return ret;
 }
 
 int pclk_linux_watch_generation(void *ctx, int *fd)
 {
 	int saved = errno;
-	int ret = 0, one = 0;
+	int ret;
 
 	(void)ctx;
-	if (*fd < 0) {
-		ret = open_uevents(fd);
-	} else {
-		for (int i = 0; i < MESSAGES_MAX && one >= 0; i++) {
-			ret |= one;
-			one = read_message(*fd);
-		}
-		/* More messages are waiting: they count as lost. */
-		if (one >= 0)
-			ret |= one | LOST;
-	}
+	ret = *fd < 0 ? open_messages(fd) : read_messages(*fd);
 	errno = saved;
 	return ret;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fuzz_page.h"
-#include "linux/device.h"
+#include "linux/generation.h"
 
 static const char wanted[] = "\0NEW_VMGENID=1";
 

@@ -300,6 +300,22 @@ def uevent_seeds():
     }
 
 
+def kernel_log_seeds():
+    text = b"random: crng reseeded due to virtual machine fork"
+    return {
+        "fork": b"5,412,7032123,-;" + text + b"\n",
+        "caller": b"5,412,7032123,-,caller=T1;" + text + b"\n A=b\n",
+        "process": b"13,344,26180528221,-;" + text + b"\n",
+        "other": b"6,1,0,-;Linux version 6.1.0\n",
+        "cut": b"5,412,7032123,-;" + text,
+        "longer": b"5,412,7032123,-;" + text + b"s\n",
+        "wraps": b"18446744073709551621,1,1,-;" + text + b"\n",
+        "fields": b"5,412;" + text + b"\n",
+        "second": b"5,1,1,-;a\n" + text + b"\n",
+        "empty": b"",
+    }
+
+
 def world(step=5, counter=0):
     return struct.pack("<IBB", counter, step, 0)
 
@@ -549,6 +565,7 @@ def main():
                           ("fuzz_leap_list", leap_list_seeds()),
                           ("fuzz_clocks", clocks_seeds()),
                           ("fuzz_uevent", uevent_seeds()),
+                          ("fuzz_kernel_log", kernel_log_seeds()),
                           ("fuzz_timekeeper", timekeeper_seeds()),
                           ("fuzz_writer", writer_seeds()),
                           ("fuzz_relay", relay_seeds()),

@@ -26,9 +26,9 @@ struct command {
 };
 
 static const char doc[] =
-	"Keep CLOCK_REALTIME right by the host's clock: after a restore, a "
-	"pause or a migration of this machine, set it, once, as soon as the "
-	"host clock is valid again.\n"
+	"Keep CLOCK_REALTIME right by the host's clock: after this machine was "
+	"restored, paused or migrated, set it once, as soon as the host clock "
+	"is valid again.\n"
 	"\v"
 	"It needs neither NTP nor a change on the host, and leaves the "
 	"day-to-day discipline to chronyd, ntpd or systemd-timesyncd: chronyd "
@@ -66,11 +66,10 @@ static const struct argp_option options[] = {
 	{ "json", 'j', NULL, 0,
 	  "Print one JSON object per event on stdout, one per line", 0 },
 	{ "interval", OPT_INTERVAL, "SECONDS", 0,
-	  "Measure so often when nothing happens (default 1)", 0 },
+	  "Measure at this interval while nothing happens (default 1)", 0 },
 	{ "exec", OPT_EXEC, "PROGRAM", 0,
-	  "Run PROGRAM with each event as JSON on its stdin; it is killed "
-	  "after "
-	  "10 s",
+	  "Run PROGRAM for each event, with the event as JSON on its stdin, "
+	  "and kill it after 10 s",
 	  0 },
 	{ "vsock", OPT_VSOCK, "PORT", 0,
 	  "Answer --sync requests on this vsock port as well", 0 },
@@ -78,17 +77,16 @@ static const struct argp_option options[] = {
 	{ "once", OPT_ONCE, NULL, 0,
 	  "Measure, correct and exit: for init and for restore hooks", 3 },
 	{ "boot", OPT_BOOT, NULL, 0,
-	  "With --once: the clock may go back, if nothing has synchronised it "
-	  "since this machine booted",
+	  "With --once: the clock may be set back if nothing has synchronised "
+	  "it since this machine booted",
 	  3 },
 	{ "wait", OPT_WAIT, "SECONDS", 0,
-	  "Only wait until the clock is right, and correct nothing; with "
-	  "--once "
-	  "or --sync, how long at most (default 10)",
+	  "Wait at most this long until the clock is right, and correct "
+	  "nothing; with --once or --sync: wait no longer (default 10)",
 	  3 },
 	{ "within", OPT_WITHIN, "SECONDS", 0,
-	  "With --wait or --sync: right means no further off than this "
-	  "(default: --step-above)",
+	  "With --wait or --sync: the clock is right if it is off by no more "
+	  "than this (default: --step-above)",
 	  3 },
 	{ "sync", OPT_SYNC, NULL, 0,
 	  "Ask the service to look now, and exit when the clock is right", 3 },

@@ -147,7 +147,7 @@ static const struct {
 	[KEEP_WHY_NO_ANSWER] = { "no-answer",
 				 "the host clock cannot be read now" },
 	[KEEP_WHY_NOT_VALID] = { "not-valid",
-				 "the host does not vouch for its time now" },
+				 "the reading of the host clock is not valid" },
 	[KEEP_WHY_OWN_KERNEL] = { "own-kernel",
 				  "the source repeats this kernel's own clock; "
 				  "name another one with -b" },
@@ -168,7 +168,7 @@ static const struct {
 				     "package "
 				     "tzdata)" },
 	[KEEP_WHY_TOO_WIDE] = { "too-wide",
-				"the source is less sure of its time than the "
+				"the source's own error may be larger than the "
 				"clock is off" },
 	[KEEP_WHY_ASSUMED] = { "assumed-error",
 			       "the source states no bound, and the clock is "
@@ -192,8 +192,8 @@ static const struct {
 				    "another program keeps this clock "
 				    "synchronised" },
 	[KEEP_WHY_SET_BY_OTHERS] = { "set-by-others", "another program set the "
-						      "clock at the same "
-						      "time, each time" },
+						      "clock during each "
+						      "measurement" },
 	[KEEP_WHY_LOCKED] = { "locked",
 			      "another paraclock is correcting the clock" },
 	[KEEP_WHY_FAILED] = { "failed", "the kernel refused to set the clock" },

@@ -23,7 +23,7 @@ static const struct argp_option options[] = {
 	{ 0, 0, NULL, 0, "What is corrected, and how:", 1 },
 	{ "on-disruption", ON_DISRUPTION, "step|slew|report", 0,
 	  "After a restore, pause or migration: set the clock (default), let "
-	  "it run faster or slower, or only say how far it is off",
+	  "it run faster or slower, or only report how far it is off",
 	  1 },
 	{ "otherwise", OTHERWISE, "report|slew", 0,
 	  "If the clock is off without a disruption (default: report)", 1 },
@@ -31,20 +31,21 @@ static const struct argp_option options[] = {
 	  "The clock is right if it is off by no more than this (default 0.1)",
 	  1 },
 	{ "assume-error", ASSUME_ERROR, "SECONDS", 0,
-	  "A source that states no bound is taken to be this far off at most "
-	  "(default 1): only more is corrected, except after a restore that "
-	  "the host or the kernel tells",
+	  "Assume that a source that states no bound is right to within this "
+	  "(default 1), and correct only what is off by more, except after a "
+	  "restore that the host or the kernel reports",
 	  1 },
 	{ "max-step", MAX_STEP, "SECONDS", 0,
-	  "Report a larger correction, and do not make it. Default: an hour "
-	  "for a clock that was synchronised and shows no restore, else none",
+	  "Report a larger correction instead of making it. Default: 3600 for "
+	  "a clock that was synchronised, unless a restore is reported; else "
+	  "no limit",
 	  1 },
 	{ "backwards", BACKWARDS, NULL, 0, "The clock may be set back", 1 },
 	{ "dry-run", DRY_RUN, NULL, 0,
-	  "Say what would be done, and do not do it", 1 },
+	  "Say what would be done, and change nothing", 1 },
 	{ 0, 0, NULL, 0, "Where it runs:", 2 },
 	{ "container", CONTAINER, NULL, 0,
-	  "Run in a container: its clock is that of the whole machine", 2 },
+	  "Run in a container, although its clock is the whole machine's", 2 },
 	{ "dir", FOLDER, "DIR", 0,
 	  "Where the state, the socket and the lock are (default " KEEP_FOLDER
 	  ")",

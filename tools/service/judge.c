@@ -87,8 +87,6 @@ static struct judgement judge_step(const struct keep_rules *rules,
 				   const struct situation *situation,
 				   const struct measurement *m)
 {
-	if (m->utc_ns < rules->earliest_ns)
-		return say(KEEP_LEAVE, KEEP_WHY_EARLIEST);
 	if (is_overshoot(situation, m))
 		return say(KEEP_DO_STEP, KEEP_WHY_NONE);
 	if (m->offset_ns < 0 && !may_go_back(rules, situation))
@@ -112,6 +110,9 @@ static struct judgement judge_offset(const struct keep_rules *rules,
 		return say(KEEP_LEAVE, KEEP_WHY_ASSUMED);
 	if (is_leap_in_the_way(situation, m))
 		return say(KEEP_WAIT, KEEP_WHY_LEAP);
+	/* A slew leads there too, in the end. */
+	if (m->utc_ns < rules->earliest_ns)
+		return say(KEEP_LEAVE, KEEP_WHY_EARLIEST);
 	if (policy == KEEP_STEP)
 		return judge_step(rules, situation, m);
 	/* Whoever synchronises the clock corrects what is no disruption. */

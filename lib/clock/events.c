@@ -107,14 +107,14 @@ static unsigned int moved_marker(const struct paraclock *clk,
 /* A bit for each source whose marker has a generation. A generation of 0 says
  * nothing by itself: the source says whether it is meaningful. */
 static uint64_t generations(const struct paraclock *clk,
-			    const struct observation *obs)
+			    const struct paraclock_marker *marker)
 {
 	uint64_t given = 0;
 
 	for (unsigned int i = 0; i < clk->n_markers; i++) {
 		const struct marker_source *source = &clk->marker[i];
 
-		if (obs->marker[i].generation ||
+		if (marker[i].generation ||
 		    (source->be->has_generation &&
 		     source->be->has_generation(source->state)))
 			given |= 1ULL << i;
@@ -128,7 +128,7 @@ static void set_by_marker(struct paraclock *clk, unsigned int i,
 			  struct paraclock_event *event)
 {
 	const struct paraclock_backend *be = clk->marker[i].be;
-	uint64_t given = clk->log.generations & generations(clk, obs);
+	uint64_t given = clk->log.generations & generations(clk, obs->marker);
 
 	event->source = be->name;
 	event->marker_class = class_of(be, clk->marker[i].state);
@@ -230,9 +230,15 @@ bool pclk_event_has_restore(struct paraclock *clk, enum event_cause cause)
 	return true;
 }
 
+void pclk_event_primed(struct paraclock *clk,
+		       const struct paraclock_marker *marker)
+{
+	clk->log.generations = generations(clk, marker);
+}
+
 void pclk_event_looked(struct paraclock *clk, const struct observation *obs)
 {
-	clk->log.generations = generations(clk, obs);
+	pclk_event_primed(clk, obs->marker);
 	if (obs->sample.counter != PARACLOCK_COUNTER_NONE)
 		pclk_event_set_looked(&clk->log, obs->sample.host_tsc);
 }

@@ -69,6 +69,10 @@ void pclk_event_finish(struct paraclock *clk, const struct remembered *was,
 /* Is this restore, or possible restore, already an event? If the last event in
  * the log is of the same cause, it becomes one. */
 bool pclk_event_has_restore(struct paraclock *clk, enum event_cause cause);
+/* These markers, one for each source, are what later ones are compared with:
+ * a source without a page commits nothing before the first disruption. */
+void pclk_event_primed(struct paraclock *clk,
+		       const struct paraclock_marker *marker);
 /* When obs was made, all was as it is now. */
 void pclk_event_looked(struct paraclock *clk, const struct observation *obs);
 

@@ -106,6 +106,8 @@ static void prime(struct paraclock *clk)
 	struct remembered first = clk->now;
 
 	first.primed = !pclk_look_at_markers(clk, first.seen, first.watched);
+	if (first.primed)
+		pclk_event_primed(clk, first.seen);
 	if (clk->be->confirm_fresh)
 		first.unconfirmed = clk->be->confirm_fresh(clk->state, 1) != 0;
 	pclk_publish(clk, &first);

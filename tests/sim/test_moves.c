@@ -302,6 +302,32 @@ static void a_migration_and_a_restore_raise_events(void **state)
 	paraclock_close(clk);
 }
 
+/* A source without a page commits nothing before: the marker's generation must
+ * be known all the same. */
+static void the_first_restore_is_told_by_a_source_without_a_page(void **state)
+{
+	struct paraclock_sim_vm *vm =
+		new_vm(PARACLOCK_SIM_HAS_PAIRING |
+			       PARACLOCK_SIM_HAS_GENERATION |
+			       PARACLOCK_SIM_HAS_VMCLOCK_MARKERS,
+		       1);
+	struct paraclock *clk = open_user(vm, "kvm-pairing");
+	struct paraclock_event event = { .size = sizeof(event) };
+	struct paraclock_sim_state *saved;
+
+	(void)state;
+	assert_true(paraclock_event_fd(clk) >= 0);
+	assert_int_equal(paraclock_next_event(clk, &event), -EAGAIN);
+	assert_int_equal(paraclock_sim_save(&saved, vm), 0);
+	assert_int_equal(paraclock_sim_restore(vm, saved, NULL, 0), 0);
+	paraclock_sim_state_free(saved);
+	assert_int_equal(paraclock_next_event(clk, &event), 0);
+	assert_int_equal(event.kind, PARACLOCK_EVENT_RESTORED);
+	assert_string_equal(event.source, "vmclock");
+	assert_int_equal(paraclock_next_event(clk, &event), -EAGAIN);
+	paraclock_close(clk);
+}
+
 static void a_generation_id_alone_tells_of_restores(void **state)
 {
 	struct paraclock_sim_vm *vm = new_vm(
@@ -369,6 +395,8 @@ int main(void)
 		 a_vm_learns_what_happens_to_it);
 	add_test("a migration and a restore raise events",
 		 a_migration_and_a_restore_raise_events);
+	add_test("the first restore is told by a source without a page",
+		 the_first_restore_is_told_by_a_source_without_a_page);
 	add_test("a generation id alone shows restores",
 		 a_generation_id_alone_tells_of_restores);
 	add_test("time is put back to its start",

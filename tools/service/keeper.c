@@ -422,6 +422,7 @@ static void look_once(struct keeper *keeper)
 		keeper->situation.synchronized =
 			keeper->ops->kernel(keeper->ops->ctx) &
 			KEEP_KERNEL_SYNCHRONIZED;
+	set_leap_is_near(keeper, &m);
 	judgement = judge(keeper->rules, &keeper->situation, &m);
 	if (judgement.verdict == KEEP_DO_STEP ||
 	    judgement.verdict == KEEP_DO_SLEW)

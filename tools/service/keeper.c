@@ -326,12 +326,25 @@ static void slew(struct keeper *keeper, const struct measurement *m)
 	enter(keeper, KEEP_SLEWING, KEEP_WHY_NONE, m, 0);
 }
 
+/* Still off by what was refused before? */
+static bool is_as_refused(const struct keeper *keeper,
+			  const struct measurement *m)
+{
+	int64_t change, allowed = keeper->rules->step_above_ns;
+
+	return keeper->state == KEEP_OFF && !keeper->situation.disrupted &&
+	       !__builtin_sub_overflow(m->offset_ns, keeper->last.offset_ns,
+				       &change) &&
+	       change <= allowed && change >= -allowed;
+}
+
 static void settle(struct keeper *keeper, const struct judgement *judgement,
 		   const struct measurement *m)
 {
 	bool is_sure =
 		keeper->cause.marker_class == PARACLOCK_MARKER_AUTHORITATIVE &&
 		keeper->situation.disrupted;
+	enum keep_why why = judgement->why;
 
 	switch (judgement->verdict) {
 	case KEEP_IS_RIGHT:
@@ -342,7 +355,11 @@ static void settle(struct keeper *keeper, const struct judgement *judgement,
 			keeper->ops->forget(keeper->ops->ctx);
 		break;
 	case KEEP_LEAVE:
-		enter(keeper, KEEP_OFF, judgement->why, m, 0);
+		/* The policy for clocks that are not disrupted does not say why
+		 * this one was left off. */
+		if (why == KEEP_WHY_POLICY && is_as_refused(keeper, m))
+			why = keeper->why;
+		enter(keeper, KEEP_OFF, why, m, 0);
 		conclude(keeper);
 		keeper->situation.stepped_ns = 0;
 		break;

@@ -423,6 +423,20 @@ static void correct(struct keeper *keeper, const struct measurement *m)
 
 /* --- the look ------------------------------------------------------------- */
 
+/* Only what was known before a disruption says whether the clock was
+ * synchronised: after a restore the kernel repeats what it was told. */
+static void set_synchronized(struct keeper *keeper)
+{
+	bool is = keeper->ops->kernel(keeper->ops->ctx) &
+		  KEEP_KERNEL_SYNCHRONIZED;
+
+	/* Somebody vouches for the clock again: what comes from now on is no
+	 * part of the restore. */
+	if (is && !keeper->situation.synchronized)
+		keeper->is_fresh = false;
+	keeper->situation.synchronized = is;
+}
+
 static void look_once(struct keeper *keeper)
 {
 	struct judgement judgement;
@@ -433,12 +447,8 @@ static void look_once(struct keeper *keeper)
 	take_measure(keeper, &m);
 	look_for_jump(keeper, &m);
 	look_for_restore(keeper, &m);
-	/* Only what was known before a disruption says whether the clock was
-	 * synchronised: after a restore the kernel repeats what it was told. */
 	if (!keeper->situation.disrupted && !keeper->situation.stepped_ns)
-		keeper->situation.synchronized =
-			keeper->ops->kernel(keeper->ops->ctx) &
-			KEEP_KERNEL_SYNCHRONIZED;
+		set_synchronized(keeper);
 	set_leap_is_near(keeper, &m);
 	judgement = judge(keeper->rules, &keeper->situation, &m);
 	if (judgement.verdict == KEEP_DO_STEP ||

@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: MIT
+/* The guest that is kept: its clocks, its source, and the acts of a keeper. */
+
+#include <time.h>
+
+#include "keeps.h"
+
+/* The world that callbacks without a context act on. */
+static struct keep_world *here;
+
+/* How fast a slew goes, ns per s: as fast as any daemon's. The kernel's own is
+ * too slow for a test. */
+#define SLEW_PPB 83333333LL
+
+/* --- the truth ------------------------------------------------------------ */
+
+int64_t true_utc(const struct keep_world *w)
+{
+	int64_t ns = -1;
+
+	assert_int_equal(paraclock_sim_now(w->sim, UTC, &ns), 0);
+	return ns;
+}
+
+int64_t host_utc(const struct keep_world *w)
+{
+	int64_t ns = -1;
+
+	assert_int_equal(paraclock_sim_truth(w->vm,
+					     paraclock_sim_counter(w->vm, 0),
+					     UTC, &ns),
+			 0);
+	return ns;
+}
+
+int64_t guest_realtime(const struct keep_world *w)
+{
+	int64_t ns = -1;
+
+	assert_int_equal(w->env.read_clock(w->env.ctx, CLOCK_REALTIME, &ns), 0);
+	return ns;
+}
+
+int64_t true_offset(const struct keep_world *w)
+{
+	int64_t realtime = guest_realtime(w);
+
+	return host_utc(w) - realtime;
+}
+
+/* --- the guest's clocks --------------------------------------------------- */
+
+static const struct paraclock_env *sim_env(const struct keep_world *w)
+{
+	return paraclock_sim_env(w->vm, PARACLOCK_SIM_USER);
+}
+
+static int64_t raw_ns(const struct keep_world *w)
+{
+	int64_t ns = -1;
+
+	assert_int_equal(sim_env(w)->read_clock(w->env.ctx, CLOCK_MONOTONIC_RAW,
+						&ns),
+			 0);
+	return ns;
+}
+
+/* What the present slew has done to CLOCK_REALTIME and MONOTONIC by now. */
+static int64_t slewed_ns(const struct keep_world *w, int64_t raw)
+{
+	int64_t past = raw - w->slewing.raw_ns, left = w->slewing.left_ns;
+	int64_t most = past / (SEC / SLEW_PPB);
+
+	if (!left)
+		return 0;
+	if (left > 0)
+		return left < most ? left : most;
+	return -left < most ? left : -most;
+}
+
+static void act_of_somebody(struct keep_world *w, enum moment moment)
+{
+	if (w->moment != moment || !w->times)
+		return;
+	w->times--;
+	if (moment == BEFORE_STEP || moment == AFTER_STEP)
+		w->raced_ns += w->meddle ? 0 : w->meddle_ns;
+	if (w->meddle)
+		w->meddle(w);
+	else
+		set_clock(w, w->meddle_ns);
+}
+
+static int guest_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
+{
+	struct keep_world *w = here;
+	int64_t raw = 0;
+	int ret;
+
+	/* The clock of a device. */
+	if (clock_id < 0 && w->is_down)
+		return -ETIMEDOUT;
+	if (clock_id == CLOCK_REALTIME && w->moment == WHILE_MEASURED &&
+	    w->is_armed && w->reads_left && !--w->reads_left)
+		act_of_somebody(w, WHILE_MEASURED);
+	ret = sim_env(w)->read_clock(ctx, clock_id, ret_ns);
+	/* All of this kernel's clocks but one are slewed together. */
+	if (!ret && clock_id >= 0 && clock_id != CLOCK_MONOTONIC_RAW &&
+	    w->slewing.left_ns) {
+		ret = sim_env(w)->read_clock(ctx, CLOCK_MONOTONIC_RAW, &raw);
+		*ret_ns += slewed_ns(w, raw);
+	}
+	return ret;
+}
+
+/* --- the test's own source ------------------------------------------------ */
+
+static int own_open(const struct paraclock_env *env,
+		    const struct paraclock_options *opts, void *arg,
+		    void **ret_state)
+{
+	(void)env;
+	(void)opts;
+	*ret_state = arg;
+	return 0;
+}
+
+static int own_get_time(void *state, struct paraclock_sample *ret_sample)
+{
+	const struct keep_world *w = state;
+	const struct own_source *own = &w->own;
+	unsigned int scale = own->timescale;
+	struct paraclock_sample sample = {
+		.host_tsc = w->env.counter(w->env.ctx),
+		.pair_error_ns = own->pair_error_ns,
+		.clock_error_ns = own->clock_error_ns,
+		.valid = !w->is_down,
+		.reason = w->is_down ? PARACLOCK_REASON_STATUS
+				     : PARACLOCK_REASON_OK,
+		.timescale = own->timescale,
+		.counter = PARACLOCK_COUNTER_X86_TSC,
+		.leap = own->leap,
+		.flags = own->flags,
+	};
+
+	if (scale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED)
+		scale = UTC;
+	if (scale == TAI && !own->no_offset) {
+		sample.flags |= PARACLOCK_FLAG_TAI_OFFSET;
+		sample.tai_offset_sec = 37;
+	}
+	if (w->is_down)
+		sample.pair_error_ns = sample.clock_error_ns =
+			PARACLOCK_ERROR_UNKNOWN;
+	*ret_sample = sample;
+	return paraclock_sim_truth(w->vm, sample.host_tsc, scale,
+				   &ret_sample->host_ns);
+}
+
+static void own_close(void *state)
+{
+	(void)state;
+}
+
+static const struct paraclock_backend own_backend = {
+	.size = sizeof(own_backend),
+	.name = "own",
+	.quality = -300,
+	.marker_class = PARACLOCK_MARKER_NONE,
+	.open = own_open,
+	.get_time = own_get_time,
+	.close = own_close,
+};
+
+/* --- the ops -------------------------------------------------------------- */
+
+static void note(struct keep_world *w, char act)
+{
+	if (w->n_acts < sizeof(w->acts) - 1)
+		w->acts[w->n_acts++] = act;
+	w->acts[w->n_acts] = '\0';
+}
+
+static int op_arm(void *ctx)
+{
+	struct keep_world *w = ctx;
+
+	act_of_somebody(w, BEFORE_ARM);
+	note(w, 'a');
+	if (w->arm_error)
+		return w->arm_error;
+	w->is_armed = true;
+	w->is_checked = false;
+	w->sets_when_armed = w->sets;
+	w->reads_left = 2;
+	act_of_somebody(w, BEFORE_MEASURE);
+	return 0;
+}
+
+static bool op_was_set(void *ctx)
+{
+	struct keep_world *w = ctx;
+
+	assert_true(w->is_armed);
+	act_of_somebody(w, BEFORE_CHECK);
+	note(w, 'w');
+	w->is_checked = w->sets == w->sets_when_armed;
+	return !w->is_checked;
+}
+
+static int op_acquire(void *ctx)
+{
+	struct keep_world *w = ctx;
+
+	act_of_somebody(w, BEFORE_LOCK);
+	note(w, w->lock_error ? 'b' : 'L');
+	if (w->lock_error)
+		return w->lock_error;
+	assert_false(w->is_locked);
+	w->is_locked = true;
+	return 0;
+}
+
+static void op_release(void *ctx)
+{
+	struct keep_world *w = ctx;
+
+	note(w, 'U');
+	assert_true(w->is_locked);
+	w->is_locked = false;
+	w->is_armed = false;
+}
+
+/* Is this undoing what the last step and somebody else did together? */
+static bool undoes(const struct keep_world *w, int64_t by_ns)
+{
+	return w->raced_ns && w->stepped_ns && !w->undone &&
+	       (by_ns < 0) != (w->stepped_ns < 0) &&
+	       llabs(by_ns) <= llabs(w->stepped_ns) + EXACT_NS;
+}
+
+static void check_step(const struct keep_world *w, int64_t by_ns)
+{
+	int64_t off = true_offset(w) - by_ns;
+
+	if (!w->is_locked || !w->is_armed || !w->is_checked)
+		fail_msg("a step without lock, watch or check: %s", w->acts);
+	if (w->rules.dry_run || !w->may_step)
+		fail_msg("a step of %lld ns that must not be: %s",
+			 (long long)by_ns, w->acts);
+	if (w->is_down)
+		fail_msg("a step by a source that is not valid: %s", w->acts);
+	/* Before somebody else's act in the gap, that is. */
+	if (llabs(off) > EXACT_NS + (int64_t)w->own.pair_error_ns)
+		fail_msg("a step of %lld ns is wrong by %lld: %s",
+			 (long long)by_ns, (long long)off, w->acts);
+	if (undoes(w, by_ns))
+		return;
+	if (w->steps)
+		fail_msg("a second step, of %lld ns: %s", (long long)by_ns,
+			 w->acts);
+	if (by_ns < 0 && !w->may_go_back)
+		fail_msg("a step back, of %lld ns: %s", (long long)by_ns,
+			 w->acts);
+	if (w->max_step_ns >= 0 && llabs(by_ns) > w->max_step_ns)
+		fail_msg("a step of %lld ns, beyond %lld: %s", (long long)by_ns,
+			 (long long)w->max_step_ns, w->acts);
+}
+
+static int op_step(void *ctx, int64_t by_ns)
+{
+	struct keep_world *w = ctx;
+
+	note(w, 'S');
+	if (w->step_error)
+		return w->step_error;
+	check_step(w, by_ns);
+	w->undone += undoes(w, by_ns);
+	w->steps++;
+	w->raced_ns = 0;
+	w->stepped_ns = by_ns;
+	act_of_somebody(w, BEFORE_STEP);
+	set_clock(w, by_ns);
+	act_of_somebody(w, AFTER_STEP);
+	w->is_checked = false;
+	return 0;
+}
+
+void end_slew(struct keep_world *w)
+{
+	int64_t done = slewed_ns(w, raw_ns(w));
+
+	w->slewing.left_ns = 0;
+	if (done)
+		assert_int_equal(paraclock_sim_guest_step(w->vm, done), 0);
+}
+
+static int op_slew(void *ctx, int64_t by_ns)
+{
+	struct keep_world *w = ctx;
+
+	note(w, 's');
+	assert_true(w->is_locked && w->is_armed && w->is_checked);
+	assert_true(w->may_step && !w->is_down && !w->rules.dry_run);
+	/* What the slew before has done stays; its rest is dropped. */
+	end_slew(w);
+	w->slewing.left_ns = by_ns;
+	w->slewing.raw_ns = raw_ns(w);
+	w->slews++;
+	return 0;
+}
+
+static unsigned int op_kernel(void *ctx)
+{
+	return ((struct keep_world *)ctx)->kernel;
+}
+
+static int op_suspended(void *ctx, int64_t *ret_ns)
+{
+	*ret_ns = ((struct keep_world *)ctx)->suspended_ns;
+	return 0;
+}
+
+static int op_leap_table(void *ctx, struct paraclock_leap_table *ret_table)
+{
+	struct keep_world *w = ctx;
+	struct paraclock_leap_table table = {
+		.expires_sec = w->expires_ns / SEC,
+		.count = 1,
+		/* 2017-01-01, the last one so far. */
+		.entry = { { .utc_sec = 1483228800, .tai_offset_sec = 37 } },
+	};
+
+	if (w->leap_error)
+		return w->leap_error;
+	if (w->leap_ns)
+		table.entry[table.count++] = (struct paraclock_leap_entry){
+			.utc_sec = w->leap_ns / SEC,
+			.tai_offset_sec = 38,
+		};
+	assert_int_equal(paraclock_leap_table_check(&table), 0);
+	*ret_table = table;
+	return 0;
+}
+
+static void op_forget(void *ctx)
+{
+	struct keep_world *w = ctx;
+
+	note(w, 'F');
+	w->forgets++;
+}
+
+static void op_tell(void *ctx, const struct keep_news *news)
+{
+	struct keep_world *w = ctx;
+
+	note(w, 'T');
+	w->tells++;
+	w->news = *news;
+}
+
+/* --- beginning and end ---------------------------------------------------- */
+
+void world_new(struct keep_world *w, uint32_t parts, int64_t ahead_ns)
+{
+	struct paraclock_sim_options opts = { .size = sizeof(opts), .seed = 1 };
+	struct paraclock_sim_host_options of_host = {
+		.size = sizeof(of_host),
+		.clock_ahead_ns = ahead_ns,
+	};
+	struct paraclock_sim_vm_options of_vm = {
+		.size = sizeof(of_vm),
+		.parts = parts,
+		.tsc_start = 1ULL << 40,
+	};
+
+	*w = (struct keep_world){
+		.own = { .timescale = UTC, .leap = PARACLOCK_LEAP_UNKNOWN },
+		.rules = {
+			.on_disruption = KEEP_STEP,
+			.otherwise = KEEP_REPORT,
+			.step_above_ns = 100 * MS,
+			.assume_error_ns = SEC,
+			.max_step_ns = -1,
+			.earliest_ns = BUILT,
+		},
+		.may_step = true,
+		.max_step_ns = -1,
+		.expires_ns = BUILT + 365 * DAY,
+	};
+	here = w;
+	assert_int_equal(paraclock_sim_new(&w->sim, &opts), 0);
+	assert_int_equal(paraclock_sim_host_new(&w->host, w->sim, &of_host), 0);
+	assert_int_equal(paraclock_sim_host_new(&w->other, w->sim, &of_host),
+			 0);
+	assert_int_equal(paraclock_sim_vm_new(&w->vm, w->host, &of_vm), 0);
+	w->env = *sim_env(w);
+	w->env.system_clocks = &w->system;
+	w->env.read_clock = guest_read_clock;
+	w->ops = (struct keep_ops){
+		.ctx = w,
+		.arm = op_arm,
+		.was_set = op_was_set,
+		.acquire = op_acquire,
+		.release = op_release,
+		.step = op_step,
+		.slew = op_slew,
+		.kernel = op_kernel,
+		.suspended = op_suspended,
+		.leap_table = op_leap_table,
+		.forget = op_forget,
+		.tell = op_tell,
+	};
+}
+
+void world_free(struct keep_world *w)
+{
+	paraclock_close(w->clk);
+	paraclock_sim_state_free(w->saved);
+	paraclock_sim_free(w->sim);
+}
+
+static void start_keeper(struct keep_world *w)
+{
+	assert_true(paraclock_event_fd(w->clk) >= 0);
+	keeper_init(&w->keeper, &w->rules, &w->ops, &w->env);
+	keeper_set_clock(&w->keeper, w->clk);
+	pass_looking(w, SEC, 200 * MS);
+	count_anew(w);
+}
+
+void keep_own(struct keep_world *w)
+{
+	struct paraclock_options opts = { .size = sizeof(opts),
+					  .env = &w->env };
+
+	assert_int_equal(
+		paraclock_open_backend(&w->clk, &own_backend, w, &opts), 0);
+	start_keeper(w);
+}
+
+void keep_by(struct keep_world *w, const char *backend, const char *device)
+{
+	char why[256] = "";
+	struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = backend,
+		.device = device,
+		.env = &w->env,
+		.detail = why,
+		.detail_size = sizeof(why),
+		.max_pair_error_ns = 10 * US,
+	};
+
+	if (paraclock_open(&w->clk, &opts))
+		fail_msg("%s: %s", backend, why);
+	start_keeper(w);
+}
+
+void pass(struct keep_world *w, int64_t ns)
+{
+	assert_int_equal(paraclock_sim_run(w->sim, (uint64_t)ns), 0);
+}
+
+void pass_looking(struct keep_world *w, int64_t ns, int64_t every_ns)
+{
+	for (int64_t past = 0; past < ns; past += every_ns) {
+		keeper_look(&w->keeper);
+		assert_false(w->is_locked);
+		pass(w, every_ns);
+	}
+}
+
+void count_anew(struct keep_world *w)
+{
+	w->n_acts = 0;
+	w->acts[0] = '\0';
+	w->steps = w->undone = w->slews = w->forgets = w->tells = 0;
+	w->raced_ns = w->stepped_ns = 0;
+}
+
+/* --- what happens --------------------------------------------------------- */
+
+void set_clock(struct keep_world *w, int64_t by_ns)
+{
+	assert_int_equal(paraclock_sim_guest_step(w->vm, by_ns), 0);
+	w->sets++;
+	/* Whoever sets it, the kernel does not count it as synchronised. */
+	w->kernel &= ~KEEP_KERNEL_SYNCHRONIZED;
+}
+
+void pause_for(struct keep_world *w, int64_t ns)
+{
+	assert_int_equal(paraclock_sim_pause(w->vm), 0);
+	pass(w, ns);
+	assert_int_equal(
+		paraclock_sim_resume(w->vm, PARACLOCK_SIM_COUNTER_STOPS |
+						    PARACLOCK_SIM_CLOCK_STOPS),
+		0);
+}
+
+void restore_after(struct keep_world *w, int64_t ns, bool silent)
+{
+	uint32_t flags = PARACLOCK_SIM_COUNTER_STOPS |
+			 PARACLOCK_SIM_CLOCK_STOPS |
+			 (silent ? PARACLOCK_SIM_SILENT : 0);
+
+	paraclock_sim_state_free(w->saved);
+	w->saved = NULL;
+	assert_int_equal(paraclock_sim_save(&w->saved, w->vm), 0);
+	/* The keeper's own memory is restored as well: it does not run. */
+	pass(w, ns);
+	assert_int_equal(paraclock_sim_restore(w->vm, w->saved, NULL, flags),
+			 0);
+}
+
+void migrate(struct keep_world *w, struct paraclock_sim_host *to, int64_t ns)
+{
+	assert_int_equal(
+		paraclock_sim_migrate(w->vm, to, (uint64_t)ns,
+				      PARACLOCK_SIM_SCALED |
+					      PARACLOCK_SIM_COUNTER_STOPS |
+					      PARACLOCK_SIM_CLOCK_STOPS),
+		0);
+}
+
+void suspend_for(struct keep_world *w, int64_t ns, int64_t rtc_off_ns)
+{
+	unsigned int kernel = w->kernel;
+
+	pause_for(w, ns);
+	w->suspended_ns += ns;
+	set_clock(w, ns + rtc_off_ns);
+	/* The kernel's own act leaves what it says of its clock as it was. */
+	w->kernel = kernel;
+}

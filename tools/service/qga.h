@@ -47,13 +47,14 @@ struct agent_clock {
 enum qga_event {
 	QGA_TIME_SET,	  /* the text says to what */
 	QGA_TIME_REFUSED, /* the text says why */
-	QGA_UPSTREAM_ODD, /* the upstream does not behave; the text says how */
 };
 
 struct qga_options {
 	struct agent_clock clock;
 	/* There is an upstream, which may be away; see qga_upstream_up(). */
 	bool upstream;
+	/* What guest-info says without an upstream. */
+	const char *version;
 	/* CLOCK_BOOTTIME, ns. */
 	int64_t (*now)(void *ctx);
 	/* A number that the host cannot guess, not negative. */
@@ -71,7 +72,7 @@ enum qga_mode {
 	QGA_SKIP,    /* answered already: the rest is dropped */
 };
 
-/* Private to qga*.c, but for the two outputs and the test of in_len. */
+/* Private to qga*.c, but for the outputs. */
 struct qga {
 	struct qga_options options;
 
@@ -82,8 +83,11 @@ struct qga {
 	enum qga_mode mode;
 	char message[QGA_MESSAGE_MAX];
 	size_t message_len;
-	/* message is whole, and waits until the upstream has answered all. */
+	/* message is whole; its answer waits until the upstream has answered
+	 * everything before it. */
 	bool waits;
+	/* NULL, or the error that is the answer. */
+	const char *refusal;
 	/* A syntax error: drop everything up to the end of the line. */
 	bool broken;
 	/* The last message was passed on: so is the space after it. */
@@ -95,8 +99,10 @@ struct qga {
 	/* Not 0: a guest-sync with this id was sent to learn when everything
 	 * before it has been answered. */
 	int64_t barrier;
-	/* Replies up to the barrier's are to a host that is gone. */
+	/* Replies up to the barrier's are not for this host. */
 	bool stale;
+	/* The barrier is the first of a connection. */
+	bool greeting;
 	/* The next reply is guest-info's: held, to add our commands. */
 	bool info;
 	/* A reply's first bytes, held while they may be the barrier's or are

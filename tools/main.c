@@ -18,7 +18,7 @@ static const struct command commands[] = {
 	{ "status", cmd_status },     { "read", cmd_read },
 	{ "cross", cmd_cross },	      { "decode", cmd_decode },
 	{ "watch", cmd_watch },	      { "events", cmd_events },
-	{ "keep", cmd_keep },
+	{ "keep", cmd_keep },	      { "agent", cmd_agent },
 #ifdef PARACLOCK_HAS_SIM
 	{ "simulate", cmd_simulate },
 #endif
@@ -40,6 +40,7 @@ static const char doc[] =
 	"  watch    follow a clock: validity, rate, disruptions\n"
 	"  events   print disruptions as they are noticed\n"
 	"  keep     keep CLOCK_REALTIME right after restores and migrations\n"
+	"  agent    answer the host about the clock, in front of qemu-ga\n"
 #ifdef PARACLOCK_HAS_SIM
 	"  simulate play a script on a simulated host\n"
 #endif

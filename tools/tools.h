@@ -24,6 +24,7 @@ enum status {
 };
 
 /* The subcommands. argv[0] is "paraclock NAME"; each returns enum status. */
+int cmd_agent(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_cross(int argc, char **argv);
 int cmd_decode(int argc, char **argv);

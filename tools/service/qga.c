@@ -230,9 +230,14 @@ static bool may_take(const struct qga *qga)
 	       qga_buffer_count(&qga->to_upstream) < QGA_OUTPUT_FULL;
 }
 
+bool qga_can_run(const struct qga *qga)
+{
+	return qga->waits ? qga_is_quiet(qga) : may_take(qga);
+}
+
 void qga_run(struct qga *qga)
 {
-	while (qga->waits ? qga_is_quiet(qga) : may_take(qga)) {
+	while (qga_can_run(qga)) {
 		if (qga->waits)
 			answer(qga);
 		else

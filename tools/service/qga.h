@@ -35,8 +35,8 @@ struct agent_clock {
 	void *ctx;
 	/* CLOCK_REALTIME, ns: 0, or -errno. */
 	int (*get_time)(void *ctx, int64_t *ret_ns);
-	/* Step CLOCK_REALTIME to ns, which is not negative. 0, or -errno and a
-	 * sentence in @p why. */
+	/* Step CLOCK_REALTIME to ns, which is not negative. 0, or -errno; @p why
+	 * says what was done, or why not. */
 	int (*set_time)(void *ctx, int64_t ns, char *why, size_t size);
 	/* Put CLOCK_REALTIME right by the host clock: as set_time(). */
 	int (*set_from_host)(void *ctx, char *why, size_t size);
@@ -47,6 +47,11 @@ struct agent_clock {
 enum qga_event {
 	QGA_TIME_SET,	  /* the text says to what */
 	QGA_TIME_REFUSED, /* the text says why */
+	/* Told by the service. */
+	QGA_HOST_HERE,
+	QGA_HOST_GONE,
+	QGA_UPSTREAM_HERE,
+	QGA_UPSTREAM_GONE, /* the text says why */
 };
 
 struct qga_options {
@@ -143,5 +148,7 @@ void qga_upstream_down(struct qga *qga);
 /* Go on as far as the inputs and the outputs allow; call it after each of the
  * above, and after an output was emptied. */
 void qga_run(struct qga *qga);
+/* Would qga_run() do something now? */
+bool qga_can_run(const struct qga *qga);
 
 #endif

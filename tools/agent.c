@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+/* paraclock agent: QEMU's guest agent protocol, in front of qemu-ga. */
+
+#include <err.h>
+#include <string.h>
+#include <time.h>
+
+#include "json.h"
+#include "service/qga_clock.h"
+#include "service/qga_service.h"
+#include "service/service.h"
+#include "tools.h"
+
+#define DEFAULT_PORT "/dev/virtio-ports/org.qemu.guest_agent.0"
+
+struct agent {
+	struct qga_service_options service;
+	struct qga_clock clock;
+	bool json;
+};
+
+enum {
+	OPTION_PORT = 256,
+	OPTION_LISTEN,
+	OPTION_VSOCK,
+	OPTION_UPSTREAM,
+	OPTION_MAX_STEP,
+	OPTION_DRY_RUN,
+};
+
+static const char doc[] =
+	"Answer the host's questions about this guest's clock, and set the "
+	"clock when the host asks for it, by QEMU's guest agent protocol. "
+	"Everything else goes to qemu-ga, which has to listen on a socket "
+	"instead of the port, and its answers come back unchanged.\n"
+	"\v"
+	"These commands are answered here: guest-get-time, guest-set-time "
+	"with a time, guest-set-time without one (from the host clock), and "
+	"guest-paraclock-status. guest-info is answered by qemu-ga, and these "
+	"are added. Without --upstream also guest-ping, guest-sync and "
+	"guest-sync-delimited are answered, and anything else is "
+	"CommandNotFound.\n"
+	"\n"
+	"If qemu-ga goes away, requests that it has not answered end with an "
+	"error, and so do later ones until it is back.\n"
+	"\n"
+	"Exit status: 0 stopped by a signal; 1 failure, stderr says why; "
+	"2 wrong usage.\n"
+	"\n"
+	"Examples:\n"
+	"  qemu-ga -m unix-listen -p /run/qemu-ga.sock -b guest-set-time &\n"
+	"  paraclock agent --upstream /run/qemu-ga.sock\n"
+	"  paraclock agent --listen /tmp/agent.sock --dry-run\n"
+	"  virsh domtime DOMAIN --now        (on the host)";
+
+static const struct argp_option options[] = {
+	{ "port", OPTION_PORT, "PATH", 0,
+	  "Speak to the host over this character device (default "
+	  "/dev/virtio-ports/org.qemu.guest_agent.0)",
+	  0 },
+	{ "listen", OPTION_LISTEN, "SOCKET", 0,
+	  "Instead of a port, listen on a Unix socket of mode 0600", 0 },
+	{ "vsock", OPTION_VSOCK, "PORT", 0,
+	  "Instead of a port, listen on a vsock port, for the host alone", 0 },
+	{ "upstream", OPTION_UPSTREAM, "SOCKET", 0,
+	  "Pass other commands to the agent that listens on this Unix socket",
+	  0 },
+	{ "max-step", OPTION_MAX_STEP, "SECONDS", 0,
+	  "Refuse to set the clock to a time further away than this", 0 },
+	{ "dry-run", OPTION_DRY_RUN, NULL, 0,
+	  "Answer as if the clock had been set, and only log it", 0 },
+	{ "json", 'j', NULL, 0,
+	  "Also print what is logged as JSON objects, one per line", 0 },
+	{ 0 },
+};
+
+/* One place to speak to the host. */
+static error_t set_place(const struct argp_state *state, const char **place,
+			 const char *arg)
+{
+	const struct agent *agent = state->input;
+	const struct qga_place *set = &agent->service.place;
+
+	if (set->port || set->listen || set->vsock)
+		return args_error(state, "only one of --port, --listen and "
+					 "--vsock can be given");
+	*place = arg;
+	return 0;
+}
+
+static error_t set_vsock(const struct argp_state *state, char *arg)
+{
+	struct agent *agent = state->input;
+	uint64_t port;
+
+	/* The last number means any port. */
+	if (parse_u64(arg, &port) || port >= UINT32_MAX)
+		return args_error(state, "--vsock %s: not a vsock port", arg);
+	return set_place(state, &agent->service.place.vsock, arg);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct agent *agent = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		args_init(state);
+		return 0;
+	case OPTION_PORT:
+		return set_place(state, &agent->service.place.port, arg);
+	case OPTION_LISTEN:
+		return set_place(state, &agent->service.place.listen, arg);
+	case OPTION_VSOCK:
+		return set_vsock(state, arg);
+	case OPTION_UPSTREAM:
+		agent->service.upstream = arg;
+		return 0;
+	case OPTION_MAX_STEP:
+		if (parse_seconds(arg, &agent->clock.max_step_ns))
+			return args_error(state,
+					  "--max-step %s: not a number of "
+					  "seconds",
+					  arg);
+		return 0;
+	case OPTION_DRY_RUN:
+		agent->clock.dry_run = true;
+		return 0;
+	case 'j':
+		agent->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		return args_error(state, "%s: unexpected argument", arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct {
+	const char *name; /* in JSON */
+	int level;
+	const char *text;
+} events[] = {
+	[QGA_TIME_SET] = { "time-set", LOG_LEVEL_NOTICE, "guest-set-time: " },
+	[QGA_TIME_REFUSED] = { "time-refused", LOG_LEVEL_WARNING,
+			       "guest-set-time refused: " },
+	[QGA_HOST_HERE] = { "host-connected", LOG_LEVEL_INFO,
+			    "the host is connected" },
+	[QGA_HOST_GONE] = { "host-gone", LOG_LEVEL_INFO, "the host is gone: " },
+	[QGA_UPSTREAM_HERE] = { "upstream-connected", LOG_LEVEL_INFO,
+				"the agent behind answers" },
+	[QGA_UPSTREAM_GONE] = { "upstream-gone", LOG_LEVEL_WARNING,
+				"the agent behind is away, its commands are "
+				"answered with an error: " },
+};
+
+static void print_event(enum qga_event event, const char *text)
+{
+	struct json json = { 0 };
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	json_begin(&json, NULL, '{');
+	json_put_s64(&json, "realtime_ns",
+		     ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec);
+	json_put_text(&json, "event", events[event].name);
+	json_put_text(&json, "detail", *text ? text : NULL);
+	json_end(&json, '}');
+	json_finish(&json);
+}
+
+static void tell(void *ctx, enum qga_event event, const char *text)
+{
+	const struct agent *agent = ctx;
+
+	service_log(events[event].level, "%s%s", events[event].text, text);
+	if (agent->json)
+		print_event(event, text);
+}
+
+static int serve(struct agent *agent)
+{
+	struct qga_service service;
+	struct loop *loop;
+	char why[512];
+	int ret = loop_new(&loop);
+
+	if (ret) {
+		warnx("%s", strerror(-ret));
+		return STATUS_FAILED;
+	}
+	if (qga_service_start(&service, loop, &agent->service, why,
+			      sizeof(why))) {
+		warnx("%s", why);
+		loop_free(loop);
+		return STATUS_FAILED;
+	}
+	service_lock_memory();
+	notify_ready("Serving the host");
+	notify_watchdog(loop);
+	ret = loop_run(loop);
+	notify_stopping();
+	qga_service_stop(&service);
+	loop_free(loop);
+	return ret;
+}
+
+int cmd_agent(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = doc,
+	};
+	struct agent agent = { .clock = { .max_step_ns = -1 } };
+	int ret = args_parse(&argp, argc, argv, &agent);
+
+	if (ret)
+		return ret;
+	if (!agent.service.place.listen && !agent.service.place.vsock &&
+	    !agent.service.place.port)
+		agent.service.place.port = DEFAULT_PORT;
+	agent.service.clock = qga_clock(&agent.clock);
+	agent.service.tell = tell;
+	agent.service.ctx = &agent;
+	return serve(&agent);
+}

@@ -3,15 +3,18 @@
 
 #include <err.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "json.h"
+#include "service/news.h"
 #include "service/qga_clock.h"
 #include "service/qga_service.h"
 #include "service/service.h"
 #include "tools.h"
 
 #define DEFAULT_PORT "/dev/virtio-ports/org.qemu.guest_agent.0"
+
+#define WAIT_MS 1000
 
 struct agent {
 	struct qga_service_options service;
@@ -74,16 +77,24 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-/* One place to speak to the host. */
+static bool has_place(const struct agent *agent)
+{
+	const struct qga_place *place = &agent->service.place;
+
+	return place->port || place->listen || place->vsock;
+}
+
+static error_t complain_of_places(const struct argp_state *state)
+{
+	return args_error(state, "only one of --port, --listen and --vsock "
+				 "can be given");
+}
+
 static error_t set_place(const struct argp_state *state, const char **place,
 			 const char *arg)
 {
-	const struct agent *agent = state->input;
-	const struct qga_place *set = &agent->service.place;
-
-	if (set->port || set->listen || set->vsock)
-		return args_error(state, "only one of --port, --listen and "
-					 "--vsock can be given");
+	if (has_place(state->input))
+		return complain_of_places(state);
 	*place = arg;
 	return 0;
 }
@@ -96,7 +107,11 @@ static error_t set_vsock(const struct argp_state *state, char *arg)
 	/* The last number means any port. */
 	if (parse_u64(arg, &port) || port >= UINT32_MAX)
 		return args_error(state, "--vsock %s: not a vsock port", arg);
-	return set_place(state, &agent->service.place.vsock, arg);
+	if (has_place(agent))
+		return complain_of_places(state);
+	agent->service.place.vsock = true;
+	agent->service.place.vsock_port = (unsigned int)port;
+	return 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -156,13 +171,14 @@ static const struct {
 
 static void print_event(enum qga_event event, const char *text)
 {
+	struct pollfd poller = { .fd = STDOUT_FILENO, .events = POLLOUT };
 	struct json json = { 0 };
-	struct timespec ts;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
+	/* A reader that is stuck costs a line, not the service. */
+	if (poll(&poller, 1, WAIT_MS) <= 0)
+		return;
 	json_begin(&json, NULL, '{');
-	json_put_s64(&json, "realtime_ns",
-		     ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec);
+	news_put_time(&json);
 	json_put_text(&json, "event", events[event].name);
 	json_put_text(&json, "detail", *text ? text : NULL);
 	json_end(&json, '}');
@@ -217,8 +233,7 @@ int cmd_agent(int argc, char **argv)
 
 	if (ret)
 		return ret;
-	if (!agent.service.place.listen && !agent.service.place.vsock &&
-	    !agent.service.place.port)
+	if (!has_place(&agent))
 		agent.service.place.port = DEFAULT_PORT;
 	agent.service.clock = qga_clock(&agent.clock);
 	agent.service.tell = tell;

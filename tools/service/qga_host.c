@@ -4,7 +4,6 @@
 #include <linux/vm_sockets.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -88,8 +87,11 @@ static int make_socket(int family)
 /* A socket that nobody listens on any more is in the way. */
 static bool is_dead(const struct sockaddr_un *address)
 {
+	struct stat st;
+	bool is_socket = !lstat(address->sun_path, &st) && S_ISSOCK(st.st_mode);
 	int fd = make_socket(AF_UNIX);
-	bool dead = fd >= 0 &&
+	/* Any other file refuses a connection as well. */
+	bool dead = is_socket && fd >= 0 &&
 		    connect(fd, (const struct sockaddr *)address,
 			    sizeof(*address)) < 0 &&
 		    errno == ECONNREFUSED;
@@ -133,12 +135,12 @@ static int bind_unix(const char *path, char *why, size_t size)
 	return fd;
 }
 
-static int bind_vsock(const char *port, char *why, size_t size)
+static int bind_vsock(unsigned int port, char *why, size_t size)
 {
 	struct sockaddr_vm address = {
 		.svm_family = AF_VSOCK,
 		.svm_cid = VMADDR_CID_ANY,
-		.svm_port = (unsigned int)strtoul(port, NULL, 0),
+		.svm_port = port,
 	};
 	int fd = make_socket(AF_VSOCK);
 	int error;
@@ -202,9 +204,10 @@ int qga_host_open(struct qga_host *host, char *why, size_t size)
 			loop_timer(host->loop, 0, try_port, host);
 		return ret;
 	}
-	host->listen_fd = host->place.listen
-				  ? bind_unix(host->place.listen, why, size)
-				  : bind_vsock(host->place.vsock, why, size);
+	host->listen_fd =
+		host->place.listen
+			? bind_unix(host->place.listen, why, size)
+			: bind_vsock(host->place.vsock_port, why, size);
 	if (host->listen_fd < 0)
 		return host->listen_fd;
 	return loop_watch(host->loop, host->listen_fd, POLLIN, take_connection,

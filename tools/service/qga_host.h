@@ -11,7 +11,8 @@
 struct qga_place {
 	const char *port; /* a character device; virtio-serial, a serial line */
 	const char *listen; /* a Unix socket */
-	const char *vsock;  /* a port; only the host may connect to it */
+	bool vsock;	    /* this port; only the host may connect to it */
+	unsigned int vsock_port;
 };
 
 struct qga_host {

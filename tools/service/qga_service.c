@@ -47,7 +47,8 @@ static void tell(struct qga_service *service, enum qga_event event,
 static void host_lost(struct qga_service *service, const char *why)
 {
 	qga_host_gone(service->qga);
-	if (service->host_told == QGA_HOST_HERE)
+	/* Connections come and go; a port has a state. */
+	if (service->host.place.port && service->host_told == QGA_HOST_HERE)
 		tell(service, QGA_HOST_GONE, why);
 	service->host_told = QGA_HOST_GONE;
 }
@@ -66,10 +67,11 @@ static void read_host(struct qga_service *service)
 		return;
 	}
 	qga_host_fill(service->qga, (size_t)n);
-	if (service->host.connected && service->host_told != QGA_HOST_HERE) {
-		service->host_told = QGA_HOST_HERE;
+	if (!service->host.connected || service->host_told == QGA_HOST_HERE)
+		return;
+	service->host_told = QGA_HOST_HERE;
+	if (service->host.place.port)
 		tell(service, QGA_HOST_HERE, "");
-	}
 }
 
 /* --- the upstream ---------------------------------------------------------- */

@@ -133,8 +133,14 @@ static int parse(const struct qga *qga, struct request *request)
 		return fail(request, "JSON nesting depth limit exceeded");
 	request->root = json_loadb(qga->message, qga->message_len,
 				   JSON_REJECT_DUPLICATES, &error);
-	if (!request->root)
+	if (!request->root) {
+		/* Do not repeat what the host wrote. */
+		char *near = strstr(error.text, " near ");
+
+		if (near)
+			*near = '\0';
 		return fail(request, "JSON parse error, %s", error.text);
+	}
 	request->id = json_object_get(request->root, "id");
 	return check_members(request);
 }

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "qga_answer.h"
@@ -22,18 +21,18 @@ struct request {
 
 /* --- replies --------------------------------------------------------------- */
 
-/* Takes the reference. NULL: memory ran out. */
-static void put_reply(struct qga_buffer *out, json_t *reply)
+static int put_piece(const char *data, size_t size, void *arg)
 {
-	char *text = reply ? json_dumps(reply, JSON_ENSURE_ASCII) : NULL;
+	qga_buffer_put(arg, data, size);
+	return 0;
+}
 
-	if (text) {
-		qga_buffer_text(out, text);
-		qga_buffer_text(out, "\n");
-	} else {
+void qga_put_json(struct qga_buffer *out, json_t *reply)
+{
+	if (!reply ||
+	    json_dump_callback(reply, put_piece, out, JSON_ENSURE_ASCII))
 		out->failed = true;
-	}
-	free(text);
+	qga_buffer_text(out, "\n");
 	json_decref(reply);
 }
 
@@ -66,7 +65,7 @@ void qga_put_error(struct qga_buffer *out, const char *class, const char *text,
 		json_decref(reply);
 		reply = NULL;
 	}
-	put_reply(out, reply);
+	qga_put_json(out, reply);
 }
 
 /* Takes the reference to the value. */
@@ -80,7 +79,7 @@ static void put_value(struct qga_buffer *out, json_t *value, json_t *id)
 	} else if (id) {
 		json_object_set(reply, "id", id);
 	}
-	put_reply(out, reply);
+	qga_put_json(out, reply);
 }
 
 /* --- requests -------------------------------------------------------------- */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* guest-info: what it lists is the union of the upstream's commands and ours. */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "qga_answer.h"
@@ -57,29 +56,23 @@ json_t *qga_info_new(const char *version)
 			 commands);
 }
 
-/* The reply with our commands, or NULL: it is an error, or nothing known. */
-static char *add_ours(const char *reply, size_t size)
+/* false: it is an error, or nothing known. */
+static bool add_ours(json_t *root)
 {
-	json_t *root = json_loadb(reply, size, 0, NULL);
 	json_t *commands = json_object_get(json_object_get(root, "return"),
 					   "supported_commands");
-	char *text = NULL;
 
-	if (json_is_array(commands) && !add_from(commands, QGA_FIRST_OWN))
-		text = json_dumps(root, JSON_ENSURE_ASCII);
-	json_decref(root);
-	return text;
+	return json_is_array(commands) && !add_from(commands, QGA_FIRST_OWN);
 }
 
 void qga_put_info(struct qga_buffer *out, const char *reply, size_t size)
 {
-	char *text = add_ours(reply, size);
+	json_t *root = json_loadb(reply, size, 0, NULL);
 
-	if (text) {
-		qga_buffer_text(out, text);
-		qga_buffer_text(out, "\n");
-	} else {
-		qga_buffer_put(out, reply, size);
+	if (add_ours(root)) {
+		qga_put_json(out, root);
+		return;
 	}
-	free(text);
+	qga_buffer_put(out, reply, size);
+	json_decref(root);
 }

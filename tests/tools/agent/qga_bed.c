@@ -111,6 +111,20 @@ void bed_upstream(struct bed *bed, const char *data, size_t size)
 	qga_run(bed->qga);
 }
 
+void bed_connect(struct bed *bed)
+{
+	qga_scan_reset(&bed->scan);
+	bed->barrier_len = 0;
+	qga_upstream_up(bed->qga);
+	qga_run(bed->qga);
+}
+
+void bed_away(struct bed *bed)
+{
+	qga_upstream_down(bed->qga);
+	qga_run(bed->qga);
+}
+
 size_t bed_drop_output(struct bed *bed)
 {
 	size_t count = qga_buffer_count(&bed->qga->to_host);

@@ -54,6 +54,9 @@ void bed_upstream(struct bed *bed, const char *data, size_t size);
  * read. It sees no request that is the agent's own.
  */
 void bed_answer(struct bed *bed);
+/* The upstream connects, or hangs up. */
+void bed_connect(struct bed *bed);
+void bed_away(struct bed *bed);
 /* Forget what was written to the host, and return how much it was. */
 size_t bed_drop_output(struct bed *bed);
 

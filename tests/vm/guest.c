@@ -49,6 +49,7 @@ static int guest_mailbox(int argc, char **argv)
 	if (box == MAP_FAILED)
 		err(1, "mailbox: %s", argv[1]);
 	for (;;) {
+		__atomic_store_n(&box->now, __rdtsc(), __ATOMIC_RELAXED);
 		asked = __atomic_load_n(&box->asked, __ATOMIC_ACQUIRE);
 		if (!asked) {
 			nanosleep(&pause, NULL);
@@ -97,6 +98,10 @@ int main(int argc, char **argv)
 		{ "set", guest_set },
 		{ "tai", guest_tai },
 		{ "clocksource", guest_clocksource },
+		{ "clock", guest_clock },
+		{ "steps", guest_steps },
+		{ "step", guest_step },
+		{ "rate", guest_rate },
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)

@@ -19,5 +19,9 @@ int guest_phc(int argc, char **argv);
 int guest_set(int argc, char **argv);
 int guest_tai(int argc, char **argv);
 int guest_clocksource(int argc, char **argv);
+int guest_clock(int argc, char **argv);
+int guest_steps(int argc, char **argv);
+int guest_step(int argc, char **argv);
+int guest_rate(int argc, char **argv);
 
 #endif

@@ -15,6 +15,7 @@ struct mailbox {
 	uint64_t asked;	   /* the publisher's; 0: idle, and nobody spins */
 	uint64_t answered; /* the guest's: the number that tsc answers */
 	uint64_t tsc;	   /* the guest's, ticks */
+	uint64_t now;	   /* the guest's counter when it last looked here */
 };
 
 #endif

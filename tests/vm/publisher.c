@@ -35,6 +35,8 @@
  * narrow.
  */
 #define EXCHANGES 200U
+/* A guest that has just been resumed waits for its page: this is enough. */
+#define NARROW_NS 20000
 #define ANSWER_NS (100 * NSEC_PER_SEC)
 
 /* The constants of the page. */
@@ -43,8 +45,13 @@
 	 PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE | \
 	 PARACLOCK_TIMELINE_GENERATION)
 
-/* seq_count, of a vmclock page: for faults that no writer of ours makes. */
-#define SEQ_OFFSET 12
+/* seq_count of a vmclock page, what it protects, the marker, which is the first
+ * of that, and the status: for what no writer of ours does. */
+#define SEQ_OFFSET    12
+#define BODY_OFFSET   16
+#define BODY_SIZE     96
+#define MARKER_SIZE   8
+#define STATUS_OFFSET 34
 
 /* One reading of the host's clock between two of its counter. */
 struct pair {
@@ -132,9 +139,11 @@ static double ticks_per_ns(const struct publisher *pub, struct pair now)
 	       (double)(now.ns - pub->first.ns);
 }
 
-/* Where the guest's counter is, and the time there. */
-static int calibrate(struct publisher *pub)
+/* Where the guest's counter is, and the time there; until it is known to
+ * narrow_ns. */
+static int calibrate(struct publisher *pub, int64_t narrow_ns)
 {
+	double narrow = (double)narrow_ns * ticks_per_ns(pub, read_pair());
 	uint64_t number = pub->mailbox->answered + 1;
 	uint64_t width, ahead, best = UINT64_MAX;
 	double rate;
@@ -147,6 +156,8 @@ static int calibrate(struct publisher *pub)
 			best = width;
 			pub->guest_ahead = ahead;
 		}
+		if ((double)best <= narrow)
+			break;
 	}
 	__atomic_store_n(&pub->mailbox->asked, 0, __ATOMIC_RELEASE);
 	if (best == UINT64_MAX)
@@ -186,6 +197,78 @@ static int publish(struct publisher *pub)
 	while (counter() < now.tsc + pub->width)
 		;
 	return paraclock_vmclock_write(pub->page, pub->writer, &pub->env, tl);
+}
+
+static void begin_update(struct publisher *pub)
+{
+	uint32_t *seq = (void *)(pub->page + SEQ_OFFSET);
+
+	__atomic_store_n(seq, *seq | 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void end_update(struct publisher *pub)
+{
+	uint32_t *seq = (void *)(pub->page + SEQ_OFFSET);
+
+	__atomic_store_n(seq, *seq + 1, __ATOMIC_RELEASE);
+}
+
+/*
+ * A host that does not know of disruptions: the time is right, and the marker
+ * is what it was. Our writers refuse that, so the page is made elsewhere.
+ */
+static int publish_alone(struct publisher *pub)
+{
+	static _Alignas(4096) unsigned char made[PARACLOCK_VMCLOCK_PAGE_SIZE];
+	struct paraclock_page_writer writer = { 0 };
+	struct publisher other = *pub;
+	int ret;
+
+	memset(made, 0, sizeof(made));
+	other.page = made;
+	other.writer = &writer;
+	other.env.ctx = &other;
+	ret = paraclock_page_writer_acquire(&writer, &other.env);
+	if (!ret)
+		ret = publish(&other);
+	if (ret)
+		return ret;
+	pub->tl = other.tl;
+	begin_update(pub);
+	memcpy(pub->page + BODY_OFFSET + MARKER_SIZE,
+	       made + BODY_OFFSET + MARKER_SIZE, BODY_SIZE - MARKER_SIZE);
+	end_update(pub);
+	return 0;
+}
+
+/* Before the guest runs again: another marker and generation, and no time yet,
+ * on a page that is as old as the guest. */
+static int announce(struct publisher *pub)
+{
+	begin_update(pub);
+	memcpy(pub->page + BODY_OFFSET, &pub->tl.marker, MARKER_SIZE);
+	memcpy(pub->page + BODY_OFFSET + BODY_SIZE - sizeof(uint64_t),
+	       &pub->tl.generation, sizeof(uint64_t));
+	pub->page[STATUS_OFFSET] = PARACLOCK_STATUS_INITIALIZING;
+	end_update(pub);
+	return 0;
+}
+
+/*
+ * The guest has just been stopped for a while: as soon as it runs again, and
+ * this many ms after that, publish. TCG stops the guest's counter, so the page
+ * cannot be right before.
+ */
+static int recover(struct publisher *pub, int64_t late_ms,
+		   int (*write)(struct publisher *pub))
+{
+	int ret = calibrate(pub, NARROW_NS);
+
+	if (ret)
+		return ret;
+	usleep((useconds_t)late_ms * 1000);
+	return write(pub);
 }
 
 /* Updates without a pause, for this many ms. */
@@ -251,9 +334,11 @@ static int obey(struct publisher *pub, const char *line)
 	int64_t value;
 
 	if (strcmp(line, "calibrate") == 0)
-		return calibrate(pub);
+		return calibrate(pub, 0);
 	if (strcmp(line, "publish") == 0)
 		return publish(pub);
+	if (strcmp(line, "announce") == 0)
+		return announce(pub);
 	if (strcmp(line, "freeze") == 0)
 		return paraclock_vmclock_freeze(pub->page, pub->writer,
 						&pub->env);
@@ -269,6 +354,10 @@ static int obey(struct publisher *pub, const char *line)
 	}
 	if (sscanf(line, "storm %" SCNd64, &value) == 1)
 		return storm(pub, value);
+	if (sscanf(line, "recover %" SCNd64, &value) == 1)
+		return recover(pub, value, publish);
+	if (sscanf(line, "recover-alone %" SCNd64, &value) == 1)
+		return recover(pub, value, publish_alone);
 	if (sscanf(line, "%15s %" SCNd64, key, &value) == 2)
 		return set(pub, key, value);
 	return -EINVAL;
@@ -324,9 +413,11 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = 0;
 		ret = obey(&pub, line);
-		printf("%s bound_ns=%" PRIu64 " at_ns=%" PRId64 "\n",
-		       paraclock_error_name(ret), pub.tl.maxerror_ns,
-		       pub.at_ns);
+		printf("%s bound_ns=%" PRIu64 " at_ns=%" PRId64 " now=%" PRIu64
+		       " base=%" PRIu64 "\n",
+		       paraclock_error_name(ret), pub.tl.maxerror_ns, pub.at_ns,
+		       __atomic_load_n(&pub.mailbox->now, __ATOMIC_RELAXED),
+		       pub.tl.base_tsc);
 	}
 	return 0;
 }

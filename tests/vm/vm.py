@@ -178,14 +178,12 @@ def write_initramfs(path, files):
         out.write(cpio_entry(0, "TRAILER!!!", 0))
 
 
-def make_initramfs(image, path, programs):
+def make_initramfs(image, path, programs, modules=("ptp_vmclock",)):
     """programs: paths here, each put into /bin with its libraries."""
     here = os.path.dirname(os.path.abspath(__file__))
     files = {
         "/init": os.path.join(here, "init.sh"),
         "/bin/busybox": image.program("busybox"),
-        "/ptp_vmclock.ko": os.path.join(image.folder, "modules",
-                                        "ptp_vmclock.ko"),
         "/etc/udev/rules.d/60-paraclock.rules":
             os.path.join(TOP, "udev", "60-paraclock.rules"),
         "/etc/passwd": b"root::0:0::/root:/bin/sh\n"
@@ -194,6 +192,9 @@ def make_initramfs(image, path, programs):
         "/etc/group": b"root::0:\nclock::%d:member\nmember::1000:\n"
                       b"nogroup::65534:\n" % CLOCK_GROUP,
     }
+    for module in modules:
+        files[f"/{module}.ko"] = os.path.join(image.folder, "modules",
+                                              module + ".ko")
     for program in programs:
         files["/bin/" + os.path.basename(program)] = program
         files.update(image.libraries(program))
@@ -350,14 +351,15 @@ class VM:
         self.kill()
         return path
 
-    def load(self, path, capabilities=()):
-        """Another QEMU goes on from there."""
-        self.start("-incoming", "defer")
+    def load(self, path, capabilities=(), go=True):
+        """Another QEMU goes on from there, at once or by "cont"."""
+        self.start("-incoming", "defer", "-S")
         self.set_capabilities(capabilities)
         self.execute("migrate-incoming", uri=f"file:{path}")
         self.wait_for_migration()
-        self.execute("cont")
         os.remove(path)
+        if go:
+            self.execute("cont")
 
     def set_capabilities(self, names):
         if names:

@@ -101,7 +101,6 @@ int main(int argc, char **argv)
 		{ "clock", guest_clock },
 		{ "steps", guest_steps },
 		{ "step", guest_step },
-		{ "rate", guest_rate },
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)

@@ -22,6 +22,5 @@ int guest_clocksource(int argc, char **argv);
 int guest_clock(int argc, char **argv);
 int guest_steps(int argc, char **argv);
 int guest_step(int argc, char **argv);
-int guest_rate(int argc, char **argv);
 
 #endif

@@ -8,7 +8,7 @@ import time
 
 import vm
 from publisher import Publisher
-from vm import check
+from vm import check, wait_for
 
 SEC = 10**9
 MS = 10**6
@@ -18,10 +18,6 @@ GOOD_NS = MS
 # between host and guest, on a machine that is busy elsewhere.
 KNOWN_NS = 200_000
 STEADY = 10_000
-# The clock that the kernel keeps drifts by what it mistook the counter's rate
-# for; a machine that is long enough alive has learnt that from NTP.
-RATE_SEC = 8
-
 MODULES = ("ptp_vmclock", "failover", "net_failover", "virtio_net")
 
 
@@ -57,7 +53,7 @@ class Bed:
     # --- the guest
 
     def set_up(self):
-        """A page, and a clock that is right and runs at the right rate."""
+        """A page with the host's time."""
         self.guest.must("vm_guest mailbox "
                         f"{vm.RESERVED + vm.PAGE:#x} & sleep 0.2")
         self.host.start()
@@ -73,17 +69,6 @@ class Bed:
         off = self.off_ns()
         check("the guest's clock is right", abs(off) < GOOD_NS, off)
 
-    def put_rate_right(self):
-        """As NTP would have: the guest's clock runs as the host's."""
-        rate = 0
-        for _ in range(2):
-            before, start = self.off_ns(), time.monotonic()
-            time.sleep(RATE_SEC)
-            gained = self.off_ns() - before
-            rate -= int(gained / (time.monotonic() - start))
-            self.guest.must(f"vm_guest rate {rate}")
-        print(f"the guest's clock is made {rate} ppb faster")
-
     def follow_steps(self):
         self.guest.must("vm_guest steps >/tmp/steps & sleep 0.5")
 
@@ -93,47 +78,133 @@ class Bed:
 
     # --- what the host does
 
-    def resume(self, how, late_ms):
-        """Let the guest run, and publish: see `how` in the tests."""
-        frozen = self.host.must("at 0")["now"]
-        if how != "alone":
+    def resume(self, act, late_ms):
+        """Let the guest run, and publish. The page says before the guest runs
+        that there was a disruption ("announced"); or only once it gives the
+        right time ("unannounced"); or it never does ("alone")."""
+        act.frozen = self.host.must("at 0")["now"]
+        if act.how != "alone":
             self.host.new_marker()
-        if how == "announced":
+        if act.how == "announced":
             self.host.must("announce")
-        self.host.begin(f"recover-alone {late_ms}" if how == "alone" else
+        self.host.begin(f"recover-alone {late_ms}" if act.how == "alone" else
                         f"recover {late_ms}")
         self.guest.execute("cont")
-        error, _ = self.host.finish()
-        check(f"the host publishes after the act, {how}", error == "OK", error)
-        return frozen
+        error, values = self.host.finish()
+        if error != "OK":
+            raise vm.Failed(f"{act.name}: the publisher: {error}")
+        act.published = values["base"]
 
     def pause(self, seconds, how="announced", late_ms=0):
-        """Stop the guest for so long. Returns the counter where it stood, and
-        the shortest and longest time that it can have stood there, ns."""
-        outer = time.monotonic_ns()
+        """Stop the guest for so long."""
+        act = Act("pause", how, late_ms)
+        begin = time.monotonic_ns()
         self.guest.execute("stop")
-        inner = time.monotonic_ns()
+        stopped = time.monotonic_ns()
         time.sleep(seconds)
-        shortest = time.monotonic_ns() - inner
-        frozen = self.resume(how, late_ms)
-        return frozen, shortest, time.monotonic_ns() - outer
+        act.shortest_ns = time.monotonic_ns() - stopped
+        self.resume(act, late_ms)
+        act.longest_ns = time.monotonic_ns() - begin
+        return act
 
     def restore(self, seconds, how="announced", late_ms=0, change=None):
         """Save the guest to a file, end QEMU, and let another go on from there
         so much later. change(): between the two."""
-        outer = time.monotonic_ns()
+        act = Act("restore", how, late_ms)
+        begin = time.monotonic_ns()
         path = self.guest.save(["x-ignore-shared"])
-        inner = time.monotonic_ns()
+        stopped = time.monotonic_ns()
         time.sleep(seconds)
         if change:
             change()
         self.guest.load(path, ["x-ignore-shared"], go=False)
-        shortest = time.monotonic_ns() - inner
+        act.shortest_ns = time.monotonic_ns() - stopped
         if how != "alone":
             self.generation += 1
             self.host.must(f"generation {self.generation}")
-        frozen = self.resume(how, late_ms)
-        return frozen, shortest, time.monotonic_ns() - outer
+        self.resume(act, late_ms)
+        act.longest_ns = time.monotonic_ns() - begin
+        return act
+
+    # --- what keep is to do
+
+    def start_keep(self, options=""):
+        self.guest.must("mkdir -p /run/paraclock/keep; paraclock keep "
+                        f"-b vmclock --json {options} "
+                        ">/tmp/keep 2>/tmp/keep.log & echo $! >/tmp/keep.pid")
+        wait_for("keep runs", lambda: self.guest.run(
+            "cat /run/paraclock/keep/keep.json")[0] == 0)
+        wait_for("keep finds the clock right",
+                 lambda: self.state()["state"], good=lambda got: got == "right")
+
+    def state(self):
+        """What keep shows of itself."""
+        return self.guest.json("cat /run/paraclock/keep/keep.json", want=0)[0]
+
+    def stop_keep(self):
+        """End it; it must end well."""
+        self.guest.must("kill $(cat /tmp/keep.pid); while kill -0 "
+                        "$(cat /tmp/keep.pid) 2>/dev/null; do sleep 0.1; done")
+
+    def is_put_right(self, do):
+        """An act, after which the clock is stepped once, and to the truth."""
+        already = len(self.steps())
+        act = do()
+        steps = wait_for(f"{act.name}: keep steps", self.steps,
+                         good=lambda got: len(got) > already)
+        step = steps[already]
+        act.off_ns = self.off_of(step)
+        act.took_ns = self.ns_between(act.frozen, step["counter"])
+        act.after_ns = self.ns_between(act.published, step["counter"])
+        check(f"{act.name}: the step ends within 1 ms of the truth",
+              abs(act.off_ns) < GOOD_NS, act)
+        check(f"{act.name}: it is the time that the guest stood still",
+              act.shortest_ns - GOOD_NS <= step["moved_ns"] <=
+              act.longest_ns + GOOD_NS, (step, act))
+        print(act, flush=True)
+        off = self.off_ns()
+        check(f"{act.name}: the clock stays within 1 ms of it",
+              abs(off) < GOOD_NS, off)
+        return act
+
+    def stays_wrong(self, do):
+        """An act, after which the clock is as far behind as the guest was
+        stopped, and stays there."""
+        before = self.off_ns()
+        act = do()
+        for wait_sec in (0, 3):
+            time.sleep(wait_sec)
+            off = self.off_ns() - before
+            check(f"{act.name}: without keep the clock is wrong by the time "
+                  f"that the guest stood still: {off / SEC:.3f} s",
+                  -act.longest_ns - GOOD_NS <= off <=
+                  -act.shortest_ns + GOOD_NS, (off, act))
+        return act
+
+
+class Act:
+    """What the host did, and what became of it."""
+
+    def __init__(self, kind, how, late_ms):
+        self.name = f"{kind}, {how}" + (f", {late_ms} ms late" if late_ms else
+                                        "")
+        self.kind, self.how = kind, how
+        # Where the guest's counter stood, and where it was when the page was
+        # right again.
+        self.frozen = self.published = 0
+        # How long the guest stood still, at least and at most.
+        self.shortest_ns = self.longest_ns = 0
+        # CLOCK_REALTIME after keep's step, less the truth; and how long it had
+        # run until then, and how long the page had been right.
+        self.off_ns = self.took_ns = self.after_ns = 0
+
+    def __str__(self):
+        return (f"{self.name}: stood {self.shortest_ns / SEC:.3f} to "
+                f"{self.longest_ns / SEC:.3f} s, is {self.off_ns} ns off; "
+                f"right {self.took_ns / MS:.1f} ms after the first "
+                f"instruction, {self.after_ns / MS:.1f} ms after the page")
+
+    __repr__ = __str__
 
 
 @contextlib.contextmanager
@@ -165,9 +236,14 @@ def bed(image, args, programs=(), machine=(), kernel=""):
             yield Bed(guest, host)
 
 
-def describe(what, values_ns):
-    """The distribution of some times, printed."""
-    values = sorted(values_ns)
-    print(f"{what}, ms: least {values[0] / MS:.3f}, "
-          f"median {values[len(values) // 2] / MS:.3f}, "
-          f"most {values[-1] / MS:.3f}", flush=True)
+def describe(acts):
+    """The distributions, printed."""
+    for what, values in (
+            ("off the truth, us", [abs(a.off_ns) / 1000 for a in acts]),
+            ("right after the first instruction, ms",
+             [a.took_ns / MS for a in acts]),
+            ("right after the page was, ms", [a.after_ns / MS for a in acts])):
+        values.sort()
+        print(f"{len(acts)} acts, {what}: least {values[0]:.1f}, "
+              f"median {values[len(values) // 2]:.1f}, "
+              f"most {values[-1]:.1f}", flush=True)

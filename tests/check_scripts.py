@@ -179,10 +179,13 @@ class Fetching(Folder):
         """Up to the kernel, which is not in the list of these packages."""
         paths = ("usr/share/qemu/a usr/bin/qemu-system-x86_64 usr/bin/iasl "
                  "usr/share/seabios/bios-256k.bin usr/sbin/phc_ctl "
-                 "usr/bin/busybox usr/bin/udevadm")
-        for installed in ("dpkg", "dpkg " + QEMU, QEMU + " udev dpkg"):
-            done = self.fetch("vm-image", DEBS=QEMU + " udev", PATHS=paths,
-                              installed=installed)
+                 "usr/bin/busybox usr/bin/udevadm usr/sbin/hwclock "
+                 "usr/sbin/qemu-ga usr/sbin/libvirtd usr/sbin/virtlogd "
+                 "usr/bin/virsh")
+        debs = QEMU + " udev libvirt0"
+        for installed in ("dpkg", "dpkg " + QEMU, debs + " dpkg"):
+            done = self.fetch("vm-image", DEBS=debs + " util-linux-extra",
+                              PATHS=paths, installed=installed)
             self.is_skip(done, "trixie-backports has no linux-image-7")
 
 

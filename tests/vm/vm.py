@@ -251,6 +251,7 @@ class VM:
     def __init__(self, image, initramfs, arguments=(), kernel=""):
         self.image = image
         self.folder = tempfile.mkdtemp(prefix="paraclock-vm-")
+        self.cmdline = f"console=ttyS0 panic=-1 quiet loglevel=4 {kernel}"
         self.command = [
             # Whatever ends this process ends QEMU, too.
             "setpriv", "--pdeathsig", "KILL",
@@ -260,9 +261,7 @@ class VM:
             "-L", os.path.join(image.root, "usr/share/qemu"),
             "-L", os.path.join(image.root, "usr/share/seabios"),
             "-kernel", os.path.join(image.folder, "vmlinuz"),
-            "-initrd", initramfs, "-append",
-            f"console=ttyS0 panic=-1 quiet loglevel=4 {kernel}",
-            *arguments]
+            "-initrd", initramfs, "-append", self.cmdline, *arguments]
         self.console = os.path.join(self.folder, "console")
         self.process = self.serial = self.qmp = None
         self.starts = self.asked = 0
@@ -272,7 +271,7 @@ class VM:
 
     def __exit__(self, kind, value, trace):
         self.kill()
-        if kind and issubclass(kind, Failed):
+        if kind and issubclass(kind, Failed) and os.path.exists(self.console):
             print("--- the guest's console:")
             with open(self.console, errors="replace") as console:
                 print("".join(console.readlines()[-40:]))

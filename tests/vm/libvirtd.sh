@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# libvirtd.sh FOLDER ROOT: the first process of namespaces of its own, in which
+# libvirt is installed. Whatever it writes into the system goes to FOLDER, and
+# the machine's own libvirt is out of reach.
+set -eu
+folder=$1 root=$2
+mount -t proc proc /proc
+mount -t overlay -o "lowerdir=$root/usr:/usr" overlay /usr
+mkdir -p "$folder/etc/libvirt" "$folder/drivers" "$folder/run" "$folder/var/run"
+cd "$folder/etc"
+# /lib is /usr/lib, but a package may still have a library for each.
+echo "$root/lib/x86_64-linux-gnu" >ld.so.conf
+ldconfig -X -f ld.so.conf -C ld.so.cache
+cat >passwd <<'TXT'
+root:x:0:0::/root:/bin/sh
+libvirt-qemu:x:1:1::/:/bin/false
+TXT
+cat >group <<'TXT'
+root:x:0:
+kvm:x:1:
+libvirt-qemu:x:2:
+TXT
+cat >libvirt/qemu.conf <<TXT
+user = "root"
+group = "root"
+security_driver = "none"
+remember_owner = 0
+cgroup_controllers = []
+namespaces = []
+memory_backing_dir = "$folder/memory"
+TXT
+cat >libvirt/libvirtd.conf <<'TXT'
+unix_sock_rw_perms = "0700"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+log_outputs = "2:stderr"
+TXT
+echo 'log_outputs = "2:stderr"' >libvirt/virtlogd.conf
+# The other drivers would look for firewalls, storage and devices.
+drivers=/usr/lib/x86_64-linux-gnu/libvirt/connection-driver
+ln -s $drivers/libvirt_driver_qemu.so "$folder/drivers"
+mount --bind "$folder/var" /var
+mount --bind "$folder/run" /var/run
+mount --bind "$folder/run" /run
+mount --bind "$folder/etc" /etc
+cd /
+virtlogd &
+LIBVIRT_DRIVER_DIR=$folder/drivers libvirtd &
+# A shell also reaps each QEMU, whose end libvirt waits for.
+wait $!

@@ -40,6 +40,8 @@ struct loop {
 	int signal_fd;
 	int timer_fd;
 	bool ended;
+	/* A signal said so, and not all children have been asked yet. */
+	bool child_changed;
 	int status;
 	int64_t armed_ns; /* what timer_fd is set to */
 	struct watch *watches;
@@ -289,23 +291,22 @@ static void run_timers(struct loop *loop)
 		timer.fn(timer.arg);
 }
 
-/* Returns whether a child has changed state. */
-static bool take_signals(struct loop *loop)
+static void take_signals(struct loop *loop)
 {
 	struct signalfd_siginfo info;
-	bool child = false;
 
 	while (read(loop->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
-			child = true;
+			loop->child_changed = true;
 		else
 			loop_end(loop, 0);
 	}
-	return child;
 }
 
-static void run_watches(struct loop *loop, size_t count, bool child)
+static void run_watches(struct loop *loop, size_t count)
 {
+	const bool child = loop->child_changed;
+
 	for (size_t i = POLL_WATCHES; i < count && !loop->ended; i++) {
 		const struct pollfd poller = loop->polls[i];
 		struct watch *watch;
@@ -317,6 +318,9 @@ static void run_watches(struct loop *loop, size_t count, bool child)
 		if (watch && !watch->fresh)
 			watch->fn(watch->arg);
 	}
+	/* If the loop has ended, it asks the others when it is run again. */
+	if (!loop->ended)
+		loop->child_changed = false;
 }
 
 static size_t fill_polls(struct loop *loop)
@@ -337,11 +341,10 @@ static size_t fill_polls(struct loop *loop)
 
 static void run_once(struct loop *loop)
 {
-	size_t count = fill_polls(loop);
-	bool child = false;
+	const size_t count = fill_polls(loop);
 
 	arm(loop);
-	if (poll(loop->polls, count, -1) < 0) {
+	if (poll(loop->polls, count, loop->child_changed ? 0 : -1) < 0) {
 		if (errno == EINTR)
 			return;
 		service_log(LOG_LEVEL_ERROR, "poll: %s", strerror(errno));
@@ -349,10 +352,10 @@ static void run_once(struct loop *loop)
 		return;
 	}
 	if (loop->polls[POLL_SIGNALS].revents)
-		child = take_signals(loop);
+		take_signals(loop);
 	if (!loop->ended && loop->polls[POLL_TIMERS].revents)
 		run_timers(loop);
-	run_watches(loop, count, child);
+	run_watches(loop, count);
 }
 
 int loop_run(struct loop *loop)

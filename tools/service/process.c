@@ -146,7 +146,9 @@ int service_check_place(bool in_container, char *why, size_t size)
 	if (place.container && !place.container[0])
 		place.container = NULL;
 	if (!place.container &&
-	    read_text("/run/systemd/container", name, sizeof(name)))
+	    read_text("/run/systemd/container", name, sizeof(name))) {
+		service_make_printable(name);
 		place.container = name;
+	}
 	return place_judge(&place, in_container, why, size);
 }

@@ -46,7 +46,8 @@ struct loop {
 	int64_t armed_ns; /* what timer_fd is set to */
 	struct watch *watches;
 	size_t watch_count;
-	struct pollfd *polls; /* room for all watches and POLL_WATCHES more */
+	size_t watch_room;
+	struct pollfd *polls; /* room for watch_room + POLL_WATCHES */
 	struct timers timers;
 	sigset_t before;
 };
@@ -163,20 +164,24 @@ static struct watch *find_watch(struct loop *loop, int fd)
 	return NULL;
 }
 
+/* Never less room than before: a round may be walking along the polls. */
 static int make_room_for_watch(struct loop *loop)
 {
-	const size_t count = loop->watch_count + 1;
-	struct watch *watches =
-		reallocarray(loop->watches, count, sizeof(*watches));
+	const size_t room = loop->watch_count + 1;
+	struct watch *watches;
 	struct pollfd *polls;
 
+	if (room <= loop->watch_room)
+		return 0;
+	watches = reallocarray(loop->watches, room, sizeof(*watches));
 	if (!watches)
 		return -ENOMEM;
 	loop->watches = watches;
-	polls = reallocarray(loop->polls, count + POLL_WATCHES, sizeof(*polls));
+	polls = reallocarray(loop->polls, room + POLL_WATCHES, sizeof(*polls));
 	if (!polls)
 		return -ENOMEM;
 	loop->polls = polls;
+	loop->watch_room = room;
 	return 0;
 }
 

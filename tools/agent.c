@@ -18,8 +18,8 @@
 
 struct agent {
 	struct qga_service_options service;
-	struct qga_clock clock;
-	bool json;
+	struct keep_options keep;
+	bool has_keep;
 };
 
 enum {
@@ -27,8 +27,7 @@ enum {
 	OPTION_LISTEN,
 	OPTION_VSOCK,
 	OPTION_UPSTREAM,
-	OPTION_MAX_STEP,
-	OPTION_DRY_RUN,
+	OPTION_KEEP,
 };
 
 static const char doc[] =
@@ -68,10 +67,8 @@ static const struct argp_option options[] = {
 	{ "upstream", OPTION_UPSTREAM, "SOCKET", 0,
 	  "Pass other commands to the agent that listens on this Unix socket",
 	  0 },
-	{ "max-step", OPTION_MAX_STEP, "SECONDS", 0,
-	  "Refuse to set the clock to a time further away than this", 0 },
-	{ "dry-run", OPTION_DRY_RUN, NULL, 0,
-	  "Answer as if the clock had been set, and only log it", 0 },
+	{ "keep", OPTION_KEEP, NULL, 0,
+	  "Do what 'paraclock keep' does as well, in this process", 0 },
 	{ "json", 'j', NULL, 0,
 	  "Also print what is logged as JSON objects, one per line", 0 },
 	{ 0 },
@@ -121,6 +118,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		args_init(state);
+		state->child_inputs[0] = &agent->keep;
 		return 0;
 	case OPTION_PORT:
 		return set_place(state, &agent->service.place.port, arg);
@@ -131,18 +129,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPTION_UPSTREAM:
 		agent->service.upstream = arg;
 		return 0;
-	case OPTION_MAX_STEP:
-		if (parse_seconds(arg, &agent->clock.max_step_ns))
-			return args_error(state,
-					  "--max-step %s: not a number of "
-					  "seconds",
-					  arg);
-		return 0;
-	case OPTION_DRY_RUN:
-		agent->clock.dry_run = true;
+	case OPTION_KEEP:
+		agent->has_keep = true;
 		return 0;
 	case 'j':
-		agent->json = true;
+		agent->keep.json = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		return args_error(state, "%s: unexpected argument", arg);
@@ -190,53 +181,81 @@ static void tell(void *ctx, enum qga_event event, const char *text)
 	const struct agent *agent = ctx;
 
 	service_log(events[event].level, "%s%s", events[event].text, text);
-	if (agent->json)
+	if (agent->keep.json)
 		print_event(event, text);
 }
 
-static int serve(struct agent *agent)
+static int start_service(struct agent *agent, struct keep *keep,
+			 struct loop *loop, struct qga_service *service)
+{
+	char why[512];
+
+	agent->service.clock = qga_clock(keep);
+	if (!qga_service_start(service, loop, &agent->service, why,
+			       sizeof(why)))
+		return STATUS_OK;
+	warnx("%s", why);
+	return STATUS_FAILED;
+}
+
+static int serve(struct agent *agent, struct keep *keep, struct loop *loop)
 {
 	struct qga_service service;
-	struct loop *loop;
-	char why[512];
-	int ret = loop_new(&loop);
+	int ret = agent->has_keep ? keep_start(keep) : STATUS_OK;
 
-	if (ret) {
-		warnx("%s", strerror(-ret));
-		return STATUS_FAILED;
-	}
-	if (qga_service_start(&service, loop, &agent->service, why,
-			      sizeof(why))) {
-		warnx("%s", why);
-		loop_free(loop);
-		return STATUS_FAILED;
-	}
+	if (!ret)
+		ret = start_service(agent, keep, loop, &service);
+	if (ret)
+		return ret;
 	service_lock_memory();
 	notify_ready("Serving the host");
 	notify_watchdog(loop);
 	ret = loop_run(loop);
 	notify_stopping();
 	qga_service_stop(&service);
-	loop_free(loop);
+	return ret;
+}
+
+static int run(struct agent *agent, struct loop *loop)
+{
+	static struct keep keep;
+	int ret = keep_open(&keep, &agent->keep, loop);
+
+	if (ret)
+		return ret;
+	ret = serve(agent, &keep, loop);
+	keep_close(&keep);
 	return ret;
 }
 
 int cmd_agent(int argc, char **argv)
 {
+	static const struct argp_child children[] = {
+		{ .argp = &keep_argp },
+		{ 0 },
+	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
 		.doc = doc,
+		.children = children,
 	};
-	struct agent agent = { .clock = { .max_step_ns = -1 } };
+	static struct agent agent;
+	struct loop *loop;
 	int ret = args_parse(&argp, argc, argv, &agent);
 
 	if (ret)
 		return ret;
 	if (!has_place(&agent))
 		agent.service.place.port = DEFAULT_PORT;
-	agent.service.clock = qga_clock(&agent.clock);
 	agent.service.tell = tell;
 	agent.service.ctx = &agent;
-	return serve(&agent);
+	ret = loop_new(&loop);
+	if (ret) {
+		warnx("%s", strerror(-ret));
+		return STATUS_FAILED;
+	}
+	ret = run(&agent, loop);
+	loop_free(loop);
+	return ret;
 }

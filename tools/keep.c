@@ -2,8 +2,6 @@
 /* paraclock keep: CLOCK_REALTIME right after every restore, pause and
  * migration. */
 
-#include <time.h>
-
 #include "keep_service.h"
 #include "keep_sync.h"
 
@@ -198,14 +196,6 @@ static bool pause_for(struct loop *loop, int64_t ns)
 	return loop_run(loop) == STATUS_NOT_VALID;
 }
 
-static int64_t boottime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
-
 static int status_of(const struct keep *keep)
 {
 	const struct keeper *keeper = &keep->keeper;
@@ -234,19 +224,19 @@ static bool is_within(const struct command *command, const struct keep *keep)
 static int look_until(struct command *command, struct keep *keep,
 		      int64_t wait_ns)
 {
-	int64_t until_ns = boottime_ns() + wait_ns;
+	int64_t until_ns = loop_now_ns() + wait_ns;
 	bool signalled = false;
 
 	for (;;) {
 		(void)keep_look(keep);
 		if (is_within(command, keep) ||
 		    (command->mode == ONCE && keep_is_settled(keep)) ||
-		    boottime_ns() >= until_ns || signalled)
+		    loop_now_ns() >= until_ns || signalled)
 			break;
 		signalled = !pause_for(keep->loop, LOOK_NS);
 	}
 	while (chrony_is_busy(&keep->chrony) && !signalled &&
-	       boottime_ns() < until_ns)
+	       loop_now_ns() < until_ns)
 		signalled = !pause_for(keep->loop, LOOK_NS);
 	if (is_within(command, keep))
 		return STATUS_OK;

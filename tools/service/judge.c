@@ -198,6 +198,8 @@ static const struct {
 	[KEEP_WHY_LOCKED] = { "locked",
 			      "another paraclock is correcting the clock" },
 	[KEEP_WHY_FAILED] = { "failed", "the kernel refused to set the clock" },
+	[KEEP_WHY_DRY_RUN] = { "dry-run",
+			       "--dry-run: it would have been corrected" },
 };
 
 const char *keep_why_name(enum keep_why why)

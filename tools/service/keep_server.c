@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -46,14 +45,6 @@ struct keep_server {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct client client[CLIENTS_MAX];
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 static void drop(struct client *client)
 {
@@ -148,7 +139,7 @@ void keep_server_answer(struct keep *keep)
 			continue;
 		if (is_right(client) ||
 		    (keep_is_settled(keep) && client->within_ns < 0) ||
-		    now_ns() >= client->until_ns)
+		    loop_now_ns() >= client->until_ns)
 			reply(client);
 	}
 }
@@ -195,7 +186,7 @@ static void take_request(struct client *client, const json_t *request)
 	}
 	if (wait_ns > WAIT_MAX_NS)
 		wait_ns = WAIT_MAX_NS;
-	client->until_ns = now_ns() + wait_ns;
+	client->until_ns = loop_now_ns() + wait_ns;
 	client->waits = true;
 	(void)loop_timer(client->keep->loop, wait_ns, at_limit, client);
 	/* Answers if it can. */

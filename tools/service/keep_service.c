@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "keep_service.h"
@@ -26,14 +25,6 @@
 #define WAIT_NS (10 * NSEC_PER_SEC)
 
 #define EXEC_LIMIT_NS (10 * NSEC_PER_SEC)
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 /* --- the source ----------------------------------------------------------- */
 
@@ -58,7 +49,7 @@ static int open_source(struct keep *keep, struct paraclock **ret_clk)
 	};
 	int ret;
 
-	keep->opened_ns = now_ns();
+	keep->opened_ns = loop_now_ns();
 	keep->detail[0] = '\0';
 	ret = paraclock_open(ret_clk, &opts);
 	if (ret && !keep->detail[0])
@@ -100,15 +91,15 @@ static void log_detail(struct keep *keep)
 
 /* If the old source is gone, or has said nothing for long, look for one that
  * answers. */
-static bool find_source(struct keep *keep)
+bool keep_find(struct keep *keep)
 {
 	struct paraclock *found;
 
 	if (keep->keeper.clk && !keep->keeper.is_lost &&
-	    (!keep->waiting_ns || now_ns() - keep->waiting_ns < WAIT_NS))
+	    (!keep->waiting_ns || loop_now_ns() - keep->waiting_ns < WAIT_NS))
 		return true;
 	/* Looking for one costs more than a look. */
-	if (keep->opened_ns && now_ns() - keep->opened_ns < NSEC_PER_SEC)
+	if (keep->opened_ns && loop_now_ns() - keep->opened_ns < NSEC_PER_SEC)
 		return keep->keeper.clk;
 	if (open_source(keep, &found)) {
 		if (!keep->keeper.clk)
@@ -291,12 +282,12 @@ enum keep_state keep_look(struct keep *keep)
 {
 	enum keep_state state = KEEP_WAITING;
 
-	if (find_source(keep))
+	if (keep_find(keep))
 		state = keeper_look(&keep->keeper);
 	if (state != KEEP_WAITING)
 		keep->waiting_ns = 0;
 	else if (!keep->waiting_ns)
-		keep->waiting_ns = now_ns();
+		keep->waiting_ns = loop_now_ns();
 	if (keep->server)
 		keep_server_answer(keep);
 	return state;
@@ -310,7 +301,8 @@ static void on_interval(void *arg)
 	if (keep_look(keep) == KEEP_WAITING && next > SOON_NS)
 		/* A source that has been silent for long costs no more than
 		 * one that answers. */
-		next = now_ns() - keep->waiting_ns < WAIT_NS ? SOON_NS : next;
+		next = loop_now_ns() - keep->waiting_ns < WAIT_NS ? SOON_NS
+								  : next;
 	(void)loop_timer(keep->loop, next, on_interval, keep);
 }
 

@@ -46,6 +46,8 @@ void keep_close(struct keep *keep);
 /* From now on, look by itself, and show the state. enum status. */
 int keep_start(struct keep *keep);
 
+/* Open a source if none is open. false: none is; see keep->detail. */
+bool keep_find(struct keep *keep);
 /* One look now. WAITING also while no source is open; see keep->detail. */
 enum keep_state keep_look(struct keep *keep);
 /* Is the keeper's state one that stays without further looks? */

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -26,14 +25,6 @@ struct sync {
 	int64_t within_ns;
 	struct paraclock *clk; /* whose marker is compared; NULL: none */
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 static int connect_to(const char *folder)
 {
@@ -83,7 +74,7 @@ static json_t *ask(const struct sync *sync)
 {
 	char text[KEEP_MESSAGE_MAX];
 	struct pollfd poller = { .fd = sync->fd, .events = POLLIN };
-	int64_t left_ns = sync->until_ns - now_ns();
+	int64_t left_ns = sync->until_ns - loop_now_ns();
 	json_t *reply = NULL;
 	ssize_t size;
 
@@ -165,7 +156,7 @@ static int sync_once(struct sync *sync)
 	int ret = STATUS_FAILED;
 
 	while (reply && is_from_before(sync, reply) &&
-	       now_ns() < sync->until_ns) {
+	       loop_now_ns() < sync->until_ns) {
 		json_decref(reply);
 		reply = ask(sync);
 	}
@@ -183,7 +174,7 @@ int keep_sync(const struct keep_options *options, int64_t wait_ns,
 	struct sync sync = {
 		.options = options,
 		.fd = connect_to(options->folder),
-		.until_ns = now_ns() + wait_ns,
+		.until_ns = loop_now_ns() + wait_ns,
 		.within_ns = within_ns,
 	};
 	int ret;

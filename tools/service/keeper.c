@@ -233,6 +233,8 @@ static void conclude(struct keeper *keeper)
 {
 	keeper->situation.disrupted = false;
 	keeper->situation.restored = false;
+	if (keeper->cause.kind)
+		keeper->last_cause = keeper->cause;
 	keeper->cause = (struct keep_cause){ 0 };
 }
 
@@ -294,7 +296,7 @@ static void step(struct keeper *keeper, const struct measurement *m)
 	news.corrected = !news.dry_run;
 	if (news.dry_run) {
 		keeper->state = KEEP_OFF;
-		keeper->why = KEEP_WHY_POLICY;
+		keeper->why = KEEP_WHY_DRY_RUN;
 		keeper->last = *m;
 	} else {
 		keeper->corrections++;
@@ -466,6 +468,11 @@ enum keep_state keeper_look(struct keeper *keeper)
 	if (keeper->situation.stepped_ns)
 		look_once(keeper);
 	return keeper->state;
+}
+
+void keeper_measure(struct keeper *keeper, struct measurement *ret_measurement)
+{
+	take_measure(keeper, ret_measurement);
 }
 
 const char *keep_state_name(enum keep_state state)

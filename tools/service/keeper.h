@@ -85,7 +85,9 @@ struct keeper {
 	enum keep_state state;
 	enum keep_why why;
 	struct measurement last;
-	struct keep_cause cause; /* of the last disruption */
+	struct keep_cause
+		cause; /* what is dealt with now; kind NULL: nothing */
+	struct keep_cause last_cause; /* what was dealt with last */
 	uint64_t corrections;
 	bool is_lost; /* the source is gone: open it again */
 
@@ -116,6 +118,9 @@ void keeper_set_clock(struct keeper *keeper, struct paraclock *clk);
  * asks. Returns the state; WAITING and SLEWING: call it again soon.
  */
 enum keep_state keeper_look(struct keeper *keeper);
+
+/* Only measure. */
+void keeper_measure(struct keeper *keeper, struct measurement *ret_measurement);
 
 /* As if there had been a disruption: correct now, not only report. */
 void keeper_ask(struct keeper *keeper, const char *kind);

@@ -52,7 +52,7 @@ struct loop {
 	sigset_t before;
 };
 
-static int64_t now_ns(void)
+int64_t loop_now_ns(void)
 {
 	struct timespec ts;
 
@@ -258,7 +258,7 @@ int loop_timer(struct loop *loop, int64_t in_ns, loop_fn *fn, void *arg)
 		timers_cancel(&loop->timers, fn, arg);
 		return 0;
 	}
-	if (__builtin_add_overflow(now_ns(), in_ns, &due_ns))
+	if (__builtin_add_overflow(loop_now_ns(), in_ns, &due_ns))
 		due_ns = TIMER_NEVER;
 	return timers_set(&loop->timers, &(struct timer){ .due_ns = due_ns,
 							  .fn = fn,
@@ -285,7 +285,7 @@ static void arm(struct loop *loop)
  * the descriptors from being served. */
 static void run_timers(struct loop *loop)
 {
-	const int64_t now = now_ns();
+	const int64_t now = loop_now_ns();
 	size_t due = timers_count_due(&loop->timers, now);
 	struct timer timer;
 

@@ -2,12 +2,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/timex.h>
 #include <time.h>
 
+#include "duration.h"
 #include "qga_clock.h"
 
-#define NSEC_PER_SEC INT64_C(1000000000)
+/* How often a step is tried if somebody else sets the clock meanwhile. */
+#define TRIES 3
 
 static int get_time(void *ctx, int64_t *ret_ns)
 {
@@ -20,92 +21,164 @@ static int get_time(void *ctx, int64_t *ret_ns)
 	return 0;
 }
 
-/* One act: a clock that is read, added to and set would lose what passes
- * between. */
-static int step(int64_t offset_ns)
-{
-	struct timex state = { 0 };
-	struct timex change = { .modes = ADJ_SETOFFSET | ADJ_NANO };
-	int64_t nsec = offset_ns % NSEC_PER_SEC;
+/* --- a time that the host names ------------------------------------------- */
 
-	/* The kernel takes a negative offset as whole seconds and a rest of 0
-	 * or more. */
-	if (nsec < 0)
-		nsec += NSEC_PER_SEC;
-	change.time.tv_sec = (time_t)((offset_ns - nsec) / NSEC_PER_SEC);
-	change.time.tv_usec = (suseconds_t)nsec;
-	if (adjtimex(&state) < 0 || adjtimex(&change) < 0)
-		return -errno;
-	/* ADJ_NANO also changed the unit that other daemons count in. */
-	if (!(state.status & STA_NANO)) {
-		change = (struct timex){ .modes = ADJ_MICRO };
-		adjtimex(&change);
-	}
-	return 0;
+static void format_offset(int64_t ns, char *buf, size_t size)
+{
+	char text[48];
+
+	format_duration(duration_of(ns), text, sizeof(text));
+	snprintf(buf, size, "%s %s", text, ns < 0 ? "back" : "ahead");
 }
 
-static void format_seconds(int64_t ns, char *buf, size_t size)
+/* The offset may be any: neither time is negative. 1: set meanwhile. */
+static int step_to(struct keep *keep, int64_t ns, char *why, size_t size)
 {
-	uint64_t all = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
+	const struct keep_rules *rules = &keep->options->rules;
+	int64_t now_ns = -1, offset_ns;
+	char offset[64], most[48];
+	int ret = steer_arm(&keep->steer);
 
-	snprintf(buf, size, "%c%llu.%09llu s", ns < 0 ? '-' : '+',
-		 (unsigned long long)all / NSEC_PER_SEC,
-		 (unsigned long long)all % NSEC_PER_SEC);
+	if (!ret)
+		ret = get_time(keep, &now_ns);
+	if (ret || now_ns < 0) {
+		snprintf(why, size, "CLOCK_REALTIME cannot be read");
+		return ret ? ret : -ERANGE;
+	}
+	offset_ns = ns - now_ns;
+	format_offset(offset_ns, offset, sizeof(offset));
+	if (rules->max_step_ns >= 0 &&
+	    duration_of(offset_ns) > (uint64_t)rules->max_step_ns) {
+		format_duration((uint64_t)rules->max_step_ns, most,
+				sizeof(most));
+		snprintf(why, size,
+			 "a step of %s is beyond --max-step, which is %s",
+			 offset, most);
+		return -ERANGE;
+	}
+	if (rules->dry_run) {
+		snprintf(why, size, "dry run: not stepped %s", offset);
+		return 0;
+	}
+	if (steer_was_set(&keep->steer))
+		return 1;
+	ret = steer_step(&keep->steer, offset_ns);
+	if (ret) {
+		snprintf(why, size, "the kernel refused to set the clock: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	snprintf(why, size, "stepped %s", offset);
+	chrony_forget(&keep->chrony);
+	return 0;
 }
 
 static int set_time(void *ctx, int64_t ns, char *why, size_t size)
 {
-	const struct qga_clock *clock = ctx;
-	char offset[48], max[48];
-	int64_t now = -1, offset_ns;
-	int ret = get_time(ctx, &now);
+	struct keep *keep = ctx;
+	int ret = steer_acquire(&keep->steer);
 
-	if (ret || now < 0) {
-		snprintf(why, size, "CLOCK_REALTIME cannot be read");
-		return ret ? ret : -ERANGE;
-	}
-	/* Neither is negative. */
-	offset_ns = ns - now;
-	format_seconds(offset_ns, offset, sizeof(offset));
-	if (clock->max_step_ns >= 0 && (offset_ns > clock->max_step_ns ||
-					offset_ns < -clock->max_step_ns)) {
-		format_seconds(clock->max_step_ns, max, sizeof(max));
+	if (ret) {
 		snprintf(why, size,
-			 "A step of %s is beyond --max-step, which is %s",
-			 offset, max + 1);
-		return -ERANGE;
+			 "another paraclock is correcting the clock");
+		return ret;
 	}
-	if (clock->dry_run) {
-		snprintf(why, size, "dry run: not stepped by %s", offset);
-		return 0;
-	}
-	ret = step(offset_ns);
-	if (ret)
-		snprintf(why, size, "Failed to set time to guest: %s",
-			 strerror(-ret));
-	else
-		snprintf(why, size, "stepped by %s", offset);
-	return ret;
+	ret = 1;
+	for (int i = 0; i < TRIES && ret == 1; i++)
+		ret = step_to(keep, ns, why, size);
+	steer_release(&keep->steer);
+	if (ret != 1)
+		return ret;
+	snprintf(why, size, "%s", keep_why_text(KEEP_WHY_SET_BY_OTHERS));
+	return -EBUSY;
 }
+
+/* --- the host clock's time ------------------------------------------------ */
 
 static int set_from_host(void *ctx, char *why, size_t size)
 {
-	(void)ctx;
-	snprintf(why, size,
-		 "This agent has no host clock to take the time from");
-	return -EOPNOTSUPP;
+	struct keep *keep = ctx;
+	uint64_t corrections = keep->keeper.corrections;
+
+	if (keep->keeper.clk)
+		keeper_ask(&keep->keeper, "guest-set-time");
+	if (keep_look(keep) != KEEP_RIGHT) {
+		snprintf(why, size, "%s", keep_reason(keep));
+		return keep->keeper.clk ? -EAGAIN : -EOPNOTSUPP;
+	}
+	snprintf(why, size, "%s",
+		 keep->keeper.corrections == corrections
+			 ? "the clock was right"
+			 : "stepped to the host clock's time");
+	return 0;
+}
+
+/* --- guest-paraclock-status ----------------------------------------------- */
+
+static json_t *integer_or_null(bool is_known, uint64_t value)
+{
+	/* jansson's integers are signed. */
+	return is_known && value <= INT64_MAX ? json_integer((json_int_t)value)
+					      : json_null();
+}
+
+static json_t *marker(bool is_known, uint64_t value)
+{
+	char text[24];
+
+	if (!is_known)
+		return json_null();
+	snprintf(text, sizeof(text), "0x%016llx", (unsigned long long)value);
+	return json_string(text);
+}
+
+static json_t *last_disruption(const struct keeper *keeper)
+{
+	const struct keep_cause *cause =
+		keeper->cause.kind ? &keeper->cause : &keeper->last_cause;
+
+	if (!cause->kind)
+		return json_null();
+	return json_pack("{s:s, s:s, s:s, s:o, s:o}", "kind", cause->kind,
+			 "source", cause->source, "marker-class",
+			 paraclock_marker_class_name(cause->marker_class),
+			 "marker",
+			 marker(cause->has_markers, cause->after.value),
+			 "generation",
+			 marker(cause->has_markers, cause->after.generation));
 }
 
 static json_t *get_status(void *ctx)
 {
-	(void)ctx;
-	return NULL;
+	struct keep *keep = ctx;
+	const struct keeper *keeper = &keep->keeper;
+	struct measurement m = { .error = -ENODEV };
+	bool known;
+
+	if (!keeper->clk)
+		(void)keep_find(keep);
+	if (keeper->clk)
+		keeper_measure(&keep->keeper, &m);
+	known = !m.error && m.sample.valid && !m.utc_error;
+	return json_pack(
+		"{s:s?, s:b, s:s?, s:s, s:s, s:o, s:o, s:b, s:I, s:o}",
+		"source",
+		keeper->clk ? paraclock_backend_name(keeper->clk) : NULL,
+		"valid", !m.error && m.sample.valid, "reason",
+		m.error ? NULL : paraclock_reason_name(m.sample.reason),
+		"state", keep_state_name(keeper->state), "text",
+		keeper->clk ? keep_why_text(keeper->why) : keep->detail,
+		"offset-ns", known ? json_integer(m.offset_ns) : json_null(),
+		"bound-ns", integer_or_null(known, m.bound_ns), "has-bound",
+		known && m.has_bound, "corrections",
+		(json_int_t)keeper->corrections, "last-disruption",
+		last_disruption(keeper));
 }
 
-struct agent_clock qga_clock(struct qga_clock *clock)
+struct agent_clock qga_clock(struct keep *keep)
 {
 	return (struct agent_clock){
-		.ctx = clock,
+		.ctx = keep,
 		.get_time = get_time,
 		.set_time = set_time,
 		.set_from_host = set_from_host,

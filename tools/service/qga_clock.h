@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* This machine's CLOCK_REALTIME, for the commands of the guest agent. */
+/* This machine's CLOCK_REALTIME, for the commands of the guest agent: set by
+ * keep's rules, and under keep's lock. */
 #ifndef QGA_CLOCK_H
 #define QGA_CLOCK_H
 
+#include "keep_service.h"
 #include "qga.h"
 
-struct qga_clock {
-	bool dry_run;
-	int64_t max_step_ns; /* negative: any */
-};
-
-/* Without set_from_host() and status() of its own: both say so. */
-struct agent_clock qga_clock(struct qga_clock *clock);
+/* @p keep has been opened; it need not have been started. */
+struct agent_clock qga_clock(struct keep *keep);
 
 #endif

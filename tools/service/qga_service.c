@@ -16,11 +16,8 @@
 
 static int64_t boottime_ns(void *ctx)
 {
-	struct timespec ts;
-
 	(void)ctx;
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+	return loop_now_ns();
 }
 
 static int64_t random_number(void *ctx)

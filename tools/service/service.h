@@ -39,6 +39,9 @@ int loop_watch(struct loop *loop, int fd, short events, loop_fn *fn, void *arg);
  */
 int loop_timer(struct loop *loop, int64_t in_ns, loop_fn *fn, void *arg);
 
+/* CLOCK_BOOTTIME now, by which timers run, ns. */
+int64_t loop_now_ns(void);
+
 /* Run until loop_end() or a signal; returns the status. Once ended, a loop may
  * be run again. */
 int loop_run(struct loop *loop);

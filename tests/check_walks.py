@@ -23,7 +23,8 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TEXT = os.path.join(ROOT, "docs", "architecture.md")
-WALKS = {"a read", "a disruption", "a cross timestamp", "a migration"}
+WALKS = {"a read", "a disruption", "a cross timestamp", "a migration",
+         "a correction"}
 RETURNS_MAX = {"a read": 3}
 STEP = re.compile(r"( *)(\w+) +([\w/.-]+)(?: +(\S.*))?$")
 

@@ -255,6 +255,8 @@ static int run_once(struct command *command, struct keep *keep)
 	ret = look_until(command, keep, wait_ns);
 	if (!keep->keeper.clk)
 		service_log(LOG_LEVEL_ERROR, "no host clock: %s", keep->detail);
+	else if (ret == STATUS_NOT_VALID && keep->keeper.state == KEEP_RIGHT)
+		service_log(LOG_LEVEL_ERROR, "not within --within");
 	return ret;
 }
 

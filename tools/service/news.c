@@ -36,12 +36,14 @@ static void describe(const struct keep_news *news, const struct measurement *m,
 				"state");
 }
 
-/* "; restored, by vmgenid" */
+/* "; restored, by vmgenid (authoritative)", or "; asked" */
 static void describe_cause(const struct keep_cause *cause, char *buf,
 			   size_t size)
 {
 	if (!cause->kind)
 		snprintf(buf, size, "%s", "");
+	else if (cause->marker_class == PARACLOCK_MARKER_NONE)
+		snprintf(buf, size, "; %s", cause->kind);
 	else
 		snprintf(buf, size, "; %s, by %s (%s)", cause->kind,
 			 cause->source,

@@ -46,9 +46,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case DEV_MEM:
 		return args_error(state,
-				  "--dev-mem: this command reads a clock, and "
-				  "/dev/mem is looked at for events only; see "
-				  "'paraclock events'");
+				  "--dev-mem: this command reads a clock; only "
+				  "those that wait for events look at "
+				  "/dev/mem");
 	case ARGP_KEY_END:
 		if (source->flags & PARACLOCK_DEVICE_FIXED_SIZE &&
 		    !source->device)
@@ -149,24 +149,40 @@ static int answers(void *arg, const struct paraclock_listing *listing)
 	return 1;
 }
 
+/* Is it the page in /dev/mem that cannot be had? Then stderr says why. */
+static bool lacks_memory(const struct paraclock_options *opts)
+{
+	const struct paraclock_options plain = { .size = sizeof(plain) };
+	struct paraclock *clk;
+
+	if (!opts->flags || paraclock_open(&clk, &plain))
+		return false;
+	paraclock_close(clk);
+	warnx("%s", opts->detail);
+	return true;
+}
+
 int source_open_any(const struct source *source, struct paraclock **ret_clk)
 {
+	char detail[512] = "", name[NAME_SIZE];
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.flags = source->flags,
+		.detail = detail,
+		.detail_size = sizeof(detail),
+	};
 	struct source any = *source;
-	char name[NAME_SIZE];
 
-	if (!source->backend) {
-		const struct paraclock_options opts = {
-			.size = sizeof(opts),
-			.flags = source->flags,
-		};
-
-		if (!paraclock_open(ret_clk, &opts))
-			return STATUS_OK;
-		if (paraclock_list(NULL, answers, name) == 1)
-			any.backend = name;
-		else if (source->flags & PARACLOCK_DEVICE_MEMORY)
-			any.backend = "vmclock";
-	}
+	if (source->backend)
+		return source_open(source, ret_clk);
+	if (!paraclock_open(ret_clk, &opts))
+		return STATUS_OK;
+	if (lacks_memory(&opts))
+		return STATUS_FAILED;
+	if (paraclock_list(NULL, answers, name) == 1)
+		any.backend = name;
+	else if (source->flags & PARACLOCK_DEVICE_MEMORY)
+		any.backend = "vmclock";
 	return source_open(&any, ret_clk);
 }
 

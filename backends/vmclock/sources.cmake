@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 list(APPEND PARACLOCK_TABLES pclk_backend_vmclock)
 list(APPEND PARACLOCK_CORE_TABLES pclk_backend_vmclock)
+list(APPEND PARACLOCK_MEMORY_TABLES pclk_backend_vmclock_memory)
 list(APPEND PARACLOCK_BACKEND_SOURCES
   backends/vmclock/leap.c
   backends/vmclock/vmclock.c
+  backends/vmclock/vmclock_memory.c
   backends/vmclock/vmclock_read.c)
 list(APPEND PARACLOCK_HOST_SOURCES
   backends/vmclock/vmclock_write.c)

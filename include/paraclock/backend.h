@@ -21,7 +21,8 @@ extern "C" {
 
 /** A page that an env has mapped, or opened. */
 struct paraclock_mapping {
-	/** The page's memory; NULL: read the page with env->pread on @c fd. */
+	/** The page's memory; NULL: read the page with env->pread on @c fd, or
+	 * with env->read_memory. */
 	const void *addr;
 	/** Readable bytes. */
 	size_t size;
@@ -98,9 +99,10 @@ struct paraclock_env {
 	 * Make a page readable: "pvclock", "hyperv" or "vmclock", where this
 	 * machine has it (@p path is NULL) or at @p path. Maps a device, and a
 	 * regular file that cannot shrink; leaves others to @c pread. A load
-	 * from the mapping must never fault. On failure only ret_map->why is
-	 * written; -ENODEV: there is no such page; -ENXIO: the page exists but
-	 * cannot be used.
+	 * from the mapping must never fault. With PARACLOCK_DEVICE_MEMORY in
+	 * ret_map->flags: find it in physical memory and map nothing, for @c
+	 * read_memory. On failure only ret_map->why is written; -ENODEV: there
+	 * is no such page; -ENXIO: the page exists but cannot be used.
 	 */
 	int (*map_page)(void *ctx, const char *name, const char *path,
 			struct paraclock_mapping *ret_map);
@@ -224,6 +226,14 @@ struct paraclock_env {
 	 */
 	int (*next_number)(void *ctx, const char *prefix, uint32_t from,
 			   uint32_t *ret_number);
+	/**
+	 * Read from a page in physical memory, which map_page found with
+	 * PARACLOCK_DEVICE_MEMORY, as pread reads from a file. -ENODEV: it can
+	 * no longer be read, for instance because a driver has claimed it;
+	 * -ENOMEM: not now. NULL: physical memory cannot be read here.
+	 */
+	int64_t (*read_memory)(void *ctx, const struct paraclock_mapping *map,
+			       void *buf, size_t n, uint64_t offset);
 };
 
 /**
@@ -395,6 +405,16 @@ struct paraclock_backend {
 				     struct paraclock_sample *ret_sample,
 				     struct paraclock_conversion *ret_conv,
 				     struct paraclock_marker *ret_marker);
+	/**
+	 * Look at a source of markers that is too expensive for reads, and
+	 * remember the marker for get_marker and watch_marker, which make no
+	 * system call. 1: it is another marker than before; 0: the same; or an
+	 * error, which is_there returns until the next look. Called by
+	 * paraclock_next_event() only, so calls never overlap. The marker
+	 * counts for events, but no sample promises anything because of it.
+	 * NULL: get_marker itself looks.
+	 */
+	int (*look)(void *state);
 };
 
 #ifdef __cplusplus

@@ -70,15 +70,15 @@ struct paraclock_backend;
 #define PARACLOCK_DEVICE_FIXED_SIZE 0x1U
 
 /**
- * options.flags: for disruptions, look at this machine's vmclock page in
- * physical memory (under Linux /dev/mem: on x86, as root) if no driver shows
- * it. Only paraclock_next_event() looks there, and paraclock_marker() if the
- * clock has no other source of markers. Reads, paraclock_epoch() and
- * paraclock_disrupted() make no system call for it: they know what the last
- * paraclock_next_event() saw, and marker_class promises nothing for the time
- * since. No event descriptor wakes for it: call paraclock_next_event() every
- * 100 ms, say. If the page cannot be had, the open fails, and options.detail
- * says why. Not with a @c device whose page may be another machine's.
+ * options.flags: look at the marker of this machine's vmclock in physical
+ * memory (Linux: /dev/mem, on x86, as root) if no driver shows its page. Only
+ * paraclock_next_event() looks there, and only the event's marker_class vouches
+ * for it. No other function makes a system call for it: they know what the last
+ * paraclock_next_event() saw, and samples promise nothing because of it. No
+ * event descriptor wakes for it: call paraclock_next_event() every 100 ms, say.
+ * If the page cannot be had, the open fails, and options.detail says why. By
+ * the name "vmclock" a clock opens that has these markers and no time. -EINVAL
+ * with a @c device whose page may be another machine's.
  */
 #define PARACLOCK_DEVICE_MEMORY 0x2U
 

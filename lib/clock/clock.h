@@ -96,6 +96,15 @@ struct observation {
 	uint64_t watched[2];
 };
 
+/* The error of the last look of a source that only events look at; 0: none, or
+ * another kind of source. */
+static inline int look_error(const struct marker_source *source)
+{
+	return source->be->look && source->be->is_there
+		       ? source->be->is_there(source->state)
+		       : 0;
+}
+
 /* Conversions more than 1 us apart where they meet are a jump. */
 static inline bool is_jump(int64_t gap_ns)
 {
@@ -111,6 +120,13 @@ static inline uint8_t class_of(const struct paraclock_backend *be, void *state)
 		       : be->marker_class;
 }
 
+/* What it promises to reads: nothing, if they do not look at it. */
+static inline uint8_t promise_of(const struct paraclock_backend *be,
+				 void *state)
+{
+	return be->look ? (uint8_t)PARACLOCK_MARKER_NONE : class_of(be, state);
+}
+
 /*
  * What equality of epochs promises now: as much as the best marker does, since
  * each of them is looked at. No marker vouches for a page that may be from
@@ -121,11 +137,11 @@ static inline uint8_t best_marker_class(const struct paraclock *clk,
 {
 	uint8_t most = now->unconfirmed ? PARACLOCK_MARKER_HEURISTIC
 					: PARACLOCK_MARKER_AUTHORITATIVE;
-	uint8_t best = class_of(clk->be, clk->state);
+	uint8_t best = promise_of(clk->be, clk->state);
 
 	for (unsigned int i = 0; i < clk->n_markers; i++) {
 		const struct marker_source *source = &clk->marker[i];
-		uint8_t its = class_of(source->be, source->state);
+		uint8_t its = promise_of(source->be, source->state);
 
 		best = its > best ? its : best;
 	}

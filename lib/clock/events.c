@@ -132,6 +132,9 @@ static void set_by_marker(struct paraclock *clk, unsigned int i,
 
 	event->source = be->name;
 	event->marker_class = class_of(be, clk->marker[i].state);
+	if (be->look)
+		event->counter_before =
+			__atomic_load_n(&clk->log.memory_tsc, __ATOMIC_RELAXED);
 	if (given >> i & 1 &&
 	    event->marker_before.generation != event->marker_after.generation)
 		event->kind = PARACLOCK_EVENT_RESTORED;
@@ -211,13 +214,25 @@ void pclk_event_finish(struct paraclock *clk, const struct remembered *was,
 	log->unfinished = lacks_conversion(clk, obs);
 }
 
+/* Does a marker with a generation show the same restores? One that is looked at
+ * may be lost, and still be remembered. */
+static bool shows_restores(const struct paraclock *clk)
+{
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		const struct marker_source *source = &clk->marker[i];
+
+		if (clk->log.generations >> i & 1 && !look_error(source))
+			return true;
+	}
+	return false;
+}
+
 bool pclk_event_has_restore(struct paraclock *clk, enum event_cause cause)
 {
 	struct event_log *log = &clk->log;
 	struct paraclock_event *event;
 
-	/* A marker with a generation shows the same restores. */
-	if (log->generations)
+	if (shows_restores(clk))
 		return true;
 	if (log->first == log->end)
 		return false;

@@ -24,6 +24,9 @@ struct event_log {
 	uint32_t end;
 	/* Counter at which all was last known to be as before. */
 	uint64_t looked_tsc;
+	/* The same for the sources that only paraclock_next_event() looks
+	 * at. */
+	uint64_t memory_tsc;
 	uint64_t generations; /* a bit for each marker source that has one */
 	/* 1: the times of the last event will come with the new page, or with
 	 * one that can be used. */
@@ -75,6 +78,13 @@ void pclk_event_primed(struct paraclock *clk,
 		       const struct paraclock_marker *marker);
 /* When obs was made, all was as it is now. */
 void pclk_event_looked(struct paraclock *clk, const struct observation *obs);
+
+/* --- loss.c: for the consumer ----------------------------------------- */
+
+/* SOURCE_LOST or SOURCE_FOUND, by the error of a look. 1: the source is as the
+ * last event said. */
+int pclk_event_source(struct paraclock *clk, int error,
+		      struct paraclock_event *ret_ev);
 
 /* --- next_event.c ----------------------------------------------------- */
 

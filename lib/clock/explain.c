@@ -73,6 +73,19 @@ static const char *explain_reason(unsigned int reason)
 	}
 }
 
+/* The error of a source that only events look at is not one of the reads'. */
+static void explain_lost_memory(const struct paraclock *clk, int error,
+				char *buf, size_t size)
+{
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		const struct marker_source *source = &clk->marker[i];
+
+		if (source->be->explain && look_error(source) == error)
+			source->be->explain(source->state, error, NULL, buf,
+					    size);
+	}
+}
+
 int paraclock_explain(const struct paraclock *clk, int error,
 		      const struct paraclock_sample *sample, char *buf,
 		      size_t size)
@@ -80,7 +93,9 @@ int paraclock_explain(const struct paraclock *clk, int error,
 	if (!buf || !size)
 		return -EINVAL;
 	TEXT(buf, size, "");
-	if (clk && clk->be->explain)
+	if (clk && error)
+		explain_lost_memory(clk, error, buf, size);
+	if (clk && !buf[0] && clk->be->explain)
 		clk->be->explain(clk->state, error, sample, buf, size);
 	/* An error may also come from a source of markers. */
 	for (unsigned int i = 0; clk && error && i < clk->n_markers; i++) {

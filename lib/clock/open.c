@@ -70,6 +70,49 @@ static void open_marker_sources(struct paraclock *clk, const char *device)
 	}
 }
 
+static bool has_marker_source(const struct paraclock *clk, const char *name)
+{
+	for (unsigned int i = 0; i < clk->n_markers; i++) {
+		if (pclk_text_equal(clk->marker[i].be->name, name))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The pages in physical memory that were asked for. A page that a driver shows
+ * is looked at there, by reads as well, and not a second time. 0, or an error
+ * with its sentence: whoever asks wants to know of each disruption.
+ */
+static int open_memory(struct paraclock *clk,
+		       const struct paraclock_options *opts)
+{
+	const struct paraclock_backend *const *be = pclk_memory_backends;
+	int ret = -EOPNOTSUPP;
+	void *state;
+
+	if (clk->may_be_foreign) {
+		TEXT(opts->detail, opts->detail_size,
+		     "the page of options.device may be another machine's, so "
+		     "this machine's memory (PARACLOCK_DEVICE_MEMORY, "
+		     "--dev-mem) says nothing about it; omit one of the two");
+		return -EINVAL;
+	}
+	TEXT(opts->detail, opts->detail_size,
+	     "no backend of this build has a page in physical memory");
+	for (; *be && clk->n_markers < MARKERS_MAX; be++) {
+		clk->log.memory_tsc = counter_read(clk->env, clk->how);
+		ret = has_marker_source(clk, (*be)->name)
+			      ? 1
+			      : (*be)->open(clk->env, opts, NULL, &state);
+		if (ret < 0)
+			break;
+		if (!ret)
+			add_marker_source(clk, *be, state);
+	}
+	return ret < 0 ? pclk_env_error(ret) : 0;
+}
+
 static struct paraclock *new_clock(const struct paraclock_env *env,
 				   const struct paraclock_backend *be,
 				   const struct paraclock_options *opts)
@@ -161,11 +204,21 @@ static int check_first_read(const struct paraclock *clk,
 	return 0;
 }
 
-/* Open one source. The first read primes what later ones are compared with. */
+/* How to open one source. */
+struct opening {
+	struct paraclock_options opts; /* of a backend */
+	bool want_memory;	       /* PARACLOCK_DEVICE_MEMORY */
+	bool need_valid;	       /* it is being chosen */
+	void *arg;
+	/* Set on failure: no other source would do better. */
+	bool is_final;
+};
+
+/* The first read primes what later ones are compared with. */
 static int open_one(struct paraclock **ret_clk,
-		    const struct paraclock_backend *be, void *arg,
-		    const struct paraclock_options *opts, bool need_valid)
+		    const struct paraclock_backend *be, struct opening *opening)
 {
+	const struct paraclock_options *opts = &opening->opts;
 	const struct paraclock_env *env = opts->env;
 	struct paraclock_sample sample;
 	struct paraclock *clk;
@@ -180,15 +233,21 @@ static int open_one(struct paraclock **ret_clk,
 	clk = new_clock(env, be, opts);
 	if (!clk)
 		return fail(opts, -ENOMEM);
-	ret = pclk_env_error(be->open(env, opts, arg, &clk->state));
+	ret = pclk_env_error(be->open(env, opts, opening->arg, &clk->state));
 	if (ret) {
 		env->free(env->ctx, clk);
 		return fail(opts, ret);
 	}
 	open_marker_sources(clk, opts->device);
-	prime(clk);
-	ret = pclk_read_slow(clk, &sample);
-	ret = check_first_read(clk, opts, need_valid, ret, &sample);
+	if (opening->want_memory)
+		ret = open_memory(clk, opts);
+	opening->is_final = ret || opening->is_final;
+	if (!ret) {
+		prime(clk);
+		ret = pclk_read_slow(clk, &sample);
+		ret = check_first_read(clk, opts, opening->need_valid, ret,
+				       &sample);
+	}
 	if (ret) {
 		paraclock_close(clk);
 		return ret;
@@ -198,10 +257,10 @@ static int open_one(struct paraclock **ret_clk,
 	return 0;
 }
 
-static const struct paraclock_backend *find_backend(const char *name)
+static const struct paraclock_backend *
+find_backend(const struct paraclock_backend *const *table, const char *name)
 {
-	for (const struct paraclock_backend *const *be = pclk_backends; *be;
-	     be++) {
+	for (const struct paraclock_backend *const *be = table; *be; be++) {
 		if (pclk_text_equal((*be)->name, name))
 			return *be;
 	}
@@ -226,9 +285,9 @@ pclk_next_backend(const struct paraclock_backend *after)
 	return best;
 }
 
-static int open_best(struct paraclock **ret_clk,
-		     const struct paraclock_options *opts)
+static int open_best(struct paraclock **ret_clk, struct opening *opening)
 {
+	const struct paraclock_options *opts = &opening->opts;
 	const struct paraclock_backend *be = NULL;
 	char first[256] = "this build has no backend to choose by itself";
 	bool tried = false;
@@ -243,8 +302,8 @@ static int open_best(struct paraclock **ret_clk,
 
 		if (!be->get_time)
 			continue;
-		ret = open_one(ret_clk, be, NULL, opts, true);
-		if (!ret || ret == -ENOMEM)
+		ret = open_one(ret_clk, be, opening);
+		if (!ret || ret == -ENOMEM || opening->is_final)
 			return ret;
 		/* Report why the best one failed: that is what to fix. */
 		if (!tried && opts->detail)
@@ -257,50 +316,71 @@ static int open_best(struct paraclock **ret_clk,
 	return -ENODEV;
 }
 
+static int begin(struct opening *opening, const struct paraclock_options *opts)
+{
+	struct paraclock_options *own = &opening->opts;
+	int ret;
+
+	memset(opening, 0, sizeof(*opening));
+	ret = pclk_options_complete(own, opts);
+	/* No backend shows the page to its reads in that way. */
+	opening->want_memory = own->flags & PARACLOCK_DEVICE_MEMORY;
+	own->flags &= ~(uint64_t)PARACLOCK_DEVICE_MEMORY;
+	return ret;
+}
+
 int paraclock_open(struct paraclock **ret_clk,
 		   const struct paraclock_options *opts)
 {
 	const struct paraclock_backend *be;
-	struct paraclock_options full;
+	struct opening opening;
 	int ret;
 
 	if (!ret_clk)
 		return -EINVAL;
-	ret = pclk_options_complete(&full, opts);
+	ret = begin(&opening, opts);
 	if (ret)
 		return ret;
-	if (!full.backend)
-		return open_best(ret_clk, &full);
-	be = find_backend(full.backend);
+	opening.need_valid = !opening.opts.backend;
+	if (opening.need_valid)
+		return open_best(ret_clk, &opening);
+	be = find_backend(pclk_backends, opening.opts.backend);
 	if (!be) {
-		TEXT(full.detail, full.detail_size, full.backend,
+		TEXT(opening.opts.detail, opening.opts.detail_size,
+		     opening.opts.backend,
 		     ": no such backend in this build; see "
 		     "paraclock_list()");
 		return -EINVAL;
 	}
-	return open_one(ret_clk, be, NULL, &full, false);
+	ret = open_one(ret_clk, be, &opening);
+	/* Its markers alone, where no driver shows the page. */
+	be = find_backend(pclk_memory_backends, opening.opts.backend);
+	if (ret == -ENODEV && opening.want_memory && !opening.opts.device && be)
+		ret = open_one(ret_clk, be, &opening);
+	return ret;
 }
 
 int paraclock_open_backend(struct paraclock **ret_clk,
 			   const struct paraclock_backend *be, void *arg,
 			   const struct paraclock_options *opts)
 {
-	struct paraclock_options full;
+	struct opening opening;
 	int ret;
 
 	if (!ret_clk || !be)
 		return -EINVAL;
-	ret = pclk_options_complete(&full, opts);
+	ret = begin(&opening, opts);
 	if (ret)
 		return ret;
 	if (be->size < sizeof(*be) || !be->name || !be->open || !be->close ||
-	    full.backend) {
-		TEXT(full.detail, full.detail_size,
+	    opening.opts.backend) {
+		TEXT(opening.opts.detail, opening.opts.detail_size,
 		     "the backend is incomplete (size, name, open or close), "
 		     "or options name another one");
 		return -EINVAL;
 	}
-	return open_one(ret_clk, be, arg, &full, false);
+	opening.arg = arg;
+	return open_one(ret_clk, be, &opening);
 }
 
 void paraclock_close(struct paraclock *clk)

@@ -55,7 +55,8 @@ static int copy_options(struct paraclock_options *full,
 		full->detail = NULL;
 	TEXT(full->detail, full->detail_size, "");
 	if (!asks_for_more(opts) &&
-	    !(full->flags & ~(uint64_t)PARACLOCK_DEVICE_FIXED_SIZE))
+	    !(full->flags & ~(uint64_t)(PARACLOCK_DEVICE_FIXED_SIZE |
+					PARACLOCK_DEVICE_MEMORY)))
 		return 0;
 	TEXT(full->detail, full->detail_size,
 	     "options ask for something that this version does not know: "

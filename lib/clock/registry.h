@@ -9,4 +9,8 @@
 /* The compiled-in backends, NULL at the end; generated. */
 extern const struct paraclock_backend *const pclk_backends[];
 
+/* Those of PARACLOCK_DEVICE_MEMORY, NULL at the end; each shows the page of the
+ * compiled-in backend of the same name. */
+extern const struct paraclock_backend *const pclk_memory_backends[];
+
 #endif

@@ -15,6 +15,7 @@
 #include "detect.h"
 #include "device.h"
 #include "mapping.h"
+#include "memory.h"
 #include "process.h"
 
 extern const struct paraclock_env pclk_env_linux;
@@ -189,4 +190,5 @@ const struct paraclock_env pclk_env_linux = {
 	.is_there = pclk_linux_is_there,
 	.device_number = pclk_linux_device_number,
 	.next_number = pclk_linux_next_number,
+	.read_memory = pclk_linux_read_memory,
 };

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "device.h"
 #include "mapping.h"
+#include "memory.h"
 #include "page/page.h"
 #include "vvar.h"
 
@@ -191,6 +192,9 @@ int pclk_linux_map_page(void *ctx, const char *name, const char *path,
 	(void)ctx;
 	if (path) {
 		ret = map_path(path, &map);
+	} else if (map.flags & PARACLOCK_DEVICE_MEMORY &&
+		   strcmp(name, "vmclock") == 0) {
+		ret = pclk_linux_map_memory(&map);
 	} else if (strcmp(name, "pvclock") == 0) {
 		ret = map_vvar(VVAR_PVCLOCK, "kvmclock", &map);
 	} else if (strcmp(name, "hyperv") == 0) {

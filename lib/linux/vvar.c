@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "hex.h"
 #include "vvar.h"
 
 /* Three pages are {data, pvclock, hyperv} from 4.12 on, and {data, HPET
@@ -14,30 +15,6 @@
 
 /* No layout ever had more. */
 #define PAGES_MAX 64
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
-/* Returns what follows the number; NULL: not a number of up to 64 bits. */
-static const char *parse_hex(const char *at, uint64_t *ret_value)
-{
-	uint64_t value = 0;
-	unsigned int digits = 0;
-
-	for (; hex_digit(*at) >= 0; at++) {
-		if (++digits > 16)
-			return NULL;
-		value = value << 4 | (uint64_t)hex_digit(*at);
-	}
-	*ret_value = value;
-	return digits ? at : NULL;
-}
 
 /* start-end perms offset device inode name */
 static void parse_line(struct vvar_map *map, const char *line)

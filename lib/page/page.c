@@ -36,6 +36,18 @@ bool pclk_page_busy(const struct page_shape *shape, uint32_t seq)
 	return seq == 0 || seq == UINT32_MAX;
 }
 
+/* A page that is not in this process's memory: by which function? */
+static bool is_physical(const struct page *page)
+{
+	return page->map.flags & PARACLOCK_DEVICE_MEMORY;
+}
+
+static bool can_be_copied(const struct page *page)
+{
+	return is_physical(page) ? page->env->read_memory != NULL
+				 : page->env->pread != NULL;
+}
+
 int pclk_page_open(struct page *page, const struct paraclock_env *env,
 		   const struct page_shape *shape,
 		   const struct paraclock_options *opts)
@@ -64,7 +76,7 @@ int pclk_page_open(struct page *page, const struct paraclock_env *env,
 	}
 	if ((uintptr_t)page->map.addr % sizeof(uint64_t) ||
 	    (page->map.addr && page->map.size < shape->min_size) ||
-	    (!page->map.addr && !env->pread)) {
+	    (!page->map.addr && !can_be_copied(page))) {
 		TEXT(opts->detail, opts->detail_size, "the env maps the ",
 		     shape->name, " page where it cannot be read in words");
 		pclk_page_close(page);
@@ -85,7 +97,13 @@ void pclk_page_close(struct page *page)
 static int64_t file_read(const struct page *page, void *buf, size_t n,
 			 uint64_t offset)
 {
-	return pclk_env_pread(page->env, page->map.fd, buf, n, offset);
+	const struct paraclock_env *env = page->env;
+
+	if (is_physical(page))
+		return pclk_env_length(env->read_memory(env->ctx, &page->map,
+							buf, n, offset),
+				       n);
+	return pclk_env_pread(env, page->map.fd, buf, n, offset);
 }
 
 static void copy_memory(const struct page *page, struct page_copy *copy)

@@ -316,6 +316,61 @@ def kernel_log_seeds():
     }
 
 
+def iomem_seeds():
+    def seed(*lines):
+        return bytes((7, 1, 0, 64, 3, 255, 2, 16)) + b"".join(
+            line.encode() + b"\n" for line in lines)
+
+    ram = "00001000-0009fbff : System RAM"
+    page = "feffb000-feffbfff : NAME:00"
+    return {
+        "qemu": seed(ram, "e0000000-efffffff : Reserved", "  " + page),
+        "firecracker": seed(ram, "000a0000-000fffff : Reserved",
+                            "  000de000-000defff : NAME:00"),
+        "hidden": seed("00000000-00000000 : NAME:00"),
+        "none": seed(ram, "feffb000-feffbfff : OTHER:00"),
+        "two": seed(page, "  " + page, "fe000000-fe0000ff : NAME:01"),
+        "backwards": seed("feffbfff-feffb000 : NAME:00", page),
+        "all": seed("0-ffffffffffffffff : NAME:00"),
+        "wide": seed("10000000000000000-10000000000000fff : NAME:00"),
+        "short": seed("feffb010-feffb01f : NAME:00"),
+        "longer": seed(page + "0x", page + "/driver"),
+        "overlong": seed(" " * 300 + page, page),
+        "no-end": seed(page)[:-1],
+        "nul": seed("feffb000-feffbfff : NA\0ME:00", page),
+    }
+
+
+def memory_seeds():
+    good = struct.pack("<IIHBBIQQ", 0x4b4c4356, 4096, 1, 255, 0, 2, 7, 0)
+    look, read = bytes((5, 0, 0)), bytes((4, 0, 0))
+
+    def byte(at, value):
+        return bytes((0, at, value))
+
+    def seed(*acts, page=good, size=128):
+        return bytes((size,)) + page.ljust(128, b"\0") + b"".join(acts)
+
+    generation = byte(25, 1)
+    return {
+        "marker": seed(look, byte(16, 8), read, look),
+        "generation": seed(generation, look, byte(104, 9), byte(16, 8), look),
+        "update": seed(byte(12, 3), byte(16, 8), look, bytes((3, 60, 0)), look,
+                       byte(12, 4), look),
+        "torn": seed(bytes((2, 16, 0)), look, bytes((3, 60, 0)), look,
+                     bytes((2, 0, 0)), look, look),
+        "gone": seed(bytes((1, 1, 0)), look, byte(16, 8), bytes((1, 0, 0)),
+                     look, look),
+        "errors": seed(bytes((1, 2, 0)), look, bytes((1, 3, 0)), look),
+        "magic": seed(byte(0, 0), look, byte(0, 0x56), look),
+        "version": seed(byte(8, 2), look, byte(8, 1), look),
+        "size": seed(byte(5, 0), byte(4, 31), look, byte(4, 32), look),
+        "short": seed(byte(16, 8), look, size=32),
+        "too-short": seed(look, size=31),
+        "zeros": seed(look, page=b""),
+    }
+
+
 def world(step=5, counter=0):
     return struct.pack("<IBB", counter, step, 0)
 
@@ -566,6 +621,8 @@ def main():
                           ("fuzz_clocks", clocks_seeds()),
                           ("fuzz_uevent", uevent_seeds()),
                           ("fuzz_kernel_log", kernel_log_seeds()),
+                          ("fuzz_iomem", iomem_seeds()),
+                          ("fuzz_memory", memory_seeds()),
                           ("fuzz_timekeeper", timekeeper_seeds()),
                           ("fuzz_writer", writer_seeds()),
                           ("fuzz_relay", relay_seeds()),

@@ -238,6 +238,24 @@ class Read(unittest.TestCase):
         self.assertEqual(len(plain), 3)
         self.assertEqual(plain, mapped)
 
+    def test_memory_is_looked_at_for_events_alone(self):
+        self.assertIn("--dev-mem", run("events", "--help").stdout)
+        for command in ("read", "cross", "watch"):
+            self.assertNotIn("--dev-mem", run(command, "--help").stdout)
+            result = run(command, "-b", "tsc", "--dev-mem")
+            self.assertEqual((result.returncode, result.stdout), (2, ""))
+            self.assertIn("--dev-mem: this command reads a clock",
+                          result.stderr)
+            self.assertEqual(len(result.stderr.splitlines()), 1)
+        # The page of a file may be another machine's.
+        page = Page(vmclock())
+        result = run("events", "-b", "vmclock", "-d", page.path, "--dev-mem")
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn("another machine's", result.stderr)
+        result = run("events", "--dev-mem", "-d", page.path)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("name it with -b", result.stderr)
+
     def test_a_terminal_gets_a_header_and_one_remark(self):
         shown = on_terminal(self, "read", "-b", "tsc", "-n", "50", "-i", "0")
         self.assertEqual(shown.count("HOST_NS"), 3)

@@ -24,6 +24,16 @@ def leads_to(link, path):
         return False
 
 
+def waits_for_events(tool):
+    fds = pathlib.Path(f"/proc/{tool.pid}/fd")
+    try:
+        return any(leads_to(fd, pathlib.Path("anon_inode:[eventpoll]"))
+                   for fd in fds.iterdir())
+    except FileNotFoundError:
+        # It has ended.
+        return False
+
+
 class Loss(unittest.TestCase):
     GOOD = {"vmclock": vmclock(marker=7), "kvmclock": pvclock(),
             "hyperv": struct.pack("<IIQqQ", 2, 0, 1 << 62, 0, 0)}
@@ -160,6 +170,26 @@ class Loss(unittest.TestCase):
         self.assertRegex(err, r"^paraclock events: vmclock: lost: the "
                               r"vmclock page is malformed: .*\n$")
         self.assertEqual(tool.returncode, 0)
+
+
+class Memory(unittest.TestCase):
+    def test_a_page_that_cannot_be_had_is_one_sentence(self):
+        """This machine's; where it can be had, events go on."""
+        tool = subprocess.Popen([TOOL, "events", "--dev-mem"],
+                                stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+        self.addCleanup(tool.kill)
+        while tool.poll() is None and not waits_for_events(tool):
+            time.sleep(0.01)
+        has_it = tool.poll() is None
+        tool.terminate()
+        out, err = tool.communicate()
+        if has_it:
+            self.assertEqual(err, "")
+            return
+        self.assertEqual((tool.returncode, out), (1, ""))
+        self.assertEqual(len(err.splitlines()), 1, err)
+        self.assertRegex(err, "/proc/iomem|/dev/mem|physical memory")
 
 
 if __name__ == "__main__":

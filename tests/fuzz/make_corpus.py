@@ -371,6 +371,61 @@ def memory_seeds():
     }
 
 
+def agent_seeds():
+    (says, much, upstream, answers, comes, goes, host_goes, reads,
+     passes) = range(9)
+
+    def play(*acts, alone=False):
+        return bytes([not alone]) + b"".join(
+            bytes([what, len(data)]) + data for what, data in acts)
+
+    def execute(name, arguments=b"", more=b""):
+        return (b'{"execute":"guest-' + name + b'"' +
+                (b',"arguments":' + arguments if arguments else b"") + more +
+                b"}")
+
+    ping, get = execute(b"ping"), execute(b"get-time", more=b',"id":[7]')
+    up = ((comes, b""), (answers, b""))
+    reply, settle = (upstream, b'{"return": {}}\n'), (answers, b"")
+    return {
+        "alone": play((says, get + execute(b"info") + ping), alone=True),
+        "set": play((says, execute(b"set-time", b'{"time":1700000000}') +
+                     execute(b"set-time")), alone=True),
+        "refused": play((says, execute(b"set-time", b'{"time":-1}') +
+                         execute(b"set-time", b'{"time":9223372036854775808}')
+                         + execute(b"set-time", b'{"time":"1"}') +
+                         execute(b"set-time", b'{"time":1.5e3}')), alone=True),
+        "often": play((much, execute(b"set-time")), (passes, b""), (reads, b""),
+                      alone=True),
+        "sync": play((says, b"\xff" + execute(b"sync-delimited", b'{"id":5}')),
+                     alone=True),
+        "garbage": play((says, b"@ 01 'a'\n\xfe\n{]\n" + get), alone=True),
+        "passed": play(*up, (says, ping + b"\n" + get), reply, settle),
+        "info": play(*up, (says, ping + execute(b"info") + get), settle,
+                     (upstream, b'{"return":{"supported_commands":'
+                      b'[{"name":"guest-set-time","enabled":false}]}}\n')),
+        "shutdown": play(*up, (says, execute(b"shutdown")), (says, get),
+                         (upstream, b'{"return": 1002}\n')),
+        "goes": play(*up, (says, ping + ping), (upstream, b'{"ret'),
+                     (goes, b""), (says, ping + get), *up, (says, ping),
+                     settle),
+        "hang-up": play(*up, (says, ping), (upstream, b'{"ret'),
+                        (host_goes, b""), (upstream, b"}\n"), settle,
+                        (says, get)),
+        "long": play(*up, (says, b'{"a":"'), *[(much, b"x" * 255)] * 2,
+                     settle, (says, b'","execute":"guest-set-time"}'), settle),
+        "long-name": play(*up, (says, b'{"execute":"guest-set-time","a":"'),
+                          *[(much, b"x" * 255)] * 2, (says, b'"}' + get)),
+        "sentinel": play(*up, (says, b'{"a":"\xff'), settle, (says, get)),
+        "deep": play((says, b'{"execute":"guest-ping","id":'),
+                     (much, b"[[[["), (much, b"]]]]"), (says, b"}"),
+                     alone=True),
+        "full": play((much, get), (much, get), (much, get), (reads, b""),
+                     (much, get), alone=True),
+        "unanswered": play(*up, (much, ping), (goes, b""), (says, ping)),
+    }
+
+
 def world(step=5, counter=0):
     return struct.pack("<IBB", counter, step, 0)
 
@@ -629,7 +684,8 @@ def main():
                           ("fuzz_follow", follow_seeds()),
                           ("fuzz_stat", stat_seeds()),
                           ("fuzz_history", history_seeds()),
-                          ("fuzz_coupling", coupling_seeds())):
+                          ("fuzz_coupling", coupling_seeds()),
+                          ("fuzz_agent", agent_seeds())):
         directory = os.path.join(top, target)
         os.makedirs(directory, exist_ok=True)
         for name, data in seeds.items():

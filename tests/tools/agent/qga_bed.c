@@ -111,17 +111,19 @@ void bed_upstream(struct bed *bed, const char *data, size_t size)
 	qga_run(bed->qga);
 }
 
-void bed_connect(struct bed *bed)
-{
-	qga_scan_reset(&bed->scan);
-	bed->barrier_len = 0;
-	qga_upstream_up(bed->qga);
-	qga_run(bed->qga);
-}
-
 void bed_away(struct bed *bed)
 {
 	qga_upstream_down(bed->qga);
+	qga_run(bed->qga);
+}
+
+void bed_connect(struct bed *bed)
+{
+	if (bed->qga->is_up)
+		bed_away(bed);
+	qga_scan_reset(&bed->scan);
+	bed->barrier_len = 0;
+	qga_upstream_up(bed->qga);
 	qga_run(bed->qga);
 }
 

@@ -58,14 +58,25 @@ static bool is_leap_in_the_way(const struct situation *situation,
 		m->sample.timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED);
 }
 
-/* Is this what our own step overshot by? */
-static bool is_overshoot(const struct situation *situation,
+static uint64_t add(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* Is this what our own step overshot by? Whoever stepped at the same time has a
+ * source of his own, which differs from ours by what both are trusted to. */
+static bool is_overshoot(const struct keep_rules *rules,
+			 const struct situation *situation,
 			 const struct measurement *m)
 {
 	int64_t stepped = situation->stepped_ns;
+	uint64_t most = add(distance(stepped), m->bound_ns);
 
+	most = add(most, (uint64_t)rules->step_above_ns);
+	if (!m->has_bound)
+		most = add(most, (uint64_t)rules->assume_error_ns);
 	return stepped && (stepped < 0) != (m->offset_ns < 0) &&
-	       distance(m->offset_ns) <= distance(stepped) + m->bound_ns;
+	       distance(m->offset_ns) <= most;
 }
 
 static bool may_go_back(const struct keep_rules *rules,
@@ -87,7 +98,7 @@ static struct judgement judge_step(const struct keep_rules *rules,
 				   const struct situation *situation,
 				   const struct measurement *m)
 {
-	if (is_overshoot(situation, m))
+	if (is_overshoot(rules, situation, m))
 		return say(KEEP_DO_STEP, KEEP_WHY_NONE);
 	if (m->offset_ns < 0 && !may_go_back(rules, situation))
 		return say(KEEP_LEAVE, KEEP_WHY_BACKWARDS);
@@ -102,7 +113,7 @@ static struct judgement judge_offset(const struct keep_rules *rules,
 {
 	enum keep_policy policy = rules->otherwise;
 
-	if (situation->disrupted || is_overshoot(situation, m))
+	if (situation->disrupted || is_overshoot(rules, situation, m))
 		policy = rules->on_disruption;
 	if (policy == KEEP_REPORT)
 		return say(KEEP_LEAVE, KEEP_WHY_POLICY);

@@ -449,7 +449,9 @@ static void look_once(struct keeper *keeper)
 	take_measure(keeper, &m);
 	look_for_jump(keeper, &m);
 	look_for_restore(keeper, &m);
-	if (!keeper->situation.disrupted && !keeper->situation.stepped_ns)
+	/* Nor does it while a disruption may still show. */
+	if (!keeper->situation.disrupted && !keeper->situation.stepped_ns &&
+	    !m.error && m.sample.valid)
 		set_synchronized(keeper);
 	set_leap_is_near(keeper, &m);
 	judgement = judge(keeper->rules, &keeper->situation, &m);

@@ -142,7 +142,8 @@ class Bed:
         return self.guest.json("cat /run/paraclock/keep/keep.json", want=0)[0]
 
     def stop_keep(self):
-        """End it; it must end well."""
+        """End it, and show what it had to say."""
+        print(self.guest.must("cat /tmp/keep.log"))
         self.guest.must("kill $(cat /tmp/keep.pid); while kill -0 "
                         "$(cat /tmp/keep.pid) 2>/dev/null; do sleep 0.1; done")
 

@@ -4,6 +4,7 @@
 # libvirt is installed. Whatever it writes into the system goes to FOLDER, and
 # the machine's own libvirt is out of reach.
 set -eu
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
 folder=$1 root=$2
 mount -t proc proc /proc
 mount -t overlay -o "lowerdir=$root/usr:/usr" overlay /usr

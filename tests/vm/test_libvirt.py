@@ -103,9 +103,24 @@ CALLS = (
     '{}',
     # What the agent answers itself, too.
     call("guest-get-time"),
+    '{"execute": "guest-get-time", "arguments": {}, "id": [1, "a", {}]}',
+    call("guest-get-time", more=1),
     call("guest-set-time", time=LONG_AGO * SEC),
     call("guest-set-time", time="0"),
     call("guest-set-time", time=-1 * SEC),
+)
+
+# What libvirt asks an agent by itself: virsh's words without the domain.
+COMMANDS = (
+    ("guestinfo",),
+    ("domhostname", "--source", "agent"),
+    ("domifaddr", "--source", "agent"),
+    ("guestvcpus",),
+    ("domfsinfo",),
+    ("domfstrim",),
+    ("domfsfreeze",),
+    ("domfsthaw",),
+    ("set-user-password", "root", "secret"),
 )
 
 # What differs from one run to the next: the place in the answer of each.
@@ -115,7 +130,7 @@ VOLATILE = {
     "guest-get-time": ("return",),
 }
 # Its mistakes are told in the words of whoever answers.
-OWN_WORDS = ("guest-set-time",)
+OWN_WORDS = ("guest-get-time", "guest-set-time")
 
 
 # --- transcripts ------------------------------------------------------------
@@ -126,12 +141,14 @@ def command_of(request):
 
 
 class Transcript:
-    """What virsh prints for each of CALLS."""
+    """What virsh prints for each of CALLS and COMMANDS."""
 
     def __init__(self, domain):
         self.domain = domain
         self.handle = self.pid = "0"
         self.lines = [self.ask(request) for request in CALLS]
+        self.printed = [domain.libvirt.virsh(words[0], domain.name, *words[1:])
+                        for words in COMMANDS]
 
     def ask(self, request):
         now = request.replace('"HANDLE"', self.handle)
@@ -191,6 +208,10 @@ def test_truth(alone):
           f"{len({command_of(request) for request in CALLS})} commands")
     check("there are answers and errors", good >= 30 and fails >= 15,
           alone.lines)
+    for words, got in zip(COMMANDS, alone.printed):
+        print(words, got)
+    check("virsh learns the host name",
+          alone.printed[1] == (0, "guest", ""), alone.printed[1])
 
 
 def test_transcripts(alone, behind):
@@ -204,6 +225,9 @@ def test_transcripts(alone, behind):
         else:
             check(f"{short}: answered as by qemu-ga alone", before == after,
                   f"\n{before[:2000]}\n{after[:2000]}")
+    for words, before, after in zip(COMMANDS, alone.printed, behind.printed):
+        check(f"virsh {' '.join(words)}: as with qemu-ga alone",
+              before == after, (before, after))
 
 
 def test_info(alone, behind):
@@ -292,6 +316,18 @@ def test_refused(domain):
             check(f"guest-set-time refuses {what}", status == 1, err)
 
     goes_on(domain, "and the clock is left alone", ask)
+
+
+def test_restart(domain):
+    """Of qemu-ga, behind the agent."""
+    ping = call("guest-ping")
+    domain.end("qemu-ga")
+    status, _, err = domain.request(ping)
+    print(err)
+    check("without qemu-ga its commands are an error", status == 1, err)
+    test_get(domain, "without qemu-ga")
+    domain.qemu_ga("-m unix-listen -p", UPSTREAM)
+    domain.answers()
 
 
 class Bench:
@@ -425,6 +461,7 @@ def run(image, args, folder):
         test_set(domain, "behind the agent")
         test_sync_without(domain)
         test_refused(domain)
+        test_restart(domain)
 
         bench = Bench(domain, host)
         domain.must(f"vm_guest mailbox {vm.RESERVED + vm.PAGE:#x} & sleep 0.2")

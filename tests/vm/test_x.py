@@ -1,0 +1,445 @@
+# SPDX-License-Identifier: MIT
+"""A libvirt domain whose guest runs Debian's qemu-ga, alone and then behind
+`paraclock agent`: what virsh is answered, and what it does to the clock."""
+import base64
+import json
+import os
+import sys
+import tempfile
+import time
+
+import vm
+from domain import AGENT_PORT, Domain, Libvirt
+from publisher import Publisher
+from vm import check, wait_for
+
+SEC = 10**9
+PORT = "/dev/virtio-ports/" + AGENT_PORT
+UPSTREAM = "/run/qga.sock"
+STEADY_PPB = 10_000
+# In the past: November 2023.
+LONG_AGO = 1_700_000_000
+
+# As udev does, and what qemu-ga looks for.
+PREPARE = ("mkdir /dev/virtio-ports; for p in /sys/class/virtio-ports/*; do "
+           "ln -s /dev/${p##*/} /dev/virtio-ports/$(cat $p/name); done; "
+           "ln -s /bin /sbin; ifconfig lo up; "
+           "printf 'ID=guest\\nPRETTY_NAME=\"A guest\"\\n' >/etc/os-release")
+
+
+def call(name, **arguments):
+    """A request; _ stands for the - of a name."""
+    request = {"execute": name}
+    if arguments:
+        request["arguments"] = {key.replace("_", "-"): value
+                                for key, value in arguments.items()}
+    return json.dumps(request)
+
+
+def coded(data):
+    return base64.b64encode(data).decode()
+
+
+# More than the 64 KiB that an agent keeps of a message, and less than the
+# 128 KiB of an argument of a program.
+LARGE = bytes(n * n >> 8 & 255 for n in range(70_000))
+
+# HANDLE and PID stand for what guest-file-open and guest-exec returned last.
+CALLS = (
+    call("guest-ping"),
+    '{"execute": "guest-ping", "id": "\\u00e9 \\" \\\\ \\u0001"}',
+    '{"id": {"a": [1, -2.5, null]}, "execute": "guest-get-host-name"}',
+    call("guest-sync", id=2**53),
+    call("guest-exec", path="/bin/sh", capture_output=True,
+         arg=["-c", "echo out; echo err >&2; exit 3"]),
+    call("guest-exec-status", pid="PID"),
+    call("guest-exec", path="/bin/sh", capture_output=True,
+         arg=["-c", "cat; echo $A"], env=["A=\u00e9\"\\"],
+         input_data=coded(bytes(range(256)))),
+    call("guest-exec-status", pid="PID"),
+    call("guest-exec", path="/bin/seq", capture_output=True, arg=["20000"]),
+    call("guest-exec-status", pid="PID"),
+    call("guest-exec-status", pid="PID"),
+    call("guest-exec", path="/no/such/program"),
+    call("guest-file-open", path="/tmp/file", mode="w+"),
+    call("guest-file-write", handle="HANDLE", buf_b64=coded(b"0123456789")),
+    call("guest-file-seek", handle="HANDLE", offset=4, whence="set"),
+    call("guest-file-read", handle="HANDLE", count=3),
+    call("guest-file-seek", handle="HANDLE", offset=0, whence="end"),
+    call("guest-file-write", handle="HANDLE", buf_b64=coded(LARGE)),
+    call("guest-file-flush", handle="HANDLE"),
+    call("guest-file-seek", handle="HANDLE", offset=10, whence=0),
+    call("guest-file-read", handle="HANDLE", count=len(LARGE)),
+    call("guest-file-read", handle="HANDLE"),
+    call("guest-file-close", handle="HANDLE"),
+    call("guest-file-close", handle="HANDLE"),
+    call("guest-file-open", path="/no/such/file"),
+    call("guest-fsfreeze-status"),
+    call("guest-fstrim"),
+    call("guest-get-fsinfo"),
+    call("guest-get-disks"),
+    call("guest-get-osinfo"),
+    call("guest-get-vcpus"),
+    call("guest-get-memory-block-info"),
+    call("guest-get-timezone"),
+    call("guest-get-users"),
+    call("guest-network-get-interfaces"),
+    call("guest-get-devices"),
+    # Mistakes.
+    call("guest-nonesuch", a=[]),
+    call("guest-nonesuch\n\u00e9\"\\"),
+    call("guest-file-read"),
+    call("guest-file-read", handle="x"),
+    call("guest-file-read", handle=0, count=2**70),
+    call("guest-file-seek", handle=0, offset={}, whence="middle"),
+    call("guest-exec-status", pid=2**31 - 1),
+    call("guest-exec", path=["/bin/true"]),
+    call("guest-ping", more=1),
+    '{"execute": "guest-ping", "arguments": 3}',
+    '{"execute": "guest-ping", "more": 1}',
+    '{"execute": 3}',
+    '{"execute": null}',
+    '{"arguments": {}}',
+    '{}',
+    # What the agent answers itself, too.
+    call("guest-get-time"),
+    call("guest-set-time", time=LONG_AGO * SEC),
+    call("guest-set-time", time="0"),
+    call("guest-set-time", time=-1 * SEC),
+)
+
+# What differs from one run to the next: the place in the answer of each.
+VOLATILE = {
+    "guest-exec": ("return", "pid"),
+    "guest-file-open": ("return",),
+    "guest-get-time": ("return",),
+}
+# Its mistakes are told in the words of whoever answers.
+OWN_WORDS = ("guest-set-time",)
+
+
+# --- transcripts ------------------------------------------------------------
+
+def command_of(request):
+    """The name that it executes."""
+    return json.loads(request).get("execute") or "none"
+
+
+class Transcript:
+    """What virsh prints for each of CALLS."""
+
+    def __init__(self, domain):
+        self.domain = domain
+        self.handle = self.pid = "0"
+        self.lines = [self.ask(request) for request in CALLS]
+
+    def ask(self, request):
+        now = request.replace('"HANDLE"', self.handle)
+        now = now.replace('"PID"', self.pid)
+        end = time.monotonic() + vm.COMMAND_SEC
+        while True:
+            status, out, err = self.domain.request(now)
+            # A process that was just started may run for a while.
+            if '"exited":false' not in out or time.monotonic() > end:
+                return self.settle(request, status, out, err)
+
+    def settle(self, request, status, out, err):
+        """The same for each run, if the answer is."""
+        if status:
+            # The errors name the handle, too.
+            return f"{status}: {err}".replace(f"'{self.handle}'", "'HANDLE'")
+        command = command_of(request)
+        answer = json.loads(out)
+        if command == "guest-file-open":
+            self.handle = str(answer["return"])
+        elif command == "guest-exec":
+            self.pid = str(answer["return"]["pid"])
+        if command in VOLATILE:
+            *path, last = VOLATILE[command]
+            place = answer
+            for key in path:
+                place = place[key]
+            place[last] = f"an {type(place[last]).__name__}"
+        return json.dumps(answer)
+
+    def answer(self, number, command):
+        """Of the number-th of this command, from 0."""
+        got = [line for request, line in zip(CALLS, self.lines)
+               if command_of(request) == command]
+        return json.loads(got[number])["return"]
+
+
+def test_truth(alone):
+    """The transcript of qemu-ga alone is one of a qemu-ga that works."""
+    done = alone.answer(0, "guest-exec-status")
+    check("a program's output and its exit status come",
+          (done["exitcode"], done["out-data"], done["err-data"]) ==
+          (3, coded(b"out\n"), coded(b"err\n")), done)
+    done = alone.answer(1, "guest-exec-status")
+    check("a program gets its input and its environment", done["out-data"] ==
+          coded(bytes(range(256)) + "\u00e9\"\\\n".encode()), done)
+    done = alone.answer(2, "guest-exec-status")
+    check("a long output comes whole", done["out-data"] == coded(
+        "".join(f"{n}\n" for n in range(1, 20001)).encode()))
+    check("a part of a file is read",
+          alone.answer(0, "guest-file-read")["buf-b64"] == coded(b"456"))
+    check("a large file is read",
+          alone.answer(1, "guest-file-read")["buf-b64"] == coded(LARGE))
+    fails = sum(line.startswith("1: ") for line in alone.lines)
+    good = len(alone.lines) - fails
+    print(f"{good} answers and {fails} errors, of "
+          f"{len({command_of(request) for request in CALLS})} commands")
+    check("there are answers and errors", good >= 30 and fails >= 15,
+          alone.lines)
+
+
+def test_transcripts(alone, behind):
+    for request, before, after in zip(CALLS, alone.lines, behind.lines):
+        short = request if len(request) < 100 else request[:96] + " ..."
+        if command_of(request) in OWN_WORDS:
+            check(f"{short}: it succeeds or fails as by qemu-ga alone",
+                  before[:3] == after[:3] and (before[:3] == "1: " or
+                                               before == after),
+                  (before, after))
+        else:
+            check(f"{short}: answered as by qemu-ga alone", before == after,
+                  f"\n{before[:2000]}\n{after[:2000]}")
+
+
+def test_info(alone, behind):
+    """guest-info: qemu-ga's answer, and one command more."""
+    ours = [entry for entry in behind["supported_commands"]
+            if entry not in alone["supported_commands"]]
+    check("guest-info: one command is added to those of qemu-ga",
+          len(behind["supported_commands"]) ==
+          len(alone["supported_commands"]) + 1 and
+          [(entry["name"], entry["enabled"]) for entry in ours] ==
+          [("guest-paraclock-status", True)], ours)
+    check("guest-info: the version is qemu-ga's",
+          behind["version"] == alone["version"], behind["version"])
+
+
+# --- the clock --------------------------------------------------------------
+
+def is_between(sentence, low, got, high):
+    check(sentence, low <= got <= high, (low, got, high))
+
+
+def test_get(domain, who):
+    low = domain.seconds()
+    got = int(domain.libvirt.must("domtime", domain.name).split()[-1])
+    is_between(f"{who}: domtime gives the guest's time", low, got,
+               domain.seconds())
+
+
+def test_set(domain, who):
+    """domtime with a time of the caller's."""
+    start = time.monotonic()
+    domain.libvirt.must("domtime", domain.name, "--time", str(LONG_AGO))
+    got = domain.seconds()
+    is_between(f"{who}: domtime --time sets it", LONG_AGO, got,
+               LONG_AGO + time.monotonic() - start + 1)
+    start = time.time()
+    domain.libvirt.must("domtime", domain.name, "--now")
+    got = domain.seconds()
+    is_between(f"{who}: domtime --now sets it to the time of virsh",
+               int(start), got, time.time() + 1)
+
+
+def test_sync_alone(domain):
+    """qemu-ga syncs with the RTC, to a second; each set-time sets it, too."""
+    start = time.time()
+    domain.libvirt.must("domtime", domain.name, "--sync")
+    got = domain.seconds()
+    is_between("qemu-ga alone: domtime --sync takes the RTC's time, which "
+               "--now has set", int(start) - 1, got, time.time() + 2)
+    start = time.monotonic()
+    domain.libvirt.must("domtime", domain.name, "--time", str(LONG_AGO))
+    domain.libvirt.must("domtime", domain.name, "--sync")
+    got = domain.seconds()
+    is_between("qemu-ga alone: after a wrong --time the RTC is wrong, and so "
+               "is the time after --sync", LONG_AGO - 1, got,
+               LONG_AGO + time.monotonic() - start + 2)
+
+
+def goes_on(domain, sentence, act):
+    """Nobody sets the guest's clock meanwhile."""
+    start, low = time.monotonic(), domain.seconds()
+    act()
+    got = domain.seconds()
+    is_between(sentence, low, got, low + time.monotonic() - start + 1)
+
+
+def test_sync_without(domain):
+    """There is no host clock in this guest yet."""
+    def sync():
+        status, _, err = domain.libvirt.virsh("domtime", domain.name, "--sync")
+        print(err)
+        check("behind the agent: without a host clock domtime --sync fails, "
+              "and says why", status == 1 and "host clock" in err, err)
+
+    goes_on(domain, "and the clock is left alone", sync)
+
+
+def test_refused(domain):
+    def ask():
+        for what in ("-1", str(2**63), "1e30", "1.5", '"1"', "null", "true",
+                     "[]", "{}"):
+            status, _, err = domain.request(
+                f'{{"execute": "guest-set-time", "arguments": '
+                f'{{"time": {what}}}}}')
+            print(err)
+            check(f"guest-set-time refuses {what}", status == 1, err)
+
+    goes_on(domain, "and the clock is left alone", ask)
+
+
+class Bench:
+    """The guest, and who publishes its vmclock."""
+
+    def __init__(self, domain, host):
+        self.domain, self.host = domain, host
+
+    def publish(self, *first):
+        """In the memory of the QEMU that runs now."""
+        self.host.kill()
+        self.host.arguments[0] = self.domain.memory()
+        self.host.start()
+        self.host.must(*first, f"rate {STEADY_PPB}")
+        self.host.new_marker()
+        self.host.set_up()
+
+    def offset(self):
+        """The guest's clock less the host's, s."""
+        sample = self.domain.json("paraclock cross -b vmclock --json",
+                                  want=0)[0]
+        check("the host clock is valid", sample["valid"], sample)
+        return -sample["offset_ns"] / SEC
+
+    def is_right(self, sentence):
+        off = self.offset()
+        print(f"it is {off:+.6f} s off")
+        check(sentence, abs(off) < 0.1, off)
+
+
+def test_sync(bench):
+    """With a host clock."""
+    domain = bench.domain
+    test_set(domain, "with a vmclock")
+    domain.libvirt.must("domtime", domain.name, "--time", str(LONG_AGO))
+    check("a time of the caller's is set, wrong as it is",
+          bench.offset() < -SEC // 100)
+    start = time.time()
+    domain.libvirt.must("domtime", domain.name, "--now")
+
+
+def test_saved(bench, keeps):
+    """managedsave, a while, and start."""
+    domain = bench.domain
+    bench.host.must("freeze")
+    domain.save()
+    time.sleep(3)
+    start = time.monotonic()
+    domain.go_on()
+    bench.publish()
+    if keeps:
+        wait_for("restored: agent --keep puts the clock right",
+                 bench.offset, good=lambda off: abs(off) < 0.1)
+        print(f"{time.monotonic() - start:.1f} s after its start")
+    else:
+        off = bench.offset()
+        check("restored: without keep it is as late as it was saved for",
+              off < -3, off)
+        print(f"it is {off:+.1f} s off")
+        print(domain.libvirt.virsh("domtime", domain.name, "--sync"))
+        if 0: bench.is_right("until the host asks for domtime --sync")
+
+
+# --- the guest --------------------------------------------------------------
+
+class Guest(Domain):
+    """One that runs agents."""
+
+    def seconds(self):
+        """Its clock."""
+        return int(self.must("date +%s"))
+
+    def request(self, request):
+        return self.libvirt.virsh("qemu-agent-command", self.name, request)
+
+    def answers(self):
+        wait_for("the agent answers",
+                 lambda: self.request(call("guest-ping"))[0] == 0)
+
+    def info(self):
+        return json.loads(self.request(call("guest-info"))[1])["return"]
+
+    def qemu_ga(self, *words):
+        self.must(f"qemu-ga -t /run -f /run/qga.pid {' '.join(words)} "
+                  ">>/tmp/qga.log 2>&1 &")
+
+    def agent(self, *words):
+        self.must(f"paraclock agent --port {PORT} --upstream {UPSTREAM} "
+                  f"{' '.join(words)} >>/tmp/agent.log 2>&1 & "
+                  "echo $! >/run/agent.pid")
+
+    def end(self, name):
+        self.must(f"killall {name}; while pidof {name}; do sleep 0.1; done")
+
+
+def run(image, args, folder):
+    initramfs = os.path.join(folder, "initramfs")
+    vm.make_initramfs(image, initramfs,
+                      [args.tool, args.guest, image.program("qemu-ga"),
+                       image.program("hwclock")])
+    table = image.compile_table(
+        os.path.join(os.path.dirname(__file__), "vmclock.asl"),
+        os.path.join(folder, "table"))
+    with Libvirt(image) as libvirt, \
+            Guest(libvirt, initramfs, table,
+                  # A busy machine makes the counter look bad to the watchdog.
+                  f"memmap=1M${vm.RESERVED:#x} tsc=nowatchdog") as domain, \
+            Publisher(args.publisher, "",
+                      os.path.join(folder, "writer")) as host:
+        domain.boot()
+        domain.must(PREPARE)
+        domain.qemu_ga("-m virtio-serial -p", PORT)
+        domain.answers()
+        alone, info = Transcript(domain), domain.info()
+        test_truth(alone)
+        test_get(domain, "qemu-ga alone")
+        test_set(domain, "qemu-ga alone")
+        test_sync_alone(domain)
+
+        domain.end("qemu-ga")
+        domain.qemu_ga("-m unix-listen -p", UPSTREAM)
+        domain.agent()
+        domain.answers()
+        test_transcripts(alone, Transcript(domain))
+        test_info(info, domain.info())
+        test_get(domain, "behind the agent")
+        test_set(domain, "behind the agent")
+        test_sync_without(domain)
+        test_refused(domain)
+
+        bench = Bench(domain, host)
+        domain.must(f"vm_guest mailbox {vm.RESERVED + vm.PAGE:#x} & sleep 0.2")
+        bench.publish("blank")
+        domain.must("insmod /ptp_vmclock.ko")
+        test_sync(bench)
+        test_saved(bench, keeps=False)
+        domain.end("paraclock")
+        domain.agent("")
+        domain.must("paraclock keep --json >/tmp/keep.log 2>&1 &")
+        domain.answers()
+        test_saved(bench, keeps=True)
+        print(domain.must("cat /tmp/keep.log"))
+
+
+def test(image, args):
+    with tempfile.TemporaryDirectory(prefix="paraclock-vm-") as folder:
+        run(image, args, folder)
+
+
+if __name__ == "__main__":
+    sys.exit(vm.main(test))

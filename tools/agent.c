@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "service/keep_server.h"
 #include "service/news.h"
 #include "service/qga_clock.h"
 #include "service/qga_service.h"
@@ -200,19 +201,24 @@ static int start_service(struct agent *agent, struct keep *keep,
 
 static int serve(struct agent *agent, struct keep *keep, struct loop *loop)
 {
+	struct keep_server *server = NULL;
 	struct qga_service service;
-	int ret = agent->has_keep ? keep_start(keep) : STATUS_OK;
+	int ret;
 
-	if (!ret)
-		ret = start_service(agent, keep, loop, &service);
-	if (ret)
-		return ret;
-	service_lock_memory();
-	notify_ready("Serving the host");
-	notify_watchdog(loop);
-	ret = loop_run(loop);
-	notify_stopping();
-	qga_service_stop(&service);
+	if (agent->has_keep && keep_server_open(&server, keep))
+		return STATUS_FAILED;
+	ret = start_service(agent, keep, loop, &service);
+	if (!ret) {
+		if (agent->has_keep)
+			keep_start(keep);
+		service_lock_memory();
+		notify_ready("Serving the host");
+		notify_watchdog(loop);
+		ret = loop_run(loop);
+		notify_stopping();
+		qga_service_stop(&service);
+	}
+	keep_server_close(server);
 	return ret;
 }
 

@@ -127,3 +127,9 @@ void json_put_text(struct json *json, const char *key, const char *value)
 	begin_value(json, key);
 	print_text(json, value);
 }
+
+void json_put_object(struct json *json, const char *key, const char *object)
+{
+	begin_value(json, key);
+	fputs(object, stream(json));
+}

@@ -32,6 +32,8 @@ void json_put_double(struct json *json, const char *key, double value);
 /* A string, "0x" and 16 digits: jq 1.6 and JavaScript lose digits of numbers
  * over 2^53, and a marker that is off by one is another marker. */
 void json_put_marker(struct json *json, const char *key, uint64_t value);
+/* An object that is JSON already. */
+void json_put_object(struct json *json, const char *key, const char *object);
 /* NULL, and text that cannot be encoded, become null. */
 void json_put_text(struct json *json, const char *key, const char *value);
 

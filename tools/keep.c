@@ -2,8 +2,8 @@
 /* paraclock keep: CLOCK_REALTIME right after every restore, pause and
  * migration. */
 
-#include "keep_service.h"
-#include "keep_sync.h"
+#include "service/keep_server.h"
+#include "service/keep_sync.h"
 
 /* How long --once waits for a source that is not valid yet. */
 #define ONCE_WAIT_NS (10 * NSEC_PER_SEC)
@@ -211,15 +211,6 @@ static int status_of(const struct keep *keep)
 					      : STATUS_NOT_VALID;
 }
 
-static bool is_within(const struct command *command, const struct keep *keep)
-{
-	int64_t offset = keep->keeper.last.offset_ns;
-
-	return keep->keeper.clk && keep->keeper.state == KEEP_RIGHT &&
-	       (command->within_ns < 0 || (offset <= command->within_ns &&
-					   offset >= -command->within_ns));
-}
-
 /* Look until the clock is right, or will not be by itself. */
 static int look_until(struct command *command, struct keep *keep,
 		      int64_t wait_ns)
@@ -229,7 +220,7 @@ static int look_until(struct command *command, struct keep *keep,
 
 	for (;;) {
 		(void)keep_look(keep);
-		if (is_within(command, keep) ||
+		if (keep_is_right(keep, command->within_ns) ||
 		    (command->mode == ONCE && keep_is_settled(keep)) ||
 		    loop_now_ns() >= until_ns || signalled)
 			break;
@@ -238,7 +229,7 @@ static int look_until(struct command *command, struct keep *keep,
 	while (chrony_is_busy(&keep->chrony) && !signalled &&
 	       loop_now_ns() < until_ns)
 		signalled = !pause_for(keep->loop, LOOK_NS);
-	if (is_within(command, keep))
+	if (keep_is_right(keep, command->within_ns))
 		return STATUS_OK;
 	return keep->keeper.state == KEEP_RIGHT ? STATUS_NOT_VALID
 						: status_of(keep);
@@ -262,15 +253,18 @@ static int run_once(struct command *command, struct keep *keep)
 
 static int serve(struct keep *keep)
 {
-	int ret = keep_start(keep);
+	struct keep_server *server;
+	int ret;
 
-	if (ret)
-		return ret;
+	if (keep_server_open(&server, keep))
+		return STATUS_FAILED;
+	keep_start(keep);
 	service_lock_memory();
 	notify_ready(keep_state_name(keep->keeper.state));
 	notify_watchdog(keep->loop);
 	ret = loop_run(keep->loop);
 	notify_stopping();
+	keep_server_close(server);
 	return ret;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "service/keep_state.h"
 #include "tools.h"
 
 /* The column in which the sentence about a backend begins. */
@@ -164,6 +165,8 @@ static int print_json(struct status_view *view)
 	json_begin(json, "backends", '[');
 	paraclock_list(view->env, json_backend, view);
 	json_end(json, ']');
+	if (!view->env)
+		keep_state_put(json);
 	json_end(json, '}');
 	return json_finish(json);
 }
@@ -302,6 +305,8 @@ static int print_backend(void *arg, const struct paraclock_listing *listing)
 static int print_table(struct status_view *view)
 {
 	print_machine(&view->machine);
+	if (!view->env)
+		keep_state_print();
 	printf("\n%s  %-12s %-22s %-18s %s%s\n", output_style(STYLE_BOLD),
 	       "BACKEND", "STATE", "TIMESCALE", "MARKERS",
 	       output_style(STYLE_RESET));

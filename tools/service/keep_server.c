@@ -19,7 +19,7 @@
 
 #include <jansson.h>
 
-#include "keep_service.h"
+#include "keep_server.h"
 #include "news.h"
 
 /* More programs at once are turned away. */
@@ -34,6 +34,7 @@ struct client {
 	int fd; /* -1: free */
 	bool is_stream;
 	bool waits;
+	bool is_ended;	   /* it asks no more, and waits for the reply */
 	int64_t until_ns;  /* CLOCK_BOOTTIME */
 	int64_t within_ns; /* -1: as the rules say */
 	size_t used;	   /* of a line that has not ended */
@@ -41,13 +42,17 @@ struct client {
 };
 
 struct keep_server {
+	struct keep *keep;
 	int unix_fd, vsock_fd;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct client client[CLIENTS_MAX];
 };
 
+static void at_limit(void *arg);
+
 static void drop(struct client *client)
 {
+	(void)loop_timer(client->keep->loop, -1, at_limit, client);
 	(void)loop_watch(client->keep->loop, client->fd, 0, NULL, NULL);
 	close(client->fd);
 	client->fd = -1;
@@ -63,63 +68,88 @@ static void send_text(struct client *client, const char *text, size_t size)
 		drop(client);
 }
 
-static void put_marker(struct json *json, const struct keep *keep)
+/* The marker that the last measurement belongs to. false: there was a disruption
+ * since, and the measurement means nothing any more. The order matters: a
+ * disruption after this look shows in the client's memory. */
+static bool take_marker(const struct keep *keep, bool *ret_has_marker,
+			struct paraclock_marker *ret_marker)
 {
-	struct paraclock_marker marker;
+	const struct paraclock *clk = keep->keeper.clk;
 
-	if (!keep->keeper.clk || paraclock_marker(keep->keeper.clk, &marker)) {
-		json_put_null(json, "marker");
-		json_put_null(json, "generation");
-		return;
-	}
-	json_put_marker(json, "marker", marker.value);
-	json_put_marker(json, "generation", marker.generation);
+	*ret_has_marker = clk && !paraclock_marker(clk, ret_marker);
+	return !clk ||
+	       !paraclock_disrupted(clk, keep->keeper.last.sample.epoch);
 }
 
-static bool is_right(const struct client *client)
+static void put_marker(struct json *json, const char *key, bool has_marker,
+		       uint64_t value)
+{
+	if (has_marker)
+		json_put_marker(json, key, value);
+	else
+		json_put_null(json, key);
+}
+
+static const char *text_of(const struct keep *keep, bool right, bool is_current)
+{
+	if (right)
+		return "";
+	return is_current ? keep_reason(keep)
+			  : "a disruption came just now; ask again";
+}
+
+static void put_reply(struct json *json, const struct client *client)
 {
 	const struct keep *keep = client->keep;
-	int64_t offset = keep->keeper.last.offset_ns;
+	const struct keeper *keeper = &keep->keeper;
+	struct paraclock_marker marker = { 0 };
+	bool has_marker;
+	bool is_current = take_marker(keep, &has_marker, &marker);
+	bool right = is_current && keep_is_right(keep, client->within_ns);
 
-	if (!keep->keeper.clk || keep->keeper.state != KEEP_RIGHT)
-		return false;
-	return client->within_ns < 0 ||
-	       (offset <= client->within_ns && offset >= -client->within_ns);
+	json_put_bool(json, "right", right);
+	json_put_text(json, "state", keep_state_name(keeper->state));
+	json_put_text(json, "why",
+		      keeper->clk ? keep_why_name(keeper->why) : "no-source");
+	json_put_text(json, "text", text_of(keep, right, is_current));
+	json_put_text(json, "backend",
+		      keeper->clk ? paraclock_backend_name(keeper->clk) : NULL);
+	news_put_measurement(json, &keeper->last);
+	json_put_u64(json, "counter", keeper->last.counter);
+	put_marker(json, "marker", has_marker, marker.value);
+	put_marker(json, "generation", has_marker, marker.generation);
 }
 
 static void reply(struct client *client)
 {
-	const struct keep *keep = client->keep;
-	bool right = is_right(client);
 	char *text = NULL;
 	size_t size = 0;
 	FILE *to = open_memstream(&text, &size);
 	struct json json = { .to = to };
 
 	client->waits = false;
+	(void)loop_timer(client->keep->loop, -1, at_limit, client);
 	if (!to) {
 		drop(client);
 		return;
 	}
 	json_begin(&json, NULL, '{');
-	json_put_bool(&json, "right", right);
-	json_put_text(&json, "state", keep_state_name(keep->keeper.state));
-	json_put_text(&json, "why",
-		      keep->keeper.clk ? keep_why_name(keep->keeper.why)
-				       : "no-source");
-	json_put_text(&json, "text", right ? "" : keep_reason(keep));
-	json_put_text(&json, "backend",
-		      keep->keeper.clk
-			      ? paraclock_backend_name(keep->keeper.clk)
-			      : NULL);
-	news_put_measurement(&json, &keep->keeper.last);
-	json_put_u64(&json, "counter", keep->keeper.last.counter);
-	put_marker(&json, keep);
+	put_reply(&json, client);
 	json_end(&json, '}');
 	json_finish(&json);
 	fclose(to);
 	send_text(client, text, size);
 	free(text);
+	if (client->fd >= 0 && client->is_ended)
+		drop(client);
+}
+
+static void at_limit(void *arg)
+{
+	struct client *client = arg;
+
+	if (client->fd >= 0 && client->waits)
+		reply(client);
 }
 
 static void refuse(struct client *client, const char *text)
@@ -130,14 +160,18 @@ static void refuse(struct client *client, const char *text)
 	send_text(client, line, (size_t)length);
 }
 
-void keep_server_answer(struct keep *keep)
+/* A look has ended: answer those whom it answers. */
+static void answer(void *arg)
 {
+	struct keep_server *server = arg;
+	const struct keep *keep = server->keep;
+
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
-		struct client *client = &keep->server->client[i];
+		struct client *client = &server->client[i];
 
 		if (client->fd < 0 || !client->waits)
 			continue;
-		if (is_right(client) ||
+		if (keep_is_right(keep, client->within_ns) ||
 		    (keep_is_settled(keep) && client->within_ns < 0) ||
 		    loop_now_ns() >= client->until_ns)
 			reply(client);
@@ -158,14 +192,6 @@ static bool take_ns(const json_t *request, const char *key, int64_t *ret_ns)
 		return false;
 	*ret_ns = json_integer_value(value);
 	return true;
-}
-
-static void at_limit(void *arg)
-{
-	struct client *client = arg;
-
-	if (client->fd >= 0 && client->waits)
-		reply(client);
 }
 
 static void take_request(struct client *client, const json_t *request)
@@ -225,6 +251,20 @@ static void take_stream(struct client *client)
 		drop(client);
 }
 
+/* A client that only writes no more gets its reply. */
+static void end_requests(struct client *client)
+{
+	struct pollfd poller = { .fd = client->fd };
+
+	if (!client->waits || poll(&poller, 1, 0) < 0 ||
+	    poller.revents & (POLLHUP | POLLERR)) {
+		drop(client);
+		return;
+	}
+	client->is_ended = true;
+	(void)loop_watch(client->keep->loop, client->fd, 0, NULL, NULL);
+}
+
 static void on_client(void *arg)
 {
 	struct client *client = arg;
@@ -235,7 +275,7 @@ static void on_client(void *arg)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
-		drop(client);
+		end_requests(client);
 		return;
 	}
 	if (!client->is_stream) {
@@ -246,16 +286,32 @@ static void on_client(void *arg)
 	take_stream(client);
 }
 
-static void take_client(struct keep *keep, int listener, bool is_stream)
+/* Other machines have no business here. */
+static bool is_host(int fd)
 {
+	struct sockaddr_vm peer = { 0 };
+	socklen_t size = sizeof(peer);
+
+	return !getpeername(fd, (void *)&peer, &size) &&
+	       peer.svm_family == AF_VSOCK && peer.svm_cid <= VMADDR_CID_HOST;
+}
+
+static void take_client(struct keep_server *server, int listener,
+			bool is_stream)
+{
+	struct keep *keep = server->keep;
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct client *client = NULL;
 
 	if (fd < 0)
 		return;
+	if (is_stream && !is_host(fd)) {
+		close(fd);
+		return;
+	}
 	for (unsigned int i = 0; i < CLIENTS_MAX && !client; i++) {
-		if (keep->server->client[i].fd < 0)
-			client = &keep->server->client[i];
+		if (server->client[i].fd < 0)
+			client = &server->client[i];
 	}
 	if (!client) {
 		close(fd);
@@ -270,16 +326,16 @@ static void take_client(struct keep *keep, int listener, bool is_stream)
 
 static void on_unix(void *arg)
 {
-	struct keep *keep = arg;
+	struct keep_server *server = arg;
 
-	take_client(keep, keep->server->unix_fd, false);
+	take_client(server, server->unix_fd, false);
 }
 
 static void on_vsock(void *arg)
 {
-	struct keep *keep = arg;
+	struct keep_server *server = arg;
 
-	take_client(keep, keep->server->vsock_fd, true);
+	take_client(server, server->vsock_fd, true);
 }
 
 /* --- the sockets ---------------------------------------------------------- */
@@ -311,9 +367,9 @@ static bool is_left_over(const struct sockaddr_un *address)
 	return refused;
 }
 
-static int open_unix(struct keep *keep)
+static int open_unix(struct keep_server *server)
 {
-	struct keep_server *server = keep->server;
+	struct keep *keep = server->keep;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int length = snprintf(server->path, sizeof(server->path),
 			      "%s/keep.sock", keep->options->folder);
@@ -337,12 +393,12 @@ static int open_unix(struct keep *keep)
 		return complain(address.sun_path);
 	}
 	(void)chmod(server->path, 0660);
-	return loop_watch(keep->loop, server->unix_fd, POLLIN, on_unix, keep);
+	return loop_watch(keep->loop, server->unix_fd, POLLIN, on_unix, server);
 }
 
-static int open_vsock(struct keep *keep)
+static int open_vsock(struct keep_server *server)
 {
-	struct keep_server *server = keep->server;
+	struct keep *keep = server->keep;
 	const struct sockaddr_vm address = {
 		.svm_family = AF_VSOCK,
 		.svm_cid = VMADDR_CID_ANY,
@@ -353,47 +409,54 @@ static int open_vsock(struct keep *keep)
 		socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listen_on(server->vsock_fd, &address, sizeof(address)))
 		return complain("--vsock");
-	return loop_watch(keep->loop, server->vsock_fd, POLLIN, on_vsock, keep);
+	return loop_watch(keep->loop, server->vsock_fd, POLLIN, on_vsock,
+			  server);
 }
 
-int keep_server_open(struct keep *keep)
+int keep_server_open(struct keep_server **ret_server, struct keep *keep)
 {
+	struct keep_server *server = calloc(1, sizeof(*server));
 	int ret;
 
-	keep->server = calloc(1, sizeof(*keep->server));
-	if (!keep->server)
+	if (!server)
 		return -ENOMEM;
-	keep->server->unix_fd = keep->server->vsock_fd = -1;
+	server->keep = keep;
+	server->unix_fd = server->vsock_fd = -1;
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
-		keep->server->client[i].fd = -1;
-	ret = open_unix(keep);
+		server->client[i].fd = -1;
+	ret = open_unix(server);
 	if (!ret && keep->options->vsock_port)
-		ret = open_vsock(keep);
-	return ret;
+		ret = open_vsock(server);
+	if (ret) {
+		keep_server_close(server);
+		return ret;
+	}
+	keep->looked = answer;
+	keep->looked_ctx = server;
+	*ret_server = server;
+	return 0;
 }
 
-static void close_fd(struct keep *keep, int fd)
+static void close_fd(const struct keep_server *server, int fd)
 {
 	if (fd < 0)
 		return;
-	(void)loop_watch(keep->loop, fd, 0, NULL, NULL);
+	(void)loop_watch(server->keep->loop, fd, 0, NULL, NULL);
 	close(fd);
 }
 
-void keep_server_close(struct keep *keep)
+void keep_server_close(struct keep_server *server)
 {
-	struct keep_server *server = keep->server;
-
 	if (!server)
 		return;
+	server->keep->looked = NULL;
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
 		if (server->client[i].fd >= 0)
 			drop(&server->client[i]);
 	}
-	close_fd(keep, server->unix_fd);
-	close_fd(keep, server->vsock_fd);
+	close_fd(server, server->unix_fd);
+	close_fd(server, server->vsock_fd);
 	if (server->path[0])
 		(void)unlink(server->path);
 	free(server);
-	keep->server = NULL;
 }

@@ -81,13 +81,7 @@ static void close_source(struct keep *keep)
 	keep->keeper.clk = NULL;
 }
 
-static void log_detail(struct keep *keep)
-{
-	if (!keep->is_detail_logged)
-		service_log(LOG_LEVEL_WARNING, "waiting for a host clock: %s",
-			    keep->detail);
-	keep->is_detail_logged = true;
-}
+static void tell_detail(struct keep *keep);
 
 /* If the old source is gone, or has said nothing for long, look for one that
  * answers. */
@@ -103,7 +97,7 @@ bool keep_find(struct keep *keep)
 		return keep->keeper.clk;
 	if (open_source(keep, &found)) {
 		if (!keep->keeper.clk)
-			log_detail(keep);
+			tell_detail(keep);
 		return keep->keeper.clk;
 	}
 	close_source(keep);
@@ -148,9 +142,12 @@ static void write_state(struct keep *keep, const struct keep_news *news)
 	json_begin(&json, NULL, '{');
 	json_put_u64(&json, "pid", (uint64_t)getpid());
 	news_put_json(&json, news);
+	json_put_text(&json, "text", keep_reason(keep));
 	json_put_u64(&json, "corrections", keep->keeper.corrections);
-	fprintf(to, ",\"last_correction\":%s",
-		keep->correction ? keep->correction : "null");
+	if (keep->correction)
+		json_put_object(&json, "last_correction", keep->correction);
+	else
+		json_put_null(&json, "last_correction");
 	json_end(&json, '}');
 	json_finish(&json);
 	fclose(to);
@@ -158,6 +155,24 @@ static void write_state(struct keep *keep, const struct keep_news *news)
 	if (ret)
 		service_log(LOG_LEVEL_WARNING, "%s: %s", path, strerror(-ret));
 	free(text);
+}
+
+static void tell_detail(struct keep *keep)
+{
+	const struct keep_news news = {
+		.state = KEEP_WAITING,
+		.why = KEEP_WHY_NO_ANSWER,
+		.error = -ENODEV,
+		.before.error = -ENODEV,
+	};
+
+	if (keep->is_detail_logged)
+		return;
+	keep->is_detail_logged = true;
+	service_log(LOG_LEVEL_WARNING, "waiting for a host clock: %s",
+		    keep->detail);
+	if (keep->runs)
+		write_state(keep, &news);
 }
 
 /* --- whoever is told ------------------------------------------------------ */
@@ -271,6 +286,22 @@ bool keep_is_settled(const struct keep *keep)
 				    keep->keeper.state == KEEP_OFF);
 }
 
+bool keep_is_right(const struct keep *keep, int64_t within_ns)
+{
+	const struct keeper *keeper = &keep->keeper;
+	const struct measurement *m = &keeper->last;
+
+	if (!keeper->clk)
+		return false;
+	if (within_ns < 0)
+		return keeper->state == KEEP_RIGHT;
+	/* A source that is not fit was refused when it was opened. */
+	return (keeper->state == KEEP_RIGHT || keeper->state == KEEP_OFF ||
+		keeper->state == KEEP_SLEWING) &&
+	       !m->error && m->sample.valid && !m->utc_error &&
+	       m->offset_ns <= within_ns && m->offset_ns >= -within_ns;
+}
+
 const char *keep_reason(const struct keep *keep)
 {
 	if (!keep->keeper.clk)
@@ -288,8 +319,8 @@ enum keep_state keep_look(struct keep *keep)
 		keep->waiting_ns = 0;
 	else if (!keep->waiting_ns)
 		keep->waiting_ns = loop_now_ns();
-	if (keep->server)
-		keep_server_answer(keep);
+	if (keep->looked)
+		keep->looked(keep->looked_ctx);
 	return state;
 }
 
@@ -397,8 +428,7 @@ int keep_open(struct keep *keep, const struct keep_options *options,
 		      "do");
 		return STATUS_FAILED;
 	}
-	if (corrects(&options->rules))
-		make_folders(options->folder);
+	make_folders(options->folder);
 	path_of(keep, "step.lock", path, sizeof(path));
 	ret = steer_open(&keep->steer, corrects(&options->rules) ? path : "",
 			 why, sizeof(why));
@@ -427,25 +457,20 @@ int keep_open(struct keep *keep, const struct keep_options *options,
 	return ret;
 }
 
-int keep_start(struct keep *keep)
+void keep_start(struct keep *keep)
 {
-	make_folders(keep->options->folder);
 	keep->runs = true;
-	if (keep_server_open(keep))
-		return STATUS_FAILED;
 	watch_events(keep);
 	if (!keep->keeper.clk)
-		log_detail(keep);
+		tell_detail(keep);
 	on_interval(keep);
 	on_marker(keep);
-	return STATUS_OK;
 }
 
 void keep_close(struct keep *keep)
 {
 	char path[256];
 
-	keep_server_close(keep);
 	close_source(keep);
 	steer_close(&keep->steer);
 	if (keep->runs)

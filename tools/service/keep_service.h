@@ -9,8 +9,6 @@
 #include "service.h"
 #include "steer.h"
 
-struct keep_server;
-
 /* Events that wait for --exec: a hook that hangs is killed after 10 s. */
 #define KEEP_EXEC_MAX 8
 
@@ -21,7 +19,9 @@ struct keep {
 	struct chrony chrony;
 	struct keep_ops ops;
 	struct keeper keeper; /* keeper.clk NULL: no source is open */
-	struct keep_server *server;
+	/* Called after each look, if not NULL. */
+	void (*looked)(void *ctx);
+	void *looked_ctx;
 	/* Why no source is open, or is fit. */
 	char detail[512];
 	bool is_detail_logged;
@@ -43,8 +43,8 @@ int keep_open(struct keep *keep, const struct keep_options *options,
 	      struct loop *loop);
 void keep_close(struct keep *keep);
 
-/* From now on, look by itself, and show the state. enum status. */
-int keep_start(struct keep *keep);
+/* From now on, look by itself, and show the state. */
+void keep_start(struct keep *keep);
 
 /* Open a source if none is open. false: none is; see keep->detail. */
 bool keep_find(struct keep *keep);
@@ -52,18 +52,10 @@ bool keep_find(struct keep *keep);
 enum keep_state keep_look(struct keep *keep);
 /* Is the keeper's state one that stays without further looks? */
 bool keep_is_settled(const struct keep *keep);
+/* Is the clock right now: no further off than @p within_ns, or, if that is
+ * negative, as the rules say? */
+bool keep_is_right(const struct keep *keep, int64_t within_ns);
 /* For people: why the clock is not right. */
 const char *keep_reason(const struct keep *keep);
-
-/* --- keep_server.c: who asks ---------------------------------------------- */
-
-/* The most that one message has. */
-#define KEEP_MESSAGE_MAX 4096
-
-/* 0, or -errno and stderr says why. */
-int keep_server_open(struct keep *keep);
-void keep_server_close(struct keep *keep);
-/* A look has ended: answer those whom it answers. */
-void keep_server_answer(struct keep *keep);
 
 #endif

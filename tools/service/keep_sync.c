@@ -12,7 +12,7 @@
 #include <jansson.h>
 
 #include "duration.h"
-#include "keep_service.h"
+#include "keep_server.h"
 #include "keep_sync.h"
 
 /* keep answers at the limit at the latest; this much later it hangs. */

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "duration.h"
+#include "keep_options.h"
+#include "keep_state.h"
+
+/* The file has less than 2 KiB. */
+#define FILE_MAX 16384
+
+/* The file outlives a keep that was killed. */
+static bool is_running(const json_t *state)
+{
+	json_int_t pid = json_integer_value(json_object_get(state, "pid"));
+
+	return pid > 0 && pid <= INT32_MAX &&
+	       (!kill((pid_t)pid, 0) || errno == EPERM);
+}
+
+/* NULL: no keep runs. */
+static json_t *load(void)
+{
+	int fd = open(KEEP_FOLDER "/keep.json",
+		      O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char text[FILE_MAX];
+	json_t *state;
+	ssize_t size;
+
+	if (fd < 0)
+		return NULL;
+	size = read(fd, text, sizeof(text));
+	close(fd);
+	state = size > 0 ? json_loadb(text, (size_t)size, 0, NULL) : NULL;
+	if (json_is_object(state) && is_running(state))
+		return state;
+	json_decref(state);
+	return NULL;
+}
+
+static const char *text_of(const json_t *state, const char *key)
+{
+	const char *text = json_string_value(json_object_get(state, key));
+
+	return text ? text : "";
+}
+
+void keep_state_print(void)
+{
+	const json_t *offset;
+	json_t *state = load();
+	char text[48];
+
+	if (!state)
+		return;
+	printf("%-12s %s", "keep", text_of(state, "state"));
+	offset = json_object_get(state, "offset_ns");
+	if (json_is_integer(offset)) {
+		int64_t ns = json_integer_value(offset);
+
+		printf(": CLOCK_REALTIME was %s %s the host's clock",
+		       format_duration(duration_of(ns), text, sizeof(text)),
+		       ns < 0 ? "ahead of" : "behind");
+	}
+	printf("\n%-12s since %s", "", text_of(state, "time"));
+	if (text_of(state, "text")[0])
+		printf("; %s", text_of(state, "text"));
+	putchar('\n');
+	json_decref(state);
+}
+
+void keep_state_put(struct json *json)
+{
+	json_t *state = load();
+	char *text = state ? json_dumps(state, JSON_COMPACT) : NULL;
+
+	if (text)
+		json_put_object(json, "keep", text);
+	free(text);
+	json_decref(state);
+}

@@ -2,7 +2,7 @@
 /*
  * /dev/mem, to look at the page of a device that has no driver.
  *
- * The page is mapped for one look and no longer: when a driver claims it, the
+ * The page is mapped for one look and no longer: if a driver claims it, the
  * kernel takes the mapping away, and a load from it would raise SIGBUS. So
  * nothing loads from it either: see docs/decisions/0006 and 0026.
  *

@@ -248,7 +248,8 @@ class Line:
 class VM:
     """A guest. arguments: QEMU's, beyond the common ones."""
 
-    def __init__(self, image, initramfs, arguments=(), kernel=""):
+    def __init__(self, image, initramfs, arguments=(), kernel="",
+                 linux="vmlinuz"):
         self.image = image
         self.folder = tempfile.mkdtemp(prefix="paraclock-vm-")
         self.cmdline = f"console=ttyS0 panic=-1 quiet loglevel=4 {kernel}"
@@ -260,7 +261,7 @@ class VM:
             "-display", "none", "-no-reboot", "-no-user-config",
             "-L", os.path.join(image.root, "usr/share/qemu"),
             "-L", os.path.join(image.root, "usr/share/seabios"),
-            "-kernel", os.path.join(image.folder, "vmlinuz"),
+            "-kernel", os.path.join(image.folder, linux),
             "-initrd", initramfs, "-append", self.cmdline, *arguments]
         self.console = os.path.join(self.folder, "console")
         self.process = self.serial = self.qmp = None

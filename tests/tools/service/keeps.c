@@ -12,6 +12,11 @@ static struct keep_world *here;
  * too slow for a test. */
 #define SLEW_PPB 83333333LL
 
+/* The acts so far end the sentence. */
+#define FAULT(w, text, ...)                       \
+	fail_msg("seed %llu: " text ", after %s", \
+		 (unsigned long long)(w)->seed, __VA_ARGS__, (w)->acts)
+
 /* --- the truth ------------------------------------------------------------ */
 
 int64_t true_utc(const struct keep_world *w)
@@ -80,15 +85,19 @@ static int64_t slewed_ns(const struct keep_world *w, int64_t raw)
 
 static void act_of_somebody(struct keep_world *w, enum moment moment)
 {
+	int64_t before_ns;
+
 	if (w->moment != moment || !w->times)
 		return;
 	w->times--;
-	if (moment == BEFORE_STEP || moment == AFTER_STEP)
-		w->raced_ns += w->meddle ? 0 : w->meddle_ns;
+	before_ns = w->set_ns;
 	if (w->meddle)
 		w->meddle(w);
 	else
 		set_clock(w, w->meddle_ns);
+	/* Nobody can tell it from what the step did. */
+	if (moment == BEFORE_STEP || w->steps)
+		w->raced_ns += w->set_ns - before_ns;
 }
 
 static int guest_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
@@ -111,6 +120,13 @@ static int guest_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 		*ret_ns += slewed_ns(w, raw);
 	}
 	return ret;
+}
+
+/* Only PTP clocks are asked by it. */
+static int guest_ioctl(void *ctx, int fd, unsigned long request, void *arg)
+{
+	return here->is_down ? -ETIMEDOUT
+			     : sim_env(here)->ioctl(ctx, fd, request, arg);
 }
 
 /* --- the test's own source ------------------------------------------------ */
@@ -236,35 +252,39 @@ static bool undoes(const struct keep_world *w, int64_t by_ns)
 {
 	return w->raced_ns && w->stepped_ns && !w->undone &&
 	       (by_ns < 0) != (w->stepped_ns < 0) &&
-	       llabs(by_ns) <= llabs(w->stepped_ns) + EXACT_NS;
+	       llabs(by_ns) <= llabs(w->stepped_ns) + EXACT_NS +
+				       w->rules.step_above_ns +
+				       w->rules.assume_error_ns;
+}
+
+static void check_act(const struct keep_world *w, int64_t by_ns)
+{
+	long long by = by_ns, off = true_offset(w) - by_ns;
+
+	if (!w->is_locked || !w->is_armed || !w->is_checked)
+		FAULT(w, "%lld ns without lock, watch or check", by);
+	if (w->rules.dry_run || !w->may_step)
+		FAULT(w, "%lld ns that must not be", by);
+	if (w->is_down)
+		FAULT(w, "%lld ns by a source that is not valid", by);
+	/* Before somebody else's act in the gap, that is. */
+	if (llabs(off) > EXACT_NS + (int64_t)w->own.pair_error_ns)
+		FAULT(w, "%lld ns, wrong by %lld", by, off);
 }
 
 static void check_step(const struct keep_world *w, int64_t by_ns)
 {
-	int64_t off = true_offset(w) - by_ns;
+	long long by = by_ns;
 
-	if (!w->is_locked || !w->is_armed || !w->is_checked)
-		fail_msg("a step without lock, watch or check: %s", w->acts);
-	if (w->rules.dry_run || !w->may_step)
-		fail_msg("a step of %lld ns that must not be: %s",
-			 (long long)by_ns, w->acts);
-	if (w->is_down)
-		fail_msg("a step by a source that is not valid: %s", w->acts);
-	/* Before somebody else's act in the gap, that is. */
-	if (llabs(off) > EXACT_NS + (int64_t)w->own.pair_error_ns)
-		fail_msg("a step of %lld ns is wrong by %lld: %s",
-			 (long long)by_ns, (long long)off, w->acts);
+	check_act(w, by_ns);
 	if (undoes(w, by_ns))
 		return;
 	if (w->steps)
-		fail_msg("a second step, of %lld ns: %s", (long long)by_ns,
-			 w->acts);
+		FAULT(w, "%lld ns, a second step", by);
 	if (by_ns < 0 && !w->may_go_back)
-		fail_msg("a step back, of %lld ns: %s", (long long)by_ns,
-			 w->acts);
+		FAULT(w, "%lld ns, a step back", by);
 	if (w->max_step_ns >= 0 && llabs(by_ns) > w->max_step_ns)
-		fail_msg("a step of %lld ns, beyond %lld: %s", (long long)by_ns,
-			 (long long)w->max_step_ns, w->acts);
+		FAULT(w, "%lld ns, beyond %lld", by, (long long)w->max_step_ns);
 }
 
 static int op_step(void *ctx, int64_t by_ns)
@@ -300,8 +320,10 @@ static int op_slew(void *ctx, int64_t by_ns)
 	struct keep_world *w = ctx;
 
 	note(w, 's');
-	assert_true(w->is_locked && w->is_armed && w->is_checked);
-	assert_true(w->may_step && !w->is_down && !w->rules.dry_run);
+	check_act(w, by_ns);
+	if (w->max_step_ns >= 0 && llabs(by_ns) > w->max_step_ns)
+		FAULT(w, "slewed by %lld ns, beyond %lld", (long long)by_ns,
+		      (long long)w->max_step_ns);
 	/* What the slew before has done stays; its rest is dropped. */
 	end_slew(w);
 	w->slewing.left_ns = by_ns;
@@ -362,20 +384,46 @@ static void op_tell(void *ctx, const struct keep_news *news)
 
 /* --- beginning and end ---------------------------------------------------- */
 
-void world_new(struct keep_world *w, uint32_t parts, int64_t ahead_ns)
+static void make_machines(struct keep_world *w,
+			  const struct paraclock_sim_host_options host[2],
+			  const struct paraclock_sim_vm_options *vm)
 {
-	struct paraclock_sim_options opts = { .size = sizeof(opts), .seed = 1 };
-	struct paraclock_sim_host_options of_host = {
-		.size = sizeof(of_host),
-		.clock_ahead_ns = ahead_ns,
+	struct paraclock_sim_options opts = { .size = sizeof(opts),
+					      .seed = w->seed + 1 };
+
+	assert_int_equal(paraclock_sim_new(&w->sim, &opts), 0);
+	assert_int_equal(paraclock_sim_host_new(&w->host, w->sim, &host[0]), 0);
+	assert_int_equal(paraclock_sim_host_new(&w->other, w->sim, &host[1]),
+			 0);
+	assert_int_equal(paraclock_sim_vm_new(&w->vm, w->host, vm), 0);
+	w->env = *sim_env(w);
+	w->env.system_clocks = &w->system;
+	w->env.read_clock = guest_read_clock;
+	w->env.ioctl = guest_ioctl;
+}
+
+void world_new(struct keep_world *w, uint32_t parts)
+{
+	const struct paraclock_sim_host_options host[2] = {
+		{ .size = sizeof(host[0]) },
+		{ .size = sizeof(host[1]) },
 	};
-	struct paraclock_sim_vm_options of_vm = {
-		.size = sizeof(of_vm),
+	const struct paraclock_sim_vm_options vm = {
+		.size = sizeof(vm),
 		.parts = parts,
 		.tsc_start = 1ULL << 40,
 	};
 
+	w->seed = 0;
+	world_new_as(w, host, &vm);
+}
+
+void world_new_as(struct keep_world *w,
+		  const struct paraclock_sim_host_options host[2],
+		  const struct paraclock_sim_vm_options *vm)
+{
 	*w = (struct keep_world){
+		.seed = w->seed,
 		.own = { .timescale = UTC, .leap = PARACLOCK_LEAP_UNKNOWN },
 		.rules = {
 			.on_disruption = KEEP_STEP,
@@ -390,14 +438,7 @@ void world_new(struct keep_world *w, uint32_t parts, int64_t ahead_ns)
 		.expires_ns = BUILT + 365 * DAY,
 	};
 	here = w;
-	assert_int_equal(paraclock_sim_new(&w->sim, &opts), 0);
-	assert_int_equal(paraclock_sim_host_new(&w->host, w->sim, &of_host), 0);
-	assert_int_equal(paraclock_sim_host_new(&w->other, w->sim, &of_host),
-			 0);
-	assert_int_equal(paraclock_sim_vm_new(&w->vm, w->host, &of_vm), 0);
-	w->env = *sim_env(w);
-	w->env.system_clocks = &w->system;
-	w->env.read_clock = guest_read_clock;
+	make_machines(w, host, vm);
 	w->ops = (struct keep_ops){
 		.ctx = w,
 		.arm = op_arm,
@@ -458,6 +499,18 @@ void keep_by(struct keep_world *w, const char *backend, const char *device)
 	start_keeper(w);
 }
 
+void set_down(struct keep_world *w, bool is_down)
+{
+	unsigned int status = is_down ? PARACLOCK_STATUS_UNRELIABLE
+				      : PARACLOCK_STATUS_SYNCHRONIZED;
+
+	w->is_down = is_down;
+	if (!w->by_status)
+		return;
+	assert_int_equal(paraclock_sim_status(w->host, status), 0);
+	assert_int_equal(paraclock_sim_status(w->other, status), 0);
+}
+
 void pass(struct keep_world *w, int64_t ns)
 {
 	assert_int_equal(paraclock_sim_run(w->sim, (uint64_t)ns), 0);
@@ -484,8 +537,11 @@ void count_anew(struct keep_world *w)
 
 void set_clock(struct keep_world *w, int64_t by_ns)
 {
+	/* A set ends what adjtime(3) has begun. */
+	end_slew(w);
 	assert_int_equal(paraclock_sim_guest_step(w->vm, by_ns), 0);
 	w->sets++;
+	w->set_ns += by_ns;
 	/* Whoever sets it, the kernel does not count it as synchronised. */
 	w->kernel &= ~KEEP_KERNEL_SYNCHRONIZED;
 }
@@ -502,6 +558,12 @@ void pause_for(struct keep_world *w, int64_t ns)
 
 void restore_after(struct keep_world *w, int64_t ns, bool silent)
 {
+	restore_on(w, NULL, ns, silent);
+}
+
+void restore_on(struct keep_world *w, struct paraclock_sim_host *to, int64_t ns,
+		bool silent)
+{
 	uint32_t flags = PARACLOCK_SIM_COUNTER_STOPS |
 			 PARACLOCK_SIM_CLOCK_STOPS |
 			 (silent ? PARACLOCK_SIM_SILENT : 0);
@@ -511,8 +573,7 @@ void restore_after(struct keep_world *w, int64_t ns, bool silent)
 	assert_int_equal(paraclock_sim_save(&w->saved, w->vm), 0);
 	/* The keeper's own memory is restored as well: it does not run. */
 	pass(w, ns);
-	assert_int_equal(paraclock_sim_restore(w->vm, w->saved, NULL, flags),
-			 0);
+	assert_int_equal(paraclock_sim_restore(w->vm, w->saved, to, flags), 0);
 }
 
 void migrate(struct keep_world *w, struct paraclock_sim_host *to, int64_t ns)

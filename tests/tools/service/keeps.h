@@ -63,6 +63,7 @@ typedef void meddle_fn(struct keep_world *w);
 /* --- the world ------------------------------------------------------------ */
 
 struct keep_world {
+	uint64_t seed; /* named if a step is wrong; 0: not random */
 	struct paraclock_sim *sim;
 	struct paraclock_sim_host *host, *other;
 	struct paraclock_sim_vm *vm;
@@ -71,7 +72,8 @@ struct keep_world {
 	struct paraclock_system_clocks system;
 	struct paraclock *clk;
 	struct own_source own;
-	bool is_down; /* the source cannot be read, or is not valid */
+	bool is_down;	/* the source cannot be read, or is not valid */
+	bool by_status; /* because its host says so on the page */
 
 	/* What the kernel says. */
 	unsigned int kernel; /* KEEP_KERNEL_x */
@@ -93,7 +95,8 @@ struct keep_world {
 	meddle_fn *meddle;  /* what he does then; NULL: sets by meddle_ns */
 	int64_t meddle_ns;
 	unsigned int reads_left; /* WHILE_MEASURED */
-	int64_t raced_ns;	 /* what he did between check and step */
+	int64_t raced_ns;	 /* what he did since the check before a step */
+	int64_t set_ns;		 /* what all have done, together */
 
 	/* What the keeper did: one letter for each act, see the ops. */
 	char acts[512];
@@ -110,8 +113,12 @@ struct keep_world {
 	int64_t max_step_ns; /* -1: any */
 };
 
-/* A VM with these parts on a host that is ahead of true time; no keeper yet. */
-void world_new(struct keep_world *w, uint32_t parts, int64_t ahead_ns);
+/* A VM with these parts on a host that is right; no keeper yet. */
+void world_new(struct keep_world *w, uint32_t parts);
+/* The same, with hosts (the second is the other one) and a VM as wanted. */
+void world_new_as(struct keep_world *w,
+		  const struct paraclock_sim_host_options host[2],
+		  const struct paraclock_sim_vm_options *vm);
 void world_free(struct keep_world *w);
 
 /* Open the test's own source, or a backend of the library's, and start a keeper
@@ -119,6 +126,8 @@ void world_free(struct keep_world *w);
 void keep_own(struct keep_world *w);
 void keep_by(struct keep_world *w, const char *backend, const char *device);
 
+/* The source cannot be read or is not valid, from now on; or is again. */
+void set_down(struct keep_world *w, bool is_down);
 /* Let time pass, without looks. */
 void pass(struct keep_world *w, int64_t ns);
 /* Let time pass, and look every so often. */
@@ -144,6 +153,9 @@ void end_slew(struct keep_world *w);
 void pause_for(struct keep_world *w, int64_t ns);
 /* It is saved, and restored later; silent: no marker changes. */
 void restore_after(struct keep_world *w, int64_t ns, bool silent);
+/* The same, on a host. */
+void restore_on(struct keep_world *w, struct paraclock_sim_host *to, int64_t ns,
+		bool silent);
 void migrate(struct keep_world *w, struct paraclock_sim_host *to, int64_t ns);
 /* The guest's kernel suspends, and sets the clock by an RTC that is off. */
 void suspend_for(struct keep_world *w, int64_t ns, int64_t rtc_off_ns);

@@ -45,7 +45,7 @@ static void check_row(void **state)
 	struct keep_world w;
 	int64_t off;
 
-	world_new(&w, MARKERS, 0);
+	world_new(&w, MARKERS);
 	if (row->max_step_ns)
 		w.max_step_ns = row->max_step_ns;
 	if (row->prepare)
@@ -550,6 +550,16 @@ static void says_synchronized_after_a_pause(struct keep_world *w)
 	synchronized(w);
 }
 
+static void is_set_while_it_may_be_paused(struct keep_world *w)
+{
+	w->is_down = true;
+	pause_for(w, 2 * HOUR);
+	pass_looking(w, SEC, OFTEN);
+	set_clock(w, SEC);
+	pass_looking(w, SEC, OFTEN);
+	w->is_down = false;
+}
+
 static void tai_by_a_list(struct keep_world *w)
 {
 	with_a_bound(w);
@@ -595,6 +605,9 @@ static const struct row memories[] = {
 	  with_a_bound, says_synchronized_after_a_restore, RIGHT, STEPPED },
 	{ "rule 5: nor does it after another disruption",
 	  with_a_bound, says_synchronized_after_a_pause, RIGHT, STEPPED },
+	{ "rule 4: synchronised before a pause that shows later",
+	  synchronized_limited, is_set_while_it_may_be_paused,
+	  OFF(MAX_STEP), .off_ns = 2 * HOUR - SEC },
 	{ "rule 5: a restore that hurt nothing still voids what others know",
 	  with_a_bound, is_restored_and_right, RIGHT, .forgets = 1,
 	  .off_ns = 10 * MS },
@@ -845,7 +858,7 @@ static void a_restore_is_told_with_its_markers(void **state)
 	struct keep_world w;
 
 	(void)state;
-	world_new(&w, MARKERS, 0);
+	world_new(&w, MARKERS);
 	with_a_bound(&w);
 	keep_own(&w);
 	is_restored(&w);

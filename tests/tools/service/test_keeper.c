@@ -461,7 +461,7 @@ static const struct row failures[] = {
 	{ "nobody can be watched for",
 	  arm_fails, is_restored, OFF(FAILED), .off_ns = 30 * SEC },
 	{ "--dry-run",
-	  dry_run, is_restored, OFF(POLICY), .off_ns = 30 * SEC },
+	  dry_run, is_restored, OFF(DRY_RUN), .off_ns = 30 * SEC },
 	{ "--on-disruption slew makes no step",
 	  slews, is_restored_and_slewed, RIGHT, .forgets = 1 },
 	{ "asked, it steps what somebody has set",

@@ -96,7 +96,8 @@ static void start(void *arg)
 {
 	struct chrony *chrony = arg;
 
-	if (chrony->is_running)
+	/* The timer of a try that another one has overtaken. */
+	if (chrony->is_running || !chrony->is_asked)
 		return;
 	chrony->is_asked = false;
 	if (is_chronyd_running())

@@ -18,6 +18,15 @@ GOOD_NS = MS
 # between host and guest, on a machine that is busy elsewhere.
 KNOWN_NS = 200_000
 STEADY = 10_000
+# How the host shows a disruption: the publisher's commands before and after the
+# guest runs again. Bed.resume() explains them.
+WAYS = {
+    "announced": ("announce", "recover"),
+    "marked": ("mark", "recover-alone"),
+    "unannounced": ("", "recover"),
+    "alone": ("", "recover-alone"),
+}
+
 MODULES = ("ptp_vmclock", "failover", "net_failover", "virtio_net")
 
 
@@ -78,24 +87,30 @@ class Bed:
 
     # --- what the host does
 
-    def resume(self, act, late_ms):
+    def resume(self, act, late_ms, command):
         """Let the guest run, and publish. The page says before the guest runs
-        that there was a disruption ("announced"); or only once it gives the
-        right time ("unannounced"); or it never does ("alone")."""
+        that there was a disruption, and is not valid until it gives the right
+        time ("announced"), or goes on with the old time ("marked"); it says so
+        only with the right time ("unannounced"), or never ("alone"). command:
+        the guest's first act."""
         act.frozen = self.host.must("at 0")["now"]
         if act.how != "alone":
             self.host.new_marker()
-        if act.how == "announced":
-            self.host.must("announce")
-        self.host.begin(f"recover-alone {late_ms}" if act.how == "alone" else
-                        f"recover {late_ms}")
+        before, after = WAYS[act.how]
+        if before:
+            self.host.must(before)
+        self.host.begin(f"{after} {late_ms}")
         self.guest.execute("cont")
+        if command:
+            self.guest.begin(command)
         error, values = self.host.finish()
         if error != "OK":
             raise vm.Failed(f"{act.name}: the publisher: {error}")
         act.published = values["base"]
+        if command:
+            act.status, act.text = self.guest.finish()
 
-    def pause(self, seconds, how="announced", late_ms=0):
+    def pause(self, seconds, how="announced", late_ms=0, command=None):
         """Stop the guest for so long."""
         act = Act("pause", how, late_ms)
         begin = time.monotonic_ns()
@@ -103,11 +118,12 @@ class Bed:
         stopped = time.monotonic_ns()
         time.sleep(seconds)
         act.shortest_ns = time.monotonic_ns() - stopped
-        self.resume(act, late_ms)
+        self.resume(act, late_ms, command)
         act.longest_ns = time.monotonic_ns() - begin
         return act
 
-    def restore(self, seconds, how="announced", late_ms=0, change=None):
+    def restore(self, seconds, how="announced", late_ms=0, command=None,
+                change=None):
         """Save the guest to a file, end QEMU, and let another go on from there
         so much later. change(): between the two."""
         act = Act("restore", how, late_ms)
@@ -122,7 +138,7 @@ class Bed:
         if how != "alone":
             self.generation += 1
             self.host.must(f"generation {self.generation}")
-        self.resume(act, late_ms)
+        self.resume(act, late_ms, command)
         act.longest_ns = time.monotonic_ns() - begin
         return act
 
@@ -198,6 +214,8 @@ class Act:
         # CLOCK_REALTIME after keep's step, less the truth; and how long it had
         # run until then, and how long the page had been right.
         self.off_ns = self.took_ns = self.after_ns = 0
+        # What the guest's first command printed, and its exit status.
+        self.status, self.text = None, ""
 
     def __str__(self):
         return (f"{self.name}: stood {self.shortest_ns / SEC:.3f} to "
@@ -243,6 +261,9 @@ def describe(acts):
             ("off the truth, us", [abs(a.off_ns) / 1000 for a in acts]),
             ("right after the first instruction, ms",
              [a.took_ns / MS for a in acts]),
+            # The publisher has to learn the counter that TCG stopped.
+            ("the page, after the first instruction, ms",
+             [(a.took_ns - a.after_ns) / MS for a in acts]),
             ("right after the page was, ms", [a.after_ns / MS for a in acts])):
         values.sort()
         print(f"{len(acts)} acts, {what}: least {values[0]:.1f}, "

@@ -36,7 +36,7 @@
  */
 #define EXCHANGES 200U
 /* A guest that has just been resumed waits for its page: this is enough. */
-#define NARROW_NS 20000
+#define NARROW_NS 100000
 #define ANSWER_NS (100 * NSEC_PER_SEC)
 
 /* The constants of the page. */
@@ -242,17 +242,25 @@ static int publish_alone(struct publisher *pub)
 	return 0;
 }
 
-/* Before the guest runs again: another marker and generation, and no time yet,
- * on a page that is as old as the guest. */
-static int announce(struct publisher *pub)
+/* Before the guest runs again, the page is as old as the guest: only another
+ * marker and generation. */
+static int mark(struct publisher *pub)
 {
 	begin_update(pub);
 	memcpy(pub->page + BODY_OFFSET, &pub->tl.marker, MARKER_SIZE);
 	memcpy(pub->page + BODY_OFFSET + BODY_SIZE - sizeof(uint64_t),
 	       &pub->tl.generation, sizeof(uint64_t));
-	pub->page[STATUS_OFFSET] = PARACLOCK_STATUS_INITIALIZING;
 	end_update(pub);
 	return 0;
+}
+
+/* The same, and no time yet. */
+static int announce(struct publisher *pub)
+{
+	begin_update(pub);
+	pub->page[STATUS_OFFSET] = PARACLOCK_STATUS_INITIALIZING;
+	end_update(pub);
+	return mark(pub);
 }
 
 /*
@@ -337,6 +345,8 @@ static int obey(struct publisher *pub, const char *line)
 		return calibrate(pub, 0);
 	if (strcmp(line, "publish") == 0)
 		return publish(pub);
+	if (strcmp(line, "mark") == 0)
+		return mark(pub);
 	if (strcmp(line, "announce") == 0)
 		return announce(pub);
 	if (strcmp(line, "freeze") == 0)

@@ -20,12 +20,10 @@ def forks(guest):
     return int(guest.guest.run(f"dmesg | grep -c '{FORK}'")[1])
 
 
-def was_told(guest):
-    """The last disruption that keep's log names, and what showed it."""
-    lines = [line for line in guest.guest.json("cat /tmp/keep")
-             if line.get("cause")]
-    print(lines[-1:])
-    return lines
+def causes(guest):
+    """What keep's log names as the causes of what it did: (kind, source)."""
+    return [(line["cause"]["kind"], line["cause"]["source"])
+            for line in guest.guest.json("cat /tmp/keep") if line["cause"]]
 
 
 def begin(guest):
@@ -41,7 +39,8 @@ def test_time_alone(guest):
     for do in (lambda: guest.pause(PAUSE_SEC, "alone"),
                lambda: guest.restore(RESTORE_SEC, "alone")):
         guest.is_put_right(do)
-        was_told(guest)
+    check("keep saw the host's clock jump", set(causes(guest)) ==
+          {("host-jumped", "vmclock")}, causes(guest))
     time.sleep(3)
     check("the clock was stepped once for each", len(guest.steps()) == 2,
           guest.steps())
@@ -51,8 +50,9 @@ def test_time_alone(guest):
 def test_generation(guest, command):
     begin(guest)
     guest.is_put_right(lambda: guest.restore(RESTORE_SEC, "alone"))
-    was_told(guest)
-    check("the same generation ID: the kernel says nothing", forks(guest) == 0)
+    check("the same generation ID: the kernel says nothing",
+          forks(guest) == 0 and ("restored", "vmgenid") not in causes(guest),
+          causes(guest))
 
     def change():
         at = command.index(f"vmgenid,guid={IDS[0]}")
@@ -60,9 +60,10 @@ def test_generation(guest, command):
 
     guest.is_put_right(
         lambda: guest.restore(RESTORE_SEC, "alone", change=change))
-    was_told(guest)
     wait_for("another generation ID: the kernel says so",
              lambda: forks(guest), good=lambda number: number == 1)
+    wait_for("keep knows it from there", lambda: causes(guest),
+             good=lambda got: ("restored", "vmgenid") in got)
     time.sleep(3)
     check("the clock was stepped once for each", len(guest.steps()) == 2,
           guest.steps())

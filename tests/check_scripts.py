@@ -181,7 +181,7 @@ class Fetching(Folder):
                  "usr/share/seabios/bios-256k.bin usr/sbin/phc_ctl "
                  "usr/bin/busybox usr/bin/udevadm usr/sbin/hwclock "
                  "usr/sbin/qemu-ga usr/sbin/libvirtd usr/sbin/virtlogd "
-                 "usr/bin/virsh")
+                 "usr/bin/virsh usr/sbin/chronyd usr/bin/chronyc")
         debs = QEMU + " udev libvirt0"
         for installed in ("dpkg", "dpkg " + QEMU, debs + " dpkg"):
             done = self.fetch("vm-image", DEBS=debs + " util-linux-extra",

@@ -24,12 +24,12 @@ static struct judgement judge_source(const struct measurement *m)
 
 	if (m->error)
 		return say(KEEP_WAIT, KEEP_WHY_NO_ANSWER);
-	if (!sample->valid)
-		return say(KEEP_WAIT, KEEP_WHY_NOT_VALID);
 	if (sample->flags & PARACLOCK_FLAG_OWN_KERNEL)
 		return say(KEEP_LEAVE, KEEP_WHY_OWN_KERNEL);
 	if (sample->flags & PARACLOCK_FLAG_UNVOUCHED)
 		return say(KEEP_LEAVE, KEEP_WHY_UNVOUCHED);
+	if (!sample->valid)
+		return say(KEEP_WAIT, KEEP_WHY_NOT_VALID);
 	if (sample->timescale != PARACLOCK_TIMESCALE_UTC &&
 	    sample->timescale != PARACLOCK_TIMESCALE_TAI &&
 	    sample->timescale != PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED)

@@ -350,8 +350,8 @@ static int complain(const char *what)
 
 static int listen_on(int fd, const void *address, socklen_t size)
 {
-	return fd < 0 || bind(fd, address, size) || listen(fd, CLIENTS_MAX) ? -1
-									    : 0;
+	return fd < 0 || bind(fd, address, size) || listen(fd, SOMAXCONN) ? -1
+									  : 0;
 }
 
 /* A socket that a keep which has ended left there answers nobody. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -26,13 +27,25 @@ struct sync {
 	struct paraclock *clk; /* whose marker is compared; NULL: none */
 };
 
-static int connect_to(const char *folder)
+/* A keep that hangs must not hang us. */
+static void limit(int fd, int64_t ns)
+{
+	const struct timeval most = {
+		.tv_sec = (time_t)((ns + GRACE_NS) / NSEC_PER_SEC),
+	};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
+}
+
+static int connect_to(const char *folder, int64_t wait_ns)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int length = snprintf(address.sun_path, sizeof(address.sun_path),
 			      "%s/keep.sock", folder);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
+	if (fd >= 0)
+		limit(fd, wait_ns);
 	if (fd >= 0 && (size_t)length < sizeof(address.sun_path) &&
 	    !connect(fd, (const void *)&address, sizeof(address)))
 		return fd;
@@ -173,7 +186,7 @@ int keep_sync(const struct keep_options *options, int64_t wait_ns,
 {
 	struct sync sync = {
 		.options = options,
-		.fd = connect_to(options->folder),
+		.fd = connect_to(options->folder, wait_ns),
 		.until_ns = loop_now_ns() + wait_ns,
 		.within_ns = within_ns,
 	};

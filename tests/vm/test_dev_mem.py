@@ -71,6 +71,10 @@ def test_migrations(guest):
               after["marker_before"] == before["marker_after"], told)
     markers = [e["marker_after"] for e in told]
     check("no marker came twice", len(set(markers)) == MIGRATIONS, markers)
+    hz = guest.json("paraclock status --json")[0]["counter"]["hz"]
+    print("ms between the look before and the one that saw it:",
+          sorted(round((e["counter_after"] - e["counter_before"]) / hz * 1000)
+                 for e in told))
     stop(guest)
 
 

@@ -68,7 +68,8 @@ static void explain_absence(const struct page *page,
 			     ? "ACPI announces AMZNC10C"
 			     : "the device tree announces amazon,vmclock",
 		     "; load ptp_vmclock (Linux 6.13 or later); if it is "
-		     "loaded, the kernel's log says why it refused the page");
+		     "loaded, the kernel's log says why it refused the page; "
+		     "on x86, events can do without it (--dev-mem)");
 }
 
 PAGE_INLINE int convert(struct page *page, const struct page_copy *copy,

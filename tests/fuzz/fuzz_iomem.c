@@ -33,7 +33,7 @@ static void check_range(const struct iomem_found *found, const char *text,
 	char first[24], last[48];
 
 	CHECK(found->is_named);
-	CHECK(found->start && found->start + found->size > found->start);
+	CHECK(found->start && found->start + found->size - 1 >= found->start);
 	snprintf(first, sizeof(first), "%llx-",
 		 (unsigned long long)found->start);
 	snprintf(last, sizeof(last), "%llx : NAME:",

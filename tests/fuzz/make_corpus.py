@@ -332,6 +332,7 @@ def iomem_seeds():
         "two": seed(page, "  " + page, "fe000000-fe0000ff : NAME:01"),
         "backwards": seed("feffbfff-feffb000 : NAME:00", page),
         "all": seed("0-ffffffffffffffff : NAME:00"),
+        "almost-all": seed("1-ffffffffffffffff : NAME:00"),
         "wide": seed("10000000000000000-10000000000000fff : NAME:00"),
         "short": seed("feffb010-feffb01f : NAME:00"),
         "longer": seed(page + "0x", page + "/driver"),

@@ -72,6 +72,9 @@ PARACLOCK_API int paraclock_disrupted(const struct paraclock *clk,
  * can be stored beside a calibration. Two clones of one machine may show the
  * same marker: it tells a machine from its own past, not from its twin.
  *
+ * With PARACLOCK_DEVICE_MEMORY: the marker that paraclock_next_event(), or the
+ * open, has last seen in physical memory.
+ *
  * @param clk The clock.
  * @param[out] ret_marker The marker of the first marker source.
  *
@@ -216,6 +219,9 @@ PARACLOCK_API int paraclock_event_fd(const struct paraclock *clk);
  * reports once that it can be read again. Errors that may pass by themselves
  * (-EAGAIN, -ETIMEDOUT, -ENOMEM) are reported only when they have lasted for
  * half a second.
+ *
+ * With PARACLOCK_DEVICE_MEMORY it also looks at physical memory: some ten system
+ * calls.
  *
  * @param clk The clock.
  * @param[in,out] ret_ev The caller sets its @c size.

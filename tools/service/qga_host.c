@@ -16,7 +16,8 @@
 /* poll(2) reports a virtio port that nobody has opened on the host as hung up,
  * for as long as it lasts: it is looked at again after this time. */
 #define PORT_CLOSED_NS INT64_C(250000000)
-/* A port that failed: its driver or its device may come back. */
+/* A port that failed, or a terminal that hung up, is opened anew: another may
+ * have its name. */
 #define PORT_FAILED_NS INT64_C(1000000000)
 
 static int explain(char *why, size_t size, const char *what, int error)
@@ -27,15 +28,16 @@ static int explain(char *why, size_t size, const char *what, int error)
 
 /* --- a port ---------------------------------------------------------------- */
 
-/* A serial line, or a pseudo terminal, must not edit or echo. */
-static void make_raw(int fd)
+/* A serial line, or a pseudo terminal, must not edit or echo: is it one? */
+static bool make_raw(int fd)
 {
 	struct termios raw;
 
 	if (tcgetattr(fd, &raw))
-		return;
+		return false;
 	cfmakeraw(&raw);
 	tcsetattr(fd, TCSANOW, &raw);
+	return true;
 }
 
 static int open_port(struct qga_host *host, char *why, size_t size)
@@ -59,7 +61,7 @@ static int open_port(struct qga_host *host, char *why, size_t size)
 		snprintf(why, size, "%s: not a character device", path);
 		return -ENOTTY;
 	}
-	make_raw(fd);
+	host->is_tty = make_raw(fd);
 	host->fd = fd;
 	return 0;
 }
@@ -245,7 +247,7 @@ void qga_host_lost(struct qga_host *host, int error)
 		close_connection(host);
 		loop_watch(host->loop, host->listen_fd, POLLIN, take_connection,
 			   host);
-	} else if (error == -EPIPE) {
+	} else if (error == -EPIPE && !host->is_tty) {
 		loop_watch(host->loop, host->fd, 0, NULL, NULL);
 		loop_timer(host->loop, PORT_CLOSED_NS, try_port, host);
 	} else {

@@ -20,6 +20,7 @@ struct qga_host {
 	struct qga_place place;
 	int listen_fd; /* -1: a port */
 	int fd;	       /* the port, or the connection; -1: none */
+	bool is_tty;
 	/* Nothing is known of the host's end of a port until it is read. */
 	bool connected;
 	loop_fn *changed; /* fd can be used, or has said so before */

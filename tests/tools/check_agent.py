@@ -1,0 +1,631 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""paraclock agent between a host and qemu-ga: one that this file plays, and the
+real one where it is installed. No case sets the clock.
+Usage: check_agent.py PARACLOCK
+PARACLOCK_AGENT_LINES: how many random lines; 1000000 by hand."""
+import json
+import os
+import pathlib
+import random
+import re
+import select
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tty
+import unittest
+
+import cli
+
+TOOL = sys.argv.pop(1)
+QEMU_GA = shutil.which("qemu-ga", path=os.environ["PATH"] + ":/usr/sbin")
+LINES = int(os.environ.get("PARACLOCK_AGENT_LINES", "3000"))
+PING = b'{"execute":"guest-ping"}\n'
+GET_TIME = b'{"execute":"guest-get-time"}\n'
+OK = b'{"return": {}}\n'
+
+
+def execute(name, arguments=None, **more):
+    request = {"execute": name, **more}
+    if arguments is not None:
+        request["arguments"] = arguments
+    return json.dumps(request).encode() + b"\n"
+
+
+class Stream:
+    """A socket or a terminal, read by lines."""
+
+    def __init__(self, read, write):
+        self.read, self.write, self.rest = read, write, b""
+
+    def line(self):
+        while b"\n" not in self.rest:
+            data = self.read(65536)
+            if not data:
+                raise AssertionError(f"hung up after {self.rest!r}")
+            self.rest += data
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line + b"\n"
+
+    def ask(self, request):
+        self.write(request)
+        return self.line()
+
+
+class FakeAgent:
+    """An upstream that does what its case tells it, on one connection."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(1)
+        self.listener.settimeout(cli.HANGS_SEC)
+        self.path, self.peer, self.stream = path, None, None
+
+    def accept(self):
+        """Take a connection and answer its greeting."""
+        self.peer = self.listener.accept()[0]
+        self.peer.settimeout(cli.HANGS_SEC)
+        self.stream = Stream(self.peer.recv, self.peer.sendall)
+        greeting = self.stream.line()
+        if greeting[:1] != b"\xff":
+            raise AssertionError(greeting)
+        self.settle(greeting[1:])
+        return self
+
+    def settle(self, barrier):
+        number = json.loads(barrier)["arguments"]["id"]
+        self.peer.sendall(b'{"return": %d}\n' % number)
+
+    def close(self):
+        if self.peer:
+            self.peer.close()
+        self.listener.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def start(self, *args, stdout=subprocess.DEVNULL):
+        """Serving, on a socket unless a port is given."""
+        self.socket = self.folder / "host"
+        if "--port" not in args:
+            args = ("--listen", self.socket, *args)
+        process = subprocess.Popen([TOOL, "agent", "--dry-run", *args],
+                                   stdout=stdout, stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        guard = threading.Timer(cli.HANGS_SEC, process.kill)
+        guard.start()
+        self.addCleanup(guard.cancel)
+        if "--listen" in args:
+            cli.wait_until(self.is_listening, process)
+        return process
+
+    def is_listening(self):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
+
+    def connect(self, path=None):
+        peer = socket.socket(socket.AF_UNIX)
+        self.addCleanup(peer.close)
+        peer.settimeout(cli.HANGS_SEC)
+        peer.connect(str(path or self.socket))
+        stream = Stream(peer.recv, peer.sendall)
+        stream.peer = peer
+        return stream
+
+    def fake(self):
+        agent = FakeAgent(self.folder / "upstream")
+        self.addCleanup(agent.close)
+        return agent
+
+    def ends(self, process):
+        process.terminate()
+        self.assertEqual(process.wait(), 0)
+
+    def error(self, reply, text):
+        self.assertIn(text, json.loads(reply)["error"]["desc"])
+
+
+class Options(Case):
+    def run_tool(self, *args):
+        return subprocess.run([TOOL, "agent", *args], capture_output=True,
+                              text=True, check=False, timeout=cli.HANGS_SEC)
+
+    def test_help_teaches(self):
+        result = self.run_tool("--help")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        for word in ("--upstream", "guest-set-time", "unix-listen",
+                     "Exit status", "Examples"):
+            self.assertIn(word, result.stdout)
+
+    def test_wrong_usage(self):
+        for args in (["--max-step", "x"], ["--max-step", "-1"], ["word"],
+                     ["--vsock", "x"], ["--vsock", "4294967295"],
+                     ["--vsock", "4294967296"], ["--nope"],
+                     ["--listen", "a", "--port", "b"],
+                     ["--vsock", "1", "--listen", "a"]):
+            with self.subTest(args=args):
+                result = self.run_tool(*args)
+                self.assertEqual((result.returncode, result.stdout), (2, ""))
+                self.assertEqual(result.stderr.count("\n"), 1)
+
+    def test_a_place_that_cannot_be_used(self):
+        file = self.folder / "file"
+        file.write_text("kept")
+        for args in (["--port", self.folder / "missing"], ["--port", file],
+                     ["--listen", file],
+                     ["--listen", self.folder / ("x" * 120)]):
+            with self.subTest(args=args):
+                result = self.run_tool(*args)
+                self.assertEqual((result.returncode, result.stdout), (1, ""))
+                self.assertIn(str(args[1]), result.stderr)
+        self.assertEqual(file.read_text(), "kept")
+
+    def test_a_socket_that_is_served(self):
+        self.start()
+        result = self.run_tool("--listen", str(self.socket))
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("in use", result.stderr)
+        self.assertTrue(self.is_listening())
+
+    def test_the_socket_is_private_and_removed(self):
+        process = self.start()
+        self.assertEqual(stat.S_IMODE(self.socket.stat().st_mode), 0o600)
+        process.kill()
+        process.wait()
+        # A dead socket is no obstacle.
+        process = self.start()
+        self.ends(process)
+        self.assertFalse(self.socket.exists())
+
+
+class Alone(Case):
+    """Without an upstream."""
+
+    def test_the_time(self):
+        self.start()
+        host = self.connect()
+        before = time.time_ns()
+        reply = json.loads(host.ask(GET_TIME))
+        self.assertLess(before - 10**10, reply["return"])
+        self.assertLess(reply["return"], time.time_ns() + 10**10)
+
+    def test_setting_it_in_a_dry_run(self):
+        process = self.start("--json", stdout=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
+        host = self.connect()
+        self.assertEqual(host.ask(execute("guest-set-time", {"time": 10**18})),
+                         OK)
+        event = json.loads(process.stdout.readline())
+        self.assertEqual(list(event),
+                         ["realtime_ns", "time", "event", "detail"])
+        self.assertEqual(event["event"], "time-set")
+        self.assertIn("dry run: not stepped by -", event["detail"])
+        self.error(host.ask(execute("guest-set-time", {"time": -1})), "1970")
+        self.assertEqual(json.loads(process.stdout.readline())["event"],
+                         "time-refused")
+        # The clock is not there.
+        self.assertGreater(json.loads(host.ask(GET_TIME))["return"],
+                           event["realtime_ns"] - 10**11)
+
+    def test_a_step_beyond_the_limit(self):
+        self.start("--max-step", "3600.5")
+        host = self.connect()
+        now = json.loads(host.ask(GET_TIME))["return"]
+        for offset in (3602, -3602, 1 - now // 10**9):
+            reply = host.ask(execute("guest-set-time",
+                                     {"time": now + offset * 10**9}))
+            self.error(reply, "beyond --max-step, which is 3600.500000000 s")
+        self.assertEqual(
+            host.ask(execute("guest-set-time", {"time": now + 60 * 10**9})),
+            OK)
+        self.error(host.ask(execute("guest-set-time", {"time": 2**63 - 1})),
+                   "beyond --max-step")
+
+    def test_what_is_known_and_what_is_not(self):
+        self.start()
+        host = self.connect()
+        self.assertEqual(host.ask(PING), OK)
+        self.assertEqual(host.ask(b"\xff")[:10], b'{"error": ')
+        self.assertEqual(
+            host.ask(execute("guest-sync-delimited", {"id": 5}, id="x")),
+            b'\xff{"return": 5, "id": "x"}\n')
+        info = json.loads(host.ask(execute("guest-info")))["return"]
+        self.assertEqual(
+            [command["name"] for command in info["supported_commands"]],
+            ["guest-ping", "guest-sync", "guest-sync-delimited", "guest-info",
+             "guest-get-time", "guest-set-time", "guest-paraclock-status"])
+        reply = json.loads(host.ask(execute("guest-exec", {"path": "x"})))
+        self.assertEqual(reply["error"]["class"], "CommandNotFound")
+
+    def test_one_host_after_the_other(self):
+        self.start()
+        first, second = self.connect(), self.connect()
+        second.write(PING)
+        self.assertEqual(first.ask(PING), OK)
+        first.write(b'{"execute":')
+        first.peer.close()
+        self.assertEqual(second.line(), OK)
+
+
+class Upstream(Case):
+    """An upstream that this file plays."""
+
+    def both(self):
+        fake = self.fake()
+        self.start("--upstream", fake.path)
+        fake.accept()
+        return self.connect(), fake
+
+    def test_bytes_pass_both_ways(self):
+        host, fake = self.both()
+        request = (b"{ 'execute' :\r\n \"guest-exec\",\t\"arguments\": "
+                   b"{\"path\":\"\\u00e4\xc3\xa4\xc3(\\\"\"}}\n")
+        reply = b'\xff {"return" : "\\"\xc3\xa4\xfe\x00" }\r\n'
+        for size in (1, 7, 1000):
+            for i in range(0, len(request), size):
+                host.write(request[i:i + size])
+            seen = b""
+            while len(seen) < len(request):
+                seen += fake.peer.recv(65536)
+            self.assertEqual(seen, request)
+            for i in range(0, len(reply), size):
+                fake.peer.sendall(reply[i:i + size])
+            self.assertEqual(host.line(), reply)
+
+    def test_a_long_request_and_a_long_reply(self):
+        host, fake = self.both()
+        request = execute("guest-file-write", {"buf-b64": "A" * 2_000_000})
+        sender = threading.Thread(target=host.write, args=(request,))
+        sender.start()
+        seen = fake.stream.line()
+        sender.join()
+        self.assertEqual(seen, request)
+        reply = b'{"return": "' + b"B" * 2_000_000 + b'"}\n'
+        sender = threading.Thread(target=fake.peer.sendall, args=(reply,))
+        sender.start()
+        self.assertEqual(host.line(), reply)
+        sender.join()
+
+    def test_the_order_of_replies(self):
+        host, fake = self.both()
+        host.write(PING + GET_TIME + execute("guest-exec") + GET_TIME)
+        self.assertEqual(fake.stream.line(), PING)
+        fake.peer.sendall(b'{"return": 1}\n')
+        fake.settle(fake.stream.line())
+        # Only now does it read on.
+        self.assertEqual(fake.stream.line(), execute("guest-exec"))
+        fake.peer.sendall(b'{"return": 2}\n')
+        replies = [json.loads(host.line())["return"] for _ in range(3)]
+        self.assertEqual((replies[0], replies[2]), (1, 2))
+        self.assertGreater(replies[1], 10**9)
+        fake.settle(fake.stream.line())
+        self.assertGreater(json.loads(host.line())["return"], replies[1])
+
+    def test_it_dies_and_comes_back(self):
+        host, fake = self.both()
+        for _ in range(3):
+            host.write(PING + PING)
+            fake.stream.line()
+            fake.stream.line()
+            fake.close()
+            for _ in range(2):
+                self.error(host.line(), "went away before it answered")
+            # A connection may still be on its way: then it is lost too.
+            self.error(host.ask(execute("guest-exec", id=4)), "away")
+            self.assertIn(b"return", host.ask(GET_TIME))
+            self.assertEqual(host.ask(execute("guest-sync", {"id": 3})),
+                             b'{"return": 3}\n')
+            fake = self.fake().accept()
+            host.write(PING)
+            self.assertEqual(fake.stream.line(), PING)
+            fake.peer.sendall(OK)
+            self.assertEqual(host.line(), OK)
+
+    def test_it_is_not_there_at_first(self):
+        self.start("--upstream", self.folder / "upstream")
+        host = self.connect()
+        self.error(host.ask(PING), "away")
+        fake = self.fake().accept()
+        host.write(PING)
+        self.assertEqual(fake.stream.line(), PING)
+
+    def test_a_host_that_hung_up_gets_no_reply(self):
+        host, fake = self.both()
+        host.write(PING)
+        fake.stream.line()
+        host.peer.close()
+        barrier = fake.stream.line()
+        second = self.connect()
+        second.write(PING)
+        fake.peer.sendall(b'{"return": "stale"}\n')
+        fake.settle(barrier)
+        self.assertEqual(fake.stream.line(), PING)
+        fake.peer.sendall(b'{"return": "fresh"}\n')
+        self.assertEqual(second.line(), b'{"return": "fresh"}\n')
+
+
+def patient_read(fd, size):
+    if not select.select([fd], [], [], cli.HANGS_SEC)[0]:
+        raise AssertionError("no answer")
+    return os.read(fd, size)
+
+
+class Port(Case):
+    """A character device that closes, fails, and opens again."""
+
+    def open_port(self):
+        master, slave = cli.open_terminal(self)
+        tty.setraw(master)
+        link = self.folder / "port"
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.ttyname(slave))
+        return master, slave
+
+    def test_it_closes_and_opens(self):
+        master, slave = self.open_port()
+        process = self.start("--port", self.folder / "port")
+        for _ in range(3):
+            host = Stream(lambda size, fd=master: patient_read(fd, size),
+                          lambda data, fd=master: os.write(fd, data))
+            # 0xFF first: what the terminal echoed before it was raw is void.
+            self.assertIn(b"error", host.ask(b"\xff"))
+            self.assertEqual(host.ask(PING), OK)
+            self.assertIn(b"return", host.ask(GET_TIME))
+            host.write(b'{"execute":"guest-')
+            old = (master, slave)
+            master, slave = self.open_port()
+            for fd in old:
+                os.close(fd)
+        os.close(master)
+        os.close(slave)
+        self.ends(process)
+        # Closed, it is waited for, not asked without end.
+        log = process.stderr.read().decode()
+        self.assertLess(log.count("the host is gone"), 10, log)
+
+    def test_a_port_that_is_closed_costs_nothing(self):
+        master, slave = self.open_port()
+        process = self.start("--port", self.folder / "port")
+        os.write(master, b"\xff")
+        os.read(master, 1)
+        os.close(master)
+        os.close(slave)
+        link = self.folder / "port"
+        link.unlink()
+        # It waits: of many looks at a busy loop most would find it running.
+        asleep = 0
+        for _ in range(100):
+            time.sleep(0.01)
+            with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+                asleep += file.read().rsplit(")", 1)[1].split()[0] == "S"
+        self.assertGreater(asleep, 50)
+        self.ends(process)
+
+
+class Real(Case):
+    """qemu-ga itself."""
+
+    def qemu_ga(self, name, *args):
+        if not QEMU_GA:
+            self.skipTest("qemu-ga (package qemu-guest-agent) is not "
+                          "installed")
+        folder = self.folder / name
+        folder.mkdir()
+        path = folder / "socket"
+        process = subprocess.Popen(
+            [QEMU_GA, "-m", "unix-listen", "-p", path, "-t", folder, "-f",
+             folder / "pid", *args], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        cli.wait_until(path.exists, process)
+        return path, process
+
+    def commands(self, host):
+        """Requests and their replies. Process ids are made alike."""
+        file = str(self.folder / "file")
+
+        def ask(name, arguments=None, **more):
+            request = execute(name, arguments, **more)
+            transcript.append((request, host.ask(request)))
+            return json.loads(transcript[-1][1].strip(b"\xff"))
+
+        transcript = []
+        ask("guest-sync", {"id": 77})
+        ask("guest-sync-delimited", {"id": 78})
+        ask("guest-ping", id={"a": [None, "\u00e4"]})
+        ask("guest-get-osinfo")
+        ask("guest-get-timezone")
+        ask("guest-get-host-name", {})
+        ask("guest-fsfreeze-status")
+        opened = ask("guest-file-open", {"path": file, "mode": "w+"})
+        handle = opened["return"]
+        ask("guest-file-write", {"handle": handle, "buf-b64": "aGVsbG8K"})
+        ask("guest-file-flush", {"handle": handle})
+        ask("guest-file-seek", {"handle": handle, "offset": 0, "whence": 0})
+        ask("guest-file-read", {"handle": handle})
+        ask("guest-file-close", {"handle": handle})
+        ask("guest-file-close", {"handle": handle})
+        started = ask("guest-exec", {"path": "/bin/echo", "arg": ["a", "b"],
+                                     "capture-output": True})
+        pid = started["return"]["pid"]
+        while not ask("guest-exec-status", {"pid": pid})["return"]["exited"]:
+            transcript.pop()
+        ask("guest-exec", {"path": 5})
+        ask("guest-no-such-command", id=1)
+        ask("guest-ping", {"unexpected": 1})
+        ask("guest-ping", unexpected=1)
+        ask("guest-network-get-interfaces", {"x": "y" * 100_000})
+        return [(a.replace(b"%d" % pid, b"PID"), b.replace(b"%d" % pid, b"PID"))
+                for a, b in transcript]
+
+    def test_transcripts(self):
+        direct, _ = self.qemu_ga("direct")
+        behind, _ = self.qemu_ga("behind")
+        alone = self.commands(self.connect(direct))
+        self.start("--upstream", behind)
+        through = self.commands(self.connect())
+        self.assertEqual(alone, through)
+        self.assertGreater(len(alone), 19)
+
+    def test_info_is_the_union(self):
+        direct, _ = self.qemu_ga("direct")
+        behind, _ = self.qemu_ga("behind", "-b", "guest-set-time")
+        request = execute("guest-info")
+        alone = json.loads(self.connect(direct).ask(request))["return"]
+        self.start("--upstream", behind)
+        ours = json.loads(self.connect().ask(request))["return"]
+        self.assertEqual(alone["version"], ours["version"])
+        names = {c["name"]: c for c in alone["supported_commands"]}
+        names["guest-paraclock-status"] = {
+            "enabled": True, "name": "guest-paraclock-status",
+            "success-response": True}
+        self.assertEqual(
+            names, {c["name"]: c for c in ours["supported_commands"]})
+        self.assertTrue(names["guest-set-time"]["enabled"])
+
+    def test_it_is_killed_and_started_again(self):
+        path, process = self.qemu_ga("first")
+        self.start("--upstream", path)
+        host = self.connect()
+        self.assertEqual(host.ask(PING), OK)
+        process.kill()
+        process.wait()
+        self.error(host.ask(PING), "away")
+        shutil.rmtree(path.parent)
+        self.qemu_ga("first")
+        while host.ask(PING) != OK:
+            time.sleep(0.05)
+
+    def resident(self, process):
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"VmRSS:\s*(\d+) kB", status.read())[1])
+
+    def test_random_lines(self):
+        """No line reaches qemu-ga as a command of ours, however it is
+        spelled: qemu-ga says of these that they are disabled."""
+        path, _ = self.qemu_ga("behind", "-b", ",".join(
+            ("guest-set-time", "guest-get-time", "guest-shutdown",
+             "guest-suspend-ram", "guest-suspend-disk",
+             "guest-suspend-hybrid", "guest-exec", "guest-file-open",
+             "guest-fsfreeze-freeze", "guest-set-user-password")))
+        process = self.start("--upstream", path, "--max-step", "0")
+        host = self.connect()
+        before = 0
+        for i in range(LINES):
+            line, end = mutated(i), b"%d" % (10**15 + i)
+            # Whatever the line left open is void, and the last reply is
+            # known.
+            host.write(line + b"\xff\n" +
+                       execute("guest-sync", {"id": 10**15 + i}))
+            reply = host.line()
+            while reply != b'{"return": ' + end + b"}\n":
+                self.assertNotIn(b"guest-set-time has been disabled", reply,
+                                 line)
+                self.assertNotIn(b"guest-get-time has been disabled", reply,
+                                 line)
+                reply = host.line()
+            if i == LINES // 10:
+                before = self.resident(process)
+        after = self.resident(process)
+        print(f"{LINES} lines; resident: {before} kB after a tenth of them, "
+              f"{after} kB at the end")
+        with open(f"/proc/{process.pid}/maps", encoding="ascii") as maps:
+            if "asan" not in maps.read():
+                self.assertLess(after - before, 1024)
+        self.ends(process)
+
+
+SEEDS = [
+    PING, GET_TIME, execute("guest-set-time"), execute("guest-info"),
+    execute("guest-set-time", {"time": 1}),
+    execute("guest-set-time", {"time": 2**63}),
+    execute("guest-paraclock-status"), execute("guest-sync", {"id": 4}),
+    execute("guest-sync-delimited", {"id": 4}), execute("guest-nope", id=[1]),
+    b"{'execute':'guest-set-time'}\n",
+    b'{"execute":"guest-set-time","execute":"guest-ping"}\n',
+    b'{"execute":"guest-ping","execute":"guest-set-time"}\n',
+    b'{"a":01,{"execute":"guest-set-time"}}\n',
+    b'{"a":"\n{"execute":"guest-set-time"}\n',
+    b'{"a":@{"execute":"guest-get-time"}}\n',
+    b'["{\\"execute\\":\\"guest-set-time\\"}"]{"execute":"guest-get-time"\n',
+    b'{"execut\\u0065":"guest\\u002dset-time"}\n',
+    b"%d {]{'execute':\"guest-set-time\"}\n",
+]
+ODD = [b"{", b"}", b"[", b"]", b":", b",", b'"', b"'", b"\\", b"\n", b"\xff",
+       b"\xfe", b"\0", b"0", b"-", b".", b"e", b"%d", b"@", b"\\u", b"\xc3",
+       b" ", b"null", b"{}", b"\t", b"\x7f", b"A"]
+
+
+def mutated(i):
+    draw = random.Random(i)
+    line = draw.choice(SEEDS)
+    for _ in range(draw.randrange(6)):
+        at = draw.randrange(len(line) + 1)
+        to = draw.randrange(at, len(line) + 1)
+        line = draw.choice((
+            lambda: line[:at] + draw.choice(ODD) + line[at:],
+            lambda: line[:at] + draw.choice(ODD) + line[at + 1:],
+            lambda: line[:at] + line[to:],
+            lambda: line[:at] + line[at:to] * 2 + line[to:],
+            lambda: line[:at] + draw.choice(SEEDS) + line[at:],
+            lambda: line[:at] + draw.randbytes(3) + line[at:],
+            lambda: line[:at]))()
+    return line
+
+
+def listens_on_vsock(process):
+    """Blocked signals: the loop is there; then its sockets are."""
+    fds = pathlib.Path(f"/proc/{process.pid}/fd")
+    return sum(str(os.readlink(fd)).startswith("socket:")
+               for fd in fds.iterdir()) > 0
+
+
+class Vsock(Case):
+    def test_only_the_host_may_connect(self):
+        port = 900_000 + os.getpid() % 100_000
+        process = self.start_vsock(port)
+        peer = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+        self.addCleanup(peer.close)
+        peer.settimeout(cli.HANGS_SEC)
+        try:
+            peer.connect((1, port))
+        except OSError as error:
+            self.skipTest(f"no loopback over vsock: {error}")
+        peer.sendall(PING)
+        try:
+            self.assertEqual(peer.recv(100), b"")
+        except ConnectionResetError:
+            pass
+        process.terminate()
+        self.assertIn("only the host", process.stderr.read().decode())
+
+    def start_vsock(self, port):
+        process = subprocess.Popen([TOOL, "agent", "--dry-run", "--vsock",
+                                    str(port)], stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        try:
+            cli.wait_until(lambda: listens_on_vsock(process), process)
+        except AssertionError:
+            self.skipTest("no vsock: " + process.stderr.read().decode())
+        return process
+
+
+if __name__ == "__main__":
+    cli.main()

@@ -101,7 +101,8 @@ class Case(unittest.TestCase):
         self.socket = self.folder / "host"
         if "--port" not in args:
             args = ("--listen", self.socket, *args)
-        process = subprocess.Popen([TOOL, "agent", "--dry-run", *args],
+        process = subprocess.Popen([TOOL, "agent", "--dry-run", "--dir",
+                                    self.folder, *args],
                                    stdout=stdout, stderr=subprocess.PIPE)
         self.addCleanup(process.wait)
         self.addCleanup(process.stderr.close)
@@ -213,7 +214,7 @@ class Alone(Case):
         self.assertEqual(list(event),
                          ["realtime_ns", "time", "event", "detail"])
         self.assertEqual(event["event"], "time-set")
-        self.assertIn("dry run: not stepped by -", event["detail"])
+        self.assertIn("dry run: not stepped ", event["detail"])
         self.error(host.ask(execute("guest-set-time", {"time": -1})), "1970")
         self.assertEqual(json.loads(process.stdout.readline())["event"],
                          "time-refused")
@@ -228,12 +229,24 @@ class Alone(Case):
         for offset in (3602, -3602, 1 - now // 10**9):
             reply = host.ask(execute("guest-set-time",
                                      {"time": now + offset * 10**9}))
-            self.error(reply, "beyond --max-step, which is 3600.500000000 s")
+            self.error(reply, "beyond --max-step, which is 3600.500 s")
         self.assertEqual(
             host.ask(execute("guest-set-time", {"time": now + 60 * 10**9})),
             OK)
         self.error(host.ask(execute("guest-set-time", {"time": 2**63 - 1})),
                    "beyond --max-step")
+
+    def test_this_kernels_own_clock_is_no_host_clock(self):
+        self.start("-b", "tsc")
+        host = self.connect()
+        reply = json.loads(host.ask(execute("guest-set-time")))
+        self.assertEqual(reply["error"]["class"], "GenericError")
+        status = json.loads(host.ask(execute("guest-paraclock-status")))
+        self.assertEqual(
+            list(status["return"]),
+            ["source", "valid", "reason", "state", "text", "offset-ns",
+             "bound-ns", "has-bound", "corrections", "last-disruption"])
+        self.assertEqual(status["return"]["corrections"], 0)
 
     def test_what_is_known_and_what_is_not(self):
         self.start()

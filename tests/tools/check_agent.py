@@ -142,8 +142,9 @@ class Case(unittest.TestCase):
 
 class Options(Case):
     def run_tool(self, *args):
-        return subprocess.run([TOOL, "agent", *args], capture_output=True,
-                              text=True, check=False, timeout=cli.HANGS_SEC)
+        return subprocess.run([TOOL, "agent", "--dry-run", *args],
+                              capture_output=True, text=True, check=False,
+                              timeout=cli.HANGS_SEC)
 
     def test_help_teaches(self):
         result = self.run_tool("--help")

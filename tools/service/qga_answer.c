@@ -267,7 +267,7 @@ static int get_status(struct qga *qga, struct request *request, json_t **ret)
 
 static int synchronise(struct request *request, json_t **ret)
 {
-	int64_t id;
+	int64_t id = 0;
 
 	if (check_arguments(request, "id") || get_integer(request, "id", &id))
 		return -EINVAL;

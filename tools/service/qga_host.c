@@ -120,7 +120,7 @@ static int bind_unix(const char *path, char *why, size_t size)
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return explain(why, size, path, ENAMETOOLONG);
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path));
 	fd = make_socket(AF_UNIX);
 	if (fd < 0)
 		return explain(why, size, path, errno);

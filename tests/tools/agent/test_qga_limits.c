@@ -41,13 +41,11 @@ static unsigned int count_lines(const struct qga_buffer *out)
 /* @p before, so many spaces, and @p after. */
 static char *pad(const char *before, size_t spaces, const char *after)
 {
-	size_t n = strlen(before);
-	char *text = malloc(n + spaces + strlen(after) + 1);
+	size_t size = strlen(before) + spaces + strlen(after) + 1;
+	char *text = malloc(size);
 
 	assert_non_null(text);
-	memcpy(text, before, n);
-	memset(text + n, ' ', spaces);
-	strcpy(text + n + spaces, after);
+	snprintf(text, size, "%s%*s%s", before, (int)spaces, "", after);
 	return text;
 }
 
@@ -93,7 +91,7 @@ static struct long_case long_cases[] = {
 static void check_long(void **state)
 {
 	const struct long_case *c = *state;
-	char *text = pad(c->before, 3 * QGA_MESSAGE_MAX, c->after);
+	char *text = pad(c->before, (size_t)3 * QGA_MESSAGE_MAX, c->after);
 	struct bed bed;
 	size_t size = strlen(text), seen = 0;
 	bool sentinel = false;
@@ -167,7 +165,8 @@ static void check_deep(void **state)
 
 		memset(text + len, '[', depth);
 		memset(text + len + depth, ']', depth);
-		strcpy(text + len + 2 * depth, "}");
+		text[len + 2 * depth] = '}';
+		text[len + 2 * depth + 1] = '\0';
 		bed_open(&bed, false);
 		bed_host(&bed, text, strlen(text), SIZE_MAX);
 		assert_int_equal(has(&bed.qga->to_host, "depth limit"),

@@ -18,6 +18,7 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define LINE_MAX     2048
+#define BUFFER_MAX   ((size_t)4 * QGA_OUTPUT_FULL)
 
 static const char *const seeds[] = {
 	"{\"execute\":\"guest-ping\"}\n",
@@ -101,7 +102,8 @@ static void mutate(struct line *line)
 		return;
 	case 2:
 		if (at < line->len)
-			line->text[at] ^= (char)(1 << draw(8));
+			line->text[at] =
+				(char)((uint8_t)line->text[at] ^ 1U << draw(8));
 		return;
 	case 3:
 		memmove(line->text + at, line->text + at + n,
@@ -208,8 +210,8 @@ static void check_random(uint64_t lines, bool upstream)
 			assert_true(is_stated(bed.last_set_ns));
 		sets = bed.sets;
 		assert_int_equal(live, 0);
-		assert_true(bed.qga->to_host.size <= 4 * QGA_OUTPUT_FULL);
-		assert_true(bed.qga->to_upstream.size <= 4 * QGA_OUTPUT_FULL);
+		assert_true(bed.qga->to_host.size <= BUFFER_MAX);
+		assert_true(bed.qga->to_upstream.size <= BUFFER_MAX);
 	}
 	print_message("%" PRIu64 " lines: set %u times by a stated time, "
 		      "%u times by the host clock\n",

@@ -30,17 +30,17 @@ void qga_free(struct qga *qga)
 {
 	if (!qga)
 		return;
+	qga_settle_all(qga);
 	qga_buffer_clear(&qga->to_host);
 	qga_buffer_clear(&qga->to_upstream);
 	free(qga);
 }
 
-/* One more request was passed on. Never let it pile up. */
-static void count_request(struct qga *qga)
+/* One more request is passed on. */
+static void count_request(struct qga *qga, json_t *id)
 {
 	qga->passed = true;
-	if (++qga->unanswered >= QGA_UNANSWERED_MAX)
-		qga_send_barrier(qga);
+	qga_owe(qga, id);
 }
 
 /* Answer the message, now or when its turn comes. @p refusal: NULL, or the
@@ -72,7 +72,7 @@ static void answer(struct qga *qga)
 		qga_buffer_put(&qga->to_upstream, qga->message,
 			       qga->message_len);
 		qga->info = true;
-		count_request(qga);
+		count_request(qga, qga_find_id(qga));
 	}
 	qga->message_len = 0;
 }
@@ -121,7 +121,7 @@ static void stop_holding(struct qga *qga)
 	}
 	flush_message(qga);
 	qga->passed = true;
-	qga->unanswered++;
+	qga_owe(qga, NULL);
 }
 
 static void keep(struct qga *qga, char byte)
@@ -145,6 +145,7 @@ static void end_message(struct qga *qga)
 	qga->mode = QGA_HOLD;
 	if (!qga->waits)
 		qga->message_len = 0;
+	/* Some may never be answered: do not let them pile up. */
 	if (qga->unanswered >= QGA_UNANSWERED_MAX && !qga->barrier)
 		qga_send_barrier(qga);
 }
@@ -157,10 +158,11 @@ static void take_message(struct qga *qga)
 					    : TOO_LONG);
 	} else if (qga->mode == QGA_HOLD && is_ours(qga)) {
 		answer_in_turn(qga, NULL);
-	} else if (qga->mode != QGA_SKIP) {
+	} else if (qga->mode == QGA_HOLD) {
+		count_request(qga, qga_find_id(qga));
 		flush_message(qga);
-		if (qga->mode == QGA_HOLD)
-			count_request(qga);
+	} else if (qga->mode == QGA_PASS) {
+		flush_message(qga);
 	}
 	end_message(qga);
 }
@@ -175,7 +177,7 @@ static void take_sentinel(struct qga *qga)
 		flush_message(qga);
 		qga_buffer_text(&qga->to_upstream, "\xff");
 		if (qga->mode != QGA_PASS)
-			count_request(qga);
+			count_request(qga, NULL);
 	}
 	qga_scan_reset(&qga->scan);
 	end_message(qga);

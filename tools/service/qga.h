@@ -22,6 +22,10 @@
 #define QGA_DEPTH_MAX 32
 /* Requests that the upstream has not answered; then the host has to wait. */
 #define QGA_UNANSWERED_MAX 64
+/* The id of a request that is no longer than this is kept until it is answered,
+ * for an error if it never is; but no array or object, which may take much more
+ * memory than text. */
+#define QGA_ID_MESSAGE_MAX 4096
 /* An output that holds this much is not added to: its input has to wait. */
 #define QGA_OUTPUT_FULL 65536
 /* A reply to guest-info is held until it is whole; qemu-ga's has some 3 kB. */
@@ -100,7 +104,10 @@ struct qga {
 
 	/* The upstream. */
 	bool is_up;
-	unsigned int unanswered;
+	/* Requests that it owes a reply, and the ids of these, from the oldest
+	 * on: NULL if it has none. A sentinel may still follow the last. */
+	unsigned int unanswered, oldest;
+	json_t *ids[QGA_UNANSWERED_MAX + 1];
 	/* Not 0: a guest-sync with this id was sent to learn when everything
 	 * before it has been answered. */
 	int64_t barrier;

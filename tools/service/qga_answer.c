@@ -329,6 +329,21 @@ void qga_answer(struct qga *qga)
 	json_decref(request.root);
 }
 
+json_t *qga_find_id(const struct qga *qga)
+{
+	struct request request = { 0 };
+	json_t *id = NULL;
+
+	if (qga->message_len > QGA_ID_MESSAGE_MAX ||
+	    !memmem(qga->message, qga->message_len, "\"id\"", 4))
+		return NULL;
+	parse(qga, &request);
+	if (!json_is_array(request.id) && !json_is_object(request.id))
+		id = json_incref(request.id);
+	json_decref(request.root);
+	return id;
+}
+
 void qga_refuse(struct qga *qga, const char *why)
 {
 	struct request request = { 0 };

@@ -16,6 +16,8 @@ void qga_put_error(struct qga_buffer *out, const char *class, const char *text,
 
 /* Answer qga->message, which is a request of ours. */
 void qga_answer(struct qga *qga);
+/* The id of qga->message: a new reference, or NULL. */
+json_t *qga_find_id(const struct qga *qga);
 /* Answer qga->message with an error. */
 void qga_refuse(struct qga *qga, const char *why);
 

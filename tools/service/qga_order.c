@@ -32,3 +32,33 @@ bool qga_is_quiet(const struct qga *qga)
 	       (!qga->barrier && !qga->info && !qga->unanswered &&
 		!qga->in_reply && !qga->reply_len);
 }
+
+#define IDS (sizeof(qga->ids) / sizeof(qga->ids[0]))
+
+void qga_owe(struct qga *qga, json_t *id)
+{
+	if (qga->unanswered == IDS) {
+		json_decref(id);
+		return;
+	}
+	qga->ids[(qga->oldest + qga->unanswered) % IDS] = id;
+	qga->unanswered++;
+}
+
+json_t *qga_settle(struct qga *qga)
+{
+	json_t *id;
+
+	if (!qga->unanswered)
+		return NULL;
+	id = qga->ids[qga->oldest];
+	qga->oldest = (qga->oldest + 1) % IDS;
+	qga->unanswered--;
+	return id;
+}
+
+void qga_settle_all(struct qga *qga)
+{
+	while (qga->unanswered)
+		json_decref(qga_settle(qga));
+}

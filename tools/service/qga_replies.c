@@ -26,8 +26,7 @@ static void end_reply(struct qga *qga)
 {
 	qga->in_reply = false;
 	qga->reply_len = 0;
-	if (qga->unanswered)
-		qga->unanswered--;
+	json_decref(qga_settle(qga));
 }
 
 static bool is_barrier(const struct qga *qga)
@@ -50,7 +49,7 @@ static void judge_reply(struct qga *qga)
 {
 	if (is_barrier(qga)) {
 		qga->barrier = 0;
-		qga->unanswered = 0;
+		qga_settle_all(qga);
 		qga->reply_len = 0;
 		qga->stale = qga->greeting = false;
 		return;
@@ -105,7 +104,7 @@ static void forget_upstream(struct qga *qga)
 {
 	qga_buffer_clear(&qga->to_upstream);
 	qga->barrier = 0;
-	qga->unanswered = 0;
+	qga_settle_all(qga);
 	qga->reply_len = 0;
 	qga->stale = qga->greeting = qga->info = qga->in_reply = false;
 }
@@ -125,15 +124,23 @@ bool qga_is_greeting(const struct qga *qga)
 	return qga->greeting;
 }
 
+static void refuse_oldest(struct qga *qga)
+{
+	json_t *id = qga_settle(qga);
+
+	qga_put_error(&qga->to_host, QGA_GENERIC_ERROR,
+		      "The guest agent that paraclock passed this command to "
+		      "went away before it answered",
+		      id);
+	json_decref(id);
+}
+
 void qga_upstream_down(struct qga *qga)
 {
 	if (qga->in_reply && !qga->stale)
 		qga_buffer_text(&qga->to_host, "\n");
-	for (unsigned int i = qga->stale ? 0 : qga->unanswered; i; i--)
-		qga_put_error(&qga->to_host, QGA_GENERIC_ERROR,
-			      "The guest agent that paraclock passed this "
-			      "command to went away before it answered",
-			      NULL);
+	while (qga->unanswered && !qga->stale)
+		refuse_oldest(qga);
 	if (qga->mode == QGA_PASS) {
 		qga->mode = QGA_SKIP;
 		qga->message_len = 0;

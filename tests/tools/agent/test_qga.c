@@ -57,6 +57,10 @@ struct play {
 #define WENT                                                                \
 	ERROR("The guest agent that paraclock passed this command to went " \
 	      "away before it answered")
+#define WENT_ID(id)                                                          \
+	"{\"id\": " id ", \"error\": {\"class\": \"GenericError\", "         \
+	"\"desc\": \"The guest agent that paraclock passed this command to " \
+	"went away before it answered\"}}\n"
 #define NOT_INTEGER \
 	ERROR("Invalid parameter type for 'time', expected: integer")
 #define PING	  "{\"execute\":\"guest-ping\"}"
@@ -301,6 +305,19 @@ static struct play plays[] = {
 	{ "an upstream that dies leaves an error for each request", true,
 	  { { CONNECT, T("") }, { HOST, T(PING PING) }, { UP_SEES, T(PING PING) },
 	    { AWAY, T("") }, { HOST_SEES, T(WENT WENT) } } },
+	{ "with its id, unless that is large or an array", true,
+	  { { CONNECT, T("") },
+	    { HOST, T("{\"execute\":\"a\",\"id\":\"x\"}"
+		      "{\"execute\":\"a\",\"id\":[1]}"
+		      "{\"id\":7,\"execute\":\"a\"}" PING
+		      "{\"execute\":\"guest-nope\",\"id\":null}") },
+	    { UP, T(OK) },
+	    { UP_SEES, T("{\"execute\":\"a\",\"id\":\"x\"}"
+			 "{\"execute\":\"a\",\"id\":[1]}"
+			 "{\"id\":7,\"execute\":\"a\"}" PING
+			 "{\"execute\":\"guest-nope\",\"id\":null}") },
+	    { AWAY, T("") },
+	    { HOST_SEES, T(OK WENT WENT_ID("7") WENT WENT_ID("null")) } } },
 	{ "one that dies within a reply leaves its line, then errors", true,
 	  { { CONNECT, T("") }, { HOST, T(PING) }, { UP_SEES, T(PING) },
 	    { UP, T("{\"ret") }, { AWAY, T("") },

@@ -6,7 +6,7 @@ string(FIND "${text}" "${FROM}" first)
 string(FIND "${text}" "${FROM}" last REVERSE)
 if(first EQUAL -1 OR NOT first EQUAL last)
   message(FATAL_ERROR "${SOURCE}: '${FROM}' is not there once. The rule that "
-    "it is part of has moved: mend tests/sim/CMakeLists.txt")
+    "it is part of has moved: mend the CMakeLists.txt that names it")
 endif()
 string(REPLACE "${FROM}" "${TO}" text "${text}")
 file(WRITE ${OUT} "${text}")

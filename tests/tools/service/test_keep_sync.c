@@ -15,7 +15,7 @@
 
 #include <paraclock/sim.h>
 
-#include "keep_service.h"
+#include "keep_options.h"
 #include "keep_sync.h"
 
 #include "../../shared/rows.h"
@@ -151,7 +151,7 @@ static void format_reply(const struct folder *f, enum sort sort, char *text,
 /* In a process of its own: the number of requests is its status. */
 static int serve(const struct folder *f, int listener, const enum sort *sort)
 {
-	char text[KEEP_MESSAGE_MAX];
+	char text[4096];
 	int fd = accept(listener, NULL, NULL);
 	int requests = 0;
 	ssize_t got;

@@ -65,6 +65,13 @@ struct method {
 	char why[128];
 };
 
+/* One request to a running keep. */
+struct sync_cost {
+	uint64_t requests; /* 0: why says why not */
+	struct spread ns;
+	char why[256];
+};
+
 struct bench {
 	struct paraclock_machine machine;
 	long cpus;
@@ -79,6 +86,8 @@ struct bench {
 	char threads_why[128];
 	struct method syscalls;
 	struct method allocations;
+	const char *keep_folder;
+	struct sync_cost sync;
 };
 
 static inline bool is_measured(const struct subject *subject)
@@ -120,10 +129,15 @@ int measure_threads(struct bench *bench, double seconds);
 /* syscalls.c */
 void measure_syscalls(struct bench *bench);
 
+/* sync.c: a keep that does not run is no failure. */
+void measure_sync(struct bench *bench, double seconds);
+
 /* report_table.c, report_json.c. A judgement is 1: within the limit, 0: over
  * it, -1: no limit. */
 int judge_time(const struct bench *bench, const struct subject *subject);
 int judge_scaling(const struct bench *bench, const struct subject *subject);
+/* The cross timestamp; NULL: it was not measured. */
+const struct subject *find_cross(const struct bench *bench);
 int report_table(const struct bench *bench);
 int report_json(const struct bench *bench);
 

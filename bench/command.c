@@ -16,9 +16,17 @@
 /* The share of one thread in the time; two threads get the rest. */
 #define SHARE_OF_ONE 0.6
 
+/* And asking keep, if one runs, takes as much more. */
+#define SHARE_OF_SYNC 0.1
+
 struct arguments {
 	int64_t ns;
+	const char *keep_folder;
 	bool json;
+};
+
+enum {
+	OPTION_KEEP = 256
 };
 
 static const char doc[] =
@@ -39,6 +47,10 @@ static const char doc[] =
 	"if there is one; the other pages are images in memory, which cost the "
 	"same. Every read also checks a vmclock's disruption marker.\n"
 	"\n"
+	"If 'paraclock keep' runs and the clock is right, one request to it "
+	"('paraclock keep --sync', without the start of a process) is "
+	"measured as well.\n"
+	"\n"
 	"Short blocks of all subjects alternate, so that other load on the "
 	"machine hits all of them alike; the medians are over blocks. \"ok\" "
 	"and \"OVER\" compare a figure with the project's limits: at most for "
@@ -51,6 +63,10 @@ static const char doc[] =
 
 static const struct argp_option options[] = {
 	{ "seconds", 's', "S", 0, "Measure for about S seconds (default 2)",
+	  0 },
+	{ "keep", OPTION_KEEP, "DIR", 0,
+	  "Where the socket of 'paraclock keep' is (default "
+	  "/run/paraclock/keep)",
 	  0 },
 	{ "json", 'j', NULL, 0, "Print one JSON object on one line", 0 },
 	{ 0 },
@@ -71,6 +87,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 					  "--seconds %s: not a number from "
 					  "0.1 to 3600",
 					  arg);
+		return 0;
+	case OPTION_KEEP:
+		arguments->keep_folder = arg;
 		return 0;
 	case 'j':
 		arguments->json = true;
@@ -116,6 +135,7 @@ static int measure(struct bench *bench)
 		return fail("measuring failed", ret);
 	measure_allocations(bench);
 	measure_syscalls(bench);
+	measure_sync(bench, bench->seconds * SHARE_OF_SYNC);
 	return STATUS_OK;
 }
 
@@ -162,13 +182,17 @@ int cmd_bench(int argc, char **argv)
 	static const struct argp argp = { .options = options,
 					  .parser = parse,
 					  .doc = doc };
-	struct arguments arguments = { .ns = DEFAULT_NS };
+	struct arguments arguments = {
+		.ns = DEFAULT_NS,
+		.keep_folder = "/run/paraclock/keep",
+	};
 	struct bench bench = { 0 };
 	int ret = args_parse(&argp, argc, argv, &arguments);
 
 	if (ret)
 		return ret;
 	bench.seconds = (double)arguments.ns / NSEC_PER_SEC;
+	bench.keep_folder = arguments.keep_folder;
 	ret = run(&bench, arguments.json);
 	subjects_close(&bench);
 	return ret;

@@ -181,6 +181,25 @@ static void threads(struct writer *json, const struct bench *bench)
 	end(json, '}');
 }
 
+static void sync_object(struct writer *json, const struct bench *bench)
+{
+	const struct sync_cost *sync = &bench->sync;
+	const struct subject *cross = find_cross(bench);
+	const bool known = sync->requests > 0;
+
+	begin(json, "sync", '{');
+	text(json, "not_measured", sync->why);
+	integer(json, "requests", sync->requests);
+	number(json, "median_ns", sync->ns.median, known);
+	number(json, "p10_ns", sync->ns.low, known);
+	number(json, "p90_ns", sync->ns.high, known);
+	number(json, "over_vdso", sync->ns.median / bench->vdso->ns.median,
+	       known);
+	number(json, "over_cross",
+	       cross ? sync->ns.median / cross->ns.median : 0, known && cross);
+	end(json, '}');
+}
+
 int report_json(const struct bench *bench)
 {
 	struct writer json = { "" };
@@ -197,6 +216,7 @@ int report_json(const struct bench *bench)
 	threads(&json, bench);
 	method_object(&json, "syscalls", &bench->syscalls);
 	method_object(&json, "allocations", &bench->allocations);
+	sync_object(&json, bench);
 	end(&json, '}');
 	putchar('\n');
 	return output_flush();

@@ -2,6 +2,7 @@
 /* The figures, for people, and how they compare with the limits. */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "bench.h"
 #include "tools.h"
@@ -154,6 +155,38 @@ static void print_counts(const struct bench *bench)
 	print_method("allocations", &bench->allocations);
 }
 
+const struct subject *find_cross(const struct bench *bench)
+{
+	for (unsigned int i = 0; i < bench->count; i++) {
+		const struct subject *subject = &bench->subject[i];
+
+		if (strcmp(subject->name, "cross") == 0 && is_measured(subject))
+			return subject;
+	}
+	return NULL;
+}
+
+static void print_sync(const struct bench *bench)
+{
+	const struct sync_cost *sync = &bench->sync;
+	const struct subject *cross = find_cross(bench);
+
+	printf("\nOne request to keep, where the clock is right");
+	if (!sync->requests) {
+		printf(": not measured: %s\n", sync->why);
+		return;
+	}
+	printf(", us; %llu requests\n"
+	       "           median     10 %% .. 90 %%   / vdso  / cross\n",
+	       (unsigned long long)sync->requests);
+	printf("sync     %8.2f  %6.2f ..%7.2f %8.0f", sync->ns.median / 1e3,
+	       sync->ns.low / 1e3, sync->ns.high / 1e3,
+	       sync->ns.median / bench->vdso->ns.median);
+	if (cross)
+		printf(" %8.1f", sync->ns.median / cross->ns.median);
+	printf("\n");
+}
+
 int report_table(const struct bench *bench)
 {
 	print_machine(bench);
@@ -177,5 +210,6 @@ int report_table(const struct bench *bench)
 		print_time(bench, &bench->subject[i]);
 	print_threads(bench);
 	print_counts(bench);
+	print_sync(bench);
 	return output_flush();
 }

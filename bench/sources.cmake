@@ -7,6 +7,7 @@ list(APPEND PARACLOCK_BENCH_SOURCES
   ${PROJECT_SOURCE_DIR}/bench/report_json.c
   ${PROJECT_SOURCE_DIR}/bench/pages.c
   ${PROJECT_SOURCE_DIR}/bench/subjects.c
+  ${PROJECT_SOURCE_DIR}/bench/sync.c
   ${PROJECT_SOURCE_DIR}/bench/syscalls.c
   ${PROJECT_SOURCE_DIR}/bench/report_table.c
   ${PROJECT_SOURCE_DIR}/bench/threads.c

@@ -195,9 +195,17 @@ static void a_missing_program_is_told_at_once(void **state)
 	struct answer *a = *state;
 	char name[] = "no-such-program-anywhere";
 	char *const argv[] = { name, NULL };
+	const int ret = child_start(a->loop, argv, NULL, HOURS, done, a);
 
-	assert_int_equal(child_start(a->loop, argv, NULL, HOURS, done, a),
-			 -ENOENT);
+#if defined(__aarch64__)
+	/* qemu-user makes vfork(2) a fork(2), which does not tell. */
+	if (!ret) {
+		loop_run(a->loop);
+		assert_int_equal(WEXITSTATUS(a->status), 127);
+		return;
+	}
+#endif
+	assert_int_equal(ret, -ENOENT);
 	/* done is not called later either. */
 	run(a, "exit 0", NULL, HOURS);
 	assert_int_equal(a->calls, 1);

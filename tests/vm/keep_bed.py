@@ -61,13 +61,13 @@ class Bed:
 
     # --- the guest
 
-    def set_up(self):
-        """A page with the host's time."""
+    def set_up(self, *commands):
+        """A page with the host's time. commands: the publisher's."""
         self.guest.must("vm_guest mailbox "
                         f"{vm.RESERVED + vm.PAGE:#x} & sleep 0.2")
         self.host.start()
         self.host.must("blank", f"rate {STEADY}",
-                       f"generation {self.generation}")
+                       f"generation {self.generation}", *commands)
         self.host.set_up()
         self.guest.must("insmod /ptp_vmclock.ko")
         off = self.page_off_ns()

@@ -40,10 +40,11 @@
 #define ANSWER_NS (100 * NSEC_PER_SEC)
 
 /* The constants of the page. */
+#define GENERATION ((uint32_t)PARACLOCK_TIMELINE_GENERATION)
 #define FLAGS                                                             \
 	(PARACLOCK_TIMELINE_TAI_OFFSET | PARACLOCK_TIMELINE_STABLE |      \
 	 PARACLOCK_TIMELINE_MAXERROR | PARACLOCK_TIMELINE_MAXERROR_RATE | \
-	 PARACLOCK_TIMELINE_GENERATION)
+	 GENERATION)
 
 /* seq_count of a vmclock page, what it protects, the marker, which is the first
  * of that, and the status: for what no writer of ours does. */
@@ -327,6 +328,8 @@ static int set(struct publisher *pub, const char *key, int64_t value)
 		tl->marker = (uint64_t)value;
 	else if (strcmp(key, "generation") == 0)
 		tl->generation = (uint64_t)value;
+	else if (strcmp(key, "has-generation") == 0)
+		tl->flags = value ? FLAGS : FLAGS & ~GENERATION;
 	else if (strcmp(key, "step") == 0)
 		pub->step_ns = value;
 	else if (strcmp(key, "rate") == 0)

@@ -70,15 +70,13 @@ static void watch_events(struct keep *keep)
 		(void)loop_watch(keep->loop, fd, POLLIN, on_event, keep);
 }
 
-static void close_source(struct keep *keep)
+static void close_source(struct keep *keep, struct paraclock *clk)
 {
-	struct paraclock *clk = keep->keeper.clk;
 	int fd = keep->runs && clk ? paraclock_event_fd(clk) : -1;
 
 	if (fd >= 0)
 		(void)loop_watch(keep->loop, fd, 0, NULL, NULL);
 	paraclock_close(clk);
-	keep->keeper.clk = NULL;
 }
 
 static void tell_detail(struct keep *keep);
@@ -87,7 +85,7 @@ static void tell_detail(struct keep *keep);
  * answers. */
 bool keep_find(struct keep *keep)
 {
-	struct paraclock *found;
+	struct paraclock *found, *old;
 
 	if (keep->keeper.clk && !keep->keeper.is_lost &&
 	    (!keep->waiting_ns || loop_now_ns() - keep->waiting_ns < WAIT_NS))
@@ -100,8 +98,9 @@ bool keep_find(struct keep *keep)
 			tell_detail(keep);
 		return keep->keeper.clk;
 	}
-	close_source(keep);
+	old = keep->keeper.clk;
 	keeper_set_clock(&keep->keeper, found);
+	close_source(keep, old);
 	keep->is_detail_logged = false;
 	watch_events(keep);
 	return true;
@@ -471,7 +470,8 @@ void keep_close(struct keep *keep)
 {
 	char path[256];
 
-	close_source(keep);
+	close_source(keep, keep->keeper.clk);
+	keep->keeper.clk = NULL;
 	steer_close(&keep->steer);
 	if (keep->runs)
 		(void)unlink(path_of(keep, "keep.json", path, sizeof(path)));

@@ -43,13 +43,6 @@ void keeper_init(struct keeper *keeper, const struct keep_rules *rules,
 	};
 }
 
-void keeper_set_clock(struct keeper *keeper, struct paraclock *clk)
-{
-	keeper->clk = clk;
-	keeper->is_lost = false;
-	keeper->reference.known = false;
-}
-
 /* --- disruptions ---------------------------------------------------------- */
 
 static void disrupt(struct keeper *keeper, const struct keep_cause *cause,
@@ -111,6 +104,16 @@ static void take_events(struct keeper *keeper)
 			return;
 		take_event(keeper, &event);
 	}
+}
+
+void keeper_set_clock(struct keeper *keeper, struct paraclock *clk)
+{
+	/* The new handle knows nothing of what came before it was opened. */
+	if (keeper->clk)
+		take_events(keeper);
+	keeper->clk = clk;
+	keeper->is_lost = false;
+	keeper->reference.known = false;
 }
 
 /* MONOTONIC stood still meanwhile; the kernel has set REALTIME by the RTC, to a
@@ -253,6 +256,10 @@ static void set_leap_is_near(struct keeper *keeper, const struct measurement *m)
 	situation->leap_is_near = false;
 	if (m->error || m->utc_error ||
 	    m->sample.timescale != PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED)
+		return;
+	/* Nothing is corrected, so the list need not be read. */
+	if (m->offset_ns <= keeper->rules->step_above_ns &&
+	    m->offset_ns >= -keeper->rules->step_above_ns)
 		return;
 	/* After a restore, the kernel's announcement is as old as the saved
 	 * state. */

@@ -108,8 +108,8 @@ struct keeper {
 
 void keeper_init(struct keeper *keeper, const struct keep_rules *rules,
 		 const struct keep_ops *ops, const struct paraclock_env *env);
-/* Another handle, or the first: what was known of the host clock's rate is
- * forgotten, and its marker counts as unchanged. */
+/* Another handle, or the first. The one before is asked for its last events, and
+ * is then the caller's to close. */
 void keeper_set_clock(struct keeper *keeper, struct paraclock *clk);
 
 /*

@@ -503,6 +503,17 @@ static void synchronized_again_and_migrated(struct keep_world *w)
 	is_migrated_a_day_ahead(w);
 }
 
+/* The kernel tells of the restore, and the host's publisher goes on with the
+ * old time for a while. */
+static void is_restored_before_its_page(struct keep_world *w)
+{
+	assert_int_equal(paraclock_sim_step(w->host, -600 * MS), 0);
+	restore_after(w, 600 * MS, false);
+	pass_looking(w, SEC, OFTEN);
+	assert_int_equal(w->steps, 0);
+	assert_int_equal(paraclock_sim_step(w->host, 600 * MS), 0);
+}
+
 static const struct row trust[] = {
 	/* clang-format off */
 	{ "rule 4: no bound, no restore: within --assume-error",
@@ -528,6 +539,9 @@ static const struct row trust[] = {
 	  limited, is_restored, OFF(MAX_STEP), .off_ns = 30 * SEC },
 	{ "a migration with a marker is stepped",
 	  with_a_bound, is_migrated, RIGHT, STEPPED },
+	{ "rule 4: a page that follows a restore late is part of it",
+	  without_a_bound, is_restored_before_its_page, RIGHT, .steps = 1,
+	  .forgets = 2 },
 	{ "rule 4: synchronised again after a restore: one hour",
 	  with_a_bound, synchronized_again_and_migrated, OFF(MAX_STEP),
 	  .off_ns = DAY + 5 * SEC },

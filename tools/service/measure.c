@@ -104,6 +104,11 @@ static int read_bracket(const struct paraclock *clk,
 	    b->after.host_ns < b->before.host_ns)
 		return -ESTALE;
 	b->width_ns = (uint64_t)b->after.host_ns - (uint64_t)b->before.host_ns;
+	/* Each end is as sure as it says. */
+	if (b->after.pair_error_ns > b->before.pair_error_ns)
+		b->before.pair_error_ns = b->after.pair_error_ns;
+	if (b->after.clock_error_ns > b->before.clock_error_ns)
+		b->before.clock_error_ns = b->after.clock_error_ns;
 	return 0;
 }
 
@@ -122,10 +127,12 @@ static int by_bracket(const struct paraclock *clk,
 			m->sample = b.before;
 			return 0;
 		}
-		if (!ret && b.width_ns < best.width_ns)
+		/* What was read before a disruption is void. */
+		if (!ret && (b.before.epoch != best.before.epoch ||
+			     b.width_ns < best.width_ns))
 			best = b;
 	}
-	if (best.width_ns == UINT64_MAX)
+	if (best.width_ns == UINT64_MAX || ret == -ESTALE)
 		return ret;
 	m->sample = best.before;
 	m->sample.host_ns += (int64_t)(best.width_ns / 2);

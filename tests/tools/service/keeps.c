@@ -143,8 +143,8 @@ static int own_open(const struct paraclock_env *env,
 
 static int own_get_time(void *state, struct paraclock_sample *ret_sample)
 {
-	const struct keep_world *w = state;
-	const struct own_source *own = &w->own;
+	struct keep_world *w = state;
+	struct own_source *own = &w->own;
 	unsigned int scale = own->timescale;
 	struct paraclock_sample sample = {
 		.host_tsc = w->env.counter(w->env.ctx),
@@ -165,6 +165,7 @@ static int own_get_time(void *state, struct paraclock_sample *ret_sample)
 		sample.flags |= PARACLOCK_FLAG_TAI_OFFSET;
 		sample.tai_offset_sec = 37;
 	}
+	own->pair_error_ns += own->wider_ns;
 	if (w->is_down)
 		sample.pair_error_ns = sample.clock_error_ns =
 			PARACLOCK_ERROR_UNKNOWN;

@@ -38,6 +38,7 @@ struct own_source {
 	uint32_t flags;
 	uint64_t clock_error_ns;
 	uint64_t pair_error_ns;
+	uint64_t wider_ns; /* with each reading, by so much */
 	uint8_t leap;
 	bool no_offset; /* TAI - UTC is not told */
 };

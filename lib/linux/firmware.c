@@ -17,8 +17,12 @@
 #define TREE FIRMWARE "/devicetree/base"
 /* and only root here. */
 #define FDT_FILE FIRMWARE "/fdt"
-/* Linux accepts no larger one. */
-#define FDT_MAX (2U << 20)
+/* Linux accepts no larger one, and unpacks no deeper nodes. */
+#define FDT_MAX	      (2U << 20)
+#define FDT_DEPTH_MAX 64
+/* Bytes of a property's name: the specification allows 31 characters. Without a
+ * limit, each property could cost a search of the whole strings block. */
+#define NAME_SIZE_MAX 256
 
 /* Real trees are six deep and have some thousand nodes. */
 #define DEPTH_MAX 16
@@ -64,11 +68,121 @@ static bool is_enabled(const void *fdt, int node)
 	       (length > 0 && is_enabled_status(status, (size_t)length));
 }
 
+/* What is left of a block. */
+struct rest {
+	const char *at;
+	size_t size;
+};
+
+/* Steps over size bytes and over the padding to the next tag. */
+static bool skip(struct rest *rest, size_t size)
+{
+	size_t padding = -size % sizeof(fdt32_t);
+
+	if (size > rest->size || padding > rest->size - size)
+		return false;
+	rest->at += size + padding;
+	rest->size -= size + padding;
+	return true;
+}
+
+static bool take_word(struct rest *rest, uint32_t *ret_word)
+{
+	const void *word = rest->at;
+
+	if (!skip(rest, sizeof(fdt32_t)))
+		return false;
+	*ret_word = fdt32_ld(word);
+	return true;
+}
+
+static bool skip_node_name(struct rest *rest)
+{
+	/* A name without its end is one byte longer than the block. */
+	return skip(rest, strnlen(rest->at, rest->size) + 1);
+}
+
+static bool skip_property(struct rest *rest, const struct rest *names)
+{
+	uint32_t size, name;
+	size_t limit;
+
+	if (!take_word(rest, &size) || !take_word(rest, &name) ||
+	    name >= names->size)
+		return false;
+	limit = names->size - name;
+	if (limit > NAME_SIZE_MAX)
+		limit = NAME_SIZE_MAX;
+	return memchr(names->at + name, '\0', limit) && skip(rest, size);
+}
+
+/* Do the tags of the structure block lead to its end, always forward? */
+static bool leads_to_its_end(struct rest rest, const struct rest *names)
+{
+	unsigned int depth = 0;
+	bool fits = true;
+	uint32_t tag;
+
+	while (fits && take_word(&rest, &tag)) {
+		switch (tag) {
+		case FDT_BEGIN_NODE:
+			fits = depth++ < FDT_DEPTH_MAX && skip_node_name(&rest);
+			break;
+		case FDT_END_NODE:
+			fits = depth-- > 0;
+			break;
+		case FDT_PROP:
+			fits = depth && skip_property(&rest, names);
+			break;
+		case FDT_NOP:
+			break;
+		default:
+			return tag == FDT_END && !depth;
+		}
+	}
+	return false;
+}
+
+static bool take_block(const void *fdt, uint32_t offset, uint32_t size,
+		       struct rest *ret_block)
+{
+	const uint32_t total = fdt_totalsize(fdt);
+
+	if (offset < FDT_V17_SIZE || offset > total || size > total - offset)
+		return false;
+	*ret_block = (struct rest){ (const char *)fdt + offset, size };
+	return true;
+}
+
+/*
+ * libfdt 1.6.1 adds a property's length to its place without a look at the
+ * sign: a length of -12 leads back to the same property, and the walk never
+ * ends. Before libfdt walks a tree, see that each step leads forward.
+ */
+static bool is_bounded(const void *fdt)
+{
+	const uint32_t reserved = fdt_off_mem_rsvmap(fdt);
+	const uint32_t start = fdt_off_dt_struct(fdt);
+	struct rest entries, tags, names;
+
+	/* libfdt loads whole words from these two. */
+	if (reserved % sizeof(fdt64_t) || start % sizeof(fdt32_t))
+		return false;
+	/* libfdt looks for the end of the entries, up to that of the tree. */
+	return take_block(fdt, reserved, sizeof(struct fdt_reserve_entry),
+			  &entries) &&
+	       take_block(fdt, start, fdt_size_dt_struct(fdt), &tags) &&
+	       take_block(fdt, fdt_off_dt_strings(fdt),
+			  fdt_size_dt_strings(fdt), &names) &&
+	       leads_to_its_end(tags, &names);
+}
+
 static bool is_tree(const void *fdt, size_t size)
 {
-	/* libfdt 1.6 reads past the end of a truncated tree of an older
-	 * version; Linux shows version 17. */
-	return size >= FDT_V17_SIZE && fdt_version(fdt) >= 16 &&
+	/* Older versions do not state the size of the structure block. A tree
+	 * that is refused here may still be found as files. */
+	return size >= FDT_V17_SIZE && fdt_version(fdt) >= 17 &&
+	       fdt_totalsize(fdt) <= size && is_bounded(fdt) &&
 	       !fdt_check_full(fdt, size);
 }
 

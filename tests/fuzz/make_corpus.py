@@ -200,6 +200,9 @@ def fdt_seeds():
     # libfdt 1.6.1 crashes on a truncated property in an old tree.
     old = fdt([vmclock, vmgenid], version=3, compatible=0)
     old = old.replace(struct.pack(">II", 3, 18), struct.pack(">II", 3, 8210))
+    # And it never ends on a property that leads back to itself.
+    negative = tree.replace(struct.pack(">II", 3, 15),
+                            struct.pack(">Ii", 3, -12))
     return {
         "both": tree,
         "second-name": fdt([("cpu", {"reg": b"\0\0\0\0"}), several]),
@@ -211,6 +214,7 @@ def fdt_seeds():
         "old-version": old,
         "version-2": fdt([vmclock], version=2),
         "no-reserve-end": fdt([vmclock], reserve=0),
+        "property-negative": negative,
     }
 
 

@@ -251,14 +251,24 @@ static void a_tree_without_end_is_not_followed(void **state)
 
 static void garbage_is_no_answer(void **state)
 {
+	const fdt32_t back = cpu_to_fdt32((uint32_t)-12);
 	char fdt[TREE_MAX];
 	size_t size = make_tree(fdt, &rows[0]);
+	int soc = fdt_path_offset(fdt, "/soc"), property;
 
 	(void)state;
 	show(fdt, 0);
 	assert_detects(UNKNOWN, UNKNOWN);
 	show(fdt, size - 1);
 	assert_detects(UNKNOWN, UNKNOWN);
+	/* Its first property leads back to itself. */
+	property = fdt_first_property_offset(fdt, soc);
+	assert_in_range(property, 0, size);
+	memcpy(fdt + fdt_off_dt_struct(fdt) + property + 4, &back,
+	       sizeof(back));
+	show(fdt, size);
+	assert_detects(UNKNOWN, UNKNOWN);
+	size = make_tree(fdt, &rows[0]);
 	fdt[0] ^= 1;
 	show(fdt, size);
 	assert_detects(UNKNOWN, UNKNOWN);

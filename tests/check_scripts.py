@@ -115,7 +115,8 @@ esac
 *" madison qemu-system-x86 "*)
   echo " qemu-system-x86 | 1:10.0 | x $RELEASE-backports/main amd64 Packages" ;;
 *" madison linux-image-cloud-amd64 "*)
-  echo " linux-image-cloud-amd64 | 7 | x trixie-backports/main amd64 P" ;;
+  echo " linux-image-cloud-amd64 | 7 | x trixie-backports/main amd64 P"
+  echo " linux-image-cloud-amd64 | 6 | x bookworm/main amd64 P" ;;
 *" show linux-image-cloud-amd64="*)
   echo "Depends: linux-image-7-cloud-amd64 (= 7)" ;;
 esac

@@ -14,6 +14,9 @@
  * often before the next look. */
 #define TRIES 3
 
+/* The looks that a step and its undoing take, and one that finds no more. */
+#define LOOKS 3
+
 /* A change of the time suspended by more than this is a suspend: reading it is
  * surer than that. */
 #define SUSPENDED_NS (NSEC_PER_SEC / 100)
@@ -471,11 +474,15 @@ static void look_once(struct keeper *keeper)
 
 enum keep_state keeper_look(struct keeper *keeper)
 {
-	look_once(keeper);
+	uint64_t before = keeper->corrections - 1;
+
 	/* What a step has done is looked at at once: somebody else may have
-	 * stepped too, and the overshoot is undone. */
-	if (keeper->situation.stepped_ns)
+	 * stepped too, and the overshoot is undone. The last look has made no
+	 * step, so the state is what was measured. */
+	for (int i = 0; i < LOOKS && keeper->corrections != before; i++) {
+		before = keeper->corrections;
 		look_once(keeper);
+	}
 	return keeper->state;
 }
 

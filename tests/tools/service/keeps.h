@@ -131,6 +131,8 @@ void keep_by(struct keep_world *w, const char *backend, const char *device);
 void set_down(struct keep_world *w, bool is_down);
 /* Let time pass, without looks. */
 void pass(struct keep_world *w, int64_t ns);
+/* The keeper looks: if it says that the clock is right, it is. */
+void look(struct keep_world *w);
 /* Let time pass, and look every so often. */
 void pass_looking(struct keep_world *w, int64_t ns, int64_t every_ns);
 /* Forget what was counted. */

@@ -50,7 +50,24 @@ static int is_in_acpi(const char *hid)
 	return found;
 }
 
-/* --- the device tree, flattened ------------------------------------------- */
+/* --- the device tree's properties ----------------------------------------- */
+
+/* Is text one of the strings that a property lists? */
+static bool lists(const char *list, size_t size, const char *text)
+{
+	const size_t length = strlen(text) + 1;
+	const char *end;
+
+	while (size && (end = memchr(list, '\0', size))) {
+		size_t n = (size_t)(end - list) + 1;
+
+		if (n == length && !memcmp(list, text, n))
+			return true;
+		list += n;
+		size -= n;
+	}
+	return false;
+}
 
 /* Linux makes a device of a node without a status, or with one of these. */
 static bool is_enabled_status(const char *status, size_t length)
@@ -59,14 +76,7 @@ static bool is_enabled_status(const char *status, size_t length)
 	       (length == 3 && !memcmp(status, "ok", 3));
 }
 
-static bool is_enabled(const void *fdt, int node)
-{
-	int length;
-	const char *status = fdt_getprop(fdt, node, "status", &length);
-
-	return !status ||
-	       (length > 0 && is_enabled_status(status, (size_t)length));
-}
+/* --- the device tree, flattened ------------------------------------------- */
 
 /* What is left of a block. */
 struct rest {
@@ -186,6 +196,25 @@ static bool is_tree(const void *fdt, size_t size)
 	       !fdt_check_full(fdt, size);
 }
 
+/* Not fdt_stringlist_contains(), which takes the byte behind a property for the
+ * end of its last string. */
+static bool is_compatible(const void *fdt, int node, const char *compatible)
+{
+	int length;
+	const char *list = fdt_getprop(fdt, node, "compatible", &length);
+
+	return list && length > 0 && lists(list, (size_t)length, compatible);
+}
+
+static bool is_enabled(const void *fdt, int node)
+{
+	int length;
+	const char *status = fdt_getprop(fdt, node, "status", &length);
+
+	return !status ||
+	       (length > 0 && is_enabled_status(status, (size_t)length));
+}
+
 int pclk_detect_in_fdt(const void *fdt, size_t size, const char *compatible)
 {
 	int node = -1;
@@ -193,8 +222,9 @@ int pclk_detect_in_fdt(const void *fdt, size_t size, const char *compatible)
 	if (!is_tree(fdt, size))
 		return 0;
 	do
-		node = fdt_node_offset_by_compatible(fdt, node, compatible);
-	while (node >= 0 && !is_enabled(fdt, node));
+		node = fdt_next_node(fdt, node, NULL);
+	while (node >= 0 && !(is_compatible(fdt, node, compatible) &&
+			      is_enabled(fdt, node)));
 	return node >= 0;
 }
 
@@ -247,23 +277,6 @@ static ssize_t read_property(int node, const char *name, char *buf, size_t size)
 	int fd = openat(node, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	return fd < 0 ? -1 : read_all(fd, buf, size);
-}
-
-/* Is text one of the strings that a property lists? */
-static bool lists(const char *list, size_t size, const char *text)
-{
-	const size_t length = strlen(text) + 1;
-	const char *end;
-
-	while (size && (end = memchr(list, '\0', size))) {
-		size_t n = (size_t)(end - list) + 1;
-
-		if (n == length && !memcmp(list, text, n))
-			return true;
-		list += n;
-		size -= n;
-	}
-	return false;
 }
 
 static bool is_wanted_node(int node, const char *compatible)

@@ -231,6 +231,10 @@ static struct change {
 	  { { LENGTH, 13 }, { STRUCT_SIZE, BYTES(VALUE - ROOT) + 13 } }, false },
 	{ "a property that swallows the end of its node",
 	  { { LENGTH, BYTES(ROOT_END - VALUE) } }, false },
+	{ "a string with no end but the padding",
+	  { { LENGTH, sizeof(VMCLOCK) - 1 } }, false },
+	{ "a string and the padding behind it",
+	  { { LENGTH, sizeof(VMCLOCK) + 1 } }, true },
 	{ "a property without a value", { { LENGTH, 0 } }, false },
 
 	{ "a property's name behind the strings",

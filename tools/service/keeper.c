@@ -463,7 +463,8 @@ static void look_once(struct keeper *keeper)
 	if (!keeper->situation.disrupted && !keeper->situation.stepped_ns &&
 	    !m.error && m.sample.valid)
 		set_synchronized(keeper);
-	set_leap_is_near(keeper, &m);
+	/* A list is read for that, so only a correction looks. */
+	keeper->situation.leap_is_near = false;
 	judgement = judge(keeper->rules, &keeper->situation, &m);
 	if (judgement.verdict == KEEP_DO_STEP ||
 	    judgement.verdict == KEEP_DO_SLEW)

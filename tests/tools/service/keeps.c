@@ -354,6 +354,7 @@ static int op_leap_table(void *ctx, struct paraclock_leap_table *ret_table)
 		.entry = { { .utc_sec = 1483228800, .tai_offset_sec = 37 } },
 	};
 
+	w->lists++;
 	if (w->leap_error)
 		return w->leap_error;
 	if (w->leap_ns)
@@ -540,6 +541,7 @@ void count_anew(struct keep_world *w)
 	w->n_acts = 0;
 	w->acts[0] = '\0';
 	w->steps = w->undone = w->slews = w->forgets = w->tells = 0;
+	w->lists = 0;
 	w->raced_ns = w->stepped_ns = 0;
 }
 

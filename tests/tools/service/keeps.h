@@ -79,7 +79,8 @@ struct keep_world {
 	/* What the kernel says. */
 	unsigned int kernel; /* KEEP_KERNEL_x */
 	int64_t suspended_ns;
-	int leap_error; /* of leap_table() */
+	int leap_error;	    /* of leap_table() */
+	unsigned int lists; /* how often it was asked for */
 	int64_t expires_ns;
 	int64_t leap_ns; /* UTC of a leap second in the list; 0: none */
 	struct {

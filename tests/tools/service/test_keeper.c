@@ -753,6 +753,14 @@ static void is_restored_earlier(struct keep_world *w)
 	w->may_step = true;
 }
 
+/* At rest nothing is read but clocks. */
+static void rests(struct keep_world *w)
+{
+	pass_looking(w, 10 * SEC, OFTEN);
+	assert_int_equal(w->lists, 0);
+	assert_int_equal(w->n_acts, 0);
+}
+
 static void waits_for_a_day(struct keep_world *w)
 {
 	restored_at(w, 86400 - 10);
@@ -792,6 +800,8 @@ static const struct row leaps[] = {
 	  smeared, is_restored_earlier, RIGHT, STEPPED },
 	{ "rule 8: a day after the leap second the wait is over",
 	  smeared, waits_for_a_day, RIGHT, STEPPED },
+	{ "at rest no list of leap seconds is read, and nothing is done",
+	  smeared, rests, RIGHT },
 	{ "a host that cannot smear is stepped by, near a leap second too",
 	  not_smeared, is_restored_near_unsmeared, RIGHT, STEPPED },
 	{ "rule 8: the kernel announces a leap second",

@@ -12,13 +12,15 @@ import vm
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 AGENT_PORT = "org.qemu.guest_agent.0"
-UNSHARE = ("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child")
+UNSHARE = ("unshare", "--mount", "--pid", "--net", "--uts", "--fork",
+           "--kill-child")
 START_SEC = 300
 VIRSH_SEC = 300
 
 DOMAIN = """
 <domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{name}</name>
+  <genid/>
   <memory unit='b'>{memory}</memory>
   <memoryBacking>
     <source type='file'/>
@@ -62,12 +64,13 @@ DOMAIN = """
 
 
 class Libvirt:
-    """libvirtd and virtlogd in namespaces of their own."""
+    """libvirtd and virtlogd in namespaces of their own: a host of its own."""
 
     def __init__(self, image):
         self.image = image
         self.folder = tempfile.mkdtemp(prefix="paraclock-libvirt-")
         self.socket = os.path.join(self.folder, "run/libvirt/libvirt-sock")
+        self.uri = f"qemu+unix:///system?socket={self.socket}"
         self.log = os.path.join(self.folder, "log")
         open(self.log, "w").close()
         self.process = None
@@ -125,8 +128,7 @@ class Libvirt:
     def virsh(self, *words):
         """(exit status, stdout, stderr)"""
         done = subprocess.run(
-            [self.image.program("virsh"), "-q", "-c",
-             f"qemu+unix:///system?socket={self.socket}", *words],
+            [self.image.program("virsh"), "-q", "-c", self.uri, *words],
             env=self.image.env, stdin=subprocess.DEVNULL, timeout=VIRSH_SEC,
             capture_output=True, text=True)
         return done.returncode, done.stdout.strip(), done.stderr.strip()
@@ -139,7 +141,7 @@ class Libvirt:
 
 
 class Domain(vm.VM):
-    """A guest that libvirt starts, saves and ends."""
+    """A guest that libvirt starts, saves, migrates and ends."""
     name = "guest"
 
     def __init__(self, libvirt, initramfs, table, kernel=""):
@@ -179,8 +181,18 @@ class Domain(vm.VM):
         self.libvirt.must("managedsave", self.name)
         self.serial.sock.close()
 
-    def go_on(self):
-        self.start()
+    def migrate(self, libvirt):
+        """Live, to another libvirt, with a serial line of its own."""
+        xml = self.libvirt.must("dumpxml", self.name, "--migratable")
+        with open(self.xml, "w") as file:
+            file.write(xml.replace(self.line, self.line + ".moved"))
+        self.libvirt.must(
+            "migrate", self.name, libvirt.uri, "--live", "--xml", self.xml,
+            "--migrateuri", f"unix://{os.path.join(self.folder, 'migration')}")
+        self.serial.sock.close()
+        self.libvirt = libvirt
+        self.line += ".moved"
+        self.serial = vm.Line(vm.connect(self.line, vm.QMP_SEC, self.is_alive))
 
     def memory(self):
         """The file that has the guest's memory."""

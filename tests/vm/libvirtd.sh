@@ -1,11 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # libvirtd.sh FOLDER ROOT: the first process of namespaces of its own, in which
-# libvirt is installed. Whatever it writes into the system goes to FOLDER, and
-# the machine's own libvirt is out of reach.
+# the libvirt of ROOT is installed. Whatever is written into the system goes to
+# FOLDER, and the machine's own libvirt is out of reach.
 set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 folder=$1 root=$2
+# libvirt migrates no guest from a host to the same host.
+uuid=$(cat /proc/sys/kernel/random/uuid)
+hostname "host-${uuid%%-*}"
 mount -t proc proc /proc
 mount -t overlay -o "lowerdir=$root/usr:/usr" overlay /usr
 mkdir -p "$folder/etc/libvirt" "$folder/drivers" "$folder/run" "$folder/var/run"
@@ -31,7 +34,8 @@ cgroup_controllers = []
 namespaces = []
 memory_backing_dir = "$folder/memory"
 TXT
-cat >libvirt/libvirtd.conf <<'TXT'
+cat >libvirt/libvirtd.conf <<TXT
+host_uuid = "$uuid"
 unix_sock_rw_perms = "0700"
 auth_unix_ro = "none"
 auth_unix_rw = "none"

@@ -303,6 +303,11 @@ def test_sync_without(domain):
               "and says why", status == 1 and "host clock" in err, err)
 
     goes_on(domain, "and the clock is left alone", sync)
+    status = domain.status()
+    print(status)
+    check("guest-paraclock-status has no source, and says so",
+          status["source"] is None and not status["valid"] and
+          status["offset-ns"] is None and status["text"], status)
 
 
 def test_refused(domain):
@@ -349,7 +354,8 @@ class Bench:
         """The guest's clock less the host's, s."""
         sample = self.domain.json("paraclock cross -b vmclock --json",
                                   want=0)[0]
-        check("the host clock is valid", sample["valid"], sample)
+        if not sample["valid"]:
+            raise vm.Failed(f"the host clock is not valid: {sample}")
         return -sample["offset_ns"] / SEC
 
     def is_right(self, sentence):
@@ -370,29 +376,84 @@ def test_sync(bench):
     got = domain.seconds()
     is_between("behind the agent: domtime --sync sets the host clock's time",
                int(start) - 1, got, time.time() + 1)
-    bench.is_right("by its own measure it is the host clock's, to 0.1 s")
+    bench.is_right("it is the host clock's, to 0.1 s")
+    status = domain.status()
+    print(status)
+    check("guest-paraclock-status says so, too",
+          status["source"] == "vmclock" and status["valid"] and
+          status["reason"] == "ok" and status["state"] == "right" and
+          status["corrections"] > 0 and abs(status["offset-ns"]) < SEC // 10
+          and 0 < status["bound-ns"] < SEC // 10 and status["has-bound"],
+          status)
 
 
-def test_saved(bench, keeps):
-    """managedsave, a while, and start."""
+def test_ahead(bench):
+    """By keep's rules the clock never goes back."""
     domain = bench.domain
+    domain.libvirt.must("domtime", domain.name, "--time",
+                        str(int(time.time()) + 3600))
+
+    def sync():
+        status, _, err = domain.libvirt.virsh("domtime", domain.name, "--sync")
+        print(err)
+        check("a clock that is ahead is not set back by domtime --sync",
+              status == 1, err)
+
+    goes_on(domain, "and is left alone", sync)
+    domain.libvirt.must("domtime", domain.name, "--now")
+    check("a time of the caller's sets it back",
+          -5 - 60 < bench.offset() < 0.1)
+    domain.libvirt.must("domtime", domain.name, "--sync")
+    bench.is_right("and then it is put right")
+
+
+def save_and_start(bench):
+    """managedsave, a while, and start."""
     bench.host.must("freeze")
-    domain.save()
+    bench.domain.save()
     time.sleep(3)
-    start = time.monotonic()
-    domain.go_on()
+    bench.domain.start()
     bench.publish()
-    if keeps:
-        wait_for("restored: agent --keep puts the clock right",
-                 bench.offset, good=lambda off: abs(off) < 0.1)
-        print(f"{time.monotonic() - start:.1f} s after its start")
-    else:
-        off = bench.offset()
-        check("restored: without keep it is as late as it was saved for",
-              off < -3, off)
-        print(f"it is {off:+.1f} s off")
-        domain.libvirt.must("domtime", domain.name, "--sync")
-        bench.is_right("until the host asks for domtime --sync")
+    bench.domain.must("dmesg | grep 'virtual machine fork'")
+
+
+def test_saved(bench):
+    save_and_start(bench)
+    off = bench.offset()
+    print(f"it is {off:+.1f} s off")
+    check("restored: without keep it is as late as it was saved for",
+          off < -3, off)
+    status = bench.domain.status()
+    print(status)
+    check("guest-paraclock-status says so",
+          status["offset-ns"] > 3 * SEC and status["state"] != "right", status)
+    bench.domain.libvirt.must("domtime", bench.domain.name, "--sync")
+    bench.is_right("until the host asks for domtime --sync")
+    last = bench.domain.status()["last-disruption"]
+    check("guest-paraclock-status has the disruption",
+          last["source"] == "vmclock" and
+          int(last["marker"], 0) == bench.host.marker, last)
+
+
+def becomes_right(bench, how):
+    start = time.monotonic()
+    off = wait_for(f"{how}: agent --keep puts the clock right", bench.offset,
+                   good=lambda off: abs(off) < 0.1)
+    print(f"{off:+.6f} s off, {time.monotonic() - start:.1f} s after the page "
+          "was published again")
+
+
+def test_kept(bench, other):
+    """By agent --keep."""
+    wait_for("agent --keep knows that the clock is right", bench.domain.status,
+             good=lambda status: status["state"] == "right")
+    save_and_start(bench)
+    becomes_right(bench, "restored")
+    bench.host.must("freeze")
+    bench.domain.migrate(other)
+    bench.publish()
+    becomes_right(bench, "migrated")
+    test_get(bench.domain, "behind agent --keep")
 
 
 # --- the guest --------------------------------------------------------------
@@ -413,6 +474,12 @@ class Guest(Domain):
 
     def info(self):
         return json.loads(self.request(call("guest-info"))[1])["return"]
+
+    def status(self):
+        status, out, err = self.request(call("guest-paraclock-status"))
+        if status:
+            raise vm.Failed(f"guest-paraclock-status: {err}")
+        return json.loads(out)["return"]
 
     def qemu_ga(self, *words):
         self.must(f"qemu-ga -t /run -f /run/qga.pid {' '.join(words)} "
@@ -435,7 +502,7 @@ def run(image, args, folder):
     table = image.compile_table(
         os.path.join(os.path.dirname(__file__), "vmclock.asl"),
         os.path.join(folder, "table"))
-    with Libvirt(image) as libvirt, \
+    with Libvirt(image) as libvirt, Libvirt(image) as other, \
             Guest(libvirt, initramfs, table,
                   # A busy machine makes the counter look bad to the watchdog.
                   f"memmap=1M${vm.RESERVED:#x} tsc=nowatchdog") as domain, \
@@ -468,12 +535,12 @@ def run(image, args, folder):
         bench.publish("blank")
         domain.must("insmod /ptp_vmclock.ko")
         test_sync(bench)
-        test_saved(bench, keeps=False)
+        test_ahead(bench)
+        test_saved(bench)
         domain.end("paraclock")
         domain.agent("--keep")
         domain.answers()
-        test_saved(bench, keeps=True)
-        test_get(domain, "behind agent --keep")
+        test_kept(bench, other)
 
 
 def test(image, args):

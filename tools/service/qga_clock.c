@@ -100,7 +100,9 @@ static int set_from_host(void *ctx, char *why, size_t size)
 	struct keep *keep = ctx;
 	uint64_t corrections = keep->keeper.corrections;
 
-	if (keep->keeper.clk)
+	/* Open a source first: the look that does it would not know that
+	 * somebody has asked. */
+	if (keep_find(keep))
 		keeper_ask(&keep->keeper, "guest-set-time");
 	if (keep_look(keep) != KEEP_RIGHT) {
 		snprintf(why, size, "%s", keep_reason(keep));
@@ -148,6 +150,19 @@ static json_t *last_disruption(const struct keeper *keeper)
 			 marker(cause->has_markers, cause->after.generation));
 }
 
+/* Without --keep the last look may be old: it says nothing against what is
+ * measured now. */
+static enum keep_state state_now(const struct keeper *keeper,
+				 const struct measurement *m)
+{
+	int64_t allowed = keeper->rules->step_above_ns;
+
+	if (keeper->state == KEEP_RIGHT &&
+	    (m->offset_ns > allowed || m->offset_ns < -allowed))
+		return KEEP_OFF;
+	return keeper->state;
+}
+
 static json_t *get_status(void *ctx)
 {
 	struct keep *keep = ctx;
@@ -166,8 +181,9 @@ static json_t *get_status(void *ctx)
 		keeper->clk ? paraclock_backend_name(keeper->clk) : NULL,
 		"valid", !m.error && m.sample.valid, "reason",
 		m.error ? NULL : paraclock_reason_name(m.sample.reason),
-		"state", keep_state_name(keeper->state), "text",
-		keeper->clk ? keep_why_text(keeper->why) : keep->detail,
+		"state",
+		keep_state_name(known ? state_now(keeper, &m) : keeper->state),
+		"text", keeper->clk ? keep_why_text(keeper->why) : keep->detail,
 		"offset-ns", known ? json_integer(m.offset_ns) : json_null(),
 		"bound-ns", integer_or_null(known, m.bound_ns), "has-bound",
 		known && m.has_bound, "corrections",

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Replies, and the commands that are answered here. */
+/* The commands that are answered here. */
 #ifndef QGA_ANSWER_H
 #define QGA_ANSWER_H
 
 #include "qga.h"
-
-#define QGA_GENERIC_ERROR     "GenericError"
-#define QGA_COMMAND_NOT_FOUND "CommandNotFound"
-
-/* Put a line. Takes the reference. NULL: memory ran out. */
-void qga_put_json(struct qga_buffer *out, json_t *reply);
-/* Put a reply. @p id is the request's; NULL: it has none, or it is unknown. */
-void qga_put_error(struct qga_buffer *out, const char *class, const char *text,
-		   json_t *id);
+#include "qga_put.h"
 
 /* Answer qga->message, which is a request of ours. */
 void qga_answer(struct qga *qga);

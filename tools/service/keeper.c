@@ -453,10 +453,16 @@ static void look_once(struct keeper *keeper)
 {
 	struct judgement judgement;
 	struct measurement m;
+	uint64_t epoch;
 
 	take_events(keeper);
+	epoch = paraclock_epoch(keeper->clk);
 	look_for_suspend(keeper);
 	take_measure(keeper, &m);
+	/* The measurement itself noticed a disruption: its event says whether
+	 * it was a restore. */
+	if (paraclock_disrupted(keeper->clk, epoch))
+		take_events(keeper);
 	look_for_jump(keeper, &m);
 	look_for_restore(keeper, &m);
 	/* Nor does it while a disruption may still show. */

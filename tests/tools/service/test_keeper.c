@@ -615,6 +615,27 @@ static void is_restored_and_right(struct keep_world *w)
 	restore_after(w, 10 * MS, false);
 }
 
+/* A keeper that has taken the events so far asks this, and then measures. */
+static int restored_before_it_measures(void *ctx, int64_t *ret_ns)
+{
+	struct keep_world *w = ctx;
+
+	if (w->times) {
+		w->times--;
+		restore_after(w, 300 * DAY, false);
+	}
+	*ret_ns = w->suspended_ns;
+	return 0;
+}
+
+static void is_restored_after_the_events(struct keep_world *w)
+{
+	w->ops.suspended = restored_before_it_measures;
+	w->times = 1;
+	assert_int_equal(keeper_look(&w->keeper), KEEP_RIGHT);
+	assert_int_equal(w->steps, 1);
+}
+
 static const struct row memories[] = {
 	/* clang-format off */
 	{ "rule 5: a restored kernel's word counts for nothing",
@@ -624,6 +645,8 @@ static const struct row memories[] = {
 	{ "rule 4: synchronised before a pause that shows later",
 	  synchronized_limited, is_set_while_it_may_be_paused,
 	  OFF(MAX_STEP), .off_ns = 2 * HOUR - SEC },
+	{ "rule 4: a restore that only the measurement noticed is one",
+	  synchronized, is_restored_after_the_events, RIGHT, STEPPED },
 	{ "rule 5: a restore that hurt nothing still voids what others know",
 	  with_a_bound, is_restored_and_right, RIGHT, .forgets = 1,
 	  .off_ns = 10 * MS },

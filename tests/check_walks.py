@@ -106,7 +106,8 @@ def is_set(file, how, name):
         text = source.read()
     if member == "argument":
         return re.search(rf"[(,]\s*{name}\s*[,)]", text) is not None
-    return re.search(rf"{re.escape(member)}\s*=\s*&?{name}\b",
+    # As an initializer, or through a pointer to the struct.
+    return re.search(rf"(\.|->){re.escape(member[1:])}\s*=\s*&?{name}\b",
                      text) is not None
 
 

@@ -109,9 +109,8 @@ static int guest_read_clock(void *ctx, int clock_id, int64_t *ret_ns)
 	/* The clock of a device. */
 	if (clock_id < 0 && w->is_down)
 		return -ETIMEDOUT;
-	if (clock_id == CLOCK_REALTIME && w->moment == WHILE_MEASURED &&
-	    w->is_armed && w->reads_left && !--w->reads_left)
-		act_of_somebody(w, WHILE_MEASURED);
+	if (clock_id == CLOCK_REALTIME && w->reads_left && !--w->reads_left)
+		act_of_somebody(w, w->is_armed ? WHILE_MEASURED : WHILE_LOOKED);
 	ret = sim_env(w)->read_clock(ctx, clock_id, ret_ns);
 	/* All of this kernel's clocks but one are slewed together. */
 	if (!ret && clock_id >= 0 && clock_id != CLOCK_MONOTONIC_RAW &&

@@ -48,6 +48,7 @@ struct own_source {
 /* When: at one of the keeper's acts. */
 enum moment {
 	NEVER,
+	WHILE_LOOKED, /* after a reading or more, see reads_left */
 	BEFORE_LOCK,
 	BEFORE_ARM,
 	BEFORE_MEASURE, /* armed, and nothing was read yet */
@@ -96,7 +97,7 @@ struct keep_world {
 	unsigned int times; /* how often he still acts */
 	meddle_fn *meddle;  /* what he does then; NULL: sets by meddle_ns */
 	int64_t meddle_ns;
-	unsigned int reads_left; /* WHILE_MEASURED */
+	unsigned int reads_left; /* WHILE_LOOKED, WHILE_MEASURED */
 	int64_t raced_ns;	 /* what he did since the check before a step */
 	int64_t set_ns;		 /* what all have done, together */
 

@@ -925,6 +925,45 @@ static void a_restore_is_told_with_its_markers(void **state)
 	world_free(&w);
 }
 
+/* --- a restore in the middle of a look ------------------------------------ */
+
+static void restores_briefly(struct keep_world *w)
+{
+	restore_after(w, 600 * MS, false);
+}
+
+/* Whichever reading comes first after it, it is known to be a restore: a host
+ * without a bound is then believed. */
+static void a_restore_while_it_looks(void **state)
+{
+	unsigned int restored = 0;
+
+	(void)state;
+	for (unsigned int reads = 1; reads < 12; reads++) {
+		struct keep_world w;
+
+		world_new(&w, MARKERS);
+		without_a_bound(&w);
+		keep_own(&w);
+		w.moment = WHILE_LOOKED;
+		w.times = 1;
+		w.meddle = restores_briefly;
+		w.reads_left = reads;
+		keeper_look(&w.keeper);
+		/* The test's own readings do not count. */
+		w.reads_left = 0;
+		pass_looking(&w, SEC, OFTEN);
+		if (w.steps != !w.times || llabs(true_offset(&w)) > EXACT_NS)
+			fail_msg("reading %u: %u steps, off by %lld ns, after "
+				 "%s",
+				 reads, w.steps, (long long)true_offset(&w),
+				 w.acts);
+		restored += !w.times;
+		world_free(&w);
+	}
+	assert_true(restored > 1);
+}
+
 /* --- brackets: where the kernel's clocksource is not the counter ---------- */
 
 static void bracketed(struct keep_world *w)
@@ -1010,6 +1049,8 @@ int main(void)
 	ADD_ROWS(boots, check_row);
 	add_test("rule 9: a restore is told with its markers",
 		 a_restore_is_told_with_its_markers);
+	add_test("a restore at any reading of a look is one",
+		 a_restore_while_it_looks);
 	add_test("a bracket is as sure as its worse end",
 		 a_bracket_is_as_sure_as_its_worse_end);
 	add_test("no bracket is from before a disruption",

@@ -101,11 +101,13 @@ class Case(unittest.TestCase):
         self.socket = self.folder / "host"
         if "--port" not in args:
             args = ("--listen", self.socket, *args)
-        process = subprocess.Popen([TOOL, "agent", "--dry-run", "--dir",
-                                    self.folder, *args],
-                                   stdout=stdout, stderr=subprocess.PIPE)
+        # No pipe: each line would wait for a reader once it is full.
+        self.log = self.folder / "log"
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen([TOOL, "agent", "--dry-run", "--dir",
+                                        self.folder, *args],
+                                       stdout=stdout, stderr=log)
         self.addCleanup(process.wait)
-        self.addCleanup(process.stderr.close)
         self.addCleanup(process.kill)
         guard = threading.Timer(cli.HANGS_SEC, process.kill)
         guard.start()
@@ -408,7 +410,7 @@ class Port(Case):
         os.close(slave)
         self.ends(process)
         # Closed, it is waited for, not asked without end.
-        log = process.stderr.read().decode()
+        log = self.log.read_text()
         self.assertLess(log.count("the host is gone"), 10, log)
 
     def test_a_port_that_is_closed_costs_nothing(self):

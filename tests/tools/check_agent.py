@@ -14,7 +14,6 @@ import shutil
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,8 +21,8 @@ import tty
 import unittest
 
 import cli
+from check_cli import TOOL, vmclock
 
-TOOL = sys.argv.pop(1)
 QEMU_GA = shutil.which("qemu-ga", path=os.environ["PATH"] + ":/usr/sbin")
 LINES = int(os.environ.get("PARACLOCK_AGENT_LINES", "3000"))
 PING = b'{"execute":"guest-ping"}\n'
@@ -239,17 +238,22 @@ class Alone(Case):
         self.error(host.ask(execute("guest-set-time", {"time": 2**63 - 1})),
                    "beyond --max-step")
 
-    def test_this_kernels_own_clock_is_no_host_clock(self):
-        self.start("-b", "tsc")
+    def test_a_host_clock_that_is_not_valid_sets_nothing(self):
+        page = self.folder / "page"
+        page.write_bytes(vmclock(status_=0))
+        self.start("-b", "vmclock", "-d", page)
         host = self.connect()
-        reply = json.loads(host.ask(execute("guest-set-time")))
-        self.assertEqual(reply["error"]["class"], "GenericError")
-        status = json.loads(host.ask(execute("guest-paraclock-status")))
+        self.error(host.ask(execute("guest-set-time")), "not valid")
+        reply = json.loads(host.ask(execute("guest-paraclock-status")))
+        status = reply["return"]
         self.assertEqual(
-            list(status["return"]),
+            list(status),
             ["source", "valid", "reason", "state", "text", "offset-ns",
              "bound-ns", "has-bound", "corrections", "last-disruption"])
-        self.assertEqual(status["return"]["corrections"], 0)
+        self.assertEqual(
+            (status["source"], status["valid"], status["reason"],
+             status["offset-ns"], status["corrections"]),
+            ("vmclock", False, "status", None, 0))
 
     def test_what_is_known_and_what_is_not(self):
         self.start()

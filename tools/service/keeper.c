@@ -453,14 +453,13 @@ static void look_once(struct keeper *keeper)
 {
 	struct judgement judgement;
 	struct measurement m;
-	uint64_t epoch;
+	uint64_t epoch = paraclock_epoch(keeper->clk);
 
 	take_events(keeper);
-	epoch = paraclock_epoch(keeper->clk);
 	look_for_suspend(keeper);
 	take_measure(keeper, &m);
-	/* The measurement itself noticed a disruption: its event says whether
-	 * it was a restore. */
+	/* The measurement itself may have noticed a disruption: its event says
+	 * whether it was a restore. */
 	if (paraclock_disrupted(keeper->clk, epoch))
 		take_events(keeper);
 	look_for_jump(keeper, &m);

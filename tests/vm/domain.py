@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""libvirt, which is not installed on this machine, and a guest as a domain of
-it. Nothing outside a temporary folder changes, and no process is left."""
+"""A libvirt that is not this machine's, and a guest as a domain of it. Nothing
+outside a temporary folder changes, and no process is left."""
 import glob
 import os
 import shutil
@@ -127,10 +127,13 @@ class Libvirt:
 
     def virsh(self, *words):
         """(exit status, stdout, stderr)"""
-        done = subprocess.run(
-            [self.image.program("virsh"), "-q", "-c", self.uri, *words],
-            env=self.image.env, stdin=subprocess.DEVNULL, timeout=VIRSH_SEC,
-            capture_output=True, text=True)
+        try:
+            done = subprocess.run(
+                [self.image.program("virsh"), "-q", "-c", self.uri, *words],
+                env=self.image.env, stdin=subprocess.DEVNULL,
+                timeout=VIRSH_SEC, capture_output=True, text=True)
+        except subprocess.TimeoutExpired:
+            raise vm.Failed(f"virsh {' '.join(words)}: no answer") from None
         return done.returncode, done.stdout.strip(), done.stderr.strip()
 
     def must(self, *words):

@@ -13,7 +13,7 @@ mount -t proc proc /proc
 mount -t overlay -o "lowerdir=$root/usr:/usr" overlay /usr
 mkdir -p "$folder/etc/libvirt" "$folder/drivers" "$folder/run" "$folder/var/run"
 cd "$folder/etc"
-# /lib is /usr/lib, but a package may still have a library for each.
+# /lib is /usr/lib, but some packages still have their libraries in /lib.
 echo "$root/lib/x86_64-linux-gnu" >ld.so.conf
 ldconfig -X -f ld.so.conf -C ld.so.cache
 cat >passwd <<'TXT'

@@ -401,8 +401,8 @@ def test_ahead(bench):
 
     goes_on(domain, "and is left alone", sync)
     domain.libvirt.must("domtime", domain.name, "--now")
-    check("a time of the caller's sets it back",
-          -5 - 60 < bench.offset() < 0.1)
+    off = bench.offset()
+    check("a time of the caller's sets it back", off < 0.1, off)
     domain.libvirt.must("domtime", domain.name, "--sync")
     bench.is_right("and then it is put right")
 
@@ -487,8 +487,7 @@ class Guest(Domain):
 
     def agent(self, *words):
         self.must(f"paraclock agent --port {PORT} --upstream {UPSTREAM} "
-                  f"{' '.join(words)} >>/tmp/agent.log 2>&1 & "
-                  "echo $! >/run/agent.pid")
+                  f"{' '.join(words)} >>/tmp/agent.log 2>&1 &")
 
     def end(self, name):
         self.must(f"killall {name}; while pidof {name}; do sleep 0.1; done")

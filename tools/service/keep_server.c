@@ -8,18 +8,17 @@
  */
 
 #include <errno.h>
-#include <linux/vm_sockets.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
+#include "keep_listen.h"
 #include "keep_server.h"
+#include "keep_tell.h"
 #include "news.h"
 
 /* More programs at once are turned away. */
@@ -44,7 +43,7 @@ struct client {
 struct keep_server {
 	struct keep *keep;
 	int unix_fd, vsock_fd;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char path[KEEP_SOCKET_PATH_SIZE]; /* empty: no socket is there */
 	struct client client[CLIENTS_MAX];
 };
 
@@ -286,16 +285,6 @@ static void on_client(void *arg)
 	take_stream(client);
 }
 
-/* Other machines have no business here. */
-static bool is_host(int fd)
-{
-	struct sockaddr_vm peer = { 0 };
-	socklen_t size = sizeof(peer);
-
-	return !getpeername(fd, (void *)&peer, &size) &&
-	       peer.svm_family == AF_VSOCK && peer.svm_cid <= VMADDR_CID_HOST;
-}
-
 static void take_client(struct keep_server *server, int listener,
 			bool is_stream)
 {
@@ -305,7 +294,7 @@ static void take_client(struct keep_server *server, int listener,
 
 	if (fd < 0)
 		return;
-	if (is_stream && !is_host(fd)) {
+	if (is_stream && !keep_is_host(fd)) {
 		close(fd);
 		return;
 	}
@@ -338,79 +327,27 @@ static void on_vsock(void *arg)
 	take_client(server, server->vsock_fd, true);
 }
 
-/* --- the sockets ---------------------------------------------------------- */
+/* --- its life ------------------------------------------------------------- */
 
-static int complain(const char *what)
+static int open_sockets(struct keep_server *server)
 {
-	int error = errno;
+	const struct keep_options *options = server->keep->options;
+	struct loop *loop = server->keep->loop;
+	int fd = keep_listen_unix(options->folder, server->path,
+				  sizeof(server->path));
 
-	service_log(LOG_LEVEL_ERROR, "%s: %s", what, strerror(error));
-	return -error;
-}
-
-static int listen_on(int fd, const void *address, socklen_t size)
-{
-	return fd < 0 || bind(fd, address, size) || listen(fd, SOMAXCONN) ? -1
-									  : 0;
-}
-
-/* A socket that a keep which has ended left there answers nobody. */
-static bool is_left_over(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	bool refused = fd >= 0 &&
-		       connect(fd, (const void *)address, sizeof(*address)) &&
-		       errno == ECONNREFUSED;
-
-	if (fd >= 0)
-		close(fd);
-	return refused;
-}
-
-static int open_unix(struct keep_server *server)
-{
-	struct keep *keep = server->keep;
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int length = snprintf(server->path, sizeof(server->path),
-			      "%s/keep.sock", keep->options->folder);
-
-	if ((size_t)length >= sizeof(server->path)) {
-		service_log(LOG_LEVEL_ERROR, "--dir %s: too long for a socket",
-			    keep->options->folder);
-		return -ENAMETOOLONG;
-	}
-	memcpy(address.sun_path, server->path, (size_t)length + 1);
-	if (is_left_over(&address))
-		(void)unlink(server->path);
-	server->unix_fd = socket(
-		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listen_on(server->unix_fd, &address, sizeof(address))) {
-		if (errno == EADDRINUSE)
-			service_log(LOG_LEVEL_ERROR,
-				    "%s: another paraclock keep runs here",
-				    server->path);
-		server->path[0] = '\0';
-		return complain(address.sun_path);
-	}
-	(void)chmod(server->path, 0660);
-	return loop_watch(keep->loop, server->unix_fd, POLLIN, on_unix, server);
-}
-
-static int open_vsock(struct keep_server *server)
-{
-	struct keep *keep = server->keep;
-	const struct sockaddr_vm address = {
-		.svm_family = AF_VSOCK,
-		.svm_cid = VMADDR_CID_ANY,
-		.svm_port = keep->options->vsock_port,
-	};
-
-	server->vsock_fd =
-		socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listen_on(server->vsock_fd, &address, sizeof(address)))
-		return complain("--vsock");
-	return loop_watch(keep->loop, server->vsock_fd, POLLIN, on_vsock,
-			  server);
+	if (fd < 0)
+		return fd;
+	server->unix_fd = fd;
+	if (loop_watch(loop, fd, POLLIN, on_unix, server))
+		return -ENOMEM;
+	if (!options->vsock_port)
+		return 0;
+	fd = keep_listen_vsock(options->vsock_port);
+	if (fd < 0)
+		return fd;
+	server->vsock_fd = fd;
+	return loop_watch(loop, fd, POLLIN, on_vsock, server);
 }
 
 int keep_server_open(struct keep_server **ret_server, struct keep *keep)
@@ -424,9 +361,7 @@ int keep_server_open(struct keep_server **ret_server, struct keep *keep)
 	server->unix_fd = server->vsock_fd = -1;
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		server->client[i].fd = -1;
-	ret = open_unix(server);
-	if (!ret && keep->options->vsock_port)
-		ret = open_vsock(server);
+	ret = open_sockets(server);
 	if (ret) {
 		keep_server_close(server);
 		return ret;

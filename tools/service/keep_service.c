@@ -6,12 +6,11 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "keep_service.h"
-#include "news.h"
+#include "keep_tell.h"
 
 /* A pair that is wider is not valid. PTP clocks are read by a system call, in a
  * slow guest by one of milliseconds; the width is part of the bound. */
@@ -23,8 +22,6 @@
 
 /* After so long, another source may answer instead. */
 #define WAIT_NS (10 * NSEC_PER_SEC)
-
-#define EXEC_LIMIT_NS (10 * NSEC_PER_SEC)
 
 /* --- the source ----------------------------------------------------------- */
 
@@ -108,54 +105,6 @@ bool keep_find(struct keep *keep)
 
 /* --- the files ------------------------------------------------------------ */
 
-static const char *path_of(const struct keep *keep, const char *name, char *buf,
-			   size_t size)
-{
-	snprintf(buf, size, "%s/%s", keep->options->folder, name);
-	return buf;
-}
-
-/* Without tmpfiles.d, as in a microVM, the first one makes the folders. */
-static void make_folders(const char *folder)
-{
-	char path[256];
-
-	for (const char *c = folder + 1; (c = strchr(c, '/')); c++) {
-		snprintf(path, sizeof(path), "%.*s", (int)(c - folder), folder);
-		(void)mkdir(path, 0755);
-	}
-	(void)mkdir(folder, 0755);
-}
-
-static void write_state(struct keep *keep, const struct keep_news *news)
-{
-	char path[256];
-	char *text = NULL;
-	size_t size = 0;
-	FILE *to = open_memstream(&text, &size);
-	struct json json = { .to = to };
-	int ret;
-
-	if (!to)
-		return;
-	json_begin(&json, NULL, '{');
-	json_put_u64(&json, "pid", (uint64_t)getpid());
-	news_put_json(&json, news);
-	json_put_text(&json, "text", keep_reason(keep));
-	json_put_u64(&json, "corrections", keep->keeper.corrections);
-	if (keep->correction)
-		json_put_object(&json, "last_correction", keep->correction);
-	else
-		json_put_null(&json, "last_correction");
-	json_end(&json, '}');
-	json_finish(&json);
-	fclose(to);
-	ret = state_write(path_of(keep, "keep.json", path, sizeof(path)), text);
-	if (ret)
-		service_log(LOG_LEVEL_WARNING, "%s: %s", path, strerror(-ret));
-	free(text);
-}
-
 static void tell_detail(struct keep *keep)
 {
 	const struct keep_news news = {
@@ -171,102 +120,7 @@ static void tell_detail(struct keep *keep)
 	service_log(LOG_LEVEL_WARNING, "waiting for a host clock: %s",
 		    keep->detail);
 	if (keep->runs)
-		write_state(keep, &news);
-}
-
-/* --- whoever is told ------------------------------------------------------ */
-
-static void start_exec(struct keep *keep);
-
-static void exec_ended(void *arg, int status, const char *out)
-{
-	struct keep *keep = arg;
-
-	(void)out;
-	keep->is_executing = false;
-	if (status == -ETIMEDOUT)
-		service_log(LOG_LEVEL_WARNING, "--exec %s: killed after 10 s",
-			    keep->options->exec);
-	else if (status)
-		service_log(LOG_LEVEL_WARNING, "--exec %s failed",
-			    keep->options->exec);
-	start_exec(keep);
-}
-
-static void start_exec(struct keep *keep)
-{
-	char *argv[] = { (char *)(uintptr_t)keep->options->exec, NULL };
-	char *event;
-	int ret;
-
-	while (keep->n_exec && !keep->is_executing) {
-		event = keep->exec[0];
-		keep->n_exec--;
-		memmove(keep->exec, keep->exec + 1,
-			keep->n_exec * sizeof(keep->exec[0]));
-		ret = child_start(keep->loop, argv, event, EXEC_LIMIT_NS,
-				  exec_ended, keep);
-		if (ret)
-			service_log(LOG_LEVEL_WARNING, "--exec %s: %s", argv[0],
-				    strerror(-ret));
-		keep->is_executing = !ret;
-		free(event);
-	}
-}
-
-static void queue_exec(struct keep *keep, const char *text)
-{
-	char *event = strdup(text);
-
-	if (!event || keep->n_exec == KEEP_EXEC_MAX) {
-		service_log(LOG_LEVEL_WARNING,
-			    "--exec %s: too many events, one is lost",
-			    keep->options->exec);
-		free(event);
-		return;
-	}
-	keep->exec[keep->n_exec++] = event;
-	start_exec(keep);
-}
-
-static char *line_of(const struct keep_news *news)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *to = open_memstream(&text, &size);
-	struct json json = { .to = to };
-
-	if (!to)
-		return NULL;
-	json_begin(&json, NULL, '{');
-	news_put_json(&json, news);
-	json_end(&json, '}');
-	fclose(to);
-	return text;
-}
-
-static void tell(void *arg, const struct keep_news *news)
-{
-	struct keep *keep = arg;
-	char *line = line_of(news);
-
-	news_log(news);
-	if (keep->options->json && line) {
-		puts(line);
-		(void)output_flush();
-	}
-	if (keep->options->exec && line)
-		queue_exec(keep, line);
-	if (news->corrected) {
-		free(keep->correction);
-		keep->correction = line;
-		line = NULL;
-	}
-	if (keep->runs) {
-		write_state(keep, news);
-		notify_status(keep_state_name(news->state));
-	}
-	free(line);
+		keep_write_state(keep, &news);
 }
 
 static void forget(void *arg)
@@ -299,13 +153,6 @@ bool keep_is_right(const struct keep *keep, int64_t within_ns)
 		keeper->state == KEEP_SLEWING) &&
 	       !m->error && m->sample.valid && !m->utc_error &&
 	       m->offset_ns <= within_ns && m->offset_ns >= -within_ns;
-}
-
-const char *keep_reason(const struct keep *keep)
-{
-	if (!keep->keeper.clk)
-		return keep->detail;
-	return keep_why_text(keep->keeper.why);
 }
 
 enum keep_state keep_look(struct keep *keep)
@@ -427,8 +274,8 @@ int keep_open(struct keep *keep, const struct keep_options *options,
 		      "do");
 		return STATUS_FAILED;
 	}
-	make_folders(options->folder);
-	path_of(keep, "step.lock", path, sizeof(path));
+	keep_make_folders(options->folder);
+	keep_path(keep, "step.lock", path, sizeof(path));
 	ret = steer_open(&keep->steer, corrects(&options->rules) ? path : "",
 			 why, sizeof(why));
 	if (ret) {
@@ -447,7 +294,7 @@ int keep_open(struct keep *keep, const struct keep_options *options,
 		.suspended = steer_suspended,
 		.leap_table = steer_leap_table,
 		.forget = forget,
-		.tell = tell,
+		.tell = keep_tell,
 	};
 	keeper_init(&keep->keeper, &options->rules, &keep->ops, NULL);
 	ret = open_first(keep);
@@ -474,7 +321,7 @@ void keep_close(struct keep *keep)
 	keep->keeper.clk = NULL;
 	steer_close(&keep->steer);
 	if (keep->runs)
-		(void)unlink(path_of(keep, "keep.json", path, sizeof(path)));
+		(void)unlink(keep_path(keep, "keep.json", path, sizeof(path)));
 	free(keep->correction);
 	for (unsigned int i = 0; i < keep->n_exec; i++)
 		free(keep->exec[i]);

@@ -55,7 +55,5 @@ bool keep_is_settled(const struct keep *keep);
 /* Is the clock right now: no further off than @p within_ns, or, if that is
  * negative, as the rules say? */
 bool keep_is_right(const struct keep *keep, int64_t within_ns);
-/* For people: why the clock is not right. */
-const char *keep_reason(const struct keep *keep);
 
 #endif

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "duration.h"
+#include "keep_tell.h"
 #include "qga_clock.h"
 
 /* How often a step is tried if somebody else sets the clock meanwhile. */

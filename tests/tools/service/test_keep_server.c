@@ -13,6 +13,7 @@
 #include <paraclock/sim.h>
 
 #include "keep_server.h"
+#include "keep_tell.h"
 
 #include "../../shared/rows.h"
 

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#include "notice.h"
+
+#define NSEC_PER_SEC INT64_C(1000000000)
+
+/* A change of the time suspended by more than this is a suspend: reading it is
+ * surer than that. */
+#define SUSPENDED_NS (NSEC_PER_SEC / 100)
+
+/*
+ * The host clock may gain on CLOCK_MONOTONIC_RAW by a tenth of the time between
+ * two looks before that counts as a jump: somebody who corrects the host's
+ * clock may let it run up to 8.3 % faster (chrony's maxslewrate).
+ */
+#define SLEWED(ns) ((ns) / 10)
+
+/* The page may follow a restore this much later, by itself without a marker. */
+#define FRESH_NS (60 * NSEC_PER_SEC)
+
+/* Events taken in one look; the next look takes the rest. */
+#define EVENTS_MAX 64
+
+void disrupt(struct keeper *keeper, const struct keep_cause *cause,
+	     bool restored)
+{
+	keeper->situation.disrupted = true;
+	/* Whatever our last step did, the clock is another one now. */
+	keeper->situation.stepped_ns = 0;
+	/* Several causes of one disruption: the most certain is told. */
+	if (!keeper->cause.kind ||
+	    cause->marker_class >= keeper->cause.marker_class)
+		keeper->cause = *cause;
+	keeper->situation.restored = keeper->situation.restored || restored;
+}
+
+static void take_disruption(struct keeper *keeper,
+			    const struct paraclock_event *event)
+{
+	const struct keep_cause cause = {
+		.kind = paraclock_event_kind_name(event->kind),
+		.source = event->source,
+		.marker_class = event->marker_class,
+		.has_markers = event->flags & PARACLOCK_EVENT_MARKERS,
+		.before = event->marker_before,
+		.after = event->marker_after,
+	};
+
+	disrupt(keeper, &cause,
+		event->kind == PARACLOCK_EVENT_RESTORED &&
+			event->marker_class == PARACLOCK_MARKER_AUTHORITATIVE);
+}
+
+static void take_event(struct keeper *keeper,
+		       const struct paraclock_event *event)
+{
+	switch (event->kind) {
+	case PARACLOCK_EVENT_CLOCK_SET:
+		/* Somebody's act, and never a reason to act. */
+	case PARACLOCK_EVENT_CLOCKSOURCE_CHANGED:
+		break;
+	case PARACLOCK_EVENT_SOURCE_LOST:
+		keeper->is_lost = true;
+		break;
+	case PARACLOCK_EVENT_SOURCE_FOUND:
+		keeper->is_lost = false;
+		break;
+	default:
+		take_disruption(keeper, event);
+		break;
+	}
+}
+
+void take_events(struct keeper *keeper)
+{
+	struct paraclock_event event = { .size = sizeof(event) };
+
+	for (int i = 0; i < EVENTS_MAX; i++) {
+		if (paraclock_next_event(keeper->clk, &event))
+			return;
+		take_event(keeper, &event);
+	}
+}
+
+/* MONOTONIC stood still meanwhile; the kernel has set REALTIME by the RTC, to a
+ * second. */
+void look_for_suspend(struct keeper *keeper)
+{
+	static const struct keep_cause cause = {
+		.kind = "suspended",
+		.source = "clock",
+		.marker_class = PARACLOCK_MARKER_HEURISTIC,
+	};
+	int64_t now_ns, was_ns = keeper->suspended_ns;
+
+	if (keeper->ops->suspended(keeper->ops->ctx, &now_ns))
+		return;
+	if (keeper->knows_suspended &&
+	    (now_ns - was_ns > SUSPENDED_NS || was_ns - now_ns > SUSPENDED_NS))
+		disrupt(keeper, &cause, false);
+	keeper->knows_suspended = true;
+	keeper->suspended_ns = now_ns;
+}
+
+static bool has_jumped(const struct keeper *keeper, const struct measurement *m)
+{
+	uint64_t allowed = (uint64_t)keeper->rules->step_above_ns;
+	int64_t host_ns, raw_ns, gap_ns;
+
+	if (__builtin_sub_overflow(m->utc_ns, keeper->reference.utc_ns,
+				   &host_ns) ||
+	    __builtin_sub_overflow(m->raw_ns, keeper->reference.raw_ns,
+				   &raw_ns) ||
+	    raw_ns < 0 || __builtin_sub_overflow(host_ns, raw_ns, &gap_ns) ||
+	    gap_ns == INT64_MIN ||
+	    __builtin_add_overflow(allowed, (uint64_t)SLEWED(raw_ns),
+				   &allowed) ||
+	    __builtin_add_overflow(allowed, m->bound_ns, &allowed) ||
+	    __builtin_add_overflow(allowed, keeper->reference.bound_ns,
+				   &allowed))
+		return true;
+	return (uint64_t)(gap_ns < 0 ? -gap_ns : gap_ns) > allowed;
+}
+
+/*
+ * A disruption that no marker tells: the host clock against CLOCK_MONOTONIC_RAW,
+ * which nobody sets. CLOCK_REALTIME jumps whenever somebody sets it.
+ */
+void look_for_jump(struct keeper *keeper, const struct measurement *m)
+{
+	const struct keep_cause cause = {
+		.kind = "host-jumped",
+		.source = paraclock_backend_name(keeper->clk),
+		.marker_class = PARACLOCK_MARKER_HEURISTIC,
+	};
+
+	if (m->error || m->utc_error || !m->sample.valid)
+		return;
+	if (keeper->reference.known && has_jumped(keeper, m))
+		disrupt(keeper, &cause, false);
+	keeper->reference.known = true;
+	keeper->reference.utc_ns = m->utc_ns;
+	keeper->reference.raw_ns = m->raw_ns;
+	keeper->reference.bound_ns = m->bound_ns;
+}
+
+/* A page that follows a restore late is part of it, although nothing on the page
+ * says so. */
+void look_for_restore(struct keeper *keeper, const struct measurement *m)
+{
+	struct situation *situation = &keeper->situation;
+
+	if (m->error || !m->sample.valid)
+		return;
+	if (situation->restored && !keeper->is_fresh) {
+		keeper->is_fresh = true;
+		keeper->restored_raw_ns = m->raw_ns;
+	}
+	if (keeper->is_fresh &&
+	    (uint64_t)m->raw_ns - (uint64_t)keeper->restored_raw_ns > FRESH_NS)
+		keeper->is_fresh = false;
+	if (situation->disrupted && keeper->is_fresh)
+		situation->restored = true;
+}

@@ -202,7 +202,9 @@ static int without_time(const struct paraclock_timeline *tl, const void *old,
 		return 0;
 	}
 	after->flags &= ~(uint64_t)FLAGS_OF_TIME;
-	if (!old)
+	/* Under another marker the old time is void, and so is its bound: a
+	 * host may show the marker first and the new time later. */
+	if (!old || before->disruption_marker != after->disruption_marker)
 		return 0;
 	after->flags |= before->flags & FLAGS_OF_TIME;
 	after->counter_period_shift = before->counter_period_shift;

@@ -279,10 +279,9 @@ static void a_status_without_time_keeps_the_time(void **state)
 	none.timescale = tl.timescale;
 	none.counter = tl.counter;
 	none.status = PARACLOCK_STATUS_INITIALIZING;
-	none.marker = 5;
+	none.marker = tl.marker;
 	assert_int_equal(write_vmclock(&none), 0);
 	put32(want, 12, 4);
-	put64(want, 16, 5);
 	/* The flags of the error terms, which belong to the time. */
 	put64(want, 24, 0x78);
 	want[34] = 1;
@@ -291,6 +290,33 @@ static void a_status_without_time_keeps_the_time(void **state)
 	want[38] = 0;
 	put64(want, 104, 0);
 	assert_memory_equal(vm_guest.vmclock, want, sizeof(want));
+}
+
+/* A host that shows the marker of a disruption first, and the time later: the
+ * bound of the old time no longer holds anybody. */
+static void another_marker_drops_the_time(void **state)
+{
+	struct paraclock_timeline tl, none = { .size = sizeof(none) };
+	uint8_t want[112];
+
+	(void)state;
+	fill(&tl);
+	assert_int_equal(write_vmclock(&tl), 0);
+	memcpy(want, vm_guest.vmclock, sizeof(want));
+	none.timescale = tl.timescale;
+	none.counter = tl.counter;
+	none.status = PARACLOCK_STATUS_INITIALIZING;
+	none.marker = tl.marker + 1;
+	assert_int_equal(write_vmclock(&none), 0);
+	put32(want, 12, 4);
+	put64(want, 16, none.marker);
+	put64(want, 24, 0);
+	want[34] = 1;
+	memset(want + 35, 0, sizeof(want) - 35);
+	assert_memory_equal(vm_guest.vmclock, want, sizeof(want));
+	tl.marker = none.marker;
+	tl.base_sec += 86400;
+	assert_int_equal(write_vmclock(&tl), 0);
 }
 
 static void a_reader_gets_what_goes_with_the_time(void **state)
@@ -474,6 +500,8 @@ int main(void)
 				       start_vmclock),
 		cmocka_unit_test_setup(markers_without_time, start_vmclock),
 		cmocka_unit_test_setup(a_status_without_time_keeps_the_time,
+				       start_vmclock),
+		cmocka_unit_test_setup(another_marker_drops_the_time,
 				       start_vmclock),
 		cmocka_unit_test_setup(a_reader_gets_what_goes_with_the_time,
 				       start_vmclock),

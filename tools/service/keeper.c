@@ -79,7 +79,8 @@ static void conclude(struct keeper *keeper)
 {
 	keeper->situation.disrupted = false;
 	keeper->situation.restored = false;
-	if (keeper->cause.kind)
+	/* Somebody who asked is no disruption. */
+	if (keeper->cause.marker_class != PARACLOCK_MARKER_NONE)
 		keeper->last_cause = keeper->cause;
 	keeper->cause = (struct keep_cause){ 0 };
 }

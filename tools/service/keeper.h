@@ -87,7 +87,7 @@ struct keeper {
 	struct measurement last;
 	struct keep_cause
 		cause; /* what is dealt with now; kind NULL: nothing */
-	struct keep_cause last_cause; /* what was dealt with last */
+	struct keep_cause last_cause; /* the last disruption */
 	uint64_t corrections;
 	bool is_lost; /* the source is gone: open it again */
 

@@ -33,23 +33,27 @@
 
 int steer_open(struct steer *steer, const char *lock, char *why, size_t size)
 {
+	int error;
+
 	*steer = (struct steer){ .watch_fd = -1, .lock_fd = -1 };
 	steer->watch_fd =
 		timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (steer->watch_fd < 0) {
-		snprintf(why, size, "timerfd_create: %s", strerror(errno));
-		return -errno;
+		error = errno;
+		snprintf(why, size, "timerfd_create: %s", strerror(error));
+		return -error;
 	}
 	steer->lock_fd =
 		open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (steer->lock_fd >= 0 || errno == ENOENT || errno == EROFS)
 		return 0;
+	error = errno;
 	snprintf(why, size,
 		 "%s: %s; it keeps two programs from correcting the "
 		 "clock at once: run both as one user",
-		 lock, strerror(errno));
+		 lock, strerror(error));
 	close(steer->watch_fd);
-	return -errno;
+	return -error;
 }
 
 void steer_close(struct steer *steer)

@@ -389,9 +389,10 @@ PARACLOCK_API int paraclock_hyperv_freeze(void *page,
  * counter of that timeline: these never change again. Before t_start, and
  * before base_tsc, the write is refused: to Linux's driver a counter before
  * base_tsc is 2^64 ticks after it. A timeline without a time leaves the time on
- * the page unchanged; only the status, the markers and the other members
- * change. If its error does not grow, readers trust a page for an hour from
- * base_tsc on: rebase and write more often than that.
+ * the page unchanged, unless its marker is another one: then the page has no
+ * time until the next write, and that may be any. The status, the markers and
+ * the other members change. If its error does not grow, readers trust a page
+ * for an hour from base_tsc on: rebase and write more often than that.
  *
  * While the disruption marker is unchanged, a time outside of the error bound
  * that the page gave before is refused. With MONOTONIC, the page may be ahead

@@ -4,7 +4,8 @@
 #
 # What a sandbox runs first after a restore: it puts CLOCK_REALTIME right by the
 # host's clock, and then runs COMMAND. If the clock is not right, COMMAND does
-# not run, and the exit status is that of paraclock-keep(8): 1, 3.
+# not run, and the exit status is that of paraclock-keep(8): 1, 3. Run it as
+# root, or in the group clock where the service runs.
 #
 # PARACLOCK_WAIT      how long to wait for the clock, s (default 10)
 # PARACLOCK_KEEP_DIR  the directory of the service (default /run/paraclock/keep)

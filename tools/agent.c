@@ -54,7 +54,7 @@ static const char doc[] =
 	"  qemu-ga -m unix-listen -p /run/qemu-ga.sock -b guest-set-time &\n"
 	"  paraclock agent --upstream /run/qemu-ga.sock\n"
 	"  paraclock agent --listen /tmp/agent.sock --dry-run\n"
-	"  virsh domtime DOMAIN --now        (on the host)";
+	"  virsh domtime DOMAIN --sync       (on the host)";
 
 static const struct argp_option options[] = {
 	{ "port", OPTION_PORT, "PATH", 0,

@@ -7,6 +7,7 @@
 
 #include "json.h"
 #include "service/keep_server.h"
+#include "service/keep_tell.h"
 #include "service/news.h"
 #include "service/qga_clock.h"
 #include "service/qga_service.h"
@@ -205,6 +206,8 @@ static int serve(struct agent *agent, struct keep *keep, struct loop *loop)
 	struct qga_service service;
 	int ret;
 
+	if (agent->has_keep)
+		keep_make_folders(agent->keep.folder);
 	if (agent->has_keep && keep_server_open(&server, keep))
 		return STATUS_FAILED;
 	ret = start_service(agent, keep, loop, &service);
@@ -252,6 +255,7 @@ int cmd_agent(int argc, char **argv)
 
 	if (ret)
 		return ret;
+	agent.keep.sets_clock = true;
 	if (!has_place(&agent))
 		agent.service.place.port = DEFAULT_PORT;
 	agent.service.tell = tell;

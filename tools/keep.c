@@ -4,6 +4,7 @@
 
 #include "service/keep_server.h"
 #include "service/keep_sync.h"
+#include "service/keep_tell.h"
 
 /* How long --once waits for a source that is not valid yet. */
 #define ONCE_WAIT_NS (10 * NSEC_PER_SEC)
@@ -226,8 +227,10 @@ static int look_until(struct command *command, struct keep *keep,
 			break;
 		signalled = !pause_for(keep->loop, LOOK_NS);
 	}
-	while (chrony_is_busy(&keep->chrony) && !signalled &&
-	       loop_now_ns() < until_ns)
+	/* What was begun is finished: chronyd must forget, hooks must run. */
+	until_ns = loop_now_ns() + ONCE_WAIT_NS;
+	while ((chrony_is_busy(&keep->chrony) || keep->is_executing) &&
+	       !signalled && loop_now_ns() < until_ns)
 		signalled = !pause_for(keep->loop, LOOK_NS);
 	if (keep_is_right(keep, command->within_ns))
 		return STATUS_OK;
@@ -256,6 +259,7 @@ static int serve(struct keep *keep)
 	struct keep_server *server;
 	int ret;
 
+	keep_make_folders(keep->options->folder);
 	if (keep_server_open(&server, keep))
 		return STATUS_FAILED;
 	keep_start(keep);

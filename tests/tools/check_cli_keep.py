@@ -233,7 +233,7 @@ class Keep(unittest.TestCase):
             self.run_dir, "--container", "--dry-run")
         cli.wait_until((self.run_dir / "keep.json").exists, service)
         result = self.sync("--wait", "0.2")
-        self.assertEqual(result.returncode, 3)
+        self.assertEqual(result.returncode, 1)
         self.assertIn(str(self.dir / "none"), result.stderr)
         state = json.loads((self.run_dir / "keep.json").read_text())
         self.assertEqual((state["state"], state["backend"]),

@@ -121,9 +121,6 @@ static struct judgement judge_offset(const struct keep_rules *rules,
 		return say(KEEP_LEAVE, KEEP_WHY_ASSUMED);
 	if (is_leap_in_the_way(situation, m))
 		return say(KEEP_WAIT, KEEP_WHY_LEAP);
-	/* A slew leads there too, in the end. */
-	if (m->utc_ns < rules->earliest_ns)
-		return say(KEEP_LEAVE, KEEP_WHY_EARLIEST);
 	if (policy == KEEP_STEP)
 		return judge_step(rules, situation, m);
 	/* Whoever synchronises the clock corrects what is no disruption. */
@@ -142,11 +139,20 @@ struct judgement judge(const struct keep_rules *rules,
 
 	if (source.why)
 		return source;
+	/* Also a clock that agrees with it is wrong. */
+	if (m->utc_ns < rules->earliest_ns)
+		return say(KEEP_LEAVE, KEEP_WHY_EARLIEST);
 	if (distance(m->offset_ns) <= (uint64_t)rules->step_above_ns)
 		return say(KEEP_IS_RIGHT, KEEP_WHY_NONE);
 	if (distance(m->offset_ns) <= m->bound_ns)
 		return say(KEEP_WAIT, KEEP_WHY_TOO_WIDE);
 	return judge_offset(rules, situation, m);
+}
+
+bool keep_is_unfit(enum keep_why why)
+{
+	return why == KEEP_WHY_OWN_KERNEL || why == KEEP_WHY_UNVOUCHED ||
+	       why == KEEP_WHY_NO_UTC;
 }
 
 /* --- names ---------------------------------------------------------------- */

@@ -107,6 +107,9 @@ struct judgement judge(const struct keep_rules *rules,
 		       const struct situation *situation,
 		       const struct measurement *m);
 
+/* Is it the source that will never do? */
+bool keep_is_unfit(enum keep_why why);
+
 /* For scripts: "max-step". For people: a sentence that ends with what to do. */
 const char *keep_why_name(enum keep_why why);
 const char *keep_why_text(enum keep_why why);

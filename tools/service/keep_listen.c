@@ -35,7 +35,9 @@ static bool is_left_over(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
 			0);
-	bool refused = fd >= 0 &&
+	struct stat st;
+	bool refused = fd >= 0 && !lstat(address->sun_path, &st) &&
+		       S_ISSOCK(st.st_mode) &&
 		       connect(fd, (const void *)address, sizeof(*address)) &&
 		       errno == ECONNREFUSED;
 

@@ -145,6 +145,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		keep->in_container = true;
 		return 0;
 	case FOLDER:
+		if (!arg[0])
+			return args_error(state, "--dir: the name is empty");
 		keep->folder = arg;
 		return 0;
 	default:

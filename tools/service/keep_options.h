@@ -17,6 +17,7 @@ struct keep_options {
 	const char *exec; /* NULL: none */
 	bool json;
 	bool in_container;
+	bool sets_clock;     /* also when somebody asks: the agent */
 	uint32_t vsock_port; /* 0: none */
 };
 

@@ -114,7 +114,11 @@ static void put_reply(struct json *json, const struct client *client)
 	json_put_text(json, "backend",
 		      keeper->clk ? paraclock_backend_name(keeper->clk) : NULL);
 	news_put_measurement(json, &keeper->last);
-	json_put_u64(json, "counter", keeper->last.counter);
+	/* Many readers have no larger integers. */
+	if (keeper->last.counter <= INT64_MAX)
+		json_put_u64(json, "counter", keeper->last.counter);
+	else
+		json_put_null(json, "counter");
 	put_marker(json, "marker", has_marker, marker.value);
 	put_marker(json, "generation", has_marker, marker.generation);
 }

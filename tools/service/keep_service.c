@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "duration.h"
 #include "keep_service.h"
 #include "keep_tell.h"
 
@@ -85,6 +86,7 @@ bool keep_find(struct keep *keep)
 	struct paraclock *found, *old;
 
 	if (keep->keeper.clk && !keep->keeper.is_lost &&
+	    (!keep->keeper.is_unfit || keep->options->source.backend) &&
 	    (!keep->waiting_ns || loop_now_ns() - keep->waiting_ns < WAIT_NS))
 		return true;
 	/* Looking for one costs more than a look. */
@@ -95,6 +97,9 @@ bool keep_find(struct keep *keep)
 			tell_detail(keep);
 		return keep->keeper.clk;
 	}
+	/* From here on it watches, before the old one is asked a last time. */
+	if (keep->runs)
+		(void)paraclock_event_fd(found);
 	old = keep->keeper.clk;
 	keeper_set_clock(&keep->keeper, found);
 	close_source(keep, old);
@@ -143,16 +148,20 @@ bool keep_is_right(const struct keep *keep, int64_t within_ns)
 {
 	const struct keeper *keeper = &keep->keeper;
 	const struct measurement *m = &keeper->last;
+	uint64_t most;
 
 	if (!keeper->clk)
 		return false;
 	if (within_ns < 0)
 		return keeper->state == KEEP_RIGHT;
-	/* A source that is not fit was refused when it was opened. */
-	return (keeper->state == KEEP_RIGHT || keeper->state == KEEP_OFF ||
-		keeper->state == KEEP_SLEWING) &&
-	       !m->error && m->sample.valid && !m->utc_error &&
-	       m->offset_ns <= within_ns && m->offset_ns >= -within_ns;
+	if (keeper->state == KEEP_STARTING || keeper->state == KEEP_WAITING ||
+	    m->error || !m->sample.valid || m->utc_error ||
+	    keep_is_unfit(keeper->why) || keeper->why == KEEP_WHY_EARLIEST)
+		return false;
+	/* Surely within. */
+	return !__builtin_add_overflow(duration_of(m->offset_ns), m->bound_ns,
+				       &most) &&
+	       most <= (uint64_t)within_ns;
 }
 
 enum keep_state keep_look(struct keep *keep)
@@ -183,11 +192,15 @@ static void on_interval(void *arg)
 	(void)loop_timer(keep->loop, next, on_interval, keep);
 }
 
-/* The descriptor also becomes readable once a second by itself: that look is the
- * interval's. */
+/* The descriptor also becomes readable once a second by itself, and a kernel may
+ * log much: only a disruption is worth a measurement. */
 static void on_event(void *arg)
 {
-	on_interval(arg);
+	struct keep *keep = arg;
+
+	if (!keep->keeper.clk || keeper_has_news(&keep->keeper) ||
+	    keep->keeper.state == KEEP_WAITING)
+		on_interval(keep);
 }
 
 /* A marker in memory that wakes nobody. Only /dev/mem needs system calls. */
@@ -196,9 +209,10 @@ static void on_marker(void *arg)
 	struct keep *keep = arg;
 	const struct keeper *keeper = &keep->keeper;
 
-	if (keep->options->source.flags & PARACLOCK_DEVICE_MEMORY ||
-	    (keeper->clk &&
-	     paraclock_disrupted(keeper->clk, keeper->last.sample.epoch)))
+	if (keep->options->source.flags & PARACLOCK_DEVICE_MEMORY)
+		on_event(keep);
+	else if (keeper->clk &&
+		 paraclock_disrupted(keeper->clk, keeper->last.sample.epoch))
 		on_interval(keep);
 	(void)loop_timer(keep->loop, SOON_NS, on_marker, keep);
 }
@@ -217,10 +231,13 @@ static bool may_set_clock(void)
 	       data[0].effective & 1U << CAP_SYS_TIME;
 }
 
-static bool corrects(const struct keep_rules *rules)
+static bool corrects(const struct keep_options *options)
 {
-	return !rules->dry_run && (rules->on_disruption != KEEP_REPORT ||
-				   rules->otherwise != KEEP_REPORT);
+	const struct keep_rules *rules = &options->rules;
+
+	return !rules->dry_run &&
+	       (options->sets_clock || rules->on_disruption != KEEP_REPORT ||
+		rules->otherwise != KEEP_REPORT);
 }
 
 /* A source that never corrects anything is a mistake of the user's. */
@@ -233,7 +250,7 @@ static int check_source(struct keep *keep)
 	if (!keep->keeper.clk || paraclock_read(keep->keeper.clk, &m.sample))
 		return STATUS_OK;
 	judgement = judge(&keep->options->rules, &none, &m);
-	if (judgement.verdict != KEEP_LEAVE)
+	if (!keep_is_unfit(judgement.why))
 		return STATUS_OK;
 	warnx("%s: %s", paraclock_backend_name(keep->keeper.clk),
 	      keep_why_text(judgement.why));
@@ -268,16 +285,17 @@ int keep_open(struct keep *keep, const struct keep_options *options,
 		warnx("%s", why);
 		return STATUS_FAILED;
 	}
-	if (corrects(&options->rules) && !may_set_clock()) {
+	if (corrects(options) && !may_set_clock()) {
 		warnx("this process may not set the clock: run it as root, or "
 		      "with CAP_SYS_TIME; --dry-run only says what it would "
 		      "do");
 		return STATUS_FAILED;
 	}
-	keep_make_folders(options->folder);
+	if (corrects(options))
+		keep_make_folders(options->folder);
 	keep_path(keep, "step.lock", path, sizeof(path));
-	ret = steer_open(&keep->steer, corrects(&options->rules) ? path : "",
-			 why, sizeof(why));
+	ret = steer_open(&keep->steer, corrects(options) ? path : "", why,
+			 sizeof(why));
 	if (ret) {
 		warnx("%s", why);
 		return STATUS_FAILED;

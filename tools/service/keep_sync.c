@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -134,6 +135,27 @@ static bool is_from_before(const struct sync *sync, const json_t *reply)
 	       now.generation != marker_of(reply, "generation");
 }
 
+static bool is_text(const json_t *reply, const char *key, const char *text)
+{
+	const char *is = json_string_value(json_object_get(reply, key));
+
+	return is && strcmp(is, text) == 0;
+}
+
+/* Not right, or not known? As paraclock keep --once has it. */
+static int status_of(const json_t *reply)
+{
+	if (is_text(reply, "why", "failed"))
+		return STATUS_FAILED;
+	return is_text(reply, "state", "off") ||
+			       is_text(reply, "state", "right") ||
+			       is_text(reply, "state", "slewing") ||
+			       is_text(reply, "why", "too-wide") ||
+			       is_text(reply, "why", "leap")
+		       ? STATUS_NOT_VALID
+		       : STATUS_FAILED;
+}
+
 static int print_reply(const struct sync *sync, const json_t *reply)
 {
 	bool right = json_is_true(json_object_get(reply, "right"));
@@ -160,21 +182,24 @@ static int print_reply(const struct sync *sync, const json_t *reply)
 		warnx("the clock is not right: %s",
 		      why && why[0] ? why : "not within --within");
 	}
-	return right ? STATUS_OK : STATUS_NOT_VALID;
+	return right ? STATUS_OK : status_of(reply);
 }
 
 static int sync_once(struct sync *sync)
 {
+	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	json_t *reply = ask(sync);
 	int ret = STATUS_FAILED;
 
 	while (reply && is_from_before(sync, reply) &&
 	       loop_now_ns() < sync->until_ns) {
 		json_decref(reply);
+		nanosleep(&pause, NULL);
 		reply = ask(sync);
 	}
 	if (reply && is_from_before(sync, reply))
-		warnx("another disruption came with each answer");
+		warnx("the marker of each answer is not the one in memory: "
+		      "name the source that keep uses, with -b and -d");
 	else if (reply)
 		ret = print_reply(sync, reply);
 	json_decref(reply);

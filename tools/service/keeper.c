@@ -15,6 +15,9 @@
  * often before the next look. */
 #define TRIES 3
 
+/* An overshoot shows within this time after a step. */
+#define STEPPED_NS (10 * NSEC_PER_SEC)
+
 /* The looks that a step and its undoing take, and one that finds no more. */
 #define LOOKS 3
 
@@ -36,8 +39,7 @@ void keeper_set_clock(struct keeper *keeper, struct paraclock *clk)
 	if (keeper->clk)
 		take_events(keeper);
 	keeper->clk = clk;
-	keeper->is_lost = false;
-	keeper->reference.known = false;
+	keeper->is_lost = keeper->is_unfit = false;
 }
 
 void keeper_ask(struct keeper *keeper, const char *kind)
@@ -166,10 +168,18 @@ static void step(struct keeper *keeper, const struct measurement *m)
 
 static void slew(struct keeper *keeper, const struct measurement *m)
 {
-	int ret = keeper->rules->dry_run
-			  ? 0
-			  : keeper->ops->slew(keeper->ops->ctx, m->offset_ns);
+	struct keep_news news = { .before = *m, .dry_run = true };
+	int ret;
 
+	if (keeper->rules->dry_run) {
+		keeper->state = KEEP_OFF;
+		keeper->why = KEEP_WHY_DRY_RUN;
+		keeper->last = *m;
+		tell(keeper, &news);
+		conclude(keeper);
+		return;
+	}
+	ret = keeper->ops->slew(keeper->ops->ctx, m->offset_ns);
 	if (ret) {
 		enter(keeper, KEEP_OFF, KEEP_WHY_FAILED, m, ret);
 		conclude(keeper);
@@ -208,6 +218,12 @@ static void settle(struct keeper *keeper, const struct judgement *judgement,
 			keeper->ops->forget(keeper->ops->ctx);
 		break;
 	case KEEP_LEAVE:
+		if (keep_is_unfit(why)) {
+			/* Another source may deal with the disruption. */
+			enter(keeper, KEEP_OFF, why, m, 0);
+			keeper->is_unfit = true;
+			break;
+		}
 		/* The policy for clocks that are not disrupted does not say why
 		 * this one was left off. */
 		if (why == KEEP_WHY_POLICY && is_as_refused(keeper, m))
@@ -215,6 +231,8 @@ static void settle(struct keeper *keeper, const struct judgement *judgement,
 		enter(keeper, KEEP_OFF, why, m, 0);
 		conclude(keeper);
 		keeper->situation.stepped_ns = 0;
+		if (is_sure)
+			keeper->ops->forget(keeper->ops->ctx);
 		break;
 	default:
 		enter(keeper, KEEP_WAITING, judgement->why, m, m->error);
@@ -290,6 +308,14 @@ static void set_synchronized(struct keeper *keeper)
 	keeper->situation.synchronized = is;
 }
 
+/* What somebody did long after our step is no overshoot of it. */
+static void forget_step(struct keeper *keeper, const struct measurement *m)
+{
+	if (!m->error && m->sample.valid &&
+	    (uint64_t)m->raw_ns - (uint64_t)keeper->stepped_raw_ns > STEPPED_NS)
+		keeper->situation.stepped_ns = 0;
+}
+
 static void look_once(struct keeper *keeper)
 {
 	struct judgement judgement;
@@ -305,6 +331,7 @@ static void look_once(struct keeper *keeper)
 		take_events(keeper);
 	look_for_jump(keeper, &m);
 	look_for_restore(keeper, &m);
+	forget_step(keeper, &m);
 	/* Nor does it while a disruption may still show. */
 	if (!keeper->situation.disrupted && !keeper->situation.stepped_ns &&
 	    !m.error && m.sample.valid)
@@ -335,7 +362,14 @@ enum keep_state keeper_look(struct keeper *keeper)
 
 void keeper_measure(struct keeper *keeper, struct measurement *ret_measurement)
 {
+	take_events(keeper);
 	take_measure(keeper, ret_measurement);
+}
+
+bool keeper_has_news(struct keeper *keeper)
+{
+	take_events(keeper);
+	return keeper->situation.disrupted || keeper->is_lost;
 }
 
 const char *keep_state_name(enum keep_state state)

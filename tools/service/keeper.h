@@ -89,7 +89,8 @@ struct keeper {
 		cause; /* what is dealt with now; kind NULL: nothing */
 	struct keep_cause last_cause; /* the last disruption */
 	uint64_t corrections;
-	bool is_lost; /* the source is gone: open it again */
+	bool is_lost;  /* the source is gone: open it again */
+	bool is_unfit; /* the source will not do: open another */
 
 	/* Private. */
 	struct situation situation;
@@ -97,7 +98,10 @@ struct keeper {
 		bool known;
 		int64_t utc_ns, raw_ns;
 		uint64_t bound_ns;
+		const char *backend;
+		bool has_bound;
 	} reference;
+	int64_t stepped_raw_ns; /* RAW at our last step */
 	/* A restore was told a short while ago: at this value of RAW. */
 	bool is_fresh;
 	int64_t restored_raw_ns;
@@ -119,7 +123,10 @@ void keeper_set_clock(struct keeper *keeper, struct paraclock *clk);
  */
 enum keep_state keeper_look(struct keeper *keeper);
 
-/* Only measure. */
+/* Has anything told of a disruption, or does the source need another look? */
+bool keeper_has_news(struct keeper *keeper);
+
+/* Only measure. What tells of disruptions is noted for the next look. */
 void keeper_measure(struct keeper *keeper, struct measurement *ret_measurement);
 
 /* As if there had been a disruption: correct now, not only report. */

@@ -164,5 +164,8 @@ void measure(const struct paraclock *clk, const struct paraclock_env *env,
 		    __builtin_sub_overflow(m.utc_ns, real_ns, &m.offset_ns))
 			m.error = -ERANGE;
 	}
+	/* Nothing was read, and nothing is known to have happened since. */
+	if (m.error)
+		m.sample.epoch = paraclock_epoch(clk);
 	*ret_measurement = m;
 }

@@ -145,7 +145,11 @@ void news_put_measurement(struct json *json, const struct measurement *m)
 		return;
 	}
 	json_put_s64(json, "offset_ns", m->offset_ns);
-	json_put_u64(json, "bound_ns", m->bound_ns);
+	/* Many readers have no larger integers. */
+	if (m->bound_ns <= INT64_MAX)
+		json_put_u64(json, "bound_ns", m->bound_ns);
+	else
+		json_put_null(json, "bound_ns");
 	json_put_bool(json, "has_bound", m->has_bound);
 }
 

@@ -101,11 +101,20 @@ void look_for_suspend(struct keeper *keeper)
 	keeper->suspended_ns = now_ns;
 }
 
+static uint64_t assumed(const struct keeper *keeper, bool has_bound)
+{
+	return has_bound ? 0 : (uint64_t)keeper->rules->assume_error_ns;
+}
+
 static bool has_jumped(const struct keeper *keeper, const struct measurement *m)
 {
 	uint64_t allowed = (uint64_t)keeper->rules->step_above_ns;
 	int64_t host_ns, raw_ns, gap_ns;
 
+	/* Two sources without a bound may differ. */
+	if (keeper->reference.backend != paraclock_backend_name(keeper->clk))
+		allowed += assumed(keeper, m->has_bound) +
+			   assumed(keeper, keeper->reference.has_bound);
 	if (__builtin_sub_overflow(m->utc_ns, keeper->reference.utc_ns,
 				   &host_ns) ||
 	    __builtin_sub_overflow(m->raw_ns, keeper->reference.raw_ns,
@@ -141,6 +150,8 @@ void look_for_jump(struct keeper *keeper, const struct measurement *m)
 	keeper->reference.utc_ns = m->utc_ns;
 	keeper->reference.raw_ns = m->raw_ns;
 	keeper->reference.bound_ns = m->bound_ns;
+	keeper->reference.has_bound = m->has_bound;
+	keeper->reference.backend = paraclock_backend_name(keeper->clk);
 }
 
 /* A page that follows a restore late is part of it, although nothing on the page

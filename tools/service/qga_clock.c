@@ -105,14 +105,18 @@ static int set_from_host(void *ctx, char *why, size_t size)
 	 * somebody has asked. */
 	if (keep_find(keep))
 		keeper_ask(&keep->keeper, "guest-set-time");
-	if (keep_look(keep) != KEEP_RIGHT) {
+	if (keep_look(keep) != KEEP_RIGHT &&
+	    keep->keeper.why != KEEP_WHY_DRY_RUN) {
 		snprintf(why, size, "%s", keep_reason(keep));
 		return keep->keeper.clk ? -EAGAIN : -EOPNOTSUPP;
 	}
-	snprintf(why, size, "%s",
-		 keep->keeper.corrections == corrections
-			 ? "the clock was right"
-			 : "stepped to the host clock's time");
+	if (keep->keeper.state != KEEP_RIGHT)
+		snprintf(why, size, "dry run: not stepped");
+	else
+		snprintf(why, size, "%s",
+			 keep->keeper.corrections == corrections
+				 ? "the clock was right"
+				 : "stepped to the host clock's time");
 	return 0;
 }
 
@@ -151,17 +155,12 @@ static json_t *last_disruption(const struct keeper *keeper)
 			 marker(cause->has_markers, cause->after.generation));
 }
 
-/* Without --keep the last look may be old: it says nothing against what is
- * measured now. */
-static enum keep_state state_now(const struct keeper *keeper,
-				 const struct measurement *m)
+/* What a measurement means; nothing is corrected for it. */
+static enum keep_state state_of(const struct judgement *judgement)
 {
-	int64_t allowed = keeper->rules->step_above_ns;
-
-	if (keeper->state == KEEP_RIGHT &&
-	    (m->offset_ns > allowed || m->offset_ns < -allowed))
-		return KEEP_OFF;
-	return keeper->state;
+	if (judgement->verdict == KEEP_IS_RIGHT)
+		return KEEP_RIGHT;
+	return judgement->verdict == KEEP_WAIT ? KEEP_WAITING : KEEP_OFF;
 }
 
 static json_t *get_status(void *ctx)
@@ -169,12 +168,15 @@ static json_t *get_status(void *ctx)
 	struct keep *keep = ctx;
 	const struct keeper *keeper = &keep->keeper;
 	struct measurement m = { .error = -ENODEV };
+	const struct situation none = { 0 };
+	struct judgement judgement;
 	bool known;
 
 	if (!keeper->clk)
 		(void)keep_find(keep);
 	if (keeper->clk)
 		keeper_measure(&keep->keeper, &m);
+	judgement = judge(keeper->rules, &none, &m);
 	known = !m.error && m.sample.valid && !m.utc_error;
 	return json_pack(
 		"{s:s?, s:b, s:s?, s:s, s:s, s:o, s:o, s:b, s:I, s:o}",
@@ -182,9 +184,8 @@ static json_t *get_status(void *ctx)
 		keeper->clk ? paraclock_backend_name(keeper->clk) : NULL,
 		"valid", !m.error && m.sample.valid, "reason",
 		m.error ? NULL : paraclock_reason_name(m.sample.reason),
-		"state",
-		keep_state_name(known ? state_now(keeper, &m) : keeper->state),
-		"text", keeper->clk ? keep_why_text(keeper->why) : keep->detail,
+		"state", keep_state_name(state_of(&judgement)), "text",
+		keeper->clk ? keep_why_text(judgement.why) : keep->detail,
 		"offset-ns", known ? json_integer(m.offset_ns) : json_null(),
 		"bound-ns", integer_or_null(known, m.bound_ns), "has-bound",
 		known && m.has_bound, "corrections",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -50,14 +51,29 @@ static void host_lost(struct qga_service *service, const char *why)
 	service->host_told = QGA_HOST_GONE;
 }
 
+static bool has_hung_up(int fd)
+{
+	struct pollfd poller = { .fd = fd };
+
+	return fd >= 0 && poll(&poller, 1, 0) > 0 &&
+	       poller.revents & (POLLHUP | POLLERR);
+}
+
 static void read_host(struct qga_service *service)
 {
 	char *at;
 	size_t size = qga_host_space(service->qga, &at);
 	int n;
 
-	if (!size)
+	if (!size) {
+		/* Its replies wait for a host that may have gone: poll(2) would
+		 * say so for ever. */
+		if (has_hung_up(service->host.fd)) {
+			qga_host_lost(&service->host, -EPIPE);
+			host_lost(service, "it hung up");
+		}
 		return;
+	}
 	n = qga_host_read(&service->host, at, size);
 	if (n < 0) {
 		host_lost(service, n == -EPIPE ? "it hung up" : strerror(-n));

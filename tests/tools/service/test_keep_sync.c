@@ -140,8 +140,8 @@ static void format_reply(const struct folder *f, enum sort sort, char *text,
 		snprintf(text, size, "right");
 	else
 		snprintf(text, size,
-			 "{\"right\":%s,\"offset_ns\":5,\"counter\":7,"
-			 "\"text\":\"it is off\","
+			 "{\"right\":%s,\"state\":\"off\",\"offset_ns\":5,"
+			 "\"counter\":7,\"text\":\"it is off\","
 			 "\"marker\":\"0x%016" PRIx64 "\","
 			 "\"generation\":\"0x%016" PRIx64 "\"}",
 			 sort == NOT_RIGHT ? "false" : "true", marker,

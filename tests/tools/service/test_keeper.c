@@ -389,8 +389,8 @@ static const struct row once[] = {
 	{ "another restore is another step",
 	  with_a_bound, restored_again_after_a_step, RIGHT, STEPPED },
 	{ "a host that is behind after a step is no overshoot",
-	  with_a_bound, moved_back_after_a_step, OFF(BACKWARDS), STEPPED,
-	  .off_ns = -20 * SEC + MS },
+	  with_a_bound, moved_back_after_a_step, OFF(BACKWARDS), .steps = 1,
+	  .forgets = 2, .off_ns = -20 * SEC + MS },
 	/* clang-format on */
 };
 
@@ -529,7 +529,7 @@ static const struct row trust[] = {
 	  with_a_bound, is_paused_briefly, RIGHT, STEPPED },
 	{ "rule 4: synchronised, migrated to a host a day ahead",
 	  synchronized_limited, is_migrated_a_day_ahead, OFF(MAX_STEP),
-	  .off_ns = DAY + 5 * SEC },
+	  .forgets = 1, .off_ns = DAY + 5 * SEC },
 	{ "not synchronised, the host is all that there is",
 	  with_a_bound, is_migrated_a_day_ahead, RIGHT, STEPPED },
 	{ "rule 4: synchronised, and paused two hours",
@@ -538,7 +538,7 @@ static const struct row trust[] = {
 	{ "synchronised, and restored after 300 days",
 	  without_a_bound_synchronized, is_restored_late, RIGHT, STEPPED },
 	{ "rule 4: --max-step after a restore",
-	  limited, is_restored, OFF(MAX_STEP), .off_ns = 30 * SEC },
+	  limited, is_restored, OFF(MAX_STEP), .forgets = 1, .off_ns = 30 * SEC },
 	{ "a migration with a marker is stepped",
 	  with_a_bound, is_migrated, RIGHT, STEPPED },
 	{ "rule 4: a page that follows a restore late is part of it",
@@ -546,7 +546,7 @@ static const struct row trust[] = {
 	  .forgets = 2 },
 	{ "rule 4: synchronised again after a restore: one hour",
 	  with_a_bound, synchronized_again_and_migrated, OFF(MAX_STEP),
-	  .off_ns = DAY + 5 * SEC },
+	  .forgets = 1, .off_ns = DAY + 5 * SEC },
 	/* clang-format on */
 };
 

@@ -482,6 +482,19 @@ void keep_own(struct keep_world *w)
 	start_keeper(w);
 }
 
+void keep_anew(struct keep_world *w)
+{
+	struct paraclock_options opts = { .size = sizeof(opts),
+					  .env = &w->env };
+	struct paraclock *old = w->clk;
+
+	assert_int_equal(
+		paraclock_open_backend(&w->clk, &own_backend, w, &opts), 0);
+	assert_true(paraclock_event_fd(w->clk) >= 0);
+	keeper_set_clock(&w->keeper, w->clk);
+	paraclock_close(old);
+}
+
 void keep_by(struct keep_world *w, const char *backend, const char *device)
 {
 	char why[256] = "";

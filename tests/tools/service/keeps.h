@@ -127,6 +127,8 @@ void world_free(struct keep_world *w);
 /* Open the test's own source, or a backend of the library's, and start a keeper
  * that has looked at it. */
 void keep_own(struct keep_world *w);
+/* The same source, by another handle. */
+void keep_anew(struct keep_world *w);
 void keep_by(struct keep_world *w, const char *backend, const char *device);
 
 /* The source cannot be read or is not valid, from now on; or is again. */

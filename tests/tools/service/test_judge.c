@@ -444,6 +444,8 @@ static const struct row others[] = {
 	{ "nor does undoing an overshoot",
 	  -30 * SEC, DISRUPTED, LEAVE(EARLIEST), .stepped_ns = 30 * SEC,
 	  .utc_ns = BUILT - 1 },
+	{ "a guest in 1970 is not right because its host is there, too",
+	  0, 0, LEAVE(EARLIEST), .utc_ns = 365 * DAY },
 	{ "nor does a slew lead there",
 	  30 * SEC, DISRUPTED | ON_SLEW, LEAVE(EARLIEST), .utc_ns = BUILT - 1 },
 	{ "a guest that boots in 1970 is put right",

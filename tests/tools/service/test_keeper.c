@@ -98,6 +98,15 @@ static void is_paused(struct keep_world *w)
 	pause_for(w, 20 * SEC);
 }
 
+static void is_paused_and_opened_anew(struct keep_world *w)
+{
+	set_down(w, true);
+	pause_for(w, 20 * SEC);
+	pass_looking(w, 12 * SEC, OFTEN);
+	keep_anew(w);
+	set_down(w, false);
+}
+
 static void is_paused_briefly(struct keep_world *w)
 {
 	pause_for(w, 600 * MS);
@@ -230,6 +239,8 @@ static const struct row loops[] = {
 	  may_not_step, clock_is_set_often, RIGHT },
 	{ "rule 1: a pause without a marker shows against MONOTONIC_RAW",
 	  with_a_bound, is_paused, RIGHT, STEPPED },
+	{ "rule 1: and to a handle that was opened since",
+	  with_a_bound, is_paused_and_opened_anew, RIGHT, STEPPED },
 	{ "a restore without a marker shows too",
 	  with_a_bound, is_restored_silently, RIGHT, STEPPED },
 	/* clang-format on */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/vm_sockets.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +9,9 @@
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
+
+/* Older ones need what is above. */
+#include <linux/vm_sockets.h>
 
 #include "qga_host.h"
 

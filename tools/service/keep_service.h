@@ -27,7 +27,8 @@ struct keep {
 	bool is_detail_logged;
 	bool runs;	    /* looks by itself, and shows its state in files */
 	int64_t waiting_ns; /* CLOCK_BOOTTIME, since when; 0: it does not */
-	int64_t opened_ns;  /* when a source was last looked for */
+	int64_t looked_ns;
+	int64_t opened_ns; /* when a source was last looked for */
 	/* The last correction, a line of JSON; or NULL. */
 	char *correction;
 	char *exec[KEEP_EXEC_MAX];

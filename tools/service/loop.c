@@ -16,7 +16,7 @@
 
 #define NSEC_PER_SEC INT64_C(1000000000)
 /* timer_fd has fired, and is to be set anew. */
-#define TIMER_UNKNOWN -1
+#define TIMER_UNKNOWN (-1)
 
 /* What is polled besides the watches, and where. */
 enum {

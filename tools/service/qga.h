@@ -92,11 +92,11 @@ struct qga {
 	enum qga_mode mode;
 	char message[QGA_MESSAGE_MAX];
 	size_t message_len;
+	/* NULL, or the error that is the answer. */
+	const char *refusal;
 	/* message is whole; its answer waits until the upstream has answered
 	 * everything before it. */
 	bool waits;
-	/* NULL, or the error that is the answer. */
-	const char *refusal;
 	/* A syntax error: drop everything up to the end of the line. */
 	bool broken;
 	/* The last message was passed on: so is the space after it. */
@@ -117,12 +117,12 @@ struct qga {
 	bool greeting;
 	/* The next reply is guest-info's: held, to add our commands. */
 	bool info;
+	/* Some of this reply has been passed on; the rest follows. */
+	bool in_reply;
 	/* A reply's first bytes, held while they may be the barrier's or are
 	 * guest-info's. */
 	char reply[QGA_INFO_MAX];
 	size_t reply_len;
-	/* Some of this reply has been passed on; the rest follows. */
-	bool in_reply;
 
 	/* The allowance of QGA_RATE. */
 	int64_t refilled_ns;

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "judge.h"
+#include "duration.h"
 
 #define NSEC_PER_SEC INT64_C(1000000000)
 
 /* The largest step of a clock that was synchronised, if no restore is known: a
  * migration to a host whose clock is wrong must not take the guest with it. */
 #define MAX_STEP_NS (3600 * NSEC_PER_SEC)
-
-static uint64_t distance(int64_t ns)
-{
-	return ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
-}
 
 static struct judgement say(enum keep_verdict verdict, enum keep_why why)
 {
@@ -46,7 +42,7 @@ static bool is_within_assumed(const struct keep_rules *rules,
 			      const struct measurement *m)
 {
 	return !m->has_bound && !situation->restored &&
-	       distance(m->offset_ns) <= (uint64_t)rules->assume_error_ns;
+	       duration_of(m->offset_ns) <= (uint64_t)rules->assume_error_ns;
 }
 
 /* In the inserted second two instants have the same UTC. */
@@ -58,11 +54,6 @@ static bool is_leap_in_the_way(const struct situation *situation,
 		m->sample.timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED);
 }
 
-static uint64_t add(uint64_t a, uint64_t b)
-{
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 /* Is this what our own step overshot by? Whoever stepped at the same time has a
  * source of his own, which differs from ours by what both are trusted to. */
 static bool is_overshoot(const struct keep_rules *rules,
@@ -70,13 +61,13 @@ static bool is_overshoot(const struct keep_rules *rules,
 			 const struct measurement *m)
 {
 	int64_t stepped = situation->stepped_ns;
-	uint64_t most = add(distance(stepped), m->bound_ns);
+	uint64_t most = add_bounds(duration_of(stepped), m->bound_ns);
 
-	most = add(most, (uint64_t)rules->step_above_ns);
+	most = add_bounds(most, (uint64_t)rules->step_above_ns);
 	if (!m->has_bound)
-		most = add(most, (uint64_t)rules->assume_error_ns);
+		most = add_bounds(most, (uint64_t)rules->assume_error_ns);
 	return stepped && (stepped < 0) != (m->offset_ns < 0) &&
-	       distance(m->offset_ns) <= most;
+	       duration_of(m->offset_ns) <= most;
 }
 
 static bool may_go_back(const struct keep_rules *rules,
@@ -102,7 +93,7 @@ static struct judgement judge_step(const struct keep_rules *rules,
 		return say(KEEP_DO_STEP, KEEP_WHY_NONE);
 	if (m->offset_ns < 0 && !may_go_back(rules, situation))
 		return say(KEEP_LEAVE, KEEP_WHY_BACKWARDS);
-	if (distance(m->offset_ns) > max_step(rules, situation))
+	if (duration_of(m->offset_ns) > max_step(rules, situation))
 		return say(KEEP_LEAVE, KEEP_WHY_MAX_STEP);
 	return say(KEEP_DO_STEP, KEEP_WHY_NONE);
 }
@@ -126,7 +117,7 @@ static struct judgement judge_offset(const struct keep_rules *rules,
 	/* Whoever synchronises the clock corrects what is no disruption. */
 	if (!situation->disrupted && situation->synchronized)
 		return say(KEEP_LEAVE, KEEP_WHY_SYNCHRONIZED);
-	if (distance(m->offset_ns) > max_step(rules, situation))
+	if (duration_of(m->offset_ns) > max_step(rules, situation))
 		return say(KEEP_LEAVE, KEEP_WHY_MAX_STEP);
 	return say(KEEP_DO_SLEW, KEEP_WHY_NONE);
 }
@@ -142,9 +133,9 @@ struct judgement judge(const struct keep_rules *rules,
 	/* Also a clock that agrees with it is wrong. */
 	if (m->utc_ns < rules->earliest_ns)
 		return say(KEEP_LEAVE, KEEP_WHY_EARLIEST);
-	if (distance(m->offset_ns) <= (uint64_t)rules->step_above_ns)
+	if (duration_of(m->offset_ns) <= (uint64_t)rules->step_above_ns)
 		return say(KEEP_IS_RIGHT, KEEP_WHY_NONE);
-	if (distance(m->offset_ns) <= m->bound_ns)
+	if (duration_of(m->offset_ns) <= m->bound_ns)
 		return say(KEEP_WAIT, KEEP_WHY_TOO_WIDE);
 	return judge_offset(rules, situation, m);
 }

@@ -35,7 +35,7 @@ struct keep_rules {
 
 /* One measurement: how far the clock is off. */
 struct measurement {
-	int error; /* negative: there is none, because of this */
+	int error; /* negative: the measurement failed with this error */
 	/* -ESTALE, -ERANGE and so on: the host's UTC is not known, because no
 	 * valid leap second list and no TAI offset was there. */
 	int utc_error;
@@ -97,6 +97,12 @@ enum keep_why {
 	KEEP_WHY_DRY_RUN,
 	KEEP_WHYS,
 };
+
+/* The sum of two bounds; UINT64_MAX if it is larger. */
+static inline uint64_t add_bounds(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
 
 struct judgement {
 	enum keep_verdict verdict;

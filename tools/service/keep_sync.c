@@ -83,7 +83,8 @@ static struct paraclock *open_marker(const struct keep_options *options)
 	return NULL;
 }
 
-/* The reply, which the caller frees; NULL: stderr says why there is none. */
+/* Returns the reply, which the caller frees, or NULL after it has said on stderr
+ * why keep did not answer. */
 static json_t *ask(const struct sync *sync)
 {
 	char text[KEEP_MESSAGE_MAX];

@@ -12,11 +12,6 @@
 /* Readings of which the narrowest counts. */
 #define BRACKETS 5
 
-static uint64_t add(uint64_t a, uint64_t b)
-{
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 /* --- the host's UTC ------------------------------------------------------- */
 
 static int by_list(measure_leap_fn *get_leaps, void *ctx, struct measurement *m)
@@ -157,8 +152,9 @@ void measure(const struct paraclock *clk, const struct paraclock_env *env,
 		m.has_bound =
 			m.sample.clock_error_ns != PARACLOCK_ERROR_UNKNOWN;
 		if (m.has_bound)
-			m.bound_ns = add(m.bound_ns, m.sample.clock_error_ns);
-		m.bound_ns = add(m.bound_ns, m.sample.pair_error_ns);
+			m.bound_ns =
+				add_bounds(m.bound_ns, m.sample.clock_error_ns);
+		m.bound_ns = add_bounds(m.bound_ns, m.sample.pair_error_ns);
 		m.utc_error = set_utc(get_leaps, ctx, &m);
 		if (!m.utc_error &&
 		    __builtin_sub_overflow(m.utc_ns, real_ns, &m.offset_ns))

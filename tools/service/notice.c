@@ -17,7 +17,7 @@
 /* The page may follow a restore this much later, by itself without a marker. */
 #define FRESH_NS (60 * NSEC_PER_SEC)
 
-/* Events taken in one look; the next look takes the rest. */
+/* One look takes so many events at most, and leaves the rest to the next. */
 #define EVENTS_MAX 64
 
 void disrupt(struct keeper *keeper, const struct keep_cause *cause,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Durations for people. */
+/* Durations, in ns and for people. */
 #ifndef DURATION_H
 #define DURATION_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define NSEC_PER_SEC INT64_C(1000000000)
 
 /* "340 ns", "12.3 us", "4.56 ms", "20.003 s", "2 d 03:04:05"; the sign is
  * dropped. */

@@ -13,7 +13,7 @@
 
 #include <paraclock/paraclock.h>
 
-#define NSEC_PER_SEC INT64_C(1000000000)
+#include "duration.h"
 
 /* The exit status: scripts of others rely on it. */
 enum status {

@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 
 #include "chrony.h"
+#include "duration.h"
 
-#define NSEC_PER_SEC  INT64_C(1000000000)
 #define FIRST_WAIT_NS (NSEC_PER_SEC / 2)
 #define LAST_WAIT_NS  (30 * NSEC_PER_SEC)
 #define LIMIT_NS      (10 * NSEC_PER_SEC)

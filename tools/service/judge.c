@@ -2,8 +2,6 @@
 #include "judge.h"
 #include "duration.h"
 
-#define NSEC_PER_SEC INT64_C(1000000000)
-
 /* The largest step of a clock that was synchronised, if no restore is known: a
  * migration to a host whose clock is wrong must not take the guest with it. */
 #define MAX_STEP_NS (3600 * NSEC_PER_SEC)

@@ -4,12 +4,11 @@
 
 #include <paraclock/backend.h>
 
+#include "duration.h"
 #include "keeper.h"
 #include "leap_near.h"
 #include "measure.h"
 #include "notice.h"
-
-#define NSEC_PER_SEC INT64_C(1000000000)
 
 /* If somebody else sets the clock, or another disruption comes, measure anew so
  * often before the next look. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <time.h>
 
+#include "duration.h"
 #include "leap_near.h"
 
-#define NSEC_PER_SEC INT64_C(1000000000)
-#define DAY_SEC	     INT64_C(86400)
+#define DAY_SEC INT64_C(86400)
 
 static bool is_near(int64_t a_sec, int64_t b_sec)
 {

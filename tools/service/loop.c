@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "duration.h"
 #include "loop.h"
 #include "timers.h"
 
-#define NSEC_PER_SEC INT64_C(1000000000)
 /* timer_fd has fired, and is to be set anew. */
 #define TIMER_UNKNOWN (-1)
 

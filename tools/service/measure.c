@@ -5,9 +5,8 @@
 
 #include <paraclock/backend.h>
 
+#include "duration.h"
 #include "measure.h"
-
-#define NSEC_PER_SEC INT64_C(1000000000)
 
 /* Readings of which the narrowest counts. */
 #define BRACKETS 5

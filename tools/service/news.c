@@ -7,8 +7,6 @@
 #include "news.h"
 #include "service.h"
 
-#define NSEC_PER_SEC INT64_C(1000000000)
-
 static bool has_offset(const struct measurement *m)
 {
 	return !m->error && m->sample.valid && !m->utc_error;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "notice.h"
-
-#define NSEC_PER_SEC INT64_C(1000000000)
+#include "duration.h"
 
 /* A change of the time suspended by more than this is a suspend: reading it is
  * surer than that. */

@@ -18,9 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "duration.h"
 #include "steer.h"
-
-#define NSEC_PER_SEC INT64_C(1000000000)
 
 /* A leap second list has 5 KiB today. */
 #define LIST_MAX 65536

@@ -213,7 +213,7 @@ static int serve(struct agent *agent, struct keep *keep, struct loop *loop)
 	ret = start_service(agent, keep, loop, &service);
 	if (!ret) {
 		if (agent->has_keep)
-			keep_start(keep);
+			observer_start(&keep->observer);
 		service_lock_memory();
 		notify_ready("Serving the host");
 		notify_watchdog(loop);

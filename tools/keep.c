@@ -153,7 +153,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		command->keep.json = true;
 		return 0;
 	case OPT_INTERVAL:
-		return parse_interval(state, arg, &command->keep.interval_ns);
+		return parse_interval(state, arg,
+				      &command->keep.observer.interval_ns);
 	case OPT_EXEC:
 		command->keep.exec = arg;
 		return 0;
@@ -199,7 +200,7 @@ static bool pause_for(struct loop *loop, int64_t ns)
 
 static int status_of(const struct keep *keep)
 {
-	const struct keeper *keeper = &keep->keeper;
+	const struct keeper *keeper = &keep->observer.keeper;
 
 	if (!keeper->clk)
 		return STATUS_FAILED;
@@ -220,22 +221,22 @@ static int look_until(struct command *command, struct keep *keep,
 	bool signalled = false;
 
 	for (;;) {
-		(void)keep_look(keep);
+		(void)observer_look(&keep->observer);
 		if (keep_is_right(keep, command->within_ns) ||
 		    (command->mode == ONCE && keep_is_settled(keep)) ||
 		    loop_now_ns() >= until_ns || signalled)
 			break;
-		signalled = !pause_for(keep->loop, LOOK_NS);
+		signalled = !pause_for(keep->observer.loop, LOOK_NS);
 	}
 	/* What was begun is finished: chronyd must forget, hooks must run. */
 	until_ns = loop_now_ns() + ONCE_WAIT_NS;
 	while ((chrony_is_busy(&keep->chrony) || keep->is_executing) &&
 	       !signalled && loop_now_ns() < until_ns)
-		signalled = !pause_for(keep->loop, LOOK_NS);
+		signalled = !pause_for(keep->observer.loop, LOOK_NS);
 	if (keep_is_right(keep, command->within_ns))
 		return STATUS_OK;
-	return keep->keeper.state == KEEP_RIGHT ? STATUS_NOT_VALID
-						: status_of(keep);
+	return keep->observer.keeper.state == KEEP_RIGHT ? STATUS_NOT_VALID
+							 : status_of(keep);
 }
 
 static int run_once(struct command *command, struct keep *keep)
@@ -245,11 +246,13 @@ static int run_once(struct command *command, struct keep *keep)
 	int ret;
 
 	if (command->mode == ONCE)
-		keeper_ask(&keep->keeper, "asked");
+		keeper_ask(&keep->observer.keeper, "asked");
 	ret = look_until(command, keep, wait_ns);
-	if (!keep->keeper.clk)
-		service_log(LOG_LEVEL_ERROR, "no host clock: %s", keep->detail);
-	else if (ret == STATUS_NOT_VALID && keep->keeper.state == KEEP_RIGHT)
+	if (!keep->observer.keeper.clk)
+		service_log(LOG_LEVEL_ERROR, "no host clock: %s",
+			    keep->observer.detail);
+	else if (ret == STATUS_NOT_VALID &&
+		 keep->observer.keeper.state == KEEP_RIGHT)
 		service_log(LOG_LEVEL_ERROR, "not within --within");
 	return ret;
 }
@@ -262,11 +265,11 @@ static int serve(struct keep *keep)
 	keep_make_folders(keep->options->folder);
 	if (keep_server_open(&server, keep))
 		return STATUS_FAILED;
-	keep_start(keep);
+	observer_start(&keep->observer);
 	service_lock_memory();
-	notify_ready(keep_state_name(keep->keeper.state));
-	notify_watchdog(keep->loop);
-	ret = loop_run(keep->loop);
+	notify_ready(keep_state_name(keep->observer.keeper.state));
+	notify_watchdog(keep->observer.loop);
+	ret = loop_run(keep->observer.loop);
 	notify_stopping();
 	keep_server_close(server);
 	return ret;

@@ -50,11 +50,17 @@ static void after_burst(void *arg, int status, const char *out)
 static void run(struct chrony *chrony, const char *command,
 		const char *argument, child_fn *done)
 {
-	char *argv[] = { (char *)(uintptr_t) "chronyc",
-			 (char *)(uintptr_t)command,
-			 (char *)(uintptr_t)argument, NULL };
-	int ret = child_start(chrony->loop, argv, NULL, LIMIT_NS, done, chrony);
+	const char *argv[6] = { "chronyc" };
+	int n = 1, ret;
 
+	if (chrony->socket) {
+		argv[n++] = "-h";
+		argv[n++] = chrony->socket;
+	}
+	argv[n++] = command;
+	argv[n] = argument;
+	ret = child_start(chrony->loop, (char *const *)(uintptr_t)argv, NULL,
+			  LIMIT_NS, done, chrony);
 	chrony->is_running = !ret;
 	if (ret)
 		done(chrony, ret, "");
@@ -100,7 +106,8 @@ static void start(void *arg)
 	if (chrony->is_running || !chrony->is_asked)
 		return;
 	chrony->is_asked = false;
-	if (is_chronyd_running())
+	/* By a socket of the user's, chronyc finds out. */
+	if (chrony->socket || is_chronyd_running())
 		run(chrony, "reset", "sources", after_reset);
 }
 

@@ -7,6 +7,8 @@
 
 struct chrony {
 	struct loop *loop;
+	const char
+		*socket; /* where chronyd listens; NULL: at its usual place */
 	int64_t wait_ns; /* until the next try */
 	bool is_running; /* a chronyc */
 	bool is_asked;	 /* once more, when that one has ended */

@@ -18,6 +18,9 @@ enum keep_policy {
 	KEEP_REPORT
 };
 
+/* A host clock that says less is not believed: this source is younger. */
+#define KEEP_EARLIEST_NS INT64_C(1790000000000000000) /* September 2026 */
+
 /* What the user asks for. */
 struct keep_rules {
 	enum keep_policy on_disruption;
@@ -26,6 +29,12 @@ struct keep_rules {
 	int64_t assume_error_ns;    /* of a source that states no bound */
 	int64_t max_step_ns;	    /* -1: as the situation allows */
 	int64_t earliest_ns;	    /* UTC: no step ends before it */
+	/* The host clock has jumped if it is off by more than this, for no
+	 * reason that is known. */
+	int64_t jump_above_ns;
+	/* What a MONOTONIC source counts from: its start's UTC. */
+	bool has_start;
+	int64_t start_utc_ns;
 	bool backwards;
 	/* At boot, while nothing has synchronised this clock, a step may go
 	 * backwards. */

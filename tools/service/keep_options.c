@@ -4,9 +4,6 @@
 
 #include "keep_options.h"
 
-/* A host clock that says less is not believed: this source is younger. */
-#define EARLIEST_NS (INT64_C(1790000000) * NSEC_PER_SEC) /* September 2026 */
-
 enum rule_option {
 	ON_DISRUPTION = 0x100,
 	OTHERWISE,
@@ -97,17 +94,29 @@ static error_t parse_span(const struct argp_state *state, const char *option,
 			  text);
 }
 
+/* Whoever wants less corrected wants less noticed. */
+static error_t parse_step_above(const struct argp_state *state,
+				const char *text, struct keep_rules *rules)
+{
+	error_t ret =
+		parse_span(state, "--step-above", text, &rules->step_above_ns);
+
+	rules->jump_above_ns = rules->step_above_ns;
+	return ret;
+}
+
 static void set_defaults(struct keep_options *keep)
 {
 	keep->rules = (struct keep_rules){
 		.on_disruption = KEEP_STEP,
 		.otherwise = KEEP_REPORT,
 		.step_above_ns = NSEC_PER_SEC / 10,
+		.jump_above_ns = NSEC_PER_SEC / 10,
 		.assume_error_ns = NSEC_PER_SEC,
 		.max_step_ns = -1,
-		.earliest_ns = EARLIEST_NS,
+		.earliest_ns = KEEP_EARLIEST_NS,
 	};
-	keep->interval_ns = NSEC_PER_SEC;
+	keep->observer.interval_ns = NSEC_PER_SEC;
 	keep->folder = KEEP_FOLDER;
 }
 
@@ -119,7 +128,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		set_defaults(keep);
-		state->child_inputs[0] = &keep->source;
+		state->child_inputs[0] = &keep->observer.source;
 		return 0;
 	case ON_DISRUPTION:
 		return parse_policy(state, "--on-disruption", arg,
@@ -127,8 +136,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OTHERWISE:
 		return parse_otherwise(state, arg, rules);
 	case STEP_ABOVE:
-		return parse_span(state, "--step-above", arg,
-				  &rules->step_above_ns);
+		return parse_step_above(state, arg, rules);
 	case ASSUME_ERROR:
 		return parse_span(state, "--assume-error", arg,
 				  &rules->assume_error_ns);

@@ -3,16 +3,14 @@
 #ifndef KEEP_OPTIONS_H
 #define KEEP_OPTIONS_H
 
-#include "judge.h"
-#include "tools.h"
+#include "observer.h"
 
 /* Where keep shows its state, is asked, and has its lock. */
 #define KEEP_FOLDER "/run/paraclock/keep"
 
 struct keep_options {
-	struct source source;
+	struct observer_options observer;
 	struct keep_rules rules;
-	int64_t interval_ns;
 	const char *folder;
 	const char *exec; /* NULL: none */
 	bool json;

@@ -51,8 +51,9 @@ static void at_limit(void *arg);
 
 static void drop(struct client *client)
 {
-	(void)loop_timer(client->keep->loop, -1, at_limit, client);
-	(void)loop_watch(client->keep->loop, client->fd, 0, NULL, NULL);
+	(void)loop_timer(client->keep->observer.loop, -1, at_limit, client);
+	(void)loop_watch(client->keep->observer.loop, client->fd, 0, NULL,
+			 NULL);
 	close(client->fd);
 	client->fd = -1;
 }
@@ -73,11 +74,11 @@ static void send_text(struct client *client, const char *text, size_t size)
 static bool take_marker(const struct keep *keep, bool *ret_has_marker,
 			struct paraclock_marker *ret_marker)
 {
-	const struct paraclock *clk = keep->keeper.clk;
+	const struct keeper *keeper = &keep->observer.keeper;
+	const struct paraclock *clk = keeper->clk;
 
 	*ret_has_marker = clk && !paraclock_marker(clk, ret_marker);
-	return !clk ||
-	       !paraclock_disrupted(clk, keep->keeper.last.sample.epoch);
+	return !clk || !paraclock_disrupted(clk, keeper->last.sample.epoch);
 }
 
 static void put_marker(struct json *json, const char *key, bool has_marker,
@@ -100,7 +101,7 @@ static const char *text_of(const struct keep *keep, bool right, bool is_current)
 static void put_reply(struct json *json, const struct client *client)
 {
 	const struct keep *keep = client->keep;
-	const struct keeper *keeper = &keep->keeper;
+	const struct keeper *keeper = &keep->observer.keeper;
 	struct paraclock_marker marker = { 0 };
 	bool has_marker;
 	bool is_current = take_marker(keep, &has_marker, &marker);
@@ -131,7 +132,7 @@ static void reply(struct client *client)
 	struct json json = { .to = to };
 
 	client->waits = false;
-	(void)loop_timer(client->keep->loop, -1, at_limit, client);
+	(void)loop_timer(client->keep->observer.loop, -1, at_limit, client);
 	if (!to) {
 		drop(client);
 		return;
@@ -217,9 +218,10 @@ static void take_request(struct client *client, const json_t *request)
 		wait_ns = WAIT_MAX_NS;
 	client->until_ns = loop_now_ns() + wait_ns;
 	client->waits = true;
-	(void)loop_timer(client->keep->loop, wait_ns, at_limit, client);
+	(void)loop_timer(client->keep->observer.loop, wait_ns, at_limit,
+			 client);
 	/* Answers if it can. */
-	(void)keep_look(client->keep);
+	(void)observer_look(&client->keep->observer);
 }
 
 static void take_text(struct client *client, const char *text, size_t size)
@@ -265,7 +267,8 @@ static void end_requests(struct client *client)
 		return;
 	}
 	client->is_ended = true;
-	(void)loop_watch(client->keep->loop, client->fd, 0, NULL, NULL);
+	(void)loop_watch(client->keep->observer.loop, client->fd, 0, NULL,
+			 NULL);
 }
 
 static void on_client(void *arg)
@@ -313,7 +316,7 @@ static void take_client(struct keep_server *server, int listener,
 	*client = (struct client){ .keep = keep,
 				   .fd = fd,
 				   .is_stream = is_stream };
-	if (loop_watch(keep->loop, fd, POLLIN, on_client, client))
+	if (loop_watch(keep->observer.loop, fd, POLLIN, on_client, client))
 		drop(client);
 }
 
@@ -336,7 +339,7 @@ static void on_vsock(void *arg)
 static int open_sockets(struct keep_server *server)
 {
 	const struct keep_options *options = server->keep->options;
-	struct loop *loop = server->keep->loop;
+	struct loop *loop = server->keep->observer.loop;
 	int fd = keep_listen_unix(options->folder, server->path,
 				  sizeof(server->path));
 
@@ -370,8 +373,8 @@ int keep_server_open(struct keep_server **ret_server, struct keep *keep)
 		keep_server_close(server);
 		return ret;
 	}
-	keep->looked = answer;
-	keep->looked_ctx = server;
+	keep->observer.looked = answer;
+	keep->observer.looked_ctx = server;
 	*ret_server = server;
 	return 0;
 }
@@ -380,7 +383,7 @@ static void close_fd(const struct keep_server *server, int fd)
 {
 	if (fd < 0)
 		return;
-	(void)loop_watch(server->keep->loop, fd, 0, NULL, NULL);
+	(void)loop_watch(server->keep->observer.loop, fd, 0, NULL, NULL);
 	close(fd);
 }
 
@@ -388,7 +391,7 @@ void keep_server_close(struct keep_server *server)
 {
 	if (!server)
 		return;
-	server->keep->looked = NULL;
+	server->keep->observer.looked = NULL;
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++) {
 		if (server->client[i].fd >= 0)
 			drop(&server->client[i]);

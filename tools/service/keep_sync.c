@@ -69,8 +69,8 @@ static struct paraclock *open_marker(const struct keep_options *options)
 {
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
-		.backend = options->source.backend,
-		.device = options->source.device,
+		.backend = options->observer.source.backend,
+		.device = options->observer.source.device,
 	};
 	struct paraclock_marker marker;
 	struct paraclock *clk;

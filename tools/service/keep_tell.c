@@ -30,9 +30,9 @@ void keep_make_folders(const char *folder)
 
 const char *keep_reason(const struct keep *keep)
 {
-	if (!keep->keeper.clk)
-		return keep->detail;
-	return keep_why_text(keep->keeper.why);
+	if (!keep->observer.keeper.clk)
+		return keep->observer.detail;
+	return keep_why_text(keep->observer.keeper.why);
 }
 
 void keep_write_state(struct keep *keep, const struct keep_news *news)
@@ -50,7 +50,7 @@ void keep_write_state(struct keep *keep, const struct keep_news *news)
 	json_put_u64(&json, "pid", (uint64_t)getpid());
 	news_put_json(&json, news);
 	json_put_text(&json, "text", keep_reason(keep));
-	json_put_u64(&json, "corrections", keep->keeper.corrections);
+	json_put_u64(&json, "corrections", keep->observer.keeper.corrections);
 	if (keep->correction)
 		json_put_object(&json, "last_correction", keep->correction);
 	else
@@ -95,8 +95,8 @@ static void start_exec(struct keep *keep)
 		keep->n_exec--;
 		memmove(keep->exec, keep->exec + 1,
 			keep->n_exec * sizeof(keep->exec[0]));
-		ret = child_start(keep->loop, argv, event, EXEC_LIMIT_NS,
-				  exec_ended, keep);
+		ret = child_start(keep->observer.loop, argv, event,
+				  EXEC_LIMIT_NS, exec_ended, keep);
 		if (ret)
 			service_log(LOG_LEVEL_WARNING, "--exec %s: %s", argv[0],
 				    strerror(-ret));
@@ -147,7 +147,7 @@ void keep_tell(void *arg, const struct keep_news *news)
 		free(keep->correction);
 		keep->correction = strdup(line);
 	}
-	if (keep->runs) {
+	if (keep->observer.runs) {
 		keep_write_state(keep, news);
 		notify_status(keep_state_name(news->state));
 	}

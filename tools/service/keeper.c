@@ -90,8 +90,15 @@ static void conclude(struct keeper *keeper)
 
 static void take_measure(struct keeper *keeper, struct measurement *m)
 {
-	measure(keeper->clk, keeper->env, keeper->ops->leap_table,
-		keeper->ops->ctx, m);
+	const struct utc_help help = {
+		.leap_table = keeper->ops->leap_table,
+		.tai_offset = keeper->ops->tai_offset,
+		.ctx = keeper->ops->ctx,
+		.has_start = keeper->rules->has_start,
+		.start_utc_ns = keeper->rules->start_utc_ns,
+	};
+
+	measure(keeper->clk, keeper->env, &help, m);
 }
 
 static void set_leap_is_near(struct keeper *keeper, const struct measurement *m)

@@ -38,6 +38,8 @@ struct keep_ops {
 	int (*suspended)(void *ctx, int64_t *ret_ns);
 	/* A leap second list that has not expired. */
 	int (*leap_table)(void *ctx, struct paraclock_leap_table *ret_table);
+	/* TAI - UTC, s, where neither the host nor a list says it; or NULL. */
+	int (*tai_offset)(void *ctx, int16_t *ret_sec);
 	/* What other daemons measured of this clock is void: have them start
 	 * anew. */
 	void (*forget)(void *ctx);
@@ -89,8 +91,9 @@ struct keeper {
 		cause; /* what is dealt with now; kind NULL: nothing */
 	struct keep_cause last_cause; /* the last disruption */
 	uint64_t corrections;
-	bool is_lost;  /* the source is gone: open it again */
-	bool is_unfit; /* the source will not do: open another */
+	uint64_t disruptions; /* how many were noticed */
+	bool is_lost;	      /* the source is gone: open it again */
+	bool is_unfit;	      /* the source will not do: open another */
 
 	/* Private. */
 	struct situation situation;

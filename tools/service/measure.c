@@ -13,11 +13,12 @@
 
 /* --- the host's UTC ------------------------------------------------------- */
 
-static int by_list(measure_leap_fn *get_leaps, void *ctx, struct measurement *m)
+static int by_list(const struct utc_help *help, struct measurement *m)
 {
 	struct paraclock_leap_table table;
 	struct paraclock_utc utc;
-	int ret = get_leaps ? get_leaps(ctx, &table) : -ENOENT;
+	int ret = help->leap_table ? help->leap_table(help->ctx, &table)
+				   : -ENOENT;
 
 	if (!ret)
 		ret = paraclock_tai_to_utc(&table, m->sample.host_ns, &utc);
@@ -25,24 +26,62 @@ static int by_list(measure_leap_fn *get_leaps, void *ctx, struct measurement *m)
 		return ret;
 	m->utc_ns = utc.ns;
 	m->sample.leap = utc.leap;
+	m->sample.tai_offset_sec = utc.tai_offset_sec;
+	m->sample.flags |= PARACLOCK_FLAG_TAI_OFFSET;
 	return 0;
 }
 
-static int set_utc(measure_leap_fn *get_leaps, void *ctx, struct measurement *m)
+static int by_offset(struct measurement *m, int16_t sec)
 {
-	const struct paraclock_sample *sample = &m->sample;
-
-	m->utc_ns = sample->host_ns;
-	if (sample->timescale != PARACLOCK_TIMESCALE_TAI)
-		return 0;
-	if (!(sample->flags & PARACLOCK_FLAG_TAI_OFFSET))
-		return by_list(get_leaps, ctx, m);
-	return __builtin_sub_overflow(sample->host_ns,
-				      (int64_t)sample->tai_offset_sec *
-					      NSEC_PER_SEC,
-				      &m->utc_ns)
+	m->sample.tai_offset_sec = sec;
+	m->sample.flags |= PARACLOCK_FLAG_TAI_OFFSET;
+	return __builtin_sub_overflow(m->sample.host_ns,
+				      (int64_t)sec * NSEC_PER_SEC, &m->utc_ns)
 		       ? -ERANGE
 		       : 0;
+}
+
+static int from_tai(const struct utc_help *help, struct measurement *m)
+{
+	int16_t sec = m->sample.tai_offset_sec;
+	int ret;
+
+	if (m->sample.flags & PARACLOCK_FLAG_TAI_OFFSET)
+		return by_offset(m, sec);
+	ret = by_list(help, m);
+	if (!ret || !help->tai_offset || help->tai_offset(help->ctx, &sec))
+		return ret;
+	return by_offset(m, sec);
+}
+
+static int from_start(const struct utc_help *help, struct measurement *m)
+{
+	struct paraclock_sample *sample = &m->sample;
+
+	if (__builtin_add_overflow(sample->host_ns, help->start_utc_ns,
+				   &m->utc_ns))
+		return -ERANGE;
+	sample->host_ns = m->utc_ns;
+	/* Nobody says how the host counts a leap second. */
+	sample->timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
+	sample->leap = PARACLOCK_LEAP_UNKNOWN;
+	return 0;
+}
+
+static int set_utc(const struct utc_help *help, struct measurement *m)
+{
+	switch (m->sample.timescale) {
+	case PARACLOCK_TIMESCALE_TAI:
+		return from_tai(help, m);
+	case PARACLOCK_TIMESCALE_MONOTONIC:
+		if (help->has_start)
+			return from_start(help, m);
+		break;
+	default:
+		break;
+	}
+	m->utc_ns = m->sample.host_ns;
+	return 0;
 }
 
 /* --- by a cross timestamp ------------------------------------------------- */
@@ -138,8 +177,7 @@ static int by_bracket(const struct paraclock *clk,
 }
 
 void measure(const struct paraclock *clk, const struct paraclock_env *env,
-	     measure_leap_fn *get_leaps, void *ctx,
-	     struct measurement *ret_measurement)
+	     const struct utc_help *help, struct measurement *ret_measurement)
 {
 	struct measurement m = { 0 };
 	int64_t real_ns = 0;
@@ -154,7 +192,7 @@ void measure(const struct paraclock *clk, const struct paraclock_env *env,
 			m.bound_ns =
 				add_bounds(m.bound_ns, m.sample.clock_error_ns);
 		m.bound_ns = add_bounds(m.bound_ns, m.sample.pair_error_ns);
-		m.utc_error = set_utc(get_leaps, ctx, &m);
+		m.utc_error = set_utc(help, &m);
 		if (!m.utc_error &&
 		    __builtin_sub_overflow(m.utc_ns, real_ns, &m.offset_ns))
 			m.error = -ERANGE;

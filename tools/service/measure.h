@@ -8,13 +8,25 @@
 /* A leap second list that has not expired: 0, or -errno. */
 typedef int measure_leap_fn(void *ctx, struct paraclock_leap_table *ret_table);
 
+/* What turns a sample into UTC. */
+struct utc_help {
+	measure_leap_fn *leap_table;
+	/* TAI - UTC, s: 0, or -errno. */
+	int (*tai_offset)(void *ctx, int16_t *ret_sec);
+	void *ctx;
+	/* UTC of the start of MONOTONIC, ns. */
+	bool has_start;
+	int64_t start_utc_ns;
+};
+
 /*
  * Measure now. By a cross timestamp or, if the kernel's clocksource is not an
  * image of the counter, by reading CLOCK_REALTIME between two reads of the host
- * clock. @p get_leaps is called for TAI without an offset.
+ * clock. TAI without an offset is turned into UTC by the list, or else by
+ * tai_offset(); both may be NULL. MONOTONIC with a start becomes
+ * UTC_MAYBE_SMEARED, also in the sample.
  */
 void measure(const struct paraclock *clk, const struct paraclock_env *env,
-	     measure_leap_fn *get_leaps, void *ctx,
-	     struct measurement *ret_measurement);
+	     const struct utc_help *help, struct measurement *ret_measurement);
 
 #endif

@@ -23,6 +23,7 @@ void disrupt(struct keeper *keeper, const struct keep_cause *cause,
 	     bool restored)
 {
 	keeper->situation.disrupted = true;
+	keeper->disruptions++;
 	/* Whatever our last step did, the clock is another one now. */
 	keeper->situation.stepped_ns = 0;
 	/* Several causes of one disruption: the most certain is told. */
@@ -107,7 +108,7 @@ static uint64_t assumed(const struct keeper *keeper, bool has_bound)
 
 static bool has_jumped(const struct keeper *keeper, const struct measurement *m)
 {
-	uint64_t allowed = (uint64_t)keeper->rules->step_above_ns;
+	uint64_t allowed = (uint64_t)keeper->rules->jump_above_ns;
 	int64_t host_ns, raw_ns, gap_ns;
 
 	/* Two sources without a bound may differ. */

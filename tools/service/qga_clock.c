@@ -99,22 +99,22 @@ static int set_time(void *ctx, int64_t ns, char *why, size_t size)
 static int set_from_host(void *ctx, char *why, size_t size)
 {
 	struct keep *keep = ctx;
-	uint64_t corrections = keep->keeper.corrections;
+	uint64_t corrections = keep->observer.keeper.corrections;
 
 	/* Open a source first: the look that does it would not know that
 	 * somebody has asked. */
-	if (keep_find(keep))
-		keeper_ask(&keep->keeper, "guest-set-time");
-	if (keep_look(keep) != KEEP_RIGHT &&
-	    keep->keeper.why != KEEP_WHY_DRY_RUN) {
+	if (observer_find(&keep->observer))
+		keeper_ask(&keep->observer.keeper, "guest-set-time");
+	if (observer_look(&keep->observer) != KEEP_RIGHT &&
+	    keep->observer.keeper.why != KEEP_WHY_DRY_RUN) {
 		snprintf(why, size, "%s", keep_reason(keep));
-		return keep->keeper.clk ? -EAGAIN : -EOPNOTSUPP;
+		return keep->observer.keeper.clk ? -EAGAIN : -EOPNOTSUPP;
 	}
-	if (keep->keeper.state != KEEP_RIGHT)
+	if (keep->observer.keeper.state != KEEP_RIGHT)
 		snprintf(why, size, "dry run: not stepped");
 	else
 		snprintf(why, size, "%s",
-			 keep->keeper.corrections == corrections
+			 keep->observer.keeper.corrections == corrections
 				 ? "the clock was right"
 				 : "stepped to the host clock's time");
 	return 0;
@@ -166,16 +166,16 @@ static enum keep_state state_of(const struct judgement *judgement)
 static json_t *get_status(void *ctx)
 {
 	struct keep *keep = ctx;
-	const struct keeper *keeper = &keep->keeper;
+	const struct keeper *keeper = &keep->observer.keeper;
 	struct measurement m = { .error = -ENODEV };
 	const struct situation none = { 0 };
 	struct judgement judgement;
 	bool known;
 
 	if (!keeper->clk)
-		(void)keep_find(keep);
+		(void)observer_find(&keep->observer);
 	if (keeper->clk)
-		keeper_measure(&keep->keeper, &m);
+		keeper_measure(&keep->observer.keeper, &m);
 	judgement = judge(keeper->rules, &none, &m);
 	known = !m.error && m.sample.valid && !m.utc_error;
 	return json_pack(
@@ -185,7 +185,8 @@ static json_t *get_status(void *ctx)
 		"valid", !m.error && m.sample.valid, "reason",
 		m.error ? NULL : paraclock_reason_name(m.sample.reason),
 		"state", keep_state_name(state_of(&judgement)), "text",
-		keeper->clk ? keep_why_text(judgement.why) : keep->detail,
+		keeper->clk ? keep_why_text(judgement.why)
+			    : keep->observer.detail,
 		"offset-ns", known ? json_integer(m.offset_ns) : json_null(),
 		"bound-ns", integer_or_null(known, m.bound_ns), "has-bound",
 		known && m.has_bound, "corrections",

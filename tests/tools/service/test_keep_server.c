@@ -36,42 +36,43 @@ static struct {
 
 static void look_at_epoch(void)
 {
-	struct keeper *keeper = &bed.keep.keeper;
+	struct keeper *keeper = &bed.keep.observer.keeper;
 
 	keeper->last.sample.epoch = paraclock_epoch(keeper->clk);
 	keeper->last.counter = 4711;
 }
 
-/* What keep_service.c is to the server. */
-enum keep_state keep_look(struct keep *keep)
+/* What keep_service.c and observer.c are to the server. */
+enum keep_state observer_look(struct observer *observer)
 {
 	bed.looks++;
-	if (keep->looked)
-		keep->looked(keep->looked_ctx);
-	return keep->keeper.state;
+	if (observer->looked)
+		observer->looked(observer->looked_ctx);
+	return observer->keeper.state;
 }
 
 bool keep_is_settled(const struct keep *keep)
 {
-	return keep->keeper.state == KEEP_RIGHT ||
-	       keep->keeper.state == KEEP_OFF;
+	return keep->observer.keeper.state == KEEP_RIGHT ||
+	       keep->observer.keeper.state == KEEP_OFF;
 }
 
 bool keep_is_right(const struct keep *keep, int64_t within_ns)
 {
-	return keep->keeper.state == KEEP_RIGHT &&
-	       (within_ns < 0 || keep->keeper.last.offset_ns <= within_ns);
+	return keep->observer.keeper.state == KEEP_RIGHT &&
+	       (within_ns < 0 ||
+		keep->observer.keeper.last.offset_ns <= within_ns);
 }
 
 const char *keep_reason(const struct keep *keep)
 {
-	return keep_why_text(keep->keeper.why);
+	return keep_why_text(keep->observer.keeper.why);
 }
 
 static void become(enum keep_state state, enum keep_why why)
 {
-	bed.keep.keeper.state = state;
-	bed.keep.keeper.why = why;
+	bed.keep.observer.keeper.state = state;
+	bed.keep.observer.keeper.why = why;
 }
 
 /* --- the bed -------------------------------------------------------------- */
@@ -98,11 +99,12 @@ static int make_bed(void **state)
 	assert_int_equal(paraclock_sim_host_new(&bed.host, bed.sim, NULL), 0);
 	assert_int_equal(paraclock_sim_vm_new(&bed.vm, bed.host, &vm), 0);
 	opts.env = paraclock_sim_env(bed.vm, PARACLOCK_SIM_USER);
-	assert_int_equal(paraclock_open(&bed.keep.keeper.clk, &opts), 0);
+	assert_int_equal(paraclock_open(&bed.keep.observer.keeper.clk, &opts),
+			 0);
 	assert_int_equal(loop_new(&bed.loop), 0);
 	bed.options.folder = bed.folder;
 	bed.keep.options = &bed.options;
-	bed.keep.loop = bed.loop;
+	bed.keep.observer.loop = bed.loop;
 	assert_int_equal(keep_server_open(&bed.server, &bed.keep), 0);
 	memcpy(address.sun_path, bed.path, strlen(bed.path) + 1);
 	bed.client = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -119,7 +121,7 @@ static int strip_bed(void **state)
 	close(bed.client);
 	keep_server_close(bed.server);
 	loop_free(bed.loop);
-	paraclock_close(bed.keep.keeper.clk);
+	paraclock_close(bed.keep.observer.keeper.clk);
 	paraclock_sim_free(bed.sim);
 	/* Nothing is left there. */
 	return rmdir(bed.folder);
@@ -190,7 +192,8 @@ static void expect_marker(const json_t *reply)
 	struct paraclock_marker now;
 	char text[32];
 
-	assert_int_equal(paraclock_marker(bed.keep.keeper.clk, &now), 0);
+	assert_int_equal(paraclock_marker(bed.keep.observer.keeper.clk, &now),
+			 0);
 	snprintf(text, sizeof(text), "0x%016" PRIx64, now.value);
 	expect_text(reply, "marker", text);
 	snprintf(text, sizeof(text), "0x%016" PRIx64, now.generation);
@@ -258,15 +261,15 @@ static void it_waits_until_right(void **state)
 	become(KEEP_WAITING, KEEP_WHY_NOT_VALID);
 	send_request("{\"request\":\"sync\",\"wait_ns\":3600000000000}");
 	expect_no_reply();
-	keep_look(&bed.keep);
+	observer_look(&bed.keep.observer);
 	expect_no_reply();
 	become(KEEP_RIGHT, KEEP_WHY_NONE);
-	keep_look(&bed.keep);
+	observer_look(&bed.keep.observer);
 	reply = get_reply();
 	assert_true(json_is_true(json_object_get(reply, "right")));
 	json_decref(reply);
 	/* Once. */
-	keep_look(&bed.keep);
+	observer_look(&bed.keep.observer);
 	expect_no_reply();
 }
 
@@ -290,12 +293,12 @@ static void within_is_waited_for(void **state)
 	json_t *reply;
 
 	(void)state;
-	bed.keep.keeper.last.offset_ns = 50000000;
+	bed.keep.observer.keeper.last.offset_ns = 50000000;
 	send_request("{\"request\":\"sync\",\"within_ns\":1000000,"
 		     "\"wait_ns\":3600000000000}");
 	expect_no_reply();
-	bed.keep.keeper.last.offset_ns = 1000000;
-	keep_look(&bed.keep);
+	bed.keep.observer.keeper.last.offset_ns = 1000000;
+	observer_look(&bed.keep.observer);
 	reply = get_reply();
 	assert_true(json_is_true(json_object_get(reply, "right")));
 	json_decref(reply);
@@ -303,14 +306,14 @@ static void within_is_waited_for(void **state)
 
 static void no_source(void **state)
 {
-	struct paraclock *clk = bed.keep.keeper.clk;
+	struct paraclock *clk = bed.keep.observer.keeper.clk;
 	json_t *reply;
 
 	(void)state;
-	bed.keep.keeper.clk = NULL;
+	bed.keep.observer.keeper.clk = NULL;
 	become(KEEP_OFF, KEEP_WHY_NONE);
 	reply = ask(SYNC);
-	bed.keep.keeper.clk = clk;
+	bed.keep.observer.keeper.clk = clk;
 	assert_true(json_is_false(json_object_get(reply, "right")));
 	expect_text(reply, "why", "no-source");
 	assert_true(json_is_null(json_object_get(reply, "marker")));
@@ -369,7 +372,7 @@ static void a_request_too_many(void **state)
 	assert_true(json_is_string(json_object_get(reply, "error")));
 	json_decref(reply);
 	become(KEEP_RIGHT, KEEP_WHY_NONE);
-	keep_look(&bed.keep);
+	observer_look(&bed.keep.observer);
 	reply = get_reply();
 	assert_true(json_is_true(json_object_get(reply, "right")));
 	json_decref(reply);

@@ -230,7 +230,7 @@ static void check_row(void **state)
 	int64_t wait_ns = row->wait_ns ? row->wait_ns : 60 * SEC;
 	struct folder f;
 	struct keep_options options = {
-		.source = { .backend = "vmclock", .device = f.page },
+		.observer.source = { .backend = "vmclock", .device = f.page },
 		.folder = f.name,
 	};
 	int status;

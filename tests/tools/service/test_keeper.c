@@ -996,6 +996,8 @@ static void bracketed(struct keep_world *w)
 	keep_own(w);
 }
 
+static const struct utc_help no_help;
+
 static void a_bracket_is_as_sure_as_its_worse_end(void **state)
 {
 	struct measurement m;
@@ -1005,7 +1007,7 @@ static void a_bracket_is_as_sure_as_its_worse_end(void **state)
 	bracketed(&w);
 	w.own.pair_error_ns = 100;
 	w.own.wider_ns = 100;
-	measure(w.clk, &w.env, NULL, NULL, &m);
+	measure(w.clk, &w.env, &no_help, &m);
 	assert_int_equal(m.error, 0);
 	/* The first bracket is as narrow as any; 100 and 200. */
 	assert_int_equal(m.sample.pair_error_ns, 200);
@@ -1035,7 +1037,7 @@ static void no_bracket_is_from_before_a_disruption(void **state)
 		w.meddle = moves;
 		w.is_armed = true;
 		w.reads_left = reads;
-		measure(w.clk, &w.env, NULL, NULL, &m);
+		measure(w.clk, &w.env, &no_help, &m);
 		if (m.error)
 			assert_int_equal(m.error, -ESTALE);
 		else

@@ -62,9 +62,16 @@ int child_start(struct loop *loop, char *const argv[], const char *input,
 	assert_in_range(limit_ns, SEC, 60 * SEC);
 	/* One at a time. */
 	assert_null(fake.done);
-	assert_true(argv[0] && argv[1] && argv[2] && !argv[3]);
-	snprintf(fake.command, sizeof(fake.command), "%s %s %s", argv[0],
-		 argv[1], argv[2]);
+	for (used = 0; argv[used]; used++) {
+		if (used)
+			strcat(fake.command, " ");
+		else
+			fake.command[0] = '\0';
+		assert_true(strlen(fake.command) + strlen(argv[used]) + 2 <
+			    sizeof(fake.command));
+		strcat(fake.command, argv[used]);
+	}
+	assert_in_range(used, 3, 5);
 	used = strlen(fake.all);
 	snprintf(fake.all + used, sizeof(fake.all) - used, "%s; ",
 		 fake.command);
@@ -250,6 +257,23 @@ static void no_chronyd(void **state)
 	assert_int_equal(fake.logged, 0);
 }
 
+/* Where nobody else would look for it: its process is not looked for either. */
+static void a_chronyd_behind_a_socket(void **state)
+{
+	struct chrony chrony = { .socket = "/tmp/chronyd.sock" };
+
+	(void)state;
+	fake.missing = ENOENT;
+	chrony_forget(&chrony);
+	assert_string_equal(fake.command,
+			    "chronyc -h /tmp/chronyd.sock reset sources");
+	ends(0);
+	assert_string_equal(fake.command,
+			    "chronyc -h /tmp/chronyd.sock burst 4/4");
+	ends(0);
+	assert_false(chrony_is_busy(&chrony));
+}
+
 static void a_chronyd_of_another_user(void **state)
 {
 	struct chrony chrony = { 0 };
@@ -281,6 +305,8 @@ int main(void)
 		TEST("a try that another one has overtaken is not made",
 		     a_try_that_was_overtaken),
 		TEST("no chronyd: nothing is run, nothing is said", no_chronyd),
+		TEST("a chronyd behind a socket of the user's is told there",
+		     a_chronyd_behind_a_socket),
 		TEST("a chronyd of another user is told",
 		     a_chronyd_of_another_user),
 	};

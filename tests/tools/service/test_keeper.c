@@ -4,8 +4,6 @@
  * held against the truth by keeps.c, whatever a row expects.
  */
 
-#include "measure.h"
-
 #include "keeps.h"
 
 /* Markers and no time, like the vmclock of QEMU: what a restore changes. */
@@ -975,80 +973,6 @@ static void a_restore_while_it_looks(void **state)
 	assert_true(restored > 1);
 }
 
-/* --- brackets: where the kernel's clocksource is not the counter ---------- */
-
-static void bracketed(struct keep_world *w)
-{
-	const struct paraclock_sim_host_options host[2] = {
-		{ .size = sizeof(host[0]) },
-		{ .size = sizeof(host[1]) },
-	};
-	const struct paraclock_sim_vm_options vm = {
-		.size = sizeof(vm),
-		.parts = MARKERS,
-		.tsc_start = 1ULL << 40,
-		.clocksource = "hpet",
-	};
-
-	w->seed = 0;
-	world_new_as(w, host, &vm);
-	with_a_bound(w);
-	keep_own(w);
-}
-
-static const struct utc_help no_help;
-
-static void a_bracket_is_as_sure_as_its_worse_end(void **state)
-{
-	struct measurement m;
-	struct keep_world w;
-
-	(void)state;
-	bracketed(&w);
-	w.own.pair_error_ns = 100;
-	w.own.wider_ns = 100;
-	measure(w.clk, &w.env, &no_help, &m);
-	assert_int_equal(m.error, 0);
-	/* The first bracket is as narrow as any; 100 and 200. */
-	assert_int_equal(m.sample.pair_error_ns, 200);
-	assert_true(m.bound_ns >= 200 + MS);
-	assert_true(m.bound_ns < 200 + MS + EXACT_NS);
-	world_free(&w);
-}
-
-static void moves(struct keep_world *w)
-{
-	migrate(w, w->other, SEC);
-}
-
-/* Between any two of its readings. */
-static void no_bracket_is_from_before_a_disruption(void **state)
-{
-	unsigned int moved = 0;
-
-	(void)state;
-	for (unsigned int reads = 1; reads < 8; reads++) {
-		struct measurement m;
-		struct keep_world w;
-
-		bracketed(&w);
-		w.moment = WHILE_MEASURED;
-		w.times = 1;
-		w.meddle = moves;
-		w.is_armed = true;
-		w.reads_left = reads;
-		measure(w.clk, &w.env, &no_help, &m);
-		if (m.error)
-			assert_int_equal(m.error, -ESTALE);
-		else
-			assert_int_equal(m.sample.epoch,
-					 paraclock_epoch(w.clk));
-		moved += w.times == 0;
-		world_free(&w);
-	}
-	assert_true(moved > 3);
-}
-
 int main(void)
 {
 	ADD_ROWS(loops, check_row);
@@ -1064,9 +988,5 @@ int main(void)
 		 a_restore_is_told_with_its_markers);
 	add_test("a restore at any reading of a look is one",
 		 a_restore_while_it_looks);
-	add_test("a bracket is as sure as its worse end",
-		 a_bracket_is_as_sure_as_its_worse_end);
-	add_test("no bracket is from before a disruption",
-		 no_bracket_is_from_before_a_disruption);
 	return run_suite(NULL, NULL);
 }

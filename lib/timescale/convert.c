@@ -76,7 +76,7 @@ int paraclock_utc_to_tai(const struct paraclock_leap_table *table,
 	return 0;
 }
 
-static bool is_plausible(int16_t offset_sec)
+bool pclk_leap_offset_is_plausible(int16_t offset_sec)
 {
 	return offset_sec >= TAI_OFFSET_MIN && offset_sec <= TAI_OFFSET_MAX;
 }
@@ -87,7 +87,7 @@ static bool has_offset(const struct paraclock_sample *sample)
 {
 	return (sample->flags & PARACLOCK_FLAG_TAI_OFFSET) &&
 	       sample->leap != PARACLOCK_LEAP_POS &&
-	       is_plausible(sample->tai_offset_sec);
+	       pclk_leap_offset_is_plausible(sample->tai_offset_sec);
 }
 
 static int by_offset(const struct paraclock_sample *sample, int64_t *ret_tai_ns)
@@ -145,14 +145,8 @@ static void add_entry(struct paraclock_leap_table *table, int64_t utc_sec,
 	e->tai_offset_sec = (int16_t)offset_sec;
 }
 
-/*
- * Does a sample tell how its month ends? An announcement does. The absence of
- * an announcement does so on the last day only: NTP's indicator, which many
- * hosts pass on, is about the day by one standard and about the month by
- * another.
- */
-static bool tells_end(uint8_t leap, int64_t sec,
-		      const struct calendar_month *month)
+bool pclk_leap_tells_end(uint8_t leap, int64_t sec,
+			 const struct calendar_month *month)
 {
 	if (leap == PARACLOCK_LEAP_PRE_POS || leap == PARACLOCK_LEAP_PRE_NEG)
 		return true;
@@ -179,7 +173,7 @@ static void fill_table(struct paraclock_leap_table *table, int64_t sec,
 		add_entry(table, end, offset_sec + 1);
 	else if (leap == PARACLOCK_LEAP_PRE_NEG)
 		add_entry(table, end, offset_sec - 1);
-	if (tells_end(leap, sec, &month))
+	if (pclk_leap_tells_end(leap, sec, &month))
 		end = pclk_calendar_month_of(end).end_sec;
 	/* If it is not known how the month ends, its last second may be
 	 * missing. */
@@ -216,7 +210,7 @@ int paraclock_leap_table_from_sample(const struct paraclock_sample *sample,
 		return ret;
 	if (sample->leap == PARACLOCK_LEAP_POS)
 		return -EAGAIN;
-	if (!is_plausible(sample->tai_offset_sec))
+	if (!pclk_leap_offset_is_plausible(sample->tai_offset_sec))
 		return -EPROTO;
 	/* The month before and the two after must be in range. */
 	if (sec < LEAP_FIRST_SEC + 31 * DAY_SEC ||

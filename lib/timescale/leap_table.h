@@ -40,4 +40,16 @@ int pclk_leap_month_of_utc(const struct paraclock_leap_table *table,
 /* enum paraclock_leap of a month; not for the inserted second itself. */
 uint8_t pclk_leap_month_state(const struct leap_month *month);
 
+/* Can a sample's offset be TAI - UTC? */
+bool pclk_leap_offset_is_plausible(int16_t offset_sec);
+
+/*
+ * Does the leap second state of a second tell how its month ends? An
+ * announcement does. The absence of an announcement does so on the last day
+ * only: NTP's indicator, which many hosts pass on, is about the day by one
+ * standard and about the month by another.
+ */
+bool pclk_leap_tells_end(uint8_t leap, int64_t sec,
+			 const struct calendar_month *month);
+
 #endif

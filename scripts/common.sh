@@ -106,10 +106,16 @@ want() {
 need_to_build() {
   need cmd:gcc gcc cmd:make make cmd:cmake cmake cmd:pkg-config pkg-config \
     header:stdio.h libc6-dev header:libfdt.h libfdt-dev \
-    pc:jansson libjansson-dev pc:ncurses libncurses-dev
+    pc:jansson libjansson-dev pc:ncurses libncurses-dev \
+    pc:libmicrohttpd libmicrohttpd-dev
   case $(uname -m) in
   x86_64) need pc:libcpuid libcpuid-dev ;;
   esac
+}
+
+# What the program runs.
+need_to_use() {
+  need cmd:gnuplot gnuplot-nox
 }
 
 # configure_and_build DIR CMAKE-ARGUMENT ...

@@ -139,7 +139,7 @@ QEMU = "qemu-system-x86 qemu-system-common"
 class Fetching(Folder):
     """With programs in apt's place."""
 
-    def fetch(self, script, **env):
+    def fetch(self, script, args=(), **env):
         programs = self.dir / "bin"
         programs.mkdir(exist_ok=True)
         for name, text in FAKES.items():
@@ -151,7 +151,7 @@ class Fetching(Folder):
             f"Package: {name}\nStatus: install ok installed\n\n"
             for name in env.pop("installed", "dpkg").split()))
         release = run("sh", "-c", '. /etc/os-release; echo $VERSION_CODENAME')
-        return run(SCRIPTS / script, env={
+        return run(SCRIPTS / script, *args, env={
             **os.environ, "PATH": f"{programs}:{os.environ['PATH']}",
             "XDG_CACHE_HOME": str(self.dir / "cache"), "DEBS": "", "PATHS": "",
             "MACHINE_STATUS": str(status),
@@ -168,6 +168,7 @@ class Fetching(Folder):
     def test_nothing_comes(self):
         self.is_skip(self.fetch("vm-image"), "fetched nothing")
         self.is_skip(self.fetch("arm64-libs"), "got 0 of 9 packages")
+        self.is_skip(self.fetch("programs"), "fetched nothing of chrony")
 
     def test_less_comes_than_is_needed(self):
         done = self.fetch("vm-image", DEBS=QEMU,
@@ -175,6 +176,26 @@ class Fetching(Folder):
         self.is_skip(done, "have no usr/bin/qemu-system-x86_64")
         self.is_skip(self.fetch("arm64-libs", DEBS="libfdt1"),
                      "got 1 of 9 packages")
+        self.is_skip(self.fetch("programs", DEBS="chrony ntpsec",
+                                PATHS="usr/sbin/chronyd usr/bin/chronyc"),
+                     "have no usr/sbin/ntpd")
+
+    def test_programs_come_once(self):
+        """Whichever of them the machine has, and each with a way to run it."""
+        names = "usr/sbin/chronyd usr/bin/chronyc usr/sbin/ntpd " \
+            "usr/bin/promtool usr/bin/prometheus-node-exporter"
+        self.is_skip(self.fetch("programs", args=["--cached"]),
+                     "run scripts/programs")
+        for debs in ("chrony ntpsec prometheus", ""):
+            done = self.fetch("programs", DEBS=debs, PATHS=names,
+                              installed="dpkg chrony")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            root = self.dir / "cache/paraclock/programs"
+            self.assertEqual(done.stdout, f"{root}\n")
+            for name in names.split():
+                self.assertTrue(os.access(root / "bin" / name.split("/")[-1],
+                                          os.X_OK))
+        self.assertEqual(done.stderr, "")
 
     def test_what_the_machine_has_is_fetched_all_the_same(self):
         """Up to the kernel, which is not in the list of these packages."""

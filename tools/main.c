@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{ "cross", cmd_cross },	      { "decode", cmd_decode },
 	{ "watch", cmd_watch },	      { "events", cmd_events },
 	{ "keep", cmd_keep },	      { "agent", cmd_agent },
+	{ "feed", cmd_feed },
 #ifdef PARACLOCK_HAS_SIM
 	{ "simulate", cmd_simulate },
 #endif
@@ -41,6 +42,7 @@ static const char doc[] =
 	"  events   print disruptions as they are noticed\n"
 	"  keep     keep CLOCK_REALTIME right after restores and migrations\n"
 	"  agent    answer the host about the clock, in front of qemu-ga\n"
+	"  feed     feed the host clock to chronyd, ntpd or a pipe\n"
 #ifdef PARACLOCK_HAS_SIM
 	"  simulate play a script on a simulated host\n"
 #endif

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "feed_lines.h"
+#include "feed_time.h"
+#include "news.h"
+
+/* --- what is written ------------------------------------------------------ */
+
+static void put_sample(struct json *json, const struct feed_sample *sample)
+{
+	char time[40];
+
+	feed_format_time(sample->real_ns, time, sizeof(time));
+	json_put_text(json, "type", "sample");
+	json_put_text(json, "time", time[0] ? time : NULL);
+	json_put_s64(json, "realtime_ns", sample->real_ns);
+	json_put_s64(json, "offset_ns", sample->offset_ns);
+	json_put_u64(json, "bound_ns", sample->bound_ns);
+	json_put_bool(json, "has_bound", sample->has_bound);
+	json_put_u64(json, "spread_ns", sample->spread_ns);
+	json_put_u64(json, "n", sample->n);
+	json_put_text(json, "leap", paraclock_leap_name(sample->leap));
+	json_put_text(json, "backend", sample->backend);
+	json_put_text(json, "timescale",
+		      paraclock_timescale_name(sample->timescale));
+	json_put_u64(json, "epoch", sample->epoch);
+}
+
+static void put_disruption(struct json *json, const struct keeper *keeper)
+{
+	json_put_text(json, "type", "disruption");
+	news_put_time(json);
+	json_put_u64(json, "disruptions", keeper->disruptions);
+	/* A disruption that is dealt with already is the last one. */
+	news_put_cause(json, keeper->cause.kind ? &keeper->cause
+						: &keeper->last_cause);
+}
+
+/* --- how ------------------------------------------------------------------ */
+
+/* A pipe that polls as writable takes PIPE_BUF bytes at once; no line is as
+ * long. */
+int feed_lines_write(struct feed_output *output, const char *line, size_t size)
+{
+	struct pollfd poller = { .fd = output->fd, .events = POLLOUT };
+	ssize_t written;
+
+	if (poll(&poller, 1, 0) != 1 || !(poller.revents & POLLOUT))
+		return poller.revents & (POLLERR | POLLHUP | POLLNVAL)
+			       ? -EPIPE
+			       : -EAGAIN;
+	if (output->is_torn && write(output->fd, "\n", 1) == 1)
+		output->is_torn = false;
+	written = write(output->fd, line, size);
+	if (written < 0)
+		return -errno;
+	if ((size_t)written < size) {
+		output->is_torn = true;
+		return -ENOSPC;
+	}
+	return 0;
+}
+
+static int send_line(struct feed_output *output,
+		     const struct feed_sample *sample,
+		     const struct keeper *keeper)
+{
+	char *line = NULL;
+	size_t size = 0;
+	FILE *to = open_memstream(&line, &size);
+	struct json json = { .to = to };
+	int ret;
+
+	if (!to)
+		return -ENOMEM;
+	json_begin(&json, NULL, '{');
+	if (sample)
+		put_sample(&json, sample);
+	else
+		put_disruption(&json, keeper);
+	json_end(&json, '}');
+	(void)json_finish(&json);
+	ret = fclose(to) ? -ENOMEM : feed_lines_write(output, line, size);
+	free(line);
+	return ret;
+}
+
+static int send_sample(struct feed_output *output,
+		       const struct feed_sample *sample)
+{
+	return send_line(output, sample, NULL);
+}
+
+void feed_lines_disruption(struct feed_output *output,
+			   const struct keeper *keeper)
+{
+	(void)send_line(output, NULL, keeper);
+}
+
+void feed_lines_open(struct feed_output *output, int fd)
+{
+	static const struct feed_output_kind kind = {
+		.name = "stdout",
+		.send = send_sample,
+	};
+
+	*output = (struct feed_output){ .kind = &kind, .fd = fd };
+	snprintf(output->target, sizeof(output->target), "%s", "stdout");
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* feed, in a loop: an observer, and what becomes of each look. */
+#ifndef FEED_SERVICE_H
+#define FEED_SERVICE_H
+
+#include "chrony.h"
+#include "feed_kernel.h"
+#include "feed_options.h"
+#include "feed_output.h"
+
+enum feed_state {
+	FEED_STARTING,
+	FEED_FEEDING,
+	FEED_WAITING,
+	FEED_ENDED, /* for good: --start-utc is void */
+};
+
+enum feed_why {
+	FEED_WHY_NONE,
+	FEED_WHY_SOURCE, /* the keeper's why */
+	FEED_WHY_DISRUPTED,
+	FEED_WHY_WIDE,
+	FEED_WHY_LEAP,
+	FEED_WHY_CLOCK_SET,
+	FEED_WHY_RANGE,
+};
+
+#define FEED_OUTPUTS 3
+
+struct feed {
+	struct observer observer;
+	const struct feed_options *options;
+	struct keep_ops ops;
+	struct chrony chrony;
+	struct feed_kernel kernel;
+	struct feed_output output[FEED_OUTPUTS];
+	unsigned int outputs;
+	struct feed_output events; /* of --json, and of disruptions */
+
+	enum feed_state state;
+	enum feed_why why;
+	enum keep_why keep_why; /* FEED_WHY_SOURCE */
+	enum keep_why keep_why_told;
+	uint64_t disruptions; /* that were dealt with */
+	uint64_t samples;     /* delivered to one output at least */
+	bool has_sample;
+	struct feed_sample sample; /* the last that was taken */
+	int64_t delay_ns;	   /* of chrony's configuration; -1: not yet */
+	int64_t hold_until_ns;	   /* no sample while chronyd forgets */
+	uint8_t leap;		   /* that was logged */
+	struct {
+		struct paraclock_leap_table table;
+		int error;
+		int64_t read_ns; /* 0: never */
+	} leaps;
+	int state_error; /* of feed.json, that was logged */
+};
+
+/* Ready to look. enum status; else stderr says why. The loop and the options
+ * must outlive it. */
+int feed_open(struct feed *feed, const struct feed_options *options,
+	      struct loop *loop);
+void feed_close(struct feed *feed);
+
+/* From now on, deliver. */
+void feed_start(struct feed *feed);
+/* One burst now. 0, or -errno and *ret_why. */
+int feed_take(struct feed *feed, struct feed_sample *ret_sample,
+	      enum feed_why *ret_why);
+
+#endif

@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The programs in examples/ that need a running clock: a simulated host
+publishes it, and the clocks of hosts that nobody moves are the truth.
+Usage: check_example_clocks.py PARACLOCK PTP_SERVO"""
+import collections
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+TOOL, SERVO = (pathlib.Path(arg).resolve() for arg in
+               (sys.argv.pop(1), sys.argv.pop(1)))
+
+SEC = 10**9
+# Against hangs; nothing is judged by it.
+DEADLINE_SEC = 240
+# So many measurements in a row, this close to the host, are convergence.
+ENOUGH, CLOSE_NS = 20, 1000
+# How well a line through cross timestamps is known, and the rate of the servo.
+LINE_NS, RATE_PPB = 100, 1000
+
+# Both hosts are honest about their errors: true time, which is the clock of
+# "exact", is within them. The twin's clock is a's, so that only the marker shows
+# the move; b's is 250 ms and 250 ppm ahead.
+WORLD = """
+host exact
+host a ahead 300us maxerror 1ms maxerror-rate 50ppb
+host twin ahead 300us maxerror 1ms maxerror-rate 50ppb
+host b ahead 250300us fast 250ppm maxerror 260ms maxerror-rate 251ppm
+vm on-exact on exact with vmclock
+vm on-a on a with vmclock
+vm on-b on b with vmclock
+vm vm1 on a with vmclock,generation
+run {calm}s
+migrate vm1 to twin downtime 100ms
+run {calm}s
+status twin unreliable
+run 2s
+status twin synchronized
+run {calm}s
+migrate vm1 to b downtime 100ms
+run 600s
+"""
+
+
+class Program:
+    """A program whose lines are read as they come."""
+
+    def __init__(self, test, *command):
+        self.process = subprocess.Popen(
+            list(map(str, command)), stdout=subprocess.PIPE, text=True,
+            stderr=subprocess.STDOUT)
+        test.addCleanup(self.process.stdout.close)
+        test.addCleanup(self.process.wait)
+        test.addCleanup(self.process.kill)
+        self.lines = []
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def wait_for(self, good, what):
+        end = time.monotonic() + DEADLINE_SEC
+        while not (got := good(list(self.lines))):
+            if time.monotonic() > end or not self.reader.is_alive():
+                raise AssertionError(f"{what}: " + "\n".join(self.lines[-30:]))
+            time.sleep(0.05)
+        return got
+
+
+class Line:
+    """A host's clock as an affine function of CLOCK_MONOTONIC_RAW."""
+
+    def __init__(self, points):
+        self.raw, self.ns = points[0]
+        raw, ns = points[-1]
+        self.run, self.rise = raw - self.raw, ns - self.ns
+
+    def at(self, raw):
+        return self.ns + (raw - self.raw) * self.rise // self.run
+
+    def ppb(self):
+        return (self.rise - self.run) * SEC / self.run
+
+
+Measured = collections.namedtuple(
+    "Measured", "state epoch raw clock offset noise ppb bound")
+
+
+def measured(line):
+    """A line of the servo's, or None where it had no measurement."""
+    words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+    if "raw_ns" not in words:
+        return None
+    numbers = [int(words[key]) for key in (
+        "epoch", "raw_ns", "clock_ns", "offset_ns", "noise_ns")]
+    return Measured(words["state"], *numbers, float(words["frequency_ppb"]),
+                    int(words["bound_ns"]))
+
+
+def converged(epoch):
+    def look(lines):
+        last = list(filter(None, map(measured, lines)))[-ENOUGH:]
+        return len(last) == ENOUGH and all(
+            m.state == "locked" and m.epoch == epoch and
+            abs(m.offset) < CLOSE_NS for m in last)
+    return look
+
+
+class Servo(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.dir = pathlib.Path(folder.name)
+
+    def page(self, name):
+        return self.dir / f"{name}.vmclock"
+
+    def simulate(self, calm):
+        script = self.dir / "script.sim"
+        script.write_text(WORLD.format(calm=calm))
+        sim = Program(self, TOOL, "simulate", "--realtime", "--dir", self.dir,
+                      script)
+        sim.wait_for(lambda lines: any("vm vm1" in line for line in lines),
+                     "the simulated host starts")
+        return sim
+
+    def cross(self, name):
+        """(CLOCK_MONOTONIC_RAW, the host's clock): the best of some."""
+        done = subprocess.run(
+            [TOOL, "cross", "-b", "vmclock", "-d", self.page(name), "-n", "20",
+             "-i", "0.01", "--json"], capture_output=True, text=True,
+            timeout=DEADLINE_SEC, check=True)
+        best = min((json.loads(line) for line in done.stdout.splitlines()),
+                   key=lambda got: got["uncertainty_ns"])
+        return best["monotonic_raw_ns"], best["host_ns"]
+
+    def crosses(self):
+        return {name: self.cross(name) for name in ("on-exact", "on-a", "on-b")}
+
+    def settles(self, calm):
+        """The servo converges on each host. False: a host was left too soon
+        for that, as on a busy machine."""
+        sim = self.simulate(calm)
+        before = self.crosses()
+        servo = Program(self, SERVO, "-b", "vmclock", "-d", self.page("vm1"),
+                        "-i", "0.1")
+        for epoch in (1, 2, 3):
+            good, past = converged(epoch), f"epoch={epoch + 1}"
+            if not servo.wait_for(
+                    lambda lines, g=good, p=past: g(lines) and "settled" or
+                    any(p in line for line in lines) and "too late",
+                    f"it converges, epoch {epoch}") == "settled":
+                break
+        else:
+            after = self.crosses()
+            servo.process.kill()
+            servo.reader.join()
+            self.judge({name: Line((before[name], after[name]))
+                        for name in before}, servo.lines)
+            return True
+        print(f"{calm} s were too short for the servo: once more")
+        for process in (servo.process, sim.process):
+            process.kill()
+            process.wait()
+        for page in self.dir.glob("*.vmclock"):
+            page.unlink()
+        return False
+
+    def test_it_converges_and_again_after_each_migration(self):
+        self.assertTrue(any(self.settles(calm) for calm in (5, 30, 100)))
+
+    def judge(self, truth, lines):
+        points = list(filter(None, map(measured, lines)))
+        parts = [[m for m in points if m.epoch == epoch] for epoch in (1, 2, 3)]
+        self.assertEqual(points, sum(parts, []))
+        self.the_hosts_are_what_the_script_says(truth, parts[2][0].raw)
+        for host, part in zip(("on-a", "on-a", "on-b"), parts):
+            self.every_offset_is_true(truth[host], truth["on-exact"], part)
+            self.it_starts_from_nothing(part)
+            self.it_arrives(truth[host], part)
+        self.assertTrue([line for line in lines if "state=holdover "
+                         "reason=status" in line], lines)
+
+    def the_hosts_are_what_the_script_says(self, truth, raw):
+        exact, old, new = truth["on-exact"], truth["on-a"], truth["on-b"]
+        self.assertAlmostEqual(old.at(raw) - exact.at(raw), 300_000,
+                               delta=LINE_NS)
+        self.assertAlmostEqual(new.ppb() - old.ppb(), 250_000, delta=RATE_PPB)
+        print(f"the step: {(new.at(raw) - old.at(raw)) / 1e6:.3f} ms")
+        self.assertGreater(new.at(raw) - old.at(raw), 250_000_000)
+
+    def every_offset_is_true(self, host, exact, part):
+        for m in part:
+            self.assertLessEqual(
+                abs(host.at(m.raw) - m.clock - m.offset), m.noise + LINE_NS, m)
+            # What a user of the clock may rely on.
+            self.assertLessEqual(abs(exact.at(m.raw) - m.clock),
+                                 abs(m.offset) + m.noise + m.bound + LINE_NS,
+                                 m)
+
+    def it_starts_from_nothing(self, part):
+        """No offset and no rate of the time before is used."""
+        names = [m.state for m in part]
+        self.assertEqual(names[0], "start")
+        self.assertEqual(part[0].ppb, 0)
+        locked = names.index("locked")
+        self.assertEqual(set(names[1:locked]), {"rate"})
+        self.assertEqual({m.ppb for m in part[:locked - 1]}, {0})
+        self.assertEqual(set(names[locked:]), {"locked"})
+
+    def it_arrives(self, host, part):
+        last = part[-ENOUGH:]
+        worst = max(abs(host.at(m.raw) - m.clock) for m in last)
+        ppb = sorted(m.ppb for m in last)[ENOUGH // 2]
+        locked = next(i for i, m in enumerate(part) if m.state == "locked")
+        print(f"{len(part)} measurements; locked after "
+              f"{(part[locked].raw - part[0].raw) / SEC:.1f} s; then within "
+              f"{worst} ns of the host, whose bound is {last[-1].bound} ns; "
+              f"rate {ppb:.1f} ppb, the truth {host.ppb():.1f} ppb")
+        self.assertLess(worst, CLOSE_NS + LINE_NS)
+        self.assertAlmostEqual(ppb, host.ppb(), delta=RATE_PPB)
+
+    def test_it_refuses_this_kernels_own_clock(self):
+        done = subprocess.run([SERVO, "-b", "tsc"], capture_output=True,
+                              text=True, timeout=DEADLINE_SEC, check=False)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("this kernel's own clock", done.stderr)
+
+    def test_it_refuses_a_wrong_interval(self):
+        for text in ("0", "-1", "nan", "1e9", "1x", ""):
+            done = subprocess.run([SERVO, "-b", "tsc", "-i", text],
+                                  capture_output=True, text=True,
+                                  timeout=DEADLINE_SEC, check=False)
+            self.assertEqual(done.returncode, 2, (text, done))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -20,7 +20,11 @@ static void put_sample(struct json *json, const struct feed_sample *sample)
 	json_put_text(json, "time", time[0] ? time : NULL);
 	json_put_s64(json, "realtime_ns", sample->real_ns);
 	json_put_s64(json, "offset_ns", sample->offset_ns);
-	json_put_u64(json, "bound_ns", sample->bound_ns);
+	/* Many readers have no larger integers. */
+	if (sample->bound_ns <= INT64_MAX)
+		json_put_u64(json, "bound_ns", sample->bound_ns);
+	else
+		json_put_null(json, "bound_ns");
 	json_put_bool(json, "has_bound", sample->has_bound);
 	json_put_u64(json, "spread_ns", sample->spread_ns);
 	json_put_u64(json, "n", sample->n);
@@ -110,5 +114,4 @@ void feed_lines_open(struct feed_output *output, int fd)
 	};
 
 	*output = (struct feed_output){ .kind = &kind, .fd = fd };
-	snprintf(output->target, sizeof(output->target), "%s", "stdout");
 }

@@ -11,6 +11,8 @@ static const char *explain(int error)
 	case -ENOENT:
 	case -ECONNREFUSED:
 		return "nobody receives there (is chronyd running?)";
+	case -ERANGE:
+		return "the offset is larger than the format holds";
 	case -EAGAIN:
 		return "the receiver does not read, and its queue is full";
 	default:
@@ -19,16 +21,19 @@ static const char *explain(int error)
 }
 
 /* One line when it begins, one when the reason changes, one when it ends. */
-static void tell(struct feed_output *output, int error)
+static void tell(const struct feed_output *output, int error)
 {
-	if (error && (!output->is_told || error != output->error))
+	char label[160];
+
+	/* stdout has no other name. */
+	snprintf(label, sizeof(label), "%s%s%s", output->kind->name,
+		 output->target[0] ? " " : "", output->target);
+	if (error && error != output->error)
 		service_log(LOG_LEVEL_WARNING,
-			    "%s %s: not delivered: %s; trying with each sample",
-			    output->kind->name, output->target, explain(error));
+			    "%s: not delivered: %s; trying with each sample",
+			    label, explain(error));
 	else if (!error && !output->connected)
-		service_log(LOG_LEVEL_INFO, "%s %s: delivering",
-			    output->kind->name, output->target);
-	output->is_told = error != 0;
+		service_log(LOG_LEVEL_INFO, "%s: delivering", label);
 }
 
 bool feed_output_send(struct feed_output *output,

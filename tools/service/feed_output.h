@@ -26,11 +26,11 @@ struct feed_output_kind {
 
 struct feed_output {
 	const struct feed_output_kind *kind;
-	char target[112]; /* for people: a path, a unit */
+	char target[112]; /* for people: a path, a unit, "" */
 	/* For the reports. */
 	bool connected; /* the last sample was delivered */
 	int error;	/* 0 or -errno: of the last sample */
-	bool is_told;	/* the error, in the log */
+
 	uint64_t delivered, failed;
 
 	/* Of the kinds. */

@@ -56,7 +56,8 @@ int feed_sample_make(struct measurement *m, unsigned int n,
 	}
 	qsort(m, n, sizeof(*m), compare);
 	if (__builtin_sub_overflow(median->utc_ns, median->offset_ns,
-				   &sample.real_ns))
+				   &sample.real_ns) ||
+	    sample.real_ns < 0)
 		return -ERANGE;
 	sample.offset_ns = median->offset_ns;
 	sample.raw_ns = median->raw_ns;

@@ -275,6 +275,20 @@ static void end_for_good(struct feed *feed)
 	loop_end(feed->observer.loop, STATUS_FAILED);
 }
 
+/* Also if the source was opened anew: nobody has watched it in between. The new
+ * handle is opened before the old one is closed, so that it is another. */
+static bool is_start_void(struct feed *feed)
+{
+	const struct keeper *keeper = &feed->observer.keeper;
+
+	if (!feed->options->rules.has_start)
+		return false;
+	if (!feed->clk)
+		feed->clk = keeper->clk;
+	return keeper->disruptions != feed->disruptions ||
+	       keeper->clk != feed->clk;
+}
+
 static bool holds(const struct feed *feed)
 {
 	return feed->chrony.is_running && loop_now_ns() < feed->hold_until_ns;
@@ -287,12 +301,13 @@ static void looked(void *arg)
 
 	if (feed->state == FEED_ENDED)
 		return;
+	if (is_start_void(feed)) {
+		stop_at_once(feed);
+		end_for_good(feed);
+		return;
+	}
 	if (keeper->disruptions != feed->disruptions) {
 		stop_at_once(feed);
-		if (feed->options->rules.has_start) {
-			end_for_good(feed);
-			return;
-		}
 		feed_enter(feed, FEED_WAITING, FEED_WHY_DISRUPTED);
 	}
 	if (!keeper->clk || keeper->state != KEEP_RIGHT) {
@@ -312,15 +327,18 @@ static void open_outputs(struct feed *feed)
 {
 	const struct feed_options *options = feed->options;
 
-	feed_lines_open(&feed->events, STDOUT_FILENO);
+	feed_lines_open(&feed->only_events, STDOUT_FILENO);
+	feed->lines = &feed->only_events;
 	/* Its length was checked with the options. */
 	if (options->sock &&
 	    !feed_sock_open(&feed->output[feed->outputs], options->sock))
 		feed->outputs++;
 	if (options->unit >= 0)
 		feed_shm_open(&feed->output[feed->outputs++], options->unit);
-	if (options->lines)
-		feed_lines_open(&feed->output[feed->outputs++], STDOUT_FILENO);
+	if (options->lines) {
+		feed->lines = &feed->output[feed->outputs++];
+		feed_lines_open(feed->lines, STDOUT_FILENO);
+	}
 }
 
 int feed_open(struct feed *feed, const struct feed_options *options,

@@ -35,14 +35,17 @@ struct feed {
 	struct feed_kernel kernel;
 	struct feed_output output[FEED_OUTPUTS];
 	unsigned int outputs;
-	struct feed_output events; /* of --json, and of disruptions */
+	/* Lines on stdout: of --stdout, or of --json alone. */
+	struct feed_output *lines, only_events;
 
 	enum feed_state state;
 	enum feed_why why;
 	enum keep_why keep_why; /* FEED_WHY_SOURCE */
 	enum keep_why keep_why_told;
 	uint64_t disruptions; /* that were dealt with */
-	uint64_t samples;     /* delivered to one output at least */
+	/* The handle that --start-utc was said for. */
+	const struct paraclock *clk;
+	uint64_t samples; /* delivered to one output at least */
 	bool has_sample;
 	struct feed_sample sample; /* the last that was taken */
 	int64_t delay_ns;	   /* of chrony's configuration; -1: not yet */

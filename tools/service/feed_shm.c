@@ -139,8 +139,10 @@ static int send_segment(struct feed_output *output,
 	int64_t clock_ns;
 	int ret;
 
-	if (__builtin_add_overflow(sample->real_ns, sample->offset_ns,
-				   &clock_ns))
+	if (sample->real_ns < 0 ||
+	    __builtin_add_overflow(sample->real_ns, sample->offset_ns,
+				   &clock_ns) ||
+	    clock_ns < 0)
 		return -ERANGE;
 	ret = find(output);
 	if (!ret)

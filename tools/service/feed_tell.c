@@ -199,7 +199,7 @@ static void print_state(struct feed *feed)
 	json_end(&json, '}');
 	(void)json_finish(&json);
 	if (!fclose(to))
-		(void)feed_lines_write(&feed->events, line, size);
+		(void)feed_lines_write(feed->lines, line, size);
 	free(line);
 }
 
@@ -212,6 +212,9 @@ static void log_state(const struct feed *feed)
 			: "no source";
 	char text[512], offset[48], bound[48];
 
+	/* The observer has told. */
+	if (feed->state == FEED_WAITING && !feed->observer.keeper.clk)
+		return;
 	if (feed->state != FEED_FEEDING) {
 		feed_describe(feed, text, sizeof(text));
 		service_log(feed->state == FEED_ENDED ? LOG_LEVEL_ERROR
@@ -270,7 +273,7 @@ void feed_tell_disruption(struct feed *feed)
 	if (cause->kind)
 		log_cause(cause, resets ? "; chronyd shall forget" : "");
 	if (options->lines)
-		feed_lines_disruption(&feed->events, keeper);
+		feed_lines_disruption(feed->lines, keeper);
 }
 
 void feed_tell_leap(struct feed *feed, uint8_t leap)

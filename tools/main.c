@@ -20,6 +20,9 @@ static const struct command commands[] = {
 	{ "watch", cmd_watch },	      { "events", cmd_events },
 	{ "keep", cmd_keep },	      { "agent", cmd_agent },
 	{ "feed", cmd_feed },
+#ifdef PARACLOCK_HAS_SERVE
+	{ "serve", cmd_serve },
+#endif
 #ifdef PARACLOCK_HAS_SIM
 	{ "simulate", cmd_simulate },
 #endif
@@ -43,6 +46,9 @@ static const char doc[] =
 	"  keep     keep CLOCK_REALTIME right after restores and migrations\n"
 	"  agent    answer the host about the clock, in front of qemu-ga\n"
 	"  feed     feed the host clock to chronyd, ntpd or a pipe\n"
+#ifdef PARACLOCK_HAS_SERVE
+	"  serve    publish bounded UTC for every process of this machine\n"
+#endif
 #ifdef PARACLOCK_HAS_SIM
 	"  simulate play a script on a simulated host\n"
 #endif

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+/* What a host clock says, as a claim. */
+
+#include <err.h>
+#include <errno.h>
+#include <string.h>
+
+#include "leap_near.h"
+#include "serve_service.h"
+
+/* Readings of one conversion, as far apart as it reaches back: each is a whole
+ * ns, so that half a second knows its rate to 4 ppb. Ticks. */
+#define SPAN_FIRST ((uint64_t)1 << 31)
+#define SPAN_LAST  ((uint64_t)1 << 18)
+
+static const char *name_of(const struct serve *serve)
+{
+	return paraclock_backend_name(serve->observer.keeper.clk);
+}
+
+/* --- the rate ------------------------------------------------------------- */
+
+static bool is_one_line(const struct paraclock_sample *a,
+			const struct paraclock_sample *b)
+{
+	return a->valid && b->valid && a->epoch == b->epoch &&
+	       a->timescale == b->timescale && a->leap == b->leap &&
+	       a->tai_offset_sec == b->tai_offset_sec;
+}
+
+/* From both ends of a span, by one conversion: the first end says the same
+ * before and after the second. */
+static int read_span(const struct paraclock *clk, uint64_t from, uint64_t to,
+		     struct paraclock_sample ends[2])
+{
+	struct paraclock_sample again;
+	int ret = paraclock_read_at(clk, from, &ends[0]);
+
+	if (!ret)
+		ret = paraclock_read_at(clk, to, &ends[1]);
+	if (!ret)
+		ret = paraclock_read_at(clk, from, &again);
+	if (ret)
+		return ret;
+	return is_one_line(&ends[0], &ends[1]) &&
+			       is_one_line(&ends[0], &again) &&
+			       again.host_ns == ends[0].host_ns
+		       ? 0
+		       : -ERANGE;
+}
+
+/* How fast the source's own bound grows, ppb of the time that passes. */
+static uint64_t growth_of(const struct paraclock_sample ends[2])
+{
+	uint64_t from = ends[0].clock_error_ns, to = ends[1].clock_error_ns;
+	uint64_t ns = (uint64_t)ends[1].host_ns - (uint64_t)ends[0].host_ns;
+
+	if (to == PARACLOCK_ERROR_UNKNOWN || to <= from)
+		return 0;
+	/* Both are rounded up. */
+	if (to - from > UINT64_MAX / NSEC_PER_SEC - 1)
+		return UINT64_MAX;
+	return (to - from + 1) * NSEC_PER_SEC / ns + 1;
+}
+
+static int rate_by_conversion(const struct paraclock *clk, uint64_t counter,
+			      struct serve_rate *ret_rate, uint64_t *ret_growth)
+{
+	struct paraclock_sample ends[2];
+	struct serve_reading from, to;
+	uint64_t span = SPAN_FIRST;
+	int ret = -ERANGE;
+
+	for (; span >= SPAN_LAST && ret; span /= 4) {
+		if (counter < span)
+			continue;
+		ret = read_span(clk, counter - span, counter, ends);
+		if (ret == -EOPNOTSUPP)
+			return ret;
+	}
+	if (ret)
+		return ret;
+	/* Each is rounded down to a ns. */
+	from = (struct serve_reading){ ends[0].host_tsc, ends[0].host_ns, 0 };
+	to = (struct serve_reading){ ends[1].host_tsc, ends[1].host_ns, 1 };
+	ret = serve_rate_between(&from, &to, ret_rate);
+	if (!ret)
+		*ret_growth = growth_of(ends);
+	return ret;
+}
+
+/* --- the time ------------------------------------------------------------- */
+
+static int tai_by_list(struct serve *serve, struct paraclock_sample *sample,
+		       int64_t *ret_tai_ns)
+{
+	struct paraclock_leap_table table;
+	struct paraclock_utc utc;
+	int64_t tai_ns;
+	int ret = steer_leap_table(serve, &table);
+
+	if (!ret)
+		ret = paraclock_sample_to_tai(sample, &table, &tai_ns);
+	if (!ret)
+		ret = paraclock_tai_to_utc(&table, tai_ns, &utc);
+	if (ret)
+		return ret;
+	sample->tai_offset_sec = utc.tai_offset_sec;
+	sample->flags |= PARACLOCK_FLAG_TAI_OFFSET;
+	*ret_tai_ns = tai_ns;
+	return 0;
+}
+
+static int to_tai(struct serve *serve, struct paraclock_sample *sample,
+		  int64_t *ret_tai_ns)
+{
+	int ret;
+
+	/* No leap second is near, and the assumed error covers the rest. */
+	if (sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED) {
+		sample->timescale = PARACLOCK_TIMESCALE_UTC;
+		sample->leap = PARACLOCK_LEAP_NONE;
+	}
+	if (!(sample->flags & PARACLOCK_FLAG_TAI_OFFSET)) {
+		ret = tai_by_list(serve, sample, ret_tai_ns);
+		if (!ret)
+			return 0;
+		if (serve_kernel_tai(serve, &sample->tai_offset_sec))
+			return ret;
+		sample->flags |= PARACLOCK_FLAG_TAI_OFFSET;
+	}
+	return paraclock_sample_to_tai(sample, NULL, ret_tai_ns);
+}
+
+/* The host's own bound, or what the user vouches for. UINT64_MAX: neither. */
+static uint64_t error_of(const struct serve *serve,
+			 const struct paraclock_sample *sample)
+{
+	bool is_smeared =
+		sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
+	int64_t assumed_ns = serve->options->assume_error_ns;
+	uint64_t error_ns = sample->clock_error_ns;
+
+	if (error_ns == PARACLOCK_ERROR_UNKNOWN || is_smeared) {
+		if (assumed_ns < 0)
+			return UINT64_MAX;
+		if (error_ns == PARACLOCK_ERROR_UNKNOWN ||
+		    error_ns < (uint64_t)assumed_ns)
+			error_ns = (uint64_t)assumed_ns;
+	}
+	/* 1: host_ns is rounded down. */
+	return add_bounds(add_bounds(error_ns, sample->pair_error_ns), 1);
+}
+
+/* One reading, as TAI with a bound; the rate is not set. */
+static int read_claim(struct serve *serve, struct paraclock_sample *sample,
+		      struct serve_claim *claim)
+{
+	const struct keeper *keeper = &serve->observer.keeper;
+	int ret = paraclock_read(keeper->clk, sample);
+
+	if (ret)
+		return ret;
+	if (!sample->valid || sample->epoch != keeper->last.sample.epoch)
+		return -EAGAIN;
+	claim->counter = sample->host_tsc;
+	claim->bound_ns = error_of(serve, sample);
+	if (claim->bound_ns == UINT64_MAX)
+		return -EOPNOTSUPP;
+	return to_tai(serve, sample, &claim->tai_ns);
+}
+
+/* --- looking -------------------------------------------------------------- */
+
+static int set_rate(struct serve *serve, struct serve_claim *claim)
+{
+	const struct paraclock *clk = serve->observer.keeper.clk;
+	const struct serve_reading now = { claim->counter, claim->tai_ns,
+					   claim->bound_ns };
+	struct serve_rate rate;
+	uint64_t growth = 0;
+
+	if (rate_by_conversion(clk, claim->counter, &rate, &growth) &&
+	    serve_rate_add(&serve->readings, &now, &rate))
+		return -EAGAIN;
+	if (growth < serve->options->drift_ppb)
+		growth = serve->options->drift_ppb;
+	claim->hz_frac = rate.hz_frac;
+	claim->growth_ppb = add_bounds(growth, rate.error_ppb);
+	return 0;
+}
+
+static void no_claim(struct serve *serve, int error,
+		     const struct paraclock_sample *sample)
+{
+	char text[256] = "";
+
+	if (error == -EOPNOTSUPP || error == -ESTALE || error == -ENOENT) {
+		serve_not_measured(
+			serve, "no-tai-offset",
+			"the host does not say TAI - UTC, and no leap second "
+			"list that has not expired was there: update tzdata");
+		return;
+	}
+	(void)paraclock_explain(serve->observer.keeper.clk, 0, sample, text,
+				sizeof(text));
+	serve_not_measured(serve, "not-valid", "%s",
+			   error == -EAGAIN && sample->valid ? "it has changed"
+							     : text);
+}
+
+static bool may_be_smeared_now(struct serve *serve)
+{
+	const struct measurement *m = &serve->observer.keeper.last;
+
+	return m->sample.timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED &&
+	       leap_is_near(m, steer_leap_table, serve);
+}
+
+static void measured(struct serve *serve, const struct paraclock_sample *sample,
+		     struct serve_claim *claim)
+{
+	struct paraclock_timeline *tl = &serve->track.tl;
+
+	if (set_rate(serve, claim)) {
+		serve_not_measured(serve, "rate",
+				   "measuring the rate of the counter");
+		return;
+	}
+	tl->tai_offset_sec = sample->tai_offset_sec;
+	tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	tl->leap = sample->leap <= PARACLOCK_LEAP_POST_NEG
+			   ? sample->leap
+			   : PARACLOCK_LEAP_NONE;
+	serve_measured(serve, claim, 0);
+}
+
+void serve_host_look(struct serve *serve)
+{
+	const struct keeper *keeper = &serve->observer.keeper;
+	struct paraclock_sample sample;
+	struct serve_claim claim;
+	int ret;
+
+	if (!keeper->clk) {
+		serve_not_measured(serve, "no-source", "%s",
+				   serve->observer.detail);
+		return;
+	}
+	if (keeper->state != KEEP_RIGHT) {
+		serve_not_measured(serve, keep_why_name(keeper->why), "%s",
+				   keep_why_text(keeper->why));
+		return;
+	}
+	if (may_be_smeared_now(serve)) {
+		serve_not_measured(serve, "leap",
+				   "a leap second is near, and the host may "
+				   "smear it");
+		return;
+	}
+	ret = read_claim(serve, &sample, &claim);
+	if (!ret)
+		measured(serve, &sample, &claim);
+	else if (ret == -EOPNOTSUPP && claim.bound_ns == UINT64_MAX)
+		serve_not_measured(serve, "no-bound",
+				   "%s states no bound: say --assume-error",
+				   name_of(serve));
+	else
+		no_claim(serve, ret, &sample);
+}
+
+void serve_host_check(struct serve *serve)
+{
+	struct paraclock_sample sample;
+	struct serve_claim claim;
+
+	if (!serve->observer.keeper.clk ||
+	    !serve_track_has_time(&serve->track) ||
+	    read_claim(serve, &sample, &claim) ||
+	    serve_is_consistent(&serve->track.tl, &claim))
+		return;
+	/* The next look measures; it has jumped back if that agrees. */
+	serve_contradict(serve);
+}
+
+int serve_host_check_bound(struct serve *serve)
+{
+	const struct paraclock *clk = serve->observer.keeper.clk;
+	struct paraclock_sample sample;
+
+	if (!clk || paraclock_read(clk, &sample) || !sample.valid ||
+	    error_of(serve, &sample) != UINT64_MAX)
+		return STATUS_OK;
+	warnx("%s: it does not say how far it may be from UTC; say it by "
+	      "--assume-error SECONDS",
+	      name_of(serve));
+	return STATUS_FAILED;
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: MIT
+/*
+ * This kernel's clock, and what chronyd says of it. The kernel's own word is
+ * none: it repeats what the last daemon has told it.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timex.h>
+
+#include "serve_chronyd.h"
+#include "serve_service.h"
+
+/* A process for each question: no more often. */
+#define ASK_NS (NSEC_PER_SEC - NSEC_PER_SEC / 10)
+
+#define LIMIT_NS (5 * NSEC_PER_SEC)
+
+/* A change of the time suspended by more than this is a suspend. */
+#define SUSPENDED_NS (NSEC_PER_SEC / 100)
+
+/* After a disruption the counter may run at another rate, which chronyd has yet
+ * to learn: KVM lets two hosts' counters differ by this (tsc_tolerance_ppm). */
+#define MOVED_PPB 250000
+#define MOVED_NS  (1024 * NSEC_PER_SEC)
+
+/* TAI - UTC that a kernel could have been told, s. */
+#define TAI_MIN 10
+#define TAI_MAX 100
+
+struct serve_kernel {
+	struct serve *serve;
+	struct serve_readings raw; /* of CLOCK_MONOTONIC_RAW */
+	struct paraclock_snapshot before;
+	uint64_t events; /* that void what chronyd says */
+	uint64_t asked;	 /* events when it was asked */
+	int64_t asked_ns;
+	bool is_busy;	   /* a chronyc runs */
+	bool must_forget;  /* chronyd has to */
+	int64_t forgot_ns; /* when it had */
+	int64_t moved_ns;  /* the last disruption; 0: none */
+	bool knows_suspended;
+	int64_t suspended_ns;
+	char refused[256]; /* told once */
+};
+
+static void doubt(struct serve_kernel *kernel, const char *why,
+		  const char *text)
+{
+	serve_not_measured(kernel->serve, why, "%s", text);
+	serve_doubt(kernel->serve);
+}
+
+/* --- chronyc -------------------------------------------------------------- */
+
+static int run(struct serve_kernel *kernel, const char *const command[],
+	       child_fn *done)
+{
+	const char *socket = kernel->serve->options->chronyc_socket;
+	const char *argv[8] = { "chronyc", "-n" };
+	int n = 2, ret;
+
+	if (socket) {
+		argv[n++] = "-h";
+		argv[n++] = socket;
+	}
+	for (int i = 0; command[i]; i++)
+		argv[n++] = command[i];
+	kernel->is_busy = true;
+	ret = child_start(kernel->serve->loop, (char *const *)(uintptr_t)argv,
+			  NULL, LIMIT_NS, done, kernel);
+	if (ret)
+		kernel->is_busy = false;
+	return ret;
+}
+
+static const char *why_failed(int status)
+{
+	if (status == -ENOENT)
+		return "there is no chronyc; --from kernel needs chronyd";
+	if (status == -ETIMEDOUT)
+		return "chronyc did not answer within 5 s";
+	return status < 0 ? "chronyc cannot be started"
+			  : "chronyd does not answer chronyc; is it running?";
+}
+
+/* --- chronyd must forget -------------------------------------------------- */
+
+static void after_burst(void *arg, int status, const char *out)
+{
+	struct serve_kernel *kernel = arg;
+
+	/* Without it chronyd measures at its next poll. */
+	(void)status;
+	(void)out;
+	kernel->is_busy = false;
+}
+
+static void after_reset(void *arg, int status, const char *out)
+{
+	static const char *const burst[] = { "burst", "4/4", NULL };
+	struct serve_kernel *kernel = arg;
+
+	kernel->is_busy = false;
+	if (status) {
+		doubt(kernel, "not-forgotten",
+		      strstr(out, "Not authorised")
+			      ? "chronyd refuses to forget its measurements; "
+				"run serve as root or as chronyd's user"
+			      : why_failed(status));
+		return;
+	}
+	/* Another event while it was told: once more. */
+	if (kernel->asked != kernel->events)
+		return;
+	kernel->must_forget = false;
+	kernel->forgot_ns = loop_now_ns();
+	(void)run(kernel, burst, after_burst);
+}
+
+static void start_reset(struct serve_kernel *kernel)
+{
+	static const char *const reset[] = { "reset", "sources", NULL };
+	int ret;
+
+	kernel->asked = kernel->events;
+	ret = run(kernel, reset, after_reset);
+	if (ret)
+		doubt(kernel, "not-forgotten", why_failed(ret));
+}
+
+void serve_kernel_forget(struct serve *serve)
+{
+	struct serve_kernel *kernel = serve->kernel;
+
+	kernel->events++;
+	kernel->must_forget = true;
+	kernel->raw = (struct serve_readings){ 0 };
+	if (strcmp(serve->why, "disrupted") == 0)
+		kernel->moved_ns = loop_now_ns();
+	if (!kernel->is_busy)
+		start_reset(kernel);
+}
+
+/* --- its answer ----------------------------------------------------------- */
+
+static int snapshot(struct paraclock_snapshot *snap)
+{
+	const unsigned int needed = 1U << PARACLOCK_CLOCK_REALTIME |
+				    1U << PARACLOCK_CLOCK_MONOTONIC_RAW;
+	int ret;
+
+	*snap = (struct paraclock_snapshot){ .size = sizeof(*snap) };
+	ret = paraclock_snapshot(NULL, snap);
+	if (!ret &&
+	    (!snap->valid_for_correlation || (snap->known & needed) != needed))
+		ret = -ENODEV;
+	return ret;
+}
+
+static uint64_t drift_of(const struct serve_kernel *kernel)
+{
+	bool has_moved =
+		kernel->moved_ns && loop_now_ns() - kernel->moved_ns < MOVED_NS;
+
+	return kernel->serve->options->drift_ppb + (has_moved ? MOVED_PPB : 0);
+}
+
+/* What lies between the two snapshots. */
+static int set_readings(struct serve_kernel *kernel,
+			const struct paraclock_snapshot *after,
+			struct serve_asked *asked)
+{
+	const struct paraclock_snapshot *before = &kernel->before;
+	const struct serve_reading now = {
+		after->counter,
+		after->ns[PARACLOCK_CLOCK_MONOTONIC_RAW],
+		after->uncertainty_ns,
+	};
+
+	if (serve_rate_add(&kernel->raw, &now, &asked->raw))
+		return -EAGAIN;
+	asked->counter = after->counter;
+	asked->real_ns = after->ns[PARACLOCK_CLOCK_REALTIME];
+	asked->real_took_ns =
+		asked->real_ns - before->ns[PARACLOCK_CLOCK_REALTIME];
+	asked->raw_took_ns = now.ns - before->ns[PARACLOCK_CLOCK_MONOTONIC_RAW];
+	/* Two clocks, read twice. 10: while chronyd slews by the tick. */
+	asked->error_ns =
+		2 * (before->uncertainty_ns + after->uncertainty_ns + 10);
+	asked->drift_ppb = drift_of(kernel);
+	asked->slew_ppb = kernel->serve->options->slew_ppb;
+	return 0;
+}
+
+/* The claim is of UTC. */
+static int to_tai(struct serve *serve, struct serve_claim *claim,
+		  int16_t *ret_sec)
+{
+	const struct paraclock_utc utc = {
+		.ns = claim->tai_ns,
+		.leap = PARACLOCK_LEAP_NONE,
+	};
+	struct paraclock_leap_table table;
+	int64_t tai_ns;
+	int ret = steer_leap_table(serve, &table);
+
+	if (!ret)
+		ret = paraclock_utc_to_tai(&table, &utc, &tai_ns);
+	if (!ret) {
+		*ret_sec = (int16_t)((tai_ns - utc.ns) / NSEC_PER_SEC);
+		claim->tai_ns = tai_ns;
+		return 0;
+	}
+	if (serve_kernel_tai(serve, ret_sec))
+		return ret;
+	return __builtin_add_overflow(claim->tai_ns, *ret_sec * NSEC_PER_SEC,
+				      &claim->tai_ns)
+		       ? -ERANGE
+		       : 0;
+}
+
+static void publish(struct serve_kernel *kernel,
+		    const struct serve_asked *asked, struct serve_claim *claim)
+{
+	struct serve *serve = kernel->serve;
+	struct paraclock_timeline *tl = &serve->track.tl;
+	int64_t age_ns = serve_tracking_age_ns(asked);
+	int16_t sec;
+
+	if (to_tai(serve, claim, &sec)) {
+		doubt(kernel, "no-tai-offset",
+		      "TAI - UTC is not known: no leap second list that has "
+		      "not expired, and the kernel was not told; update "
+		      "tzdata, or give chronyd a leapsectz");
+		return;
+	}
+	tl->tai_offset_sec = sec;
+	tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	tl->leap = PARACLOCK_LEAP_NONE;
+	serve_measured(serve, claim, age_ns > 0 ? age_ns : 0);
+}
+
+/* After an event chronyd's words count again when it has measured since. */
+static bool has_measured_since(const struct serve_kernel *kernel,
+			       const struct serve_asked *asked)
+{
+	return serve_tracking_is_after(asked,
+				       loop_now_ns() - kernel->forgot_ns);
+}
+
+static void judge_answer(struct serve_kernel *kernel, struct serve_asked *asked)
+{
+	struct paraclock_snapshot after;
+	struct serve_claim claim;
+	int ret = snapshot(&after);
+
+	if (ret) {
+		doubt(kernel, "counter",
+		      "the kernel's clock does not run by the counter: see "
+		      "current_clocksource in /sys/devices/system/clocksource");
+		return;
+	}
+	if (!asked->tracking.is_synchronised) {
+		doubt(kernel, "not-synchronised",
+		      "chronyd is not synchronised");
+		return;
+	}
+	if (asked->tracking.has_leap) {
+		doubt(kernel, "leap", "chronyd announces a leap second");
+		return;
+	}
+	if (set_readings(kernel, &after, asked)) {
+		serve_not_measured(kernel->serve, "rate",
+				   "measuring the rate of the counter");
+		return;
+	}
+	if (!has_measured_since(kernel, asked)) {
+		doubt(kernel, "not-updated",
+		      "waiting for chronyd to measure anew");
+		return;
+	}
+	ret = serve_claim_by_chronyd(asked, &claim);
+	if (ret == -ESTALE)
+		serve_disrupt(kernel->serve, "clock-set",
+			      "CLOCK_REALTIME has moved by more than "
+			      "--max-slew-ppm");
+	else if (ret)
+		doubt(kernel, "unusable",
+		      "what chronyd says cannot be expressed");
+	else
+		publish(kernel, asked, &claim);
+}
+
+static void after_tracking(void *arg, int status, const char *out)
+{
+	struct serve_kernel *kernel = arg;
+	struct serve_asked asked = { 0 };
+	char why[128], text[256];
+
+	kernel->is_busy = false;
+	/* What it says may be from before the event. */
+	if (kernel->asked != kernel->events) {
+		if (kernel->must_forget)
+			start_reset(kernel);
+		return;
+	}
+	if (status) {
+		doubt(kernel, "no-reply", why_failed(status));
+	} else if (serve_tracking_parse(out, &asked.tracking, why,
+					sizeof(why))) {
+		snprintf(text, sizeof(text),
+			 "chronyc's line is not what chronyc writes: %s", why);
+		service_make_printable(text);
+		doubt(kernel, "bad-reply", text);
+	} else {
+		judge_answer(kernel, &asked);
+	}
+	serve_bound(kernel->serve);
+	serve_tell(kernel->serve);
+}
+
+static void start_tracking(struct serve_kernel *kernel)
+{
+	static const char *const tracking[] = { "-c", "tracking", NULL };
+	int ret = snapshot(&kernel->before);
+
+	if (ret) {
+		doubt(kernel, "counter",
+		      "the kernel's clock does not run by the counter");
+		return;
+	}
+	kernel->asked = kernel->events;
+	ret = run(kernel, tracking, after_tracking);
+	if (ret)
+		doubt(kernel, "no-reply", why_failed(ret));
+}
+
+/* --- looking -------------------------------------------------------------- */
+
+/* The keeper notices that only while it has a source. */
+static void look_for_suspend(struct serve_kernel *kernel)
+{
+	int64_t now_ns, was_ns = kernel->suspended_ns;
+	bool knew = kernel->knows_suspended;
+
+	if (steer_suspended(kernel->serve, &now_ns))
+		return;
+	kernel->knows_suspended = true;
+	kernel->suspended_ns = now_ns;
+	if (knew &&
+	    (now_ns - was_ns > SUSPENDED_NS ||
+	     was_ns - now_ns > SUSPENDED_NS) &&
+	    !kernel->serve->observer.keeper.clk)
+		serve_disrupt(kernel->serve, "disrupted",
+			      "this machine was suspended");
+}
+
+void serve_kernel_look(struct serve *serve)
+{
+	struct serve_kernel *kernel = serve->kernel;
+
+	look_for_suspend(kernel);
+	if (kernel->is_busy || loop_now_ns() - kernel->asked_ns < ASK_NS) {
+		if (serve->why[0])
+			return;
+		/* It grows old all the same. */
+		serve_age(serve);
+		return;
+	}
+	kernel->asked_ns = loop_now_ns();
+	if (kernel->must_forget)
+		start_reset(kernel);
+	else
+		start_tracking(kernel);
+}
+
+int serve_kernel_tai(void *arg, int16_t *ret_sec)
+{
+	const struct serve *serve = arg;
+	struct timex now = { 0 };
+
+	/* After a restore it is as old as the saved state. */
+	if (serve->observer.keeper.disruptions || adjtimex(&now) < 0 ||
+	    now.tai < TAI_MIN || now.tai > TAI_MAX)
+		return -ENODATA;
+	*ret_sec = (int16_t)now.tai;
+	return 0;
+}
+
+int serve_kernel_open(struct serve *serve)
+{
+	struct serve_kernel *kernel = calloc(1, sizeof(*kernel));
+
+	if (!kernel) {
+		service_log(LOG_LEVEL_ERROR, "no memory is left");
+		return STATUS_FAILED;
+	}
+	kernel->serve = serve;
+	/* What came before this process, a restore or a set clock, is not
+	 * known: chronyd begins anew. */
+	kernel->must_forget = true;
+	serve->kernel = kernel;
+	return STATUS_OK;
+}
+
+void serve_kernel_close(struct serve *serve)
+{
+	free(serve->kernel);
+	serve->kernel = NULL;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "serve_track.h"
+
+void serve_track_init(struct serve_track *track)
+{
+	*track = (struct serve_track){
+		.tl = {
+			.size = sizeof(track->tl),
+			.timescale = PARACLOCK_TIMESCALE_TAI,
+			.status = PARACLOCK_STATUS_INITIALIZING,
+		},
+	};
+}
+
+bool serve_track_has_time(const struct serve_track *track)
+{
+	return track->tl.status == PARACLOCK_STATUS_SYNCHRONIZED ||
+	       track->tl.status == PARACLOCK_STATUS_FREERUNNING;
+}
+
+void serve_track_disrupt(struct serve_track *track)
+{
+	track->tl.status = PARACLOCK_STATUS_UNRELIABLE;
+	track->has_promise = false;
+	track->is_contradicted = false;
+	track->agreed = 0;
+}
+
+bool serve_track_doubt(struct serve_track *track)
+{
+	bool had_time = serve_track_has_time(track);
+
+	if (had_time)
+		track->tl.status = PARACLOCK_STATUS_UNRELIABLE;
+	return had_time;
+}
+
+void serve_track_contradict(struct serve_track *track)
+{
+	track->tl.status = PARACLOCK_STATUS_UNRELIABLE;
+	track->has_promise = false;
+	track->is_contradicted = true;
+	track->agreed = 0;
+}
+
+static bool publish(struct serve_track *track,
+		    const struct paraclock_timeline *old,
+		    const struct serve_claim *claim, int64_t now_ns)
+{
+	if (serve_next(old, claim, &track->tl))
+		return false;
+	track->tl.status = PARACLOCK_STATUS_SYNCHRONIZED;
+	track->measured_ns = track->reference_ns = now_ns;
+	track->has_promise = true;
+	track->is_contradicted = false;
+	return true;
+}
+
+/* Do they agree with each other, whatever was published? */
+static enum serve_outcome count_agreeing(struct serve_track *track,
+					 const struct serve_claim *claim,
+					 int64_t now_ns)
+{
+	struct paraclock_timeline candidate = track->tl;
+
+	if (track->agreed && serve_is_consistent(&track->candidate, claim))
+		track->agreed++;
+	else
+		track->agreed = 1;
+	if (track->agreed >= SERVE_AGREE)
+		/* Under another marker: nobody compares it with the old one. */
+		return publish(track, NULL, claim, now_ns) ? SERVE_PUBLISH
+							   : SERVE_UNUSABLE;
+	if (serve_next(NULL, claim, &candidate)) {
+		track->agreed = 0;
+		return SERVE_UNUSABLE;
+	}
+	track->candidate = candidate;
+	return SERVE_WAIT;
+}
+
+enum serve_outcome serve_track_measured(struct serve_track *track,
+					const struct serve_claim *claim,
+					int64_t now_ns)
+{
+	struct paraclock_timeline old = track->tl;
+
+	if (track->is_contradicted)
+		return count_agreeing(track, claim, now_ns);
+	if (publish(track, track->has_promise ? &old : NULL, claim, now_ns))
+		return SERVE_PUBLISH;
+	if (!track->has_promise || serve_is_consistent(&old, claim))
+		return SERVE_UNUSABLE;
+	serve_track_contradict(track);
+	(void)count_agreeing(track, claim, now_ns);
+	return SERVE_CONTRADICTED;
+}
+
+bool serve_track_age(struct serve_track *track, const struct serve_rules *rules,
+		     bool has_marker, int64_t now_ns)
+{
+	bool is_old =
+		now_ns - track->measured_ns > rules->fresh_ns ||
+		(!has_marker && now_ns - track->reference_ns > rules->alone_ns);
+
+	if (!is_old || track->tl.status != PARACLOCK_STATUS_SYNCHRONIZED)
+		return false;
+	track->tl.status = PARACLOCK_STATUS_FREERUNNING;
+	return true;
+}

@@ -87,6 +87,10 @@ bool observer_find(struct observer *observer)
 {
 	struct paraclock *found, *old;
 
+	/* Whoever wants markers alone does not mind that it gives no time. */
+	if (observer->keeper.clk && !observer->keeper.is_lost &&
+	    observer->options->markers_will_do)
+		return true;
 	if (observer->keeper.clk && !observer->keeper.is_lost &&
 	    (!observer->keeper.is_unfit || observer->options->source.backend) &&
 	    (!observer->waiting_ns ||

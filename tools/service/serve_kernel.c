@@ -364,9 +364,6 @@ void serve_kernel_look(struct serve *serve)
 
 	look_for_suspend(kernel);
 	if (kernel->is_busy || loop_now_ns() - kernel->asked_ns < ASK_NS) {
-		if (serve->why[0])
-			return;
-		/* It grows old all the same. */
 		serve_age(serve);
 		return;
 	}

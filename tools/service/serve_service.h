@@ -59,6 +59,12 @@ int serve_open(struct serve *serve, const struct serve_options *options,
 void serve_start(struct serve *serve);
 void serve_close(struct serve *serve);
 
+/* --- serve_publish.c ------------------------------------------------------ */
+
+/* The marker that is published, if it is the host's. */
+void serve_find_marker(struct serve *serve);
+/* Write the page as it is now. 0, or -errno. */
+int serve_write(struct serve *serve);
 /* A measurement: publish what it says. @p age_ns: so long ago the source itself
  * has measured. */
 void serve_measured(struct serve *serve, const struct serve_claim *claim,
@@ -76,6 +82,9 @@ void serve_doubt(struct serve *serve);
 void serve_contradict(struct serve *serve);
 /* Something voids what was measured. Before anything else. */
 void serve_disrupt(struct serve *serve, const char *why, const char *text);
+
+/* --- serve_bounds.c: ClockBound's segment --------------------------------- */
+
 /* Write the segment anew: CLOCK_REALTIME moves by itself. */
 void serve_bound(struct serve *serve);
 /* CLOCK_REALTIME now, for the segment. 0, or -errno. */

@@ -23,6 +23,7 @@ static const struct command commands[] = {
 #ifdef PARACLOCK_HAS_SERVE
 	{ "serve", cmd_serve },
 #endif
+	{ "export", cmd_export },
 #ifdef PARACLOCK_HAS_SIM
 	{ "simulate", cmd_simulate },
 #endif
@@ -49,6 +50,7 @@ static const char doc[] =
 #ifdef PARACLOCK_HAS_SERVE
 	"  serve    publish bounded UTC for every process of this machine\n"
 #endif
+	"  export   export metrics for Prometheus\n"
 #ifdef PARACLOCK_HAS_SIM
 	"  simulate play a script on a simulated host\n"
 #endif

@@ -29,6 +29,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_cross(int argc, char **argv);
 int cmd_decode(int argc, char **argv);
 int cmd_events(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 int cmd_feed(int argc, char **argv);
 int cmd_keep(int argc, char **argv);
 int cmd_read(int argc, char **argv);

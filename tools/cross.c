@@ -98,8 +98,8 @@ static double width_ns(const struct paraclock_crosststamp *xt)
 
 /* The first reading decides whether this one is valid; the others can only make
  * it narrower. */
-static int cross_narrow(const struct paraclock *clk,
-			struct paraclock_crosststamp *ret_xt)
+int cross_narrow(const struct paraclock *clk,
+		 struct paraclock_crosststamp *ret_xt)
 {
 	struct paraclock_crosststamp more;
 	int ret = cross_once(clk, ret_xt);
@@ -137,8 +137,8 @@ static bool tai_offset(const struct paraclock_crosststamp *xt,
 				       ret_offset_ns);
 }
 
-static bool utc_offset(const struct paraclock_crosststamp *xt,
-		       int64_t *ret_offset_ns)
+bool cross_utc_offset(const struct paraclock_crosststamp *xt,
+		      int64_t *ret_offset_ns)
 {
 	const struct paraclock_sample *sample = &xt->sample;
 
@@ -194,7 +194,7 @@ static struct cross_result evaluate(struct cross *cross,
 
 	if (!xt->sample.valid)
 		return result;
-	result.has_offset = utc_offset(xt, &result.offset_ns);
+	result.has_offset = cross_utc_offset(xt, &result.offset_ns);
 	if (!cross_knows(xt, PARACLOCK_CLOCK_MONOTONIC_RAW))
 		return result;
 	if (cross->has_first && same_run(&cross->first, xt)) {
@@ -247,8 +247,8 @@ static const char *explain_error(int error)
 }
 
 /* Ask the source alone, then the system clocks alone: one of them failed. */
-static void explain(const struct paraclock *clk, int error, char *buf,
-		    size_t size)
+void cross_explain(const struct paraclock *clk, int error, char *buf,
+		   size_t size)
 {
 	struct paraclock_snapshot snap = { .size = sizeof(snap) };
 	struct paraclock_sample sample;
@@ -273,7 +273,7 @@ static int read_once(struct series *series, const struct paraclock *clk)
 	int ret = cross_narrow(clk, &xt);
 
 	if (ret) {
-		explain(clk, ret, text, sizeof(text));
+		cross_explain(clk, ret, text, sizeof(text));
 		warnx("%s: %s", backend, text);
 		return STATUS_FAILED;
 	}

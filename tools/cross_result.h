@@ -19,6 +19,21 @@ static inline bool cross_knows(const struct paraclock_crosststamp *xt,
 	return xt->known >> clock & 1;
 }
 
+/* --- cross.c: also what 'paraclock record' measures ------------------------ */
+
+/* The narrowest of three readings, retried for a tenth of a second: an error of
+ * paraclock_crosststamp(). */
+int cross_narrow(const struct paraclock *clk,
+		 struct paraclock_crosststamp *ret_xt);
+/* The host's UTC less CLOCK_REALTIME, if both are known. */
+bool cross_utc_offset(const struct paraclock_crosststamp *xt,
+		      int64_t *ret_offset_ns);
+/* Why cross_narrow() failed, and what to do. */
+void cross_explain(const struct paraclock *clk, int error, char *buf,
+		   size_t size);
+
+/* --- cross_print.c -------------------------------------------------------- */
+
 /* Each prints one reading: 0, or -EIO and stderr says why. */
 int cross_print_json(const char *backend,
 		     const struct paraclock_crosststamp *xt,

@@ -18,12 +18,12 @@ static const struct command commands[] = {
 	{ "status", cmd_status },     { "read", cmd_read },
 	{ "cross", cmd_cross },	      { "decode", cmd_decode },
 	{ "watch", cmd_watch },	      { "events", cmd_events },
-	{ "keep", cmd_keep },	      { "agent", cmd_agent },
-	{ "feed", cmd_feed },
+	{ "record", cmd_record },     { "keep", cmd_keep },
+	{ "agent", cmd_agent },	      { "feed", cmd_feed },
+	{ "export", cmd_export },
 #ifdef PARACLOCK_HAS_SERVE
 	{ "serve", cmd_serve },
 #endif
-	{ "export", cmd_export },
 #ifdef PARACLOCK_HAS_SIM
 	{ "simulate", cmd_simulate },
 #endif
@@ -44,6 +44,7 @@ static const char doc[] =
 	"  decode   say what a saved page means at a counter value\n"
 	"  watch    follow a clock: validity, rate, disruptions\n"
 	"  events   print disruptions as they are noticed\n"
+	"  record   write readings to a file, for other programs\n"
 	"  keep     keep CLOCK_REALTIME right after restores and migrations\n"
 	"  agent    answer the host about the clock, in front of qemu-ga\n"
 	"  feed     feed the host clock to chronyd, ntpd or a pipe\n"

@@ -18,9 +18,9 @@ static const struct command commands[] = {
 	{ "status", cmd_status },     { "read", cmd_read },
 	{ "cross", cmd_cross },	      { "decode", cmd_decode },
 	{ "watch", cmd_watch },	      { "events", cmd_events },
-	{ "record", cmd_record },     { "keep", cmd_keep },
-	{ "agent", cmd_agent },	      { "feed", cmd_feed },
-	{ "export", cmd_export },
+	{ "record", cmd_record },     { "plot", cmd_plot },
+	{ "keep", cmd_keep },	      { "agent", cmd_agent },
+	{ "feed", cmd_feed },	      { "export", cmd_export },
 #ifdef PARACLOCK_HAS_SERVE
 	{ "serve", cmd_serve },
 #endif
@@ -44,7 +44,8 @@ static const char doc[] =
 	"  decode   say what a saved page means at a counter value\n"
 	"  watch    follow a clock: validity, rate, disruptions\n"
 	"  events   print disruptions as they are noticed\n"
-	"  record   write readings to a file, for other programs\n"
+	"  record   write readings to a file, for a picture and for others\n"
+	"  plot     make a picture of a record\n"
 	"  keep     keep CLOCK_REALTIME right after restores and migrations\n"
 	"  agent    answer the host about the clock, in front of qemu-ga\n"
 	"  feed     feed the host clock to chronyd, ntpd or a pipe\n"

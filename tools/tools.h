@@ -32,6 +32,7 @@ int cmd_events(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_feed(int argc, char **argv);
 int cmd_keep(int argc, char **argv);
+int cmd_plot(int argc, char **argv);
 int cmd_read(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_serve(int argc, char **argv);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The programs in examples/ that need a running clock: a simulated host
 publishes it, and the clocks of hosts that nobody moves are the truth.
-Usage: check_example_clocks.py PARACLOCK PTP_SERVO"""
+Usage: check_example_clocks.py PARACLOCK PTP_SERVO COMMIT_WAIT"""
 import collections
 import json
 import pathlib
@@ -13,8 +13,9 @@ import threading
 import time
 import unittest
 
-TOOL, SERVO = (pathlib.Path(arg).resolve() for arg in
-               (sys.argv.pop(1), sys.argv.pop(1)))
+TOOL, SERVO, COMMIT_WAIT = (pathlib.Path(arg).resolve()
+                            for arg in sys.argv[1:4])
+del sys.argv[1:4]
 
 SEC = 10**9
 # Against hangs; nothing is judged by it.
@@ -114,7 +115,7 @@ def converged(epoch):
     return look
 
 
-class Servo(unittest.TestCase):
+class Worlds(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -123,9 +124,9 @@ class Servo(unittest.TestCase):
     def page(self, name):
         return self.dir / f"{name}.vmclock"
 
-    def simulate(self, calm):
+    def simulate(self, text):
         script = self.dir / "script.sim"
-        script.write_text(WORLD.format(calm=calm))
+        script.write_text(text)
         sim = Program(self, TOOL, "simulate", "--realtime", "--dir", self.dir,
                       script)
         sim.wait_for(lambda lines: any("vm vm1" in line for line in lines),
@@ -142,13 +143,16 @@ class Servo(unittest.TestCase):
                    key=lambda got: got["uncertainty_ns"])
         return best["monotonic_raw_ns"], best["host_ns"]
 
+
+class Servo(Worlds):
     def crosses(self):
-        return {name: self.cross(name) for name in ("on-exact", "on-a", "on-b")}
+        return {name: self.cross(name)
+                for name in ("on-exact", "on-a", "on-b")}
 
     def settles(self, calm):
         """The servo converges on each host. False: a host was left too soon
         for that, as on a busy machine."""
-        sim = self.simulate(calm)
+        sim = self.simulate(WORLD.format(calm=calm))
         before = self.crosses()
         servo = Program(self, SERVO, "-b", "vmclock", "-d", self.page("vm1"),
                         "-i", "0.1")
@@ -240,6 +244,73 @@ class Servo(unittest.TestCase):
                                   capture_output=True, text=True,
                                   timeout=DEADLINE_SEC, check=False)
             self.assertEqual(done.returncode, 2, (text, done))
+
+
+# The page's clock is 900 us ahead of true time, or behind, and says 1 ms.
+COMMITS = """
+host exact
+host ahead ahead 900us maxerror 1ms maxerror-rate 50ppb
+host behind ahead -900us maxerror 1ms maxerror-rate 50ppb
+host unsure maxerror 300ms maxerror-rate 50ppb
+vm on-exact on exact with vmclock
+vm on-ahead on ahead with vmclock
+vm on-behind on behind with vmclock
+vm moved on unsure with vmclock
+vm vm1 on exact with vmclock
+run 1s
+""" + """
+migrate moved to unsure downtime 1ms
+run 1s
+""" * 300
+
+
+class Commits(Worlds):
+    def commit(self, name, times):
+        done = subprocess.run(
+            [COMMIT_WAIT, "-b", "vmclock", "-d", self.page(name), "-n",
+             str(times)], capture_output=True, text=True,
+            timeout=DEADLINE_SEC, check=False)
+        return [dict(word.split("=") for word in line.split())
+                for line in done.stdout.splitlines()]
+
+    def test_a_commit_is_shown_when_its_time_has_surely_passed(self):
+        self.simulate(COMMITS)
+        before = self.cross("on-exact")
+        commits = []
+        for name in ("on-ahead", "on-behind") * 5:
+            commits += [(name, got) for got in self.commit(name, 20)]
+        truth = Line((before, self.cross("on-exact")))
+        self.assertEqual(len(commits), 200)
+        last = 0
+        for name, got in commits:
+            commit, began, shown = (int(got[key]) for key in (
+                "commit_ns", "began_ns", "shown_ns"))
+            self.assertGreaterEqual(commit + LINE_NS, truth.at(began), name)
+            self.assertGreater(truth.at(shown) + LINE_NS, commit, name)
+            # One begins when the one before is shown, on either machine.
+            self.assertGreater(commit, last, name)
+            last = commit
+        waits = sorted(int(got["shown_ns"]) - int(got["began_ns"])
+                       for _, got in commits)
+        print(f"waited {waits[0] / 1e6:.2f} ms at least, "
+              f"{waits[len(waits) // 2] / 1e6:.2f} ms in the middle")
+
+    def test_a_move_in_the_wait_ends_it(self):
+        # Each waits for 0.6 s, and the machine is moved once a second.
+        self.simulate(COMMITS)
+        end = time.monotonic() + DEADLINE_SEC
+        got = []
+        while {"failed": "ESTALE"} not in got and time.monotonic() < end:
+            got += self.commit("moved", 4)
+        self.assertIn({"failed": "ESTALE"}, got)
+        self.assertEqual([], [line for line in got if "failed" in line and
+                              line["failed"] != "ESTALE"])
+
+    def test_without_a_bound_there_is_no_commit(self):
+        self.simulate("host a status unreliable\nhost b maxerror 0ns\n"
+                      "vm vm2 on b with vmclock\n"
+                      "vm vm1 on a with vmclock\nrun 300s\n")
+        self.assertEqual(self.commit("vm1", 1), [{"failed": "EINVAL"}])
 
 
 if __name__ == "__main__":

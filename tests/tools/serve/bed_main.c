@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/*
+ * usage: serve_bed WORLD TOOL PRELOAD FAKES [PART]
+ *
+ * WORLD: host, installed (a host whose device every process sees) or kernel.
+ * PARACLOCK_SERVE_READS: how many reads at least; PARACLOCK_SERVE_LONG: a dead
+ * serve is waited for; PARACLOCK_SERVE_SEED.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <paraclock/paraclock.h>
+
+#include "bed.h"
+
+#define READS_DEFAULT 400000
+/* A round takes about this long, and readers pause 2 ms between batches. */
+#define ROUND_BATCHES 10000
+
+/* Our backend does not believe a page that is older. */
+#define BELIEVED_NS (60 * NS_PER_SEC)
+/* By another clock's rate. */
+#define TOLERANCE_NS (NS_PER_SEC / 10)
+
+static uint64_t number_of(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+/* --- a dead serve ----------------------------------------------------------- */
+
+static void judge_later(struct bed *bed, const struct paraclock_sample *sample,
+			int64_t age_ns)
+{
+	const int64_t truth_ns = line_at(&bed->world->truth, sample->host_tsc);
+	struct timespec earliest, latest;
+
+	if (age_ns > BELIEVED_NS + TOLERANCE_NS) {
+		bed_fail(bed, "a page older than 60 s is believed");
+		return;
+	}
+	if (paraclock_interval_tai(sample, &earliest, &latest) ||
+	    truth_ns < earliest.tv_sec * NS_PER_SEC + earliest.tv_nsec ||
+	    truth_ns > latest.tv_sec * NS_PER_SEC + latest.tv_nsec)
+		bed_fail(bed, "the truth is outside of a later read");
+}
+
+/* Read as if it were later: nothing else moves meanwhile. */
+void bed_read_later(struct bed *bed)
+{
+	const struct paraclock_options opts = {
+		.size = sizeof(opts),
+		.backend = "served",
+		.device = bed->options.is_installed ? NULL : bed->page,
+	};
+	const uint64_t from = bed->last.counter;
+	struct paraclock_sample sample;
+	struct paraclock *clk;
+	int64_t last_ns = 0;
+
+	if (paraclock_open(&clk, &opts)) {
+		bed_fail(bed, "the page of a dead serve cannot be opened");
+		return;
+	}
+	for (int64_t ns = NS_PER_SEC; ns < 90 * NS_PER_SEC; ns += 100000000) {
+		const uint64_t at = from + ticks_of(bed->world, ns);
+
+		if (paraclock_read_at(clk, at, &sample) || !sample.valid)
+			continue;
+		last_ns = ns;
+		judge_later(bed, &sample, ns);
+	}
+	paraclock_close(clk);
+	printf("the page of a dead serve is believed for %.1f s, its interval "
+	       "is then as wide as %.1f us\n",
+	       (double)last_ns / 1e9,
+	       sample.valid ? 0 : 2e-3 * (double)bed->last.maxerror_ns);
+	if (!last_ns)
+		bed_fail(bed,
+			 "the page of a dead serve is not believed at all");
+}
+
+static void play_death(struct bed *bed)
+{
+	bed_phase(bed, "serve is killed, and stays dead");
+	bed_run_until_served(bed);
+	bed_kill_serve(bed);
+	bed_run(bed, NS_PER_SEC / 2);
+	bed_read_later(bed);
+	if (bed->options.is_long) {
+		bed_phase(bed, "nobody starts it for more than a minute");
+		bed_run(bed, BELIEVED_NS + 5 * NS_PER_SEC);
+	}
+}
+
+/* --- rounds ----------------------------------------------------------------- */
+
+static uint64_t reads_of(const struct world *world)
+{
+	uint64_t reads = 0;
+
+	for (int i = 0; i < BED_READERS; i++)
+		reads += world->findings[i].reads;
+	return reads;
+}
+
+void bed_play(struct bed *bed, const struct play *plays)
+{
+	bool any = false;
+
+	for (; plays->name; plays++) {
+		if (bed->options.only && strcmp(bed->options.only, plays->name))
+			continue;
+		any = true;
+		plays->play(bed);
+	}
+	if (!any)
+		bed_fail(bed, "no part has that name");
+}
+
+static void play(struct bed *bed)
+{
+	const uint64_t batch = bed->options.reads / BED_READERS / ROUND_BATCHES;
+
+	bed->world->batch = batch < 1 ? 1 : batch > 200 ? 200 : (uint32_t)batch;
+	bed_start_readers(bed);
+	do {
+		if (bed->options.from_kernel)
+			play_kernel(bed);
+		else
+			play_host(bed);
+	} while (!bed->wrong && !bed->options.only &&
+		 reads_of(bed->world) < bed->options.reads);
+	if (!bed->options.only)
+		play_death(bed);
+}
+
+int main(int argc, char **argv)
+{
+	static struct bed bed;
+	struct bed_options options = {
+		.reads = number_of("PARACLOCK_SERVE_READS", READS_DEFAULT),
+		.seed = (uint32_t)number_of("PARACLOCK_SERVE_SEED", 1),
+		.is_long = number_of("PARACLOCK_SERVE_LONG", 0),
+	};
+	int ret;
+
+	if (argc != 5 && argc != 6) {
+		fprintf(stderr, "usage: %s WORLD TOOL PRELOAD FAKES [PART]\n",
+			argv[0]);
+		return 2;
+	}
+	options.tool = argv[2];
+	options.preload = argv[3];
+	options.fakes = argv[4];
+	options.only = argv[5];
+	options.from_kernel = !strcmp(argv[1], "kernel");
+	options.is_installed =
+		options.from_kernel || !strcmp(argv[1], "installed");
+	ret = bed_open(&bed, &options);
+	if (ret)
+		return ret;
+	play(&bed);
+	return bed_close(&bed);
+}

@@ -37,9 +37,9 @@ static void after_burst(void *arg, int status, const char *out)
 {
 	struct chrony *chrony = arg;
 
-	(void)out;
 	chrony->is_running = false;
-	if (status)
+	/* A burst is for NTP servers, and some have none. */
+	if (status && !strstr(out, "503 No such source"))
 		service_log(LOG_LEVEL_WARNING,
 			    "chronyc burst failed; chronyd measures anew at "
 			    "its next poll");
@@ -75,10 +75,26 @@ static void try_later(struct chrony *chrony)
 		chrony->wait_ns = LAST_WAIT_NS;
 }
 
+static void log_failure(int status, const char *out)
+{
+	size_t length = strcspn(out, "\n");
+
+	if (status == -ENOENT)
+		service_log(LOG_LEVEL_WARNING,
+			    "chronyd cannot be told to forget its "
+			    "measurements: chronyc is not in PATH; trying "
+			    "until it is");
+	else
+		service_log(LOG_LEVEL_WARNING,
+			    "chronyc reset sources failed%s%.*s; trying until "
+			    "it succeeds. It needs to run as root or chronyd's "
+			    "user",
+			    length ? ": " : "", (int)length, out);
+}
+
 static void after_reset(void *arg, int status, const char *out)
 {
 	struct chrony *chrony = arg;
-	size_t length = strcspn(out, "\n");
 
 	chrony->is_running = false;
 	if (!status) {
@@ -89,11 +105,7 @@ static void after_reset(void *arg, int status, const char *out)
 		return;
 	}
 	if (!chrony->is_told)
-		service_log(LOG_LEVEL_WARNING,
-			    "chronyc reset sources failed%s%.*s; trying until "
-			    "it succeeds. It needs to run as root or chronyd's "
-			    "user",
-			    length ? ": " : "", (int)length, out);
+		log_failure(status, out);
 	chrony->is_told = true;
 	try_later(chrony);
 }

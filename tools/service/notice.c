@@ -23,7 +23,6 @@ void disrupt(struct keeper *keeper, const struct keep_cause *cause,
 	     bool restored)
 {
 	keeper->situation.disrupted = true;
-	keeper->disruptions++;
 	/* Whatever our last step did, the clock is another one now. */
 	keeper->situation.stepped_ns = 0;
 	/* Several causes of one disruption: the most certain is told. */
@@ -45,6 +44,7 @@ static void take_disruption(struct keeper *keeper,
 		.after = event->marker_after,
 	};
 
+	keeper->disruptions++;
 	disrupt(keeper, &cause,
 		event->kind == PARACLOCK_EVENT_RESTORED &&
 			event->marker_class == PARACLOCK_MARKER_AUTHORITATIVE);
@@ -94,9 +94,11 @@ void look_for_suspend(struct keeper *keeper)
 
 	if (keeper->ops->suspended(keeper->ops->ctx, &now_ns))
 		return;
-	if (keeper->knows_suspended &&
-	    (now_ns - was_ns > SUSPENDED_NS || was_ns - now_ns > SUSPENDED_NS))
+	if (keeper->knows_suspended && (now_ns - was_ns > SUSPENDED_NS ||
+					was_ns - now_ns > SUSPENDED_NS)) {
+		keeper->disruptions++;
 		disrupt(keeper, &cause, false);
+	}
 	keeper->knows_suspended = true;
 	keeper->suspended_ns = now_ns;
 }
@@ -144,8 +146,12 @@ void look_for_jump(struct keeper *keeper, const struct measurement *m)
 
 	if (m->error || m->utc_error || !m->sample.valid)
 		return;
-	if (keeper->reference.known && has_jumped(keeper, m))
+	if (keeper->reference.known && has_jumped(keeper, m)) {
+		/* What the clock shows of a disruption that was told is the
+		 * same one. */
+		keeper->disruptions += !keeper->situation.disrupted;
 		disrupt(keeper, &cause, false);
+	}
 	keeper->reference.known = true;
 	keeper->reference.utc_ns = m->utc_ns;
 	keeper->reference.raw_ns = m->raw_ns;

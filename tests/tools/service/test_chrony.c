@@ -99,13 +99,18 @@ void service_log(int level, const char *format, ...)
 }
 
 /* The chronyc that runs ends. */
-static void ends(int status)
+static void ends_saying(int status, const char *out)
 {
 	child_fn *done = fake.done;
 
 	assert_non_null(done);
 	fake.done = NULL;
-	done(fake.arg, status, status ? "506 Cannot talk to daemon\n" : "");
+	done(fake.arg, status, out);
+}
+
+static void ends(int status)
+{
+	ends_saying(status, status ? "506 Cannot talk to daemon\n" : "");
 }
 
 /* The timer fires; returns how long it was set for. */
@@ -241,6 +246,25 @@ static void a_try_that_was_overtaken(void **state)
 	assert_false(chrony_is_busy(&chrony));
 }
 
+/* Reference clocks only: there is nobody to send a burst to. */
+static void a_chronyd_without_servers(void **state)
+{
+	struct chrony chrony = { 0 };
+
+	(void)state;
+	chrony_forget(&chrony);
+	ends(0);
+	fake.logged = 0;
+	ends_saying(256, "503 No such source\n");
+	assert_int_equal(fake.logged, 0);
+	assert_false(chrony_is_busy(&chrony));
+	chrony_forget(&chrony);
+	ends(0);
+	fake.logged = 0;
+	ends(256);
+	assert_int_equal(fake.logged, 1);
+}
+
 static void no_chronyd(void **state)
 {
 	struct chrony chrony = { 0 };
@@ -304,6 +328,8 @@ int main(void)
 		     another_step_while_it_forgets),
 		TEST("a try that another one has overtaken is not made",
 		     a_try_that_was_overtaken),
+		TEST("a burst that no server can answer is no failure",
+		     a_chronyd_without_servers),
 		TEST("no chronyd: nothing is run, nothing is said", no_chronyd),
 		TEST("a chronyd behind a socket of the user's is told there",
 		     a_chronyd_behind_a_socket),

@@ -934,6 +934,29 @@ static void a_restore_is_told_with_its_markers(void **state)
 	world_free(&w);
 }
 
+/* What several looks and several clocks show of it is still one. */
+static void a_disruption_counts_once(void **state)
+{
+	static void (*const happens[])(struct keep_world * w) = {
+		is_restored, is_restored_silently, is_suspended_briefly
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		struct keep_world w;
+
+		world_new(&w, MARKERS);
+		with_a_bound(&w);
+		keep_own(&w);
+		pass_looking(&w, SEC, OFTEN);
+		assert_int_equal(w.keeper.disruptions, 0);
+		happens[i](&w);
+		pass_looking(&w, SEC, OFTEN);
+		assert_int_equal(w.keeper.disruptions, 1);
+		world_free(&w);
+	}
+}
+
 /* --- a restore in the middle of a look ------------------------------------ */
 
 static void restores_briefly(struct keep_world *w)
@@ -986,6 +1009,7 @@ int main(void)
 	ADD_ROWS(boots, check_row);
 	add_test("rule 9: a restore is told with its markers",
 		 a_restore_is_told_with_its_markers);
+	add_test("a disruption counts once", a_disruption_counts_once);
 	add_test("a restore at any reading of a look is one",
 		 a_restore_while_it_looks);
 	return run_suite(NULL, NULL);

@@ -10,33 +10,24 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "page/page_kind.h"
-#include "vmclock_page.h"
+#include "vmclock_source.h"
 
 /* The best source: one page has wall time, the host's own bound, and the host's
  * own word on disruptions. */
 #define QUALITY 400
-
-struct vmclock {
-	struct page page;
-	struct vmclock_limits limits;
-	uint32_t is_inferred; /* by the flags at the last read of the marker */
-};
-
-_Static_assert(offsetof(struct vmclock, page) == 0, "a page is its source");
 
 static struct vmclock *vmclock_of(struct page *page)
 {
 	return (void *)page;
 }
 
-static void vmclock_init(struct page *page,
-			 const struct paraclock_options *opts)
+void pclk_vmclock_init(struct page *page, const struct paraclock_options *opts)
 {
 	struct vmclock *vm = vmclock_of(page);
 
 	vm->limits.max_age_ns = opts->max_age_ns;
 	vm->limits.counter_id = page->env->counter_id;
+	vm->boot = pclk_boot_id(page->env);
 }
 
 /* Does firmware announce the device that the kernel does not show? */
@@ -72,6 +63,36 @@ static void explain_absence(const struct page *page,
 		     "on x86, events can do without it (--dev-mem)");
 }
 
+/* The boot whose id stands on the page; zero: the page ends before it, or has
+ * changed since it was copied. */
+static struct boot_id boot_of(struct page *page, const struct page_copy *copy)
+{
+	struct boot_id id = { { 0 } };
+	uint64_t seq;
+
+	if (pclk_page_word(page, BOOT_ID_OFFSET, &id.word[0]) ||
+	    pclk_page_word(page, BOOT_ID_OFFSET + sizeof(id.word[0]),
+			   &id.word[1]) ||
+	    pclk_page_word(page, VMCLOCK_WATCHED_OFFSET, &seq) ||
+	    seq >> 32 != copy->seq)
+		return (struct boot_id){ { 0 } };
+	return id;
+}
+
+/* Does the page repeat this kernel's clock? If that is in doubt, it does: who
+ * steers a clock by itself takes every error for a right time. */
+static bool is_own(struct page *page, const struct page_copy *copy,
+		   const struct vmclock_page *vc)
+{
+	const struct vmclock *vm = vmclock_of(page);
+	struct boot_id id;
+
+	if (vm->always_own || !(vc->flags & VMCLOCK_FLAG_OWN_KERNEL))
+		return vm->always_own;
+	id = boot_of(page, copy);
+	return !boot_id_differs(&id, &vm->boot);
+}
+
 PAGE_INLINE int convert(struct page *page, const struct page_copy *copy,
 			uint64_t counter, struct paraclock_sample *ret_sample,
 			struct paraclock_conversion *ret_conv)
@@ -86,11 +107,15 @@ PAGE_INLINE int convert(struct page *page, const struct page_copy *copy,
 					   &bad);
 	if (bad)
 		return page_malformed(page, bad);
-	if (!ret && ret_conv) {
+	if (ret)
+		return ret;
+	if (is_own(page, copy, &vc))
+		ret_sample->flags |= PARACLOCK_FLAG_OWN_KERNEL;
+	if (ret_conv) {
 		page_begin_conversion(page, VMCLOCK_WATCHED_OFFSET, ret_conv);
 		pclk_vmclock_conversion(&vc, limits, ret_sample, ret_conv);
 	}
-	return ret;
+	return 0;
 }
 
 static const struct page_reason reasons[] = {
@@ -108,7 +133,7 @@ static const struct page_reason reasons[] = {
 static const struct page_kind kind = {
 	.shape = &pclk_vmclock_shape,
 	.state_size = sizeof(struct vmclock),
-	.init = vmclock_init,
+	.init = pclk_vmclock_init,
 	.explain_absence = explain_absence,
 	.read = pclk_page_read,
 	.convert = convert,
@@ -123,20 +148,20 @@ static int vmclock_open(const struct paraclock_env *env,
 	return pclk_page_source_open(&kind, env, opts, ret_state);
 }
 
-static int vmclock_get_conversion(void *state,
-				  struct paraclock_sample *ret_sample,
-				  struct paraclock_conversion *ret_conv)
+int pclk_vmclock_get_conversion(void *state,
+				struct paraclock_sample *ret_sample,
+				struct paraclock_conversion *ret_conv)
 {
 	return page_get_conversion(&kind, state, ret_sample, ret_conv);
 }
 
-static int vmclock_get_time(void *state, struct paraclock_sample *ret_sample)
+int pclk_vmclock_get_time(void *state, struct paraclock_sample *ret_sample)
 {
 	return page_get_time(&kind, state, ret_sample);
 }
 
-static int vmclock_get_time_at(void *state, uint64_t counter,
-			       struct paraclock_sample *ret_sample)
+int pclk_vmclock_get_time_at(void *state, uint64_t counter,
+			     struct paraclock_sample *ret_sample)
 {
 	return page_get_time_at(&kind, state, counter, ret_sample);
 }
@@ -175,10 +200,10 @@ static int peek_marker(struct vmclock *vm, struct paraclock_marker *ret_marker)
 	return ret ? ret : marker_of(vm, &copy, ret_marker);
 }
 
-static int vmclock_get_conversion_marker(void *state,
-					 struct paraclock_sample *ret_sample,
-					 struct paraclock_conversion *ret_conv,
-					 struct paraclock_marker *ret_marker)
+int pclk_vmclock_get_conversion_marker(void *state,
+				       struct paraclock_sample *ret_sample,
+				       struct paraclock_conversion *ret_conv,
+				       struct paraclock_marker *ret_marker)
 {
 	struct vmclock *vm = state;
 	struct page_copy copy;
@@ -199,7 +224,7 @@ static int vmclock_get_conversion_marker(void *state,
  * Not under seq_count: a marker is one word that never has the same value twice,
  * and to see it before its update is complete is to see it sooner.
  */
-static int vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
+int pclk_vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
 {
 	struct vmclock *vm = state;
 	struct paraclock_marker marker = { 0 };
@@ -229,7 +254,7 @@ static int vmclock_get_marker(void *state, struct paraclock_marker *ret_marker)
 	return 0;
 }
 
-static int vmclock_watch_marker(void *state, const uint64_t *ret_words[2])
+int pclk_vmclock_watch_marker(void *state, const uint64_t *ret_words[2])
 {
 	struct vmclock *vm = state;
 	const char *live = vm->page.map.addr;
@@ -243,7 +268,7 @@ static int vmclock_watch_marker(void *state, const uint64_t *ret_words[2])
 	return 0;
 }
 
-static int vmclock_has_generation(void *state)
+int pclk_vmclock_has_generation(void *state)
 {
 	struct vmclock *vm = state;
 	uint64_t flags;
@@ -284,16 +309,16 @@ const struct paraclock_backend pclk_backend_vmclock = {
 	.marker_class = PARACLOCK_MARKER_AUTHORITATIVE,
 	.takes_image = 1,
 	.open = vmclock_open,
-	.get_time = vmclock_get_time,
-	.get_time_at = vmclock_get_time_at,
-	.get_conversion = vmclock_get_conversion,
-	.get_marker = vmclock_get_marker,
-	.watch_marker = vmclock_watch_marker,
+	.get_time = pclk_vmclock_get_time,
+	.get_time_at = pclk_vmclock_get_time_at,
+	.get_conversion = pclk_vmclock_get_conversion,
+	.get_marker = pclk_vmclock_get_marker,
+	.watch_marker = pclk_vmclock_watch_marker,
 	.explain = pclk_page_source_explain,
 	.close = pclk_page_source_close,
-	.has_generation = vmclock_has_generation,
+	.has_generation = pclk_vmclock_has_generation,
 	.poll_fd = vmclock_poll_fd,
 	.is_there = pclk_page_source_is_there,
 	.is_inferred = vmclock_is_inferred,
-	.get_conversion_marker = vmclock_get_conversion_marker,
+	.get_conversion_marker = pclk_vmclock_get_conversion_marker,
 };

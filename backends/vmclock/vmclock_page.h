@@ -100,9 +100,10 @@ enum vmclock_status {
 #define VMCLOCK_FLAG_TIME_MAXERROR_VALID    (1U << 6)
 #define VMCLOCK_FLAG_TIME_MONOTONIC	    (1U << 7)
 #define VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT (1U << 8)
-/* This library's own flag. The specification assigns its bits from below, and
- * readers ignore unknown ones. See docs/decisions/0023. */
-#define VMCLOCK_FLAG_INFERRED ((uint64_t)1 << 62)
+/* This library's own flags. The specification assigns its bits from below, and
+ * readers ignore unknown ones. See docs/decisions/0023 and 0027. */
+#define VMCLOCK_FLAG_INFERRED	((uint64_t)1 << 62)
+#define VMCLOCK_FLAG_OWN_KERNEL ((uint64_t)1 << 63)
 
 /* Where the words begin that a conversion watches: seq_count, the marker, the
  * flags, the status. */
@@ -112,6 +113,8 @@ enum vmclock_status {
 struct vmclock_limits {
 	uint64_t max_age_ns; /* 0: the page's own limit */
 	uint8_t counter_id;  /* enum paraclock_counter */
+	/* Older than this it is never believed; 0: no such limit. */
+	uint64_t age_cap_ns;
 };
 
 PCLK_SHARED extern const struct page_shape pclk_vmclock_shape;

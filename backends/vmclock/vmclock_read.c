@@ -126,24 +126,37 @@ static u128 duration(const struct vmclock_page *vc, uint64_t ticks)
 			   vc->counter_period_shift);
 }
 
+static u128 age_of(const struct vmclock_page *vc, uint64_t ticks)
+{
+	u128 took = duration(vc, ticks);
+
+	return (took >> 64) * NSEC_PER_SEC +
+	       mul_high((uint64_t)took, NSEC_PER_SEC);
+}
+
+/* How old the page may be, ns; UINT64_MAX: its bound alone says. */
+static uint64_t age_limit(const struct vmclock_page *vc,
+			  const struct vmclock_limits *limits)
+{
+	uint64_t max_ns = limits->max_age_ns;
+
+	if (!max_ns)
+		max_ns = has_growing_error(vc) ? UINT64_MAX : AGE_MAX_NS;
+	return limits->age_cap_ns && limits->age_cap_ns < max_ns
+		       ? limits->age_cap_ns
+		       : max_ns;
+}
+
 static int is_too_old(const struct vmclock_page *vc,
 		      const struct vmclock_limits *limits, uint64_t ticks,
 		      uint64_t error_ns)
 {
-	uint64_t max_ns = limits->max_age_ns;
-	u128 took, age_ns;
+	const uint64_t max_ns = age_limit(vc, limits);
 
-	if (!max_ns) {
-		if (has_error_terms(vc) && error_ns > ERROR_MAX_NS)
-			return 1;
-		if (has_growing_error(vc))
-			return 0;
-		max_ns = AGE_MAX_NS;
-	}
-	took = duration(vc, ticks);
-	age_ns = (took >> 64) * NSEC_PER_SEC +
-		 mul_high((uint64_t)took, NSEC_PER_SEC);
-	return age_ns > max_ns;
+	if (!limits->max_age_ns && has_error_terms(vc) &&
+	    error_ns > ERROR_MAX_NS)
+		return 1;
+	return max_ns != UINT64_MAX && age_of(vc, ticks) > max_ns;
 }
 
 /* The page's time at its reference point, or ticks later. */
@@ -298,7 +311,7 @@ void pclk_vmclock_conversion(const struct vmclock_page *vc,
 			     struct paraclock_conversion *ret_conv)
 {
 	struct leap_state leap = leap_of(vc);
-	uint64_t horizon_ns, max_age_ns = limits->max_age_ns;
+	uint64_t horizon_ns, max_age_ns = age_limit(vc, limits);
 	uint64_t sec, nsec;
 	u128 mult, frac;
 
@@ -322,8 +335,6 @@ void pclk_vmclock_conversion(const struct vmclock_page *vc,
 	ret_conv->max_ticks = TICKS_MAX;
 	if (has_error_terms(vc))
 		limit_error(vc, ret_conv);
-	if (!max_age_ns)
-		max_age_ns = has_growing_error(vc) ? UINT64_MAX : AGE_MAX_NS;
 	horizon_ns = pclk_leap_horizon_sec(&leap, (int64_t)sec) * NSEC_PER_SEC;
 	pclk_conversion_limit(ret_conv, max_age_ns < horizon_ns ? max_age_ns
 								: horizon_ns);

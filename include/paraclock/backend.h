@@ -19,6 +19,10 @@
 extern "C" {
 #endif
 
+/** Where Linux's env finds the page named "served", which `paraclock serve`
+ * keeps. */
+#define PARACLOCK_SERVED_PATH "/run/paraclock/serve/utc.vmclock"
+
 /** A page that an env has mapped, or opened. */
 struct paraclock_mapping {
 	/** The page's memory; NULL: read the page with env->pread on @c fd, or
@@ -72,7 +76,7 @@ struct paraclock_process {
  * Each function gets @c ctx first, returns 0 or a negative errno and writes its
  * outputs only on success. A NULL member means "not available here"; a function
  * that needs it fails with -EOPNOTSUPP or -ENODEV. Everything that a read calls
- * (counter, pread, ioctl, read_clock, run_on_cpu, fork_id) must be
+ * (counter, pread, ioctl, read_clock, run_on_cpu, fork_id, is_there) must be
  * async-signal-safe if paraclock_read() is to be; so must clocksource for
  * paraclock_snapshot().
  */
@@ -96,9 +100,10 @@ struct paraclock_env {
 	/** Write an MSR, in ring 0. */
 	int (*wrmsr)(void *ctx, uint32_t msr, uint64_t value);
 	/**
-	 * Make a page readable: "pvclock", "hyperv" or "vmclock", where this
-	 * machine has it (@p path is NULL) or at @p path. Maps a device, and a
-	 * regular file that cannot shrink; leaves others to @c pread. A load
+	 * Make a page readable: "pvclock", "hyperv", "vmclock" or "served",
+	 * where this machine has it (@p path is NULL) or at @p path. Maps a
+	 * device, and a regular file that cannot shrink (of "served" also one
+	 * that its owner vouches for); leaves others to @c pread. A load
 	 * from the mapping must never fault. With PARACLOCK_DEVICE_MEMORY in
 	 * ret_map->flags: find it in physical memory and map nothing, for @c
 	 * read_memory. On failure only ret_map->why is written; -ENODEV: there
@@ -415,6 +420,15 @@ struct paraclock_backend {
 	 * NULL: get_marker itself looks.
 	 */
 	int (*look)(void *state);
+	/**
+	 * 1: get_marker is a copy of this machine's marker that the page's
+	 * writer made. If another source of markers is open, that one counts,
+	 * and samples are DISRUPTED while the copy differs from it: the page is
+	 * from before the disruption. Otherwise the copy is this clock's only
+	 * marker, and promises marker_class. No other clock opens this source
+	 * for its marker.
+	 */
+	uint8_t copies_marker;
 };
 
 #ifdef __cplusplus

@@ -89,6 +89,20 @@ static int confirm_fresh(const struct paraclock *clk, struct remembered *next,
 	return 0;
 }
 
+/*
+ * Of a clock whose page has a copy of the machine's marker: is the page from
+ * before a disruption? A copy without a generation does not say anything about
+ * the machine's.
+ */
+static bool is_outdated(const struct observation *obs)
+{
+	const struct paraclock_marker *copy = &obs->copy;
+	const struct paraclock_marker *real = &obs->marker[0];
+
+	return copy->value != real->value ||
+	       (copy->generation && copy->generation != real->generation);
+}
+
 /* The counter value before which nothing is known: that of the last disruption;
  * or, for a page without a reference point, of the first look that showed what
  * it says now, if that is later. */
@@ -175,6 +189,8 @@ static int commit_locked(struct paraclock *clk, enum event_cause cause,
 		if (ret)
 			return ret;
 	}
+	if (clk->checks_copy)
+		next->pending = is_outdated(obs);
 	/* A new page after a disruption is not a second disruption. */
 	if (moved ||
 	    (next->primed && !was.pending &&

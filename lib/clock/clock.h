@@ -77,6 +77,7 @@ struct paraclock {
 	uint8_t marker_class; /* the upper limit; see best_marker_class() */
 	uint8_t n_markers;
 	bool markers_in_memory; /* watch[] shows every marker source */
+	bool checks_copy;	/* see is_outdated() */
 	struct marker_source marker[MARKERS_MAX];
 	/* The page of a conversion that has none; no key equals it. */
 	uint64_t nothing[PARACLOCK_CONVERSION_WORDS];
@@ -93,6 +94,9 @@ struct observation {
 	struct paraclock_sample sample;
 	struct paraclock_conversion conv;
 	struct paraclock_marker marker[MARKERS_MAX];
+	/* Of a clock that checks_copy: the page's copy of the marker, not newer
+	 * than the sample. */
+	struct paraclock_marker copy;
 	uint64_t watched[2];
 };
 

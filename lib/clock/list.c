@@ -16,6 +16,8 @@ static void list_source(struct paraclock_listing *listing,
 	if (listing->error)
 		return;
 	listing->error = paraclock_read(clk, &listing->sample);
+	listing->own_kernel |=
+		(listing->sample.flags & PARACLOCK_FLAG_OWN_KERNEL) != 0;
 	(void)paraclock_explain(clk, listing->error, &listing->sample,
 				opts->detail, opts->detail_size);
 	paraclock_close(clk);

@@ -92,6 +92,11 @@ int pclk_observe(const struct paraclock *clk, struct observation *ret_obs)
 	for (unsigned int i = 0; i < OBSERVE_TRIES; i++) {
 		ret = pclk_look_at_markers(clk, ret_obs->marker,
 					   ret_obs->watched);
+		/* Before the page is copied, so that a copy of the marker that
+		 * is new enough belongs to a page that is. */
+		if (!ret && clk->checks_copy)
+			ret = pclk_env_error(clk->be->get_marker(
+				clk->state, &ret_obs->copy));
 		if (ret)
 			return ret;
 		if (clk->be->get_conversion)

@@ -48,7 +48,7 @@ static void open_marker_sources(struct paraclock *clk, const char *device)
 	struct paraclock_options none = { .size = sizeof(none) };
 
 	clk->markers_in_memory = true;
-	if (clk->be->get_marker)
+	if (clk->be->get_marker && !clk->be->copies_marker)
 		add_marker_source(clk, clk->be, clk->state);
 	/* It may be a page of another machine, which the markers of this one
 	 * say nothing about; see backend.h. */
@@ -60,7 +60,8 @@ static void open_marker_sources(struct paraclock *clk, const char *device)
 		struct paraclock_marker marker;
 		void *state;
 
-		if (!(*be)->get_marker || *be == clk->be ||
+		if (!(*be)->get_marker || (*be)->copies_marker ||
+		    *be == clk->be ||
 		    (*be)->open(clk->env, &none, NULL, &state))
 			continue;
 		if ((*be)->get_marker(state, &marker))
@@ -111,6 +112,17 @@ static int open_memory(struct paraclock *clk,
 			add_marker_source(clk, *be, state);
 	}
 	return ret < 0 ? pclk_env_error(ret) : 0;
+}
+
+/* The page's copy of the machine's marker: compared with it, or instead of
+ * it. */
+static void use_copy(struct paraclock *clk)
+{
+	if (!clk->be->copies_marker)
+		return;
+	clk->checks_copy = clk->n_markers > 0;
+	if (!clk->n_markers)
+		add_marker_source(clk, clk->be, clk->state);
 }
 
 static struct paraclock *new_clock(const struct paraclock_env *env,
@@ -188,6 +200,12 @@ static int check_first_read(const struct paraclock *clk,
 		     " time, which is not what was asked for");
 		return -ENODEV;
 	}
+	if (!error && need_valid && sample->flags & PARACLOCK_FLAG_OWN_KERNEL) {
+		TEXT(opts->detail, opts->detail_size,
+		     "it only repeats this kernel's own clock; open it by name "
+		     "to use it");
+		return -ENODEV;
+	}
 	if (!error && need_valid && sample->flags & PARACLOCK_FLAG_UNVOUCHED) {
 		TEXT(opts->detail, opts->detail_size,
 		     "its driver hides whether the host still vouches for its "
@@ -241,6 +259,7 @@ static int open_one(struct paraclock **ret_clk,
 	open_marker_sources(clk, opts->device);
 	if (opening->want_memory)
 		ret = open_memory(clk, opts);
+	use_copy(clk);
 	opening->is_final = ret || opening->is_final;
 	if (!ret) {
 		prime(clk);

@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include "base/env_call.h"
 #include "base/text.h"
@@ -23,9 +26,11 @@
 #define VMCLOCK_DEVICES 64
 
 /* In mapping.cookie: we mapped it (the kernel mapped its own pages, and they
- * stay); the file had a name when it was opened (a memfd never has one). */
+ * stay); the file had a name when it was opened (a memfd never has one); it is
+ * the page that `paraclock serve` keeps. */
 #define IS_MAPPED 1U
 #define HAD_NAME  2U
+#define IS_SERVED 4U
 
 /* -ENODEV: nothing has that name. -ENXIO: something has, but cannot be used. */
 static int fail(struct paraclock_mapping *map, const char *path, int error)
@@ -34,7 +39,9 @@ static int fail(struct paraclock_mapping *map, const char *path, int error)
 	int ret = pclk_open_error(reason);
 
 	TEXT(map->why, sizeof(map->why), path, pclk_open_why(reason),
-	     ret == -EACCES ? "; see paraclock-vmclock(7)" : "");
+	     ret != -EACCES	       ? ""
+	     : map->cookie & IS_SERVED ? "; see paraclock-served(7)"
+				       : "; see paraclock-vmclock(7)");
 	return ret == -ENODEV && error != ENOENT ? -ENXIO : ret;
 }
 
@@ -65,15 +72,33 @@ static int map_device(int fd, const char *path,
 }
 
 /*
- * Does the file keep its size? It does if it is sealed, or if the caller
- * vouches for it. Owner and mode say nothing: root may truncate any file.
+ * `paraclock serve` never truncates its page, and nobody else may: the file is
+ * root's or this process's own, and nobody else may write it. (An ACL shows in
+ * the group's bits.) On tmpfs, so that no disk can fail under a load. The rule
+ * is for this page alone: whoever publishes others has promised nothing.
  */
-static bool keeps_its_size(int fd, uint64_t flags)
+static bool is_kept_by_owner(int fd, const struct stat *st)
+{
+	struct statfs fs;
+
+	return (st->st_uid == 0 || st->st_uid == geteuid()) &&
+	       !(st->st_mode & (S_IWGRP | S_IWOTH)) && !fstatfs(fd, &fs) &&
+	       fs.f_type == TMPFS_MAGIC;
+}
+
+/*
+ * Does the file keep its size? It does if it is sealed, or if the caller
+ * vouches for it. Of any other file owner and mode say nothing: root may
+ * truncate it.
+ */
+static bool keeps_its_size(int fd, const struct stat *st,
+			   const struct paraclock_mapping *map)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 
-	return flags & PARACLOCK_DEVICE_FIXED_SIZE ||
-	       (seals >= 0 && seals & F_SEAL_SHRINK);
+	return map->flags & PARACLOCK_DEVICE_FIXED_SIZE ||
+	       (seals >= 0 && seals & F_SEAL_SHRINK) ||
+	       (map->cookie & IS_SERVED && is_kept_by_owner(fd, st));
 }
 
 /*
@@ -81,9 +106,10 @@ static bool keeps_its_size(int fd, uint64_t flags)
  * because a load past its end would be a SIGBUS in the caller's process; so are
  * a file that cannot be mapped and one that is still too short for a page.
  */
-static void map_file(int fd, struct paraclock_mapping *ret_map)
+static void map_file(int fd, const struct stat *opened,
+		     struct paraclock_mapping *ret_map)
 {
-	bool kept = keeps_its_size(fd, ret_map->flags);
+	bool kept = keeps_its_size(fd, opened, ret_map);
 	void *page = MAP_FAILED;
 	size_t size = 0;
 	struct stat st;
@@ -121,11 +147,11 @@ static int map_path(const char *path, struct paraclock_mapping *ret_map)
 		close(fd);
 		return ret;
 	}
-	ret_map->cookie = st.st_nlink ? HAD_NAME : 0;
+	ret_map->cookie |= st.st_nlink ? HAD_NAME : 0;
 	if (S_ISREG(st.st_mode)) {
 		ret_map->addr = NULL;
 		ret_map->size = (size_t)st.st_size;
-		map_file(fd, ret_map);
+		map_file(fd, &st, ret_map);
 		return 0;
 	}
 	if (S_ISCHR(st.st_mode)) {
@@ -190,6 +216,10 @@ int pclk_linux_map_page(void *ctx, const char *name, const char *path,
 	int ret;
 
 	(void)ctx;
+	if (strcmp(name, "served") == 0) {
+		map.cookie = IS_SERVED;
+		path = path ? path : PARACLOCK_SERVED_PATH;
+	}
 	if (path) {
 		ret = map_path(path, &map);
 	} else if (map.flags & PARACLOCK_DEVICE_MEMORY &&

@@ -15,7 +15,10 @@ static int convert(const uint8_t *page, size_t size,
 		   uint64_t counter, struct paraclock_sample *ret_sample,
 		   const char **ret_bad)
 {
-	const struct vmclock_limits limits = { max_age_ns, env->counter_id };
+	const struct vmclock_limits limits = {
+		.max_age_ns = max_age_ns,
+		.counter_id = env->counter_id,
+	};
 	struct page_copy copy = { .size = size };
 	struct vmclock_page vc;
 

@@ -145,7 +145,9 @@ union any_page {
 
 static const struct pvclock_limits pv_limits = { UINT64_MAX,
 						 PVCLOCK_TSC_STABLE };
-static const struct vmclock_limits vc_limits = { 0, PARACLOCK_COUNTER_X86_TSC };
+static const struct vmclock_limits vc_limits = {
+	.counter_id = PARACLOCK_COUNTER_X86_TSC,
+};
 
 static void make_pvclock(struct fake *fake, union any_page *page, uint64_t now)
 {

@@ -111,7 +111,9 @@ static int exact_hyperv(uint64_t counter, struct paraclock_sample *ret_sample)
 
 static int exact_vmclock(uint64_t counter, struct paraclock_sample *ret_sample)
 {
-	const struct vmclock_limits limits = { 0, PARACLOCK_COUNTER_X86_TSC };
+	const struct vmclock_limits limits = {
+		.counter_id = PARACLOCK_COUNTER_X86_TSC,
+	};
 	const char *bad;
 
 	return pclk_vmclock_convert(&vc, &limits, counter, ret_sample, &bad);

@@ -48,29 +48,46 @@ void fake_set_hyperv(struct fake *fake, uint32_t sequence, int64_t offset)
 	put32(fake->hyperv, 0, sequence);
 }
 
+static void set_marker(uint8_t *page, uint64_t marker)
+{
+	put32(page, 0, 0x4b4c4356);
+	put32(page, 4, 4096);
+	put16(page, 8, 1);
+	page[10] = 0xff;
+	put64(page, 16, marker);
+}
+
+static void set_time(uint8_t *page, uint32_t seq, uint64_t marker, uint64_t tsc,
+		     uint64_t sec)
+{
+	set_marker(page, marker);
+	page[10] = 1;
+	page[11] = 1;
+	put64(page, 24, 1);
+	page[34] = 2;
+	put16(page, 36, 37);
+	page[39] = NS_PERIOD_SHIFT;
+	put64(page, 40, tsc);
+	put64(page, 48, NS_PERIOD);
+	put64(page, 72, sec);
+	put32(page, 12, seq);
+}
+
 void fake_set_vmclock_marker(struct fake *fake, uint64_t marker)
 {
-	put32(fake->vmclock, 0, 0x4b4c4356);
-	put32(fake->vmclock, 4, 4096);
-	put16(fake->vmclock, 8, 1);
-	fake->vmclock[10] = 0xff;
-	put64(fake->vmclock, 16, marker);
+	set_marker(fake->vmclock, marker);
 }
 
 void fake_set_vmclock(struct fake *fake, uint32_t seq, uint64_t marker,
 		      uint64_t tsc, uint64_t sec)
 {
-	fake_set_vmclock_marker(fake, marker);
-	fake->vmclock[10] = 1;
-	fake->vmclock[11] = 1;
-	put64(fake->vmclock, 24, 1);
-	fake->vmclock[34] = 2;
-	put16(fake->vmclock, 36, 37);
-	fake->vmclock[39] = NS_PERIOD_SHIFT;
-	put64(fake->vmclock, 40, tsc);
-	put64(fake->vmclock, 48, NS_PERIOD);
-	put64(fake->vmclock, 72, sec);
-	put32(fake->vmclock, 12, seq);
+	set_time(fake->vmclock, seq, marker, tsc, sec);
+}
+
+void fake_set_served(struct fake *fake, uint32_t seq, uint64_t marker,
+		     uint64_t tsc, uint64_t sec)
+{
+	set_time(fake->served, seq, marker, tsc, sec);
 }
 
 static uint64_t fake_counter(void *ctx)
@@ -98,6 +115,9 @@ static int fake_map_page(void *ctx, const char *name, const char *path,
 	} else if (strcmp(name, "vmclock") == 0) {
 		map.addr = fake->vmclock;
 		error = fake->vmclock_error;
+	} else if (strcmp(name, "served") == 0) {
+		map.addr = fake->served;
+		error = fake->served_error;
 	}
 	if (error)
 		strcpy(ret_map->why, "the fake has no such page");
@@ -177,6 +197,7 @@ void fake_init(struct fake *fake)
 	};
 	fake->hyperv_error = -ENODEV;
 	fake->vmclock_error = -ENODEV;
+	fake->served_error = -ENODEV;
 	fake->affinity_error = -EAGAIN;
 	fake->counter = 1000000000;
 	fake->cpu = 1;

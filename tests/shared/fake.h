@@ -17,9 +17,11 @@ struct fake {
 	_Alignas(4096) uint8_t pvclock[4096];
 	_Alignas(4096) uint8_t hyperv[4096];
 	_Alignas(4096) uint8_t vmclock[4096];
+	_Alignas(4096) uint8_t served[4096];
 	int pvclock_error;
 	int hyperv_error;
 	int vmclock_error;
+	int served_error;
 	uint64_t counter;      /* what env.counter returns, if fixed */
 	uint64_t counter_step; /* added by each read of it */
 	unsigned int cpu;      /* the CPU that run_on_cpu() is on */
@@ -45,6 +47,9 @@ void fake_set_hyperv(struct fake *fake, uint32_t sequence, int64_t offset);
 /* With time (TAI, offset 37, no error terms), marker as given. */
 void fake_set_vmclock(struct fake *fake, uint32_t seq, uint64_t marker,
 		      uint64_t tsc, uint64_t sec);
+/* The same page, as `paraclock serve` keeps it. */
+void fake_set_served(struct fake *fake, uint32_t seq, uint64_t marker,
+		     uint64_t tsc, uint64_t sec);
 /* Without time, as QEMU's: marker only. */
 void fake_set_vmclock_marker(struct fake *fake, uint64_t marker);
 

@@ -25,12 +25,19 @@ static int32_t next_count(const struct feed_shm *shm)
 	return (int32_t)(count + 1);
 }
 
-/* A reader that copies a word from here on sees another count, or not valid. */
+/*
+ * valid first, although the description of the format says count first: a
+ * reader that looks at count, then at valid, would find the odd count twice, and
+ * valid still 1 in between, and accept what it copied while it was written.
+ */
 static void begin(struct feed_shm *shm)
 {
 	STORE(shm->mode, FEED_SHM_MODE);
-	STORE(shm->count, next_count(shm));
 	STORE(shm->valid, 0);
+	/* Pairs with the reader's barrier after its first look at count: if it
+	 * sees the odd one, it sees valid 0. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	STORE(shm->count, next_count(shm));
 	/* Pairs with the reader's barrier between its copy and its second look
 	 * at count: no word becomes visible before the count. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);

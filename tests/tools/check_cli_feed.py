@@ -1,0 +1,490 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""paraclock feed on simulated vmclocks whose distance to this machine's clock is
+known, into a receiver that knows chrony's datagram by its documentation.
+Usage: check_cli_feed.py PARACLOCK"""
+import json
+import os
+import pathlib
+import re
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import cli
+
+TOOL = sys.argv.pop(1)
+
+# The source and the receiver are looked at by turns, and CLOCK_REALTIME may be
+# slewed meanwhile: the truth is known to this, ns.
+TRUTH_NS = 1000
+
+MAGIC = 0x534f434b
+
+
+def run(*args, **more):
+    return subprocess.run([TOOL, *map(str, args)], capture_output=True,
+                          text=True, timeout=cli.HANGS_SEC, **more)
+
+
+class Datagram:
+    def __init__(self, data):
+        (self.sec, self.us, self.offset, self.pulse, self.leap, self.pad,
+         self.magic) = struct.unpack("=qqdiiii", data)
+        self.real_ns = self.sec * 10**9 + self.us * 1000
+
+
+class Receiver:
+    """As chronyd: it makes the socket when it starts."""
+
+    def __init__(self, test, path):
+        path.unlink(missing_ok=True)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        test.addCleanup(self.socket.close)
+        self.socket.bind(str(path))
+
+    def receive(self, timeout=cli.HANGS_SEC):
+        self.socket.settimeout(timeout)
+        return Datagram(self.socket.recv(4096))
+
+    def is_empty(self):
+        self.socket.setblocking(False)
+        try:
+            self.socket.recv(4096)
+        except BlockingIOError:
+            return True
+        return False
+
+    def drain(self):
+        while not self.is_empty():
+            pass
+
+    def stop(self):
+        self.socket.close()
+
+
+class Feed(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.dir = pathlib.Path(folder.name)
+        self.run_dir = self.dir / "run"
+        self.path = self.dir / "chrony.sock"
+
+    def start(self, *args, **more):
+        process = subprocess.Popen(
+            [TOOL, *map(str, args)], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, **more)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        guard = threading.Timer(cli.HANGS_SEC, process.kill)
+        guard.start()
+        self.addCleanup(guard.cancel)
+        return process
+
+    def publish(self, acts="", ahead="0s", scale="", errors=
+                "maxerror 1ms maxerror-rate 50ppb", name="v"):
+        """A vmclock; returns its file."""
+        start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        script = self.dir / f"{name}.sim"
+        script.write_text(
+            f"world start {start}\n"
+            f"host a {errors} ahead {ahead}\n"
+            f"vm {name} on a with vmclock,generation{scale}\n"
+            f"open {name} with vmclock\n{acts}\nrun 1000000s\n")
+        self.simulation = self.start("simulate", "--realtime", "--dir",
+                                     self.dir / "out", script)
+        for line in self.simulation.stdout:
+            if f"open {name}" in line:
+                return self.dir / "out" / f"{name}.vmclock"
+        self.fail(self.simulation.stderr.read())
+
+    def source(self, page):
+        return ["-b", "vmclock", "-d", page, "--dir", self.run_dir]
+
+    def feed(self, page, *args, **more):
+        return self.start("feed", *self.source(page), "--chrony-sock",
+                          self.path, "--interval", "0.1", "--no-reset", *args,
+                          **more)
+
+    def truth(self, page):
+        """How far the page is from CLOCK_REALTIME, by another command."""
+        line = json.loads(run("cross", "-b", "vmclock", "-d", page,
+                              "--json").stdout)
+        host_ns = line["host_ns"]
+        if line["timescale"] == "tai":
+            host_ns -= line["tai_offset_sec"] * 10**9
+        return host_ns - line["realtime_ns"]
+
+    def state(self):
+        return json.loads((self.run_dir / "feed.json").read_text())
+
+    # --- samples -----------------------------------------------------------
+
+    def test_samples_are_the_truth(self):
+        for scale in ("", " timescale utc"):
+            page = self.publish(ahead="-7s", scale=scale,
+                                name="u" if scale else "t")
+            receiver = Receiver(self, self.path)
+            service = self.feed(page)
+            for _ in range(20):
+                # Before and after: the clock of this machine is slewed.
+                before = self.truth(page)
+                receiver.drain()
+                got = receiver.receive()
+                now_ns = time.clock_gettime_ns(time.CLOCK_REALTIME)
+                after = self.truth(page)
+                self.assertEqual((got.pulse, got.leap, got.pad, got.magic),
+                                 (0, 0, 0, MAGIC))
+                self.assertLessEqual(got.real_ns, now_ns)
+                self.assertTrue(
+                    min(before, after) - TRUTH_NS <= got.offset * 1e9 <=
+                    max(before, after) + TRUTH_NS,
+                    (before, got.offset, after))
+            service.terminate()
+            self.assertEqual(service.wait(), 0, service.stderr.read())
+            # The file is gone.
+            self.assertEqual(list(self.run_dir.iterdir()), [])
+            receiver.stop()
+
+    def test_lines(self):
+        page = self.publish(ahead="3s")
+        result = run("feed", *self.source(page), "--stdout", "-n", 3,
+                     "--interval", "0.05")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertEqual(len(lines), 3)
+        for line in lines:
+            self.assertEqual(list(line), [
+                "type", "time", "realtime_ns", "offset_ns", "bound_ns",
+                "has_bound", "spread_ns", "n", "leap", "backend",
+                "timescale", "epoch"])
+            self.assertEqual(
+                (line["type"], line["n"], line["leap"], line["backend"],
+                 line["timescale"]), ("sample", 5, "none", "vmclock", "tai"))
+            self.assertGreaterEqual(line["bound_ns"], 10**6)
+            self.assertRegex(line["time"], r"^20\d\d-.*\.\d{9}Z$")
+
+    def test_shared_memory(self):
+        page = self.publish()
+        unit = 200 + os.getpid() % 50
+        self.addCleanup(subprocess.run, [
+            "ipcrm", "-M", hex(0x4e545030 + unit)], stderr=subprocess.DEVNULL)
+        result = run("feed", *self.source(page), "--ntp-shm", unit, "-n", 2,
+                     "--interval", "0.05", "--no-reset")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(f"ntp-shm {unit}: delivering", result.stderr)
+
+    def test_state(self):
+        page = self.publish(ahead="3s")
+        receiver = Receiver(self, self.path)
+        service = self.feed(page, "--json", "--delay", "0.5")
+        receiver.receive()
+        state = json.loads(service.stdout.readline())
+        self.assertEqual(state.pop("type"), "state")
+        cli.wait_until((self.run_dir / "feed.json").exists, service)
+        self.assertEqual(list(self.state()), ["pid", *state])
+        self.assertEqual(list(state), [
+            "realtime_ns", "time", "state", "why", "text", "backend",
+            "timescale", "offset_ns", "bound_ns", "has_bound", "disruptions",
+            "samples", "outputs", "printed_bound_ns"])
+        state = self.state()
+        self.assertEqual(
+            (state["pid"], state["state"], state["why"], state["backend"],
+             state["has_bound"], state["printed_bound_ns"]),
+            (service.pid, "feeding", None, "vmclock", True, 250000000))
+        output, = state["outputs"]
+        self.assertEqual((output["kind"], output["target"],
+                          output["connected"], output["failed"]),
+                         ("chrony-sock", str(self.path), True, 0))
+        self.assertGreater(output["delivered"], 0)
+
+    # --- receivers that come and go ----------------------------------------
+
+    def test_the_receiver_starts_again(self):
+        page = self.publish()
+        receiver = Receiver(self, self.path)
+        service = self.feed(page, "--interval", "1")
+        receiver.receive()
+        cli.wait_until((self.run_dir / "feed.json").exists, service)
+        for _ in range(2):
+            receiver.stop()
+            cli.wait_until(
+                lambda: not self.state()["outputs"][0]["connected"], service)
+            receiver = Receiver(self, self.path)
+            begun = time.monotonic()
+            receiver.receive()
+            print(f"again after {time.monotonic() - begun:.1f} s")
+        service.terminate()
+        self.assertEqual(service.wait(), 0)
+        log = service.stderr.read()
+        # One line each; the name may be seen gone as well.
+        self.assertIn(log.count("not delivered"), (2, 3, 4), log)
+        self.assertEqual(log.count(": delivering"), 3, log)
+
+    def test_a_receiver_that_does_not_read(self):
+        page = self.publish()
+        receiver = Receiver(self, self.path)
+        service = self.feed(page, "--interval", "0.01")
+        cli.wait_until((self.run_dir / "feed.json").exists, service)
+        cli.wait_until(lambda: self.state()["outputs"][0]["failed"] > 20,
+                       service)
+        receiver.drain()
+        before = self.state()["outputs"][0]["delivered"]
+        cli.wait_until(lambda: self.state()["outputs"][0]["delivered"] >
+                       before, service)
+        service.terminate()
+        self.assertEqual(service.wait(), 0)
+        self.assertLessEqual(service.stderr.read().count("does not read"), 3)
+
+    def test_a_reader_of_stdout_that_does_not_read(self):
+        page = self.publish()
+        receiver = Receiver(self, self.path)
+        # Nobody reads its stdout: the pipe fills, chronyd still gets its own.
+        service = self.feed(page, "--stdout", "--interval", "0.01")
+        cli.wait_until((self.run_dir / "feed.json").exists, service)
+
+        def is_full():
+            receiver.drain()
+            return self.state()["outputs"][1]["failed"] > 5
+        cli.wait_until(is_full, service)
+        receiver.drain()
+        receiver.receive()
+
+    def test_a_reader_of_stdout_that_is_gone(self):
+        page = self.publish()
+        service = self.start("feed", *self.source(page), "--stdout",
+                             "--interval", "0.05")
+        service.stdout.readline()
+        service.stdout.close()
+        self.assertEqual(service.wait(), 1)
+
+    def test_a_folder_that_may_not_be_written(self):
+        page = self.publish()
+        receiver = Receiver(self, self.path)
+        (self.dir / "file").write_text("")
+        service = self.start(
+            "feed", "-b", "vmclock", "-d", page, "--dir",
+            self.dir / "file" / "run", "--chrony-sock", self.path,
+            "--interval", "0.05", "--no-reset")
+        for _ in range(10):
+            receiver.receive()
+        service.terminate()
+        self.assertEqual(service.wait(), 0)
+        self.assertEqual(service.stderr.read().count("feed.json"), 1)
+
+    # --- sources that are not valid, and disruptions -----------------------
+
+    def test_not_valid(self):
+        page = self.publish("run 3s\nstatus a unreliable\nrun 4s\n"
+                            "status a synchronized")
+        receiver = Receiver(self, self.path)
+        service = self.feed(page, "--json")
+        receiver.receive()
+        states = map(json.loads, service.stdout)
+        self.assertEqual(next(states)["state"], "feeding")
+        waiting = next(states)
+        self.assertEqual((waiting["state"], waiting["why"]),
+                         ("waiting", "not-valid"))
+        receiver.drain()
+        again = next(states)
+        self.assertEqual(again["state"], "feeding")
+        # Nothing that was taken in between.
+        got = receiver.receive()
+        self.assertGreaterEqual(got.real_ns, again["realtime_ns"] - 2 * 10**9)
+        gap = again["realtime_ns"] - waiting["realtime_ns"]
+        self.assertGreater(got.real_ns - waiting["realtime_ns"], gap // 2)
+
+    def test_after_a_migration_no_sample_has_the_old_time(self):
+        moves = 6
+        page = self.publish(
+            "host b maxerror 1ms maxerror-rate 50ppb ahead 5.25s\n"
+            + "run 1s\nmigrate v to b downtime 50ms\n"
+              "run 1s\nmigrate v to a downtime 50ms\n" * (moves // 2),
+            ahead="5s")
+        service = self.start("feed", *self.source(page), "--stdout",
+                             "--interval", "0.02")
+        last, told, flips, samples = None, False, 0, 0
+        for line in service.stdout:
+            line = json.loads(line)
+            if line["type"] == "disruption":
+                told = True
+                continue
+            samples += 1
+            # A sample of the old time after a disruption would be followed by
+            # one of the new time without another disruption.
+            if last and abs(line["offset_ns"] - last) > 125 * 10**6:
+                self.assertTrue(told, (last, line))
+                flips += 1
+            last, told = line["offset_ns"], False
+            if flips == moves:
+                break
+        print(f"{flips} migrations, {samples} samples")
+
+    def test_chronyd_shall_forget(self):
+        page = self.publish("host b maxerror 1ms maxerror-rate 50ppb ahead "
+                            "250ms\nrun 2s\nmigrate v to b downtime 10ms")
+        receiver = Receiver(self, self.path)
+        program, told = self.dir / "chronyc", self.dir / "told"
+        program.write_text(f"#!/bin/sh\necho \"$@\" >>{told}\n")
+        program.chmod(0o755)
+        service = self.start(
+            "feed", *self.source(page), "--chrony-sock", self.path,
+            "--interval", "0.1", "--chronyc-socket", "/x/y",
+            env={**os.environ, "PATH": f"{self.dir}:{os.environ['PATH']}"})
+        receiver.receive()
+        cli.wait_until(lambda: told.exists() and
+                       told.read_text().count("\n") >= 2, service)
+        self.assertEqual(told.read_text().splitlines()[:2],
+                         ["-h /x/y reset sources", "-h /x/y burst 4/4"])
+
+    def test_a_chronyc_that_hangs(self):
+        page = self.publish("host b maxerror 1ms maxerror-rate 50ppb ahead "
+                            "250ms\nrun 2s\nmigrate v to b downtime 10ms")
+        receiver = Receiver(self, self.path)
+        program = self.dir / "chronyc"
+        program.write_text("#!/bin/sh\nsleep 1000\n")
+        program.chmod(0o755)
+        service = self.start(
+            "feed", *self.source(page), "--chrony-sock", self.path,
+            "--interval", "0.1", "--chronyc-socket", "/x/y", "--json",
+            env={**os.environ, "PATH": f"{self.dir}:{os.environ['PATH']}"})
+        receiver.receive()
+        states = map(json.loads, service.stdout)
+        self.assertEqual(next(states)["state"], "feeding")
+        self.assertEqual(next(states)["why"], "disrupted")
+        # It goes on all the same.
+        self.assertEqual(next(states)["state"], "feeding")
+
+    def test_the_bound_grows_beyond_what_was_printed(self):
+        page = self.publish("host b maxerror 40ms maxerror-rate 50ppb\nrun 2s"
+                            "\nmigrate v to b downtime 10ms")
+        receiver = Receiver(self, self.path)
+        service = self.feed(page, "--json")
+        receiver.receive()
+        states = map(json.loads, service.stdout)
+        first = next(states)
+        self.assertEqual(first["state"], "feeding")
+        self.assertGreaterEqual(first["printed_bound_ns"], first["bound_ns"])
+        self.assertEqual(next(states)["why"], "disrupted")
+        wide = next(states)
+        self.assertEqual((wide["state"], wide["why"]), ("waiting", "wide"))
+        self.assertGreaterEqual(wide["bound_ns"], 40000000)
+        self.assertEqual(wide["printed_bound_ns"], first["printed_bound_ns"])
+        receiver.drain()
+        cli.wait_until(lambda: self.state()["realtime_ns"] >
+                       wide["realtime_ns"] + 10**9, service)
+        self.assertTrue(receiver.is_empty())
+
+    # --- --print-config ----------------------------------------------------
+
+    def test_print_config(self):
+        page = self.publish()
+        result = run("feed", *self.source(page), "--print-config",
+                     "--chrony-sock", "/run/x.sock", "--poll", 3)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertFalse(self.run_dir.exists())
+        lines = [line for line in result.stdout.splitlines()
+                 if not line.startswith("#")]
+        self.assertEqual(len(lines), 1)
+        found = re.fullmatch(r"refclock SOCK /run/x\.sock refid HOST poll 3 "
+                             r"delay (\S+) precision (\S+)", lines[0])
+        self.assertTrue(found, lines)
+        # Twice the bound.
+        self.assertGreaterEqual(float(found[1]), 0.002)
+        self.assertLessEqual(float(found[1]), 0.003)
+        self.assertLess(float(found[2]), 0.001)
+
+    def test_print_config_assumes(self):
+        page = self.publish(errors="")
+        result = run("feed", *self.source(page), "--print-config",
+                     "--assume-error", "0.01")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        delay = float(re.search(r"^refclock .* delay (\S+)", result.stdout,
+                                re.M)[1])
+        self.assertGreaterEqual(delay, 0.02)
+        self.assertLessEqual(delay, 0.022)
+        self.assertIn("--assume-error 0.01", result.stdout)
+
+    # --- sources that are refused ------------------------------------------
+
+    def refused(self, *args):
+        result = run("feed", "--stdout", "--dir", self.run_dir, *args)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        self.assertEqual(result.stdout, "")
+        return result.stderr
+
+    def test_own_kernel(self):
+        for backend in ("tsc", "kvm-host", "served"):
+            self.assertIn("own clock", self.refused("-b", backend))
+
+    def test_clocks_that_only_count(self):
+        for backend in ("kvmclock", "hyperv"):
+            self.assertIn("--start-utc", self.refused("-b", backend))
+        page = self.publish(scale=" timescale monotonic")
+        self.assertIn("how much has passed",
+                      self.refused("-b", "vmclock", "-d", page))
+
+    def test_a_start(self):
+        page = self.publish("host b maxerror 1ms maxerror-rate 50ppb ahead "
+                            "1s\nrun 2s\nmigrate v to b downtime 10ms",
+                            scale=" timescale monotonic")
+        line = json.loads(run("cross", "-b", "vmclock", "-d", page,
+                              "--json").stdout)
+        start = line["realtime_ns"] - line["host_ns"] + 3 * 10**9
+        receiver = Receiver(self, self.path)
+        args = [*self.source(page), "--start-utc", start]
+        service = self.start("feed", *args, "--chrony-sock", self.path,
+                             "--interval", "0.1", "--no-reset")
+        got = receiver.receive()
+        # CLOCK_REALTIME and the counter may differ by 500 ppm.
+        self.assertLess(abs(got.offset - 3), 0.3)
+        # A disruption ends it, and the same start will not do again.
+        self.assertEqual(service.wait(), 1)
+        self.assertIn("void", service.stderr.read())
+        receiver.drain()
+        self.assertIn("void", self.refused(*args))
+        result = run("feed", *self.source(page), "--start-utc", start + 1,
+                     "--stdout", "-n", 1)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_a_start_for_a_clock_that_needs_none(self):
+        page = self.publish()
+        self.assertIn("leave out --start-utc",
+                      self.refused(*self.source(page), "--start-utc", 5))
+
+    def test_usage(self):
+        for args, text in (
+                ([], "nowhere"),
+                (["--stdout", "more"], "more"),
+                (["--stdout", "--poll", "11"], "--poll"),
+                (["--stdout", "--poll", "x"], "--poll"),
+                (["--stdout", "--interval", "0"], "--interval"),
+                (["--stdout", "--interval", "5", "--poll", "2"], "--poll"),
+                (["--stdout", "--delay", "x"], "--delay"),
+                (["--stdout", "--start-utc", "5"], "-b"),
+                (["--stdout", "-b", "kvmclock", "--start-utc", "now"],
+                 "--start-utc"),
+                (["--ntp-shm", "256"], "--ntp-shm"),
+                (["--chrony-sock", "x" * 108], "--chrony-sock"),
+                (["--chrony-sock", ""], "--chrony-sock"),
+                (["--stdout", "--dir", ""], "--dir"),
+                (["--stdout", "-n", "0"], "-n"),
+                (["--stdout", "-b", "nonsense"], "not a backend")):
+            with self.subTest(args=args):
+                result = run("feed", *args)
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assertIn(text, result.stderr)
+                self.assertEqual(len(result.stderr.splitlines()), 1)
+
+
+if __name__ == "__main__":
+    cli.main()

@@ -194,7 +194,8 @@ class Feed(unittest.TestCase):
         self.assertEqual(list(state), [
             "realtime_ns", "time", "state", "why", "text", "backend",
             "timescale", "offset_ns", "bound_ns", "has_bound", "disruptions",
-            "samples", "outputs", "printed_bound_ns"])
+            "samples", "outputs", "printed_bound_ns",
+            "largest_bound_ns"])
         state = self.state()
         self.assertEqual(
             (state["pid"], state["state"], state["why"], state["backend"],
@@ -362,6 +363,9 @@ class Feed(unittest.TestCase):
         self.assertEqual(next(states)["why"], "disrupted")
         # It goes on all the same.
         self.assertEqual(next(states)["state"], "feeding")
+        # What hangs is killed when it ends.
+        service.terminate()
+        self.assertEqual(service.wait(), 0)
 
     def test_the_bound_grows_beyond_what_was_printed(self):
         page = self.publish("host b maxerror 40ms maxerror-rate 50ppb\nrun 2s"

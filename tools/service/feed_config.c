@@ -6,6 +6,9 @@
 
 /* --- numbers -------------------------------------------------------------- */
 
+/* The error of a reading alone varies by as much on a busy machine. */
+#define SPARE_NS 1000
+
 /* Up, to two significant digits. */
 static uint64_t round_up(uint64_t value)
 {
@@ -22,7 +25,8 @@ int64_t feed_config_delay(const struct feed_sample *sample,
 {
 	uint64_t assumed = sample->has_bound ? 0 : (uint64_t)assume_error_ns;
 	uint64_t measured = sample->bound_ns - assumed;
-	uint64_t half = add_bounds(sample->bound_ns, measured / 4);
+	uint64_t spare = measured / 4 > SPARE_NS ? measured / 4 : SPARE_NS;
+	uint64_t half = add_bounds(sample->bound_ns, spare);
 	uint64_t delay = round_up(add_bounds(half, half));
 
 	return delay > INT64_MAX ? INT64_MAX : (int64_t)delay;

@@ -48,12 +48,6 @@ int feed_sample_make(struct measurement *m, unsigned int n,
 
 	if (!is_one_burst(m, n))
 		return -ESTALE;
-	for (unsigned int i = 0; i < n; i++) {
-		uint64_t bound_ns = feed_bound(&m[i], assume_error_ns);
-
-		if (bound_ns > sample.bound_ns)
-			sample.bound_ns = bound_ns;
-	}
 	qsort(m, n, sizeof(*m), compare);
 	if (__builtin_sub_overflow(median->utc_ns, median->offset_ns,
 				   &sample.real_ns) ||
@@ -64,6 +58,7 @@ int feed_sample_make(struct measurement *m, unsigned int n,
 	/* Two's complement: right also if the difference is beyond INT64_MAX. */
 	sample.spread_ns =
 		(uint64_t)m[n - 1].offset_ns - (uint64_t)m[0].offset_ns;
+	sample.bound_ns = feed_bound(median, assume_error_ns);
 	sample.precision_ns = median->bound_ns;
 	if (median->has_bound)
 		sample.precision_ns -= median->sample.clock_error_ns;

@@ -34,7 +34,7 @@ uint64_t feed_bound(const struct measurement *m, int64_t assume_error_ns);
 
 /*
  * The sample of a burst of valid measurements, 1 to FEED_BURST; they are sorted.
- * The bound is the largest of the burst. 0; -ESTALE: a disruption lies between
+ * The bound is the median's own. 0; -ESTALE: a disruption lies between
  * them; -ERANGE: CLOCK_REALTIME is before 1970.
  */
 int feed_sample_make(struct measurement *m, unsigned int n,

@@ -74,22 +74,21 @@ static bool is_fit(const struct keeper *keeper, const struct measurement *m,
 	return judgement.verdict == KEEP_IS_RIGHT;
 }
 
-/* In the inserted second two instants have the same UTC; and what a host that
- * may smear says is off by up to a second within a day of it. */
-static bool is_leap_in_the_way(struct feed *feed, const struct measurement *m)
+/* What a host that may smear says is off by up to a second within a day of a leap
+ * second. */
+static bool may_be_smeared(struct feed *feed, const struct measurement *m)
 {
 	bool is_announced =
 		feed_kernel_leap(&feed->kernel,
 				 feed->observer.keeper.disruptions,
 				 steer_kernel(NULL) & KEEP_KERNEL_LEAP);
 
-	if (m->sample.leap == PARACLOCK_LEAP_POS)
-		return true;
 	return m->sample.timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED &&
 	       (is_announced || leap_is_near(m, leap_table, feed));
 }
 
-/* 0: n measurements that are fit. */
+/* 0: measurements that are fit. In an inserted second two instants have the same
+ * UTC. */
 static int measure_burst(struct feed *feed, struct measurement *m,
 			 enum feed_why *ret_why)
 {
@@ -101,9 +100,11 @@ static int measure_burst(struct feed *feed, struct measurement *m,
 		if (!is_fit(keeper, &m[i], &feed->keep_why))
 			return m[i].error ? m[i].error : -EAGAIN;
 		*ret_why = FEED_WHY_LEAP;
-		if (is_leap_in_the_way(feed, &m[i]))
+		if (m[i].sample.leap == PARACLOCK_LEAP_POS)
 			return -EAGAIN;
 	}
+	if (may_be_smeared(feed, &m[FEED_BURST - 1]))
+		return -EAGAIN;
 	*ret_why = FEED_WHY_DISRUPTED;
 	/* What was only measured has not looked for a jump. */
 	return keeper->disruptions == feed->disruptions ? 0 : -ESTALE;
@@ -223,6 +224,8 @@ static void feed_once(struct feed *feed)
 	if (!feed_take(feed, &sample, &why)) {
 		feed->sample = sample;
 		feed->has_sample = true;
+		if (sample.bound_ns > feed->largest_bound_ns)
+			feed->largest_bound_ns = sample.bound_ns;
 		if (is_too_wide(feed, &sample))
 			why = FEED_WHY_WIDE;
 		else
@@ -230,9 +233,11 @@ static void feed_once(struct feed *feed)
 	}
 	if (why) {
 		feed_enter(feed, FEED_WAITING, why);
-		/* A lasting reason needs no haste. */
+		/* A reason that lasts needs no haste. */
 		if (why == FEED_WHY_DISRUPTED || why == FEED_WHY_CLOCK_SET)
 			look_again(feed, SOON_NS);
+		else if (why == FEED_WHY_SOURCE)
+			look_again(feed, RETRY_NS);
 		return;
 	}
 	feed_tell_leap(feed, sample.leap);

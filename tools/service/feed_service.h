@@ -48,6 +48,7 @@ struct feed {
 	uint64_t samples; /* delivered to one output at least */
 	bool has_sample;
 	struct feed_sample sample; /* the last that was taken */
+	uint64_t largest_bound_ns; /* of all that were */
 	int64_t delay_ns;	   /* of chrony's configuration; -1: not yet */
 	int64_t hold_until_ns;	   /* no sample while chronyd forgets */
 	uint8_t leap;		   /* that was logged */

@@ -21,8 +21,8 @@ static const struct {
 				 "been measured since" },
 	[FEED_WHY_WIDE] = { "wide", "the bound is wider than the delay that "
 				    "chrony.conf states allows" },
-	[FEED_WHY_LEAP] = { "leap", "a leap second is near, and the source "
-				    "may smear it" },
+	[FEED_WHY_LEAP] = { "leap", "a leap second is under way, or is near "
+				    "and the source may smear it" },
 	[FEED_WHY_CLOCK_SET] = { "clock-set",
 				 "CLOCK_REALTIME was set during the "
 				 "measurement" },
@@ -50,8 +50,12 @@ const char *feed_why_name(const struct feed *feed)
 static void describe_wide(const struct feed *feed, char *buf, size_t size)
 {
 	char bound[32], limit[32], delay[32], need[32];
-	int64_t need_ns = feed_config_delay(
-		&feed->sample, feed->options->rules.assume_error_ns);
+	struct feed_sample largest = feed->sample;
+	int64_t need_ns;
+
+	largest.bound_ns = feed->largest_bound_ns;
+	need_ns = feed_config_delay(&largest,
+				    feed->options->rules.assume_error_ns);
 
 	format_duration(feed->sample.bound_ns, bound, sizeof(bound));
 	format_duration(feed_config_limit(feed->delay_ns), limit,
@@ -139,6 +143,10 @@ static void put_state(struct json *json, const struct feed *feed)
 			     feed_config_limit(feed->delay_ns));
 	else
 		json_put_null(json, "printed_bound_ns");
+	if (feed->largest_bound_ns <= INT64_MAX)
+		json_put_u64(json, "largest_bound_ns", feed->largest_bound_ns);
+	else
+		json_put_null(json, "largest_bound_ns");
 }
 
 static const char *state_path(const struct feed *feed, char *buf, size_t size)

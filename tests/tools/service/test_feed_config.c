@@ -26,14 +26,15 @@ static const struct delay_case delays[] = {
 	/* 2 x 1.25 x the bound, and up to two digits. */
 	{ "delay: 1 ms", 1000000, -1, 2500000 },
 	{ "delay: a little more than 1 ms", 1000001, -1, 2600000 },
-	{ "delay: 20 ns", 20, -1, 50 },
-	{ "delay: 1 ns", 1, -1, 2 },
-	{ "delay: exact", 0, -1, 0 },
+	/* A us to spare at least. */
+	{ "delay: 20 ns", 20, -1, 2100 },
+	{ "delay: 4 us", 4000, -1, 10000 },
+	{ "delay: exact", 0, -1, 2000 },
 	{ "delay: 39 s", 39 * SEC, -1, 98 * SEC },
 	/* What is assumed does not grow. */
 	{ "delay: 1 s is assumed, and 20 ns measured", SEC + 20, SEC,
 	  2100000000 },
-	{ "delay: 1 s is assumed, and nothing measured", SEC, SEC, 2 * SEC },
+	{ "delay: 1 s is assumed, and nothing measured", SEC, SEC, 2100000000 },
 	{ "delay: more than fits", UINT64_MAX, -1, INT64_MAX },
 	{ "delay: more than fits, and assumed", UINT64_MAX, SEC, INT64_MAX },
 	{ "delay: almost more than fits", INT64_MAX / 4, -1,

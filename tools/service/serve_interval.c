@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * How one interval follows another. docs/decisions/0027 has the argument; in
+ * How one interval follows another. docs/decisions/0030 has the argument; in
  * short, with f and e for the centre and half width of the old interval, g for
  * the growth of e, r for its rate, and m, b, h, s for those of the claim:
  *

@@ -30,8 +30,8 @@ struct serve_claim {
  * their flags; the other members stay. @p old is the one that is published now,
  * NULL: readers have seen none under this marker.
  *
- * If both the old interval and the claim hold, the new interval holds, and its
- * centre lies within the old one at this and every later counter value.
+ * If the claim holds, the new interval holds, whether or not the old one did;
+ * and its centre lies within the old one at this and every later counter value.
  *
  * 0; -ESTALE: the old interval and the claim exclude each other; -ERANGE: the
  * claim cannot be expressed, or its counter is before the old base.

@@ -43,7 +43,6 @@ struct serve_kernel {
 	int64_t moved_ns;  /* the last disruption; 0: none */
 	bool knows_suspended;
 	int64_t suspended_ns;
-	char refused[256]; /* told once */
 };
 
 static void doubt(struct serve_kernel *kernel, const char *why,
@@ -51,6 +50,39 @@ static void doubt(struct serve_kernel *kernel, const char *why,
 {
 	serve_not_measured(kernel->serve, why, "%s", text);
 	serve_doubt(kernel->serve);
+}
+
+/* --- the kernel's clocks -------------------------------------------------- */
+
+static int snapshot(struct paraclock_snapshot *snap)
+{
+	const unsigned int needed = 1U << PARACLOCK_CLOCK_REALTIME |
+				    1U << PARACLOCK_CLOCK_MONOTONIC_RAW;
+	int ret;
+
+	*snap = (struct paraclock_snapshot){ .size = sizeof(*snap) };
+	ret = paraclock_snapshot(NULL, snap);
+	if (!ret &&
+	    (!snap->valid_for_correlation || (snap->known & needed) != needed))
+		ret = -ENODEV;
+	return ret;
+}
+
+/* The sooner the first, the sooner the rate is known. */
+static void read_raw(struct serve_kernel *kernel)
+{
+	struct paraclock_snapshot snap;
+	struct serve_rate rate;
+	struct serve_reading now;
+
+	if (snapshot(&snap))
+		return;
+	now = (struct serve_reading){
+		snap.counter,
+		snap.ns[PARACLOCK_CLOCK_MONOTONIC_RAW],
+		snap.uncertainty_ns,
+	};
+	(void)serve_rate_add(&kernel->raw, &now, &rate);
 }
 
 /* --- chronyc -------------------------------------------------------------- */
@@ -125,6 +157,7 @@ static void start_reset(struct serve_kernel *kernel)
 	static const char *const reset[] = { "reset", "sources", NULL };
 	int ret;
 
+	read_raw(kernel);
 	kernel->asked = kernel->events;
 	ret = run(kernel, reset, after_reset);
 	if (ret)
@@ -145,20 +178,6 @@ void serve_kernel_forget(struct serve *serve)
 }
 
 /* --- its answer ----------------------------------------------------------- */
-
-static int snapshot(struct paraclock_snapshot *snap)
-{
-	const unsigned int needed = 1U << PARACLOCK_CLOCK_REALTIME |
-				    1U << PARACLOCK_CLOCK_MONOTONIC_RAW;
-	int ret;
-
-	*snap = (struct paraclock_snapshot){ .size = sizeof(*snap) };
-	ret = paraclock_snapshot(NULL, snap);
-	if (!ret &&
-	    (!snap->valid_for_correlation || (snap->known & needed) != needed))
-		ret = -ENODEV;
-	return ret;
-}
 
 static uint64_t drift_of(const struct serve_kernel *kernel)
 {

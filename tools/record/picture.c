@@ -11,8 +11,8 @@
 /* gnuplot's numbers of labels; the lower ones are the sheet's and the panels'. */
 #define LABELS_FROM 20
 
-/* Labels of marks keep this distance, in parts of the time axis. */
-#define LABEL_ROOM 0.16
+/* The width of a character of such a label, in parts of the time axis. */
+#define CHARACTER 0.0078
 
 double picture_length_ns(const struct picture *picture)
 {
@@ -101,13 +101,17 @@ static void write_title(const struct picture *picture, FILE *to)
 		"font ',16'\n",
 		or_unknown(about->backend), or_unknown(about->timescale),
 		length_ns / length.size, length.unit, start);
+	fprintf(to, "set label 2 \"%zu valid reading%s", trace->count,
+		trace->count == 1 ? "" : "s");
+	if (picture->trend->interval_ns > 0)
+		fprintf(to, ", every %.4g %s",
+			picture->trend->interval_ns / interval.size,
+			interval.unit);
 	fprintf(to,
-		"set label 2 \"%zu valid readings, every %.4g %s; %" PRIu64
-		" not valid; %" PRIu64
+		"; %" PRIu64 " not valid; %" PRIu64
 		" disruption%s; clocksource %s; paraclock %s\" "
 		"at screen 0.5,0.942 center textcolor rgb '#404040'\n",
-		trace->count, picture->trend->interval_ns / interval.size,
-		interval.unit, trace->not_valid, trace->kinds[TRACE_DISRUPTION],
+		trace->not_valid, trace->kinds[TRACE_DISRUPTION],
 		trace->kinds[TRACE_DISRUPTION] == 1 ? "" : "s",
 		or_unknown(about->clocksource), or_unknown(about->version));
 }
@@ -150,43 +154,115 @@ static void write_marks(const struct picture *picture, FILE *to)
 			3 + (int)trace->marks[i].kind);
 }
 
-static void write_label(const struct trace_mark *mark, int tag, double time,
-			bool left, FILE *to)
+/* Where a label stands, in parts of the time axis. */
+struct place {
+	double from, to;
+};
+
+struct labels {
+	const struct picture *picture;
+	FILE *to;
+	struct place used[TRACE_MARKS_MAX];
+	size_t count;
+};
+
+static double axis_part(const struct labels *labels, size_t mark)
+{
+	const struct trace *trace = labels->picture->trace;
+
+	return (double)(trace->marks[mark].raw_ns - trace->first_ns) /
+	       picture_length_ns(labels->picture);
+}
+
+static bool is_free(const struct labels *labels, struct place place)
+{
+	if (place.from < 0 || place.to > 1)
+		return false;
+	for (size_t i = 0; i < labels->count; i++) {
+		if (place.from < labels->used[i].to &&
+		    place.to > labels->used[i].from)
+			return false;
+	}
+	return true;
+}
+
+/* Would the line of a mark go through it? */
+static bool is_crossed(const struct labels *labels, struct place place)
+{
+	for (size_t i = 0; i < labels->picture->trace->mark_count; i++) {
+		const double at = axis_part(labels, i);
+
+		if (at > place.from && at < place.to)
+			return true;
+	}
+	return false;
+}
+
+static void format_label(const struct trace_mark *mark, char *buf, size_t size)
 {
 	const double gap_ns = (double)mark->gap_ns;
 	const struct scale scale = scale_of_ns(fabs(gap_ns));
-	char gap[64] = "";
 
+	snprintf(buf, size, "%s", mark->name);
 	if (mark->has_gap)
-		snprintf(gap, sizeof(gap), " %+.4g %s", gap_ns / scale.size,
-			 scale.unit);
-	fprintf(to,
-		"set label %d \"%s%s\" at %.9g, graph 0.94 %s front offset "
-		"character %s,0 textcolor ls %d\n",
-		tag, mark->name, gap, time, left ? "right" : "left",
-		left ? "-0.6" : "0.6", 3 + (int)mark->kind);
+		snprintf(buf, size, "%s %+.4g %s", mark->name,
+			 gap_ns / scale.size, scale.unit);
 }
 
-/* Of marks that are close together only the first. */
+/* To the right of its mark, or else to the left; false: no room. */
+static bool find_place(const struct labels *labels, double at, double width,
+		       bool may_cross, struct place *ret_place)
+{
+	const struct place places[] = { { at, at + width },
+					{ at - width, at } };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!is_free(labels, places[i]) ||
+		    (!may_cross && is_crossed(labels, places[i])))
+			continue;
+		*ret_place = places[i];
+		return true;
+	}
+	return false;
+}
+
+static void write_label(struct labels *labels, size_t i)
+{
+	const struct trace_mark *mark = &labels->picture->trace->marks[i];
+	const bool may_cross = mark->kind == TRACE_DISRUPTION;
+	const double at = axis_part(labels, i);
+	struct place place;
+	char text[96];
+	double width;
+	bool is_left;
+
+	format_label(mark, text, sizeof(text));
+	width = CHARACTER * (double)(strlen(text) + 2);
+	if (!find_place(labels, at, width, false, &place) &&
+	    !(may_cross && find_place(labels, at, width, true, &place)))
+		return;
+	is_left = place.from < at;
+	labels->used[labels->count++] = place;
+	fprintf(labels->to,
+		"set label %d \"%s\" at %.9g, graph 0.94 %s front offset "
+		"character %s,0 textcolor ls %d\n",
+		LABELS_FROM + (int)i, text,
+		picture_time(labels->picture, mark->raw_ns),
+		is_left ? "right" : "left", is_left ? "-0.6" : "0.6",
+		3 + (int)mark->kind);
+}
+
+/* Disruptions first. A label that finds no room is left out: the legend has the
+ * number of its kind. */
 static void write_labels(const struct picture *picture, FILE *to)
 {
+	struct labels labels = { .picture = picture, .to = to };
 	const struct trace *trace = picture->trace;
-	const double whole = picture_length_ns(picture) /
-			     scale_of_elapsed(picture_length_ns(picture)).size;
-	double free_from = 0;
 
-	for (size_t i = 0; i < trace->mark_count; i++) {
-		const double time =
-			picture_time(picture, trace->marks[i].raw_ns);
-		const bool left = time > whole * (1 - LABEL_ROOM);
-		const double begin = left ? time - whole * LABEL_ROOM : time;
-
-		if (begin < free_from)
-			continue;
-		write_label(&trace->marks[i], LABELS_FROM + (int)i, time, left,
-			    to);
-		free_from = begin + whole * LABEL_ROOM;
-	}
+	for (unsigned int kind = 0; kind < TRACE_KINDS; kind++)
+		for (size_t i = 0; i < trace->mark_count; i++)
+			if (trace->marks[i].kind == kind)
+				write_label(&labels, i);
 }
 
 /* --- the sheet ------------------------------------------------------------ */

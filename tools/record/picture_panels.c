@@ -277,9 +277,9 @@ static void write_rate_label(const struct trend *trend, double base,
 	char text[64] = "";
 
 	if (base != 0)
-		snprintf(text, sizeof(text), "\\nless %+.9g ppm", base * 1e6);
+		snprintf(text, sizeof(text), " less %+.9g ppm", base * 1e6);
 	fprintf(to,
-		"set label 3 \"rate against\\nMONOTONIC_RAW%s\\nover %g %s "
+		"set label 3 \"rate%s\\nagainst MONOTONIC_RAW\\nover %g %s "
 		"(%s)\"\n",
 		text, (double)trend->window_ns / window.size, window.unit,
 		unit);
@@ -353,6 +353,7 @@ void picture_write_stability(const struct picture *picture, FILE *to)
 	      "reverse\n",
 	      to);
 	if (!(range.high > 0)) {
+		fputs("unset xtics\n", to);
 		write_nothing("too few readings in one run, or no deviation",
 			      to);
 		return;

@@ -337,12 +337,12 @@ static int record_clock(struct record *record)
 		warnx("%s: %s", paraclock_backend_name(record->clk), text);
 		return STATUS_FAILED;
 	}
+	/* A second signal kills: it ends a write that hangs. */
+	stop_on_signals(true);
 	if (complain(record, record_file_open(&record->file, record->path)))
 		return STATUS_FAILED;
 	record->event_fd = paraclock_event_fd(record->clk);
 	record->series.explained = PARACLOCK_REASON_OK;
-	/* A second signal kills: it ends a write that hangs. */
-	stop_on_signals(true);
 	record_file_about(&record->file, record->clk, &xt,
 			  record->series.interval_ns);
 	progress_start(&record->progress, expected_ns(record));

@@ -6,7 +6,7 @@ The layouts are those of fuzz_page.h (struct fuzz_input, then two states of a
 page), fuzz_maps.c (sizes of pieces, a release, the text), flattened device
 trees, fuzz_leap_list.c (struct head, then a list or a table), uevents as the
 kernel sends them, and for the host's side the input of fuzz_host.c: a world,
-then acts, each with its operands.
+then acts, each with its operands; and the files of 'paraclock record'.
 """
 
 import os
@@ -670,6 +670,45 @@ def coupling_seeds():
     }
 
 
+def record_seeds():
+    sec = 10**9
+    columns = ("kind,valid,reason,host_ns,pair_error_ns,clock_error_ns,epoch,"
+               "monotonic_raw_ns,uncertainty_ns,offset_ns,gap_ns\n")
+    head = ("# paraclock record 1\n# paraclock: 0.1.0\n# backend: vmclock\n"
+            "# timescale: utc\n# clocksource: tsc\n"
+            "# started: 2026-11-29T16:00:00Z\n")
+
+    def reading(i, epoch=1, ahead=0, offset="", bound=""):
+        raw = i * sec // 10
+        return (f"reading,1,ok,{raw + ahead + i % 7},0,{bound},{epoch},{raw},"
+                f"30,{offset},\n")
+
+    def event(kind, i, gap=""):
+        return f"{kind},,,,,,2,{i * sec // 10},,,{gap}\n"
+
+    plain = "".join(reading(i) for i in range(40))
+    moved = ("".join(reading(i, 1, 0, i, 1000) for i in range(12)) +
+             event("jumped", 12, 800000) +
+             "".join(reading(i, 2, 800000, i + 800000, 1000)
+                     for i in range(12, 24)) +
+             event("clock-set", 24, -5000) + event("source-lost", 24) +
+             "reading,0,status,5,,,2,2500000000,,,\nfailed,0,eagain,,,,,,,,\n" +
+             reading(26, 3, 0, 5))
+    most = 2**63 - 1
+    edges = (f"reading,1,ok,{-2**63},0,0,1,0,0,{-2**63},\n"
+             f"reading,1,ok,{most},{2**64 - 1},1,1,0,1,{most},\n"
+             f"reading,1,ok,{most},0,0,{2**64 - 1},{most},0,0,\n")
+    return {name: text.encode() for name, text in {
+        "plain": head + columns + plain,
+        "moved": head + columns + moved,
+        "edges": head + columns + edges,
+        "cut": head + columns + plain[:-5],
+        "returns": (head + columns + plain[:200]).replace("\n", "\r\n"),
+        "columns": "# paraclock record 1\nkind,kind\n",
+        "empty": "# paraclock record 1",
+    }.items()}
+
+
 def main():
     top = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "corpus")
     for target, seeds in (("fuzz_pvclock", pvclock_seeds()),
@@ -690,7 +729,8 @@ def main():
                           ("fuzz_stat", stat_seeds()),
                           ("fuzz_history", history_seeds()),
                           ("fuzz_coupling", coupling_seeds()),
-                          ("fuzz_agent", agent_seeds())):
+                          ("fuzz_agent", agent_seeds()),
+                          ("fuzz_record", record_seeds())):
         directory = os.path.join(top, target)
         os.makedirs(directory, exist_ok=True)
         for name, data in seeds.items():

@@ -251,7 +251,7 @@ static void clean_up(struct plot *plot, int ret)
 {
 	if (plot->draft_fd >= 0) {
 		close(plot->draft_fd);
-		if (ret)
+		if (ret && plot->draft)
 			unlink(plot->draft);
 	}
 	free(plot->draft);

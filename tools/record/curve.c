@@ -10,6 +10,9 @@
  * or the numbers at the axis would be alike. */
 #define SMALL_PART 100
 
+/* Those of all columns; the last one ends at the last reading. */
+#define CURVE_POINTS ((size_t)2 * (CURVE_COLUMNS + 1))
+
 /* --- values --------------------------------------------------------------- */
 
 static bool is_shown(const struct curve *curve, const struct trace_point *point)
@@ -202,7 +205,7 @@ int curve_find(struct curve *curve, const struct trace *trace,
 	curve->rate = curve->is_offset ? 0 : trend->rate;
 	choose_base(curve, trace, first);
 	find_range(curve, trace);
-	curve->points = calloc(2 * (CURVE_COLUMNS + 1), sizeof(*curve->points));
+	curve->points = calloc(CURVE_POINTS, sizeof(*curve->points));
 	if (!curve->points)
 		return -ENOMEM;
 	thin_out(curve, trace);

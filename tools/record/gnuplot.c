@@ -73,25 +73,33 @@ static int listen_to(int fd, char *said, size_t size)
 	}
 }
 
+static int run(int script_fd, int out_fd, const int errors[2], char *said,
+	       size_t size)
+{
+	const int fds[3] = { script_fd, out_fd, errors[1] };
+	int status = 0, ret;
+	pid_t pid;
+
+	ret = spawn(fds, &pid);
+	close(errors[1]);
+	if (ret)
+		return ret;
+	ret = listen_to(errors[0], said, size);
+	if (ret)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return !ret && status ? -EPROTO : ret;
+}
+
 int gnuplot_run(int script_fd, int out_fd, char *said, size_t size)
 {
-	int errors[2], status = 0, ret;
-	pid_t pid;
+	int errors[2], ret;
 
 	said[0] = '\0';
 	if (pipe2(errors, O_CLOEXEC))
 		return -errno;
-	ret = spawn((int[]){ script_fd, out_fd, errors[1] }, &pid);
-	close(errors[1]);
-	if (!ret) {
-		ret = listen_to(errors[0], said, size);
-		if (ret)
-			kill(pid, SIGKILL);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-		if (!ret && status)
-			ret = -EPROTO;
-	}
+	ret = run(script_fd, out_fd, errors, said, size);
 	close(errors[0]);
 	return ret;
 }

@@ -27,7 +27,9 @@ static struct shown show(struct text text)
 	for (size_t i = 0; i < text.length && i < SHOWN_MAX; i++) {
 		const char c = text.at[i];
 
-		shown.text[i] = c >= ' ' && c <= '~' ? c : '?';
+		shown.text[i] = '?';
+		if (c >= ' ' && c <= '~')
+			shown.text[i] = c;
 	}
 	return shown;
 }

@@ -106,7 +106,8 @@ static double usual_interval(const struct trace *trace)
 	if (!count)
 		return 0;
 	qsort(intervals, count, sizeof(intervals[0]), compare);
-	return (double)intervals[count / 2];
+	count /= 2;
+	return (double)intervals[count];
 }
 
 /* --- rates ---------------------------------------------------------------- */

@@ -391,6 +391,17 @@ class Plot(Folder):
         for word in ("system", "`", str(self.dir)):
             self.assertNotIn(word, script)
 
+    @unittest.skipUnless(HAS_GNUPLOT, "no gnuplot; install gnuplot-nox")
+    def test_closed_descriptors(self):
+        self.record([self.reading(i) for i in range(9)])
+        for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            with self.subTest(closed):
+                subprocess.run(["sh", "-c", f'"$@" {closed}', "-", TOOL,
+                                "plot", self.csv, "-o", self.dir / "a.svg"],
+                               timeout=cli.HANGS_SEC, check=True)
+                self.assertTrue(self.svg_texts())
+                (self.dir / "a.svg").unlink()
+
     def test_an_interrupt(self):
         self.record([self.reading(i) for i in range(9)])
         program = self.dir / "gnuplot"

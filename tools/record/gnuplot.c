@@ -25,12 +25,15 @@ static void set_attributes(posix_spawnattr_t *attributes)
 	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF);
 }
 
-static int spawn(const int fds[3], pid_t *ret_pid)
+/* The process, or a negative errno. @p fds are 3 or more: none is overwritten
+ * before it is used. */
+static pid_t spawn(const int fds[3])
 {
 	char name[] = "gnuplot", defaults[] = "-d";
 	char *const argv[] = { name, defaults, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
+	pid_t pid = 0;
 	int ret = 0;
 
 	posix_spawn_file_actions_init(&actions);
@@ -39,11 +42,11 @@ static int spawn(const int fds[3], pid_t *ret_pid)
 	for (int i = 0; i < 3 && !ret; i++)
 		ret = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
 	if (!ret)
-		ret = posix_spawnp(ret_pid, name, &actions, &attributes, argv,
+		ret = posix_spawnp(&pid, name, &actions, &attributes, argv,
 				   environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
-	return -ret;
+	return ret ? -ret : pid;
 }
 
 /* Until it closes its stderr, which it does when it ends. Keep the begin. */
@@ -73,18 +76,27 @@ static int listen_to(int fd, char *said, size_t size)
 	}
 }
 
-static int run(int script_fd, int out_fd, const int errors[2], char *said,
-	       size_t size)
+/* A pipe for its stderr, and copies of the others: a caller whose own stdin or
+ * stdout is closed has them where a child's belong. */
+static int open_fds(int script_fd, int out_fd, int fds[3], int *ret_errors)
 {
-	const int fds[3] = { script_fd, out_fd, errors[1] };
-	int status = 0, ret;
-	pid_t pid;
+	int ends[2];
 
-	ret = spawn(fds, &pid);
-	close(errors[1]);
-	if (ret)
-		return ret;
-	ret = listen_to(errors[0], said, size);
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	*ret_errors = ends[0];
+	fds[0] = fcntl(script_fd, F_DUPFD_CLOEXEC, 3);
+	fds[1] = fcntl(out_fd, F_DUPFD_CLOEXEC, 3);
+	fds[2] = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
+	close(ends[1]);
+	return fds[0] < 0 || fds[1] < 0 || fds[2] < 0 ? -EMFILE : 0;
+}
+
+static int wait_for(pid_t pid, int errors, char *said, size_t size)
+{
+	const int ret = listen_to(errors, said, size);
+	int status = 0;
+
 	if (ret)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -94,12 +106,22 @@ static int run(int script_fd, int out_fd, const int errors[2], char *said,
 
 int gnuplot_run(int script_fd, int out_fd, char *said, size_t size)
 {
-	int errors[2], ret;
+	int fds[3] = { -1, -1, -1 }, errors = -1;
+	int ret = open_fds(script_fd, out_fd, fds, &errors);
+	pid_t pid = 0;
 
 	said[0] = '\0';
-	if (pipe2(errors, O_CLOEXEC))
-		return -errno;
-	ret = run(script_fd, out_fd, errors, said, size);
-	close(errors[0]);
+	if (!ret)
+		pid = spawn(fds);
+	for (int i = 0; i < 3; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	if (pid > 0)
+		ret = wait_for(pid, errors, said, size);
+	else if (!ret)
+		ret = pid;
+	if (errors >= 0)
+		close(errors);
 	return ret;
 }

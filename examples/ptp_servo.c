@@ -348,8 +348,8 @@ int main(int argc, char **argv)
 				"[-i SECONDS] [-p PTP-CLOCK]");
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	clk = open_source(backend, device);
 	clock_open(&clock, ptp);
+	clk = open_source(backend, device);
 	while (!ferror(stdout)) {
 		ret = measure(clk, &clock, &sample, &m);
 		if (ret) {

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The programs in examples/ that need a running clock: a simulated host
 publishes it, and the clocks of hosts that nobody moves are the truth.
-Usage: check_example_clocks.py PARACLOCK PTP_SERVO COMMIT_WAIT"""
+Usage: check_example_clocks.py PARACLOCK PTP_SERVO PTP_SERVO_FAKE COMMIT_WAIT
+PTP_SERVO_FAKE is linked with fake_ptp.c."""
 import collections
 import json
 import pathlib
@@ -13,9 +14,9 @@ import threading
 import time
 import unittest
 
-TOOL, SERVO, COMMIT_WAIT = (pathlib.Path(arg).resolve()
-                            for arg in sys.argv[1:4])
-del sys.argv[1:4]
+TOOL, SERVO, SERVO_FAKE, COMMIT_WAIT = (
+    pathlib.Path(arg).resolve() for arg in sys.argv[1:5])
+del sys.argv[1:5]
 
 SEC = 10**9
 # Against hangs; nothing is judged by it.
@@ -26,8 +27,8 @@ ENOUGH, CLOSE_NS = 20, 1000
 LINE_NS, RATE_PPB = 100, 1000
 
 # Both hosts are honest about their errors: true time, which is the clock of
-# "exact", is within them. The twin's clock is a's, so that only the marker shows
-# the move; b's is 250 ms and 250 ppm ahead.
+# "exact", is within them. The twin's clock is a's, so that only the marker
+# shows the move; b's is 250 ms and 250 ppm ahead.
 WORLD = """
 host exact
 host a ahead 300us maxerror 1ms maxerror-rate 50ppb
@@ -232,7 +233,38 @@ class Servo(Worlds):
         self.assertLess(worst, CLOSE_NS + LINE_NS)
         self.assertAlmostEqual(ppb, host.ppb(), delta=RATE_PPB)
 
+    def test_a_ptp_clock_is_set_and_steered(self):
+        """It runs 20 ppm fast by itself, and takes 50 ppm at most."""
+        self.simulate("host a ahead -3us maxerror 1ms maxerror-rate 50ppb\n"
+                      "vm vm1 on a with vmclock\nrun 600s\n")
+        before = self.cross("vm1")
+        servo = Program(self, SERVO_FAKE, "-b", "vmclock", "-d",
+                        self.page("vm1"), "-i", "0.1", "-p", "/dev/fake-ptp")
+        servo.wait_for(converged(1), "it converges")
+        host = Line((before, self.cross("vm1")))
+        servo.process.kill()
+        servo.reader.join()
+        part = list(filter(None, map(measured, servo.lines)))
+        self.every_offset_is_true(host, host, part)
+        self.it_starts_from_nothing(part)
+        ppb = sorted(m.ppb for m in part[-ENOUGH:])[ENOUGH // 2]
+        print(f"rate {ppb:.1f} ppb, the truth {host.ppb() - 20000:.1f} ppb; "
+              f"noise {min(m.noise for m in part)} ns at least")
+        self.assertAlmostEqual(ppb, host.ppb() - 20_000, delta=RATE_PPB)
+
+    def test_a_clock_that_cannot_be_steered_is_refused(self):
+        for clock in ("/dev/null", self.dir / "none"):
+            done = subprocess.run(
+                [SERVO, "-b", "tsc", "-p", clock], capture_output=True,
+                text=True, timeout=DEADLINE_SEC, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(str(clock), done.stderr)
+
     def test_it_refuses_this_kernels_own_clock(self):
+        here = subprocess.run([TOOL, "read", "-b", "tsc"], capture_output=True,
+                              text=True, timeout=DEADLINE_SEC, check=False)
+        if here.returncode == 1:
+            self.skipTest(here.stderr)
         done = subprocess.run([SERVO, "-b", "tsc"], capture_output=True,
                               text=True, timeout=DEADLINE_SEC, check=False)
         self.assertEqual(done.returncode, 1, done)

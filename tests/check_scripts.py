@@ -201,8 +201,8 @@ class Fetching(Folder):
         """Up to the kernel, which is not in the list of these packages."""
         paths = ("usr/share/qemu/a usr/bin/qemu-system-x86_64 usr/bin/iasl "
                  "usr/share/seabios/bios-256k.bin usr/sbin/phc_ctl "
-                 "usr/sbin/phc2sys usr/bin/busybox usr/bin/udevadm usr/sbin/hwclock "
-                 "usr/sbin/qemu-ga usr/sbin/libvirtd usr/sbin/virtlogd "
+                 "usr/sbin/phc2sys usr/bin/busybox usr/bin/udevadm "
+                 "usr/sbin/hwclock usr/sbin/qemu-ga usr/sbin/libvirtd usr/sbin/virtlogd "
                  "usr/bin/virsh usr/sbin/chronyd usr/bin/chronyc")
         debs = QEMU + " udev libvirt0"
         for installed in ("dpkg", "dpkg " + QEMU, debs + " dpkg"):

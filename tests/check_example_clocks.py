@@ -297,11 +297,10 @@ run 1s
 
 
 class Commits(Worlds):
-    def commit(self, name, times):
+    def commit(self, page, times, backend="vmclock"):
         done = subprocess.run(
-            [COMMIT_WAIT, "-b", "vmclock", "-d", self.page(name), "-n",
-             str(times)], capture_output=True, text=True,
-            timeout=DEADLINE_SEC, check=False)
+            [COMMIT_WAIT, "-b", backend, "-d", page, "-n", str(times)],
+            capture_output=True, text=True, timeout=DEADLINE_SEC, check=False)
         return [dict(word.split("=") for word in line.split())
                 for line in done.stdout.splitlines()]
 
@@ -310,22 +309,42 @@ class Commits(Worlds):
         before = self.cross("on-exact")
         commits = []
         for name in ("on-ahead", "on-behind") * 5:
-            commits += [(name, got) for got in self.commit(name, 20)]
+            commits += self.commit(self.page(name), 20)
+        self.are_right(before, commits, 200)
+
+    def are_right(self, before, commits, count):
         truth = Line((before, self.cross("on-exact")))
-        self.assertEqual(len(commits), 200)
+        self.assertEqual(len(commits), count)
         last = 0
-        for name, got in commits:
+        for got in commits:
             commit, began, shown = (int(got[key]) for key in (
                 "commit_ns", "began_ns", "shown_ns"))
-            self.assertGreaterEqual(commit + LINE_NS, truth.at(began), name)
-            self.assertGreater(truth.at(shown) + LINE_NS, commit, name)
-            # One begins when the one before is shown, on either machine.
-            self.assertGreater(commit, last, name)
+            self.assertGreaterEqual(commit + LINE_NS, truth.at(began), got)
+            self.assertGreater(truth.at(shown) + LINE_NS, commit, got)
+            # One begins when the one before is shown, on whichever machine.
+            self.assertGreater(commit, last, got)
             last = commit
         waits = sorted(int(got["shown_ns"]) - int(got["began_ns"])
-                       for _, got in commits)
+                       for got in commits)
         print(f"waited {waits[0] / 1e6:.2f} ms at least, "
               f"{waits[len(waits) // 2] / 1e6:.2f} ms in the middle")
+
+    def test_the_page_of_serve_serves(self):
+        """A commit needs a bound, and may have it of this machine; a servo
+        needs a host."""
+        self.simulate(COMMITS)
+        before = self.cross("on-exact")
+        page = self.dir / "serve" / "utc.vmclock"
+        serve = Program(self, TOOL, "serve", "--container", "-b", "vmclock",
+                        "-d", self.page("on-behind"), "--dir", page.parent)
+        serve.wait_for(lambda lines: any("synchronized: " in line
+                                         for line in lines), "it serves")
+        self.are_right(before, self.commit(page, 50, "served"), 50)
+        done = subprocess.run([SERVO, "-b", "served", "-d", page],
+                              capture_output=True, text=True,
+                              timeout=DEADLINE_SEC, check=False)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("this kernel's own clock", done.stderr)
 
     def test_a_move_in_the_wait_ends_it(self):
         # Each waits for 0.6 s, and the machine is moved once a second.
@@ -333,7 +352,7 @@ class Commits(Worlds):
         end = time.monotonic() + DEADLINE_SEC
         got = []
         while {"failed": "ESTALE"} not in got and time.monotonic() < end:
-            got += self.commit("moved", 4)
+            got += self.commit(self.page("moved"), 4)
         self.assertIn({"failed": "ESTALE"}, got)
         self.assertEqual([], [line for line in got if "failed" in line and
                               line["failed"] != "ESTALE"])
@@ -342,7 +361,7 @@ class Commits(Worlds):
         self.simulate("host a status unreliable\nhost b maxerror 0ns\n"
                       "vm vm2 on b with vmclock\n"
                       "vm vm1 on a with vmclock\nrun 300s\n")
-        self.assertEqual(self.commit("vm1", 1), [{"failed": "EINVAL"}])
+        self.assertEqual(self.commit(self.page("vm1"), 1), [{"failed": "EINVAL"}])
 
 
 if __name__ == "__main__":

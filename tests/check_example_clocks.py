@@ -361,7 +361,8 @@ class Commits(Worlds):
         self.simulate("host a status unreliable\nhost b maxerror 0ns\n"
                       "vm vm2 on b with vmclock\n"
                       "vm vm1 on a with vmclock\nrun 300s\n")
-        self.assertEqual(self.commit(self.page("vm1"), 1), [{"failed": "EINVAL"}])
+        self.assertEqual(self.commit(self.page("vm1"), 1),
+                         [{"failed": "EINVAL"}])
 
 
 if __name__ == "__main__":

@@ -37,6 +37,13 @@ struct bed_options {
 struct steering {
 	struct world *world;
 	double slew_ppm;
+	/* What it finds when it begins anew. */
+	double frequency_ppm;
+	int64_t bound_ns;
+
+	/* Private. */
+	uint32_t forgot; /* resets that it has obeyed */
+	uint64_t back;	 /* when it will have measured, ticks; 0: it has */
 };
 
 /* The counter's rate is wrong by this; chronyd knows it. */
@@ -51,6 +58,8 @@ void steering_set_frequency(struct steering *steering, double frequency_ppm);
 /* It steps CLOCK_REALTIME to its estimate. */
 void steering_step(struct steering *steering);
 void steering_set_state(struct steering *steering, enum chronyd_state state);
+/* It knows nothing, and measures anew. */
+void steering_begin_anew(struct steering *steering);
 /* What is still to be slewed at the horizon, ns. */
 int64_t steering_remaining(const struct steering *steering);
 /* Extend the horizon; slew until then. For bed.plan. */

@@ -109,6 +109,8 @@ int main(int argc, char **argv)
 			printf("506 Cannot talk to daemon\n");
 			return 1;
 		}
+		if (world->chronyd.state == CHRONYD_SILENT)
+			pause_for_ms(HANG_SEC * 1000);
 		if (!strcmp(argv[i], "reset")) {
 			__atomic_add_fetch(&world->chronyd.resets, 1,
 					   __ATOMIC_RELAXED);

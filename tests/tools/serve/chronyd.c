@@ -82,7 +82,12 @@ void steering_set_frequency(struct steering *steering, double frequency_ppm)
 void steering_start(struct steering *steering, struct world *world,
 		    double frequency_ppm)
 {
-	*steering = (struct steering){ .world = world, .slew_ppm = 83333 };
+	*steering = (struct steering){
+		.world = world,
+		.slew_ppm = 83333,
+		.frequency_ppm = frequency_ppm,
+		.bound_ns = 200000,
+	};
 	line_add(world, &world->truth,
 		 rate_faster(world->raw_rate, -frequency_ppm), 0, 0);
 	steering_set_frequency(steering, frequency_ppm);
@@ -94,6 +99,50 @@ void steering_step(struct steering *steering)
 
 	line_add(world, &world->real, last_of(&world->estimate)->rate,
 		 steering_remaining(steering), 0);
+}
+
+/* --- beginning anew ----------------------------------------------------------- */
+
+/* Until a few replies of servers are in. */
+#define ANEW_NS (NS_PER_SEC * 7 / 10)
+/* What is not slewed any more. */
+#define STEP_NS NS_PER_SEC
+
+void steering_begin_anew(struct steering *steering)
+{
+	struct world *world = steering->world;
+
+	steering_set_state(steering, CHRONYD_NOT_SYNCHRONIZED);
+	steering->forgot =
+		__atomic_load_n(&world->chronyd.resets, __ATOMIC_RELAXED);
+	steering->back = world->horizon + ticks_of(world, ANEW_NS);
+}
+
+static void measure_anew(struct steering *steering)
+{
+	int64_t remaining_ns;
+
+	steering->back = 0;
+	steering_set_frequency(steering, steering->frequency_ppm);
+	steering_update(steering, steering->bound_ns * 9 / 10,
+			steering->bound_ns);
+	remaining_ns = steering_remaining(steering);
+	if (remaining_ns > STEP_NS || remaining_ns < -STEP_NS)
+		steering_step(steering);
+	steering_set_state(steering, CHRONYD_SYNCHRONIZED);
+}
+
+static void obey(struct steering *steering)
+{
+	struct chronyd *chronyd = &steering->world->chronyd;
+
+	if (chronyd->state == CHRONYD_SYNCHRONIZED &&
+	    steering->forgot !=
+		    __atomic_load_n(&chronyd->resets, __ATOMIC_RELAXED))
+		steering_begin_anew(steering);
+	if (chronyd->state == CHRONYD_NOT_SYNCHRONIZED &&
+	    steering->world->horizon >= steering->back)
+		measure_anew(steering);
 }
 
 /* --- the system clock --------------------------------------------------------- */
@@ -122,29 +171,38 @@ static uint64_t ticks_to_slew(const struct steering *steering,
 			(int64_t)(ns / (steering->slew_ppm / 1e6)));
 }
 
-void steering_plan(void *ctx, int64_t ns)
+static void slew(struct steering *steering, uint64_t to)
 {
-	struct steering *steering = ctx;
 	struct world *world = steering->world;
-	const uint64_t to = counter_now() + ticks_of(world, ns);
 	const int64_t remaining_ns = steering_remaining(steering);
 	const uint64_t rate = last_of(&world->estimate)->rate;
 	const uint64_t ticks = ticks_to_slew(steering, remaining_ns);
 	const uint64_t end = world->horizon + ticks;
 
+	if (ticks < SHORTEST_TICKS) {
+		set_rate(world, rate);
+		return;
+	}
+	set_rate(world,
+		 rate_faster(rate, remaining_ns > 0 ? steering->slew_ppm
+						    : -steering->slew_ppm));
+	if (end >= to)
+		return;
+	move_horizon(world, end);
+	set_rate(world, rate);
+}
+
+void steering_plan(void *ctx, int64_t ns)
+{
+	struct steering *steering = ctx;
+	struct world *world = steering->world;
+	const uint64_t to = counter_now() + ticks_of(world, ns);
+
 	if (to <= world->horizon)
 		return;
-	/* Nobody steers any more: what it was doing goes on. */
-	if (world->chronyd.state != CHRONYD_DEAD) {
-		set_rate(world,
-			 ticks < SHORTEST_TICKS ? rate
-			 : remaining_ns > 0
-				 ? rate_faster(rate, steering->slew_ppm)
-				 : rate_faster(rate, -steering->slew_ppm));
-		if (ticks >= SHORTEST_TICKS && end < to) {
-			move_horizon(world, end);
-			set_rate(world, rate);
-		}
-	}
+	obey(steering);
+	/* If nobody steers any more, what it was doing goes on. */
+	if (world->chronyd.state != CHRONYD_DEAD)
+		slew(steering, to);
 	move_horizon(world, to);
 }

@@ -149,6 +149,9 @@ static void play_kills(struct bed *bed)
 		bed_start_serve(bed);
 		bed_run_until_served(bed);
 	}
+	/* Where readers do not see the device, nothing tells them. */
+	if (!bed->options.is_installed)
+		return;
 	bed_phase(bed, "serve is dead during a migration");
 	bed_kill_serve(bed);
 	bed_disrupt(bed, &(struct disruption){ .is_disruption = true,

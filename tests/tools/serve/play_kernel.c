@@ -62,10 +62,7 @@ static void play_wander(struct bed *bed)
 
 static void come_back(struct bed *bed)
 {
-	steering_set_state(&bed->steering, CHRONYD_NOT_SYNCHRONIZED);
-	bed_run(bed, NS_PER_SEC);
-	steering_update(&bed->steering, -BOUND_NS * 9 / 10, BOUND_NS);
-	steering_set_state(&bed->steering, CHRONYD_SYNCHRONIZED);
+	steering_begin_anew(&bed->steering);
 	bed_run_until_served(bed);
 }
 
@@ -101,18 +98,10 @@ static void disrupt(struct bed *bed, const struct disruption *disruption,
 	const uint32_t resets = chronyd->resets;
 
 	bed_disrupt(bed, disruption);
-	for (int i = 0; i < 100 && chronyd->resets == resets; i++)
-		bed_run(bed, NS_PER_SEC / 10);
+	bed->steering.frequency_ppm = frequency_ppm;
+	bed_run_until_served(bed);
 	if (chronyd->resets == resets)
 		bed_fail(bed, "chronyd was not told to forget");
-	bed_run(bed, NS_PER_SEC / 2);
-	steering_set_state(&bed->steering, CHRONYD_NOT_SYNCHRONIZED);
-	bed_run(bed, NS_PER_SEC / 2);
-	steering_set_frequency(&bed->steering, frequency_ppm);
-	steering_update(&bed->steering, BOUND_NS * 9 / 10, BOUND_NS);
-	steering_step(&bed->steering);
-	steering_set_state(&bed->steering, CHRONYD_SYNCHRONIZED);
-	bed_run_until_served(bed);
 }
 
 static void play_disruptions(struct bed *bed)

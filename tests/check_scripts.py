@@ -202,8 +202,9 @@ class Fetching(Folder):
         paths = ("usr/share/qemu/a usr/bin/qemu-system-x86_64 usr/bin/iasl "
                  "usr/share/seabios/bios-256k.bin usr/sbin/phc_ctl "
                  "usr/sbin/phc2sys usr/bin/busybox usr/bin/udevadm "
-                 "usr/sbin/hwclock usr/sbin/qemu-ga usr/sbin/libvirtd usr/sbin/virtlogd "
-                 "usr/bin/virsh usr/sbin/chronyd usr/bin/chronyc")
+                 "usr/sbin/hwclock usr/sbin/qemu-ga usr/sbin/libvirtd "
+                 "usr/sbin/virtlogd usr/bin/virsh usr/sbin/chronyd "
+                 "usr/bin/chronyc")
         debs = QEMU + " udev libvirt0"
         for installed in ("dpkg", "dpkg " + QEMU, debs + " dpkg"):
             done = self.fetch("vm-image", DEBS=debs + " util-linux-extra",

@@ -14,20 +14,6 @@
 /* The width of a character of such a label, in parts of the time axis. */
 #define CHARACTER 0.0078
 
-double picture_length_ns(const struct picture *picture)
-{
-	const int64_t ns = picture->trace->last_ns - picture->trace->first_ns;
-
-	return ns > 0 ? (double)ns : 1e9;
-}
-
-double picture_time(const struct picture *picture, int64_t raw_ns)
-{
-	const double ns = (double)(raw_ns - picture->trace->first_ns);
-
-	return ns / scale_of_elapsed(picture_length_ns(picture)).size;
-}
-
 /* --- styles --------------------------------------------------------------- */
 
 /*

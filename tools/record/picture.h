@@ -4,6 +4,7 @@
 #define RECORD_PICTURE_H
 
 #include "curve.h"
+#include "scale.h"
 #include "trace.h"
 #include "trend.h"
 
@@ -30,9 +31,22 @@ void picture_write_offset(const struct picture *picture, FILE *to);
 void picture_write_rate(const struct picture *picture, FILE *to);
 void picture_write_stability(const struct picture *picture, FILE *to);
 
-/* Instants on the time axis, in its unit. */
-double picture_time(const struct picture *picture, int64_t raw_ns);
+/* --- the time axis, which all panels share -------------------------------- */
+
 /* Its length, ns; more than 0. */
-double picture_length_ns(const struct picture *picture);
+static inline double picture_length_ns(const struct picture *picture)
+{
+	const int64_t ns = picture->trace->last_ns - picture->trace->first_ns;
+
+	return ns > 0 ? (double)ns : 1e9;
+}
+
+/* An instant on it, in its unit. */
+static inline double picture_time(const struct picture *picture, int64_t raw_ns)
+{
+	const double ns = (double)(raw_ns - picture->trace->first_ns);
+
+	return ns / scale_of_elapsed(picture_length_ns(picture)).size;
+}
 
 #endif

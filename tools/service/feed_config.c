@@ -127,11 +127,9 @@ static int dpoll(int64_t interval_ns)
 {
 	int dpoll = 0;
 
-	while (dpoll < FEED_POLL_MAX &&
-	       NSEC_PER_SEC << (dpoll + 1) <= interval_ns)
+	while (dpoll < FEED_POLL_MAX && feed_poll_ns(dpoll + 1) <= interval_ns)
 		dpoll++;
-	while (dpoll > 2 * FEED_POLL_MIN &&
-	       NSEC_PER_SEC >> -dpoll > interval_ns)
+	while (dpoll > 2 * FEED_POLL_MIN && feed_poll_ns(dpoll) > interval_ns)
 		dpoll--;
 	return dpoll;
 }

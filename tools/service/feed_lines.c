@@ -70,40 +70,56 @@ int feed_lines_write(struct feed_output *output, const char *line, size_t size)
 	return 0;
 }
 
-static int send_line(struct feed_output *output,
-		     const struct feed_sample *sample,
-		     const struct keeper *keeper)
+struct line {
+	char *text;
+	size_t size;
+	struct json json;
+};
+
+static int begin_line(struct line *line)
 {
-	char *line = NULL;
-	size_t size = 0;
-	FILE *to = open_memstream(&line, &size);
-	struct json json = { .to = to };
+	*line = (struct line){ 0 };
+	line->json.to = open_memstream(&line->text, &line->size);
+	if (!line->json.to)
+		return -ENOMEM;
+	json_begin(&line->json, NULL, '{');
+	return 0;
+}
+
+static int end_line(struct line *line, struct feed_output *output)
+{
 	int ret;
 
-	if (!to)
-		return -ENOMEM;
-	json_begin(&json, NULL, '{');
-	if (sample)
-		put_sample(&json, sample);
-	else
-		put_disruption(&json, keeper);
-	json_end(&json, '}');
-	(void)json_finish(&json);
-	ret = fclose(to) ? -ENOMEM : feed_lines_write(output, line, size);
-	free(line);
+	json_end(&line->json, '}');
+	(void)json_finish(&line->json);
+	ret = fclose(line->json.to)
+		      ? -ENOMEM
+		      : feed_lines_write(output, line->text, line->size);
+	free(line->text);
 	return ret;
 }
 
 static int send_sample(struct feed_output *output,
 		       const struct feed_sample *sample)
 {
-	return send_line(output, sample, NULL);
+	struct line line;
+	int ret = begin_line(&line);
+
+	if (ret)
+		return ret;
+	put_sample(&line.json, sample);
+	return end_line(&line, output);
 }
 
 void feed_lines_disruption(struct feed_output *output,
 			   const struct keeper *keeper)
 {
-	(void)send_line(output, NULL, keeper);
+	struct line line;
+
+	if (begin_line(&line))
+		return;
+	put_disruption(&line.json, keeper);
+	(void)end_line(&line, output);
 }
 
 void feed_lines_open(struct feed_output *output, int fd)

@@ -162,33 +162,26 @@ static void set_defaults(struct feed_options *feed)
 	feed->folder = FEED_FOLDER;
 }
 
-/* 2^poll s. */
-static int64_t poll_ns(int poll)
-{
-	return poll < 0 ? NSEC_PER_SEC >> -poll : NSEC_PER_SEC << poll;
-}
-
 /* Each of --poll and --interval follows the other. */
 static error_t finish_times(const struct argp_state *state,
 			    struct feed_options *feed)
 {
-	int64_t *interval_ns = &feed->observer.interval_ns;
-	bool has_poll = feed->poll != INT8_MIN;
+	int64_t interval_ns = feed->observer.interval_ns;
 
-	if (!has_poll) {
-		feed->poll = *interval_ns ? FEED_POLL_MIN : POLL_DEFAULT;
-		while (feed->poll<FEED_POLL_MAX && * interval_ns> poll_ns(
-			       feed->poll) /
-		       SAMPLES)
+	if (feed->poll == INT8_MIN) {
+		feed->poll = interval_ns ? FEED_POLL_MIN : POLL_DEFAULT;
+		while (feed->poll < FEED_POLL_MAX &&
+		       feed_poll_ns(feed->poll) / SAMPLES < interval_ns)
 			feed->poll++;
 	}
-	if (!*interval_ns)
-		*interval_ns = poll_ns(feed->poll) / SAMPLES;
-	if (*interval_ns > poll_ns(feed->poll))
+	if (!interval_ns)
+		interval_ns = feed_poll_ns(feed->poll) / SAMPLES;
+	if (interval_ns > feed_poll_ns(feed->poll))
 		return args_error(state,
 				  "--interval: longer than chronyd's poll; "
 				  "state a larger --poll (at most %d)",
 				  FEED_POLL_MAX);
+	feed->observer.interval_ns = interval_ns;
 	return 0;
 }
 

@@ -14,6 +14,12 @@
 #define FEED_POLL_MIN (-2)
 #define FEED_POLL_MAX 10
 
+/* 2^log2 s, in ns. */
+static inline int64_t feed_poll_ns(int log2)
+{
+	return log2 < 0 ? NSEC_PER_SEC >> -log2 : NSEC_PER_SEC << log2;
+}
+
 struct feed_options {
 	struct observer_options observer;
 	struct keep_rules rules;

@@ -218,18 +218,17 @@ static void note_failures(struct feed *feed)
 
 static void feed_once(struct feed *feed)
 {
-	struct feed_sample sample;
+	const struct feed_sample *sample = &feed->sample;
 	enum feed_why why;
 
-	if (!feed_take(feed, &sample, &why)) {
-		feed->sample = sample;
+	if (!feed_take(feed, &feed->sample, &why)) {
 		feed->has_sample = true;
-		if (sample.bound_ns > feed->largest_bound_ns)
-			feed->largest_bound_ns = sample.bound_ns;
-		if (is_too_wide(feed, &sample))
+		if (sample->bound_ns > feed->largest_bound_ns)
+			feed->largest_bound_ns = sample->bound_ns;
+		if (is_too_wide(feed, sample))
 			why = FEED_WHY_WIDE;
 		else
-			why = deliver(feed, &sample);
+			why = deliver(feed, sample);
 	}
 	if (why) {
 		feed_enter(feed, FEED_WAITING, why);
@@ -240,7 +239,7 @@ static void feed_once(struct feed *feed)
 			look_again(feed, RETRY_NS);
 		return;
 	}
-	feed_tell_leap(feed, sample.leap);
+	feed_tell_leap(feed, sample->leap);
 	feed_enter(feed, FEED_FEEDING, FEED_WHY_NONE);
 	note_failures(feed);
 }

@@ -322,7 +322,10 @@ static void looked(void *arg)
 	} else {
 		feed_once(feed);
 	}
-	feed_write_state(feed);
+	/* While it waits it looks often, and a file is three system calls. */
+	if (feed->is_changed ||
+	    loop_now_ns() - feed->written_ns > NSEC_PER_SEC / 2)
+		feed_write_state(feed);
 }
 
 /* --- its life ------------------------------------------------------------- */

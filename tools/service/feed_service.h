@@ -57,7 +57,10 @@ struct feed {
 		int error;
 		int64_t read_ns; /* 0: never */
 	} leaps;
-	int state_error; /* of feed.json, that was logged */
+	/* feed.json: */
+	bool is_changed;    /* the state, since it was written */
+	int64_t written_ns; /* CLOCK_BOOTTIME; 0: never */
+	int state_error;    /* that was logged */
 };
 
 /* Ready to look. enum status; else stderr says why. The loop and the options

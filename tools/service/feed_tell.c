@@ -180,6 +180,8 @@ void feed_write_state(struct feed *feed)
 	if (ret && ret != feed->state_error)
 		service_log(LOG_LEVEL_WARNING, "%s: %s", path, strerror(-ret));
 	feed->state_error = ret;
+	feed->is_changed = false;
+	feed->written_ns = loop_now_ns();
 	free(text);
 }
 
@@ -256,6 +258,7 @@ void feed_enter(struct feed *feed, enum feed_state state, enum feed_why why)
 	feed->keep_why_told = feed->keep_why;
 	if (is_same)
 		return;
+	feed->is_changed = true;
 	log_state(feed);
 	notify_status(feed_state_name(state));
 	if (feed->options->json)

@@ -154,6 +154,19 @@ class Feed(unittest.TestCase):
             self.assertEqual(list(self.run_dir.iterdir()), [])
             receiver.stop()
 
+    def test_a_leap_second_is_announced(self):
+        for sign, leap in (("positive", 1), ("negative", 2)):
+            page = self.publish(f"leap a {sign}", name=sign)
+            receiver = Receiver(self, self.path)
+            service = self.feed(page)
+            # The page follows the act.
+            while receiver.receive().leap != leap:
+                pass
+            service.terminate()
+            self.assertEqual(service.wait(), 0)
+            self.assertIn("announces a leap second", service.stderr.read())
+            receiver.stop()
+
     def test_lines(self):
         page = self.publish(ahead="3s")
         result = run("feed", *self.source(page), "--stdout", "-n", 3,

@@ -4,6 +4,7 @@
 #include <err.h>
 #include <string.h>
 
+#include "service/feed_burst.h"
 #include "service/feed_config.h"
 #include "service/feed_service.h"
 #include "service/feed_start.h"

@@ -114,6 +114,14 @@ class Feed(unittest.TestCase):
                           self.path, "--interval", "0.1", "--no-reset", *args,
                           **more)
 
+    def fake_chronyc(self, then="true"):
+        """The file that it writes its arguments to, and an environment."""
+        program, told = self.dir / "chronyc", self.dir / "told"
+        program.write_text(f"#!/bin/sh\necho \"$@\" >>{told}\n{then}\n")
+        program.chmod(0o755)
+        return told, {**os.environ,
+                      "PATH": f"{self.dir}:{os.environ['PATH']}"}
+
     def truth(self, page):
         """How far the page is from CLOCK_REALTIME, by another command."""
         line = json.loads(run("cross", "-b", "vmclock", "-d", page,
@@ -346,13 +354,10 @@ class Feed(unittest.TestCase):
         page = self.publish("host b maxerror 1ms maxerror-rate 50ppb ahead "
                             "250ms\nrun 2s\nmigrate v to b downtime 10ms")
         receiver = Receiver(self, self.path)
-        program, told = self.dir / "chronyc", self.dir / "told"
-        program.write_text(f"#!/bin/sh\necho \"$@\" >>{told}\n")
-        program.chmod(0o755)
+        told, env = self.fake_chronyc()
         service = self.start(
             "feed", *self.source(page), "--chrony-sock", self.path,
-            "--interval", "0.1", "--chronyc-socket", "/x/y",
-            env={**os.environ, "PATH": f"{self.dir}:{os.environ['PATH']}"})
+            "--interval", "0.1", "--chronyc-socket", "/x/y", env=env)
         receiver.receive()
         cli.wait_until(lambda: told.exists() and
                        told.read_text().count("\n") >= 2, service)
@@ -363,13 +368,11 @@ class Feed(unittest.TestCase):
         page = self.publish("host b maxerror 1ms maxerror-rate 50ppb ahead "
                             "250ms\nrun 2s\nmigrate v to b downtime 10ms")
         receiver = Receiver(self, self.path)
-        program = self.dir / "chronyc"
-        program.write_text("#!/bin/sh\nsleep 1000\n")
-        program.chmod(0o755)
+        _, env = self.fake_chronyc("sleep 1000")
         service = self.start(
             "feed", *self.source(page), "--chrony-sock", self.path,
             "--interval", "0.1", "--chronyc-socket", "/x/y", "--json",
-            env={**os.environ, "PATH": f"{self.dir}:{os.environ['PATH']}"})
+            env=env)
         receiver.receive()
         states = map(json.loads, service.stdout)
         self.assertEqual(next(states)["state"], "feeding")
@@ -459,14 +462,18 @@ class Feed(unittest.TestCase):
         start = line["realtime_ns"] - line["host_ns"] + 3 * 10**9
         receiver = Receiver(self, self.path)
         args = [*self.source(page), "--start-utc", start]
+        told, env = self.fake_chronyc()
         service = self.start("feed", *args, "--chrony-sock", self.path,
-                             "--interval", "0.1", "--no-reset")
+                             "--interval", "0.1", "--chronyc-socket", "/x/y",
+                             env=env)
         got = receiver.receive()
         # CLOCK_REALTIME and the counter may differ by 500 ppm.
         self.assertLess(abs(got.offset - 3), 0.3)
         # A disruption ends it, and the same start will not do again.
         self.assertEqual(service.wait(), 1)
         self.assertIn("void", service.stderr.read())
+        # chronyd was told before the end.
+        self.assertIn("reset sources", told.read_text())
         receiver.drain()
         self.assertIn("void", self.refused(*args))
         result = run("feed", *self.source(page), "--start-utc", start + 1,

@@ -5,11 +5,11 @@
 
 #include <paraclock/backend.h>
 
+#include "feed_burst.h"
 #include "feed_config.h"
 #include "feed_service.h"
 #include "feed_start.h"
 #include "feed_tell.h"
-#include "leap_near.h"
 #include "steer.h"
 
 /* So soon something else may be in the way, or nothing. */
@@ -21,33 +21,7 @@
 /* No longer than this does a sample wait for a chronyc that hangs. */
 #define HOLD_NS (5 * NSEC_PER_SEC)
 
-/* A leap second list changes twice a year. */
-#define LIST_NS (60 * NSEC_PER_SEC)
-
 /* --- the ops -------------------------------------------------------------- */
-
-/* TAI - UTC is asked for with each measurement of a source that lacks it. */
-static int leap_table(void *arg, struct paraclock_leap_table *ret_table)
-{
-	struct feed *feed = arg;
-	int64_t now_ns = loop_now_ns();
-
-	if (!feed->leaps.read_ns || now_ns - feed->leaps.read_ns > LIST_NS) {
-		feed->leaps.read_ns = now_ns;
-		feed->leaps.error = steer_leap_table(NULL, &feed->leaps.table);
-	}
-	if (!feed->leaps.error)
-		*ret_table = feed->leaps.table;
-	return feed->leaps.error;
-}
-
-static int tai_offset(void *arg, int16_t *ret_sec)
-{
-	struct feed *feed = arg;
-
-	return feed_kernel_tai(&feed->kernel, feed->observer.keeper.disruptions,
-			       feed_kernel_read_tai(), ret_sec);
-}
 
 /* chronyd is told when the disruption is noticed, not when it is over. */
 static void forget(void *arg)
@@ -60,73 +34,6 @@ static void tell(void *arg, const struct keep_news *news)
 {
 	(void)arg;
 	(void)news;
-}
-
-/* --- a burst -------------------------------------------------------------- */
-
-static bool is_fit(const struct keeper *keeper, const struct measurement *m,
-		   enum keep_why *ret_why)
-{
-	const struct situation none = { 0 };
-	struct judgement judgement = judge(keeper->rules, &none, m);
-
-	*ret_why = judgement.why;
-	return judgement.verdict == KEEP_IS_RIGHT;
-}
-
-/* What a host that may smear says is off by up to a second within a day of a leap
- * second. */
-static bool may_be_smeared(struct feed *feed, const struct measurement *m)
-{
-	bool is_announced =
-		feed_kernel_leap(&feed->kernel,
-				 feed->observer.keeper.disruptions,
-				 steer_kernel(NULL) & KEEP_KERNEL_LEAP);
-
-	return m->sample.timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED &&
-	       (is_announced || leap_is_near(m, leap_table, feed));
-}
-
-/* 0: measurements that are fit. In an inserted second two instants have the same
- * UTC. */
-static int measure_burst(struct feed *feed, struct measurement *m,
-			 enum feed_why *ret_why)
-{
-	struct keeper *keeper = &feed->observer.keeper;
-
-	for (unsigned int i = 0; i < FEED_BURST; i++) {
-		keeper_measure(keeper, &m[i]);
-		*ret_why = FEED_WHY_SOURCE;
-		if (!is_fit(keeper, &m[i], &feed->keep_why))
-			return m[i].error ? m[i].error : -EAGAIN;
-		*ret_why = FEED_WHY_LEAP;
-		if (m[i].sample.leap == PARACLOCK_LEAP_POS)
-			return -EAGAIN;
-	}
-	if (may_be_smeared(feed, &m[FEED_BURST - 1]))
-		return -EAGAIN;
-	*ret_why = FEED_WHY_DISRUPTED;
-	/* What was only measured has not looked for a jump. */
-	return keeper->disruptions == feed->disruptions ? 0 : -ESTALE;
-}
-
-int feed_take(struct feed *feed, struct feed_sample *ret_sample,
-	      enum feed_why *ret_why)
-{
-	struct measurement m[FEED_BURST];
-	int ret = measure_burst(feed, m, ret_why);
-
-	if (ret)
-		return ret;
-	ret = feed_sample_make(m, FEED_BURST,
-			       feed->options->rules.assume_error_ns,
-			       ret_sample);
-	*ret_why = ret == -ESTALE ? FEED_WHY_DISRUPTED : FEED_WHY_RANGE;
-	if (ret)
-		return ret;
-	ret_sample->backend = paraclock_backend_name(feed->observer.keeper.clk);
-	*ret_why = FEED_WHY_NONE;
-	return 0;
 }
 
 /* --- a sample ------------------------------------------------------------- */
@@ -174,17 +81,16 @@ static bool is_too_wide(struct feed *feed, const struct feed_sample *sample)
 static enum feed_why deliver(struct feed *feed,
 			     const struct feed_sample *sample)
 {
+	enum feed_why why = FEED_WHY_NONE;
 	unsigned int delivered = 0;
 
-	for (unsigned int i = 0; i < feed->outputs; i++) {
-		enum feed_why why = check(feed, sample);
-
-		if (why)
-			return why;
-		delivered += feed_output_send(&feed->output[i], sample);
+	for (unsigned int i = 0; i < feed->outputs && !why; i++) {
+		why = check(feed, sample);
+		if (!why)
+			delivered += feed_output_send(&feed->output[i], sample);
 	}
 	feed->samples += delivered != 0;
-	return FEED_WHY_NONE;
+	return why;
 }
 
 static void on_retry(void *arg)
@@ -233,7 +139,9 @@ static void feed_once(struct feed *feed)
 	if (why) {
 		feed_enter(feed, FEED_WAITING, why);
 		/* A reason that lasts needs no haste. */
-		if (why == FEED_WHY_DISRUPTED || why == FEED_WHY_CLOCK_SET)
+		if (feed->observer.keeper.disruptions != feed->disruptions)
+			look_again(feed, 0);
+		else if (why == FEED_WHY_DISRUPTED || why == FEED_WHY_CLOCK_SET)
 			look_again(feed, SOON_NS);
 		else if (why == FEED_WHY_SOURCE)
 			look_again(feed, RETRY_NS);
@@ -263,6 +171,18 @@ static void stop_at_once(struct feed *feed)
 	}
 }
 
+/* chronyd is told before the end: nobody tells it later. */
+static void on_end(void *arg)
+{
+	struct feed *feed = arg;
+
+	if (chrony_is_busy(&feed->chrony) &&
+	    loop_now_ns() < feed->hold_until_ns)
+		(void)loop_timer(feed->observer.loop, SOON_NS, on_end, feed);
+	else
+		loop_end(feed->observer.loop, STATUS_FAILED);
+}
+
 /* What --start-utc says is true no more. */
 static void end_for_good(struct feed *feed)
 {
@@ -276,7 +196,7 @@ static void end_for_good(struct feed *feed)
 			    "%s/start.void: %s; do not start feed with this "
 			    "--start-utc again",
 			    options->folder, paraclock_error_name(ret));
-	loop_end(feed->observer.loop, STATUS_FAILED);
+	on_end(feed);
 }
 
 /* Also if the source was opened anew: nobody has watched it in between. The new
@@ -362,8 +282,8 @@ int feed_open(struct feed *feed, const struct feed_options *options,
 			.ctx = feed,
 			.kernel = steer_kernel,
 			.suspended = steer_suspended,
-			.leap_table = leap_table,
-			.tai_offset = tai_offset,
+			.leap_table = feed_leap_table,
+			.tai_offset = feed_tai_offset,
 			.forget = forget,
 			.tell = tell,
 		},
@@ -388,6 +308,7 @@ void feed_close(struct feed *feed)
 	bool ran = feed->observer.runs;
 
 	(void)loop_timer(feed->observer.loop, -1, on_retry, feed);
+	(void)loop_timer(feed->observer.loop, -1, on_end, feed);
 	observer_close(&feed->observer);
 	for (unsigned int i = 0; i < feed->outputs; i++)
 		feed_output_close(&feed->output[i]);

@@ -71,8 +71,5 @@ void feed_close(struct feed *feed);
 
 /* From now on, deliver. */
 void feed_start(struct feed *feed);
-/* One burst now. 0, or -errno and *ret_why. */
-int feed_take(struct feed *feed, struct feed_sample *ret_sample,
-	      enum feed_why *ret_why);
 
 #endif

@@ -34,4 +34,13 @@ static inline bool boot_id_differs(const struct boot_id *a,
 	       (a->word[0] != b->word[0] || a->word[1] != b->word[1]);
 }
 
+/* Write one onto a page, within an update. */
+static inline void boot_id_put(void *page, const uint64_t word[2])
+{
+	uint64_t *live = (void *)((char *)page + BOOT_ID_OFFSET);
+
+	for (unsigned int i = 0; i < 2; i++)
+		__atomic_store_n(&live[i], word[i], __ATOMIC_RELAXED);
+}
+
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fixed.h"
+#include "boot_id.h"
 #include "host/page_writer.h"
 #include "host/timeline.h"
 #include "leap.h"
@@ -35,10 +36,12 @@
 
 _Static_assert(sizeof(struct page_image) == sizeof(struct vmclock_page),
 	       "an image holds the whole page");
+_Static_assert(BOOT_ID_OFFSET >= sizeof(struct vmclock_page),
+	       "the boot id is behind it");
 
-/* For each of our flags, from the lowest: the specification's bit. */
+/* For each of our flags, from the lowest: the page's bit. */
 #define NO_BIT 32
-static const uint8_t bits[] = { 7, NO_BIT, 0, 6, 4, 5, 3, 8, 9, 1, 2 };
+static const uint8_t bits[] = { 7, NO_BIT, 0, 6, 4, 5, 3, 8, 9, 1, 2, 63, 62 };
 /* NOLINTBEGIN(misc-redundant-expression): both sides are meant to be equal. */
 _Static_assert(1U << 7 == VMCLOCK_FLAG_TIME_MONOTONIC &&
 		       1U << 0 == VMCLOCK_FLAG_TAI_OFFSET_VALID &&
@@ -47,10 +50,12 @@ _Static_assert(1U << 7 == VMCLOCK_FLAG_TIME_MONOTONIC &&
 	       "their bits");
 _Static_assert(1U << 8 == VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT &&
 		       1U << 9 == FLAG_NOTIFICATION && 1U << 1 == FLAG_SOON &&
-		       1U << 2 == FLAG_IMMINENT,
+		       1U << 2 == FLAG_IMMINENT &&
+		       1ULL << 63 == VMCLOCK_FLAG_OWN_KERNEL &&
+		       1ULL << 62 == VMCLOCK_FLAG_INFERRED,
 	       "their bits");
-_Static_assert(sizeof(bits) == 11 && PARACLOCK_TIMELINE_MONOTONIC == 1U << 0 &&
-		       PARACLOCK_TIMELINE_DISRUPTION_IMMINENT == 1U << 10,
+_Static_assert(sizeof(bits) == 13 && PARACLOCK_TIMELINE_MONOTONIC == 1U << 0 &&
+		       PARACLOCK_TIMELINE_INFERRED == 1U << 12,
 	       "our bits");
 /* NOLINTEND(misc-redundant-expression) */
 
@@ -60,11 +65,7 @@ static uint64_t flags_of(const struct paraclock_timeline *tl)
 
 	for (unsigned int i = 0; i < sizeof(bits); i++)
 		theirs |= (uint64_t)(tl->flags >> i & 1) << bits[i];
-	/* Drop NO_BIT. */
-	theirs = (uint32_t)theirs;
-	return tl->flags & PARACLOCK_TIMELINE_INFERRED
-		       ? theirs | VMCLOCK_FLAG_INFERRED
-		       : theirs;
+	return theirs & ~((uint64_t)1 << NO_BIT);
 }
 
 static uint8_t timescale_of(const struct vmclock_page *vc)
@@ -255,11 +256,28 @@ static int vmclock_check_head(const void *page, const void *image)
 	return 0;
 }
 
-static void vmclock_write_head(void *page, const void *image)
+/* Zero, which every reader takes for its own, if the env does not say. */
+static bool vmclock_make_tail(const struct paraclock_env *env,
+			      const void *image, struct page_tail *ret_tail)
+{
+	const struct vmclock_page *vc = image;
+	struct boot_id id;
+
+	if (!(vc->flags & VMCLOCK_FLAG_OWN_KERNEL))
+		return false;
+	id = pclk_boot_id(env);
+	memcpy(ret_tail->word, id.word, sizeof(ret_tail->word));
+	return true;
+}
+
+static void vmclock_write_around(void *page, const void *image,
+				 const struct page_tail *tail)
 {
 	const seqword *want = image;
 	uint32_t *live = page;
 
+	if (tail)
+		boot_id_put(page, tail->word);
 	if (__atomic_load_n(&live[0], __ATOMIC_RELAXED) == VMCLOCK_MAGIC)
 		return;
 	__atomic_store_n(&live[1], (uint32_t)(want[0] >> 32), __ATOMIC_RELAXED);
@@ -364,7 +382,8 @@ static const struct page_writer_kind vmclock_kind = {
 	.reading = vmclock_reading,
 	.lift = vmclock_lift,
 	.check_head = vmclock_check_head,
-	.write_head = vmclock_write_head,
+	.make_tail = vmclock_make_tail,
+	.write_around = vmclock_write_around,
 };
 
 int paraclock_vmclock_write(void *page, struct paraclock_page_writer *writer,

@@ -82,6 +82,13 @@ enum paraclock_status {
 #define PARACLOCK_TIMELINE_DISRUPTION_SOON 0x200U
 /** timeline.flags: a disruption is expected within about an hour. */
 #define PARACLOCK_TIMELINE_DISRUPTION_IMMINENT 0x400U
+/**
+ * timeline.flags: it repeats this kernel's own clock. Samples of a timekeeper,
+ * and on this machine those of a vmclock page, then have
+ * PARACLOCK_FLAG_OWN_KERNEL. A vmclock page says it by flag 63, and by the id
+ * of this boot in the 16 bytes at 0x80.
+ */
+#define PARACLOCK_TIMELINE_OWN_KERNEL 0x800U
 /** timeline.flags: @c marker and @c generation count inferred disruptions, not
  * known ones: their reader must not promise more than HEURISTIC. */
 #define PARACLOCK_TIMELINE_INFERRED 0x1000U

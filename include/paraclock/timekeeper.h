@@ -38,10 +38,6 @@ struct paraclock_timekeeper {
 	uint64_t opaque[256];
 };
 
-/** timeline.flags: it repeats this kernel's own clock. Samples of a timekeeper
- * then have PARACLOCK_FLAG_OWN_KERNEL. */
-#define PARACLOCK_TIMELINE_OWN_KERNEL 0x800U
-
 /** timekeeper_options.flags: see paraclock_timekeeper_acquire(). */
 #define PARACLOCK_TIMEKEEPER_ORPHAN 0x1U
 

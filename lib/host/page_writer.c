@@ -34,6 +34,8 @@ struct update {
 	const struct paraclock_env *env;
 	const struct page_pair *old; /* NULL: not known */
 	uint32_t seen;		     /* the page's sequence before */
+	struct page_tail tail;
+	bool has_tail; /* false: what is there stays */
 };
 
 static uint32_t *sequence_of(const struct update *up)
@@ -267,8 +269,9 @@ static void show(struct update *up, const struct page_pair *next)
 
 	state->pair[other - 1] = *next;
 	write_body(up, &next->shown);
-	if (kind->write_head)
-		kind->write_head(up->page, &next->shown);
+	if (kind->write_around)
+		kind->write_around(up->page, &next->shown,
+				   up->has_tail ? &up->tail : NULL);
 	/* Release: a writer that repairs this page sees the whole pair. */
 	__atomic_store_n(&state->current, other, __ATOMIC_RELEASE);
 	STORE(state->off, 0);
@@ -302,7 +305,9 @@ int pclk_page_write(const struct page_writer_kind *kind, void *page,
 		    const struct paraclock_env *env,
 		    const struct paraclock_timeline *tl)
 {
-	struct update up = { kind, page, (void *)writer, env, NULL, 0 };
+	struct update up = {
+		.kind = kind, .page = page, .state = (void *)writer, .env = env
+	};
 	struct paraclock_timeline from;
 	struct page_pair next = { 0 };
 	int ret = pclk_timeline_from_start(tl, &from);
@@ -320,6 +325,8 @@ int pclk_page_write(const struct page_writer_kind *kind, void *page,
 			      PARACLOCK_TIMELINE_STABLE;
 	}
 	ret = kind->make(&from, &next.asked);
+	if (!ret && kind->make_tail && !pclk_page_env(&up.env))
+		up.has_tail = kind->make_tail(up.env, &next.asked, &up.tail);
 	return ret ? ret : write_page(&up, &from, &next);
 }
 
@@ -327,7 +334,9 @@ int pclk_page_freeze(const struct page_writer_kind *kind, void *page,
 		     struct paraclock_page_writer *writer,
 		     const struct paraclock_env *env)
 {
-	struct update up = { kind, page, (void *)writer, env, NULL, 0 };
+	struct update up = {
+		.kind = kind, .page = page, .state = (void *)writer, .env = env
+	};
 	struct page_pair next = { 0 };
 	int ret;
 

@@ -31,6 +31,12 @@ struct page_pair {
 	struct page_image shown;
 };
 
+/* What a page shows behind its image: the same in every update, or not shown at
+ * all, so that no image of it is kept. */
+struct page_tail {
+	uint64_t word[2];
+};
+
 /* While the shown page is ahead it runs slower by one part in 2^32 (0.233
  * ppb). */
 #define PAGE_SLOWER_SHIFT 32
@@ -77,9 +83,14 @@ struct page_writer_kind {
 	 * allows.
 	 */
 	int (*lift)(const struct page_lift *lift, void *image);
-	/* The words before first, which are written once; may be NULL. */
+	/* The words before first, which are written once, and the tail; may be
+	 * NULL. make_tail() may be slow, so it comes before the update; false:
+	 * the tail stays as it is, and is NULL. */
 	int (*check_head)(const void *page, const void *image);
-	void (*write_head)(void *page, const void *image);
+	bool (*make_tail)(const struct paraclock_env *env, const void *image,
+			  struct page_tail *ret_tail);
+	void (*write_around)(void *page, const void *image,
+			     const struct page_tail *tail);
 };
 
 /* Write what tl says; env may be NULL. Errors as the public function of the

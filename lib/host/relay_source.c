@@ -131,6 +131,9 @@ static int from_page(const struct observation *obs, struct relay_source *src)
 	tl->flags = PARACLOCK_TIMELINE_STABLE;
 	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
 		tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	/* If the page comes back to this machine, nobody shall steer by it. */
+	if (sample->flags & PARACLOCK_FLAG_OWN_KERNEL)
+		tl->flags |= PARACLOCK_TIMELINE_OWN_KERNEL;
 	tl->tai_offset_sec = sample->tai_offset_sec;
 	tl->timescale = sample->timescale;
 	tl->counter = sample->counter;

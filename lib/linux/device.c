@@ -2,14 +2,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/timerfd.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include <paraclock/crosststamp.h>
 
@@ -57,6 +61,16 @@ static ssize_t read_fd(int fd, void *buf, size_t size)
 	return got;
 }
 
+/* A container may have a file of its own mounted over one of the kernel's:
+ * systemd-nspawn's boot id, for instance, is not that of the kernel. */
+static bool is_mounted_over(int fd, const char *path)
+{
+	struct statfs fs;
+
+	return !strncmp(path, "/proc/sys/", 10) &&
+	       (fstatfs(fd, &fs) || fs.f_type != PROC_SUPER_MAGIC);
+}
+
 int pclk_linux_read_text(void *ctx, const char *path, char *buf, size_t size)
 {
 	int saved = errno;
@@ -73,7 +87,8 @@ int pclk_linux_read_text(void *ctx, const char *path, char *buf, size_t size)
 		ret = pclk_error_of_open(errno);
 	} else {
 		/* One read: sysfs returns a whole attribute at once. */
-		got = read_fd(fd, buf, size - 1);
+		got = is_mounted_over(fd, path) ? -1
+						: read_fd(fd, buf, size - 1);
 		ret = got < 0 ? -ENODEV : (int)got;
 		(void)syscall(SYS_close, fd);
 	}

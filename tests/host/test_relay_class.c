@@ -11,6 +11,7 @@
 
 #define SEC_TICKS 2500000000U
 #define INFERRED  ((uint64_t)1 << 62)
+#define OWN	  ((uint64_t)1 << 63)
 #define FLAGS	  24 /* of a vmclock */
 
 static struct above above;
@@ -72,6 +73,56 @@ static void a_page_promises_what_the_one_above_does(void **state)
 	assert_int_equal(class_below(), c->want);
 	assert_int_equal(flags_of(&below.fake) & INFERRED,
 			 c->want == authoritative ? 0 : INFERRED);
+	above_end(&above);
+}
+
+/* Neither env has a boot id, so the page below is everybody's own. */
+static void assert_own_below(uint64_t own)
+{
+	struct paraclock_sample sample;
+
+	assert_int_equal(paraclock_relay_update(&relay), 0);
+	assert_int_equal(flags_of(&below.fake) & OWN, own);
+	assert_int_equal(below_sample(&below, above.fake.counter, &sample), 0);
+	assert_int_equal(sample.flags & PARACLOCK_FLAG_OWN_KERNEL,
+			 own ? PARACLOCK_FLAG_OWN_KERNEL : 0);
+}
+
+static void a_page_passes_on_that_it_is_own_kernel(void **state)
+{
+	(void)state;
+	start(&kinds[2]);
+	assert_own_below(0);
+	above.conv.flags |= PARACLOCK_TIMELINE_OWN_KERNEL;
+	above_write(&above);
+	assert_own_below(OWN);
+	above.conv.flags &= ~(uint32_t)PARACLOCK_TIMELINE_OWN_KERNEL;
+	above_write(&above);
+	assert_own_below(0);
+	above_end(&above);
+}
+
+static void a_page_passes_on_that_a_timekeeper_is_own_kernel(void **state)
+{
+	static struct paraclock_timekeeper tk;
+	const struct paraclock_env *env = &above.fake.env;
+	struct paraclock_timeline conv;
+	struct paraclock *clk;
+
+	(void)state;
+	start(&kinds[2]);
+	memset(&tk, 0, sizeof(tk));
+	assert_int_equal(paraclock_timekeeper_acquire(&tk, env, NULL), 0);
+	conv = above.conv;
+	conv.flags |= PARACLOCK_TIMELINE_OWN_KERNEL;
+	conv.t_end = conv.base_tsc + 1000ULL * SEC_TICKS;
+	assert_int_equal(paraclock_timekeeper_set(&tk, env, &conv, 0), 0);
+	above.fake.counter += SEC_TICKS;
+	assert_int_equal(paraclock_timekeeper_open(&clk, &tk, env), 0);
+	relay.clk = clk;
+	relay.timekeeper = &tk;
+	assert_own_below(OWN);
+	paraclock_close(clk);
 	above_end(&above);
 }
 
@@ -168,6 +219,10 @@ static void markers_of_a_relay_vouch_for_nothing(void **state)
 int main(void)
 {
 	ADD_ROWS(class_cases, a_page_promises_what_the_one_above_does);
+	add_test("a page passes on that it is own-kernel",
+		 a_page_passes_on_that_it_is_own_kernel);
+	add_test("a page passes on that a timekeeper is own-kernel",
+		 a_page_passes_on_that_a_timekeeper_is_own_kernel);
 	add_test("a timekeeper above does not know",
 		 a_timekeeper_above_does_not_know);
 	add_test("a weaker marker is another marker",

@@ -194,6 +194,36 @@ static void a_mount_that_forbids_root(void **state)
 	assert_int_equal(in_child(nodev_forbids), 0);
 }
 
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+/* As systemd-nspawn mounts one. */
+static bool boot_id_is_not_the_kernels(void)
+{
+	char text[64] = "";
+
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount(at("file"), BOOT_ID, NULL, MS_BIND, NULL)) {
+		dprintf(1, "skipped: no mount namespace of its own\n");
+		return true;
+	}
+	return env->read_text(env->ctx, BOOT_ID, text, sizeof(text)) ==
+		       -ENODEV &&
+	       env->read_text(env->ctx, at("file"), text, sizeof(text)) >= 0;
+}
+
+static void a_boot_id_that_is_mounted_over(void **state)
+{
+	char text[64];
+
+	(void)state;
+	if (env->read_text(env->ctx, BOOT_ID, text, sizeof(text)) != 36) {
+		print_message("skipped: the kernel's boot id is hidden\n");
+		skip();
+	}
+	assert_int_equal(in_child(boot_id_is_not_the_kernels), 0);
+}
+
 /* --- numbers -------------------------------------------------------------- */
 
 static void a_device_has_its_number(void **state)
@@ -289,6 +319,7 @@ int main(void)
 		cmocka_unit_test(no_descriptor_is_left),
 		cmocka_unit_test(a_mode_that_forbids),
 		cmocka_unit_test(a_mount_that_forbids_root),
+		cmocka_unit_test(a_boot_id_that_is_mounted_over),
 		cmocka_unit_test(a_device_has_its_number),
 		cmocka_unit_test(numbers_come_in_order),
 	};

@@ -196,7 +196,7 @@ static int print_human(const struct decoding *decoding,
 		       const struct paraclock_sample *sample,
 		       const uint64_t *marker)
 {
-	char text[512];
+	char text[512], latest[INTERVAL_TEXT];
 
 	printf("%-14s %s\n", "backend", decoding->backend);
 	printf("%-14s %s\n", "state", sample_state(sample));
@@ -209,6 +209,10 @@ static int print_human(const struct decoding *decoding,
 	       paraclock_counter_name(sample->counter));
 	format_error_ns(sample->clock_error_ns, text, sizeof(text));
 	printf("%-14s %s\n", "clock_error_ns", text);
+	if (sample_format_interval(sample, text, latest)) {
+		printf("%-14s %s UTC\n", "earliest", text);
+		printf("%-14s %s UTC\n", "latest", latest);
+	}
 	if (marker)
 		printf("%-14s 0x%016" PRIx64 "\n", "marker", *marker);
 	else

@@ -19,7 +19,9 @@ static const char doc[] =
 	"counts the disruptions (migration, restore ...) that were noticed; do "
 	"not compare readings of different epochs. A line that ends in "
 	"own-kernel comes from a source that only repeats this kernel's own "
-	"clock.\n"
+	"clock. If the host states a bound, and the clock is on UTC or on TAI "
+	"with its offset, the next line says between which two times true UTC "
+	"lies.\n"
 	"\n"
 	"Exit status: 0 every reading was valid; 3 at least one was not; 1 the "
 	"clock could not be read; 2 wrong usage.\n"
@@ -46,6 +48,14 @@ static void print_header(void)
 	       "EPOCH", "MARKERS");
 }
 
+static void print_interval(const struct paraclock_sample *sample)
+{
+	char earliest[INTERVAL_TEXT], latest[INTERVAL_TEXT];
+
+	if (sample_format_interval(sample, earliest, latest))
+		printf("  UTC between %s and %s\n", earliest, latest);
+}
+
 static int print_line(struct series *series, const struct paraclock *clk,
 		      const struct paraclock_sample *sample)
 {
@@ -63,6 +73,7 @@ static int print_line(struct series *series, const struct paraclock *clk,
 	       pair, bound, sample->epoch,
 	       paraclock_marker_class_name(sample->marker_class));
 	sample_end_line(sample);
+	print_interval(sample);
 	if (output_flush())
 		return -EIO;
 	series_end_row(series, clk, sample);

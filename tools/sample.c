@@ -15,6 +15,21 @@ static void json_error_ns(struct json *json, const char *key, uint64_t error_ns)
 		json_put_u64(json, key, error_ns);
 }
 
+/* UTC, also of a source on TAI: that is what people and logs compare. */
+static void put_interval(struct json *json,
+			 const struct paraclock_sample *sample)
+{
+	int64_t earliest, latest;
+
+	if (paraclock_interval_ns(sample, &earliest, &latest)) {
+		json_put_null(json, "earliest_ns");
+		json_put_null(json, "latest_ns");
+	} else {
+		json_put_s64(json, "earliest_ns", earliest);
+		json_put_s64(json, "latest_ns", latest);
+	}
+}
+
 void sample_put_json(struct json *json, const char *backend,
 		     const struct paraclock_sample *sample)
 {
@@ -45,6 +60,7 @@ void sample_put_json(struct json *json, const char *backend,
 		json_put_null(json, "tai_offset_sec");
 	json_put_bool(json, "own_kernel",
 		      sample->flags & PARACLOCK_FLAG_OWN_KERNEL);
+	put_interval(json, sample);
 }
 
 int sample_print_json(const char *backend,
@@ -125,6 +141,22 @@ void sample_format_time(const struct paraclock_sample *sample,
 	used = strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm);
 	if (decimals)
 		snprintf(buf + used, size - used, ".%09" PRId64, nsec);
+}
+
+bool sample_format_interval(const struct paraclock_sample *sample,
+			    char ret_earliest[INTERVAL_TEXT],
+			    char ret_latest[INTERVAL_TEXT])
+{
+	struct paraclock_sample ends[2] = {
+		{ .timescale = PARACLOCK_TIMESCALE_UTC },
+		{ .timescale = PARACLOCK_TIMESCALE_UTC },
+	};
+
+	if (paraclock_interval_ns(sample, &ends[0].host_ns, &ends[1].host_ns))
+		return false;
+	sample_format_time(&ends[0], 9, ret_earliest, INTERVAL_TEXT);
+	sample_format_time(&ends[1], 9, ret_latest, INTERVAL_TEXT);
+	return true;
 }
 
 void format_error_ns(uint64_t error_ns, char *buf, size_t size)

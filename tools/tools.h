@@ -152,6 +152,11 @@ int64_t difference_ns(int64_t a, int64_t b);
 /* A date or seconds, without the timescale. @p decimals: 0 or 9, of a date. */
 void sample_format_time(const struct paraclock_sample *sample,
 			unsigned int decimals, char *buf, size_t size);
+/* The two times that true UTC lies between; false: no bound, or no UTC. */
+#define INTERVAL_TEXT 48
+bool sample_format_interval(const struct paraclock_sample *sample,
+			    char ret_earliest[INTERVAL_TEXT],
+			    char ret_latest[INTERVAL_TEXT]);
 /* An error bound in ns, or "unknown". */
 void format_error_ns(uint64_t error_ns, char *buf, size_t size);
 

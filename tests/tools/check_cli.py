@@ -23,9 +23,12 @@ STATUS_KEYS = ["hypervisor", "evidence", "counter", "clocksource", "chosen",
                "backends"]
 BACKEND_KEYS = ["name", "available", "valid", "reason", "timescale",
                 "marker_class", "own_kernel", "quality", "detail"]
+# Of a vmclock page: the TAI offset, and both error terms.
+BOUND = 0x51
 READ_KEYS = ["backend", "host_ns", "host_tsc", "valid", "reason", "timescale",
              "counter", "pair_error_ns", "clock_error_ns", "epoch",
-             "marker_class", "leap", "tai_offset_sec", "own_kernel"]
+             "marker_class", "leap", "tai_offset_sec", "own_kernel",
+             "earliest_ns", "latest_ns"]
 CROSS_KEYS = READ_KEYS + [
     "realtime_ns", "monotonic_ns", "monotonic_raw_ns", "boottime_ns",
     "uncertainty_ns", "clocksource", "tai_ns", "offset_ns", "rate_ppm",
@@ -72,13 +75,13 @@ UTC, TAI, MONOTONIC = range(3)
 
 def vmclock(size=4096, status_=2, marker=0xfedcba9876543210, counter=1,
             time_type=TAI, flags=1, at=(1000, 1700000000 * SEC), seq=4,
-            hz=None, leap=0):
+            hz=None, leap=0, error_ns=0):
     """The page says that its clock was at[1] ns at counter value at[0]."""
     period = (2**93 // hz) if hz else 9903520314283042199
     return struct.pack("<IIHBBIQQ2xBBhBBQQQQQQQQQ", 0x4b4c4356, size, 1,
                        counter, time_type, seq, marker, flags, status_, 0, 37,
                        leap, 29, at[0], period, 0, 0, at[1] // SEC,
-                       at[1] % SEC * 2**64 // SEC, 0, 0, 0)
+                       at[1] % SEC * 2**64 // SEC, 0, error_ns, 0)
 
 
 def on_terminal(test, *args, env=None):
@@ -332,7 +335,39 @@ class Read(unittest.TestCase):
         got = objects(result)[0]
         self.assertEqual(got["reason"], "status")
         self.assertIsNone(got["clock_error_ns"])
+        self.assertIsNone(got["earliest_ns"])
+        self.assertIsNone(got["latest_ns"])
         self.assertEqual(got["marker_class"], "authoritative")
+
+    def test_a_bound_gives_an_interval_of_utc(self):
+        counter = {"arm-vcnt": 0, "x86-tsc": 1}[status()["counter"]["id"]]
+        now = objects(run("read", "-b", "tsc", "--json"))[0]["host_tsc"]
+        page = Page(vmclock(flags=BOUND, counter=counter, error_ns=250,
+                            at=(now, 1700000000 * SEC),
+                            hz=status()["counter"]["hz"]).ljust(4096, b"\0"))
+        for name in ("vmclock", "served"):
+            args = ("read", "-b", name, "-d", page.path)
+            got = objects(run(*args, "--json"))[0]
+            self.assertTrue(got["valid"], got)
+            self.assertEqual(got["own_kernel"], name == "served")
+            self.assertEqual(got["earliest_ns"],
+                             got["host_ns"] - 37 * SEC - 250)
+            self.assertEqual(got["latest_ns"], got["earliest_ns"] + 500)
+            shown = run(*args).stdout.splitlines()
+            self.assertEqual(len(shown), 2)
+            self.assertLessEqual(len(shown[1]), 80)
+            self.assertRegex(shown[1], r"^  UTC between 2023-11-14 "
+                             r"22:1[2-9]:\d\d\.\d{9} and 2023-11-14 "
+                             r"22:1[2-9]:\d\d\.\d{9}$")
+
+    def test_a_missing_served_page_says_what_to_run(self):
+        served, = [b for b in status()["backends"] if b["name"] == "served"]
+        self.assertTrue(served["own_kernel"])
+        if os.path.exists("/run/paraclock/serve/utc.vmclock"):
+            self.skipTest("paraclock serve runs here")
+        self.assertFalse(served["available"])
+        self.assertEqual(served["detail"], "no page at /run/paraclock/serve/"
+                         "utc.vmclock; run 'paraclock serve'")
 
 
 def hide_clocksource(name, *args):
@@ -585,6 +620,23 @@ class Cross(unittest.TestCase):
 
 
 class Decode(unittest.TestCase):
+    def test_a_bound_gives_an_interval_of_utc(self):
+        data = vmclock(flags=BOUND, error_ns=250)
+        got = objects(self.decode("vmclock", data, 1000))[0]
+        utc = (1700000000 - 37) * SEC
+        self.assertEqual((got["earliest_ns"], got["latest_ns"]),
+                         (utc - 250, utc + 250))
+        page = Page(data)
+        result = run("decode", "vmclock", "--page", page.path, "--counter",
+                     "1000")
+        self.assertIn("earliest       2023-11-14 22:12:42.999999750 UTC\n"
+                      "latest         2023-11-14 22:12:43.000000250 UTC\n",
+                      result.stdout)
+        # In a second that a leap second may follow there is none.
+        got = objects(self.decode("vmclock", vmclock(
+            flags=BOUND, leap=1, at=(1000, (1483228799 + 37) * SEC)), 1000))[0]
+        self.assertIsNone(got["earliest_ns"])
+
     def decode(self, kind, data, counter):
         page = Page(data)
         return run("decode", kind, "--page", page.path, "--counter",

@@ -21,7 +21,7 @@
 #define BENCH_SANITIZED 0
 #endif
 
-#define SUBJECTS_MAX 9
+#define SUBJECTS_MAX 10
 
 /* The limits of one read; 0: no limit. */
 struct limits {
@@ -107,6 +107,8 @@ bool alloc_count(uint64_t *ret_calls);
 /* pages.c: envs whose pages are memory, at this machine's counter rate. */
 int pages_init(uint64_t counter_hz);
 const struct paraclock_env *pages_images(void);
+/* Between blocks, when nobody reads: the served page as its writer renews it. */
+void pages_renew(void);
 /* The machine's own kvmclock page; the others in memory. */
 const struct paraclock_env *pages_real_kvmclock(void);
 

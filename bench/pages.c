@@ -17,6 +17,8 @@
 
 #define PAGE_SIZE    4096
 #define NSEC_PER_SEC 1000000000ULL
+/* A served page is believed for 60 s. */
+#define RENEW_SEC 20
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -24,15 +26,18 @@ enum page_kind {
 	PAGE_PVCLOCK,
 	PAGE_HYPERV,
 	PAGE_VMCLOCK,
+	PAGE_SERVED,
 	PAGE_KINDS,
 };
 
-static const char *const names[PAGE_KINDS] = { "pvclock", "hyperv", "vmclock" };
+static const char *const names[PAGE_KINDS] = { "pvclock", "hyperv", "vmclock",
+					       "served" };
 
 /* One of each suffices, so map_page needs no context of ours and ctx can stay
  * the default env's, whose functions need it. */
 static _Alignas(PAGE_SIZE) uint8_t pages[PAGE_KINDS][PAGE_SIZE];
 static struct paraclock_env images, real_kvmclock;
+static uint64_t served_hz, served_ticks;
 
 /* For little-endian machines: these pages are little-endian. */
 static void put(uint8_t *page, size_t offset, uint64_t value, size_t bytes)
@@ -157,12 +162,29 @@ int pages_init(uint64_t counter_hz)
 	fill_pvclock(pages[PAGE_PVCLOCK], counter_hz, ticks);
 	fill_hyperv(pages[PAGE_HYPERV], counter_hz);
 	fill_vmclock(pages[PAGE_VMCLOCK], counter_hz, ticks);
+	/* With the marker of the page above, as of this machine's device. */
+	fill_vmclock(pages[PAGE_SERVED], counter_hz, ticks);
+	served_hz = counter_hz;
+	served_ticks = ticks;
 	images = *paraclock_default_env();
 	images.map_page = map_image;
 	images.unmap_page = unmap;
 	real_kvmclock = images;
 	real_kvmclock.map_page = map_real_kvmclock;
 	return 0;
+}
+
+void pages_renew(void)
+{
+	uint64_t ticks = bare() - served_hz;
+	uint32_t sequence;
+
+	if (ticks - served_ticks < RENEW_SEC * served_hz)
+		return;
+	memcpy(&sequence, pages[PAGE_SERVED] + 12, sizeof(sequence));
+	fill_vmclock(pages[PAGE_SERVED], served_hz, ticks);
+	put(pages[PAGE_SERVED], 12, sequence + 2, sizeof(sequence));
+	served_ticks = ticks;
 }
 
 const struct paraclock_env *pages_images(void)

@@ -152,6 +152,7 @@ bool subject_check(struct subject *subject, int failed)
 	struct paraclock_sample sample;
 	int ret;
 
+	pages_renew();
 	if (!subject->clk) {
 		if (failed)
 			strcpy(subject->why, "the call failed");
@@ -232,6 +233,7 @@ void subjects_open(struct bench *bench)
 	add_clock(bench, "hyperv", limits, false);
 #endif
 	add_clock(bench, "vmclock", limits, false);
+	add_clock(bench, "served", limits, false);
 	open_subject(add(bench, "read-at", run_read_at), BEST, of_read_at,
 		     true);
 	add_cross(bench, BEST);

@@ -90,8 +90,7 @@ void serve_bound(struct serve *serve)
 	bound.marker = serve->host_marker.value;
 	ret = serve_segment_write(&serve->segment, &bound);
 	if (ret && ret != serve->segment_error)
-		service_log(LOG_LEVEL_ERROR,
-			    "%s: cannot be written: %s; trying again",
+		service_log(LOG_LEVEL_ERROR, "%s: cannot be written: %s",
 			    serve->options->clockbound, strerror(-ret));
 	serve->segment_error = ret;
 }

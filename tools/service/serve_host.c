@@ -13,6 +13,9 @@
 #define SPAN_FIRST ((uint64_t)1 << 31)
 #define SPAN_LAST  ((uint64_t)1 << 18)
 
+/* By so much two readings of one line may differ. */
+#define ROUNDED_NS 4
+
 static const char *name_of(const struct serve *serve)
 {
 	return paraclock_backend_name(serve->observer.keeper.clk);
@@ -269,6 +272,20 @@ void serve_host_look(struct serve *serve)
 		no_claim(serve, ret, &sample);
 }
 
+/* Has the source changed what it says? A conversion goes on exactly as it was
+ * published, to what the published rate is known to. */
+static bool has_changed(const struct serve *serve,
+			const struct serve_claim *claim)
+{
+	const struct paraclock_timeline *tl = &serve->track.tl;
+	int64_t tai_ns;
+	uint64_t bound_ns;
+
+	return !serve_interval_at(tl, claim->counter, &tai_ns, &bound_ns) &&
+	       duration_of(claim->tai_ns - tai_ns) >
+		       (bound_ns - tl->maxerror_ns) / 8 + ROUNDED_NS;
+}
+
 void serve_host_check(struct serve *serve)
 {
 	struct paraclock_sample sample;
@@ -276,11 +293,17 @@ void serve_host_check(struct serve *serve)
 
 	if (!serve->observer.keeper.clk ||
 	    !serve_track_has_time(&serve->track) ||
-	    read_claim(serve, &sample, &claim) ||
-	    serve_is_consistent(&serve->track.tl, &claim))
+	    read_claim(serve, &sample, &claim))
 		return;
-	/* The next look measures; it has jumped back if that agrees. */
-	serve_contradict(serve);
+	if (!serve_is_consistent(&serve->track.tl, &claim)) {
+		/* The next look measures; it has jumped back if that
+		 * agrees. */
+		serve_contradict(serve);
+	} else if (!sample.pair_error_ns && has_changed(serve, &claim)) {
+		/* Its rate may be another one: nothing told of it. */
+		serve_host_look(serve);
+		serve_bound(serve);
+	}
 }
 
 int serve_host_check_bound(struct serve *serve)

@@ -52,7 +52,10 @@ static void looked(void *arg)
 	serve_tell(serve);
 }
 
-/* Between two intervals: has the source jumped? */
+/* Twice in the 100 ms in which a change that nothing tells of may go unseen. */
+#define CHECK_NS (LOOK_NS / 2)
+
+/* Between two intervals: has the source changed? */
 static void on_check(void *arg)
 {
 	struct serve *serve = arg;
@@ -60,7 +63,7 @@ static void on_check(void *arg)
 	if (!serve->kernel)
 		serve_host_check(serve);
 	serve_tell(serve);
-	(void)loop_timer(serve->loop, LOOK_NS, on_check, serve);
+	(void)loop_timer(serve->loop, CHECK_NS, on_check, serve);
 }
 
 /* Somebody has set CLOCK_REALTIME: the segment is void, and so is the pair of
@@ -152,8 +155,10 @@ int serve_open(struct serve *serve, const struct serve_options *options,
 		ret = serve_host_check_bound(serve);
 	if (!ret) {
 		serve_find_marker(serve);
-		ret = serve_write(serve);
-		if (ret)
+		/* First: whoever waits for the page finds both. */
+		serve_bound(serve);
+		ret = serve->segment_error ? -EIO : serve_write(serve);
+		if (ret && !serve->segment_error)
 			warnx("%s: %s", serve->page.path, strerror(-ret));
 		ret = ret ? STATUS_FAILED : STATUS_OK;
 	}

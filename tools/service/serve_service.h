@@ -95,7 +95,7 @@ int serve_realtime(struct serve *serve, struct serve_realtime *ret_real);
 /* enum status: a source without a bound is refused here. */
 int serve_host_check_bound(struct serve *serve);
 void serve_host_look(struct serve *serve);
-/* Does the source still agree with the page? 10 times a second. */
+/* Does the source still say what the page does? 20 times a second. */
 void serve_host_check(struct serve *serve);
 
 /* --- serve_kernel.c: by this kernel's clock and chronyd ------------------- */

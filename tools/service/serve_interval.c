@@ -117,29 +117,75 @@ static int from_claim(const struct serve_claim *claim,
 
 /* --- the clamps ----------------------------------------------------------- */
 
+/* What an interval surely contains. */
+static int find_limits(const struct paraclock_timeline *tl, uint64_t counter,
+		       struct paraclock_timeline *ret_at,
+		       struct serve_limits *ret_limits)
+{
+	struct paraclock_timeline at = *tl;
+	int64_t ns, inside_ns = 0;
+
+	if (paraclock_timeline_rebase(&at, counter) ||
+	    paraclock_timeline_ns(&at, counter, &ns) ||
+	    at.maxerror_ns > BOUND_MAX_NS)
+		return -ERANGE;
+	if (at.maxerror_ns > ROUNDED_NS)
+		inside_ns = (int64_t)(at.maxerror_ns - ROUNDED_NS);
+	if (__builtin_sub_overflow(ns, inside_ns, &ret_limits->least_ns) ||
+	    __builtin_add_overflow(ns, inside_ns, &ret_limits->most_ns))
+		return -ERANGE;
+	*ret_at = at;
+	return 0;
+}
+
+static struct serve_limits both(const struct serve_limits *a,
+				const struct serve_limits *b)
+{
+	return (struct serve_limits){
+		.least_ns =
+			a->least_ns > b->least_ns ? a->least_ns : b->least_ns,
+		.most_ns = a->most_ns < b->most_ns ? a->most_ns : b->most_ns,
+	};
+}
+
+void serve_limit(struct serve_limits *limits,
+		 const struct paraclock_timeline *tl, uint64_t counter)
+{
+	struct paraclock_timeline at;
+	struct serve_limits own;
+
+	if (!find_limits(tl, counter, &at, &own))
+		*limits = both(limits, &own);
+}
+
 static int clamp_time(const struct paraclock_timeline *old,
+		      const struct serve_limits *limits,
 		      const struct serve_claim *claim,
 		      struct paraclock_timeline *tl)
 {
-	struct paraclock_timeline at = *old;
-	int64_t was_ns, shift_ns;
-	uint64_t inside_ns;
+	struct paraclock_timeline at;
+	struct serve_limits within, all;
+	int64_t tai_ns = claim->tai_ns;
+	int ret = find_limits(old, claim->counter, &at, &within);
 
-	if (paraclock_timeline_rebase(&at, claim->counter) ||
-	    paraclock_timeline_ns(&at, claim->counter, &was_ns) ||
-	    __builtin_sub_overflow(claim->tai_ns, was_ns, &shift_ns))
-		return -ERANGE;
-	inside_ns =
-		at.maxerror_ns > ROUNDED_NS ? at.maxerror_ns - ROUNDED_NS : 0;
-	if (distance(claim->tai_ns, was_ns) <= inside_ns)
+	if (ret)
+		return ret;
+	if (limits) {
+		all = both(limits, &within);
+		if (all.least_ns <= all.most_ns)
+			within = all;
+	}
+	if (tai_ns < within.least_ns)
+		tai_ns = within.least_ns;
+	if (tai_ns > within.most_ns)
+		tai_ns = within.most_ns;
+	if (tai_ns == claim->tai_ns)
 		return 0;
-	shift_ns = shift_ns < 0 ? -(int64_t)inside_ns : (int64_t)inside_ns;
-	set_time(tl, was_ns + shift_ns);
+	set_time(tl, tai_ns);
 	/* What the clamp has moved the centre by, and the rounding of both. */
 	tl->maxerror_ns =
-		add(tl->maxerror_ns,
-		    add(distance(claim->tai_ns, was_ns + shift_ns), 1));
-	if (!inside_ns) {
+		add(tl->maxerror_ns, add(distance(claim->tai_ns, tai_ns), 1));
+	if (at.maxerror_ns <= ROUNDED_NS) {
 		/* Exactly where it was. */
 		tl->base_sec = at.base_sec;
 		tl->base_frac = at.base_frac;
@@ -185,6 +231,7 @@ static int clamp_rate(const struct paraclock_timeline *old,
 }
 
 int serve_next(const struct paraclock_timeline *old,
+	       const struct serve_limits *limits,
 	       const struct serve_claim *claim,
 	       struct paraclock_timeline *ret_tl)
 {
@@ -196,7 +243,7 @@ int serve_next(const struct paraclock_timeline *old,
 	if (!ret && old && !serve_is_consistent(old, claim))
 		ret = -ESTALE;
 	if (!ret && old)
-		ret = clamp_time(old, claim, &tl);
+		ret = clamp_time(old, limits, claim, &tl);
 	if (!ret && old)
 		ret = clamp_rate(old, &tl);
 	if (!ret)

@@ -25,10 +25,16 @@ struct serve_claim {
 	uint64_t growth_ppb;
 };
 
+/* Where the centre has to lie, if that is possible: TAI, ns. */
+struct serve_limits {
+	int64_t least_ns, most_ns;
+};
+
 /*
  * The next timeline to publish. *ret_tl gets a base, a rate, the error terms and
  * their flags; the other members stay. @p old is the one that is published now,
- * NULL: readers have seen none under this marker.
+ * NULL: readers have seen none under this marker. @p limits: what still earlier
+ * ones ask for, or NULL; where they leave nothing of the old one, it counts alone.
  *
  * If the claim holds, the new interval holds, whether or not the old one did;
  * and its centre lies within the old one at this and every later counter value.
@@ -37,8 +43,13 @@ struct serve_claim {
  * claim cannot be expressed, or its counter is before the old base.
  */
 int serve_next(const struct paraclock_timeline *old,
+	       const struct serve_limits *limits,
 	       const struct serve_claim *claim,
 	       struct paraclock_timeline *ret_tl);
+
+/* Narrow the limits to where a timeline allows a centre at a counter value. */
+void serve_limit(struct serve_limits *limits,
+		 const struct paraclock_timeline *tl, uint64_t counter);
 
 /* What a timeline says at a counter value. The centre is within a ns above
  * ret_tai_ns, the bound is at most 4 ns too large and never too small. 0, or

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <string.h>
+
 #include "serve_track.h"
 
 void serve_track_init(struct serve_track *track)
@@ -43,12 +45,41 @@ void serve_track_contradict(struct serve_track *track)
 	track->agreed = 0;
 }
 
+/* The newest of them first: an older one that leaves nothing is not kept to. */
+static struct serve_limits limits_at(const struct serve_track *track,
+				     uint64_t counter)
+{
+	struct serve_limits limits = { INT64_MIN, INT64_MAX }, narrower;
+
+	for (unsigned int i = 0; i < track->past_count; i++) {
+		narrower = limits;
+		serve_limit(&narrower, &track->past[i], counter);
+		if (narrower.least_ns <= narrower.most_ns)
+			limits = narrower;
+	}
+	return limits;
+}
+
+static void remember(struct serve_track *track, bool is_first)
+{
+	if (is_first)
+		track->past_count = 0;
+	memmove(track->past + 1, track->past,
+		sizeof(track->past) - sizeof(track->past[0]));
+	track->past[0] = track->tl;
+	if (track->past_count < SERVE_PAST)
+		track->past_count++;
+}
+
 static bool publish(struct serve_track *track,
 		    const struct paraclock_timeline *old,
 		    const struct serve_claim *claim, int64_t now_ns)
 {
-	if (serve_next(old, claim, &track->tl))
+	const struct serve_limits limits = limits_at(track, claim->counter);
+
+	if (serve_next(old, old ? &limits : NULL, claim, &track->tl))
 		return false;
+	remember(track, !old);
 	track->tl.status = PARACLOCK_STATUS_SYNCHRONIZED;
 	track->measured_ns = track->reference_ns = now_ns;
 	track->has_promise = true;
@@ -71,7 +102,7 @@ static enum serve_outcome count_agreeing(struct serve_track *track,
 		/* Under another marker: nobody compares it with the old one. */
 		return publish(track, NULL, claim, now_ns) ? SERVE_PUBLISH
 							   : SERVE_UNUSABLE;
-	if (serve_next(NULL, claim, &candidate)) {
+	if (serve_next(NULL, NULL, claim, &candidate)) {
 		track->agreed = 0;
 		return SERVE_UNUSABLE;
 	}

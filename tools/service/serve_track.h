@@ -8,6 +8,10 @@
 /* So many measurements have to agree after a contradiction. */
 #define SERVE_AGREE 3
 
+/* A reader that sees each eighth page still sees centres inside the intervals
+ * that it knows. */
+#define SERVE_PAST 8
+
 struct serve_rules {
 	int64_t fresh_ns; /* SYNCHRONIZED for so long after a measurement */
 	int64_t alone_ns; /* and no longer without an authoritative marker */
@@ -19,6 +23,8 @@ struct serve_track {
 	/* Readers hold an interval under this marker: the next one continues
 	 * it, whatever the status says meanwhile. */
 	bool has_promise;
+	struct paraclock_timeline past[SERVE_PAST]; /* the newest first */
+	unsigned int past_count;
 	/* By a clock that counts suspended time. */
 	int64_t measured_ns;
 	int64_t reference_ns; /* when the source itself last measured */

@@ -11,11 +11,10 @@
 
 #include "../../shared/rows.h"
 
-#define SEC	   1000000000LL
-#define START_NS   (1800000000LL * SEC)
-#define WORLDS	   400
-#define CLAIMS	   60
-#define REMEMBERED 8
+#define SEC	 1000000000LL
+#define START_NS (1800000000LL * SEC)
+#define WORLDS	 400
+#define CLAIMS	 60
 
 /* --- chance --------------------------------------------------------------- */
 
@@ -149,7 +148,7 @@ static struct paraclock_timeline next_in(const struct world *w,
 	const struct serve_claim claim = claim_in(w);
 	struct paraclock_timeline tl = blank();
 
-	assert_int_equal(serve_next(old, &claim, &tl), 0);
+	assert_int_equal(serve_next(old, NULL, &claim, &tl), 0);
 	return tl;
 }
 
@@ -206,6 +205,34 @@ static void centre_is_kept(void **unused)
 	}
 }
 
+/* A reader that is preempted misses some pages. */
+static void missed_pages(void **unused)
+{
+	struct world w;
+
+	(void)unused;
+	for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+		struct paraclock_timeline seen[SERVE_PAST];
+		struct serve_track track;
+
+		begin(&w, seed);
+		serve_track_init(&track);
+		for (int i = 0; i < CLAIMS; i++) {
+			const struct serve_claim claim = claim_in(&w);
+
+			assert_int_equal(serve_track_measured(&track, &claim,
+							      0),
+					 SERVE_PUBLISH);
+			assert_true(is_inside(&track.tl, &w));
+			for (int k = 0; k < i && k < SERVE_PAST; k++)
+				assert_true(is_kept(&seen[k], &track.tl,
+						    w.counter));
+			seen[i % SERVE_PAST] = track.tl;
+			pass(&w, any_size(16, 31));
+		}
+	}
+}
+
 /* What was published before may have been wrong, by less than shows. */
 static void old_one_was_wrong(void **unused)
 {
@@ -220,10 +247,10 @@ static void old_one_was_wrong(void **unused)
 		lie = claim_in(&w);
 		lie.tai_ns += either_way(2 * lie.bound_ns);
 		lie.hz_frac += (uint64_t)either_way(lie.hz_frac >> 12);
-		assert_int_equal(serve_next(NULL, &lie, &old), 0);
+		assert_int_equal(serve_next(NULL, NULL, &lie, &old), 0);
 		pass(&w, any_size(10, 20));
 		claim = claim_in(&w);
-		if (!serve_next(&old, &claim, &tl))
+		if (!serve_next(&old, NULL, &claim, &tl))
 			check_inside(&w, &tl);
 	}
 }
@@ -241,19 +268,19 @@ static void width_returns(void **unused)
 	struct paraclock_timeline tl = blank();
 
 	(void)unused;
-	assert_int_equal(serve_next(NULL, &claim, &tl), 0);
+	assert_int_equal(serve_next(NULL, NULL, &claim, &tl), 0);
 	claim.bound_ns = 10;
 	claim.counter += 1000;
 	claim.tai_ns += 1000 + 900000;
-	assert_int_equal(serve_next(&tl, &claim, &tl), 0);
+	assert_int_equal(serve_next(&tl, NULL, &claim, &tl), 0);
 	/* Within the old interval nothing is clamped. */
 	assert_in_range(tl.maxerror_ns, 10, 12);
 	claim.bound_ns = 1000;
 	claim.tai_ns += 1000;
-	assert_int_equal(serve_next(&tl, &claim, &tl), 0);
+	assert_int_equal(serve_next(&tl, NULL, &claim, &tl), 0);
 	/* Outside of it by 990, but the two overlap. */
 	assert_in_range(tl.maxerror_ns, 1000 + 980, 1000 + 1000);
-	assert_int_equal(serve_next(&tl, &claim, &tl), 0);
+	assert_int_equal(serve_next(&tl, NULL, &claim, &tl), 0);
 	assert_in_range(tl.maxerror_ns, 1000, 1002);
 }
 
@@ -276,15 +303,15 @@ static void disjoint_is_refused(void **unused)
 	struct paraclock_timeline old = blank(), tl = blank(), before;
 
 	(void)unused;
-	assert_int_equal(serve_next(NULL, &claim, &old), 0);
+	assert_int_equal(serve_next(NULL, NULL, &claim, &old), 0);
 	before = tl;
 	claim.tai_ns += 2010;
-	assert_int_equal(serve_next(&old, &claim, &tl), -ESTALE);
+	assert_int_equal(serve_next(&old, NULL, &claim, &tl), -ESTALE);
 	assert_memory_equal(&tl, &before, sizeof(tl));
 	claim.tai_ns -= 4020;
-	assert_int_equal(serve_next(&old, &claim, &tl), -ESTALE);
+	assert_int_equal(serve_next(&old, NULL, &claim, &tl), -ESTALE);
 	claim.tai_ns += 20;
-	assert_int_equal(serve_next(&old, &claim, &tl), 0);
+	assert_int_equal(serve_next(&old, NULL, &claim, &tl), 0);
 }
 
 static struct {
@@ -307,8 +334,8 @@ static void claim_is_refused(void **row)
 	struct serve_claim first = plain();
 	struct paraclock_timeline old = blank(), tl = blank(), before = tl;
 
-	assert_int_equal(serve_next(NULL, &first, &old), 0);
-	assert_int_equal(serve_next(&old, claim, &tl), -ERANGE);
+	assert_int_equal(serve_next(NULL, NULL, &first, &old), 0);
+	assert_int_equal(serve_next(&old, NULL, claim, &tl), -ERANGE);
 	assert_memory_equal(&tl, &before, sizeof(tl));
 }
 
@@ -394,6 +421,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST("truth is inside at every later counter value",
 		     truth_is_inside),
+		TEST("nor outside of what readers hold that missed some",
+		     missed_pages),
 		TEST("it holds even if the old one did not", old_one_was_wrong),
 		TEST("the centre stays inside what readers hold",
 		     centre_is_kept),

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/timex.h>
 
 #include "serve_chronyd.h"
 #include "serve_service.h"
@@ -25,10 +24,6 @@
  * to learn: KVM lets two hosts' counters differ by this (tsc_tolerance_ppm). */
 #define MOVED_PPB 250000
 #define MOVED_NS  (1024 * NSEC_PER_SEC)
-
-/* TAI - UTC that a kernel could have been told, s. */
-#define TAI_MIN 10
-#define TAI_MAX 100
 
 struct serve_kernel {
 	struct serve *serve;
@@ -214,33 +209,6 @@ static int set_readings(struct serve_kernel *kernel,
 	return 0;
 }
 
-/* The claim is of UTC. */
-static int to_tai(struct serve *serve, struct serve_claim *claim,
-		  int16_t *ret_sec)
-{
-	const struct paraclock_utc utc = {
-		.ns = claim->tai_ns,
-		.leap = PARACLOCK_LEAP_NONE,
-	};
-	struct paraclock_leap_table table;
-	int64_t tai_ns;
-	int ret = steer_leap_table(serve, &table);
-
-	if (!ret)
-		ret = paraclock_utc_to_tai(&table, &utc, &tai_ns);
-	if (!ret) {
-		*ret_sec = (int16_t)((tai_ns - utc.ns) / NSEC_PER_SEC);
-		claim->tai_ns = tai_ns;
-		return 0;
-	}
-	if (serve_kernel_tai(serve, ret_sec))
-		return ret;
-	return __builtin_add_overflow(claim->tai_ns, *ret_sec * NSEC_PER_SEC,
-				      &claim->tai_ns)
-		       ? -ERANGE
-		       : 0;
-}
-
 static void publish(struct serve_kernel *kernel,
 		    const struct serve_asked *asked, struct serve_claim *claim)
 {
@@ -249,7 +217,7 @@ static void publish(struct serve_kernel *kernel,
 	int64_t age_ns = serve_tracking_age_ns(asked);
 	int16_t sec;
 
-	if (to_tai(serve, claim, &sec)) {
+	if (serve_utc_to_tai(serve, claim, &sec)) {
 		doubt(kernel, "no-tai-offset",
 		      "TAI - UTC is not known: no leap second list that has "
 		      "not expired, and the kernel was not told; update "
@@ -391,19 +359,6 @@ void serve_kernel_look(struct serve *serve)
 		start_reset(kernel);
 	else
 		start_tracking(kernel);
-}
-
-int serve_kernel_tai(void *arg, int16_t *ret_sec)
-{
-	const struct serve *serve = arg;
-	struct timex now = { 0 };
-
-	/* After a restore it is as old as the saved state. */
-	if (serve->observer.keeper.disruptions || adjtimex(&now) < 0 ||
-	    now.tai < TAI_MIN || now.tai > TAI_MAX)
-		return -ENODATA;
-	*ret_sec = (int16_t)now.tai;
-	return 0;
 }
 
 int serve_kernel_open(struct serve *serve)

@@ -106,8 +106,14 @@ void serve_kernel_close(struct serve *serve);
 void serve_kernel_look(struct serve *serve);
 /* After a disruption, or after somebody has set the clock. */
 void serve_kernel_forget(struct serve *serve);
+
+/* --- serve_tai.c ---------------------------------------------------------- */
+
 /* TAI - UTC by the kernel, s: 0, or -ENODATA. Takes a struct serve. */
 int serve_kernel_tai(void *serve, int16_t *ret_sec);
+/* A claim of UTC becomes one of TAI, by the list or the kernel. 0, or -errno. */
+int serve_utc_to_tai(struct serve *serve, struct serve_claim *claim,
+		     int16_t *ret_sec);
 
 /* --- serve_tell.c: people and scripts ------------------------------------- */
 

@@ -116,8 +116,10 @@ int bed_start_serve(struct bed *bed)
 {
 	bed->started++;
 	bed->serve = start(bed);
-	if (!bed->serve)
+	if (!bed->serve) {
+		bed->world->serve = getpid();
 		run_serve(bed);
+	}
 	return bed->serve > 0 ? 0 : -errno;
 }
 
@@ -165,7 +167,8 @@ void bed_stop(struct bed *bed)
 {
 	for (int i = 0; i < BED_READERS; i++)
 		stop_one(bed, bed->reader[i]);
-	stop_one(bed, bed->serve);
+	if (!bed->is_stopped)
+		stop_one(bed, bed->serve);
 	while (counter_now() <= bed->world->horizon)
 		pause_for(TICK_NS / 10);
 	__atomic_store_n(&bed->world->horizon, counter_now(), __ATOMIC_RELEASE);
@@ -174,6 +177,7 @@ void bed_stop(struct bed *bed)
 void bed_continue(struct bed *bed)
 {
 	world_settle(bed->world, HORIZON_NS);
+	bed->is_stopped = false;
 	if (bed->serve)
 		kill(bed->serve, SIGCONT);
 	for (int i = 0; i < BED_READERS; i++)
@@ -185,10 +189,16 @@ static void look_after_serve(struct bed *bed)
 {
 	int status;
 
-	if (!bed->serve || waitpid(bed->serve, &status, WNOHANG) != bed->serve)
+	if (!bed->serve ||
+	    waitpid(bed->serve, &status, WNOHANG | WUNTRACED) != bed->serve)
 		return;
+	if (WIFSTOPPED(status)) {
+		bed->is_stopped = true;
+		return;
+	}
 	bed->serve = 0;
-	bed_fail(bed, "serve has ended by itself");
+	if (!bed->world->dies)
+		bed_fail(bed, "serve has ended by itself");
 }
 
 /* --- time goes on --------------------------------------------------------------- */
@@ -253,6 +263,19 @@ void bed_run_until_served(struct bed *bed)
 		}
 		tick(bed);
 	}
+}
+
+bool bed_run_to_step(struct bed *bed, uint32_t steps, bool dies)
+{
+	const int64_t end_ns = now_ns() + DEADLINE_NS;
+
+	bed->world->dies = dies;
+	__atomic_store_n(&bed->world->stops_in, steps, __ATOMIC_RELAXED);
+	while (bed->serve && !bed->is_stopped && now_ns() < end_ns)
+		tick(bed);
+	__atomic_store_n(&bed->world->stops_in, 0, __ATOMIC_RELAXED);
+	bed->world->dies = false;
+	return !bed->serve || bed->is_stopped;
 }
 
 void bed_disrupt(struct bed *bed, const struct disruption *d)
@@ -354,7 +377,7 @@ int bed_open(struct bed *bed, const struct bed_options *options)
 		return 1;
 	}
 	bed->world->device_is_visible = options->is_installed;
-	bed->source.random = options->seed;
+	bed->source.random = bed->random = options->seed;
 	world_settle(bed->world, HORIZON_NS);
 	ret = make_source(bed);
 	if (ret && ret != 77)

@@ -73,12 +73,14 @@ struct bed {
 	struct source source;
 	char dir[256], page[300], clockbound[300], vmclock[300], log[300];
 	char world_path[300];
-	pid_t serve; /* 0: it does not run */
+	pid_t serve;	 /* 0: it does not run */
+	bool is_stopped; /* serve alone */
 	pid_t reader[BED_READERS];
 	const void *served; /* mapped; NULL: not there yet */
 	struct page last;   /* as served last */
 	uint64_t pages, unlike_source;
-	uint64_t started;  /* how often serve was */
+	uint64_t started; /* how often serve was */
+	uint32_t random;
 	const char *wrong; /* what failed first */
 	/* Plans the system clocks until the horizon; NULL: they go on. */
 	void (*plan)(void *ctx, int64_t ns);
@@ -104,6 +106,12 @@ void bed_phase(struct bed *bed, const char *name);
 /* Something is wrong: the run goes on, and fails. */
 void bed_fail(struct bed *bed, const char *what);
 
+/*
+ * Let serve go on for so many steps, and then stop or die; a step is one of its
+ * calls into a clock or into the library. false: it does not get there.
+ */
+bool bed_run_to_step(struct bed *bed, uint32_t steps, bool dies);
+
 /* The machine stands still, and goes on. */
 void bed_stop(struct bed *bed);
 void bed_continue(struct bed *bed);
@@ -117,7 +125,7 @@ struct disruption {
 };
 void bed_disrupt(struct bed *bed, const struct disruption *disruption);
 
-/* --- play_host.c, play_kernel.c: what happens in a round ---------------------- */
+/* --- play_*.c: what happens in a round ---------------------- */
 
 struct play {
 	const char *name;
@@ -125,6 +133,9 @@ struct play {
 };
 /* Those that were asked for; the last one has no name. */
 void bed_play(struct bed *bed, const struct play *plays);
+
+/* A disruption between any two of serve's steps, and its death. */
+void play_steps(struct bed *bed);
 
 void play_host(struct bed *bed);
 void play_kernel(struct bed *bed);

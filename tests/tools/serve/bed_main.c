@@ -10,11 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <paraclock/backend.h>
 #include <paraclock/paraclock.h>
 
 #include "bed.h"
 
 #define READS_DEFAULT 400000
+/* A long run has so many rounds at least. */
+#define ROUNDS_LONG 5
 /* A round takes about this long, and readers pause 2 ms between batches. */
 #define ROUND_BATCHES 10000
 
@@ -32,52 +35,73 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 
 /* --- a dead serve ----------------------------------------------------------- */
 
+/* The counter as it will be. */
+static uint64_t later_counter(void *ctx)
+{
+	const uint64_t *later = ctx;
+
+	return counter_now() + *later;
+}
+
 static void judge_later(struct bed *bed, const struct paraclock_sample *sample,
 			int64_t age_ns)
 {
 	const int64_t truth_ns = line_at(&bed->world->truth, sample->host_tsc);
 	struct timespec earliest, latest;
 
-	if (age_ns > BELIEVED_NS + TOLERANCE_NS) {
+	if (age_ns > BELIEVED_NS + TOLERANCE_NS)
 		bed_fail(bed, "a page older than 60 s is believed");
-		return;
-	}
-	if (paraclock_interval_tai(sample, &earliest, &latest) ||
-	    truth_ns < earliest.tv_sec * NS_PER_SEC + earliest.tv_nsec ||
-	    truth_ns > latest.tv_sec * NS_PER_SEC + latest.tv_nsec)
+	else if (paraclock_interval_tai(sample, &earliest, &latest) ||
+		 truth_ns < earliest.tv_sec * NS_PER_SEC + earliest.tv_nsec ||
+		 truth_ns > latest.tv_sec * NS_PER_SEC + latest.tv_nsec)
 		bed_fail(bed, "the truth is outside of a later read");
+}
+
+/* Until 90 s later, in steps of 100 ms: the last age at which it was valid. */
+static int64_t read_later(struct bed *bed, const struct paraclock *clk,
+			  uint64_t *later, uint64_t *ret_error_ns)
+{
+	struct paraclock_sample sample;
+	int64_t age_ns, last_ns = 0;
+
+	for (int64_t ns = 0; ns < 90 * NS_PER_SEC; ns += NS_PER_SEC / 10) {
+		*later = ticks_of(bed->world, ns);
+		if (paraclock_read(clk, &sample) || !sample.valid)
+			continue;
+		age_ns = ns_of(bed->world, sample.host_tsc - bed->last.counter);
+		judge_later(bed, &sample, age_ns);
+		last_ns = age_ns;
+		*ret_error_ns = sample.clock_error_ns;
+	}
+	return last_ns;
 }
 
 /* Read as if it were later: nothing else moves meanwhile. */
 void bed_read_later(struct bed *bed)
 {
+	uint64_t later = 0, error_ns = 0;
+	struct paraclock_env env = *paraclock_default_env();
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
 		.backend = "served",
 		.device = bed->options.is_installed ? NULL : bed->page,
+		.env = &env,
 	};
-	const uint64_t from = bed->last.counter;
-	struct paraclock_sample sample;
 	struct paraclock *clk;
-	int64_t last_ns = 0;
+	int64_t last_ns;
 
+	/* The other functions of Linux's env take no notice of it. */
+	env.ctx = &later;
+	env.counter = later_counter;
 	if (paraclock_open(&clk, &opts)) {
 		bed_fail(bed, "the page of a dead serve cannot be opened");
 		return;
 	}
-	for (int64_t ns = NS_PER_SEC; ns < 90 * NS_PER_SEC; ns += 100000000) {
-		const uint64_t at = from + ticks_of(bed->world, ns);
-
-		if (paraclock_read_at(clk, at, &sample) || !sample.valid)
-			continue;
-		last_ns = ns;
-		judge_later(bed, &sample, ns);
-	}
+	last_ns = read_later(bed, clk, &later, &error_ns);
 	paraclock_close(clk);
-	printf("the page of a dead serve is believed for %.1f s, its interval "
-	       "is then as wide as %.1f us\n",
-	       (double)last_ns / 1e9,
-	       sample.valid ? 0 : 2e-3 * (double)bed->last.maxerror_ns);
+	printf("the page of a dead serve is believed for %.1f s; its bound is "
+	       "%.1f us then\n",
+	       (double)last_ns / 1e9, (double)error_ns / 1e3);
 	if (!last_ns)
 		bed_fail(bed,
 			 "the page of a dead serve is not believed at all");
@@ -127,13 +151,17 @@ static void play(struct bed *bed)
 
 	bed->world->batch = batch < 1 ? 1 : batch > 200 ? 200 : (uint32_t)batch;
 	bed_start_readers(bed);
-	do {
+	for (uint64_t round = 0;
+	     !bed->wrong &&
+	     (round < rounds || reads_of(bed->world) < bed->options.reads);
+	     round++) {
 		if (bed->options.from_kernel)
 			play_kernel(bed);
 		else
 			play_host(bed);
-	} while (!bed->wrong && !bed->options.only &&
-		 reads_of(bed->world) < bed->options.reads);
+		if (bed->options.only)
+			break;
+	}
 	if (!bed->options.only)
 		play_death(bed);
 }

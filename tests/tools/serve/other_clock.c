@@ -1,22 +1,39 @@
 // SPDX-License-Identifier: MIT
 /*
  * Loaded before serve: CLOCK_REALTIME and what is made of it are the world's.
- * Nothing sets the machine's own clock.
+ * Nothing sets the machine's own clock. And serve stops, or dies, between two
+ * steps of the world's choice.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <paraclock/host.h>
+#include <paraclock/paraclock.h>
 
 #include "world.h"
 
-typedef int clock_gettime_fn(clockid_t id, struct timespec *ts);
-
 static struct world *world;
-static clock_gettime_fn *other;
+
+/* The function that this library stands before. */
+#define NEXT(name) ((__typeof__(&name))(uintptr_t)next_of(#name))
+
+static void *next_of(const char *name)
+{
+	void *fn = dlsym(RTLD_NEXT, name);
+
+	if (!fn)
+		abort();
+	return fn;
+}
+
+static __typeof__(&clock_gettime) other;
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -24,10 +41,79 @@ __attribute__((constructor)) static void begin(void)
 
 	if (path)
 		world = world_map(path);
-	*(void **)&other = dlsym(RTLD_NEXT, "clock_gettime");
-	if (!world || !other)
+	other = NEXT(clock_gettime);
+	if (!world)
 		abort();
 }
+
+/* --- serve's steps ---------------------------------------------------------- */
+
+static void step(void)
+{
+	/* Not chronyc, which has the same environment. */
+	if (world->serve != getpid())
+		return;
+	world->steps++;
+	if (!__atomic_load_n(&world->stops_in, __ATOMIC_RELAXED) ||
+	    __atomic_sub_fetch(&world->stops_in, 1, __ATOMIC_RELAXED))
+		return;
+	/* Before this returns, it has happened. */
+	kill(getpid(), world->dies ? SIGKILL : SIGSTOP);
+}
+
+int paraclock_read(const struct paraclock *clk, struct paraclock_sample *ret)
+{
+	step();
+	return NEXT(paraclock_read)(clk, ret);
+}
+
+int paraclock_read_at(const struct paraclock *clk, uint64_t counter,
+		      struct paraclock_sample *ret)
+{
+	step();
+	return NEXT(paraclock_read_at)(clk, counter, ret);
+}
+
+int paraclock_marker(const struct paraclock *clk, struct paraclock_marker *ret)
+{
+	step();
+	return NEXT(paraclock_marker)(clk, ret);
+}
+
+int paraclock_next_event(struct paraclock *clk, struct paraclock_event *ret)
+{
+	step();
+	return NEXT(paraclock_next_event)(clk, ret);
+}
+
+int paraclock_snapshot(const struct paraclock_env *env,
+		       struct paraclock_snapshot *ret)
+{
+	step();
+	return NEXT(paraclock_snapshot)(env, ret);
+}
+
+int paraclock_crosststamp(const struct paraclock *clk,
+			  const struct paraclock_history *hist,
+			  struct paraclock_crosststamp *ret)
+{
+	step();
+	return NEXT(paraclock_crosststamp)(clk, hist, ret);
+}
+
+int paraclock_vmclock_write(void *page, struct paraclock_page_writer *writer,
+			    const struct paraclock_env *env,
+			    const struct paraclock_timeline *tl)
+{
+	int ret;
+
+	step();
+	ret = NEXT(paraclock_vmclock_write)(page, writer, env, tl);
+	step();
+	return ret;
+}
+
+/* --- the clock ---------------------------------------------------------------- */
 
 static int64_t real_ns(void)
 {
@@ -46,6 +132,7 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 {
 	int64_t ns;
 
+	step();
 	if (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE &&
 	    id != CLOCK_TAI)
 		return other(id, ts);

@@ -170,6 +170,7 @@ static const struct play plays[] = {
 	{ "deaths", play_deaths },
 	{ "restores", play_restores },
 	{ "kills", play_kills },
+	{ "steps", play_steps },
 	{ 0 },
 };
 

@@ -137,9 +137,13 @@ static void play_kills(struct bed *bed)
 }
 
 static const struct play plays[] = {
-	{ "steady", play_steady }, { "wander", play_wander },
-	{ "faults", play_faults }, { "disruptions", play_disruptions },
-	{ "kills", play_kills },   { 0 },
+	{ "steady", play_steady },
+	{ "wander", play_wander },
+	{ "faults", play_faults },
+	{ "disruptions", play_disruptions },
+	{ "kills", play_kills },
+	{ "steps", play_steps },
+	{ 0 },
 };
 
 void play_kernel(struct bed *bed)

@@ -76,8 +76,6 @@ static void open_clock(struct reader *r)
 	r->findings->reopened++;
 	r->last = (struct page){ 0 };
 	r->live = page_map(r->options->page, PAGE_SIZE);
-	if (r->options->clockbound)
-		r->segment = page_map(r->options->clockbound, SEGMENT_SIZE);
 	if (r->live && paraclock_open(&r->clk, &opts))
 		r->clk = NULL;
 }
@@ -217,6 +215,9 @@ static void read_clockbound(struct reader *r)
 	bool sees;
 
 	r->findings->clockbound.reads++;
+	/* serve may write it later than the page. */
+	if (!r->segment)
+		r->segment = page_map(r->options->clockbound, SEGMENT_SIZE);
 	if (!r->segment || !segment_copy(r->segment, &segment)) {
 		r->findings->clockbound.none++;
 		return;

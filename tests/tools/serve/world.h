@@ -128,6 +128,12 @@ struct world {
 	uint32_t batch;
 	/* Valid reads of any reader whose page is from this counter or later. */
 	uint64_t newest_page;
+	/* serve's process, and in how many of its steps it is to stop, or to
+	 * die; 0: it is not. A step is a call that other_clock.c sees. */
+	int32_t serve;
+	uint32_t stops_in;
+	uint32_t dies;
+	uint32_t steps; /* that it has made */
 	double ticks_per_ns;
 	uint64_t raw_rate;	    /* by CLOCK_MONOTONIC_RAW */
 	struct clock_line truth;    /* TAI */

@@ -147,7 +147,9 @@ void bed_play(struct bed *bed, const struct play *plays)
 
 static void play(struct bed *bed)
 {
-	const uint64_t batch = bed->options.reads / BED_READERS / ROUND_BATCHES;
+	const uint64_t rounds = bed->options.is_long ? ROUNDS_LONG : 1;
+	const uint64_t batch =
+		bed->options.reads / rounds / BED_READERS / ROUND_BATCHES;
 
 	bed->world->batch = batch < 1 ? 1 : batch > 200 ? 200 : (uint32_t)batch;
 	bed_start_readers(bed);

@@ -215,6 +215,8 @@ static void look_at_page(struct bed *bed)
 		return;
 	bed->last = page;
 	bed->pages++;
+	if (bed->must_be_served && !page_is_usable(&page))
+		bed_fail(bed, "a host that keeps its bound is not served");
 	if (bed->options.from_kernel || !page_is_usable(&page))
 		return;
 	wrong = source_is_covered(&bed->source, &page);

@@ -75,6 +75,8 @@ struct bed {
 	char world_path[300];
 	pid_t serve;	 /* 0: it does not run */
 	bool is_stopped; /* serve alone */
+	/* Nothing happens that serve could not follow. */
+	bool must_be_served;
 	pid_t reader[BED_READERS];
 	const void *served; /* mapped; NULL: not there yet */
 	struct page last;   /* as served last */
@@ -140,8 +142,9 @@ void play_steps(struct bed *bed);
 void play_host(struct bed *bed);
 void play_kernel(struct bed *bed);
 
-/* A dead serve: what would be read from its page later. */
-void bed_read_later(struct bed *bed);
+/* serve is killed, and stays dead: what would be read from its page later. The
+ * end of a run. */
+void play_death(struct bed *bed);
 
 /* --- bed_place.c ------------------------------------------------------------ */
 

@@ -25,6 +25,7 @@ static void play_corrections(struct bed *bed)
 {
 	struct source *source = &bed->source;
 
+	bed->must_be_served = true;
 	bed_phase(bed, "the host steps within its bound");
 	source->bound_ns = 200 * USEC;
 	source->error = SOURCE_STEPS;
@@ -39,6 +40,7 @@ static void play_corrections(struct bed *bed)
 	source->rate_ppm = -120;
 	bed_run(bed, 2 * NS_PER_SEC);
 	source->rate_ppm = 0;
+	bed->must_be_served = false;
 }
 
 /* Within --drift-ppm, and away from where the host errs: only the growth of the

@@ -215,6 +215,9 @@ static void look_at_page(struct bed *bed)
 		return;
 	bed->last = page;
 	bed->pages++;
+	if (page_is_usable(&page) &&
+	    page_is_own_kernel(&page) != bed->options.from_kernel)
+		bed_fail(bed, "a page does not say whose clock it repeats");
 	if (bed->must_be_served && !page_is_usable(&page))
 		bed_fail(bed, "a host that keeps its bound is not served");
 	if (bed->options.from_kernel || !page_is_usable(&page))
@@ -342,7 +345,8 @@ static int make_source(struct bed *bed)
 		if (ret)
 			return ret;
 	}
-	ret = source_init(&bed->source, bed->world, page);
+	ret = source_init(&bed->source, bed->world, page,
+			  !bed->options.is_installed);
 	return ret ? ret : source_update(&bed->source);
 }
 

@@ -102,6 +102,11 @@ bool page_is_usable(const struct page *page)
 	       (page->flags & both) == both && page->shift < 64;
 }
 
+bool page_is_own_kernel(const struct page *page)
+{
+	return page->flags >> 63;
+}
+
 /* A product of ticks and a rate, in 2^-64 s. */
 static u128 grown(uint64_t ticks, uint64_t rate, unsigned shift)
 {

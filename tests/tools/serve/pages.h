@@ -34,6 +34,9 @@ const void *page_map(const char *path, size_t size);
 bool page_copy(const void *live, struct page *ret_page);
 /* Does it give a time and a bound? */
 bool page_is_usable(const struct page *page);
+/* Does it say that it repeats this kernel's clock? Beyond the published
+ * layout. */
+bool page_is_own_kernel(const struct page *page);
 /* TAI and its bound at a counter value from the reference point on, ns. */
 void page_at(const struct page *page, uint64_t counter, int64_t *ret_ns,
 	     int64_t *ret_bound_ns);

@@ -154,8 +154,6 @@ void play_kernel(struct bed *bed)
 		steering_set_state(&bed->steering, CHRONYD_SYNCHRONIZED);
 		bed->plan = steering_plan;
 	}
-	/* Nobody reads its time; it tells of disruptions. */
-	bed->source.bound_ns = NS_PER_SEC;
 	if (!bed->serve)
 		bed_start_serve(bed);
 	bed_run_until_served(bed);

@@ -55,6 +55,28 @@ static void disrupt_between(struct bed *bed, uint32_t steps)
 	bed_run_until_served(bed);
 }
 
+/*
+ * serve alone is stopped, as on a machine that is busy elsewhere. Meanwhile the
+ * host corrects itself, or chronyd: by what it knew that it did not know.
+ */
+static void starve_between(struct bed *bed, uint32_t steps)
+{
+	const int64_t wrong_ns = next_random(bed) % 2 ? 20 * MSEC : -20 * MSEC;
+	const int64_t bound_ns = 25 * MSEC;
+
+	if (bed->options.from_kernel)
+		steering_update(&bed->steering, wrong_ns, bound_ns);
+	if (!bed_run_to_step(bed, choose(bed, steps), false)) {
+		bed_fail(bed, "serve makes no steps any more");
+		return;
+	}
+	if (bed->options.from_kernel)
+		steering_update(&bed->steering, -wrong_ns, bound_ns);
+	bed_run(bed, NS_PER_SEC * 4 / 10);
+	bed_continue(bed);
+	bed_run_until_served(bed);
+}
+
 static void kill_between(struct bed *bed, uint32_t steps)
 {
 	bed_run_to_step(bed, choose(bed, steps), true);
@@ -75,6 +97,9 @@ void play_steps(struct bed *bed)
 	printf("          serve makes %" PRIu32 " steps a second\n", steps);
 	for (int i = 0; i < tries && !bed->wrong; i++)
 		disrupt_between(bed, steps);
+	bed_phase(bed, "serve alone is stopped between two steps");
+	for (int i = 0; i < tries && !bed->wrong; i++)
+		starve_between(bed, steps);
 	bed_phase(bed, "serve is killed between two steps");
 	for (int i = 0; i < tries / 2 && !bed->wrong; i++)
 		kill_between(bed, steps);

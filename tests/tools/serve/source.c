@@ -120,7 +120,8 @@ int source_update(struct source *source)
 	return source->is_dead ? 0 : publish(source);
 }
 
-int source_init(struct source *source, struct world *world, void *page)
+int source_init(struct source *source, struct world *world, void *page,
+		bool is_utc)
 {
 	source->world = world;
 	source->page = page;
@@ -131,7 +132,8 @@ int source_init(struct source *source, struct world *world, void *page)
 			 PARACLOCK_TIMELINE_MAXERROR_RATE |
 			 PARACLOCK_TIMELINE_GENERATION,
 		.tai_offset_sec = TAI_SEC,
-		.timescale = PARACLOCK_TIMESCALE_TAI,
+		.timescale = is_utc ? PARACLOCK_TIMESCALE_UTC
+				    : PARACLOCK_TIMESCALE_TAI,
 		.counter = paraclock_default_env()->counter_id,
 		.status = PARACLOCK_STATUS_SYNCHRONIZED,
 	};

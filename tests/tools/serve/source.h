@@ -38,8 +38,9 @@ struct source {
 	struct page kept[SOURCE_KEPT];
 };
 
-/* @p page: zeroed, and mapped by others. 0, or -errno. */
-int source_init(struct source *source, struct world *world, void *page);
+/* On UTC or TAI. @p page: zeroed, and mapped by others. 0, or -errno. */
+int source_init(struct source *source, struct world *world, void *page,
+		bool is_utc);
 /* Publish what it believes now; one that is dead does nothing. */
 int source_update(struct source *source);
 /*

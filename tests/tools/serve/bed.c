@@ -356,10 +356,11 @@ static void name_files(struct bed *bed)
 
 	snprintf(bed->page, sizeof(bed->page), "%s/utc.vmclock", dir);
 	snprintf(bed->clockbound, sizeof(bed->clockbound), "%s/shm0", dir);
-	snprintf(bed->vmclock, sizeof(bed->vmclock), "%s",
-		 bed->options.is_installed ? "/dev/vmclock0" : bed->dir);
-	if (!bed->options.is_installed)
-		strcat(bed->vmclock, "/host.vmclock");
+	if (bed->options.is_installed)
+		snprintf(bed->vmclock, sizeof(bed->vmclock), "/dev/vmclock0");
+	else
+		snprintf(bed->vmclock, sizeof(bed->vmclock), "%s/host.vmclock",
+			 bed->dir);
 	snprintf(bed->log, sizeof(bed->log), "%s/log", bed->dir);
 	snprintf(bed->world_path, sizeof(bed->world_path), "%s/world",
 		 bed->dir);

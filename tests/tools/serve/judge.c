@@ -99,7 +99,7 @@ void judge_read(const struct world *world, struct findings *findings,
 }
 
 void judge_clockbound(const struct world *world, struct findings *findings,
-		      const struct interval *read, uint64_t as_of,
+		      const struct interval *read, uint64_t from,
 		      bool sees_marker)
 {
 	const int64_t truth_ns =
@@ -112,7 +112,7 @@ void judge_clockbound(const struct world *world, struct findings *findings,
 		findings->clockbound.widest_ns = width_ns;
 	if (truth_ns >= read->earliest_ns && truth_ns <= read->latest_ns)
 		return;
-	if (disrupted_since(world, as_of, read->counter, sees_marker, &first) !=
+	if (disrupted_since(world, from, read->counter, sees_marker, &first) !=
 	    DISRUPTED_UNSEEN) {
 		const struct fault fault = {
 			.what = "the truth is outside of ClockBound's bound",
@@ -120,7 +120,7 @@ void judge_clockbound(const struct world *world, struct findings *findings,
 			.earliest_ns = read->earliest_ns,
 			.latest_ns = read->latest_ns,
 			.truth_ns = truth_ns,
-			.page = as_of,
+			.page = from,
 		};
 
 		judge_fault(world, findings, &fault);

@@ -29,16 +29,16 @@ static void play_corrections(struct bed *bed)
 	bed_phase(bed, "the host steps within its bound");
 	source->bound_ns = 200 * USEC;
 	source->error = SOURCE_STEPS;
-	bed_run(bed, 2 * NS_PER_SEC);
+	bed_run(bed, NS_PER_SEC * 3 / 2);
 	bed_phase(bed, "the host slews within its bound");
 	source->bound_ns = 20 * USEC;
 	source->error = SOURCE_SLEWS;
-	bed_run(bed, 2 * NS_PER_SEC);
+	bed_run(bed, NS_PER_SEC * 3 / 2);
 	bed_phase(bed, "the host's rate is wrong, and it says so");
 	source->rate_ppm = 120;
-	bed_run(bed, 2 * NS_PER_SEC);
+	bed_run(bed, NS_PER_SEC * 3 / 2);
 	source->rate_ppm = -120;
-	bed_run(bed, 2 * NS_PER_SEC);
+	bed_run(bed, NS_PER_SEC * 3 / 2);
 	source->rate_ppm = 0;
 	bed->must_be_served = false;
 }
@@ -51,13 +51,13 @@ static void play_wander(struct bed *bed)
 
 	bed_phase(bed, "the counter wanders by 45 ppm, and back");
 	source->error = SOURCE_AHEAD;
-	bed_run(bed, NS_PER_SEC);
+	bed_run(bed, NS_PER_SEC / 2);
 	bed_disrupt(bed, &(struct disruption){ .ppm = -45 });
-	bed_run(bed, 2 * NS_PER_SEC);
+	bed_run(bed, NS_PER_SEC * 3 / 2);
 	source->error = SOURCE_BEHIND;
-	bed_run(bed, NS_PER_SEC);
+	bed_run(bed, NS_PER_SEC / 2);
 	bed_disrupt(bed, &(struct disruption){ .ppm = 45 });
-	bed_run(bed, 2 * NS_PER_SEC);
+	bed_run(bed, NS_PER_SEC * 3 / 2);
 }
 
 static void play_migrations(struct bed *bed)
@@ -88,7 +88,7 @@ static void play_migrations(struct bed *bed)
 	bed_run(bed, 2 * NS_PER_SEC);
 	d.ppm = 250;
 	bed_disrupt(bed, &d);
-	bed_run(bed, 4 * NS_PER_SEC);
+	bed_run(bed, 3 * NS_PER_SEC);
 	bed_run_until_served(bed);
 	source->bound_ns = 50 * USEC;
 

@@ -43,9 +43,11 @@ static void play_steady(struct bed *bed)
 	bed->world->chronyd.answers_late_ms = 0;
 	bed_phase(bed, "chronyd slews at 83333 ppm");
 	find_error(bed, 60 * MSEC);
-	bed_run(bed, 2 * NS_PER_SEC);
+	bed_run(bed, NS_PER_SEC);
+	bed->world->chronyd.answers_late_ms = 300;
 	find_error(bed, -60 * MSEC);
-	bed_run(bed, 2 * NS_PER_SEC);
+	bed_run(bed, NS_PER_SEC);
+	bed->world->chronyd.answers_late_ms = 0;
 }
 
 static void play_wander(struct bed *bed)

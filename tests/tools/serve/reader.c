@@ -205,6 +205,18 @@ static uint64_t counter_at(const struct world *world, uint64_t counter,
 	return ago_ns > 0 ? counter - ticks_of(world, ago_ns) : counter;
 }
 
+/*
+ * What a segment was made of: serve reads the system clocks anew for each, but
+ * the time is that of its page, which this process has looked at before.
+ */
+static uint64_t made_of(const struct reader *r, uint64_t counter,
+			int64_t age_ns)
+{
+	const uint64_t as_of = counter_at(r->world, counter, age_ns);
+
+	return r->last.counter < as_of ? r->last.counter : as_of;
+}
+
 static void read_clockbound(struct reader *r)
 {
 	struct segment segment;
@@ -239,8 +251,8 @@ static void read_clockbound(struct reader *r)
 	read.earliest_ns = real_ns - bound_ns;
 	read.latest_ns = real_ns + bound_ns;
 	judge_clockbound(r->world, r->findings, &read,
-			 counter_at(r->world, read.counter,
-				    monotonic_ns - segment.as_of_ns),
+			 made_of(r, read.counter,
+				 monotonic_ns - segment.as_of_ns),
 			 sees);
 }
 

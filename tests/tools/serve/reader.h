@@ -36,9 +36,10 @@ struct interval {
 /* Judge a valid read, TAI. @p page: the reference counter of the page. */
 void judge_read(const struct world *world, struct findings *findings,
 		const struct interval *read, uint64_t page);
-/* Judge an answer of ClockBound's client. @p true_ns: UTC. */
+/* Judge an answer of ClockBound's client, UTC. @p from: the counter value that
+ * the answer is made of. */
 void judge_clockbound(const struct world *world, struct findings *findings,
-		      const struct interval *read, uint64_t as_of,
+		      const struct interval *read, uint64_t from,
 		      bool sees_marker);
 void judge_fault(const struct world *world, struct findings *findings,
 		 const struct fault *fault);

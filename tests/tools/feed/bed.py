@@ -51,7 +51,8 @@ def wait_for(sentence, look, good=bool, seconds=HANGS_SEC, every=0.2):
     began = time.monotonic()
     while not good(got := look()) and time.monotonic() < began + seconds:
         time.sleep(every)
-    check(f"{sentence} (after {time.monotonic() - began:.1f} s)", good(got), got)
+    passed = time.monotonic() - began
+    check(f"{sentence} (after {passed:.1f} s)", good(got), got)
     return got
 
 

@@ -363,10 +363,43 @@ def test_refusals(args, folder):
     host.close()
 
 
+# --- two of one kind ---------------------------------------------------------
+
+def start_serve(args, host, path, log):
+    with open(log, "w", encoding="utf-8") as file:
+        process = bed.spawn(
+            [args.tool, "serve", "-b", "vmclock", "-d", host.page, "--dir",
+             path], stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+    args.stack.callback(lambda: bed.end(process))
+    return process
+
+
+def test_two_serves(args, folder):
+    path = bed.make_folder(folder, "serve")
+    # Others than root may not write there.
+    os.chmod(path, 0o755)
+    host = bed.start_host(args, path)
+    host.act("errors", BOUND_NS, 100)
+    first = start_serve(args, host, path, os.path.join(path, "first.log"))
+    wait_for("serve publishes", lambda: first.poll() is not None or
+             os.path.exists(os.path.join(path, "utc.vmclock")))
+    log = os.path.join(path, "second.log")
+    status = start_serve(args, host, path, log).wait(bed.HANGS_SEC)
+    with open(log, encoding="utf-8") as file:
+        said = file.read()
+    check("a second serve says who holds the page", status == 1 and
+          str(first.pid) in said and len(said.splitlines()) == 1,
+          (status, first.pid, said))
+    print(said.strip())
+    check("the first goes on", first.poll() is None)
+    bed.end(first)
+    host.close()
+
+
 def test(args, folder):
     for case in (test_refusals, test_share, test_full_socket,
                  test_chronyd_hangs, test_chronyc_hangs, test_read_only,
-                 test_full_disk, test_stdout):
+                 test_full_disk, test_stdout, test_two_serves):
         print(f"--- {case.__name__[5:].replace('_', ' ')}", flush=True)
         case(args, folder)
 

@@ -5,6 +5,7 @@ a host whose clock is 250 ms away: what `paraclock feed` delivers meanwhile.
 
 PARACLOCK_FEED_LONG=1: more migrations, and invalid for 30 s."""
 import os
+import random
 import signal
 import sys
 import time
@@ -16,6 +17,8 @@ GOOD_NS = US
 BOUND_NS = 100 * US
 STEP_NS = 250 * MS
 MIGRATIONS = 10 if LONG else 2
+STORM = 300 if LONG else 30
+SEED = int(os.environ.get("PARACLOCK_FEED_SEED") or time.time_ns() % 2**16)
 INVALID_SEC = 30 if LONG else 4
 # enum paraclock_status.
 INITIALIZING, SYNCHRONIZED, UNRELIABLE = 1, 2, 4
@@ -180,6 +183,66 @@ def test_migrations(args, folder):
     bench.stop()
 
 
+# --- one migration after the other -------------------------------------------
+
+class Era:
+    """From one migration to the next: the page shows its clock for sure from
+    shown, and no other before gone."""
+
+    def __init__(self, act, off_ns):
+        self.began, self.shown = act["began_ns"], act["ended_ns"]
+        self.gone = None
+        self.off_ns = off_ns
+
+    def is_of(self, sample):
+        return abs(sample.offset_ns - self.off_ns) < MS
+
+
+def storm(bench):
+    """The eras of migrations that come as they please, also in a burst."""
+    host, random_ms = bench.host, random.Random(SEED)
+    eras = []
+    for i in range(STORM):
+        act = host.act("migrate", STEP_NS if i % 2 == 0 else -STEP_NS, 0)
+        eras.append(Era(act, host.off_ns()))
+        if i:
+            eras[i - 1].gone = act["began_ns"]
+        time.sleep(random_ms.uniform(0.05, 0.4))
+    return eras
+
+
+def test_storm(args, folder):
+    bench = Bed(args, folder, "a storm of migrations", "--no-reset",
+                "--interval", "0.01")
+    bench.tap.wait_for_more()
+    already = len(bench.tap.got)
+    eras = storm(bench)
+    bench.tap.wait_for_more()
+    # Of the last one nobody knows the end.
+    samples = [s for s in bench.tap.got[already:]
+               if eras[0].shown < s.at_ns < eras[-1].began]
+    wrong, between, seen = [], 0, set()
+    for sample in samples:
+        sure = [i for i, era in enumerate(eras[:-1])
+                if era.shown < sample.at_ns < era.gone]
+        between += not sure
+        # While a page is renewed, it may be either.
+        may = sure or [i for i, era in enumerate(eras)
+                       if era.began - SEC < sample.at_ns < era.shown + SEC]
+        if not any(eras[i].is_of(sample) for i in may):
+            wrong.append((sample, [eras[i].off_ns for i in may]))
+        seen.update(sure)
+    print(f"{len(samples)} samples in {STORM} migrations, {between} of them "
+          f"while one was being shown; {len(seen)} of the clocks were "
+          f"delivered (seed {SEED})")
+    check("each sample is of the clock that the page showed then",
+          samples and not wrong, wrong)
+    check("feed does not stop for good", len(seen) > 1, len(seen))
+    wait_for("and delivers when it is over", bench.feed.state,
+             good=lambda got: got["state"] == "feeding")
+    bench.stop()
+
+
 # --- the source is invalid ---------------------------------------------------
 
 def invalid(bench, status):
@@ -212,7 +275,7 @@ def test_invalid(args, folder):
 
 
 def test(args, folder):
-    for case in (test_restarts, test_migrations, test_invalid):
+    for case in (test_restarts, test_migrations, test_storm, test_invalid):
         case(args, folder)
 
 

@@ -17,9 +17,9 @@ GOOD_NS = US
 BOUND_NS = 100 * US
 STEP_NS = 250 * MS
 MIGRATIONS = 10 if LONG else 2
-STORM = 300 if LONG else 30
+STORM = 300 if LONG else 15
 SEED = int(os.environ.get("PARACLOCK_FEED_SEED") or time.time_ns() % 2**16)
-INVALID_SEC = 30 if LONG else 4
+INVALID_SEC = 30 if LONG else 3
 # enum paraclock_status.
 INITIALIZING, SYNCHRONIZED, UNRELIABLE = 1, 2, 4
 

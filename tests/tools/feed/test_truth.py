@@ -19,7 +19,7 @@ from bed import LONG, MS, SEC, US, check, wait_for
 GOOD_NS = US
 GOOD_PPM = 0.05
 POLL = 2 if LONG else 0
-WATCH_SEC = 60 if LONG else 5
+WATCH_SEC = 60 if LONG else 3
 # So many looks in succession, for one may be good by chance.
 LOOKS = 4
 UNIT = 2
@@ -235,7 +235,7 @@ def keep_pace(host):
     """Give the host the rate of CLOCK_REALTIME: ntpd's offset is of some
     moment in its poll interval."""
     began, before = time.monotonic(), host.off_ns()
-    time.sleep(5)
+    time.sleep(3)
     rate = (host.off_ns() - before) / (time.monotonic() - began)
     host.act("slew", -round(rate))
 

@@ -24,7 +24,7 @@ fail() {
 }
 
 # systemd-analyze looks whether the program is there.
-for unit in keep agent boot feed serve; do
+for unit in keep agent boot feed serve export; do
 	sed "s|^\(ExecStart=\)[^ ]*|\1$tool|" \
 		"$folder/paraclock-$unit.service" >"$work/paraclock-$unit.service"
 	! grep '@[A-Z_]*@' "$work/paraclock-$unit.service" ||
@@ -41,14 +41,14 @@ for dropin in none dev-mem kernel-log; do
 		"$work/paraclock-keep.service.d/" ;;
 	esac
 	SYSTEMD_UNIT_PATH=$work: systemd-analyze verify --man=no \
-		"$work"/paraclock-{keep,agent,boot,feed,serve}.service >"$work/out" 2>&1 ||
+		"$work"/paraclock-{keep,agent,boot,feed,serve,export}.service >"$work/out" 2>&1 ||
 		fail "$dropin: $(cat "$work/out")"
 	# Other units of this machine may be wrong.
 	! grep paraclock "$work/out" || fail "systemd complains ($dropin)"
 done
 
 # 10 is a service that may do anything.
-for unit in keep agent boot feed serve; do
+for unit in keep agent boot feed serve export; do
 	systemd-analyze security --offline=yes --threshold=35 --no-pager \
 		"$work/paraclock-$unit.service" >"$work/out" 2>&1 ||
 		fail "paraclock-$unit is more exposed than 3.5: $(cat "$work/out")"

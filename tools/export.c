@@ -18,6 +18,9 @@
 /* Two clients at once see the same text, and no client makes more work. */
 #define FRESH_NS (NSEC_PER_SEC / 10)
 
+/* Of what is printed. */
+#define PIECE 1024
+
 struct command {
 	struct source source;
 	const char *folder;
@@ -299,8 +302,15 @@ static int write_stdout(struct exporter *exporter)
 		service_log(LOG_LEVEL_ERROR, "no memory is left");
 		return STATUS_FAILED;
 	}
-	fwrite(text, 1, size, stdout);
-	return output_flush() ? STATUS_FAILED : STATUS_OK;
+	/* In pieces that fit a buffer: only output_flush() knows why one was not
+	 * written. */
+	for (size_t at = 0, n; at < size; at += n) {
+		n = size - at < PIECE ? size - at : PIECE;
+		fwrite(text + at, 1, n, stdout);
+		if (output_flush())
+			return STATUS_FAILED;
+	}
+	return STATUS_OK;
 }
 
 /* Numbers that nobody writes any more must not look like today's. */

@@ -61,7 +61,7 @@ static void a_keep(void **state)
 static void a_feed(void **state)
 {
 	const struct export_service s = parse(
-		"{\"pid\":%d,\"state\":\"waiting\",\"why\":null,"
+		"{\"pid\":%d,\"state\":\"feeding\",\"why\":null,"
 		"\"offset_ns\":null,\"bound_ns\":9,\"has_bound\":false,"
 		"\"disruptions\":2,\"samples\":11,\"printed_bound_ns\":500,"
 		"\"outputs\":[{\"kind\":\"chrony-sock\",\"target\":\"/a\","
@@ -70,7 +70,7 @@ static void a_feed(void **state)
 		"}");
 
 	(void)state;
-	assert_int_equal(s.state, EXPORT_WAITING);
+	assert_int_equal(s.state, EXPORT_FEEDING);
 	assert_string_equal(s.why, "");
 	assert_false(s.offset_ns.is_known);
 	/* The host's own error is not in it. */
@@ -91,12 +91,12 @@ static void a_feed(void **state)
 static void a_serve(void **state)
 {
 	const struct export_service s =
-		parse("{\"pid\":%d,\"state\":\"right\",\"status\":"
+		parse("{\"pid\":%d,\"state\":\"serving\",\"status\":"
 		      "\"freerunning\",\"publications\":5,\"page\":\"/p\","
 		      "\"clockbound\":null,\"timescale\":\"tai\"}");
 
 	(void)state;
-	assert_int_equal(s.state, EXPORT_RIGHT);
+	assert_int_equal(s.state, EXPORT_SERVING);
 	assert_string_equal(export_status_names[s.status], "freerunning");
 	assert_int_equal(s.publications.value, 5);
 	assert_string_equal(s.page, "/p");

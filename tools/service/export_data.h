@@ -61,7 +61,7 @@ enum export_service_kind {
 	EXPORT_SERVICES,
 };
 
-/* The states of keepers, and of what is not there to have one. */
+/* The states of keep, feed and serve, and of what is not there to have one. */
 enum export_service_state {
 	EXPORT_ABSENT,	  /* no file: not started, or ended */
 	EXPORT_GONE,	  /* its process is no more */
@@ -71,6 +71,9 @@ enum export_service_state {
 	EXPORT_WAITING,
 	EXPORT_SLEWING,
 	EXPORT_OFF,
+	EXPORT_FEEDING,
+	EXPORT_SERVING,
+	EXPORT_ENDED,
 	EXPORT_OTHER, /* a state of a later version */
 	EXPORT_STATES,
 };

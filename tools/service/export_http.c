@@ -7,8 +7,7 @@
 #include <unistd.h>
 
 #include "duration.h"
-#include "export_http.h"
-#include "export_mhd.h"
+#include "export_answer.h"
 #include "service.h"
 
 /* A Prometheus or two, and a person. Others wait in the queue of the socket. */
@@ -28,139 +27,14 @@ struct connection {
 };
 
 struct export_http {
-	struct mhd mhd;
+	struct export_answer answer;
 	struct MHD_Daemon *daemon;
 	struct loop *loop;
-	export_text_fn *fn;
-	void *ctx;
-	int fd; /* libmicrohttpd's epoll */
+	/* What the loop watches for libmicrohttpd. */
+	fd_set readable, writable;
+	int last; /* the largest descriptor of both; -1: none */
 	struct connection connections[CONNECTIONS];
 };
-
-/* --- pages ---------------------------------------------------------------- */
-
-static const char page[] =
-	"<!DOCTYPE html>\n"
-	"<html lang=\"en\">\n"
-	"<head><title>paraclock export</title></head>\n"
-	"<body>\n"
-	"<h1>paraclock export</h1>\n"
-	"<p>The clocks that the hypervisor gives this machine: "
-	"<a href=\"/metrics\">metrics</a>.</p>\n"
-	"</body>\n"
-	"</html>\n";
-
-static enum MHD_Result queue(struct export_http *http,
-			     struct MHD_Connection *connection,
-			     unsigned int status, struct MHD_Response *response)
-{
-	enum MHD_Result ret =
-		http->mhd.queue_response(connection, status, response);
-
-	http->mhd.destroy_response(response);
-	return ret;
-}
-
-static struct MHD_Response *make_text(struct export_http *http,
-				      const char *text, size_t size,
-				      const char *type)
-{
-	struct MHD_Response *response = http->mhd.create_response_from_buffer(
-		size, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
-
-	if (response) {
-		http->mhd.add_response_header(response, "Content-Type", type);
-		http->mhd.add_response_header(
-			response, "X-Content-Type-Options", "nosniff");
-	}
-	return response;
-}
-
-static enum MHD_Result refuse(struct export_http *http,
-			      struct MHD_Connection *connection,
-			      unsigned int status, const char *text)
-{
-	struct MHD_Response *response = make_text(http, text, strlen(text),
-						  "text/plain; charset=utf-8");
-
-	if (!response)
-		return MHD_NO;
-	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		http->mhd.add_response_header(response, "Allow", "GET, HEAD");
-	return queue(http, connection, status, response);
-}
-
-static enum MHD_Result answer_metrics(struct export_http *http,
-				      struct MHD_Connection *connection)
-{
-	const enum text_format format =
-		accept_format(http->mhd.lookup_connection_value(
-			connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
-	struct MHD_Response *response;
-	size_t size;
-	const char *text = http->fn(http->ctx, format, &size);
-
-	if (!text)
-		return MHD_NO;
-	response = make_text(http, text, size, text_content_type(format));
-	if (!response)
-		return MHD_NO;
-	http->mhd.add_response_header(response, "Vary", "Accept");
-	return queue(http, connection, MHD_HTTP_OK, response);
-}
-
-static enum MHD_Result answer_page(struct export_http *http,
-				   struct MHD_Connection *connection)
-{
-	struct MHD_Response *response = make_text(http, page, sizeof(page) - 1,
-						  "text/html; charset=utf-8");
-
-	if (!response)
-		return MHD_NO;
-	http->mhd.add_response_header(response, "Content-Security-Policy",
-				      "default-src 'none'");
-	return queue(http, connection, MHD_HTTP_OK, response);
-}
-
-static bool has_body(struct export_http *http,
-		     struct MHD_Connection *connection)
-{
-	const char *length = http->mhd.lookup_connection_value(
-		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-
-	return (length && strcmp(length, "0") != 0) ||
-	       http->mhd.lookup_connection_value(
-		       connection, MHD_HEADER_KIND,
-		       MHD_HTTP_HEADER_TRANSFER_ENCODING);
-}
-
-/* Called twice for a request. With an answer to the first call libmicrohttpd
- * closes the connection, and reads no body. */
-static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
-			      const char *url, const char *method,
-			      const char *version, const char *body,
-			      size_t *body_size, void **request)
-{
-	struct export_http *http = arg;
-	const bool is_metrics = strcmp(url, "/metrics") == 0;
-
-	(void)version;
-	(void)body;
-	(void)body_size;
-	if (!*request && !has_body(http, connection)) {
-		*request = arg;
-		return MHD_YES;
-	}
-	if (!is_metrics && strcmp(url, "/") != 0)
-		return refuse(http, connection, MHD_HTTP_NOT_FOUND,
-			      "Not found: only / and /metrics are here.\n");
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-	    strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return refuse(http, connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-			      "Only GET and HEAD are allowed.\n");
-	return is_metrics ? answer_metrics(http, connection)
-			  : answer_page(http, connection);
-}
 
 /* --- connections ---------------------------------------------------------- */
 
@@ -198,8 +72,9 @@ static void on_completed(void *arg, struct MHD_Connection *connection,
 			 void **request, enum MHD_RequestTerminationCode why)
 {
 	struct export_http *http = arg;
-	const union MHD_ConnectionInfo *info = http->mhd.get_connection_info(
-		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info =
+		http->answer.mhd.get_connection_info(
+			connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct connection *one = info ? info->socket_context : NULL;
 
 	(void)request;
@@ -208,31 +83,29 @@ static void on_completed(void *arg, struct MHD_Connection *connection,
 		one->since_ns = loop_now_ns();
 }
 
-/* libmicrohttpd then finds that the client has gone. */
-static void end_connection(struct export_http *http,
-			   struct MHD_Connection *connection)
+/* Its own timeout begins anew with each byte. After the shutdown it finds that
+ * the client has gone. */
+static void end_if_overdue(struct export_http *http,
+			   const struct connection *one)
 {
-	const union MHD_ConnectionInfo *info = http->mhd.get_connection_info(
-		connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info =
+		http->answer.mhd.get_connection_info(
+			one->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-	if (info)
+	if (info && loop_now_ns() - one->since_ns > PATIENCE_NS)
 		(void)shutdown(info->connect_fd, SHUT_RDWR);
 }
 
-/* Its own timeout begins anew with each byte. */
 static void on_sweep(void *arg)
 {
 	struct export_http *http = arg;
 	bool is_used = false;
 
 	for (size_t i = 0; i < CONNECTIONS; i++) {
-		struct connection *one = &http->connections[i];
-
-		if (!one->connection)
+		if (!http->connections[i].connection)
 			continue;
 		is_used = true;
-		if (loop_now_ns() - one->since_ns > PATIENCE_NS)
-			end_connection(http, one->connection);
+		end_if_overdue(http, &http->connections[i]);
 	}
 	if (is_used)
 		(void)loop_timer(http->loop, SWEEP_NS, on_sweep, http);
@@ -240,13 +113,65 @@ static void on_sweep(void *arg)
 
 /* --- the loop ------------------------------------------------------------- */
 
+static void on_ready(void *arg);
+
+static short events_of(int fd, const fd_set *readable, const fd_set *writable)
+{
+	return (short)((FD_ISSET(fd, readable) ? POLLIN : 0) |
+		       (FD_ISSET(fd, writable) ? POLLOUT : 0));
+}
+
+/* Have the loop watch these descriptors, and no longer those that are not among
+ * them. */
+static void watch_only(struct export_http *http, const fd_set *readable,
+		       const fd_set *writable, int last)
+{
+	for (int fd = 0; fd <= last || fd <= http->last; fd++) {
+		const short events = events_of(fd, readable, writable);
+
+		if (events != events_of(fd, &http->readable, &http->writable))
+			(void)loop_watch(http->loop, fd, events, on_ready,
+					 http);
+	}
+	http->readable = *readable;
+	http->writable = *writable;
+	http->last = last;
+}
+
+static void watch_all(struct export_http *http)
+{
+	fd_set readable, writable, failed;
+	int last = -1;
+
+	FD_ZERO(&readable);
+	FD_ZERO(&writable);
+	FD_ZERO(&failed);
+	(void)http->answer.mhd.get_fdset2(http->daemon, &readable, &writable,
+					  &failed, &last, FD_SETSIZE);
+	watch_only(http, &readable, &writable, last);
+}
+
+static void watch_nothing(struct export_http *http)
+{
+	fd_set none;
+
+	FD_ZERO(&none);
+	watch_only(http, &none, &none, -1);
+}
+
+/*
+ * By poll(2), which tells of what is there, as often as asked. With epoll
+ * libmicrohttpd 0.9.75 misses the end of a client whose last bytes came together
+ * with it, and a full house stays closed until another client moves.
+ */
 static void on_ready(void *arg)
 {
 	struct export_http *http = arg;
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	(void)http->mhd.run(http->daemon);
-	if (http->mhd.get_timeout(http->daemon, &ms) != MHD_YES)
+	(void)http->answer.mhd.run(http->daemon);
+	watch_all(http);
+	if (http->answer.mhd.get_timeout(http->daemon, &ms) != MHD_YES)
 		(void)loop_timer(http->loop, -1, on_ready, http);
 	else
 		(void)loop_timer(http->loop,
@@ -267,7 +192,7 @@ static int open_socket(const struct export_address *address)
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (!bind(fd, (const struct sockaddr *)&address->address,
 		  address->size) &&
-	    !listen(fd, CONNECTIONS))
+	    !listen(fd, SOMAXCONN))
 		return fd;
 	ret = -errno;
 	close(fd);
@@ -277,10 +202,8 @@ static int open_socket(const struct export_address *address)
 /* libmicrohttpd owns the socket from here on, if it starts. */
 static int start_daemon(struct export_http *http, int fd)
 {
-	const union MHD_DaemonInfo *info;
-
-	http->daemon = http->mhd.start_daemon(
-		MHD_USE_EPOLL, 0, NULL, NULL, answer, http,
+	http->daemon = http->answer.mhd.start_daemon(
+		MHD_NO_FLAG, 0, NULL, NULL, answer_request, &http->answer,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned int)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_CONNECTION,
@@ -290,12 +213,8 @@ static int start_daemon(struct export_http *http, int fd)
 		close(fd);
 		return -ENOMEM;
 	}
-	info = http->mhd.get_daemon_info(http->daemon,
-					 MHD_DAEMON_INFO_EPOLL_FD);
-	if (!info)
-		return -EOPNOTSUPP;
-	http->fd = info->epoll_fd;
-	return loop_watch(http->loop, http->fd, POLLIN, on_ready, http);
+	watch_all(http);
+	return 0;
 }
 
 static int start(struct export_http *http, const struct export_address *address)
@@ -332,10 +251,10 @@ int export_http_open(struct export_http **ret_http,
 	if (!http)
 		return -ENOMEM;
 	http->loop = loop;
-	http->fn = fn;
-	http->ctx = ctx;
-	http->fd = -1;
-	ret = mhd_load(&http->mhd);
+	http->answer.fn = fn;
+	http->answer.ctx = ctx;
+	http->last = -1;
+	ret = mhd_load(&http->answer.mhd);
 	if (!ret)
 		ret = start(http, address);
 	if (ret) {
@@ -350,12 +269,11 @@ void export_http_close(struct export_http *http)
 {
 	if (!http)
 		return;
-	if (http->fd >= 0)
-		(void)loop_watch(http->loop, http->fd, 0, NULL, NULL);
+	watch_nothing(http);
 	(void)loop_timer(http->loop, -1, on_ready, http);
 	if (http->daemon)
-		http->mhd.stop_daemon(http->daemon);
+		http->answer.mhd.stop_daemon(http->daemon);
 	(void)loop_timer(http->loop, -1, on_sweep, http);
-	mhd_unload(&http->mhd);
+	mhd_unload(&http->answer.mhd);
 	free(http);
 }

@@ -25,7 +25,7 @@ static int find_functions(struct mhd *mhd)
 		MHD_FUNCTION(create_response_from_buffer),
 		MHD_FUNCTION(destroy_response),
 		MHD_FUNCTION(get_connection_info),
-		MHD_FUNCTION(get_daemon_info),
+		MHD_FUNCTION(get_fdset2),
 		MHD_FUNCTION(get_timeout),
 		MHD_FUNCTION(lookup_connection_value),
 		MHD_FUNCTION(queue_response),

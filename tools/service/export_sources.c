@@ -8,7 +8,7 @@
 #include "service.h"
 
 /* Looking for a source that is not there reads some files. */
-#define SEARCH_NS (30 * NSEC_PER_SEC)
+#define SEARCH_NS (10 * NSEC_PER_SEC)
 /* One that was lost may come back under the same name at once. */
 #define SEARCH_SOON_NS (2 * NSEC_PER_SEC)
 

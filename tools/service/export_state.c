@@ -26,7 +26,8 @@ const char *const export_state_names[EXPORT_STATES] = {
 	[EXPORT_MALFORMED] = "malformed", [EXPORT_STARTING] = "starting",
 	[EXPORT_RIGHT] = "right",	  [EXPORT_WAITING] = "waiting",
 	[EXPORT_SLEWING] = "slewing",	  [EXPORT_OFF] = "off",
-	[EXPORT_OTHER] = "other",
+	[EXPORT_FEEDING] = "feeding",	  [EXPORT_SERVING] = "serving",
+	[EXPORT_ENDED] = "ended",	  [EXPORT_OTHER] = "other",
 };
 
 const char *const export_status_names[EXPORT_STATUSES] = {

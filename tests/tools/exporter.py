@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""Shared by the checks of paraclock export."""
+import http.client
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import cli
+
+# The simulated host's clock begins at a whole second, and the tool starts late
+# on a busy machine: the truth is known to much less than this.
+SLACK_SEC = 300
+
+ODD_TARGET = 'a "b" \\c\n\r\td\u00e9'
+
+STATES = {
+    "keep": {"state": "off", "why": "max-step", "backend": "phc",
+             "timescale": "utc", "offset_ns": -1500000000, "bound_ns": 1,
+             "has_bound": True, "realtime_ns": 1795969543467279185,
+             "disruptions": 1, "corrections": 3},
+    "feed": {"state": "feeding", "why": None, "backend": "vmclock",
+             "timescale": "tai", "offset_ns": 5, "bound_ns": 6,
+             "has_bound": True, "disruptions": 2, "samples": 7,
+             "printed_bound_ns": 100000,
+             "outputs": [{"kind": "chrony-sock", "target": ODD_TARGET,
+                          "connected": True, "delivered": 7, "failed": 2}]},
+    "serve": {"state": "serving", "why": None, "backend": "vmclock",
+              "status": "freerunning", "page": "/p", "clockbound": "/c",
+              "publications": 11},
+}
+
+
+class Case(unittest.TestCase):
+    """Processes and files that go away. A subclass has a member tool."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.dir = pathlib.Path(folder.name) / "dir"
+        self.dir.mkdir()
+        self.states = pathlib.Path(folder.name) / "states"
+        self.sim = pathlib.Path(folder.name) / "sim"
+        self.sim.mkdir()
+
+    def run_tool(self, *args):
+        return subprocess.run([self.tool, *map(str, args)],
+                              capture_output=True, text=True,
+                              timeout=cli.HANGS_SEC, check=False)
+
+    def start(self, *args):
+        process = subprocess.Popen(
+            [self.tool, *map(str, args)], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        guard = threading.Timer(cli.HANGS_SEC, process.kill)
+        guard.start()
+        self.addCleanup(guard.cancel)
+        return process
+
+    def publish(self, acts, ahead="0s", scale=""):
+        """A vmclock that is ahead; returns its file."""
+        if "simulate" not in self.run_tool("--help").stdout:
+            self.skipTest("this build has no simulation")
+        begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        script = self.sim / "a.sim"
+        script.write_text(
+            f"world start {begin}\n"
+            f"host a maxerror 1ms maxerror-rate 50ppb ahead {ahead}\n"
+            f"host b maxerror 1ms maxerror-rate 50ppb ahead {ahead}\n"
+            f"vm v on a with vmclock,generation{scale}\n"
+            f"open v with vmclock\n{acts}\nrun 1000000s\n")
+        process = self.start("simulate", "--realtime", "--dir",
+                             self.sim / "out", script)
+        for line in process.stdout:
+            if "open v" in line:
+                return self.sim / "out" / "v.vmclock"
+        return self.fail(process.stderr.read())
+
+    def write_states(self, pid=None, content=None):
+        for service, state in STATES.items():
+            folder = self.states / service
+            folder.mkdir(parents=True, exist_ok=True)
+            state = {"pid": os.getpid() if pid is None else pid, **state}
+            (folder / f"{service}.json").write_bytes(
+                json.dumps(state).encode() if content is None else content)
+
+    # --- HTTP -------------------------------------------------------------
+
+    def listen(self, *args, address="127.0.0.1:0"):
+        """Returns the process and its port."""
+        process = self.start("export", "--listen", address, *args)
+        line = process.stderr.readline()
+        if "libmicrohttpd" in line:
+            self.skipTest(line.strip())
+        found = re.search(r"listening on http://(.*):(\d+)/metrics", line)
+        self.assertTrue(found, line)
+        return process, int(found[2])
+
+    def connect(self, port, host="127.0.0.1"):
+        client = http.client.HTTPConnection(host, port,
+                                            timeout=cli.HANGS_SEC)
+        self.addCleanup(client.close)
+        return client
+
+    def connect_raw(self, port):
+        client = socket.create_connection(("127.0.0.1", port),
+                                          timeout=cli.HANGS_SEC)
+        self.addCleanup(client.close)
+        return client
+
+    def get(self, port, path="/metrics", method="GET", accept=None):
+        """Status, headers and body, by a connection of its own."""
+        client = self.connect(port)
+        client.request(method, path,
+                       headers={"Accept": accept} if accept else {})
+        answer = client.getresponse()
+        body = answer.read().decode()
+        client.close()
+        return answer.status, answer.headers, body

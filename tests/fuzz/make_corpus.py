@@ -670,6 +670,29 @@ def coupling_seeds():
     }
 
 
+def export_seeds():
+    def state(text):
+        return b"s" + text.replace("'", '"').encode()
+
+    outputs = ("'outputs':[{'kind':'chrony-sock','target':'/a','connected':"
+               "true,'delivered':1,'failed':2},{'kind':'stdout'}]")
+    return {
+        "keep": state("{'pid':1,'state':'off','why':'max-step','backend':'phc'"
+                      ",'offset_ns':-5,'bound_ns':7,'has_bound':true,"
+                      "'realtime_ns':1795969543467279185,'corrections':3}"),
+        "feed": state("{'pid':1,'state':'feeding','samples':7,"
+                      "'printed_bound_ns':9," + outputs + "}"),
+        "serve": state("{'pid':1,'state':'serving','status':'freerunning',"
+                       "'page':'/p','clockbound':null,'publications':1}"),
+        "odd": state("{'pid':1,'state':'x','why':'\\n\\u0001\\\\"
+                     "\\u20ac','outputs':[1,{},{'kind':'\\r'}]}"),
+        "gone": state("{'pid':-1,'state':'right'}"),
+        "address": b"a127.0.0.1:10319",
+        "address6": b"a[2001:db8::1]:80",
+        "accept": b"qtext/plain, application/openmetrics-text;q=0.5",
+    }
+
+
 def record_seeds():
     sec = 10**9
     columns = ("kind,valid,reason,host_ns,pair_error_ns,clock_error_ns,epoch,"
@@ -730,7 +753,8 @@ def main():
                           ("fuzz_history", history_seeds()),
                           ("fuzz_coupling", coupling_seeds()),
                           ("fuzz_agent", agent_seeds()),
-                          ("fuzz_record", record_seeds())):
+                          ("fuzz_record", record_seeds()),
+                          ("fuzz_export", export_seeds())):
         directory = os.path.join(top, target)
         os.makedirs(directory, exist_ok=True)
         for name, data in seeds.items():

@@ -95,7 +95,7 @@ int address_parse(const char *text, struct export_address *ret_address)
 
 	if (strlen(text) >= sizeof(copy))
 		return -EINVAL;
-	strcpy(copy, text);
+	snprintf(copy, sizeof(copy), "%s", text);
 	if (parse(copy, &address))
 		return -EINVAL;
 	*ret_address = address;

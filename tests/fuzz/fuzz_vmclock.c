@@ -10,17 +10,16 @@ static int malformed(const char *field, const char **ret_bad)
 	return -EPROTO;
 }
 
+#define SERVED_NS 60000000000U
+
+/* What the page says, read as the device's or as the served one. */
 static int convert(const uint8_t *page, size_t size,
-		   const struct paraclock_env *env, uint64_t max_age_ns,
-		   uint64_t counter, struct paraclock_sample *ret_sample,
-		   const char **ret_bad)
+		   const struct vmclock_limits *limits, uint64_t counter,
+		   struct paraclock_sample *ret_sample, const char **ret_bad)
 {
-	const struct vmclock_limits limits = {
-		.max_age_ns = max_age_ns,
-		.counter_id = env->counter_id,
-	};
 	struct page_copy copy = { .size = size };
 	struct vmclock_page vc;
+	int ret;
 
 	if (size > sizeof(vc))
 		copy.size = sizeof(vc);
@@ -36,14 +35,50 @@ static int convert(const uint8_t *page, size_t size,
 	*ret_bad = pclk_vmclock_decode(&copy, &vc);
 	if (*ret_bad)
 		return -EPROTO;
-	return pclk_vmclock_convert(&vc, &limits, counter, ret_sample, ret_bad);
+	ret = pclk_vmclock_convert(&vc, limits, counter, ret_sample, ret_bad);
+	/* This env has no boot id, so any kernel may be its own. */
+	if (!ret && (limits->age_cap_ns || vc.flags & VMCLOCK_FLAG_OWN_KERNEL))
+		ret_sample->flags |= PARACLOCK_FLAG_OWN_KERNEL;
+	return ret;
+}
+
+static int convert_vmclock(const uint8_t *page, size_t size,
+			   const struct paraclock_env *env, uint64_t max_age_ns,
+			   uint64_t counter,
+			   struct paraclock_sample *ret_sample,
+			   const char **ret_bad)
+{
+	const struct vmclock_limits limits = {
+		.max_age_ns = max_age_ns,
+		.counter_id = env->counter_id,
+	};
+
+	return convert(page, size, &limits, counter, ret_sample, ret_bad);
+}
+
+static int convert_served(const uint8_t *page, size_t size,
+			  const struct paraclock_env *env, uint64_t max_age_ns,
+			  uint64_t counter, struct paraclock_sample *ret_sample,
+			  const char **ret_bad)
+{
+	const struct vmclock_limits limits = {
+		.max_age_ns = max_age_ns,
+		.counter_id = env->counter_id,
+		.age_cap_ns = SERVED_NS,
+	};
+
+	return convert(page, size, &limits, counter, ret_sample, ret_bad);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct fuzz_kind kind = { "vmclock", &pclk_vmclock_shape,
-					       convert };
+	struct page_shape shape = pclk_vmclock_shape;
+	const struct fuzz_kind vmclock = { "vmclock", &pclk_vmclock_shape,
+					   convert_vmclock };
+	const struct fuzz_kind served = { "served", &shape, convert_served };
 
-	fuzz_page(&kind, data, size);
+	shape.name = "served";
+	fuzz_page(&vmclock, data, size);
+	fuzz_page(&served, data, size);
 	return 0;
 }

@@ -50,6 +50,7 @@ static void add_all(const struct world *world, struct findings *ret_sum)
 			sum.error[k] += f->error[k];
 		sum.reopened += f->reopened;
 		sum.pages += f->pages;
+		sum.unlike += f->unlike;
 		add_excused(&sum.excused, &f->excused);
 		add_excused(&sum.clockbound.excused, &f->clockbound.excused);
 		sum.faults += f->faults;
@@ -95,8 +96,9 @@ static void tell_reads(const struct findings *sum)
 		       sum->narrowest_ns, sum->widest_ns);
 	tell_excused("", &sum->excused);
 	printf("handles were opened %" PRIu64 " times; pages followed each "
-	       "other %" PRIu64 " times\n",
-	       sum->reopened, sum->pages);
+	       "other %" PRIu64 " times, %" PRIu64
+	       " of them after an unmarked disruption without the promise\n",
+	       sum->reopened, sum->pages, sum->unlike);
 }
 
 static void tell_clockbound(const struct findings *sum)

@@ -29,6 +29,14 @@ static enum disrupted disrupted_since(const struct world *world, uint64_t from,
 	return found;
 }
 
+bool judge_is_disrupted(const struct world *world, uint64_t from, uint64_t to)
+{
+	const struct span *span =
+		disruption_before(world, line_find(&world->truth, to));
+
+	return span && span->from > from;
+}
+
 static void excuse(const struct world *world, struct excused *excused,
 		   const struct span *disruption, uint64_t counter)
 {

@@ -46,6 +46,24 @@ static void blame(struct reader *r, const char *what, uint64_t counter)
 	judge_fault(r->world, r->findings, &fault);
 }
 
+/* The later page's centre stands for the truth. */
+static void blame_page(struct reader *r, const char *what,
+		       const struct page *page)
+{
+	struct fault fault = {
+		.what = what,
+		.counter = page->counter,
+		.page = r->last.counter,
+	};
+	int64_t ns, bound_ns;
+
+	page_at(&r->last, page->counter, &ns, &bound_ns);
+	fault.earliest_ns = ns - bound_ns;
+	fault.latest_ns = ns + bound_ns;
+	page_at(page, page->counter, &fault.truth_ns, &bound_ns);
+	judge_fault(r->world, r->findings, &fault);
+}
+
 /* --- opening ---------------------------------------------------------------- */
 
 static void unmap(const void **live, size_t size)
@@ -107,8 +125,11 @@ static uint64_t look_at_page(struct reader *r)
 	if (page.seq == r->last.seq)
 		return page.counter;
 	wrong = page_follows(&r->last, &page);
-	if (wrong)
-		blame(r, wrong, page.counter);
+	if (wrong && world_wait(r->world, page.counter) &&
+	    judge_is_disrupted(r->world, r->last.counter, page.counter))
+		r->findings->unlike++;
+	else if (wrong)
+		blame_page(r, wrong, &page);
 	r->findings->pages++;
 	r->last = page;
 	return page.counter;

@@ -41,6 +41,8 @@ void judge_read(const struct world *world, struct findings *findings,
 void judge_clockbound(const struct world *world, struct findings *findings,
 		      const struct interval *read, uint64_t from,
 		      bool sees_marker);
+/* Did anything happen to the machine in between? */
+bool judge_is_disrupted(const struct world *world, uint64_t from, uint64_t to);
 void judge_fault(const struct world *world, struct findings *findings,
 		 const struct fault *fault);
 

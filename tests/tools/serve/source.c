@@ -78,7 +78,11 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
 static int64_t next_error(struct source *source, uint64_t now)
 {
 	const int64_t edge = (int64_t)((double)source->bound_ns * EDGE);
-	const int64_t step = source->bound_ns * 9 / 10;
+	/* Of the page that is there, and to be. */
+	const int64_t narrower = source->published_ns < source->bound_ns
+					 ? source->published_ns
+					 : source->bound_ns;
+	const int64_t step = narrower * 9 / 10;
 
 	return clamp(clamp(wanted_error(source, now, edge),
 			   source->error_ns - step, source->error_ns + step),
@@ -108,6 +112,7 @@ static int publish(struct source *source)
 	if (ret)
 		return ret;
 	source->error_ns = error_ns;
+	source->published_ns = source->bound_ns;
 	source->updated = now;
 	if (!page_copy(source->page,
 		       &source->kept[source->updates++ % SOURCE_KEPT]))
@@ -138,6 +143,7 @@ int source_init(struct source *source, struct world *world, void *page,
 		.status = PARACLOCK_STATUS_SYNCHRONIZED,
 	};
 	source->bound_ns = 200000;
+	source->published_ns = source->bound_ns;
 	source->marker = 0x1000;
 	source->generation = 1;
 	source->updated = counter_now();

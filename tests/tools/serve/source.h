@@ -31,7 +31,8 @@ struct source {
 	bool is_dead;	 /* it publishes no more */
 	uint64_t marker, generation;
 	uint64_t updates, refused;
-	int64_t error_ns; /* of the last update */
+	int64_t error_ns;     /* of the last update */
+	int64_t published_ns; /* its bound */
 	uint32_t random;
 	bool slews_back;
 	uint64_t updated;

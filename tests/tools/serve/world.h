@@ -99,6 +99,9 @@ struct findings {
 	uint64_t error[3];   /* -EAGAIN, -ENODEV, any other */
 	uint64_t reopened;
 	uint64_t pages; /* how many were seen to follow each other */
+	/* Of them: against a promise that a disruption without a marker made
+	 * void. */
+	uint64_t unlike;
 	/* Wrong, but of a page from before a disruption that the reader cannot
 	 * see. */
 	struct excused excused;

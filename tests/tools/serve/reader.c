@@ -14,6 +14,9 @@
  * would do. */
 #define BATCHES_UNFIT 500
 
+/* serve keeps its promise also to those who miss so many of its pages. */
+#define PAGES_MISSED 7
+
 struct reader {
 	struct world *world;
 	const struct reader_options *options;
@@ -124,7 +127,9 @@ static uint64_t look_at_page(struct reader *r)
 		return r->last.counter;
 	if (page.seq == r->last.seq)
 		return page.counter;
-	wrong = page_follows(&r->last, &page);
+	wrong = page.seq - r->last.seq <= PAGES_MISSED * 2
+			? page_follows(&r->last, &page)
+			: NULL;
 	if (wrong && world_wait(r->world, page.counter) &&
 	    judge_is_disrupted(r->world, r->last.counter, page.counter))
 		r->findings->unlike++;

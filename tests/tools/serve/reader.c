@@ -240,7 +240,9 @@ static uint64_t made_of(const struct reader *r, uint64_t counter,
 {
 	const uint64_t as_of = counter_at(r->world, counter, age_ns);
 
-	return r->last.counter < as_of ? r->last.counter : as_of;
+	return page_is_usable(&r->last) && r->last.counter < as_of
+		       ? r->last.counter
+		       : as_of;
 }
 
 static void read_clockbound(struct reader *r)

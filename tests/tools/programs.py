@@ -10,7 +10,7 @@ PACKAGES = {
     "chronyd": "chrony",
     "ntpd": "ntpsec",
     "prometheus-node-exporter": "prometheus-node-exporter",
-    "promtool": "prometheus",
+    "promtool": "promtool (Debian 12: prometheus)",
 }
 # A user's PATH lacks the daemons' folders.
 FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
+#include "duration.h"
 #include "feed_burst.h"
 #include "leap_near.h"
 #include "steer.h"
 
-/* A leap second list changes twice a year. */
-#define LIST_NS (60 * NSEC_PER_SEC)
+/* A counter that nobody corrects wanders by 50 ppm. */
+#define DRIFT_PARTS 20000
 
 /* --- leap seconds --------------------------------------------------------- */
 
@@ -14,15 +15,8 @@
 int feed_leap_table(void *arg, struct paraclock_leap_table *ret_table)
 {
 	struct feed *feed = arg;
-	int64_t now_ns = loop_now_ns();
 
-	if (!feed->leaps.read_ns || now_ns - feed->leaps.read_ns > LIST_NS) {
-		feed->leaps.read_ns = now_ns;
-		feed->leaps.error = steer_leap_table(NULL, &feed->leaps.table);
-	}
-	if (!feed->leaps.error)
-		*ret_table = feed->leaps.table;
-	return feed->leaps.error;
+	return leap_list_get(&feed->leaps, ret_table);
 }
 
 int feed_tai_offset(void *arg, int16_t *ret_sec)
@@ -81,6 +75,25 @@ static int measure_burst(struct feed *feed, struct measurement *m,
 	return keeper->disruptions == feed->disruptions ? 0 : -ESTALE;
 }
 
+/* What is assumed of a source without a bound. Nobody corrects the counter that
+ * --start-utc's source runs on. */
+static int64_t assumed_error(struct feed *feed, const struct measurement *m)
+{
+	const struct keep_rules *rules = &feed->options->rules;
+	uint64_t passed, error;
+
+	if (!rules->has_start)
+		return rules->assume_error_ns;
+	if (!feed->has_started) {
+		feed->has_started = true;
+		feed->started_raw_ns = m->raw_ns;
+	}
+	passed = duration_of(m->raw_ns - feed->started_raw_ns);
+	error = add_bounds((uint64_t)rules->assume_error_ns,
+			   passed / DRIFT_PARTS);
+	return error > INT64_MAX ? INT64_MAX : (int64_t)error;
+}
+
 int feed_take(struct feed *feed, struct feed_sample *ret_sample,
 	      enum feed_why *ret_why)
 {
@@ -89,8 +102,7 @@ int feed_take(struct feed *feed, struct feed_sample *ret_sample,
 
 	if (ret)
 		return ret;
-	ret = feed_sample_make(m, FEED_BURST,
-			       feed->options->rules.assume_error_ns,
+	ret = feed_sample_make(m, FEED_BURST, assumed_error(feed, &m[0]),
 			       ret_sample);
 	*ret_why = ret == -ESTALE ? FEED_WHY_DISRUPTED : FEED_WHY_RANGE;
 	if (ret)

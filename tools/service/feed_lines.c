@@ -58,8 +58,10 @@ int feed_lines_write(struct feed_output *output, const char *line, size_t size)
 		return poller.revents & (POLLERR | POLLHUP | POLLNVAL)
 			       ? -EPIPE
 			       : -EAGAIN;
-	if (output->is_torn && write(output->fd, "\n", 1) == 1)
-		output->is_torn = false;
+	/* Else the line would be a part of the torn one. */
+	if (output->is_torn && write(output->fd, "\n", 1) != 1)
+		return -EAGAIN;
+	output->is_torn = false;
 	written = write(output->fd, line, size);
 	if (written < 0)
 		return -errno;

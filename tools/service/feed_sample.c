@@ -40,13 +40,44 @@ static bool is_one_burst(const struct measurement *m, unsigned int n)
 	return true;
 }
 
+/* How sure the pair of the two clocks is, whatever the host's own error. */
+static uint64_t precision_of(const struct measurement *m)
+{
+	return m->has_bound ? m->bound_ns - m->sample.clock_error_ns
+			    : m->bound_ns;
+}
+
+/* Two readings differ by no more than both are sure to and somebody slews. */
+static bool may_follow(const struct measurement *a, const struct measurement *b)
+{
+	uint64_t apart = (uint64_t)b->offset_ns - (uint64_t)a->offset_ns;
+	uint64_t sure = add_bounds(precision_of(a), precision_of(b));
+	uint64_t passed = (uint64_t)b->raw_ns - (uint64_t)a->raw_ns;
+
+	if (b->offset_ns < a->offset_ns)
+		apart = -apart;
+	sure = add_bounds(sure, SLEWED(passed) + STEP_NS);
+	return b->raw_ns >= a->raw_ns && apart <= sure;
+}
+
+/* In the order of time. A host that jumps in the middle of a burst would have
+ * its old time as the median. */
+static bool is_one_line(const struct measurement *m, unsigned int n)
+{
+	for (unsigned int i = 1; i < n; i++) {
+		if (!may_follow(&m[i - 1], &m[i]))
+			return false;
+	}
+	return true;
+}
+
 int feed_sample_make(struct measurement *m, unsigned int n,
 		     int64_t assume_error_ns, struct feed_sample *ret_sample)
 {
 	const struct measurement *median = &m[n / 2];
 	struct feed_sample sample = { .n = n };
 
-	if (!is_one_burst(m, n))
+	if (!is_one_burst(m, n) || !is_one_line(m, n))
 		return -ESTALE;
 	qsort(m, n, sizeof(*m), compare);
 	if (__builtin_sub_overflow(median->utc_ns, median->offset_ns,
@@ -59,9 +90,7 @@ int feed_sample_make(struct measurement *m, unsigned int n,
 	sample.spread_ns =
 		(uint64_t)m[n - 1].offset_ns - (uint64_t)m[0].offset_ns;
 	sample.bound_ns = feed_bound(median, assume_error_ns);
-	sample.precision_ns = median->bound_ns;
-	if (median->has_bound)
-		sample.precision_ns -= median->sample.clock_error_ns;
+	sample.precision_ns = precision_of(median);
 	sample.epoch = median->sample.epoch;
 	sample.leap = median->sample.leap;
 	sample.timescale = median->sample.timescale;

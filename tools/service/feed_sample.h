@@ -33,9 +33,9 @@ struct feed_sample {
 uint64_t feed_bound(const struct measurement *m, int64_t assume_error_ns);
 
 /*
- * The sample of a burst of valid measurements, 1 to FEED_BURST; they are sorted.
- * The bound is the median's own. 0; -ESTALE: a disruption lies between
- * them; -ERANGE: CLOCK_REALTIME is before 1970.
+ * The sample of a burst of valid measurements, 1 to FEED_BURST, in the order of
+ * time; they are sorted. The bound is the median's own. 0; -ESTALE: a disruption lies between
+ * them, or a jump; -ERANGE: CLOCK_REALTIME is before 1970.
  */
 int feed_sample_make(struct measurement *m, unsigned int n,
 		     int64_t assume_error_ns, struct feed_sample *ret_sample);

@@ -122,6 +122,12 @@ static void note_failures(struct feed *feed)
 		loop_end(feed->observer.loop, STATUS_OK);
 }
 
+static void withdraw(struct feed *feed)
+{
+	for (unsigned int i = 0; i < feed->outputs; i++)
+		feed_output_withdraw(&feed->output[i]);
+}
+
 static void feed_once(struct feed *feed)
 {
 	const struct feed_sample *sample = &feed->sample;
@@ -138,6 +144,8 @@ static void feed_once(struct feed *feed)
 	}
 	if (why) {
 		feed_enter(feed, FEED_WAITING, why);
+		if (why == FEED_WHY_DISRUPTED)
+			withdraw(feed);
 		/* A reason that lasts needs no haste. */
 		if (feed->observer.keeper.disruptions != feed->disruptions)
 			look_again(feed, 0);
@@ -161,8 +169,7 @@ static void stop_at_once(struct feed *feed)
 	bool has_static = options->sock || options->unit >= 0;
 
 	feed->disruptions = feed->observer.keeper.disruptions;
-	for (unsigned int i = 0; i < feed->outputs; i++)
-		feed_output_withdraw(&feed->output[i]);
+	withdraw(feed);
 	feed->has_sample = false;
 	feed_tell_disruption(feed);
 	if (has_static && !options->no_reset) {

@@ -7,6 +7,7 @@
 #include "feed_kernel.h"
 #include "feed_options.h"
 #include "feed_output.h"
+#include "leap_list.h"
 
 enum feed_state {
 	FEED_STARTING,
@@ -52,11 +53,9 @@ struct feed {
 	int64_t delay_ns;	   /* of chrony's configuration; -1: not yet */
 	int64_t hold_until_ns;	   /* no sample while chronyd forgets */
 	uint8_t leap;		   /* that was logged */
-	struct {
-		struct paraclock_leap_table table;
-		int error;
-		int64_t read_ns; /* 0: never */
-	} leaps;
+	struct leap_list leaps;
+	bool has_started;	/* with --start-utc */
+	int64_t started_raw_ns; /* then, CLOCK_MONOTONIC_RAW */
 	/* feed.json: */
 	bool is_changed;    /* the state, since it was written */
 	int64_t written_ns; /* CLOCK_BOOTTIME; 0: never */

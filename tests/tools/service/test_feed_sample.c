@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A burst and what is made of it: every value is worked out by hand. */
 
+#include "duration.h"
 #include "service/feed_kernel.h"
 #include "service/feed_sample.h"
 
@@ -59,9 +60,10 @@ static void check_burst(void **state)
 
 	for (unsigned int i = 0; i < c->n; i++) {
 		m[i] = reading(c->offset_ns[i]);
-		/* Each at its own instant. */
+		/* Each at its own instant, and as sure as it is right. */
 		m[i].utc_ns += i;
 		m[i].raw_ns += i;
+		m[i].bound_ns += duration_of(c->offset_ns[i]);
 	}
 	assert_int_equal(feed_sample_make(m, c->n, 0, &got), 0);
 	assert_int_equal(got.offset_ns, c->median_ns);
@@ -101,6 +103,42 @@ static void a_clock_before_1970_is_refused(void **state)
 	m[0].offset_ns = 2;
 	assert_int_equal(feed_sample_make(m, 1, 0, &got), -ERANGE);
 	assert_int_equal(got.n, 99);
+}
+
+/* No marker tells of it, and CLOCK_REALTIME runs on. */
+static void a_jump_in_the_middle_voids_the_burst(void **state)
+{
+	static const int64_t jumps[] = { 1000000, -1000000, 250 * MS,
+					 INT64_MAX };
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		for (unsigned int at = 1; at < FEED_BURST; at++) {
+			struct measurement m[FEED_BURST];
+			struct feed_sample got;
+
+			for (unsigned int k = 0; k < FEED_BURST; k++) {
+				m[k] = reading(k < at ? 0 : jumps[i]);
+				m[k].raw_ns += 1000 * k;
+			}
+			assert_int_equal(feed_sample_make(m, FEED_BURST, 0,
+							  &got),
+					 -ESTALE);
+		}
+	}
+}
+
+/* chronyd moves CLOCK_REALTIME at its fastest. */
+static void a_slew_does_not(void **state)
+{
+	struct measurement m[3] = { reading(0), reading(833330),
+				    reading(1666660) };
+	struct feed_sample got;
+
+	(void)state;
+	m[1].raw_ns += 10 * MS;
+	m[2].raw_ns += 20 * MS;
+	assert_int_equal(feed_sample_make(m, 3, 0, &got), 0);
 }
 
 /* --- the bound ------------------------------------------------------------ */
@@ -303,6 +341,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST("a disruption voids the burst",
 		     a_disruption_voids_the_burst),
+		TEST("a jump in the middle voids the burst",
+		     a_jump_in_the_middle_voids_the_burst),
+		TEST("a slew does not", a_slew_does_not),
 		TEST("a clock before 1970 is refused",
 		     a_clock_before_1970_is_refused),
 		TEST("the bound is the median's own",

@@ -12,6 +12,8 @@
  * tick, 8 % of some 50 ns. */
 #define SLEWED_READING_NS 10
 
+#define LEAP_CLOSE_NS (10 * NSEC_PER_SEC)
+
 static int64_t clock_ns(clockid_t id)
 {
 	struct timespec now;
@@ -56,6 +58,31 @@ static bool clients_see_marker(const struct serve *serve)
 	       st.st_mode & S_IROTH;
 }
 
+static int month_of(int64_t utc_ns)
+{
+	time_t sec = (time_t)(utc_ns / NSEC_PER_SEC);
+	struct tm tm;
+
+	return gmtime_r(&sec, &tm) ? tm.tm_mon : -1;
+}
+
+/* Whoever steers CLOCK_REALTIME may insert the second, smear it, or not know of
+ * it; and a client believes a segment for 5 s. */
+static bool is_leap_close(const struct serve *serve, uint64_t counter)
+{
+	const struct paraclock_timeline *tl = &serve->track.tl;
+	int64_t utc_ns;
+	uint64_t bound_ns;
+
+	if (tl->leap == PARACLOCK_LEAP_NONE)
+		return false;
+	if (serve_interval_at(tl, counter, &utc_ns, &bound_ns))
+		return true;
+	utc_ns -= tl->tai_offset_sec * NSEC_PER_SEC;
+	return month_of(utc_ns - LEAP_CLOSE_NS) !=
+	       month_of(utc_ns + LEAP_CLOSE_NS);
+}
+
 static int32_t bound_status(const struct serve *serve)
 {
 	if (serve->track.tl.status == PARACLOCK_STATUS_SYNCHRONIZED)
@@ -77,6 +104,7 @@ void serve_bound(struct serve *serve)
 		return;
 	if (!serve_track_has_time(&serve->track) ||
 	    serve_realtime(serve, &real) ||
+	    is_leap_close(serve, real.counter) ||
 	    serve_bound_of(&serve->track.tl, &real, &bound)) {
 		/* Void at once. */
 		bound.as_of_ns = clock_ns(CLOCK_MONOTONIC_COARSE);

@@ -4,6 +4,7 @@
 #include <err.h>
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "leap_near.h"
 #include "serve_service.h"
@@ -100,7 +101,7 @@ static int tai_by_list(struct serve *serve, struct paraclock_sample *sample,
 	struct paraclock_leap_table table;
 	struct paraclock_utc utc;
 	int64_t tai_ns;
-	int ret = steer_leap_table(serve, &table);
+	int ret = serve_leap_table(serve, &table);
 
 	if (!ret)
 		ret = paraclock_sample_to_tai(sample, &table, &tai_ns);
@@ -114,16 +115,40 @@ static int tai_by_list(struct serve *serve, struct paraclock_sample *sample,
 	return 0;
 }
 
-static int to_tai(struct serve *serve, struct paraclock_sample *sample,
-		  int64_t *ret_tai_ns)
+static bool is_last_of_month(int64_t utc_ns)
+{
+	time_t tomorrow = (time_t)(utc_ns / NSEC_PER_SEC) + 24 * 60 * 60;
+	struct tm tm;
+
+	return !gmtime_r(&tomorrow, &tm) || tm.tm_mday == 1;
+}
+
+/*
+ * Does the month end with a leap second? The page cannot say that it is not
+ * known, and "no" is believed: UTC would be a second wrong from then on.
+ */
+static int set_leap(struct serve *serve, struct paraclock_sample *sample,
+		    int64_t tai_ns)
+{
+	struct paraclock_leap_table table;
+	struct paraclock_utc utc = { .leap = PARACLOCK_LEAP_UNKNOWN };
+
+	if (!serve_leap_table(serve, &table))
+		(void)paraclock_tai_to_utc(&table, tai_ns, &utc);
+	sample->leap = utc.leap;
+	if (utc.leap != PARACLOCK_LEAP_UNKNOWN)
+		return 0;
+	sample->leap = PARACLOCK_LEAP_NONE;
+	return is_last_of_month(tai_ns - sample->tai_offset_sec * NSEC_PER_SEC)
+		       ? -EDOM
+		       : 0;
+}
+
+static int find_tai(struct serve *serve, struct paraclock_sample *sample,
+		    int64_t *ret_tai_ns)
 {
 	int ret;
 
-	/* No leap second is near, and the assumed error covers the rest. */
-	if (sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED) {
-		sample->timescale = PARACLOCK_TIMESCALE_UTC;
-		sample->leap = PARACLOCK_LEAP_NONE;
-	}
 	if (!(sample->flags & PARACLOCK_FLAG_TAI_OFFSET)) {
 		ret = tai_by_list(serve, sample, ret_tai_ns);
 		if (!ret)
@@ -133,6 +158,22 @@ static int to_tai(struct serve *serve, struct paraclock_sample *sample,
 		sample->flags |= PARACLOCK_FLAG_TAI_OFFSET;
 	}
 	return paraclock_sample_to_tai(sample, NULL, ret_tai_ns);
+}
+
+static int to_tai(struct serve *serve, struct paraclock_sample *sample,
+		  int64_t *ret_tai_ns)
+{
+	bool is_told = sample->leap != PARACLOCK_LEAP_UNKNOWN;
+	int ret;
+
+	/* No leap second is near, and the assumed error covers the rest. */
+	if (sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED) {
+		sample->timescale = PARACLOCK_TIMESCALE_UTC;
+		sample->leap = PARACLOCK_LEAP_NONE;
+		is_told = false;
+	}
+	ret = find_tai(serve, sample, ret_tai_ns);
+	return ret || is_told ? ret : set_leap(serve, sample, *ret_tai_ns);
 }
 
 /* The host's own bound, or what the user vouches for. UINT64_MAX: neither. */
@@ -155,15 +196,12 @@ static uint64_t error_of(const struct serve *serve,
 	return add_bounds(add_bounds(error_ns, sample->pair_error_ns), 1);
 }
 
-/* One reading, as TAI with a bound; the rate is not set. */
-static int read_claim(struct serve *serve, struct paraclock_sample *sample,
+/* A reading, as TAI with a bound; the rate is not set. */
+static int make_claim(struct serve *serve, struct paraclock_sample *sample,
 		      struct serve_claim *claim)
 {
 	const struct keeper *keeper = &serve->observer.keeper;
-	int ret = paraclock_read(keeper->clk, sample);
 
-	if (ret)
-		return ret;
 	if (!sample->valid || sample->epoch != keeper->last.sample.epoch)
 		return -EAGAIN;
 	claim->counter = sample->host_tsc;
@@ -182,9 +220,13 @@ static int set_rate(struct serve *serve, struct serve_claim *claim)
 					   claim->bound_ns };
 	struct serve_rate rate;
 	uint64_t growth = 0;
+	int ret = rate_by_conversion(clk, claim->counter, &rate, &growth);
 
-	if (rate_by_conversion(clk, claim->counter, &rate, &growth) &&
-	    serve_rate_add(&serve->readings, &now, &rate))
+	/* What was read before the host renewed its page says nothing of the
+	 * rate since: a page that is too young is asked again. */
+	if (ret == -EOPNOTSUPP)
+		ret = serve_rate_add(&serve->readings, &now, &rate);
+	if (ret)
 		return -EAGAIN;
 	if (growth < serve->options->drift_ppb)
 		growth = serve->options->drift_ppb;
@@ -193,23 +235,35 @@ static int set_rate(struct serve *serve, struct serve_claim *claim)
 	return 0;
 }
 
-static void no_claim(struct serve *serve, int error,
+static void not_read(struct serve *serve, int error,
 		     const struct paraclock_sample *sample)
 {
 	char text[256] = "";
 
-	if (error == -EOPNOTSUPP || error == -ESTALE || error == -ENOENT) {
+	(void)paraclock_explain(serve->observer.keeper.clk, error, sample, text,
+				sizeof(text));
+	serve_not_measured(serve, error ? "no-answer" : "not-valid", "%s",
+			   text);
+}
+
+static void no_claim(struct serve *serve, int error,
+		     const struct paraclock_sample *sample)
+{
+	if (!sample->valid)
+		not_read(serve, 0, sample);
+	else if (error == -EAGAIN)
+		serve_not_measured(serve, "not-valid", "it has changed");
+	else if (error == -EDOM)
+		serve_not_measured(
+			serve, "leap",
+			"it is not known whether this month ends with a leap "
+			"second: the host does not say, and no leap second "
+			"list that has not expired was there: update tzdata");
+	else
 		serve_not_measured(
 			serve, "no-tai-offset",
 			"the host does not say TAI - UTC, and no leap second "
 			"list that has not expired was there: update tzdata");
-		return;
-	}
-	(void)paraclock_explain(serve->observer.keeper.clk, 0, sample, text,
-				sizeof(text));
-	serve_not_measured(serve, "not-valid", "%s",
-			   error == -EAGAIN && sample->valid ? "it has changed"
-							     : text);
 }
 
 static bool may_be_smeared_now(struct serve *serve)
@@ -217,7 +271,7 @@ static bool may_be_smeared_now(struct serve *serve)
 	const struct measurement *m = &serve->observer.keeper.last;
 
 	return m->sample.timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED &&
-	       leap_is_near(m, steer_leap_table, serve);
+	       leap_is_near(m, serve_leap_table, serve);
 }
 
 static void measured(struct serve *serve, const struct paraclock_sample *sample,
@@ -242,7 +296,7 @@ void serve_host_look(struct serve *serve)
 {
 	const struct keeper *keeper = &serve->observer.keeper;
 	struct paraclock_sample sample;
-	struct serve_claim claim;
+	struct serve_claim claim = { 0 };
 	int ret;
 
 	if (!keeper->clk) {
@@ -261,7 +315,12 @@ void serve_host_look(struct serve *serve)
 				   "smear it");
 		return;
 	}
-	ret = read_claim(serve, &sample, &claim);
+	ret = paraclock_read(keeper->clk, &sample);
+	if (ret) {
+		not_read(serve, ret, NULL);
+		return;
+	}
+	ret = make_claim(serve, &sample, &claim);
 	if (!ret)
 		measured(serve, &sample, &claim);
 	else if (ret == -EOPNOTSUPP && claim.bound_ns == UINT64_MAX)
@@ -288,12 +347,12 @@ static bool has_changed(const struct serve *serve,
 
 void serve_host_check(struct serve *serve)
 {
+	const struct paraclock *clk = serve->observer.keeper.clk;
 	struct paraclock_sample sample;
 	struct serve_claim claim;
 
-	if (!serve->observer.keeper.clk ||
-	    !serve_track_has_time(&serve->track) ||
-	    read_claim(serve, &sample, &claim))
+	if (!clk || !serve_track_has_time(&serve->track) ||
+	    paraclock_read(clk, &sample) || make_claim(serve, &sample, &claim))
 		return;
 	if (!serve_is_consistent(&serve->track.tl, &claim)) {
 		/* The next look measures; it has jumped back if that

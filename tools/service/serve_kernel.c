@@ -159,7 +159,7 @@ static void start_reset(struct serve_kernel *kernel)
 		doubt(kernel, "not-forgotten", why_failed(ret));
 }
 
-void serve_kernel_forget(struct serve *serve)
+static void forget(struct serve *serve)
 {
 	struct serve_kernel *kernel = serve->kernel;
 
@@ -374,6 +374,7 @@ int serve_kernel_open(struct serve *serve)
 	 * known: chronyd begins anew. */
 	kernel->must_forget = true;
 	serve->kernel = kernel;
+	serve->forget = forget;
 	return STATUS_OK;
 }
 
@@ -381,4 +382,5 @@ void serve_kernel_close(struct serve *serve)
 {
 	free(serve->kernel);
 	serve->kernel = NULL;
+	serve->forget = NULL;
 }

@@ -37,22 +37,48 @@ static void set_marker(struct serve *serve)
  * answer, it is the one that was seen last: for readers, another one would be a
  * disruption.
  */
-void serve_find_marker(struct serve *serve)
+static bool read_marker(const struct serve *serve, bool *ret_has_marker,
+			struct paraclock_marker *ret_marker)
 {
 	const struct paraclock *clk = serve->observer.keeper.clk;
-	struct paraclock_marker marker;
 	struct paraclock_sample sample;
 
 	if (!clk || paraclock_read(clk, &sample))
+		return false;
+	*ret_has_marker = sample.marker_class == PARACLOCK_MARKER_AUTHORITATIVE;
+	return !*ret_has_marker || !paraclock_marker(clk, ret_marker);
+}
+
+static void take_marker(struct serve *serve)
+{
+	struct paraclock_marker now = serve->host_marker;
+	bool has_marker;
+
+	if (!read_marker(serve, &has_marker, &now))
 		return;
-	if (sample.marker_class != PARACLOCK_MARKER_AUTHORITATIVE) {
-		serve->has_marker = false;
+	serve->has_marker = has_marker;
+	serve->host_marker = now;
+}
+
+void serve_find_marker(struct serve *serve)
+{
+	struct paraclock_marker now = serve->host_marker;
+	bool has_marker = serve->has_marker;
+
+	if (!read_marker(serve, &has_marker, &now))
+		return;
+	/* It has come since the events were taken. What is published is from
+	 * before it, and must not get the new marker. */
+	if (serve->has_marker && has_marker &&
+	    (now.value != serve->host_marker.value ||
+	     now.generation != serve->host_marker.generation)) {
+		serve_disrupt(serve, "disrupted",
+			      "this machine was disrupted (the host's marker "
+			      "has changed)");
 		return;
 	}
-	if (paraclock_marker(clk, &marker))
-		return;
-	serve->host_marker = marker;
-	serve->has_marker = true;
+	serve->has_marker = has_marker;
+	serve->host_marker = now;
 }
 
 int serve_write(struct serve *serve)
@@ -60,7 +86,7 @@ int serve_write(struct serve *serve)
 	set_marker(serve);
 	serve->track.tl.counter = paraclock_default_env()->counter_id;
 	if (serve->options->from_kernel)
-		serve->track.tl.flags |= SERVE_OWN_KERNEL;
+		serve->track.tl.flags |= PARACLOCK_TIMELINE_OWN_KERNEL;
 	return serve_page_write(&serve->page, &serve->track.tl);
 }
 
@@ -79,8 +105,8 @@ static void set_contradicted(struct serve *serve)
 	set_reason(serve, "contradicted",
 		   "the source contradicts what was published; published again "
 		   "when three measurements agree");
-	if (serve->kernel)
-		serve_kernel_forget(serve);
+	if (serve->forget)
+		serve->forget(serve);
 }
 
 static void write_page(struct serve *serve)
@@ -180,13 +206,13 @@ void serve_disrupt(struct serve *serve, const char *why, const char *text)
 	serve->is_disrupted = true;
 	serve->is_odd_marker = false;
 	serve->marker++;
-	serve_find_marker(serve);
+	take_marker(serve);
 	serve_track_disrupt(&serve->track);
 	write_page(serve);
 	serve_bound(serve);
 	serve->readings.count = 0;
 	serve->readings.spacing_ns = 0;
 	set_reason(serve, why, text);
-	if (serve->kernel)
-		serve_kernel_forget(serve);
+	if (serve->forget)
+		serve->forget(serve);
 }

@@ -121,7 +121,7 @@ static int open_source(struct serve *serve)
 		.ctx = serve,
 		.kernel = steer_kernel,
 		.suspended = suspended,
-		.leap_table = steer_leap_table,
+		.leap_table = serve_leap_table,
 		.tai_offset = serve_kernel_tai,
 		.forget = ignore,
 		.tell = ignore_news,

@@ -3,19 +3,13 @@
 #ifndef SERVE_SERVICE_H
 #define SERVE_SERVICE_H
 
+#include "leap_list.h"
 #include "serve_clockbound.h"
 #include "serve_options.h"
 #include "serve_page.h"
 #include "serve_rate.h"
 #include "serve_track.h"
 #include "steer.h"
-
-/* The page repeats this kernel's clock. */
-#ifdef PARACLOCK_TIMELINE_OWN_KERNEL
-#define SERVE_OWN_KERNEL PARACLOCK_TIMELINE_OWN_KERNEL
-#else
-#define SERVE_OWN_KERNEL 0U
-#endif
 
 struct serve_kernel;
 
@@ -30,8 +24,12 @@ struct serve {
 	struct serve_track track;
 	struct serve_page page;
 	struct serve_segment segment;
-	struct serve_kernel *kernel;	/* NULL: from a host clock */
+	struct serve_kernel *kernel; /* NULL: from a host clock */
+	/* After a disruption, or after somebody has set the clock; may be
+	 * NULL. */
+	void (*forget)(struct serve *serve);
 	struct serve_readings readings; /* of the host clock */
+	struct leap_list leaps;
 
 	uint64_t seen;	 /* keeper.disruptions that were dealt with */
 	uint64_t marker; /* our own, while the source has none */
@@ -104,11 +102,11 @@ int serve_kernel_open(struct serve *serve);
 void serve_kernel_close(struct serve *serve);
 /* Ask chronyd, if it is time. */
 void serve_kernel_look(struct serve *serve);
-/* After a disruption, or after somebody has set the clock. */
-void serve_kernel_forget(struct serve *serve);
 
 /* --- serve_tai.c ---------------------------------------------------------- */
 
+/* As leap_list_get(). Takes a struct serve. */
+int serve_leap_table(void *serve, struct paraclock_leap_table *ret_table);
 /* TAI - UTC by the kernel, s: 0, or -ENODATA. Takes a struct serve. */
 int serve_kernel_tai(void *serve, int16_t *ret_sec);
 /* A claim of UTC becomes one of TAI, by the list or the kernel. 0, or -errno. */

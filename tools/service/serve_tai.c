@@ -10,6 +10,13 @@
 #define TAI_MIN 10
 #define TAI_MAX 100
 
+int serve_leap_table(void *arg, struct paraclock_leap_table *ret_table)
+{
+	struct serve *serve = arg;
+
+	return leap_list_get(&serve->leaps, ret_table);
+}
+
 int serve_kernel_tai(void *arg, int16_t *ret_sec)
 {
 	const struct serve *serve = arg;
@@ -32,7 +39,7 @@ int serve_utc_to_tai(struct serve *serve, struct serve_claim *claim,
 	};
 	struct paraclock_leap_table table;
 	int64_t tai_ns;
-	int ret = steer_leap_table(serve, &table);
+	int ret = serve_leap_table(serve, &table);
 
 	if (!ret)
 		ret = paraclock_utc_to_tai(&table, &utc, &tai_ns);

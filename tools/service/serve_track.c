@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <string.h>
 
+#include "duration.h"
 #include "serve_track.h"
+
+/* Measurements that agree within less show the same reading of the host's. */
+#define AGREE_APART_NS (NSEC_PER_SEC / 50)
 
 void serve_track_init(struct serve_track *track)
 {
@@ -93,11 +97,13 @@ static enum serve_outcome count_agreeing(struct serve_track *track,
 					 int64_t now_ns)
 {
 	struct paraclock_timeline candidate = track->tl;
+	bool agrees =
+		track->agreed && serve_is_consistent(&track->candidate, claim);
 
-	if (track->agreed && serve_is_consistent(&track->candidate, claim))
-		track->agreed++;
-	else
-		track->agreed = 1;
+	if (agrees && now_ns - track->agreed_ns < AGREE_APART_NS)
+		return SERVE_WAIT;
+	track->agreed = agrees ? track->agreed + 1 : 1;
+	track->agreed_ns = now_ns;
 	if (track->agreed >= SERVE_AGREE)
 		/* Under another marker: nobody compares it with the old one. */
 		return publish(track, NULL, claim, now_ns) ? SERVE_PUBLISH

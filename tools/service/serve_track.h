@@ -33,6 +33,7 @@ struct serve_track {
 	bool is_contradicted;
 	struct paraclock_timeline candidate;
 	unsigned int agreed;
+	int64_t agreed_ns; /* when the last one did */
 };
 
 enum serve_outcome {

@@ -105,3 +105,22 @@ error_t parse_count(const struct argp_state *state, const char *text,
 	*ret_count = count;
 	return 0;
 }
+
+error_t parse_span(const struct argp_state *state, const char *option,
+		   const char *text, int64_t *ret_ns)
+{
+	if (!parse_seconds(text, ret_ns))
+		return 0;
+	return args_error(state, "%s %s: not a number of seconds", option,
+			  text);
+}
+
+error_t parse_interval(const struct argp_state *state, const char *text,
+		       int64_t *ret_ns)
+{
+	error_t ret = parse_span(state, "--interval", text, ret_ns);
+
+	if (!ret && *ret_ns < NSEC_PER_SEC / 100)
+		return args_error(state, "--interval %s: less than 0.01", text);
+	return ret;
+}

@@ -117,15 +117,14 @@ static error_t parse_listen(const struct argp_state *state, const char *text,
 #endif
 }
 
-static error_t parse_interval(const struct argp_state *state, const char *text,
-			      int64_t *ret_ns)
+static error_t set_interval(const struct argp_state *state, const char *text,
+			    int64_t *ret_ns)
 {
-	if (parse_seconds(text, ret_ns))
-		return args_error(
-			state, "--interval %s: not a number of seconds", text);
-	if (*ret_ns < NSEC_PER_SEC / 10)
+	error_t ret = parse_interval(state, text, ret_ns);
+
+	if (!ret && *ret_ns < NSEC_PER_SEC / 10)
 		return args_error(state, "--interval %s: less than 0.1", text);
-	return 0;
+	return ret;
 }
 
 static error_t parse_format(const struct argp_state *state, const char *text,
@@ -186,7 +185,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_TEXTFILE:
 		return parse_text(state, "--textfile", arg, &command->textfile);
 	case OPT_INTERVAL:
-		return parse_interval(state, arg, &command->interval_ns);
+		return set_interval(state, arg, &command->interval_ns);
 	case OPT_ONCE:
 		command->once = true;
 		return 0;

@@ -92,15 +92,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static error_t parse_span(const struct argp_state *state, const char *option,
-			  const char *text, int64_t *ret_ns)
-{
-	if (!parse_seconds(text, ret_ns))
-		return 0;
-	return args_error(state, "%s %s: not a number of seconds", option,
-			  text);
-}
-
 static error_t parse_vsock(const struct argp_state *state, const char *text,
 			   uint32_t *ret_port)
 {
@@ -110,16 +101,6 @@ static error_t parse_vsock(const struct argp_state *state, const char *text,
 		return args_error(state, "--vsock %s: not a port", text);
 	*ret_port = (uint32_t)port;
 	return 0;
-}
-
-static error_t parse_interval(const struct argp_state *state, const char *text,
-			      int64_t *ret_ns)
-{
-	error_t ret = parse_span(state, "--interval", text, ret_ns);
-
-	if (!ret && *ret_ns < NSEC_PER_SEC / 100)
-		return args_error(state, "--interval %s: less than 0.01", text);
-	return ret;
 }
 
 static error_t finish(const struct argp_state *state, struct command *command)

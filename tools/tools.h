@@ -62,6 +62,12 @@ int parse_seconds(const char *text, int64_t *ret_ns); /* "0.25" */
 /* The argument of -n, 1 or more; prints its own error. */
 error_t parse_count(const struct argp_state *state, const char *text,
 		    uint64_t *ret_count);
+/* The argument of @p option, in seconds; prints its own error. */
+error_t parse_span(const struct argp_state *state, const char *option,
+		   const char *text, int64_t *ret_ns);
+/* The argument of a service's --interval, 0.01 or more. */
+error_t parse_interval(const struct argp_state *state, const char *text,
+		       int64_t *ret_ns);
 
 /* --- source.c: which clock ------------------------------------------------ */
 

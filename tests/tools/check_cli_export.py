@@ -237,7 +237,7 @@ class Sources(Case):
 
     def test_a_source_that_is_missing(self):
         result = self.run_tool("export", "-b", "vmclock", "-d",
-                               self.dir / "none")
+                               self.files / "none")
         self.assertEqual(result.returncode, 0)
         self.assertEqual(len(result.stderr.splitlines()), 1)
         self.assertIn("waiting for vmclock", result.stderr)
@@ -248,7 +248,7 @@ class Sources(Case):
                 self.assertEqual(text.samples(name), [], name)
 
     def test_a_page_that_is_malformed_has_failed(self):
-        page = self.dir / "page"
+        page = self.files / "page"
         page.write_bytes(bytes(4096))
         result = self.run_tool("export", "-b", "vmclock", "-d", page)
         text = OpenMetrics(result.stdout)
@@ -323,7 +323,7 @@ class Services(Case):
 class Textfile(Case):
     def setUp(self):
         super().setUp()
-        self.file = self.dir / "paraclock.prom"
+        self.file = self.files / "paraclock.prom"
 
     def test_it_is_replaced_and_removed(self):
         process = self.start("export", "--textfile", self.file, "--interval",
@@ -340,7 +340,7 @@ class Textfile(Case):
         Prometheus(self.file.read_text())
         process.terminate()
         self.assertEqual(process.wait(cli.HANGS_SEC), 0)
-        self.assertEqual(os.listdir(self.dir), [])
+        self.assertEqual(os.listdir(self.files), [])
 
     def inode(self):
         try:
@@ -359,21 +359,21 @@ class Textfile(Case):
     def test_a_folder_that_is_not_there(self):
         for mode in (["--once"], []):
             result = self.run_tool("export", "--textfile",
-                                   self.dir / "none" / "a.prom", *mode)
+                                   self.files / "none" / "a.prom", *mode)
             self.assertEqual(result.returncode, 1)
             self.assertEqual(len(result.stderr.splitlines()), 1)
             self.assertIn("No such file", result.stderr)
 
     def test_a_folder_that_goes_away_and_comes_back(self):
-        folder = self.dir / "folder"
+        folder = self.files / "folder"
         folder.mkdir()
         file = folder / "a.prom"
         process = self.start("export", "--textfile", file, "--interval",
                              "0.1")
         cli.wait_until(file.exists, process)
-        folder.rename(self.dir / "moved")
+        folder.rename(self.files / "moved")
         self.assertIn("No such file", process.stderr.readline())
-        (self.dir / "moved").rename(folder)
+        (self.files / "moved").rename(folder)
         self.assertIn("written again", process.stderr.readline())
         process.terminate()
         self.assertEqual(process.wait(cli.HANGS_SEC), 0)

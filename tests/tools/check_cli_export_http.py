@@ -282,7 +282,8 @@ class Following(Case):
         self.assertLess(abs(rate - 200e-6), 100e-6 + bound)
 
     def test_a_migration_is_counted(self):
-        self.follow("run 2s\nmigrate v to b downtime 10ms")
+        self.follow("host b maxerror 1ms maxerror-rate 50ppb\nrun 2s\n"
+                    "migrate v to b downtime 10ms")
         text = self.scrape_until(lambda text: any(
             value for _, value in text.samples(
                 "paraclock_source_disruptions_total")))
@@ -295,7 +296,7 @@ class Following(Case):
 
     def test_a_page_that_goes_away_and_comes_back(self):
         page = self.publish("")
-        copy = self.dir / "page"
+        copy = self.files / "page"
         copy.write_bytes(page.read_bytes())
         self.process, self.port = self.listen("-b", "vmclock", "-d", copy)
         self.assertEqual(

@@ -1,20 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""paraclock feed on simulated vmclocks whose distance to this machine's clock is
-known, into a receiver that knows chrony's datagram by its documentation.
+"""paraclock feed on simulated vmclocks whose distance to this machine's clock
+is known, into a receiver that knows chrony's datagram by its documentation.
 Usage: check_cli_feed.py PARACLOCK"""
 import json
 import os
-import pathlib
 import re
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-import unittest
 
 import cli
 
@@ -68,43 +64,12 @@ class Receiver:
         self.socket.close()
 
 
-class Feed(unittest.TestCase):
+class Feed(cli.Service):
+    tool = TOOL
+
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.dir = pathlib.Path(folder.name)
-        self.run_dir = self.dir / "run"
+        super().setUp()
         self.path = self.dir / "chrony.sock"
-
-    def start(self, *args, **more):
-        process = subprocess.Popen(
-            [TOOL, *map(str, args)], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, **more)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.kill)
-        guard = threading.Timer(cli.HANGS_SEC, process.kill)
-        guard.start()
-        self.addCleanup(guard.cancel)
-        return process
-
-    def publish(self, acts="", ahead="0s", scale="", errors=
-                "maxerror 1ms maxerror-rate 50ppb", name="v"):
-        """A vmclock; returns its file."""
-        start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        script = self.dir / f"{name}.sim"
-        script.write_text(
-            f"world start {start}\n"
-            f"host a {errors} ahead {ahead}\n"
-            f"vm {name} on a with vmclock,generation{scale}\n"
-            f"open {name} with vmclock\n{acts}\nrun 1000000s\n")
-        self.simulation = self.start("simulate", "--realtime", "--dir",
-                                     self.dir / "out", script)
-        for line in self.simulation.stdout:
-            if f"open {name}" in line:
-                return self.dir / "out" / f"{name}.vmclock"
-        self.fail(self.simulation.stderr.read())
 
     def source(self, page):
         return ["-b", "vmclock", "-d", page, "--dir", self.run_dir]

@@ -5,14 +5,9 @@ by what each test says. Nothing here sets that clock: --dry-run.
 Usage: check_cli_keep.py PARACLOCK"""
 import json
 import os
-import pathlib
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-import unittest
 
 import cli
 
@@ -28,41 +23,8 @@ def run(*args, **more):
                           text=True, timeout=cli.HANGS_SEC, **more)
 
 
-class Keep(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.dir = pathlib.Path(folder.name)
-        self.run_dir = self.dir / "run"
-
-    def start(self, *args, **more):
-        process = subprocess.Popen(
-            [TOOL, *map(str, args)], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, **more)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.kill)
-        guard = threading.Timer(cli.HANGS_SEC, process.kill)
-        guard.start()
-        self.addCleanup(guard.cancel)
-        return process
-
-    def publish(self, acts, ahead="0s", scale=""):
-        """A vmclock that is ahead; returns its file."""
-        start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        script = self.dir / "a.sim"
-        script.write_text(
-            f"world start {start}\n"
-            f"host a maxerror 1ms maxerror-rate 50ppb ahead {ahead}\n"
-            f"vm v on a with vmclock,generation{scale}\n"
-            f"open v with vmclock\n{acts}\nrun 1000000s\n")
-        process = self.start("simulate", "--realtime", "--dir",
-                             self.dir / "out", script)
-        for line in process.stdout:
-            if "open v" in line:
-                return self.dir / "out" / "v.vmclock"
-        self.fail(process.stderr.read())
+class Keep(cli.Service):
+    tool = TOOL
 
     def source(self, page):
         return ["-b", "vmclock", "-d", page, "--dir", self.run_dir,

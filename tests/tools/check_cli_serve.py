@@ -5,15 +5,10 @@ a chronyc that says what each test wants.
 Usage: check_cli_serve.py PARACLOCK"""
 import json
 import os
-import pathlib
 import signal
 import struct
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-import unittest
 
 import cli
 
@@ -42,45 +37,13 @@ def decode(page, counter):
     return json.loads(result.stdout) if result.stdout else None
 
 
-class Serve(unittest.TestCase):
+class Serve(cli.Service):
+    tool = TOOL
+
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.dir = pathlib.Path(folder.name)
-        self.run_dir = self.dir / "run"
+        super().setUp()
         self.page = self.run_dir / "utc.vmclock"
         self.state = self.run_dir / "serve.json"
-
-    def start(self, *args, **more):
-        process = subprocess.Popen(
-            [TOOL, *map(str, args)], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, **more)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.kill)
-        guard = threading.Timer(cli.HANGS_SEC, process.kill)
-        guard.start()
-        self.addCleanup(guard.cancel)
-        return process
-
-    def publish(self, acts="", bound="maxerror 1ms maxerror-rate 50ppb",
-                scale=""):
-        """A vmclock; returns its file."""
-        start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        script = self.dir / "a.sim"
-        script.write_text(
-            f"world start {start}\n"
-            f"host a {bound}\nhost b {bound} fast 200ppb\n"
-            f"vm v on a with vmclock,generation{scale}\n"
-            f"open v with vmclock\n{acts}\nrun 1000000s\n")
-        process = self.start("simulate", "--realtime", "--dir",
-                             self.dir / "out", script)
-        self.host = process
-        for line in process.stdout:
-            if "open v" in line:
-                return self.dir / "out" / "v.vmclock"
-        self.fail(process.stderr.read())
 
     def source(self, page):
         return ["-b", "vmclock", "-d", page, "--dir", self.run_dir,
@@ -177,7 +140,8 @@ class Serve(unittest.TestCase):
         cli.wait_until(self.page.exists, process)
 
     def test_a_migration(self):
-        host = self.publish("run 3s\nmigrate v to b downtime 100ms\n")
+        host = self.publish("host b maxerror 1ms maxerror-rate 50ppb fast "
+                            "200ppb\nrun 3s\nmigrate v to b downtime 100ms")
         before = marker_of(host)
         process = self.serve(host)
         cli.wait_until(lambda: marker_of(host) != before, process)
@@ -188,8 +152,8 @@ class Serve(unittest.TestCase):
     def test_a_source_that_dies(self):
         host = self.publish()
         process = self.serve(host)
-        self.host.kill()
-        self.host.wait()
+        self.simulation.kill()
+        self.simulation.wait()
         with open(host, "r+b") as page:
             page.seek(34)
             page.write(bytes([UNRELIABLE]))
@@ -206,7 +170,7 @@ class Serve(unittest.TestCase):
         return result.stderr
 
     def test_a_host_without_a_bound(self):
-        host = self.publish(bound="")
+        host = self.publish(errors="")
         self.assertIn("--assume-error", self.refuse("-b", "vmclock", "-d",
                                                     host))
         self.serve(host, "--assume-error", "0.002")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What is in contrib/ speaks of metrics that paraclock export has, and is whole:
-every alert says what to do and has a test, every panel has a place and a query.
+"""What is in contrib/ speaks of metrics that paraclock export has, and is
+whole: every alert says what to do and has a test, every panel has a place and a query.
 Usage: check_contrib.py PARACLOCK"""
 import json
 import pathlib

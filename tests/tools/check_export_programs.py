@@ -82,10 +82,10 @@ class Promtool(Case):
 
     def test_a_rule_that_is_changed_fails_its_test(self):
         for file in CONTRIB.glob("*.yml"):
-            shutil.copy(file, self.dir)
-        rules = self.dir / "alerts.yml"
+            shutil.copy(file, self.files)
+        rules = self.files / "alerts.yml"
         rules.write_text(rules.read_text().replace("500e-6", "5"))
-        result = promtool("test", "rules", self.dir / "alerts_test.yml")
+        result = promtool("test", "rules", self.files / "alerts_test.yml")
         self.assertNotEqual(result.returncode, 0, result.stdout)
 
     def test_the_queries_of_the_dashboard(self):
@@ -94,7 +94,7 @@ class Promtool(Case):
                    for target in panel.get("targets", ())]
         queries += [one["expr"] for one in dashboard["annotations"]["list"]]
         self.assertGreater(len(queries), 20)
-        rules = self.dir / "rules.yml"
+        rules = self.files / "rules.yml"
         rules.write_text("groups:\n  - name: a\n    rules:\n" + "".join(
             f"      - record: a:{i}\n        expr: " + json.dumps(
                 query.replace("$__rate_interval", "1m")) + "\n"
@@ -113,12 +113,12 @@ class NodeExporter(Case):
         """Returns its address when it answers."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-        log = open(self.sim / "log", "w", encoding="utf-8")
+        log = open(self.files / "log", "w", encoding="utf-8")
         self.addCleanup(log.close)
         process = subprocess.Popen(
             [NODE_EXPORTER, f"--web.listen-address=127.0.0.1:{port}",
              "--collector.disable-defaults", "--collector.textfile",
-             f"--collector.textfile.directory={self.dir}"],
+             f"--collector.textfile.directory={self.files}"],
             stdout=log, stderr=log)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -140,7 +140,7 @@ class NodeExporter(Case):
                       if line.startswith("paraclock_")}
 
     def test_it_shows_what_we_wrote(self):
-        file = self.dir / "paraclock.prom"
+        file = self.files / "paraclock.prom"
         page = self.publish("")
         result = self.run_tool("export", "--once", "--textfile", file,
                                "--dir", self.states, "-b", "vmclock", "-d",
@@ -170,14 +170,14 @@ class NodeExporter(Case):
     def test_it_refuses_openmetrics(self):
         """Why the format of files is the older one."""
         self.run_tool("export", "--once", "--format", "openmetrics",
-                      "--textfile", self.dir / "paraclock.prom")
+                      "--textfile", self.files / "paraclock.prom")
         text, got = self.shown(self.start_node_exporter())
         if "node_textfile_scrape_error 0" in text:
             self.skipTest("this node_exporter reads OpenMetrics")
         self.assertEqual(got, set())
 
     def test_it_follows_a_running_exporter(self):
-        file = self.dir / "paraclock.prom"
+        file = self.files / "paraclock.prom"
         process = self.start("export", "--textfile", file, "--interval", "0.1",
                              "--dir", self.states)
         cli.wait_until(file.exists, process)

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Shared by the checks of paraclock(1)."""
+import pathlib
 import pty
+import subprocess
+import tempfile
+import threading
 import time
 import unittest
 
@@ -48,3 +52,43 @@ def open_terminal(test):
         return pty.openpty()
     except OSError as error:
         return test.skipTest(f"no pseudo terminal: {error}")
+
+
+class Service(unittest.TestCase):
+    """Processes and files that go away. A subclass has a member tool."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.dir = pathlib.Path(folder.name)
+        self.run_dir = self.dir / "run"
+
+    def start(self, *args, **more):
+        process = subprocess.Popen(
+            [self.tool, *map(str, args)], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, **more)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        guard = threading.Timer(HANGS_SEC, process.kill)
+        guard.start()
+        self.addCleanup(guard.cancel)
+        return process
+
+    def publish(self, acts="", ahead="0s", scale="", name="v",
+                errors="maxerror 1ms maxerror-rate 50ppb"):
+        """A vmclock on a host that is ahead; returns its file."""
+        start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        script = self.dir / f"{name}.sim"
+        script.write_text(
+            f"world start {start}\n"
+            f"host a {errors} ahead {ahead}\n"
+            f"vm {name} on a with vmclock,generation{scale}\n"
+            f"open {name} with vmclock\n{acts}\nrun 1000000s\n")
+        self.simulation = self.start("simulate", "--realtime", "--dir",
+                                     self.dir / "out", script)
+        for line in self.simulation.stdout:
+            if f"open {name}" in line:
+                return self.dir / "out" / f"{name}.vmclock"
+        return self.fail(self.simulation.stderr.read())

@@ -3,14 +3,9 @@
 import http.client
 import json
 import os
-import pathlib
 import re
 import socket
 import subprocess
-import tempfile
-import threading
-import time
-import unittest
 
 import cli
 
@@ -37,54 +32,24 @@ STATES = {
 }
 
 
-class Case(unittest.TestCase):
+class Case(cli.Service):
     """Processes and files that go away. A subclass has a member tool."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.dir = pathlib.Path(folder.name) / "dir"
-        self.dir.mkdir()
-        self.states = pathlib.Path(folder.name) / "states"
-        self.sim = pathlib.Path(folder.name) / "sim"
-        self.sim.mkdir()
+        super().setUp()
+        self.states = self.dir / "states"
+        self.files = self.dir / "files"
+        self.files.mkdir()
 
     def run_tool(self, *args):
         return subprocess.run([self.tool, *map(str, args)],
                               capture_output=True, text=True,
                               timeout=cli.HANGS_SEC, check=False)
 
-    def start(self, *args):
-        process = subprocess.Popen(
-            [self.tool, *map(str, args)], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.kill)
-        guard = threading.Timer(cli.HANGS_SEC, process.kill)
-        guard.start()
-        self.addCleanup(guard.cancel)
-        return process
-
-    def publish(self, acts, ahead="0s", scale=""):
-        """A vmclock that is ahead; returns its file."""
+    def publish(self, *args, **more):
         if "simulate" not in self.run_tool("--help").stdout:
             self.skipTest("this build has no simulation")
-        begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        script = self.sim / "a.sim"
-        script.write_text(
-            f"world start {begin}\n"
-            f"host a maxerror 1ms maxerror-rate 50ppb ahead {ahead}\n"
-            f"host b maxerror 1ms maxerror-rate 50ppb ahead {ahead}\n"
-            f"vm v on a with vmclock,generation{scale}\n"
-            f"open v with vmclock\n{acts}\nrun 1000000s\n")
-        process = self.start("simulate", "--realtime", "--dir",
-                             self.sim / "out", script)
-        for line in process.stdout:
-            if "open v" in line:
-                return self.sim / "out" / "v.vmclock"
-        return self.fail(process.stderr.read())
+        return super().publish(*args, **more)
 
     def write_states(self, pid=None, content=None):
         for service, state in STATES.items():

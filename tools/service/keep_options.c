@@ -85,15 +85,6 @@ static error_t parse_otherwise(const struct argp_state *state, const char *text,
 	return 0;
 }
 
-static error_t parse_span(const struct argp_state *state, const char *option,
-			  const char *text, int64_t *ret_ns)
-{
-	if (!parse_seconds(text, ret_ns))
-		return 0;
-	return args_error(state, "%s %s: not a number of seconds", option,
-			  text);
-}
-
 /* Whoever wants less corrected wants less noticed. */
 static error_t parse_step_above(const struct argp_state *state,
 				const char *text, struct keep_rules *rules)

@@ -63,15 +63,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static error_t parse_span(const struct argp_state *state, const char *option,
-			  const char *text, int64_t *ret_ns)
-{
-	if (!parse_seconds(text, ret_ns))
-		return 0;
-	return args_error(state, "%s %s: not a number of seconds", option,
-			  text);
-}
-
 static error_t parse_ppm(const struct argp_state *state, const char *option,
 			 const char *text, uint64_t most_ppb, uint64_t *ret_ppb)
 {
@@ -99,13 +90,11 @@ static error_t parse_from(const struct argp_state *state, const char *text,
 	return 0;
 }
 
-static error_t parse_interval(const struct argp_state *state, const char *text,
-			      int64_t *ret_ns)
+static error_t set_interval(const struct argp_state *state, const char *text,
+			    int64_t *ret_ns)
 {
-	error_t ret = parse_span(state, "--interval", text, ret_ns);
+	error_t ret = parse_interval(state, text, ret_ns);
 
-	if (!ret && *ret_ns < NSEC_PER_SEC / 100)
-		return args_error(state, "--interval %s: less than 0.01", text);
 	if (!ret && *ret_ns > 15 * NSEC_PER_SEC)
 		return args_error(state, "--interval %s: more than 15", text);
 	return ret;
@@ -169,7 +158,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return parse_ppm(state, "--max-slew-ppm", arg, SLEW_MAX_PPB,
 				 &serve->slew_ppb);
 	case INTERVAL:
-		return parse_interval(state, arg, &serve->observer.interval_ns);
+		return set_interval(state, arg, &serve->observer.interval_ns);
 	case CHRONYC_SOCKET:
 		return parse_path(state, "--chronyc-socket", arg,
 				  &serve->chronyc_socket);

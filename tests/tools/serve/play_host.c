@@ -50,6 +50,8 @@ static void play_wander(struct bed *bed)
 	struct source *source = &bed->source;
 
 	bed_phase(bed, "the counter wanders by 45 ppm, and back");
+	/* Narrow: serve looks again within 50 ms, 2 us later. */
+	source->bound_ns = 20 * USEC;
 	source->error = SOURCE_AHEAD;
 	bed_run(bed, NS_PER_SEC / 2);
 	bed_disrupt(bed, &(struct disruption){ .ppm = -45 });
@@ -58,6 +60,7 @@ static void play_wander(struct bed *bed)
 	bed_run(bed, NS_PER_SEC / 2);
 	bed_disrupt(bed, &(struct disruption){ .ppm = 45 });
 	bed_run(bed, NS_PER_SEC * 3 / 2);
+	source->bound_ns = 200 * USEC;
 }
 
 static void play_migrations(struct bed *bed)

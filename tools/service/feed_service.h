@@ -46,16 +46,16 @@ struct feed {
 	uint64_t disruptions; /* that were dealt with */
 	/* The handle that --start-utc was said for. */
 	const struct paraclock *clk;
-	uint64_t samples; /* delivered to one output at least */
-	bool has_sample;
+	uint64_t samples;	   /* delivered to one output at least */
 	struct feed_sample sample; /* the last that was taken */
 	uint64_t largest_bound_ns; /* of all that were */
 	int64_t delay_ns;	   /* of chrony's configuration; -1: not yet */
 	int64_t hold_until_ns;	   /* no sample while chronyd forgets */
-	uint8_t leap;		   /* that was logged */
 	struct leap_list leaps;
-	bool has_started;	/* with --start-utc */
-	int64_t started_raw_ns; /* then, CLOCK_MONOTONIC_RAW */
+	int64_t started_raw_ns; /* --start-utc: then, CLOCK_MONOTONIC_RAW */
+	bool has_started;
+	bool has_sample;
+	uint8_t leap; /* that was logged */
 	/* feed.json: */
 	bool is_changed;    /* the state, since it was written */
 	int64_t written_ns; /* CLOCK_BOOTTIME; 0: never */

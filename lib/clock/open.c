@@ -230,6 +230,9 @@ struct opening {
 	void *arg;
 	/* Set on failure: no other source would do better. */
 	bool is_final;
+	/* The first that is valid, but on another timescale than is wanted. */
+	const char *unwanted; /* a backend's name, or NULL */
+	uint8_t unwanted_scale;
 };
 
 /* The first read primes what later ones are compared with. */
@@ -264,6 +267,11 @@ static int open_one(struct paraclock **ret_clk,
 	if (!ret) {
 		prime(clk);
 		ret = pclk_read_slow(clk, &sample);
+		if (!ret && sample.valid && !opening->unwanted &&
+		    !scale_is_wanted(opts, &sample)) {
+			opening->unwanted = be->name;
+			opening->unwanted_scale = sample.timescale;
+		}
 		ret = check_first_read(clk, opts, opening->need_valid, ret,
 				       &sample);
 	}
@@ -330,8 +338,15 @@ static int open_best(struct paraclock **ret_clk, struct opening *opening)
 			     opts->detail);
 		tried = true;
 	}
-	TEXT(opts->detail, opts->detail_size,
-	     "no valid host clock here: ", first);
+	if (opening->unwanted)
+		TEXT(opts->detail, opts->detail_size,
+		     "no valid host clock here is on a wanted timescale (",
+		     opening->unwanted, " is valid, on ",
+		     paraclock_timescale_name(opening->unwanted_scale),
+		     "): ", first);
+	else
+		TEXT(opts->detail, opts->detail_size,
+		     "no valid host clock here: ", first);
 	return -ENODEV;
 }
 

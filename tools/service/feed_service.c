@@ -144,7 +144,7 @@ static void feed_once(struct feed *feed)
 	}
 	if (why) {
 		feed_enter(feed, FEED_WAITING, why);
-		if (why == FEED_WHY_DISRUPTED)
+		if (why == FEED_WHY_DISRUPTED || why == FEED_WHY_CLOCK_SET)
 			withdraw(feed);
 		/* A reason that lasts needs no haste. */
 		if (feed->observer.keeper.disruptions != feed->disruptions)

@@ -62,6 +62,8 @@ static int from_start(const struct utc_help *help, struct measurement *m)
 				   &m->utc_ns))
 		return -ERANGE;
 	sample->host_ns = m->utc_ns;
+	/* What the host states is of its own clock, and not of the start. */
+	m->has_bound = false;
 	/* Nobody says how the host counts a leap second. */
 	sample->timescale = PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
 	sample->leap = PARACLOCK_LEAP_UNKNOWN;

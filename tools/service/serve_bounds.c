@@ -83,6 +83,12 @@ static bool is_leap_close(const struct serve *serve, uint64_t counter)
 	       month_of(utc_ns + LEAP_CLOSE_NS);
 }
 
+/* A restore that nothing tells of shows when the source is measured. */
+static bool is_long_ago(const struct serve *serve)
+{
+	return loop_now_ns() - serve->track.measured_ns > serve->rules.alone_ns;
+}
+
 static int32_t bound_status(const struct serve *serve)
 {
 	if (serve->track.tl.status == PARACLOCK_STATUS_SYNCHRONIZED)
@@ -102,7 +108,7 @@ void serve_bound(struct serve *serve)
 
 	if (!serve->options->clockbound)
 		return;
-	if (!serve_track_has_time(&serve->track) ||
+	if (!serve_track_has_time(&serve->track) || is_long_ago(serve) ||
 	    serve_realtime(serve, &real) ||
 	    is_leap_close(serve, real.counter) ||
 	    serve_bound_of(&serve->track.tl, &real, &bound)) {

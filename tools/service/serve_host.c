@@ -85,8 +85,11 @@ static int rate_by_conversion(const struct paraclock *clk, uint64_t counter,
 	if (ret)
 		return ret;
 	/* Each is rounded down to a ns. */
-	from = (struct serve_reading){ ends[0].host_tsc, ends[0].host_ns, 0 };
-	to = (struct serve_reading){ ends[1].host_tsc, ends[1].host_ns, 1 };
+	from = (struct serve_reading){ .counter = ends[0].host_tsc,
+				       .ns = ends[0].host_ns };
+	to = (struct serve_reading){ .counter = ends[1].host_tsc,
+				     .ns = ends[1].host_ns,
+				     .error_ns = 1 };
 	ret = serve_rate_between(&from, &to, ret_rate);
 	if (!ret)
 		*ret_growth = growth_of(ends);
@@ -213,25 +216,29 @@ static int make_claim(struct serve *serve, struct paraclock_sample *sample,
 
 /* --- looking -------------------------------------------------------------- */
 
-static int set_rate(struct serve *serve, struct serve_claim *claim)
+static int set_rate(struct serve *serve, const struct paraclock_sample *sample,
+		    struct serve_claim *claim)
 {
 	const struct paraclock *clk = serve->observer.keeper.clk;
-	const struct serve_reading now = { claim->counter, claim->tai_ns,
-					   claim->bound_ns };
+	const struct serve_reading now = {
+		.counter = claim->counter,
+		.ns = claim->tai_ns,
+		.error_ns = claim->bound_ns,
+		.pair_ns = sample->pair_error_ns,
+	};
+	uint64_t growth = 0, drift = serve->options->drift_ppb;
 	struct serve_rate rate;
-	uint64_t growth = 0;
 	int ret = rate_by_conversion(clk, claim->counter, &rate, &growth);
 
 	/* What was read before the host renewed its page says nothing of the
 	 * rate since: a page that is too young is asked again. */
 	if (ret == -EOPNOTSUPP)
-		ret = serve_rate_add(&serve->readings, &now, &rate);
+		ret = serve_rate_add(&serve->readings, &now, drift, &rate);
 	if (ret)
-		return -EAGAIN;
-	if (growth < serve->options->drift_ppb)
-		growth = serve->options->drift_ppb;
+		return ret;
 	claim->hz_frac = rate.hz_frac;
-	claim->growth_ppb = add_bounds(growth, rate.error_ppb);
+	claim->growth_ppb =
+		add_bounds(growth < drift ? drift : growth, rate.error_ppb);
 	return 0;
 }
 
@@ -278,8 +285,12 @@ static void measured(struct serve *serve, const struct paraclock_sample *sample,
 		     struct serve_claim *claim)
 {
 	struct paraclock_timeline *tl = &serve->track.tl;
+	int ret = set_rate(serve, sample, claim);
 
-	if (set_rate(serve, claim)) {
+	/* The page goes on at the old rate. */
+	if (ret == -ESTALE)
+		serve_contradict(serve);
+	if (ret) {
 		serve_not_measured(serve, "rate",
 				   "measuring the rate of the counter");
 		return;

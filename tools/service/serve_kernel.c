@@ -63,6 +63,16 @@ static int snapshot(struct paraclock_snapshot *snap)
 	return ret;
 }
 
+static struct serve_reading reading_of(const struct paraclock_snapshot *snap)
+{
+	return (struct serve_reading){
+		.counter = snap->counter,
+		.ns = snap->ns[PARACLOCK_CLOCK_MONOTONIC_RAW],
+		.error_ns = snap->uncertainty_ns,
+		.pair_ns = snap->uncertainty_ns,
+	};
+}
+
 /* The sooner the first, the sooner the rate is known. */
 static void read_raw(struct serve_kernel *kernel)
 {
@@ -72,12 +82,10 @@ static void read_raw(struct serve_kernel *kernel)
 
 	if (snapshot(&snap))
 		return;
-	now = (struct serve_reading){
-		snap.counter,
-		snap.ns[PARACLOCK_CLOCK_MONOTONIC_RAW],
-		snap.uncertainty_ns,
-	};
-	(void)serve_rate_add(&kernel->raw, &now, &rate);
+	now = reading_of(&snap);
+	/* Nothing is published now that a change of the rate would void. */
+	(void)serve_rate_add(&kernel->raw, &now,
+			     kernel->serve->options->drift_ppb, &rate);
 }
 
 /* --- chronyc -------------------------------------------------------------- */
@@ -166,7 +174,7 @@ static void forget(struct serve *serve)
 	kernel->events++;
 	kernel->must_forget = true;
 	kernel->raw = (struct serve_readings){ 0 };
-	if (strcmp(serve->why, "disrupted") == 0)
+	if (strcmp(serve->why, "clock-set"))
 		kernel->moved_ns = loop_now_ns();
 	if (!kernel->is_busy)
 		start_reset(kernel);
@@ -188,14 +196,13 @@ static int set_readings(struct serve_kernel *kernel,
 			struct serve_asked *asked)
 {
 	const struct paraclock_snapshot *before = &kernel->before;
-	const struct serve_reading now = {
-		after->counter,
-		after->ns[PARACLOCK_CLOCK_MONOTONIC_RAW],
-		after->uncertainty_ns,
-	};
+	const struct serve_reading now = reading_of(after);
+	int ret =
+		serve_rate_add(&kernel->raw, &now,
+			       kernel->serve->options->drift_ppb, &asked->raw);
 
-	if (serve_rate_add(&kernel->raw, &now, &asked->raw))
-		return -EAGAIN;
+	if (ret)
+		return ret;
 	asked->counter = after->counter;
 	asked->real_ns = after->ns[PARACLOCK_CLOCK_REALTIME];
 	asked->real_took_ns =
@@ -259,7 +266,14 @@ static void judge_answer(struct serve_kernel *kernel, struct serve_asked *asked)
 		doubt(kernel, "leap", "chronyd announces a leap second");
 		return;
 	}
-	if (set_readings(kernel, &after, asked)) {
+	ret = set_readings(kernel, &after, asked);
+	if (ret == -ESTALE) {
+		serve_disrupt(kernel->serve, "disrupted",
+			      "this machine was disrupted (the rate of its "
+			      "counter has changed)");
+		return;
+	}
+	if (ret) {
 		serve_not_measured(kernel->serve, "rate",
 				   "measuring the rate of the counter");
 		return;

@@ -67,10 +67,11 @@ void serve_find_marker(struct serve *serve)
 
 	if (!read_marker(serve, &has_marker, &now))
 		return;
-	/* It has come since the events were taken. What is published is from
-	 * before it, and must not get the new marker. */
-	if (serve->has_marker && has_marker &&
-	    (now.value != serve->host_marker.value ||
+	/* It has come since the events were taken, or while no source showed
+	 * one. What is published is from before it, and must not get the new
+	 * marker. */
+	if (serve->track.has_promise && has_marker &&
+	    (!serve->has_marker || now.value != serve->host_marker.value ||
 	     now.generation != serve->host_marker.generation)) {
 		serve_disrupt(serve, "disrupted",
 			      "this machine was disrupted (the host's marker "
@@ -102,6 +103,8 @@ static void set_contradicted(struct serve *serve)
 	serve->is_disrupted = true;
 	serve->is_odd_marker = true;
 	serve->marker++;
+	/* Which of them are wrong is not known. */
+	serve->readings = (struct serve_readings){ 0 };
 	set_reason(serve, "contradicted",
 		   "the source contradicts what was published; published again "
 		   "when three measurements agree");
@@ -210,8 +213,7 @@ void serve_disrupt(struct serve *serve, const char *why, const char *text)
 	serve_track_disrupt(&serve->track);
 	write_page(serve);
 	serve_bound(serve);
-	serve->readings.count = 0;
-	serve->readings.spacing_ns = 0;
+	serve->readings = (struct serve_readings){ 0 };
 	set_reason(serve, why, text);
 	if (serve->forget)
 		serve->forget(serve);

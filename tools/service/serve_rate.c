@@ -18,6 +18,9 @@ __extension__ typedef unsigned __int128 u128;
 #define FIRST_SPACING_NS (NSEC_PER_SEC / 4)
 #define LAST_SPACING_NS	 (64 * NSEC_PER_SEC)
 
+/* Readings are whole ns. */
+#define ROUNDED_NS 4
+
 /* Worse is of no use: half of the time that passes. */
 #define ERROR_MAX_PPB (NSEC_PER_SEC / 2)
 
@@ -103,16 +106,46 @@ static void keep(struct serve_readings *readings,
 	readings->at[readings->count++] = *now;
 }
 
+/*
+ * An average over the past knows nothing of a rate that has just changed: a
+ * virtual machine may have been moved, and nothing told of it. Two spans of one
+ * counter differ by what their ends are sure to, and by what it wanders.
+ */
+static bool has_changed(const struct serve_readings *readings,
+			const struct serve_reading *now, uint64_t drift_ppb)
+{
+	const struct serve_reading *first = &readings->at[0];
+	const struct serve_reading *last = &readings->last;
+	uint64_t ticks = now->counter - last->counter;
+	uint64_t past_ticks = last->counter - first->counter;
+	uint64_t span_ns = (uint64_t)(now->ns - last->ns);
+	uint64_t past_ns = (uint64_t)(last->ns - first->ns);
+	u128 expected, allowed;
+
+	if (past_ns < SHORTEST_NS || ticks > TICKS_MAX)
+		return false;
+	expected = (u128)ticks * past_ns / past_ticks;
+	allowed = (u128)span_ns * 2 * drift_ppb / NSEC_PER_SEC + ROUNDED_NS;
+	allowed += (u128)now->pair_ns + last->pair_ns;
+	allowed += ((u128)last->pair_ns + first->pair_ns) * ticks / past_ticks;
+	return (expected > span_ns ? expected - span_ns : span_ns - expected) >
+	       allowed;
+}
+
 int serve_rate_add(struct serve_readings *readings,
-		   const struct serve_reading *now, struct serve_rate *ret_rate)
+		   const struct serve_reading *now, uint64_t drift_ppb,
+		   struct serve_rate *ret_rate)
 {
 	struct serve_rate best = { .error_ppb = UINT64_MAX }, rate;
+	bool is_other;
 
 	/* Time that goes back belongs to no reading before. */
-	if (readings->count &&
-	    (now->counter <= readings->at[readings->count - 1].counter ||
-	     now->ns <= readings->at[readings->count - 1].ns))
+	if (readings->count && (now->counter <= readings->last.counter ||
+				now->ns <= readings->last.ns))
 		readings->count = 0;
+	is_other = readings->count && has_changed(readings, now, drift_ppb);
+	if (is_other)
+		*readings = (struct serve_readings){ 0 };
 	for (unsigned int i = 0; i < readings->count; i++) {
 		if (now->ns - readings->at[i].ns < SHORTEST_NS ||
 		    serve_rate_between(&readings->at[i], now, &rate))
@@ -121,6 +154,9 @@ int serve_rate_add(struct serve_readings *readings,
 			best = rate;
 	}
 	keep(readings, now);
+	readings->last = *now;
+	if (is_other)
+		return -ESTALE;
 	if (best.error_ppb == UINT64_MAX)
 		return -EAGAIN;
 	*ret_rate = best;

@@ -16,6 +16,9 @@ struct serve_reading {
 	uint64_t counter;  /* ticks */
 	int64_t ns;	   /* the clock; its rate is asked for */
 	uint64_t error_ns; /* it is within this of ns */
+	/* What of it is the pair's own: the rest is the same for readings that
+	 * are close. */
+	uint64_t pair_ns;
 };
 
 /* From two readings: two errors, spread over the time between. 0, or -ERANGE: it
@@ -35,12 +38,16 @@ struct serve_readings {
 	struct serve_reading at[SERVE_READINGS];
 	unsigned int count;
 	int64_t spacing_ns;
+	struct serve_reading last; /* if there is any */
 };
 
-/* Add a reading, the newest, and find the rate that is known best. 0, or
- * -EAGAIN: there is none yet. */
+/*
+ * Add a reading, the newest, and find the rate that is known best, of a counter
+ * that wanders by @p drift_ppb. 0; -EAGAIN: there is none yet; -ESTALE: since
+ * the last reading the rate has been another one, and all of them are forgotten.
+ */
 int serve_rate_add(struct serve_readings *readings,
-		   const struct serve_reading *now,
+		   const struct serve_reading *now, uint64_t drift_ppb,
 		   struct serve_rate *ret_rate);
 
 #endif

@@ -22,6 +22,7 @@ static void measured(const struct own_source *own, const struct utc_help *help,
 
 	world_new(&w, MARKERS);
 	w.own = *own;
+	w.own.clock_error_ns = MS;
 	keep_own(&w);
 	mine.ctx = &w;
 	if (mine.has_start && mine.start_utc_ns < INT64_MAX) {
@@ -147,6 +148,11 @@ static void check_row(void **state)
 	assert_int_equal(m.error, 0);
 	assert_int_equal(m.utc_error, row->utc_error);
 	assert_int_equal(m.sample.timescale, row->timescale);
+	/* What the host states is of its own clock. */
+	assert_int_equal(m.has_bound,
+			 row->help.has_start && row->own.timescale == MONO
+				 ? row->utc_error != 0
+				 : 1);
 	if (!row->utc_error)
 		assert_in_range(m.offset_ns - row->off_ns + EXACT_NS, 0,
 				2 * EXACT_NS);

@@ -112,6 +112,8 @@ class Serve(cli.Service):
         self.assertEqual(process.wait(), 0)
         self.assertEqual(status_of(self.page), UNRELIABLE)
         self.assertFalse(self.state.exists())
+        self.assertIn(f"serve has ended; {self.page} has no time",
+                      process.stderr.read())
         segment = SEGMENT.unpack((self.dir / "shm0").read_bytes())
         self.assertEqual(segment[12], 0)
 
@@ -187,9 +189,13 @@ class Serve(cli.Service):
             self.skipTest("no tsc source here")
         self.refuse("-b", "tsc")
 
+    def test_its_own_page(self):
+        self.assertIn("name a host clock", self.refuse("-b", "served"))
+
     def test_wrong_usage(self):
         for args in (["--from", "ntpd"], ["--drift-ppm", "x"],
-                     ["--max-slew-ppm", "1000000"], ["--interval", "0"],
+                     ["--max-slew-ppm", "1000000"], ["--max-slew-ppm", "0"],
+                     ["--interval", "0"],
                      ["--interval", "3600"], ["--dir", ""],
                      ["--from", "kernel", "--assume-error", "1"], ["x"]):
             self.refuse(*args, code=2)

@@ -124,7 +124,8 @@ void serve_bound(struct serve *serve)
 	bound.marker = serve->host_marker.value;
 	ret = serve_segment_write(&serve->segment, &bound);
 	if (ret && ret != serve->segment_error)
-		service_log(LOG_LEVEL_ERROR, "%s: cannot be written: %s",
-			    serve->options->clockbound, strerror(-ret));
+		service_log(LOG_LEVEL_ERROR, "%s: cannot be written: %s%s",
+			    serve->options->clockbound, strerror(-ret),
+			    ret == -ENOENT ? "; make its folder first" : "");
 	serve->segment_error = ret;
 }

@@ -114,7 +114,8 @@ static int run(struct serve_kernel *kernel, const char *const command[],
 static const char *why_failed(int status)
 {
 	if (status == -ENOENT)
-		return "there is no chronyc; --from kernel needs chronyd";
+		return "there is no chronyc; install chrony, serve goes on "
+		       "trying";
 	if (status == -ETIMEDOUT)
 		return "chronyc did not answer within 5 s";
 	return status < 0 ? "chronyc cannot be started"
@@ -259,7 +260,8 @@ static void judge_answer(struct serve_kernel *kernel, struct serve_asked *asked)
 	}
 	if (!asked->tracking.is_synchronised) {
 		doubt(kernel, "not-synchronised",
-		      "chronyd is not synchronised");
+		      "chronyd is not synchronised; wait, or see 'chronyc "
+		      "sources'");
 		return;
 	}
 	if (asked->tracking.has_leap) {

@@ -40,11 +40,11 @@ static const struct argp_option options[] = {
 	  "The counter's rate may wander by this much (default 50)", 1 },
 	{ "max-slew-ppm", MAX_SLEW, "PPM", 0,
 	  "The most that anybody slews CLOCK_REALTIME by: chronyd's "
-	  "maxslewrate (default 83333.333, which is also its own)",
+	  "maxslewrate (default 83333.333, which is chronyd's default)",
 	  1 },
 	{ "interval", INTERVAL, "SECONDS", 0,
-	  "Measure so often (default 0.25). chronyd is asked once a second at "
-	  "most",
+	  "Measure so often, 0.01 to 15 (default 0.25). chronyd is asked "
+	  "once a second at most",
 	  1 },
 	{ "chronyc-socket", CHRONYC_SOCKET, "PATH", 0,
 	  "Where chronyd listens for chronyc, if not at its usual place", 1 },
@@ -57,7 +57,9 @@ static const struct argp_option options[] = {
 	  2 },
 	{ 0, 0, NULL, 0, "How it runs:", 3 },
 	{ "container", CONTAINER, NULL, 0,
-	  "Run in a container, although its clock is the whole machine's", 3 },
+	  "Run in a container, although its clock is the whole machine's. "
+	  "Without it serve refuses there",
+	  3 },
 	{ "json", 'j', NULL, 0, "Print a JSON object for each change of state",
 	  3 },
 	{ 0 },
@@ -78,6 +80,19 @@ static error_t parse_ppm(const struct argp_state *state, const char *option,
 		return args_error(state, "%s %s: more than %u", option, text,
 				  (unsigned int)(most_ppb / 1000));
 	return 0;
+}
+
+static error_t parse_slew(const struct argp_state *state, const char *text,
+			  uint64_t *ret_ppb)
+{
+	error_t ret =
+		parse_ppm(state, "--max-slew-ppm", text, SLEW_MAX_PPB, ret_ppb);
+
+	/* chronyd, too, has to correct the clock somehow. */
+	if (!ret && !*ret_ppb)
+		return args_error(state, "--max-slew-ppm %s: not more than 0",
+				  text);
+	return ret;
 }
 
 static error_t parse_from(const struct argp_state *state, const char *text,
@@ -155,8 +170,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return parse_ppm(state, "--drift-ppm", arg, DRIFT_MAX_PPB,
 				 &serve->drift_ppb);
 	case MAX_SLEW:
-		return parse_ppm(state, "--max-slew-ppm", arg, SLEW_MAX_PPB,
-				 &serve->slew_ppb);
+		return parse_slew(state, arg, &serve->slew_ppb);
 	case INTERVAL:
 		return set_interval(state, arg, &serve->observer.interval_ns);
 	case CHRONYC_SOCKET:
@@ -183,9 +197,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const char doc[] =
-	"Publish bounded UTC for every process on this machine: true time lies "
-	"between an earliest and a latest instant, and reading both takes no "
-	"system call and no daemon's answer."
+	"Publish UTC with a bound for every process on this machine. Reading "
+	"it takes no system call and no daemon's answer. paraclock-serve(8), "
+	"WHAT IT GUARANTEES, says when the bound holds."
 	"\v"
 	"The page DIR/utc.vmclock is read with 'paraclock read -b served', "
 	"with paraclock_interval(3), or with any reader of vmclock pages. It "
@@ -200,9 +214,8 @@ static const char doc[] =
 	"  --drift-ppm     how much the rate of this machine's counter may "
 	"wander\n"
 	"  --max-slew-ppm  if chronyd runs with another maxslewrate: the same\n"
-	"                  number. A smaller one gives ClockBound's clients, "
-	"and\n"
-	"                  --from kernel, a smaller bound\n"
+	"                  number. State a smaller one only if chronyd's\n"
+	"                  maxslewrate is that small\n"
 	"\n"
 	"Exit status: 0 a signal ended it, and the page says UNRELIABLE; 1 it "
 	"could not run, and stderr says why; 2 wrong usage.\n"

@@ -46,7 +46,9 @@ static int lock(struct serve_page *page, char *why, size_t size)
 			     O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (page->lock_fd < 0) {
 		error = errno;
-		snprintf(why, size, "%s: %s; serve needs a folder to write in",
+		snprintf(why, size,
+			 "%s: %s; make a folder that serve may write, or name "
+			 "another --dir",
 			 page->lock_path, strerror(error));
 		return -error;
 	}

@@ -108,6 +108,15 @@ static void set_rules(struct serve *serve)
 	};
 }
 
+/* By its name, for then it need not be there to be refused. */
+static bool is_served(const struct serve_options *options)
+{
+	const char *backend = options->observer.source.backend;
+
+	return !options->from_kernel && backend &&
+	       strcmp(backend, "served") == 0;
+}
+
 static int open_source(struct serve *serve)
 {
 	char why[256];
@@ -139,6 +148,11 @@ int serve_open(struct serve *serve, const struct serve_options *options,
 	*serve = (struct serve){ .options = options, .loop = loop };
 	serve->segment.file.path = options->clockbound;
 	serve->told_status = -1;
+	if (is_served(options)) {
+		warnx("served is what serve itself publishes; name a host "
+		      "clock with -b");
+		return STATUS_FAILED;
+	}
 	set_rules(serve);
 	serve_track_init(&serve->track);
 	if (service_check_place(options->in_container, why, sizeof(why)) ||

@@ -162,6 +162,12 @@ void serve_tell_end(struct serve *serve)
 	char path[280];
 
 	/* Only the holder of the lock has written it. */
-	if (serve->told_status >= 0)
-		(void)unlink(path_of(serve, path, sizeof(path)));
+	if (serve->told_status < 0)
+		return;
+	(void)unlink(path_of(serve, path, sizeof(path)));
+	/* Readers of the page are sent to the log. */
+	service_log(LOG_LEVEL_NOTICE,
+		    "unreliable: serve has ended; %s has no time until it runs "
+		    "again",
+		    serve->page.path);
 }

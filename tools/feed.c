@@ -22,7 +22,8 @@ static const char doc[] =
 	"At each interval a burst of readings is taken of the source and of "
 	"CLOCK_REALTIME at the same instants; its median is the sample. It is "
 	"delivered only if it is valid and no disruption came since. On a "
-	"disruption feed stops, has chronyd forget what it measured before "
+	"disruption feed delivers nothing more, has chronyd forget what it "
+	"measured before "
 	"('reset sources'), and goes on when the source is valid again. "
 	"paraclock-feed(8) has the rules.\n"
 	"\n"
@@ -31,16 +32,18 @@ static const char doc[] =
 	"than that, nothing is delivered.\n"
 	"\n"
 	"Sources on UTC or TAI will do, such as vmclock and the PTP clocks; "
-	"kvmclock and hyperv with --start-utc; never one that repeats this "
-	"kernel's own clock.\n"
+	"kvmclock and hyperv with --start-utc; never one that repeats, or may "
+	"repeat, this kernel's own clock.\n"
 	"\n"
 	"Exit status: 0 a signal ended the service, or COUNT samples were "
-	"delivered; 1 the source will not do, or what --start-utc says has "
-	"become void; 2 wrong usage; 3 --print-config: the source is not "
+	"delivered; 1 the source will not do, what --start-utc says has become "
+	"void, nobody reads stdout any more, or there is no source for "
+	"--print-config; 2 wrong usage; 3 --print-config: the source is not "
 	"valid.\n"
 	"\n"
 	"Examples:\n"
-	"  paraclock feed --print-config > /etc/chrony/conf.d/host.conf\n"
+	"  paraclock feed --print-config > paraclock.conf && cat "
+	"paraclock.conf\n"
 	"  paraclock feed --chrony-sock /run/chrony/paraclock.sock --delay "
 	"0.0026\n"
 	"  paraclock feed --ntp-shm 0\n"
@@ -77,7 +80,8 @@ static bool is_named(const struct feed_options *options,
 
 static int refuse_by_name(const struct feed_options *options)
 {
-	static const char *const own[] = { "tsc", "kvm-host", "served", NULL };
+	static const char *const own[] = { "tsc", "kvm-host", NULL };
+	static const char *const page[] = { "served", NULL };
 	static const char *const counting[] = { "kvmclock", "hyperv", NULL };
 	const char *backend = options->observer.source.backend;
 
@@ -85,6 +89,13 @@ static int refuse_by_name(const struct feed_options *options)
 		warnx("%s repeats this kernel's own clock, and chronyd would "
 		      "follow itself; name another source with -b",
 		      backend);
+		return STATUS_FAILED;
+	}
+	if (is_named(options, page)) {
+		warnx("served may repeat this kernel's clock, and chronyd "
+		      "would "
+		      "follow itself; name with -b the source that 'paraclock "
+		      "serve' measures");
 		return STATUS_FAILED;
 	}
 	if (is_named(options, counting) && !options->rules.has_start) {
@@ -154,18 +165,33 @@ static bool try_to_print(struct feed *feed)
 	return true;
 }
 
+static void complain(const struct feed *feed)
+{
+	const struct keeper *keeper = &feed->observer.keeper;
+	const struct paraclock_sample *sample = &keeper->last.sample;
+	char text[512];
+
+	if (keeper->clk && feed->why == FEED_WHY_SOURCE &&
+	    feed->keep_why == KEEP_WHY_NOT_VALID && !sample->valid)
+		paraclock_explain(keeper->clk, 0, sample, text, sizeof(text));
+	else
+		feed_describe(feed, text, sizeof(text));
+	if (keeper->clk)
+		warnx("%s: %s", paraclock_backend_name(keeper->clk), text);
+	else
+		warnx("%s", text);
+}
+
 static int print_config(struct feed *feed)
 {
 	int64_t until_ns = loop_now_ns() + CONFIG_WAIT_NS;
-	char text[512];
 
 	feed->observer.looked = NULL;
 	while (!try_to_print(feed)) {
 		if (loop_now_ns() < until_ns &&
 		    pause_for(feed->observer.loop, LOOK_NS))
 			continue;
-		feed_describe(feed, text, sizeof(text));
-		warnx("%s", text);
+		complain(feed);
 		return feed->observer.keeper.clk ? STATUS_NOT_VALID
 						 : STATUS_FAILED;
 	}

@@ -394,6 +394,12 @@ class Feed(cli.Service):
         self.assertLessEqual(float(found[1]), 0.003)
         self.assertLess(float(found[2]), 0.001)
 
+    def test_print_config_says_what_is_not_valid(self):
+        page = self.publish("status a unreliable")
+        result = run("feed", *self.source(page), "--print-config")
+        self.assertEqual((result.returncode, result.stdout), (3, ""))
+        self.assertIn("vmclock: the host", result.stderr)
+
     def test_print_config_assumes(self):
         page = self.publish(errors="")
         result = run("feed", *self.source(page), "--print-config",
@@ -415,8 +421,10 @@ class Feed(cli.Service):
         return result.stderr
 
     def test_own_kernel(self):
-        for backend in ("tsc", "kvm-host", "served"):
+        for backend in ("tsc", "kvm-host"):
             self.assertIn("own clock", self.refused("-b", backend))
+        self.assertIn("may repeat this kernel's clock",
+                      self.refused("-b", "served"))
 
     def test_clocks_that_only_count(self):
         for backend in ("kvmclock", "hyperv"):
@@ -466,6 +474,9 @@ class Feed(cli.Service):
                 (["--stdout", "--interval", "0"], "--interval"),
                 (["--stdout", "--interval", "5", "--poll", "2"], "--poll"),
                 (["--stdout", "--delay", "x"], "--delay"),
+                (["--stdout", "--delay", "0"], "--delay"),
+                (["--chrony-sock", "a", "--chrony-sock", "b"], "twice"),
+                (["--ntp-shm", "0", "--ntp-shm", "1"], "twice"),
                 (["--stdout", "--start-utc", "5"], "-b"),
                 (["--stdout", "-b", "kvmclock", "--start-utc", "now"],
                  "--start-utc"),

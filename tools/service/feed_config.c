@@ -76,12 +76,11 @@ static void put_why(const struct lines *l)
 			"states no bound (--assume-error)",
 			assumed);
 	fputs(".\n", l->to);
-	fputs("# delay: at least twice that, and a quarter to spare. Half of "
-	      "it is what\n"
-	      "#   chronyd's own bound holds of the host's; the default, 1 "
-	      "ns, would hold\n"
-	      "#   nothing. paraclock feed delivers nothing while the host is "
-	      "less sure.\n"
+	fputs("# delay: at least twice that, and a quarter to spare. chronyd "
+	      "adds half of\n"
+	      "#   it to its own bound; the default, 1 ns, would add nothing. "
+	      "paraclock\n"
+	      "#   feed delivers nothing while the host is less sure.\n"
 	      "# precision: how sure this machine's reading of that clock "
 	      "is.\n",
 	      l->to);

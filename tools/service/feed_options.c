@@ -46,7 +46,10 @@ static const struct argp_option options[] = {
 	  "four samples are taken in that time",
 	  2 },
 	{ "interval", INTERVAL, "SECONDS", 0,
-	  "Take a sample at this interval (default: a quarter of --poll)", 2 },
+	  "Take a sample at this interval, at least 0.01 (default: a quarter "
+	  "of "
+	  "--poll)",
+	  2 },
 	{ "delay", DELAY, "SECONDS", 0,
 	  "The 'delay' that chrony.conf states: nothing is delivered while the "
 	  "bound is wider than half of it (default: what --print-config would "
@@ -61,7 +64,8 @@ static const struct argp_option options[] = {
 	  "hyperv) was 0, in ns since 1970 or as 2026-11-29T16:00:00.25Z; it "
 	  "holds until the first disruption",
 	  2 },
-	{ "count", 'n', "COUNT", 0, "Exit after COUNT samples", 2 },
+	{ "count", 'n', "COUNT", 0,
+	  "Exit after COUNT samples were delivered to at least one output", 2 },
 	{ 0, 0, NULL, 0, "chronyd, after a disruption:", 3 },
 	{ "chronyc-socket", CHRONYC_SOCKET, "PATH", 0,
 	  "Where chronyd listens for commands (chronyc -h PATH)", 3 },
@@ -100,6 +104,9 @@ static error_t parse_unit(const struct argp_state *state, const char *text,
 {
 	uint64_t unit;
 
+	if (*ret_unit >= 0)
+		return args_error(state, "--ntp-shm is named twice; feed "
+					 "delivers to one");
 	if (parse_u64(text, &unit) || unit > FEED_UNIT_MAX)
 		return args_error(state,
 				  "--ntp-shm %s: not a unit from 0 to %d", text,
@@ -113,6 +120,9 @@ static error_t parse_sock(const struct argp_state *state, const char *text,
 {
 	struct sockaddr_un address;
 
+	if (*ret_path)
+		return args_error(state, "--chrony-sock is named twice; feed "
+					 "delivers to one");
 	if (!text[0] || strlen(text) >= sizeof(address.sun_path))
 		return args_error(state,
 				  "--chrony-sock: the path of a socket has 1 "
@@ -120,6 +130,17 @@ static error_t parse_sock(const struct argp_state *state, const char *text,
 				  sizeof(address.sun_path) - 1);
 	*ret_path = text;
 	return 0;
+}
+
+static error_t parse_delay(const struct argp_state *state, const char *text,
+			   int64_t *ret_ns)
+{
+	error_t ret = parse_span(state, "--delay", text, ret_ns);
+
+	/* No bound is that narrow. */
+	if (!ret && !*ret_ns)
+		return args_error(state, "--delay %s: not more than 0", text);
+	return ret;
 }
 
 static error_t parse_start(const struct argp_state *state, const char *text,
@@ -200,7 +221,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case POLL:
 		return parse_poll(state, arg, &feed->poll);
 	case DELAY:
-		return parse_span(state, "--delay", arg, &feed->delay_ns);
+		return parse_delay(state, arg, &feed->delay_ns);
 	case ASSUME_ERROR:
 		return parse_span(state, "--assume-error", arg,
 				  &feed->rules.assume_error_ns);

@@ -17,8 +17,8 @@ static const struct {
 } whys[] = {
 	[FEED_WHY_NONE] = { NULL, "" },
 	[FEED_WHY_DISRUPTED] = { "disrupted",
-				 "a disruption came, and the source has not "
-				 "been measured since" },
+				 "a disruption came; waiting for the first "
+				 "measurement after it" },
 	[FEED_WHY_WIDE] = { "wide", "the bound is wider than the delay that "
 				    "chrony.conf states allows" },
 	[FEED_WHY_LEAP] = { "leap", "a leap second is under way, or is near "
@@ -282,7 +282,9 @@ void feed_tell_disruption(struct feed *feed)
 		!options->no_reset && (options->sock || options->unit >= 0);
 
 	if (cause->kind)
-		log_cause(cause, resets ? "; chronyd shall forget" : "");
+		log_cause(cause, resets ? "; telling chronyd to forget its "
+					  "measurements"
+					: "");
 	if (options->lines)
 		feed_lines_disruption(feed->lines, keeper);
 }
@@ -309,7 +311,7 @@ void feed_tell_delay(const struct feed *feed)
 			sizeof(limit));
 	service_log(LOG_LEVEL_NOTICE,
 		    "chrony.conf has to state 'delay %s' or more for this "
-		    "refclock: feed stops while the bound is wider than %s "
-		    "(--delay)",
+		    "refclock: feed delivers nothing while the bound is wider "
+		    "than %s (--delay)",
 		    delay, limit);
 }

@@ -80,9 +80,9 @@ static const struct argp_option options[] = {
 	  "(default port 10319)",
 	  1 },
 	{ "textfile", OPT_TEXTFILE, "PATH", 0,
-	  "Write this file, for node_exporter's textfile collector", 1 },
+	  "Write this file, for node_exporter; also beside --listen", 1 },
 	{ "interval", OPT_INTERVAL, "SECONDS", 0,
-	  "With --textfile: write it anew at this interval (default 15)", 1 },
+	  "With --textfile: at this interval, at least 0.1 (default 15)", 1 },
 	{ "once", OPT_ONCE, NULL, 0,
 	  "With --textfile: write it once and exit, for cron and timers", 1 },
 	{ "format", OPT_FORMAT, "openmetrics|prometheus", 0,
@@ -154,12 +154,12 @@ static error_t parse_text(const struct argp_state *state, const char *option,
 
 static error_t finish(const struct argp_state *state, struct command *command)
 {
-	if (command->once && command->listens)
-		return args_error(state, "--once and --listen: choose one");
-	if (command->interval_ns >= 0 && (!command->textfile || command->once))
-		return args_error(state,
-				  "--interval: only with --textfile, and not "
-				  "with --once");
+	if (command->once && (command->listens || command->interval_ns >= 0))
+		return args_error(state, "--once goes with neither --listen "
+					 "nor --interval: choose one");
+	if (!command->textfile && (command->once || command->interval_ns >= 0))
+		return args_error(state, "--once, --interval: only with "
+					 "--textfile");
 	if (command->has_format && command->listens && !command->textfile)
 		return args_error(state, "--format: clients of --listen say "
 					 "which format they want");

@@ -152,6 +152,7 @@ class Stdout(Case):
                 (["--once", "--listen", "127.0.0.1"], "choose one"),
                 (["--listen", "127.0.0.1", "--format", "prometheus"],
                  "clients"),
+                (["--once"], "--textfile"),
                 (["--once", "--interval", "1", "--textfile", "a"],
                  "--once"),
                 (["-b", "sundial"], "not a backend"),

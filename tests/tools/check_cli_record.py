@@ -222,7 +222,8 @@ class Record(Folder):
     def test_a_folder_that_is_not_there(self):
         self.assert_fails(run("record", "-n", "1", "-o",
                               self.dir / "no" / "a.csv"),
-                          "no/a.csv: No such file or directory")
+                          "no/a.csv: No such file or directory; make the folder "
+                          "first")
 
     # --- on a terminal -----------------------------------------------------
 

@@ -66,6 +66,10 @@ void record_file_complain(const struct record_file *file, int error)
 	case -EPIPE:
 		warnx("%s: the reader of the pipe has closed it", file->name);
 		return;
+	case -ENOENT:
+		warnx("%s: %s; make the folder first", file->name,
+		      strerror(ENOENT));
+		return;
 	default:
 		warnx("%s: %s", file->name, strerror(-error));
 	}

@@ -22,7 +22,7 @@
 static int open_source(struct observer *observer, struct paraclock **ret_clk)
 {
 	const struct source *source = &observer->options->source;
-	const struct paraclock_options opts = {
+	struct paraclock_options opts = {
 		.size = sizeof(opts),
 		.backend = source->backend,
 		.device = source->device,
@@ -42,6 +42,12 @@ static int open_source(struct observer *observer, struct paraclock **ret_clk)
 	observer->opened_ns = loop_now_ns();
 	observer->detail[0] = '\0';
 	ret = paraclock_open(ret_clk, &opts);
+	/* The vmclocks of QEMU and Firecracker are never valid, and tell of each
+	 * disruption. */
+	if (ret && observer->options->markers_will_do && !source->backend) {
+		opts.backend = "vmclock";
+		ret = paraclock_open(ret_clk, &opts);
+	}
 	if (ret && !observer->detail[0])
 		paraclock_explain(NULL, ret, NULL, observer->detail,
 				  sizeof(observer->detail));

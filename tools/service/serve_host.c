@@ -14,6 +14,8 @@
 #define SPAN_FIRST ((uint64_t)1 << 31)
 #define SPAN_LAST  ((uint64_t)1 << 18)
 
+#define DAY_NS (24 * 60 * 60 * NSEC_PER_SEC)
+
 /* By so much two readings of one line may differ. */
 #define ROUNDED_NS 4
 
@@ -120,7 +122,7 @@ static int tai_by_list(struct serve *serve, struct paraclock_sample *sample,
 
 static bool is_last_of_month(int64_t utc_ns)
 {
-	time_t tomorrow = (time_t)(utc_ns / NSEC_PER_SEC) + 24 * 60 * 60;
+	time_t tomorrow = (time_t)((utc_ns + DAY_NS) / NSEC_PER_SEC);
 	struct tm tm;
 
 	return !gmtime_r(&tomorrow, &tm) || tm.tm_mday == 1;
@@ -128,11 +130,13 @@ static bool is_last_of_month(int64_t utc_ns)
 
 /*
  * Does the month end with a leap second? The page cannot say that it is not
- * known, and "no" is believed: UTC would be a second wrong from then on.
+ * known, and "no" is believed: UTC would be a second wrong from then on. A host
+ * that smears one is off for half a day after it as well.
  */
 static int set_leap(struct serve *serve, struct paraclock_sample *sample,
-		    int64_t tai_ns)
+		    bool is_smeared, int64_t tai_ns)
 {
+	int64_t utc_ns = tai_ns - sample->tai_offset_sec * NSEC_PER_SEC;
 	struct paraclock_leap_table table;
 	struct paraclock_utc utc = { .leap = PARACLOCK_LEAP_UNKNOWN };
 
@@ -142,7 +146,8 @@ static int set_leap(struct serve *serve, struct paraclock_sample *sample,
 	if (utc.leap != PARACLOCK_LEAP_UNKNOWN)
 		return 0;
 	sample->leap = PARACLOCK_LEAP_NONE;
-	return is_last_of_month(tai_ns - sample->tai_offset_sec * NSEC_PER_SEC)
+	return is_last_of_month(utc_ns) ||
+			       (is_smeared && is_last_of_month(utc_ns - DAY_NS))
 		       ? -EDOM
 		       : 0;
 }
@@ -166,17 +171,20 @@ static int find_tai(struct serve *serve, struct paraclock_sample *sample,
 static int to_tai(struct serve *serve, struct paraclock_sample *sample,
 		  int64_t *ret_tai_ns)
 {
-	bool is_told = sample->leap != PARACLOCK_LEAP_UNKNOWN;
+	bool is_smeared =
+		sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
+	bool is_told = !is_smeared && sample->leap != PARACLOCK_LEAP_UNKNOWN;
 	int ret;
 
 	/* No leap second is near, and the assumed error covers the rest. */
-	if (sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED) {
+	if (is_smeared) {
 		sample->timescale = PARACLOCK_TIMESCALE_UTC;
 		sample->leap = PARACLOCK_LEAP_NONE;
-		is_told = false;
 	}
 	ret = find_tai(serve, sample, ret_tai_ns);
-	return ret || is_told ? ret : set_leap(serve, sample, *ret_tai_ns);
+	return ret || is_told
+		       ? ret
+		       : set_leap(serve, sample, is_smeared, *ret_tai_ns);
 }
 
 /* The host's own bound, or what the user vouches for. UINT64_MAX: neither. */

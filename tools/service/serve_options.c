@@ -126,6 +126,8 @@ static error_t parse_path(const struct argp_state *state, const char *option,
 	return 0;
 }
 
+#define SEGMENT_INTERVAL_NS (4 * NSEC_PER_SEC)
+
 static error_t finish(const struct argp_state *state,
 		      struct serve_options *serve)
 {
@@ -133,6 +135,11 @@ static error_t finish(const struct argp_state *state,
 		return args_error(state, "--assume-error is for host clocks: "
 					 "with --from kernel chronyd states "
 					 "the bound");
+	if (serve->clockbound &&
+	    serve->observer.interval_ns > SEGMENT_INTERVAL_NS)
+		return args_error(state, "--interval: with --clockbound 4 at "
+					 "most, for its segment is void after "
+					 "5 s");
 	serve->observer.markers_will_do = serve->from_kernel;
 	if (serve->assume_error_ns >= 0)
 		serve->rules.assume_error_ns = serve->assume_error_ns;

@@ -608,11 +608,17 @@ def mutated(i):
     return line
 
 
+def is_socket(descriptor):
+    try:
+        return os.readlink(descriptor).startswith("socket:")
+    except FileNotFoundError:
+        return False  # closed since it was listed
+
+
 def listens_on_vsock(process):
     """Blocked signals: the loop is there; then its sockets are."""
     fds = pathlib.Path(f"/proc/{process.pid}/fd")
-    return sum(str(os.readlink(fd)).startswith("socket:")
-               for fd in fds.iterdir()) > 0
+    return any(is_socket(descriptor) for descriptor in fds.iterdir())
 
 
 class Vsock(Case):

@@ -165,7 +165,8 @@ static int parse_leap(const char *text, struct serve_tracking *tracking)
 		return 0;
 	}
 	tracking->has_leap = true;
-	return strcmp(text, "Insert second") && strcmp(text, "Delete second")
+	return strcmp(text, "Insert second") != 0 &&
+			       strcmp(text, "Delete second") != 0
 		       ? -EPROTO
 		       : 0;
 }
@@ -204,8 +205,8 @@ int serve_tracking_parse(const char *line, struct serve_tracking *ret_tracking,
 		.dispersion_ns = magnitude(values[ROOT_DISPERSION]),
 		.is_synchronised = values[STRATUM] > 0 &&
 				   values[STRATUM] < 16 &&
-				   strcmp(fields[REFID], REFID_LOCAL) &&
-				   strcmp(fields[REFID], REFID_MANUAL),
+				   strcmp(fields[REFID], REFID_LOCAL) != 0 &&
+				   strcmp(fields[REFID], REFID_MANUAL) != 0,
 	};
 	if (parse_leap(fields[LEAP], &tracking)) {
 		snprintf(why, size, "its %s is \"%.40s\"", names[LEAP],

@@ -14,7 +14,7 @@
 #define SPAN_FIRST ((uint64_t)1 << 31)
 #define SPAN_LAST  ((uint64_t)1 << 18)
 
-#define DAY_NS (24 * 60 * 60 * NSEC_PER_SEC)
+#define DAY_NS (NSEC_PER_SEC * 60 * 60 * 24)
 
 /* By so much two readings of one line may differ. */
 #define ROUNDED_NS 4

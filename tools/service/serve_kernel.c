@@ -175,7 +175,7 @@ static void forget(struct serve *serve)
 	kernel->events++;
 	kernel->must_forget = true;
 	kernel->raw = (struct serve_readings){ 0 };
-	if (strcmp(serve->why, "clock-set"))
+	if (strcmp(serve->why, "clock-set") != 0)
 		kernel->moved_ns = loop_now_ns();
 	if (!kernel->is_busy)
 		start_reset(kernel);

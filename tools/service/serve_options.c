@@ -99,7 +99,7 @@ static error_t parse_from(const struct argp_state *state, const char *text,
 			  struct serve_options *serve)
 {
 	serve->from_kernel = strcmp(text, "kernel") == 0;
-	if (!serve->from_kernel && strcmp(text, "host"))
+	if (!serve->from_kernel && strcmp(text, "host") != 0)
 		return args_error(state, "--from %s: neither host nor kernel",
 				  text);
 	return 0;

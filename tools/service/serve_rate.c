@@ -72,7 +72,7 @@ int serve_rate_slower(const struct serve_rate *rate, int64_t slower_ppb,
 
 static void drop_every_second(struct serve_readings *readings)
 {
-	for (unsigned int i = 0; i < SERVE_READINGS / 2; i++)
+	for (size_t i = 0; i < SERVE_READINGS / 2; i++)
 		readings->at[i] = readings->at[2 * i];
 	readings->count = SERVE_READINGS / 2;
 	readings->spacing_ns *= 2;

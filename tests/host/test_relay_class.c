@@ -102,25 +102,33 @@ static void a_page_passes_on_that_it_is_own_kernel(void **state)
 	above_end(&above);
 }
 
-static void a_page_passes_on_that_a_timekeeper_is_own_kernel(void **state)
+/* A timekeeper above the relay; the caller closes what is returned. */
+static struct paraclock *open_timekeeper(uint32_t flags)
 {
 	static struct paraclock_timekeeper tk;
 	const struct paraclock_env *env = &above.fake.env;
 	struct paraclock_timeline conv;
 	struct paraclock *clk;
 
-	(void)state;
 	start(&kinds[2]);
 	memset(&tk, 0, sizeof(tk));
 	assert_int_equal(paraclock_timekeeper_acquire(&tk, env, NULL), 0);
 	conv = above.conv;
-	conv.flags |= PARACLOCK_TIMELINE_OWN_KERNEL;
+	conv.flags |= flags;
 	conv.t_end = conv.base_tsc + 1000ULL * SEC_TICKS;
 	assert_int_equal(paraclock_timekeeper_set(&tk, env, &conv, 0), 0);
 	above.fake.counter += SEC_TICKS;
 	assert_int_equal(paraclock_timekeeper_open(&clk, &tk, env), 0);
 	relay.clk = clk;
 	relay.timekeeper = &tk;
+	return clk;
+}
+
+static void a_page_passes_on_that_a_timekeeper_is_own_kernel(void **state)
+{
+	struct paraclock *clk = open_timekeeper(PARACLOCK_TIMELINE_OWN_KERNEL);
+
+	(void)state;
 	assert_own_below(OWN);
 	paraclock_close(clk);
 	above_end(&above);
@@ -129,22 +137,9 @@ static void a_page_passes_on_that_a_timekeeper_is_own_kernel(void **state)
 /* Its migration count is its writer's claim. */
 static void a_timekeeper_above_does_not_know(void **state)
 {
-	static struct paraclock_timekeeper tk;
-	const struct paraclock_env *env = &above.fake.env;
-	struct paraclock_timeline conv;
-	struct paraclock *clk;
+	struct paraclock *clk = open_timekeeper(0);
 
 	(void)state;
-	start(&kinds[2]);
-	memset(&tk, 0, sizeof(tk));
-	assert_int_equal(paraclock_timekeeper_acquire(&tk, env, NULL), 0);
-	conv = above.conv;
-	conv.t_end = conv.base_tsc + 1000ULL * SEC_TICKS;
-	assert_int_equal(paraclock_timekeeper_set(&tk, env, &conv, 0), 0);
-	above.fake.counter += SEC_TICKS;
-	assert_int_equal(paraclock_timekeeper_open(&clk, &tk, env), 0);
-	relay.clk = clk;
-	relay.timekeeper = &tk;
 	assert_int_equal(paraclock_relay_update(&relay), 0);
 	assert_int_equal(class_below(), heuristic);
 	paraclock_close(clk);

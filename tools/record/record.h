@@ -124,7 +124,7 @@ struct record_parser {
 };
 
 /*
- * Read one line, without its newline. 1: *ret_row is a row. 0: the line is none.
+ * Read one line, without its newline. 1: *ret_row is a row. 0: it has no row.
  * -EPROTO: @p detail receives what is wrong with it, and where in the line.
  */
 int record_parse(struct record_parser *parser, const char *line, size_t length,

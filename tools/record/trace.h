@@ -57,7 +57,7 @@ struct trace {
 	size_t span_count;
 	uint64_t kinds[TRACE_KINDS]; /* all marks, by kind */
 	uint64_t not_valid;
-	int64_t first_ns, last_ns; /* of all rows; 0 if there are none */
+	int64_t first_ns, last_ns; /* of all rows; 0 without rows */
 	bool has_clock_bound; /* some offset_bound_ns includes the host's */
 	bool is_cut;	      /* the last line has no end, and was dropped */
 	/* Private: what the row before left. */

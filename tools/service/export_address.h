@@ -27,7 +27,8 @@ int address_parse(const char *text, struct export_address *ret_address);
 void address_format(const struct export_address *address, char *buf,
 		    size_t size);
 
-/* The format for an Accept header; NULL: there is none. OpenMetrics for those
+/* The format for an Accept header; NULL: the client sent no such header.
+ * OpenMetrics for those
  * that ask for it, as Prometheus does. */
 enum text_format accept_format(const char *accept);
 

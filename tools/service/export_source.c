@@ -84,7 +84,7 @@ void follower_close(struct export_follower *follower)
 
 /* --- events --------------------------------------------------------------- */
 
-/* EXPORT_DISRUPTIONS: it is none. */
+/* EXPORT_DISRUPTIONS: an event that is no disruption. */
 static enum export_disruption disruption_of(unsigned int kind)
 {
 	switch (kind) {

@@ -45,7 +45,7 @@ void follower_collect(struct export_follower *follower);
 
 /*
  * Rate of the host clock against CLOCK_MONOTONIC_RAW, less 1, since a point some
- * 30 s or more ago. false: there is none of the same epoch, or less than a
+ * 30 s or more ago. false: no such point has the same epoch, or less than a
  * second has passed.
  */
 bool rate_update(struct export_follower *follower,

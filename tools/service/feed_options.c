@@ -43,7 +43,7 @@ static const struct argp_option options[] = {
 	{ 0, 0, NULL, 0, "How often, and how sure:", 2 },
 	{ "poll", POLL, "LOG2", 0,
 	  "The 'poll' of chrony.conf, -2 to 10: every 2^LOG2 s (default 2); "
-	  "four samples are taken in that time",
+	  "feed takes four samples in that time",
 	  2 },
 	{ "interval", INTERVAL, "SECONDS", 0,
 	  "Take a sample at this interval, at least 0.01 (default: a quarter "

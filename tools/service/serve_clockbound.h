@@ -16,7 +16,7 @@ enum serve_bound_status {
 	SERVE_BOUND_DISRUPTED = 3,
 };
 
-/* A bound that is none: 73 years, which no client's sum overflows. */
+/* Stands for an unknown bound: 73 years, which no client's sum overflows. */
 #define SERVE_NO_BOUND_NS (INT64_MAX / 4)
 
 /* What the segment says. */

@@ -19,7 +19,6 @@ struct serve {
 	const struct serve_options *options;
 	struct loop *loop;
 	struct keep_ops ops;
-	struct keep_rules keep_rules;
 	struct serve_rules rules;
 	struct serve_track track;
 	struct serve_page page;

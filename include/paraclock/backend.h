@@ -19,6 +19,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup backend
+ * @{ */
+
 /** Where Linux's env finds the page named "served", which `paraclock serve`
  * keeps. */
 #define PARACLOCK_SERVED_PATH "/run/paraclock/serve/utc.vmclock"
@@ -430,6 +433,8 @@ struct paraclock_backend {
 	 */
 	uint8_t copies_marker;
 };
+
+/** @} */
 
 #ifdef __cplusplus
 }

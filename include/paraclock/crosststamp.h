@@ -31,6 +31,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup crosststamp
+ * @{ */
+
 /** Snapshots of earlier times; opaque, see system.h. */
 struct paraclock_history;
 
@@ -298,6 +301,8 @@ PARACLOCK_API int paraclock_correlate(const struct paraclock_env *env,
 				      const struct paraclock_coupling *coupling,
 				      const struct paraclock_history *hist,
 				      struct paraclock_crosststamp *ret_xt);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup events
+ * @{ */
+
 /** What the host shows of disruptions; see paraclock_marker(). */
 struct paraclock_marker {
 	/** Changes after every disruption that its writer knows of. A pause
@@ -149,16 +152,17 @@ struct paraclock_event {
 	const char *source;
 	/** Epoch of the handle after it. */
 	uint64_t epoch;
-	/**
-	 * It happened between these two values of the counter, ticks: at the
-	 * first, this handle last recorded the state; at the second, it noticed
-	 * the change. The second is smaller if the counter was turned back.
-	 */
+	/** The counter when this handle last recorded the state, ticks: it
+	 * happened after that. */
 	uint64_t counter_before;
+	/** The counter when this handle noticed the change, ticks: it happened
+	 * before that. Smaller than the other if the counter was turned back. */
 	uint64_t counter_after;
-	/** Host clock at these two, ns, by what its page said before and says
-	 * now. CLOCK_SET: CLOCK_REALTIME, before and after the set. */
+	/** Host clock at counter_before, ns, by what its page said then.
+	 * CLOCK_SET: CLOCK_REALTIME before the set. */
 	int64_t host_ns_before;
+	/** Host clock at counter_after, ns, by what its page says now.
+	 * CLOCK_SET: CLOCK_REALTIME after the set. */
 	int64_t host_ns_after;
 	/**
 	 * How far the host clock is ahead (negative: behind) of what its page
@@ -169,8 +173,9 @@ struct paraclock_event {
 	 * CLOCK_SET: by how much it was set, within some 100 ns.
 	 */
 	int64_t gap_ns;
-	/** The host's marker before and after; see paraclock_marker(). */
+	/** The host's marker before; see paraclock_marker(). */
 	struct paraclock_marker marker_before;
+	/** The host's marker after. */
 	struct paraclock_marker marker_after;
 	/**
 	 * SOURCE_LOST: the error that reads return now, or -ENODEV if the
@@ -250,6 +255,8 @@ PARACLOCK_API int paraclock_next_event(struct paraclock *clk,
  * @since 0.1
  */
 PARACLOCK_API const char *paraclock_event_kind_name(unsigned int value);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -35,6 +35,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup host
+ * @{ */
+
 /** How reliable a timeline is. The numbers are vmclock's. */
 enum paraclock_status {
 	/** Nothing is known; the page may still show disruptions. */
@@ -458,6 +461,8 @@ PARACLOCK_API int paraclock_vmclock_write(void *page,
 PARACLOCK_API int paraclock_vmclock_freeze(void *page,
 					   struct paraclock_page_writer *writer,
 					   const struct paraclock_env *env);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -49,6 +49,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup interval
+ * @{ */
+
 /**
  * True UTC lies between these two times, ns.
  *
@@ -126,6 +129,8 @@ PARACLOCK_API int paraclock_interval_tai(const struct paraclock_sample *sample,
 					 struct timespec *ret_earliest,
 					 struct timespec *ret_latest);
 #endif
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -38,6 +38,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup relay
+ * @{ */
+
 /** Writes a page: paraclock_pvclock_write() or a similar function. */
 typedef int paraclock_target_write_fn(void *page,
 				      struct paraclock_page_writer *writer,
@@ -434,6 +437,8 @@ paraclock_reenlightenment_run(struct paraclock_reenlightenment *re);
 PARACLOCK_API int
 paraclock_reenlightenment_open(struct paraclock **ret_clk,
 			       struct paraclock_reenlightenment *re);
+
+/** @} */
 
 #ifdef __cplusplus
 }

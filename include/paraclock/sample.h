@@ -15,11 +15,15 @@
 extern "C" {
 #endif
 
+/** @addtogroup clock
+ * @{ */
+
 /** Marks what the shared library exports. */
 #define PARACLOCK_API __attribute__((visibility("default")))
 
 /** The scale that a time is counted on. */
 enum paraclock_timescale {
+	/** The source does not say. */
 	PARACLOCK_TIMESCALE_UNKNOWN = 0,
 	/** Since an unspecified start; comparable only with itself. */
 	PARACLOCK_TIMESCALE_MONOTONIC = 1,
@@ -33,6 +37,7 @@ enum paraclock_timescale {
 
 /** A CPU counter. */
 enum paraclock_counter {
+	/** No counter: host_tsc means nothing. */
 	PARACLOCK_COUNTER_NONE = 0,
 	/** x86 time-stamp counter, as RDTSC gives it here. */
 	PARACLOCK_COUNTER_X86_TSC = 1,
@@ -53,6 +58,7 @@ enum paraclock_counter {
  * IMPLAUSIBLE.
  */
 enum paraclock_reason {
+	/** It is valid. */
 	PARACLOCK_REASON_OK = 0,
 	/** The host gave a time, but no counter value with it. */
 	PARACLOCK_REASON_HOST_CLOCK = 1,
@@ -95,6 +101,8 @@ enum paraclock_marker_class {
 
 /** Leap second state, for one instant. */
 enum paraclock_leap {
+	/** No leap second is announced for the end of this UTC month, and none
+	 * ended the last one. */
 	PARACLOCK_LEAP_NONE = 0,
 	/** A positive leap second ends this UTC month. */
 	PARACLOCK_LEAP_PRE_POS = 1,
@@ -184,6 +192,8 @@ PARACLOCK_API const char *paraclock_counter_name(unsigned int value);
 PARACLOCK_API const char *paraclock_reason_name(unsigned int value);
 PARACLOCK_API const char *paraclock_marker_class_name(unsigned int value);
 PARACLOCK_API const char *paraclock_leap_name(unsigned int value);
+/** @} */
+
 /** @} */
 
 #ifdef __cplusplus

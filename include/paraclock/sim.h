@@ -36,6 +36,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup sim
+ * @{ */
+
 /* --- the world ------------------------------------------------------------ */
 
 /** How to make a world. Zero every member that is not used. */
@@ -241,6 +244,171 @@ paraclock_sim_host_nested(struct paraclock_sim_host **ret_host,
 PARACLOCK_API uint64_t
 paraclock_sim_host_counter(const struct paraclock_sim_host *host);
 
+/* --- what happens to hosts ------------------------------------------------ */
+
+/*
+ * What happens to a host's clock. vmclock pages show it at once; a hypercall or
+ * a PTP clock, which asks the host, sees it.
+ *
+ * If the promise of a page (MONOTONIC, or the error bound) forbids the change,
+ * the host omits the promise for one update. If that is not enough, it changes
+ * the page's disruption marker, which voids the bound.
+ */
+
+/**
+ * Step a host's clock.
+ *
+ * @param host The host. Not a VM: its clock is that of its own host.
+ * @param ns How far ahead, ns; negative: back.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, or a VM.
+ * @retval -ERANGE The time would be before 1970, or not fit. Nothing has
+ *         happened.
+ * @return Else the error of a page writer; it has happened all the same.
+ *
+ * Threads: one at a time for each world. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_step(struct paraclock_sim_host *host,
+				     int64_t ns);
+
+/**
+ * Let a host's clock run faster or slower than true time from now on.
+ *
+ * @param host The host. Not a VM.
+ * @param ppb How much faster, ppb, within 10^8; negative: slower.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, a VM, or a value out of range.
+ * @return Else the error of a page writer; it has happened all the same.
+ *
+ * Threads: one at a time for each world. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_slew(struct paraclock_sim_host *host,
+				     int64_t ppb);
+
+/**
+ * Let a host publish another status of its clock.
+ *
+ * @param host The host. Not a VM.
+ * @param status enum paraclock_status.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, a VM, or no such status.
+ * @return Else the error of a page writer; it has happened all the same.
+ *
+ * Threads: one at a time for each world. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_status(struct paraclock_sim_host *host,
+				       unsigned int status);
+
+/**
+ * Tell a host of a leap second in its present UTC month.
+ *
+ * @param host The host. Not a VM.
+ * @param leap enum paraclock_leap, not POS and not UNKNOWN. PRE_POS and PRE_NEG
+ *        happen at the end of the month.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, a VM, or another leap state.
+ * @return Else the error of a page writer; it has happened all the same.
+ *
+ * Threads: one at a time for each world. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_leap(struct paraclock_sim_host *host,
+				     unsigned int leap);
+
+/**
+ * Let a host assume another TAI offset: its UTC stays, and its TAI moves.
+ *
+ * @param host The host. Not a VM.
+ * @param sec TAI - UTC, s, up to 100; 0: the host does not know it, and its
+ *        pages and their UTC stay as they were.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, a VM, or a value out of range.
+ * @retval -ERANGE The time would be before 1970, or not fit. Nothing has
+ *         happened.
+ * @return Else the error of a page writer; it has happened all the same.
+ *
+ * Threads: one at a time for each world. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_tai(struct paraclock_sim_host *host, int sec);
+
+/**
+ * Let a host publish other bounds and estimates from now on.
+ *
+ * @param host The host. Not a VM.
+ * @param opts The bounds, the estimates and their error_flags; its other
+ *        members are ignored.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, a VM, a size that is too small, or a value out of
+ *         range.
+ * @return Else the error of a page writer; it has happened all the same.
+ *
+ * Threads: one at a time for each world. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int
+paraclock_sim_errors(struct paraclock_sim_host *host,
+		     const struct paraclock_sim_host_options *opts);
+
+/**
+ * Make a host's clocksource its TSC (1, as at the start) or another (0).
+ *
+ * With another clocksource the host gives no pairs: it refuses the pairing
+ * hypercall, and TSC_STABLE is clear in the pvclock pages.
+ *
+ * @param host The host.
+ * @param is_tsc 1 or 0.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL.
+ * @return Else the error of a page writer; it has happened all the same.
+ *
+ * Threads: one at a time for each world. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_clocksource(struct paraclock_sim_host *host,
+					    int is_tsc);
+
+/**
+ * Change a host's TSC: its rate, its value, or both.
+ *
+ * The pages of its VMs follow, each at its own time. Until then they are wrong,
+ * as on a real machine. If the host notices (@p noticed), TSC_STABLE is clear
+ * from then on and its clocksource is not its TSC, until
+ * paraclock_sim_clocksource() changes that.
+ *
+ * @param host The host. Not a VM.
+ * @param tsc_hz Frequency, in 2^-tsc_hz_bits Hz, from 2^16 to 2^40 Hz; 0:
+ *        unchanged.
+ * @param tsc_hz_bits 0 to 32.
+ * @param ticks The value jumps ahead by this (modulo 2^64, so also back).
+ * @param noticed 1: the host notices, and renews pages. 0: it does not; pages
+ *        keep their contents until they are next renewed, and
+ *        paraclock_sim_truth() has the right time.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, a VM, or a value out of range.
+ * @return Else the error of a page writer; it has happened all the same.
+ *
+ * Threads: one at a time for each world. Threads that have entered stop
+ * meanwhile. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_tsc(struct paraclock_sim_host *host,
+				    uint64_t tsc_hz, unsigned int tsc_hz_bits,
+				    uint64_t ticks, int noticed);
+
+/* --- the truth, as a clock ------------------------------------------------ */
+
 /**
  * A backend named "sim" whose time is the truth, for
  * paraclock_open_backend() with an env of paraclock_sim_env().
@@ -256,6 +424,8 @@ paraclock_sim_host_counter(const struct paraclock_sim_host *host);
  * @since 0.1
  */
 PARACLOCK_API const struct paraclock_backend *paraclock_sim_backend(void);
+
+/** @} */
 
 #ifdef __cplusplus
 }

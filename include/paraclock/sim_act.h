@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file sim_act.h
- * What may happen to simulated hosts and VMs. Included by sim.h.
+ * What may happen to simulated VMs. Included by sim.h, which has what may happen
+ * to hosts.
  */
 #ifndef PARACLOCK_SIM_ACT_H
 #define PARACLOCK_SIM_ACT_H
@@ -12,103 +13,11 @@
 extern "C" {
 #endif
 
-/** How to make a host; see sim.h. */
-struct paraclock_sim_host_options;
+/** @addtogroup sim_act
+ * @{ */
+
 /** The saved state of a VM. Opaque. */
 struct paraclock_sim_state;
-
-/**
- * Something happens to a host's clock. vmclock pages show it at once; a
- * hypercall or a PTP clock, which asks the host, sees it.
- *
- * If the promise of a page (MONOTONIC, or the error bound) forbids the change,
- * the host omits the promise for one update. If that is not enough, it changes
- * the page's disruption marker, which voids the bound.
- *
- * @param host The host. Not a VM: its clock is that of its own host.
- *
- * step: set the clock ahead by @p ns (negative: back).
- * slew: from now on it runs @p ppb faster than true time; within 10^8.
- * status: it publishes @p status, enum paraclock_status.
- * leap: it assumes @p leap, enum paraclock_leap, for its present UTC month.
- *       PRE_POS and PRE_NEG happen at the end of it.
- * tai: it assumes @p sec for TAI - UTC; its UTC stays, and its TAI moves. 0: it
- *      does not know, and its pages and their UTC stay as they were.
- * errors: it publishes the bounds and estimates of @p opts from now on, with
- *         their flags; the other members are ignored.
- *
- * @retval 0 Success.
- * @retval -EINVAL NULL, a VM, or a value out of range.
- * @retval -ERANGE The time would be before 1970, or not fit.
- * @return Else the error of a page writer; it has happened all the same.
- *
- * Threads: one at a time for each world. Not async-signal-safe.
- * @since 0.1
- * @{
- */
-PARACLOCK_API int paraclock_sim_step(struct paraclock_sim_host *host,
-				     int64_t ns);
-PARACLOCK_API int paraclock_sim_slew(struct paraclock_sim_host *host,
-				     int64_t ppb);
-PARACLOCK_API int paraclock_sim_status(struct paraclock_sim_host *host,
-				       unsigned int status);
-PARACLOCK_API int paraclock_sim_leap(struct paraclock_sim_host *host,
-				     unsigned int leap);
-PARACLOCK_API int paraclock_sim_tai(struct paraclock_sim_host *host, int sec);
-PARACLOCK_API int
-paraclock_sim_errors(struct paraclock_sim_host *host,
-		     const struct paraclock_sim_host_options *opts);
-/** @} */
-
-/**
- * Make a host's clocksource its TSC (1, as at the start) or another (0).
- *
- * With another clocksource the host gives no pairs: it refuses the pairing
- * hypercall, and TSC_STABLE is clear in the pvclock pages.
- *
- * @param host The host.
- * @param is_tsc 1 or 0.
- *
- * @retval 0 Success.
- * @retval -EINVAL NULL.
- * @return Else the error of a page writer; it has happened all the same.
- *
- * Threads: one at a time for each world. Not async-signal-safe.
- * @since 0.1
- */
-PARACLOCK_API int paraclock_sim_clocksource(struct paraclock_sim_host *host,
-					    int is_tsc);
-
-/**
- * Change a host's TSC: its rate, its value, or both.
- *
- * The pages of its VMs follow, each at its own time. Until then they are wrong,
- * as on a real machine. If the host notices (@p noticed), TSC_STABLE is clear
- * from then on and its clocksource is not its TSC, until
- * paraclock_sim_clocksource() changes that.
- *
- * @param host The host. Not a VM.
- * @param tsc_hz Frequency, in 2^-tsc_hz_bits Hz, from 2^16 to 2^40 Hz; 0:
- *        unchanged.
- * @param tsc_hz_bits 0 to 32.
- * @param ticks The value jumps ahead by this (modulo 2^64, so also back).
- * @param noticed 1: the host notices, and renews pages. 0: it does not; pages
- *        keep their contents until they are next renewed, and
- *        paraclock_sim_truth() has the right time.
- *
- * @retval 0 Success.
- * @retval -EINVAL NULL, a VM, or a value out of range.
- * @return Else the error of a page writer; it has happened all the same.
- *
- * Threads: one at a time for each world. Threads that have entered stop
- * meanwhile. Not async-signal-safe.
- * @since 0.1
- */
-PARACLOCK_API int paraclock_sim_tsc(struct paraclock_sim_host *host,
-				    uint64_t tsc_hz, unsigned int tsc_hz_bits,
-				    uint64_t ticks, int noticed);
-
-/* --- what happens to VMs -------------------------------------------------- */
 
 /** act flags: the host scales the TSC, so that its rate stays. Otherwise it has
  * the new host's rate from then on. */
@@ -288,30 +197,42 @@ PARACLOCK_API int paraclock_sim_clone(struct paraclock_sim_vm **ret_vm,
 				      uint32_t flags);
 
 /**
- * A vCPU halts, or enters the guest.
+ * Halt a vCPU.
  *
- * KVM rewrites a vCPU's pvclock page only when the vCPU next enters: while it
- * is halted, its page is not updated. A running vCPU's page is updated
- * immediately. The thread that calls run() is on that vCPU from then on, for
- * env->run_on_cpu and for the page of its own vCPU.
+ * KVM rewrites a vCPU's pvclock page only when the vCPU next enters the guest:
+ * while it is halted, its page is not updated. A running vCPU's page is updated
+ * immediately.
  *
  * @param vm The VM.
  * @param vcpu The vCPU, from 0.
  *
- * @retval 0 Success.
+ * @retval 0 It is halted; perhaps it already was.
  * @retval -EINVAL There is no such vCPU.
- * @return Else the error of the page writer.
  *
- * Threads: halt: one at a time for each world; run: any thread. Not
- * async-signal-safe.
+ * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
- * @{
  */
 PARACLOCK_API int paraclock_sim_vcpu_halt(struct paraclock_sim_vm *vm,
 					  unsigned int vcpu);
+
+/**
+ * Let a vCPU enter the guest, by the calling thread.
+ *
+ * The thread is on that vCPU from then on, for env->run_on_cpu and for the page
+ * of its own vCPU.
+ *
+ * @param vm The VM.
+ * @param vcpu The vCPU, from 0.
+ *
+ * @retval 0 It runs; perhaps it already did.
+ * @retval -EINVAL There is no such vCPU.
+ * @return Else the error of the page writer; it runs all the same.
+ *
+ * Threads: any thread. Not async-signal-safe.
+ * @since 0.1
+ */
 PARACLOCK_API int paraclock_sim_vcpu_run(struct paraclock_sim_vm *vm,
 					 unsigned int vcpu);
-/** @} */
 
 /**
  * Make a vCPU's TSC jump, so that it does not agree with the others.
@@ -391,29 +312,40 @@ PARACLOCK_API int paraclock_sim_update(struct paraclock_sim_vm *vm,
 				       unsigned int kind, unsigned int vcpu);
 
 /**
- * Set the guest's CLOCK_REALTIME ahead by @p ns, or switch its kernel to
- * another clocksource.
+ * Set the guest's CLOCK_REALTIME.
+ *
+ * @param vm The VM.
+ * @param ns How far ahead, ns; negative: back.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL.
+ * @retval -ERANGE The clock would be 146 years off or more.
+ *
+ * Threads: one at a time for each world. Not async-signal-safe.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_sim_guest_step(struct paraclock_sim_vm *vm,
+					   int64_t ns);
+
+/**
+ * Switch the guest's kernel to another clocksource.
  *
  * "tsc" runs on the counter, at its rate at the time of the switch;
  * "kvm-clock", "xen" and "hyperv_clocksource_tsc_page" on MONOTONIC time;
  * others, such as "hpet", on true time.
  *
  * @param vm The VM.
- * @param ns The step, ns; negative: back.
  * @param name The clocksource, at most 31 bytes.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, or a name that is too long.
- * @retval -ERANGE The clock would be 146 years off or more.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
- * @{
  */
-PARACLOCK_API int paraclock_sim_guest_step(struct paraclock_sim_vm *vm,
-					   int64_t ns);
 PARACLOCK_API int paraclock_sim_guest_clocksource(struct paraclock_sim_vm *vm,
 						  const char *name);
+
 /** @} */
 
 #ifdef __cplusplus

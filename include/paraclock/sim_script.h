@@ -26,6 +26,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup sim_script
+ * @{ */
+
 /** A parsed script. Opaque. */
 struct paraclock_sim_script;
 /** A script that is being played. Opaque. */
@@ -170,6 +173,8 @@ paraclock_sim_script_play(const struct paraclock_sim_script *script,
 PARACLOCK_API const char *
 paraclock_sim_play_vm(const struct paraclock_sim_play *play, unsigned int index,
 		      struct paraclock_sim_vm **ret_vm);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup sim_vm
+ * @{ */
+
 /** A world: time, hosts, VMs. Opaque. */
 struct paraclock_sim;
 /** A host in it, or a VM that hosts further VMs. Opaque. */
@@ -243,8 +246,11 @@ paraclock_sim_coupling(const struct paraclock_sim_vm *vm,
 
 /** Kinds of pages. */
 enum paraclock_sim_page_kind {
+	/** What kvmclock reads, one for each vCPU. */
 	PARACLOCK_SIM_PVCLOCK = 0,
+	/** Hyper-V's reference TSC page. */
 	PARACLOCK_SIM_HYPERV = 1,
+	/** A vmclock page. */
 	PARACLOCK_SIM_VMCLOCK = 2,
 };
 
@@ -267,7 +273,7 @@ PARACLOCK_API void *paraclock_sim_page(const struct paraclock_sim_vm *vm,
 /* --- live threads --------------------------------------------------------- */
 
 /**
- * From enter() to leave() the calling thread is code of a VM, on a vCPU.
+ * The calling thread is code of a VM, on a vCPU, until paraclock_sim_leave().
  *
  * A VM's TSC and memory change between two instructions of its code, never
  * during one. So an act that changes the TSC stops the threads that have
@@ -277,19 +283,31 @@ PARACLOCK_API void *paraclock_sim_page(const struct paraclock_sim_vm *vm,
  * a thread may enter as well, while another one calls paraclock_sim_run().
  *
  * @param vm The VM.
- * @param vcpu The vCPU.
+ * @param vcpu The vCPU, from 0.
  *
- * @retval 0 Success; enter() has waited while the VM was stopped.
- * @retval -EINVAL NULL, or no such vCPU; or the thread has already entered
- *         (enter) or has not entered (leave).
+ * @retval 0 Success. It has waited while the VM was stopped.
+ * @retval -EINVAL NULL, there is no such vCPU, or the thread has already
+ *         entered.
  *
- * Threads: any thread.
+ * Threads: any thread. Not async-signal-safe.
  * @since 0.1
- * @{
  */
 PARACLOCK_API int paraclock_sim_enter(struct paraclock_sim_vm *vm,
 				      unsigned int vcpu);
+
+/**
+ * The calling thread is no longer code of the VM.
+ *
+ * @param vm The VM.
+ *
+ * @retval 0 Success.
+ * @retval -EINVAL NULL, or the thread has not entered this VM.
+ *
+ * Threads: any thread. Not async-signal-safe.
+ * @since 0.1
+ */
 PARACLOCK_API int paraclock_sim_leave(struct paraclock_sim_vm *vm);
+
 /** @} */
 
 #ifdef __cplusplus

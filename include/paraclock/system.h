@@ -39,6 +39,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup system
+ * @{ */
+
 /** The system clocks at one value of the counter. */
 struct paraclock_snapshot {
 	/** Set by the caller to sizeof(struct paraclock_snapshot). */
@@ -317,9 +320,10 @@ struct paraclock_check {
 	 * 10^9, since one of them may be smearing a leap second.
 	 */
 	uint64_t max_offset_ns;
-	/** What was compared, and which of it contradicts: masks of
-	 * PARACLOCK_CHECK_x. */
-	uint32_t compared, contradicted;
+	/** What was compared: a mask of PARACLOCK_CHECK_x. */
+	uint32_t compared;
+	/** Which of it contradicts, in the same way. */
+	uint32_t contradicted;
 	/** Time since the call before, by CLOCK_MONOTONIC_RAW, ns. */
 	uint64_t interval_ns;
 	/** Rate of the clock against CLOCK_MONOTONIC_RAW over the interval,
@@ -383,6 +387,8 @@ PARACLOCK_API int paraclock_check(struct paraclock *clk,
  * @since 0.1
  */
 PARACLOCK_API int paraclock_check_clear(struct paraclock *clk);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file timekeeper.h
- * Timekeepers: a clock in shared memory that one process changes and any
- * process reads.
+ * Timekeepers: clocks in shared memory, with one writer and any readers.
  *
  * A timekeeper holds a timeline and, if a change is announced ahead, the next
  * one. Its writer may freeze it, reconfigure it after a migration, and unfreeze
@@ -24,6 +23,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** @addtogroup timekeeper
+ * @{ */
 
 /**
  * A timekeeper. The caller provides the memory: zeroed before its first use,
@@ -488,6 +490,8 @@ PARACLOCK_API int paraclock_timekeeper_follow(struct paraclock_timekeeper *tk,
 					      const struct paraclock_env *env,
 					      const struct paraclock *clk,
 					      struct paraclock_follow *follow);
+
+/** @} */
 
 #ifdef __cplusplus
 }

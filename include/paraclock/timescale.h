@@ -37,6 +37,9 @@
 extern "C" {
 #endif
 
+/** @addtogroup timescale
+ * @{ */
+
 /** Where Debian's tzdata and many other systems keep the list. */
 #define PARACLOCK_LEAP_LIST_PATH "/usr/share/zoneinfo/leap-seconds.list"
 
@@ -314,6 +317,7 @@ enum paraclock_wall {
 	PARACLOCK_WALL_UTC = 0,
 	/** UTC with the window's smear. */
 	PARACLOCK_WALL_SMEARED = 1,
+	/** TAI itself. */
 	PARACLOCK_WALL_TAI = 2,
 };
 
@@ -466,6 +470,8 @@ static inline int paraclock_timespec_to_ns(const struct timespec *ts,
 	return 0;
 }
 #endif
+
+/** @} */
 
 #ifdef __cplusplus
 static_assert(sizeof(struct paraclock_leap_table) == 1056, "fixed");

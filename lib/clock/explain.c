@@ -3,74 +3,123 @@
 
 #include <errno.h>
 
+#include "base/fixed.h"
 #include "base/text.h"
 #include "clock.h"
+#include "timescale/leap_table.h"
+
+static const struct {
+	int error;
+	const char *text;
+} errors[] = {
+	{ -EACCES, "the source is here, but this process may not use it" },
+	{ -EAGAIN, "the page stayed in the middle of an update, or kept "
+		   "changing; try again" },
+	{ -EINVAL, "a bad argument, or a counter value later than now, or "
+		   "before the window and the history" },
+	{ -ENODEV, "the source is not here, or has gone; or its counter "
+		   "cannot be correlated with the system clocks, because "
+		   "the clocksource is not an image of it" },
+	{ -ENOMEM, "no memory or no file descriptor is left" },
+	{ -EOPNOTSUPP, "this source cannot answer that" },
+	{ -EPROTO, "what the host wrote is malformed; report it as a bug "
+		   "of the host" },
+	{ -ERANGE, "the host's time does not fit into 64 bits of ns; "
+		   "report it as a bug of the host" },
+	{ -ESTALE, "a disruption or a clock set came in between; measure "
+		   "again" },
+	{ -ETIMEDOUT, "the device did not answer; try again later" },
+};
 
 static const char *explain_error(int error)
 {
-	switch (error) {
-	case -EACCES:
-		return "the source is here, but this process may not use it";
-	case -EAGAIN:
-		return "the page stayed in the middle of an update, or kept "
-		       "changing; try again";
-	case -EINVAL:
-		return "a bad argument, or a counter value later than now, or "
-		       "before the window and the history";
-	case -ENODEV:
-		return "the source is not here, or has gone; or its counter "
-		       "cannot be correlated with the system clocks, because "
-		       "the clocksource is not an image of it";
-	case -ENOMEM:
-		return "no memory or no file descriptor is left";
-	case -EOPNOTSUPP:
-		return "this source cannot answer that";
-	case -EPROTO:
-		return "what the host wrote is malformed; report it as a bug "
-		       "of the host";
-	case -ERANGE:
-		return "the host's time does not fit into 64 bits of ns; "
-		       "report it as a bug of the host";
-	case -ESTALE:
-		return "a disruption or a clock set came in between; measure "
-		       "again";
-	case -ETIMEDOUT:
-		return "the device did not answer; try again later";
-	default:
-		return "an error that the manual page of the function explains";
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		if (errors[i].error == error)
+			return errors[i].text;
 	}
+	return "an error that the manual page of the function explains";
 }
+
+static const char *const reasons[] = {
+	[PARACLOCK_REASON_OK] = "fit for correlation",
+	[PARACLOCK_REASON_HOST_CLOCK] =
+		"the host gave a time without a counter value",
+	[PARACLOCK_REASON_UNSTABLE] =
+		"the counters of the CPUs are not known to agree; use "
+		"another source",
+	[PARACLOCK_REASON_SEQUENCE] = "the host has switched its page off",
+	[PARACLOCK_REASON_STATUS] = "the host does not vouch for its time",
+	[PARACLOCK_REASON_COUNTER] =
+		"the page counts with another machine's counter",
+	[PARACLOCK_REASON_WINDOW] =
+		"the counter is outside of the page's window: before "
+		"its reference point, before the last disruption, or "
+		"past what the page's age allows",
+	[PARACLOCK_REASON_WIDE] =
+		"the pair is wider than allowed (max_pair_error_ns); "
+		"read again, or allow more",
+	[PARACLOCK_REASON_DISRUPTED] =
+		"a disruption is being handled; read again in a moment",
+	[PARACLOCK_REASON_IMPLAUSIBLE] = "a second clock contradicts this one",
+};
 
 static const char *explain_reason(unsigned int reason)
 {
-	switch (reason) {
-	case PARACLOCK_REASON_OK:
-		return "fit for correlation";
-	case PARACLOCK_REASON_HOST_CLOCK:
-		return "the host gave a time without a counter value";
-	case PARACLOCK_REASON_UNSTABLE:
-		return "the counters of the CPUs are not known to agree; use "
-		       "another source";
-	case PARACLOCK_REASON_SEQUENCE:
-		return "the host has switched its page off";
-	case PARACLOCK_REASON_STATUS:
-		return "the host does not vouch for its time";
-	case PARACLOCK_REASON_COUNTER:
-		return "the page counts with another machine's counter";
-	case PARACLOCK_REASON_WINDOW:
-		return "the counter is outside of the page's window: before "
-		       "its reference point, before the last disruption, or "
-		       "past what the page's age allows";
-	case PARACLOCK_REASON_WIDE:
-		return "the pair is wider than allowed (max_pair_error_ns); "
-		       "read again, or allow more";
-	case PARACLOCK_REASON_DISRUPTED:
-		return "a disruption is being handled; read again in a moment";
-	case PARACLOCK_REASON_IMPLAUSIBLE:
-		return "a second clock contradicts this one";
-	default:
-		return "a reason that this library does not know";
+	return reason < sizeof(reasons) / sizeof(reasons[0])
+		       ? reasons[reason]
+		       : "a reason that this library does not know";
+}
+
+/* UTC at a valid sample; false: it says none. */
+static bool utc_of(const struct paraclock_sample *sample, int64_t *ret_ns)
+{
+	int64_t offset_ns = 0;
+
+	if (sample->timescale == PARACLOCK_TIMESCALE_TAI) {
+		if (!(sample->flags & PARACLOCK_FLAG_TAI_OFFSET) ||
+		    !pclk_leap_offset_is_plausible(sample->tai_offset_sec))
+			return false;
+		offset_ns = sample->tai_offset_sec * (int64_t)NSEC_PER_SEC;
+	} else if (sample->timescale != PARACLOCK_TIMESCALE_UTC &&
+		   sample->timescale != PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED) {
+		return false;
 	}
+	return !__builtin_sub_overflow(sample->host_ns, offset_ns, ret_ns);
+}
+
+/* paraclock_offset() refuses samples that read() does not. */
+static const char *explain_valid(const struct paraclock_sample *sample)
+{
+	int64_t utc_ns;
+
+	return sample->valid && utc_of(sample, &utc_ns) &&
+			       pclk_leap_is_near(sample->leap, utc_ns,
+						 sample->pair_error_ns)
+		       ? "fit for correlation, but a leap second is so close "
+			 "that UTC is ambiguous; measure again in two seconds"
+		       : explain_reason(sample->reason);
+}
+
+/* -EOPNOTSUPP of a clock that can be read: there is no way from its scale to
+ * UTC. */
+static void explain_scale(const struct paraclock *clk, char *buf, size_t size)
+{
+	struct paraclock_sample sample;
+	int64_t utc_ns;
+
+	if (paraclock_read(clk, &sample) || !sample.valid ||
+	    utc_of(&sample, &utc_ns))
+		return;
+	if (sample.timescale == PARACLOCK_TIMESCALE_TAI)
+		TEXT(buf, size, clk->be->name,
+		     " gives TAI without a plausible offset from UTC; take it "
+		     "from a leap-seconds list (paraclock_leap_list_parse())");
+	else
+		TEXT(buf, size, clk->be->name, " is on the timescale ",
+		     paraclock_timescale_name(sample.timescale),
+		     ": it does not say what time of day it is, nor how far "
+		     "CLOCK_REALTIME is off; open a source on UTC or TAI "
+		     "(options.timescales, --timescale)");
 }
 
 /* The error of a source that only events look at is not one of the reads'. */
@@ -95,6 +144,8 @@ int paraclock_explain(const struct paraclock *clk, int error,
 	TEXT(buf, size, "");
 	if (clk && error)
 		explain_lost_memory(clk, error, buf, size);
+	if (clk && error == -EOPNOTSUPP && !buf[0])
+		explain_scale(clk, buf, size);
 	if (clk && !buf[0] && clk->be->explain)
 		clk->be->explain(clk->state, error, sample, buf, size);
 	/* An error may also come from a source of markers. */
@@ -111,7 +162,7 @@ int paraclock_explain(const struct paraclock *clk, int error,
 		TEXT(buf, size, explain_error(error));
 	else
 		TEXT(buf, size,
-		     explain_reason(sample ? sample->reason
-					   : PARACLOCK_REASON_OK));
+		     sample ? explain_valid(sample)
+			    : explain_reason(PARACLOCK_REASON_OK));
 	return 0;
 }

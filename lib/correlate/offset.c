@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include <paraclock/interval.h>
 #include <paraclock/offset.h>
 
 #include "base/env.h"
@@ -21,38 +20,45 @@
 
 /* --- the host's UTC ------------------------------------------------------- */
 
-static int by_offset(struct paraclock_offset *off, int16_t sec)
+/* TAI - UTC, s, by whoever knows it. */
+static int tai_offset(struct paraclock_offset *off, int16_t *ret_sec)
 {
 	struct paraclock_sample *sample = &off->sample;
+	struct paraclock_utc utc;
+	int ret = -ESTALE;
 
+	*ret_sec = sample->flags & PARACLOCK_FLAG_TAI_OFFSET
+			   ? sample->tai_offset_sec
+			   : (int16_t)0;
+	if (pclk_leap_offset_is_plausible(*ret_sec))
+		return 0;
+	if (off->leap_table)
+		ret = paraclock_tai_to_utc(off->leap_table, sample->host_ns,
+					   &utc);
+	if (ret == -EINVAL)
+		return ret;
+	*ret_sec = off->assume_tai_offset_sec;
+	if (!ret) {
+		*ret_sec = utc.tai_offset_sec;
+		sample->leap = utc.leap;
+	}
+	return pclk_leap_offset_is_plausible(*ret_sec) ? 0 : -EOPNOTSUPP;
+}
+
+static int from_tai(struct paraclock_offset *off)
+{
+	struct paraclock_sample *sample = &off->sample;
+	int16_t sec = 0;
+	int ret = tai_offset(off, &sec);
+
+	if (ret)
+		return ret;
 	sample->tai_offset_sec = sec;
 	sample->flags |= PARACLOCK_FLAG_TAI_OFFSET;
 	return __builtin_sub_overflow(sample->host_ns,
 				      sec * (int64_t)NSEC_PER_SEC, &off->utc_ns)
 		       ? -ERANGE
 		       : 0;
-}
-
-static int from_tai(struct paraclock_offset *off)
-{
-	const struct paraclock_sample *sample = &off->sample;
-	struct paraclock_utc utc;
-	int ret = -ESTALE;
-
-	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET &&
-	    pclk_leap_offset_is_plausible(sample->tai_offset_sec))
-		return by_offset(off, sample->tai_offset_sec);
-	if (off->leap_table)
-		ret = paraclock_tai_to_utc(off->leap_table, sample->host_ns,
-					   &utc);
-	if (!ret) {
-		off->sample.leap = utc.leap;
-		return by_offset(off, utc.tai_offset_sec);
-	}
-	if (ret != -EINVAL &&
-	    pclk_leap_offset_is_plausible(off->assume_tai_offset_sec))
-		return by_offset(off, off->assume_tai_offset_sec);
-	return ret == -EINVAL ? ret : -EOPNOTSUPP;
 }
 
 /* Does the table show that no leap second is within a day? */
@@ -99,24 +105,15 @@ static int set_utc(struct paraclock_offset *off)
 
 /* --- the offset ----------------------------------------------------------- */
 
-/*
- * May a leap second lie within error_ns of the host's UTC? A repeated second
- * has the numbers of the one before it, so that they mean two instants. UTC
- * before 1972 has no leap seconds that anybody counts.
- */
 static bool is_near_leap(const struct paraclock_offset *off, uint64_t error_ns)
 {
-	struct paraclock_sample utc = off->sample;
-	int64_t earliest_ns, latest_ns;
+	/* What a host says of leap seconds is of its own clock, and not of the
+	 * start that a caller adds. */
+	uint8_t leap = off->sample.timescale == PARACLOCK_TIMESCALE_MONOTONIC
+			       ? (uint8_t)PARACLOCK_LEAP_UNKNOWN
+			       : off->sample.leap;
 
-	if (utc.timescale == PARACLOCK_TIMESCALE_MONOTONIC)
-		utc.leap = PARACLOCK_LEAP_UNKNOWN;
-	utc.timescale = PARACLOCK_TIMESCALE_UTC;
-	utc.host_ns = off->utc_ns;
-	utc.pair_error_ns = error_ns;
-	utc.clock_error_ns = 0;
-	return paraclock_interval_ns(&utc, &earliest_ns, &latest_ns) ==
-	       -EOPNOTSUPP;
+	return pclk_leap_is_near(leap, off->utc_ns, error_ns);
 }
 
 static void set_bound(struct paraclock_offset *off)
@@ -266,27 +263,30 @@ static void fill_crosststamp(const struct bracket *b,
 static int by_bracket(const struct paraclock *clk,
 		      struct paraclock_crosststamp *xt)
 {
-	struct bracket best = { .width_ns = UINT64_MAX }, b;
+	struct bracket b[2], *best = NULL, *next = b;
 	int ret = 0;
 
 	if (!clk->env->read_clock)
 		return -EOPNOTSUPP;
 	*xt = (struct paraclock_crosststamp){ .size = sizeof(*xt) };
 	for (int i = 0; i < BRACKETS && !ret; i++) {
-		ret = read_bracket(clk, &b);
-		if (!ret && !b.before.valid) {
-			xt->sample = b.before;
+		ret = read_bracket(clk, next);
+		if (!ret && !next->before.valid) {
+			xt->sample = next->before;
 			return 0;
 		}
 		/* What was read before a disruption is void. */
-		if (!ret && (b.before.epoch != best.before.epoch ||
-			     b.width_ns < best.width_ns))
-			best = b;
+		if (!ret &&
+		    (!best || next->before.epoch != best->before.epoch ||
+		     next->width_ns < best->width_ns)) {
+			best = next;
+			next = &b[best == b];
+		}
 	}
-	if (best.width_ns == UINT64_MAX || ret == -ESTALE)
+	if (!best || ret == -ESTALE)
 		return ret;
-	fill_crosststamp(&best, xt);
-	ret = paraclock_disrupted(clk, best.before.epoch);
+	fill_crosststamp(best, xt);
+	ret = paraclock_disrupted(clk, best->before.epoch);
 	return ret > 0 ? -ESTALE : ret;
 }
 

@@ -125,6 +125,20 @@ static int utc_interval(const struct paraclock_sample *sample,
 		       : -EOPNOTSUPP;
 }
 
+bool pclk_leap_is_near(uint8_t leap, int64_t utc_ns, uint64_t error_ns)
+{
+	const struct paraclock_sample sample = {
+		.host_ns = utc_ns,
+		.pair_error_ns = error_ns,
+		.valid = 1,
+		.timescale = PARACLOCK_TIMESCALE_UTC,
+		.leap = leap,
+	};
+	struct interval interval;
+
+	return utc_interval(&sample, &interval) == -EOPNOTSUPP;
+}
+
 /* Is this the sample's UTC without a doubt? An inserted second shows a number
  * twice, and clocks disagree on the offset in it. */
 static int check_second(const struct paraclock_sample *sample)

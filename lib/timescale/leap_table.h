@@ -52,4 +52,11 @@ bool pclk_leap_offset_is_plausible(int16_t offset_sec);
 bool pclk_leap_tells_end(uint8_t leap, int64_t sec,
 			 const struct calendar_month *month);
 
+/*
+ * May a leap second, or the second before one, lie within error_ns of a UTC?
+ * Its numbers mean two instants. leap: enum paraclock_leap at utc_ns. No to all
+ * before 1972, where nobody counts leap seconds.
+ */
+bool pclk_leap_is_near(uint8_t leap, int64_t utc_ns, uint64_t error_ns);
+
 #endif

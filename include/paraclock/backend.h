@@ -274,9 +274,9 @@ PARACLOCK_API const struct paraclock_env *paraclock_default_env(void);
  * While the PARACLOCK_CONVERSION_WORDS words at @c page equal @c key, and for
  * base_tsc <= counter <= base_tsc + max_ticks:
  *
- *   host_ns = base_ns + floor((ticks * mult + frac) / 2^64)
- *   clock_error_ns = error_ns +
- *                    ceil((counter - base_tsc) * error_mult / 2^64)
+ *     host_ns = base_ns + floor((ticks * mult + frac) / 2^64)
+ *     clock_error_ns = error_ns +
+ *                      ceil((counter - base_tsc) * error_mult / 2^64)
  *
  * with ticks = (counter - base_tsc) & mask. If mult or error_mult is rounded,
  * @c guard and @c error_guard bound the accumulated error, in 2^-64 ns: if a

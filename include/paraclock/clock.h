@@ -1,44 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file clock.h
- * Open a host clock, read it, and ask why it cannot be trusted. machine.h, which
- * this header includes, lists the clocks that this machine has.
+ * Open a host clock, read it, and ask why it cannot be trusted.
+ *
+ * This header includes machine.h, which lists the clocks that this machine has.
  *
  * A function that can fail returns 0 or a negative errno value, unless it says
  * otherwise; errno itself is never changed. Outputs (ret_x) are written only on
  * success. A NULL argument is -EINVAL unless a function says otherwise.
  *
- * Errors of opening. paraclock_open(), and every function that opens a clock:
+ * @par Errors of opening
+ * paraclock_open(), and every function that opens a clock:
  *
- *   -EINVAL      A bad option, or this build has no such backend. Correct the
- *                call.
- *   -ENODEV      The source is not here, or it gives another timescale; without
- *                a backend's name: no source here is valid. options.detail says
- *                why, and what to do.
- *   -EACCES      The source is here but may not be used, or the CPU counter is
- *                forbidden to this thread (PR_SET_TSC). detail has the remedy.
- *   -EPROTO      The mapped memory is not a valid clock page: a fault of the
- *                host or the kernel. Report it there.
- *   -EOPNOTSUPP  This env or backend cannot give time.
- *   -ENOMEM      No memory, or no file descriptor left.
+ * @retval -EINVAL A bad option, or this build has no such backend. Correct the
+ *         call.
+ * @retval -ENODEV The source is not here, or it gives another timescale;
+ *         without a backend's name: no source here is valid. options.detail
+ *         says why, and what to do.
+ * @retval -EACCES The source is here but may not be used, or the CPU counter is
+ *         forbidden to this thread (PR_SET_TSC). detail has the remedy.
+ * @retval -EPROTO The mapped memory is not a valid clock page: a fault of the
+ *         host or the kernel. Report it there.
+ * @retval -EOPNOTSUPP This env or backend cannot give time.
+ * @retval -ENOMEM No memory, or no file descriptor left.
  *
  * and, if options name both a backend and timescales, any error of the first
  * read. Without timescales the caller's first read returns that error.
  *
- * Errors of reads. paraclock_read(), and every function that reads a clock:
+ * @par Errors of reads
+ * paraclock_read(), and every function that reads a clock:
  *
- *   -EAGAIN      The page stayed mid-update for about 100 us or kept changing,
- *                or (tsc) the counter ran backwards. Try again.
- *   -EPROTO      The page of the time source, or of a source of markers, is
- *                malformed; paraclock_explain() names the field.
- *   -ERANGE      The result does not fit into 64 bits of ns.
- *   -EINVAL      A NULL argument, or a hypercall refused its argument.
- *   -ENODEV      The source has gone. Close the clock.
- *   -EOPNOTSUPP  The host gives no pair at all; paraclock_explain() says why.
- *   -EACCES      The host refuses the hypercall: it is for ring 0 only.
- *   -ETIMEDOUT   A device did not answer. Try again later.
- *   -EIO         The env returned a number that is not an errno value. Correct
- *                the env.
+ * @retval -EAGAIN The page stayed mid-update for about 100 us or kept changing,
+ *         or (tsc) the counter ran backwards. Try again.
+ * @retval -EPROTO The page of the time source, or of a source of markers, is
+ *         malformed; paraclock_explain() names the field.
+ * @retval -ERANGE The result does not fit into 64 bits of ns.
+ * @retval -EINVAL A NULL argument, or a hypercall refused its argument.
+ * @retval -ENODEV The source has gone. Close the clock.
+ * @retval -EOPNOTSUPP The host gives no pair at all; paraclock_explain() says
+ *         why.
+ * @retval -EACCES The host refuses the hypercall: it is for ring 0 only.
+ * @retval -ETIMEDOUT A device did not answer. Try again later.
+ * @retval -EIO The env returned a number that is not an errno value. Correct
+ *         the env.
  *
  * and any other error that the env returned.
  */

@@ -8,17 +8,17 @@
  * how a device's counter relates to this machine's. system.h includes this
  * header.
  *
- * Errors of cross timestamps. paraclock_crosststamp(), and every function that
- * makes one:
+ * @par Errors of cross timestamps
+ * paraclock_crosststamp(), and every function that makes one:
  *
- *   -ENODEV  The sample's counter is not this machine's, or the kernel's
- *            clocksource is not an image of it. Correlation is impossible here.
- *   -EINVAL  NULL or a bad size; the counter value is later than now, or
- *            earlier than the window and the history; or the clocksource
- *            changed in between. Feed a history, or try again.
- *   -ESTALE  A disruption came in between, or CLOCK_REALTIME was set in each
- *            attempt. Measure again.
- *   -ERANGE  A clock does not fit into 64 bits of ns.
+ * @retval -ENODEV The sample's counter is not this machine's, or the kernel's
+ *         clocksource is not an image of it. Correlation is impossible here.
+ * @retval -EINVAL NULL or a bad size; the counter value is later than now, or
+ *         earlier than the window and the history; or the clocksource changed
+ *         in between. Feed a history, or try again.
+ * @retval -ESTALE A disruption came in between, or CLOCK_REALTIME was set in
+ *         each attempt. Measure again.
+ * @retval -ERANGE A clock does not fit into 64 bits of ns.
  *
  * and the errors of reads (clock.h) and of snapshots (system.h).
  */
@@ -68,7 +68,7 @@ enum paraclock_clock {
 /**
  * How a device's counter and the system's are coupled:
  *
- *   to = floor(from * mult / 2^shift) + offset
+ *     to = floor(from * mult / 2^shift) + offset
  *
  * PARACLOCK_COUPLING_TO_DEVICE says which of the two counters is from. The sum
  * is modulo 2^64; the product must fit into 64 bits. Example: a guest's TSC as

@@ -225,8 +225,8 @@ PARACLOCK_API int paraclock_event_fd(const struct paraclock *clk);
  * (-EAGAIN, -ETIMEDOUT, -ENOMEM) are reported only when they have lasted for
  * half a second.
  *
- * With PARACLOCK_DEVICE_MEMORY it also looks at physical memory: some ten system
- * calls.
+ * With PARACLOCK_DEVICE_MEMORY it also looks at physical memory: some ten
+ * system calls.
  *
  * @param clk The clock.
  * @param[in,out] ret_ev The caller sets its @c size.

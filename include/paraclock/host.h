@@ -8,23 +8,24 @@
  * by the protocol of that page. The backends kvmclock, hyperv and vmclock read
  * what is written here, and so do the guests' kernels.
  *
- * Errors of writers. Every function that writes a page:
+ * @par Errors of writers
+ * Every function that writes a page:
  *
- *   -EINVAL  NULL, a page that is not aligned, an env that is too small, a
- *            malformed timeline or one that this page cannot express; or the
- *            writer is that of another kind of page.
- *   -ENODEV  The env is NULL and this build has no env of its own.
- *   -EPERM   This process is not the writer. Acquire the page.
- *   -EBUSY   Another thread is writing the page, or this signal handler
- *            interrupted a write of it. Nothing was changed.
+ * @retval -EINVAL NULL, a page that is not aligned, an env that is too small, a
+ *         malformed timeline or one that this page cannot express; or the
+ *         writer is that of another kind of page.
+ * @retval -ENODEV The env is NULL and this build has no env of its own.
+ * @retval -EPERM This process is not the writer. Acquire the page.
+ * @retval -EBUSY Another thread is writing the page, or this signal handler
+ *         interrupted a write of it. Nothing was changed.
  *
  * and every function that writes a timeline onto a page also:
  *
- *   -ERANGE  The timeline's rate or time does not fit on the page.
- *   -ESTALE  The timeline's t_end is over, or its t_start still to come; or,
- *            with MONOTONIC, the timeline is behind the page, or the page holds
- *            no time that fits. The page is unchanged. Make a newer timeline,
- *            or omit MONOTONIC for one update.
+ * @retval -ERANGE The timeline's rate or time does not fit on the page.
+ * @retval -ESTALE The timeline's t_end is over, or its t_start still to come;
+ *         or, with MONOTONIC, the timeline is behind the page, or the page
+ *         holds no time that fits. The page is unchanged. Make a newer
+ *         timeline, or omit MONOTONIC for one update.
  */
 #ifndef PARACLOCK_HOST_H
 #define PARACLOCK_HOST_H
@@ -99,7 +100,8 @@ enum paraclock_status {
 /**
  * What a clock shows at a counter value: an affine function and its window.
  *
- *   time = base + (counter - base_tsc) * period_frac / 2^(64 + period_shift) s
+ *     time = base +
+ *            (counter - base_tsc) * period_frac / 2^(64 + period_shift) s
  *
  * Precise enough for every page and for passing it on: moving the reference
  * point loses less than 2^-64 s.

@@ -13,26 +13,27 @@
  * second is inserted. So a UTC interval is refused if it may touch a leap
  * second, or the second before one. The sample's own leap second state decides:
  *
- *   PRE_POS, PRE_NEG    From this UTC month's first second up to its last one,
- *                       exclusive.
- *   POS                 Refused.
- *   POST_POS, POST_NEG  From this month's first second up to its last one,
- *                       exclusive.
- *   NONE                The same, and the whole month before.
- *   UNKNOWN             Without this month's first second and its last.
+ * - PRE_POS, PRE_NEG: from this UTC month's first second up to its last one,
+ *   exclusive.
+ * - POS: refused.
+ * - POST_POS, POST_NEG: from this month's first second up to its last one,
+ *   exclusive.
+ * - NONE: the same, and the whole month before.
+ * - UNKNOWN: without this month's first second and its last.
  *
  * On the last day of a month, NONE, POST_POS and POST_NEG also say that no leap
  * second ends it: then the interval may reach into the next month, up to that
  * month's last second.
  *
- * Errors of intervals. Every function here:
+ * @par Errors of intervals
+ * Every function here:
  *
- *   -EINVAL      The sample is not valid, or NULL.
- *   -EOPNOTSUPP  The sample has no bound; or it is not on UTC or TAI, or may be
- *                smeared; or it has no plausible TAI offset and the other scale
- *                is asked for; or a leap second is too close.
- *   -ERANGE      UTC is before 1972 or after mid-2261. Not for a sample on TAI
- *                if TAI is asked for.
+ * @retval -EINVAL The sample is not valid, or NULL.
+ * @retval -EOPNOTSUPP The sample has no bound; or it is not on UTC or TAI, or
+ *         may be smeared; or it has no plausible TAI offset and the other scale
+ *         is asked for; or a leap second is too close.
+ * @retval -ERANGE UTC is before 1972 or after mid-2261. Not for a sample on TAI
+ *         if TAI is asked for.
  */
 #ifndef PARACLOCK_INTERVAL_H
 #define PARACLOCK_INTERVAL_H

@@ -9,21 +9,22 @@
  * own counter. When the clock above is disrupted, the relay freezes the targets
  * and lets them continue only with the right time. See paraclock-relay(7).
  *
- * Errors of relays. Every function that takes a relay:
+ * @par Errors of relays
+ * Every function that takes a relay:
  *
- *   -EINVAL      NULL, or a size that is too small; or a target that is
- *                incomplete, or whose page or coupling cannot express this
- *                clock's time.
- *   -EAGAIN      The clock above is not valid now, or paraclock_relay_freeze()
- *                froze the relay: all targets are frozen. Or the clock has no
- *                conversion (around a leap second, until the page above is from
- *                after it): all targets are unchanged, or frozen if that page
- *                was rewritten meanwhile. Call again.
- *   -EOPNOTSUPP  The clock gives single samples only. Let a timekeeper follow
- *                it, and relay the timekeeper.
- *   -ESTALE      With MONOTONIC: the clock above is more than 50 us behind what
- *                readers below have seen. That target stays frozen until the
- *                clock has caught up, or the flag is omitted for one call.
+ * @retval -EINVAL NULL, or a size that is too small; or a target that is
+ *         incomplete, or whose page or coupling cannot express this clock's
+ *         time.
+ * @retval -EAGAIN The clock above is not valid now, or paraclock_relay_freeze()
+ *         froze the relay: all targets are frozen. Or the clock has no
+ *         conversion (around a leap second, until the page above is from after
+ *         it): all targets are unchanged, or frozen if that page was rewritten
+ *         meanwhile. Call again.
+ * @retval -EOPNOTSUPP The clock gives single samples only. Let a timekeeper
+ *         follow it, and relay the timekeeper.
+ * @retval -ESTALE With MONOTONIC: the clock above is more than 50 us behind
+ *         what readers below have seen. That target stays frozen until the
+ *         clock has caught up, or the flag is omitted for one call.
  *
  * and any error of the clock above, with all targets frozen, or of the first
  * target that failed: see target.error.

@@ -8,8 +8,8 @@
  * devices of a real one, and with an env: with that the unchanged library runs
  * inside of the VM:
  *
- *   options.env = paraclock_sim_env(vm, PARACLOCK_SIM_USER);
- *   paraclock_open(&clk, &options);
+ *     options.env = paraclock_sim_env(vm, PARACLOCK_SIM_USER);
+ *     paraclock_open(&clk, &options);
  *
  * Then things happen (a migration, a step of the host's clock, a writer that
  * dies), and paraclock_sim_truth() says what a reading should have been.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file sim_act.h
- * What may happen to simulated VMs. Included by sim.h, which has what may happen
- * to hosts.
+ * What may happen to simulated VMs.
+ *
+ * sim.h includes this header, and has what may happen to hosts.
  */
 #ifndef PARACLOCK_SIM_ACT_H
 #define PARACLOCK_SIM_ACT_H

@@ -7,13 +7,13 @@
  * A script is text, one statement per line; paraclock-script(5) has the
  * grammar:
  *
- *   host a
- *   host b ahead 3ms
- *   vm vm1 on a with vmclock
- *   open vm1
- *   run 10s
- *   migrate vm1 to b downtime 300ms
- *   expect vm1 valid disrupted error < 10ns
+ *     host a
+ *     host b ahead 3ms
+ *     vm vm1 on a with vmclock
+ *     open vm1
+ *     run 10s
+ *     migrate vm1 to b downtime 300ms
+ *     expect vm1 valid disrupted error < 10ns
  *
  * Link with libparaclock-sim.
  */

@@ -2,7 +2,8 @@
 /**
  * @file sim_vm.h
  * Simulated VMs: what they are made of, what is seen inside, and the truth.
- * Included by sim.h.
+ *
+ * sim.h includes this header.
  */
 #ifndef PARACLOCK_SIM_VM_H
 #define PARACLOCK_SIM_VM_H

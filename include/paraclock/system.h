@@ -13,19 +13,20 @@
  * here makes a system call, if the kernel's clocks are read in user space
  * (vDSO).
  *
- * Errors of snapshots. paraclock_snapshot(), and every function that makes one:
+ * @par Errors of snapshots
+ * paraclock_snapshot(), and every function that makes one:
  *
- *   -EINVAL      NULL, a size that is too small, too many brackets, or an env
- *                whose system_clocks belong to another env.
- *   -ENODEV      The env is NULL and this build has no env of its own; or the
- *                kernel's clocksource is so coarse that its clocks stand still.
- *   -EOPNOTSUPP  The env cannot read REALTIME, MONOTONIC or MONOTONIC_RAW, or
- *                its counter stands still.
- *   -EACCES      The counter is forbidden to this thread (PR_SET_TSC). Only an
- *                env's first call asks: a thread that forbids it later is
- *                killed by the counter's instruction.
- *   -EAGAIN      The clocks kept being set, or another thread is committing a
- *                change. Try again.
+ * @retval -EINVAL NULL, a size that is too small, too many brackets, or an env
+ *         whose system_clocks belong to another env.
+ * @retval -ENODEV The env is NULL and this build has no env of its own; or the
+ *         kernel's clocksource is so coarse that its clocks stand still.
+ * @retval -EOPNOTSUPP The env cannot read REALTIME, MONOTONIC or MONOTONIC_RAW,
+ *         or its counter stands still.
+ * @retval -EACCES The counter is forbidden to this thread (PR_SET_TSC). Only an
+ *         env's first call asks: a thread that forbids it later is killed by
+ *         the counter's instruction.
+ * @retval -EAGAIN The clocks kept being set, or another thread is committing a
+ *         change. Try again.
  *
  * and any other error of the env's clocks.
  */

@@ -7,13 +7,15 @@
  * one. Its writer may freeze it, reconfigure it after a migration, and unfreeze
  * it; or let it follow an open clock, by slewing rather than stepping.
  *
- * Errors of timekeepers' writers. Every function that changes a timekeeper:
+ * @par Errors of timekeepers' writers
+ * Every function that changes a timekeeper:
  *
- *   -EINVAL  NULL, memory that is not aligned, or an env that is too small.
- *   -ENODEV  The env is NULL and this build has no env of its own.
- *   -EPERM   This process is not the writer. Acquire the timekeeper.
- *   -EBUSY   Another thread is changing it, or this signal handler interrupted
- *            a change. Nothing was changed.
+ * @retval -EINVAL NULL, memory that is not aligned, or an env that is too
+ *         small.
+ * @retval -ENODEV The env is NULL and this build has no env of its own.
+ * @retval -EPERM This process is not the writer. Acquire the timekeeper.
+ * @retval -EBUSY Another thread is changing it, or this signal handler
+ *         interrupted a change. Nothing was changed.
  */
 #ifndef PARACLOCK_TIMEKEEPER_H
 #define PARACLOCK_TIMEKEEPER_H
@@ -302,8 +304,7 @@ struct paraclock_timekeeper_info {
 	size_t size;
 	/** The migration count: sample.epoch. */
 	uint64_t migrations;
-	/** Publications so far, modulo 2^40: one for each change, up to two for
-	 * a freeze. */
+	/** Publications so far, modulo 2^40; a freeze may count twice. */
 	uint64_t updates;
 	/** The counter now, ticks. */
 	uint64_t now_tsc;
@@ -394,8 +395,7 @@ paraclock_timekeeper_open(struct paraclock **ret_clk,
 struct paraclock_follow {
 	/** sizeof(struct paraclock_follow). */
 	size_t size;
-	/** The fastest slew, ppb of the clock's rate; 0: 500000; at most
-	 * 10^8. */
+	/** The fastest slew, ppb of the clock's rate, up to 10^8; 0: 500000. */
 	uint64_t max_slew_ppb;
 	/** An offset of this or more is stepped, ns; 0: no offset is. A step
 	 * counts as a migration. */

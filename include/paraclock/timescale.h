@@ -12,13 +12,14 @@
  * A function returns 0 or a negative errno value. Outputs (ret_x) are written
  * only on success. A NULL argument is -EINVAL unless a function says otherwise.
  *
- * Errors of smears. Every function that takes a smear:
+ * @par Errors of smears
+ * Every function that takes a smear:
  *
- *   -EINVAL  No such smear, a table that is not fit for use, or NULL.
- *   -ERANGE  Before the table's first entry, or so soon after it that a leap
- *            second just before would still be smeared; or after mid-2261.
- *   -ESTALE  The table has expired, or it does not say whether the month ends
- *            with a leap second that would be smeared by now.
+ * @retval -EINVAL No such smear, a table that is not fit for use, or NULL.
+ * @retval -ERANGE Before the table's first entry, or so soon after it that a
+ *         leap second just before would still be smeared; or after mid-2261.
+ * @retval -ESTALE The table has expired, or it does not say whether the month
+ *         ends with a leap second that would be smeared by now.
  */
 #ifndef PARACLOCK_TIMESCALE_H
 #define PARACLOCK_TIMESCALE_H

@@ -171,7 +171,7 @@ static void print_event(enum qga_event event, const char *text)
 	if (poll(&poller, 1, WAIT_MS) <= 0)
 		return;
 	json_begin(&json, NULL, '{');
-	news_put_time(&json);
+	json_put_now(&json);
 	json_put_text(&json, "event", events[event].name);
 	json_put_text(&json, "detail", *text ? text : NULL);
 	json_end(&json, '}');

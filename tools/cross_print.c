@@ -19,6 +19,16 @@ static void put_clock(struct json *json, const char *key,
 		json_put_null(json, key);
 }
 
+static void put_realtime(struct json *json,
+			 const struct paraclock_crosststamp *xt)
+{
+	if (cross_knows(xt, PARACLOCK_CLOCK_REALTIME))
+		json_put_time(json, "realtime",
+			      xt->ns[PARACLOCK_CLOCK_REALTIME]);
+	else
+		json_put_null(json, "realtime");
+}
+
 static void put_rate(struct json *json, const char *key, bool known, double ppm)
 {
 	if (known)
@@ -36,6 +46,7 @@ int cross_print_json(const char *backend,
 	json_begin(&json, NULL, '{');
 	sample_put_json(&json, backend, &xt->sample);
 	put_clock(&json, "realtime_ns", xt, PARACLOCK_CLOCK_REALTIME);
+	put_realtime(&json, xt);
 	put_clock(&json, "monotonic_ns", xt, PARACLOCK_CLOCK_MONOTONIC);
 	put_clock(&json, "monotonic_raw_ns", xt, PARACLOCK_CLOCK_MONOTONIC_RAW);
 	put_clock(&json, "boottime_ns", xt, PARACLOCK_CLOCK_BOOTTIME);

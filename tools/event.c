@@ -3,10 +3,10 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "json.h"
 #include "tools.h"
+#include "utc.h"
 
 void event_format_gap(const struct paraclock_event *event, char *buf,
 		      size_t size)
@@ -58,14 +58,12 @@ static bool is_about_source(const struct paraclock_event *event)
 void event_print_line(const struct paraclock_event *event, const char *why)
 {
 	uint32_t flags = event->flags;
-	time_t now = time(NULL);
-	char when[32];
-	struct tm tm;
+	char when[UTC_TEXT];
 
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	printf("time=%s kind=%s source=%s marker_class=%s epoch=%" PRIu64
 	       " lost=%s",
-	       when, paraclock_event_kind_name(event->kind), event->source,
+	       format_utc(realtime_ns(), false, when),
+	       paraclock_event_kind_name(event->kind), event->source,
 	       paraclock_marker_class_name(event->marker_class), event->epoch,
 	       flags & PARACLOCK_EVENT_LOST ? "true" : "false");
 	print_s64("gap_ns", event->gap_ns, flags & PARACLOCK_EVENT_GAP);
@@ -105,6 +103,20 @@ static void put_s64(struct json *json, const char *key, int64_t value,
 		json_put_null(json, key);
 }
 
+/* The event does not say TAI - UTC: of a host on TAI no time of day is
+ * known. */
+static void put_host_time(struct json *json, const char *key,
+			  const struct paraclock_event *event, int64_t host_ns,
+			  uint32_t known)
+{
+	if (known &&
+	    (event->timescale == PARACLOCK_TIMESCALE_UTC ||
+	     event->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED))
+		json_put_time(json, key, host_ns);
+	else
+		json_put_null(json, key);
+}
+
 static void put_marker(struct json *json, const char *key, uint64_t value,
 		       uint32_t known)
 {
@@ -118,12 +130,9 @@ int event_print_json(const struct paraclock_event *event, const char *why)
 {
 	uint32_t markers = event->flags & PARACLOCK_EVENT_MARKERS;
 	struct json json = { 0 };
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	json_begin(&json, NULL, '{');
-	json_put_s64(&json, "realtime_ns",
-		     (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec);
+	json_put_now(&json);
 	json_put_text(&json, "kind", paraclock_event_kind_name(event->kind));
 	json_put_text(&json, "source", event->source);
 	json_put_text(&json, "marker_class",
@@ -140,6 +149,10 @@ int event_print_json(const struct paraclock_event *event, const char *why)
 		event->flags & PARACLOCK_EVENT_BEFORE);
 	put_s64(&json, "host_ns_after", event->host_ns_after,
 		event->flags & PARACLOCK_EVENT_AFTER);
+	put_host_time(&json, "time_before", event, event->host_ns_before,
+		      event->flags & PARACLOCK_EVENT_BEFORE);
+	put_host_time(&json, "time_after", event, event->host_ns_after,
+		      event->flags & PARACLOCK_EVENT_AFTER);
 	put_marker(&json, "marker_before", event->marker_before.value, markers);
 	put_marker(&json, "generation_before", event->marker_before.generation,
 		   markers);

@@ -8,6 +8,7 @@
 
 #include "json.h"
 #include "tools.h"
+#include "utc.h"
 
 /* JSON must be UTF-8, and a path need not be. */
 static char *encode_bytes(const char *text)
@@ -120,6 +121,21 @@ void json_put_marker(struct json *json, const char *key, uint64_t value)
 {
 	begin_value(json, key);
 	fprintf(stream(json), "\"0x%016" PRIx64 "\"", value);
+}
+
+void json_put_time(struct json *json, const char *key, int64_t utc_ns)
+{
+	char text[UTC_TEXT];
+
+	json_put_text(json, key, format_utc(utc_ns, false, text));
+}
+
+void json_put_now(struct json *json)
+{
+	const int64_t now_ns = realtime_ns();
+
+	json_put_s64(json, "realtime_ns", now_ns);
+	json_put_time(json, "time", now_ns);
 }
 
 void json_put_text(struct json *json, const char *key, const char *value)

@@ -32,6 +32,12 @@ void json_put_double(struct json *json, const char *key, double value);
 /* A string, "0x" and 16 digits: jq 1.6 and JavaScript lose digits of numbers
  * over 2^53, and a marker that is off by one is another marker. */
 void json_put_marker(struct json *json, const char *key, uint64_t value);
+/* A time of day, a POSIX count of ns, as a string: "2026-11-29T03:51:00.1Z"
+ * with 9 decimals. A number of ns has more digits than jq 1.6 and JavaScript
+ * keep. */
+void json_put_time(struct json *json, const char *key, int64_t utc_ns);
+/* "realtime_ns" and "time": what CLOCK_REALTIME says now. */
+void json_put_now(struct json *json);
 /* An object that is JSON already. */
 void json_put_object(struct json *json, const char *key, const char *object);
 /* NULL, and text that cannot be encoded, become null. */

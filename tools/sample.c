@@ -6,6 +6,7 @@
 
 #include "json.h"
 #include "tools.h"
+#include "utc.h"
 
 static void json_error_ns(struct json *json, const char *key, uint64_t error_ns)
 {
@@ -13,6 +14,41 @@ static void json_error_ns(struct json *json, const char *key, uint64_t error_ns)
 		json_put_null(json, key);
 	else
 		json_put_u64(json, key, error_ns);
+}
+
+static bool is_utc(const struct paraclock_sample *sample)
+{
+	return sample->timescale == PARACLOCK_TIMESCALE_UTC ||
+	       sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
+}
+
+/* As a POSIX count; false: not a valid sample, or its UTC is not known. */
+static bool utc_of(const struct paraclock_sample *sample, int64_t *ret_utc_ns)
+{
+	int64_t offset_ns = 0;
+
+	if (!sample->valid)
+		return false;
+	if (sample->timescale == PARACLOCK_TIMESCALE_TAI &&
+	    sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
+		offset_ns = sample->tai_offset_sec * NSEC_PER_SEC;
+	else if (!is_utc(sample))
+		return false;
+	return !__builtin_sub_overflow(sample->host_ns, offset_ns, ret_utc_ns);
+}
+
+/* What people call a time of day is UTC, also of a source on TAI. */
+static void put_time(struct json *json, const struct paraclock_sample *sample)
+{
+	bool is_inserted = sample->leap == PARACLOCK_LEAP_POS;
+	char text[UTC_TEXT];
+	int64_t utc_ns;
+
+	if (utc_of(sample, &utc_ns))
+		json_put_text(json, "time",
+			      format_utc(utc_ns, is_inserted, text));
+	else
+		json_put_null(json, "time");
 }
 
 /* UTC, also of a source on TAI: that is what people and logs compare. */
@@ -24,9 +60,13 @@ static void put_interval(struct json *json,
 	if (paraclock_interval_ns(sample, &earliest, &latest)) {
 		json_put_null(json, "earliest_ns");
 		json_put_null(json, "latest_ns");
+		json_put_null(json, "earliest");
+		json_put_null(json, "latest");
 	} else {
 		json_put_s64(json, "earliest_ns", earliest);
 		json_put_s64(json, "latest_ns", latest);
+		json_put_time(json, "earliest", earliest);
+		json_put_time(json, "latest", latest);
 	}
 }
 
@@ -35,6 +75,7 @@ void sample_put_json(struct json *json, const char *backend,
 {
 	json_put_text(json, "backend", backend);
 	json_put_s64(json, "host_ns", sample->host_ns);
+	put_time(json, sample);
 	json_put_u64(json, "host_tsc", sample->host_tsc);
 	json_put_bool(json, "valid", sample->valid);
 	json_put_text(json, "reason", sample_state(sample));
@@ -104,9 +145,7 @@ int64_t difference_ns(int64_t a, int64_t b)
 
 static bool is_date(const struct paraclock_sample *sample)
 {
-	return sample->timescale == PARACLOCK_TIMESCALE_UTC ||
-	       sample->timescale == PARACLOCK_TIMESCALE_TAI ||
-	       sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
+	return is_utc(sample) || sample->timescale == PARACLOCK_TIMESCALE_TAI;
 }
 
 static void format_seconds(int64_t ns, char *buf, size_t size)

@@ -141,7 +141,7 @@ static int print_json(const struct paraclock_sim_event *event)
 	struct json json = { 0 };
 
 	json_begin(&json, NULL, '{');
-	json_put_s64(&json, "time_ns", event->time_ns);
+	json_put_s64(&json, "elapsed_ns", event->time_ns);
 	json_put_u64(&json, "line", event->line);
 	json_put_text(&json, "text", event->text);
 	json_put_bool(&json, "failed", event->failed);

@@ -12,6 +12,7 @@
 #include "screen.h"
 #include "tools.h"
 #include "track.h"
+#include "utc.h"
 
 /* Nobody can read faster, and a terminal would do nothing but redraw. */
 #define INTERVAL_MIN_NS (NSEC_PER_SEC / 100)
@@ -98,12 +99,9 @@ static void print_rate(const char *name, struct track_rate rate)
 
 static void print_time(void)
 {
-	time_t now = time(NULL);
-	char text[32];
-	struct tm tm;
+	char text[UTC_TEXT];
 
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-	printf("time=%s", text);
+	printf("time=%s", format_utc(realtime_ns(), false, text));
 }
 
 static void print_sample(const struct paraclock_sample *sample)

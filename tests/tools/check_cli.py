@@ -25,19 +25,20 @@ BACKEND_KEYS = ["name", "available", "valid", "reason", "timescale",
                 "marker_class", "own_kernel", "quality", "detail"]
 # Of a vmclock page: the TAI offset, and both error terms.
 BOUND = 0x51
-READ_KEYS = ["backend", "host_ns", "host_tsc", "valid", "reason", "timescale",
-             "counter", "pair_error_ns", "clock_error_ns", "epoch",
+READ_KEYS = ["backend", "host_ns", "time", "host_tsc", "valid", "reason",
+             "timescale", "counter", "pair_error_ns", "clock_error_ns", "epoch",
              "marker_class", "leap", "tai_offset_sec", "own_kernel",
-             "earliest_ns", "latest_ns"]
+             "earliest_ns", "latest_ns", "earliest", "latest"]
 CROSS_KEYS = READ_KEYS + [
-    "realtime_ns", "monotonic_ns", "monotonic_raw_ns", "boottime_ns",
-    "uncertainty_ns", "clocksource", "tai_ns", "offset_ns", "rate_ppm",
-    "rate_ppm_bound", "clock_was_set_seq", "clocksource_changed_seq"]
-EVENT_KEYS = ["realtime_ns", "kind", "source", "marker_class", "epoch",
+    "realtime_ns", "realtime", "monotonic_ns", "monotonic_raw_ns",
+    "boottime_ns", "uncertainty_ns", "clocksource", "tai_ns", "offset_ns",
+    "rate_ppm", "rate_ppm_bound", "clock_was_set_seq",
+    "clocksource_changed_seq"]
+EVENT_KEYS = ["realtime_ns", "time", "kind", "source", "marker_class", "epoch",
               "lost", "gap_ns", "timescale", "counter_before",
               "counter_after", "host_ns_before", "host_ns_after",
-              "marker_before", "generation_before", "marker_after",
-              "generation_after"]
+              "time_before", "time_after", "marker_before",
+              "generation_before", "marker_after", "generation_after"]
 CLOCKS = {"realtime_ns": time.CLOCK_REALTIME,
           "monotonic_ns": time.CLOCK_MONOTONIC,
           "monotonic_raw_ns": time.CLOCK_MONOTONIC_RAW,

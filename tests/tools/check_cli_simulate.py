@@ -19,7 +19,7 @@ import cli
 
 TOOL = sys.argv.pop(1)
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-EVENT_KEYS = ["time_ns", "line", "text", "failed", "detail"]
+EVENT_KEYS = ["elapsed_ns", "line", "text", "failed", "detail"]
 MAGIC = 0x4b4c4356
 STATUS_AT = 34
 SEC = 10**9
@@ -145,7 +145,7 @@ class Simulate(unittest.TestCase):
         for line in lines:
             self.assertEqual(list(line)[:5], EVENT_KEYS)
         self.assertEqual(lines[4], {
-            "time_ns": SEC, "line": 6, "text": "migrate v to b downtime 1s",
+            "elapsed_ns": SEC, "line": 6, "text": "migrate v to b downtime 1s",
             "failed": False, "detail": None})
         read = lines[6]
         self.assertEqual(read["backend"], "vmclock")

@@ -6,18 +6,14 @@
 #include <unistd.h>
 
 #include "feed_lines.h"
-#include "feed_time.h"
 #include "news.h"
 
 /* --- what is written ------------------------------------------------------ */
 
 static void put_sample(struct json *json, const struct feed_sample *sample)
 {
-	char time[40];
-
-	feed_format_time(sample->real_ns, time, sizeof(time));
 	json_put_text(json, "type", "sample");
-	json_put_text(json, "time", time[0] ? time : NULL);
+	json_put_time(json, "time", sample->real_ns);
 	json_put_s64(json, "realtime_ns", sample->real_ns);
 	json_put_s64(json, "offset_ns", sample->offset_ns);
 	/* Many readers have no larger integers. */
@@ -38,7 +34,7 @@ static void put_sample(struct json *json, const struct feed_sample *sample)
 static void put_disruption(struct json *json, const struct keeper *keeper)
 {
 	json_put_text(json, "type", "disruption");
-	news_put_time(json);
+	json_put_now(json);
 	json_put_u64(json, "disruptions", keeper->disruptions);
 	/* A disruption that is dealt with already is the last one. */
 	news_put_cause(json, keeper->cause.kind ? &keeper->cause

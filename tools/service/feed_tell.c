@@ -128,7 +128,7 @@ static void put_state(struct json *json, const struct feed *feed)
 	char text[512];
 
 	feed_describe(feed, text, sizeof(text));
-	news_put_time(json);
+	json_put_now(json);
 	json_put_text(json, "state", feed_state_name(feed->state));
 	json_put_text(json, "why", feed_why_name(feed));
 	json_put_text(json, "text", text);

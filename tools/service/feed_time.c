@@ -111,22 +111,3 @@ int feed_parse_time(const char *text, int64_t *ret_ns)
 		*ret_ns = ns;
 	return ret;
 }
-
-const char *feed_format_time(int64_t ns, char *buf, size_t size)
-{
-	time_t sec = (time_t)(ns / NSEC_PER_SEC);
-	int64_t rest = ns % NSEC_PER_SEC;
-	char text[32];
-	struct tm tm;
-
-	if (rest < 0) {
-		rest += NSEC_PER_SEC;
-		sec--;
-	}
-	if (gmtime_r(&sec, &tm) && tm.tm_year < 10000 - 1900 &&
-	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm))
-		snprintf(buf, size, "%s.%09dZ", text, (int)rest);
-	else
-		snprintf(buf, size, "%s", "");
-	return buf;
-}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "duration.h"
 #include "news.h"
@@ -116,24 +115,6 @@ void news_log(const struct keep_news *news)
 
 /* --- for programs --------------------------------------------------------- */
 
-void news_put_time(struct json *json)
-{
-	char text[40], all[64];
-	struct timespec now;
-	struct tm tm;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	json_put_s64(json, "realtime_ns",
-		     (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec);
-	if (!gmtime_r(&now.tv_sec, &tm) ||
-	    !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm)) {
-		json_put_null(json, "time");
-		return;
-	}
-	snprintf(all, sizeof(all), "%s.%09ldZ", text, now.tv_nsec);
-	json_put_text(json, "time", all);
-}
-
 void news_put_measurement(struct json *json, const struct measurement *m)
 {
 	if (!has_offset(m)) {
@@ -184,7 +165,7 @@ void news_put_json(struct json *json, const struct keep_news *news)
 {
 	const struct paraclock_sample *sample = &news->before.sample;
 
-	news_put_time(json);
+	json_put_now(json);
 	json_put_text(json, "state", keep_state_name(news->state));
 	json_put_text(json, "why", keep_why_name(news->why));
 	json_put_bool(json, "corrected", news->corrected);

@@ -11,8 +11,6 @@ void news_log(const struct keep_news *news);
 /* The members of one JSON object, of an event. */
 void news_put_json(struct json *json, const struct keep_news *news);
 
-/* CLOCK_REALTIME now as realtime_ns and time, an RFC 3339 string. */
-void news_put_time(struct json *json);
 /* offset_ns, bound_ns and has_bound; null if there is no measurement. */
 void news_put_measurement(struct json *json, const struct measurement *m);
 void news_put_cause(struct json *json, const struct keep_cause *cause);

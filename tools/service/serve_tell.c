@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "json.h"
@@ -65,20 +64,6 @@ static void put_offset(struct serve *serve, struct json *json)
 	json_put_bool(json, "has_bound", is_known);
 }
 
-static void put_time(struct json *json)
-{
-	struct timespec now;
-	struct tm tm;
-	char text[64] = "";
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	json_put_s64(json, "realtime_ns",
-		     (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec);
-	if (gmtime_r(&now.tv_sec, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	json_put_text(json, "time", text);
-}
-
 static void put_object(struct serve *serve, FILE *to)
 {
 	struct json json = { .to = to };
@@ -91,7 +76,7 @@ static void put_object(struct serve *serve, FILE *to)
 	json_put_text(&json, "backend", backend_of(serve));
 	json_put_text(&json, "timescale", "tai");
 	put_offset(serve, &json);
-	put_time(&json);
+	json_put_now(&json);
 	json_put_u64(&json, "disruptions", serve->observer.keeper.disruptions);
 	json_put_text(&json, "status",
 		      serve_status_name(serve->track.tl.status));

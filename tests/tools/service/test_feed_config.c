@@ -8,6 +8,7 @@
 #include "service/feed_config.h"
 #include "service/feed_start.h"
 #include "service/feed_time.h"
+#include "utc.h"
 
 #include "../../shared/rows.h"
 
@@ -200,14 +201,14 @@ static void check_time(void **state)
 {
 	const struct time_case *c = *state;
 	int64_t got = 42, again = 42;
-	char buf[40];
+	char buf[UTC_TEXT];
 
 	assert_int_equal(feed_parse_time(c->text, &got), c->ret);
 	assert_int_equal(got, c->ret ? 42 : c->ns);
 	if (c->ret)
 		return;
-	feed_format_time(got, buf, sizeof(buf));
-	assert_int_equal(feed_parse_time(buf, &again), 0);
+	assert_int_equal(feed_parse_time(format_utc(got, false, buf), &again),
+			 0);
 	assert_int_equal(again, got);
 }
 

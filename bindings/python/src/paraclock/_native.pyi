@@ -1,0 +1,5 @@
+from typing import Any
+class _FFI:
+    CData: type
+ffi: Any
+lib: Any

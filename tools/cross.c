@@ -117,46 +117,21 @@ int cross_narrow(const struct paraclock *clk,
 	return 0;
 }
 
-/* For a host on TAI: by the host's own TAI offset, which is as good as its
- * time, or else by this kernel's CLOCK_TAI. */
-static bool tai_offset(const struct paraclock_crosststamp *xt,
-		       int64_t *ret_offset_ns)
-{
-	const struct paraclock_sample *sample = &xt->sample;
-	int64_t utc_ns;
-
-	if (!(sample->flags & PARACLOCK_FLAG_TAI_OFFSET))
-		return cross_knows(xt, PARACLOCK_CLOCK_TAI) &&
-		       !__builtin_sub_overflow(sample->host_ns,
-					       xt->ns[PARACLOCK_CLOCK_TAI],
-					       ret_offset_ns);
-	return !__builtin_sub_overflow(sample->host_ns,
-				       sample->tai_offset_sec * NSEC_PER_SEC,
-				       &utc_ns) &&
-	       !__builtin_sub_overflow(utc_ns, xt->ns[PARACLOCK_CLOCK_REALTIME],
-				       ret_offset_ns);
-}
-
 bool cross_utc_offset(const struct paraclock_crosststamp *xt,
 		      int64_t *ret_offset_ns)
 {
-	const struct paraclock_sample *sample = &xt->sample;
+	struct paraclock_offset off = {
+		.size = sizeof(off),
+		/* As good as what set this kernel's CLOCK_TAI. */
+		.assume_tai_offset_sec = cross_knows(xt, PARACLOCK_CLOCK_TAI)
+						 ? xt->tai_offset_sec
+						 : (int16_t)0,
+	};
 
-	/* An inserted second has the number of the one before it:
-	 * CLOCK_REALTIME does not say which of the two it means. */
-	if (!xt->realtime_valid || sample->leap == PARACLOCK_LEAP_POS)
+	if (paraclock_offset_of(xt, &off) || !off.valid)
 		return false;
-	switch (sample->timescale) {
-	case PARACLOCK_TIMESCALE_UTC:
-	case PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED:
-		return !__builtin_sub_overflow(sample->host_ns,
-					       xt->ns[PARACLOCK_CLOCK_REALTIME],
-					       ret_offset_ns);
-	case PARACLOCK_TIMESCALE_TAI:
-		return tai_offset(xt, ret_offset_ns);
-	default:
-		return false;
-	}
+	*ret_offset_ns = off.offset_ns;
+	return true;
 }
 
 /* Was the clock the same from a to b, so that its rate can be measured? */

@@ -253,6 +253,31 @@ PARACLOCK_API int paraclock_crosststamp(const struct paraclock *clk,
 					struct paraclock_crosststamp *ret_xt);
 
 /**
+ * Read CLOCK_REALTIME and CLOCK_MONOTONIC_RAW between two reads of a host
+ * clock.
+ *
+ * For a machine on which paraclock_crosststamp() returns -ENODEV, because the
+ * kernel's clocksource is not an image of the counter: wider, and with no other
+ * condition than that both can be read. The narrowest of five counts. The
+ * sample is the middle of its two ends, and ret_xt->uncertainty_ns half of their
+ * distance.
+ *
+ * @param clk The clock.
+ * @param[in,out] ret_xt The caller sets its @c size; @c brackets is ignored.
+ *
+ * @retval 0 Look at ret_xt->sample.valid; if it is 0, no clock is known.
+ * @retval -EINVAL NULL, or a size that is too small.
+ * @retval -EOPNOTSUPP The env cannot read clocks, or the host gives no pair.
+ * @retval -ESTALE A disruption came in between. Measure again.
+ * @return Else one of the errors of reads, which clock.h lists at its top.
+ *
+ * Threads: any thread, any object; async-signal-safe if the env is.
+ * @since 0.1
+ */
+PARACLOCK_API int paraclock_bracket(const struct paraclock *clk,
+				    struct paraclock_crosststamp *ret_xt);
+
+/**
  * Reads a device of the caller's: its time, and its counter at that time.
  *
  * Called between two snapshots, and again if they have to be repeated. It must

@@ -124,9 +124,8 @@ struct paraclock_offset {
 /**
  * Measure how far CLOCK_REALTIME is off.
  *
- * Makes one cross timestamp. If the kernel's clocksource is not an image of the
- * counter, reads CLOCK_REALTIME between two reads of the host clock instead,
- * five times, and takes the narrowest. One call may be wide, because an
+ * Makes one cross timestamp; if the kernel's clocksource is not an image of the
+ * counter, by paraclock_bracket(). One call may be wide, because an
  * interrupt came in between; error_ns says so. Whoever wants a narrow one calls
  * a few times and keeps the one with the least error_ns.
  *

@@ -256,23 +256,24 @@ static void fill_crosststamp(const struct bracket *b,
 	xt->counter = xt->sample.host_tsc;
 	xt->ns[PARACLOCK_CLOCK_REALTIME] = b->real_ns;
 	xt->ns[PARACLOCK_CLOCK_MONOTONIC_RAW] = b->raw_ns;
+	xt->known = 1U << PARACLOCK_CLOCK_REALTIME |
+		    1U << PARACLOCK_CLOCK_MONOTONIC_RAW;
 	xt->realtime_valid = 1;
 	xt->uncertainty_ns = b->width_ns / 2 + 1;
 }
 
-static int by_bracket(const struct paraclock *clk,
-		      struct paraclock_crosststamp *xt)
+/* *ret_best stays NULL if no bracket was valid; then b[0] says why. */
+static int read_brackets(const struct paraclock *clk, struct bracket b[2],
+			 const struct bracket **ret_best)
 {
-	struct bracket b[2], *best = NULL, *next = b;
+	struct bracket *next = b;
+	const struct bracket *best = NULL;
 	int ret = 0;
 
-	if (!clk->env->read_clock)
-		return -EOPNOTSUPP;
-	*xt = (struct paraclock_crosststamp){ .size = sizeof(*xt) };
 	for (int i = 0; i < BRACKETS && !ret; i++) {
 		ret = read_bracket(clk, next);
 		if (!ret && !next->before.valid) {
-			xt->sample = next->before;
+			b[0].before = next->before;
 			return 0;
 		}
 		/* What was read before a disruption is void. */
@@ -283,12 +284,37 @@ static int by_bracket(const struct paraclock *clk,
 			next = &b[best == b];
 		}
 	}
+	*ret_best = best;
 	if (!best || ret == -ESTALE)
 		return ret;
-	fill_crosststamp(best, xt);
 	ret = paraclock_disrupted(clk, best->before.epoch);
 	return ret > 0 ? -ESTALE : ret;
 }
+
+int paraclock_bracket(const struct paraclock *clk,
+		      struct paraclock_crosststamp *ret_xt)
+{
+	struct paraclock_crosststamp xt = { .size = sizeof(xt) };
+	const struct bracket *best = NULL;
+	struct bracket b[2];
+	int ret;
+
+	if (!clk || !ret_xt || ret_xt->size < sizeof(xt))
+		return -EINVAL;
+	if (!clk->env->read_clock)
+		return -EOPNOTSUPP;
+	ret = read_brackets(clk, b, &best);
+	if (ret)
+		return ret;
+	if (best)
+		fill_crosststamp(best, &xt);
+	else
+		xt.sample = b[0].before;
+	*ret_xt = xt;
+	return 0;
+}
+
+/* --- both ----------------------------------------------------------------- */
 
 int paraclock_offset(const struct paraclock *clk,
 		     struct paraclock_offset *ret_offset)
@@ -303,7 +329,7 @@ int paraclock_offset(const struct paraclock *clk,
 	/* The source's counter, or the kernel's clocksource, is another one. */
 	bracketed = ret == -ENODEV || ret == -EOPNOTSUPP;
 	if (bracketed)
-		ret = by_bracket(clk, &xt);
+		ret = paraclock_bracket(clk, &xt);
 	if (!ret)
 		ret = paraclock_offset_of(&xt, ret_offset);
 	if (!ret && bracketed && ret_offset->sample.valid)

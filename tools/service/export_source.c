@@ -208,7 +208,7 @@ static void take_measure(struct export_follower *follower)
 	if (!data->has_answered || !data->sample.valid ||
 	    data->sample.flags & PARACLOCK_FLAG_OWN_KERNEL)
 		return;
-	measure(follower->clk, paraclock_default_env(), &help, m);
+	measure(follower->clk, &help, m);
 	if (m->error || !m->sample.valid)
 		return;
 	data->has_measurement = has_utc(m);

@@ -98,7 +98,7 @@ static void take_measure(struct keeper *keeper, struct measurement *m)
 		.start_utc_ns = keeper->rules->start_utc_ns,
 	};
 
-	measure(keeper->clk, keeper->env, &help, m);
+	measure(keeper->clk, &help, m);
 }
 
 static void set_leap_is_near(struct keeper *keeper, const struct measurement *m)

@@ -35,7 +35,7 @@ static void measured(const struct own_source *own, const struct utc_help *help,
 			paraclock_sim_truth(w.vm, counter, MONO, &mono), 0);
 		mine.start_utc_ns += utc - mono;
 	}
-	measure(w.clk, &w.env, &mine, ret_measurement);
+	measure(w.clk, &mine, ret_measurement);
 	world_free(&w);
 }
 
@@ -190,7 +190,7 @@ static void a_bracket_is_as_sure_as_its_worse_end(void **state)
 	bracketed(&w);
 	w.own.pair_error_ns = 100;
 	w.own.wider_ns = 100;
-	measure(w.clk, &w.env, &no_help, &m);
+	measure(w.clk, &no_help, &m);
 	assert_int_equal(m.error, 0);
 	/* The first bracket is as narrow as any; 100 and 200. */
 	assert_int_equal(m.sample.pair_error_ns, 200);
@@ -220,7 +220,7 @@ static void no_bracket_is_from_before_a_disruption(void **state)
 		w.meddle = moves;
 		w.is_armed = true;
 		w.reads_left = reads;
-		measure(w.clk, &w.env, &no_help, &m);
+		measure(w.clk, &no_help, &m);
 		if (m.error)
 			assert_int_equal(m.error, -ESTALE);
 		else

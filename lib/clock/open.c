@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Opening and closing: one source of time, and every source of markers. */
+/* Opening and closing one source of time, with every source of markers. */
 
 #include <errno.h>
 #include <string.h>
@@ -222,22 +222,9 @@ static int check_first_read(const struct paraclock *clk,
 	return 0;
 }
 
-/* How to open one source. */
-struct opening {
-	struct paraclock_options opts; /* of a backend */
-	bool want_memory;	       /* PARACLOCK_DEVICE_MEMORY */
-	bool need_valid;	       /* it is being chosen */
-	void *arg;
-	/* Set on failure: no other source would do better. */
-	bool is_final;
-	/* The first that is valid, but on another timescale than is wanted. */
-	const char *unwanted; /* a backend's name, or NULL */
-	uint8_t unwanted_scale;
-};
-
 /* The first read primes what later ones are compared with. */
-static int open_one(struct paraclock **ret_clk,
-		    const struct paraclock_backend *be, struct opening *opening)
+int pclk_open_one(struct paraclock **ret_clk,
+		  const struct paraclock_backend *be, struct opening *opening)
 {
 	const struct paraclock_options *opts = &opening->opts;
 	const struct paraclock_env *env = opts->env;
@@ -251,6 +238,7 @@ static int open_one(struct paraclock **ret_clk,
 		return -EOPNOTSUPP;
 	}
 	TEXT(opts->detail, opts->detail_size, "");
+	opening->is_unwanted = false;
 	clk = new_clock(env, be, opts);
 	if (!clk)
 		return fail(opts, -ENOMEM);
@@ -267,9 +255,9 @@ static int open_one(struct paraclock **ret_clk,
 	if (!ret) {
 		prime(clk);
 		ret = pclk_read_slow(clk, &sample);
-		if (!ret && sample.valid && !opening->unwanted &&
-		    !scale_is_wanted(opts, &sample)) {
-			opening->unwanted = be->name;
+		if (!ret) {
+			opening->is_unwanted =
+				sample.valid && !scale_is_wanted(opts, &sample);
 			opening->unwanted_scale = sample.timescale;
 		}
 		ret = check_first_read(clk, opts, opening->need_valid, ret,
@@ -282,139 +270,6 @@ static int open_one(struct paraclock **ret_clk,
 	TEXT(opts->detail, opts->detail_size, "");
 	*ret_clk = clk;
 	return 0;
-}
-
-static const struct paraclock_backend *
-find_backend(const struct paraclock_backend *const *table, const char *name)
-{
-	for (const struct paraclock_backend *const *be = table; *be; be++) {
-		if (pclk_text_equal((*be)->name, name))
-			return *be;
-	}
-	return NULL;
-}
-
-const struct paraclock_backend *
-pclk_next_backend(const struct paraclock_backend *after)
-{
-	const struct paraclock_backend *best = NULL;
-	bool passed = false;
-
-	for (const struct paraclock_backend *const *be = pclk_backends; *be;
-	     be++) {
-		bool later = !after || (*be)->quality < after->quality ||
-			     (passed && (*be)->quality == after->quality);
-
-		if (later && (!best || (*be)->quality > best->quality))
-			best = *be;
-		passed = passed || *be == after;
-	}
-	return best;
-}
-
-static int open_best(struct paraclock **ret_clk, struct opening *opening)
-{
-	const struct paraclock_options *opts = &opening->opts;
-	const struct paraclock_backend *be = NULL;
-	char first[256] = "this build has no backend to choose by itself";
-	bool tried = false;
-
-	if (opts->device) {
-		TEXT(opts->detail, opts->detail_size,
-		     "options.device is set without a backend; name one");
-		return -EINVAL;
-	}
-	while ((be = pclk_next_backend(be)) && be->quality >= 0) {
-		int ret;
-
-		if (!be->get_time)
-			continue;
-		ret = open_one(ret_clk, be, opening);
-		if (!ret || ret == -ENOMEM || opening->is_final)
-			return ret;
-		/* Report why the best one failed: that is what to fix. */
-		if (!tried && opts->detail)
-			TEXT(first, sizeof(first), be->name, ": ",
-			     opts->detail);
-		tried = true;
-	}
-	if (opening->unwanted)
-		TEXT(opts->detail, opts->detail_size,
-		     "no valid host clock here is on a wanted timescale (",
-		     opening->unwanted, " is valid, on ",
-		     paraclock_timescale_name(opening->unwanted_scale),
-		     "): ", first);
-	else
-		TEXT(opts->detail, opts->detail_size,
-		     "no valid host clock here: ", first);
-	return -ENODEV;
-}
-
-static int begin(struct opening *opening, const struct paraclock_options *opts)
-{
-	struct paraclock_options *own = &opening->opts;
-	int ret;
-
-	memset(opening, 0, sizeof(*opening));
-	ret = pclk_options_complete(own, opts);
-	/* No backend shows the page to its reads in that way. */
-	opening->want_memory = own->flags & PARACLOCK_DEVICE_MEMORY;
-	own->flags &= ~(uint64_t)PARACLOCK_DEVICE_MEMORY;
-	return ret;
-}
-
-int paraclock_open(struct paraclock **ret_clk,
-		   const struct paraclock_options *opts)
-{
-	const struct paraclock_backend *be;
-	struct opening opening;
-	int ret;
-
-	if (!ret_clk)
-		return -EINVAL;
-	ret = begin(&opening, opts);
-	if (ret)
-		return ret;
-	opening.need_valid = !opening.opts.backend;
-	if (opening.need_valid)
-		return open_best(ret_clk, &opening);
-	be = find_backend(pclk_backends, opening.opts.backend);
-	if (!be) {
-		TEXT(opening.opts.detail, opening.opts.detail_size,
-		     opening.opts.backend,
-		     ": no such backend in this build; see "
-		     "paraclock_list()");
-		return -EINVAL;
-	}
-	ret = open_one(ret_clk, be, &opening);
-	/* Its markers alone, where no driver shows the page. */
-	be = find_backend(pclk_memory_backends, opening.opts.backend);
-	if (ret == -ENODEV && opening.want_memory && !opening.opts.device && be)
-		ret = open_one(ret_clk, be, &opening);
-	return ret;
-}
-
-int paraclock_open_backend(struct paraclock **ret_clk,
-			   const struct paraclock_backend *be, void *arg,
-			   const struct paraclock_options *opts)
-{
-	struct opening opening;
-	int ret;
-
-	if (!ret_clk || !be)
-		return -EINVAL;
-	ret = begin(&opening, opts);
-	if (ret)
-		return ret;
-	if (be->size < sizeof(*be) || !be->name || !be->open || !be->close ||
-	    opening.opts.backend) {
-		TEXT(opening.opts.detail, opening.opts.detail_size,
-		     "the backend is incomplete (size, name, open or close), "
-		     "or options name another one");
-		return -EINVAL;
-	}
-	opening.arg = arg;
-	return open_one(ret_clk, be, &opening);
 }
 
 void paraclock_close(struct paraclock *clk)

@@ -42,6 +42,20 @@ pkg() {
 	pkg-config --define-variable=prefix="$prefix" "$@" "${module:-paraclock}"
 }
 
+say "man -l, by a page's second name, from another folder"
+# A small image of Debian has a stub for man, which shows no page.
+if man -l "$here/../man/paraclock_open.3" 2>&1 | grep -q paraclock_close; then
+	for pages in "$here/../man" "$prefix"/share/man/man3; do
+		(cd / && man -l "$pages/paraclock_close.3") 2>&1 |
+			grep -q paraclock_backend_name || {
+			echo "$pages/paraclock_close.3 shows no page"
+			exit 1
+		}
+	done
+else
+	echo "no man here; not tried"
+fi
+
 say "find_package"
 cmake -S "$here/consumer" -B "$work/consumer" \
 	-DCMAKE_PREFIX_PATH="$prefix" >"$work/configure.log" 2>&1 || {

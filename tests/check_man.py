@@ -175,15 +175,26 @@ def check_page(path, headers):
     return shown
 
 
+def check_link(path):
+    """Several names of one page are symbolic links to it: 'man -l' follows
+    them from any folder, but no '.so'."""
+    if path.is_symlink() and (path.readlink().parent != pathlib.Path(".") or
+                              not path.is_file()):
+        yield f"{path.name}: a link to {path.readlink()}, which is no page"
+    elif re.search(r"^\.so\b", path.read_text(), re.M):
+        yield f"{path.name}: a .so, which man -l cannot follow"
+
+
 def check(man, include):
     """Yield each fault."""
     headers = Headers(include)
     shown = {}
     links = {}
+    for path in sorted(man.iterdir()):
+        yield from check_link(path)
     for path in sorted(man.glob("*.3")):
-        link = re.search(r"^\.so (?:man3/)?(\S+)$", path.read_text(), re.M)
-        if link:
-            links[path] = link[1]
+        if path.is_symlink():
+            links[path] = str(path.readlink())
             continue
         page = check_page(path, headers)
         try:

@@ -81,13 +81,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		args_init(state);
 		return 0;
 	case 's':
-		if (parse_seconds(arg, &arguments->ns) ||
-		    arguments->ns < MIN_NS || arguments->ns > MAX_NS)
-			return args_error(state,
-					  "--seconds %s: not a number from "
-					  "0.1 to 3600",
-					  arg);
-		return 0;
+		return parse_span_within(state, "--seconds", arg,
+					 (struct span_range){ MIN_NS, MAX_NS },
+					 &arguments->ns);
 	case OPTION_KEEP:
 		arguments->keep_folder = arg;
 		return 0;

@@ -102,10 +102,13 @@ static error_t set_vsock(const struct argp_state *state, char *arg)
 {
 	struct agent *agent = state->input;
 	uint64_t port;
-
 	/* The last number means any port. */
-	if (parse_u64(arg, &port) || port >= UINT32_MAX)
-		return args_error(state, "--vsock %s: not a vsock port", arg);
+	error_t ret =
+		parse_number(state, "--vsock", arg,
+			     (struct number_range){ 0, UINT32_MAX - 1 }, &port);
+
+	if (ret)
+		return ret;
 	if (has_place(agent))
 		return complain_of_places(state);
 	agent->service.place.vsock = true;

@@ -97,13 +97,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		decoding->page = arg;
 		return 0;
 	case 'c':
-		if (parse_u64(arg, &decoding->counter))
-			return args_error(state,
-					  "--counter %s: not a 64-bit number, "
-					  "decimal or 0x...",
-					  arg);
 		decoding->has_counter = true;
-		return 0;
+		return parse_number(state, "--counter", arg,
+				    (struct number_range){ 0, UINT64_MAX },
+				    &decoding->counter);
 	case 'j':
 		decoding->json = true;
 		return 0;

@@ -84,16 +84,6 @@ void event_print_line(const struct paraclock_event *event, const char *why)
 	putchar('\n');
 }
 
-void event_print(const struct paraclock_event *event,
-		 const struct paraclock *clk)
-{
-	bool lost = event->kind == PARACLOCK_EVENT_SOURCE_LOST;
-	char why[512];
-
-	event_explain_loss(event, clk, why, sizeof(why));
-	event_print_line(event, lost ? why : NULL);
-}
-
 static void put_s64(struct json *json, const char *key, int64_t value,
 		    uint32_t known)
 {

@@ -120,11 +120,9 @@ static error_t parse_listen(const struct argp_state *state, const char *text,
 static error_t set_interval(const struct argp_state *state, const char *text,
 			    int64_t *ret_ns)
 {
-	error_t ret = parse_interval(state, text, ret_ns);
-
-	if (!ret && *ret_ns < NSEC_PER_SEC / 10)
-		return args_error(state, "--interval %s: less than 0.1", text);
-	return ret;
+	return parse_span_within(state, "--interval", text,
+				 (struct span_range){ NSEC_PER_SEC / 10, 0 },
+				 ret_ns);
 }
 
 static error_t parse_format(const struct argp_state *state, const char *text,

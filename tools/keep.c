@@ -96,11 +96,14 @@ static error_t parse_vsock(const struct argp_state *state, const char *text,
 			   uint32_t *ret_port)
 {
 	uint64_t port;
+	/* The last number means any port. */
+	error_t ret =
+		parse_number(state, "--vsock", text,
+			     (struct number_range){ 1, UINT32_MAX - 1 }, &port);
 
-	if (parse_u64(text, &port) || !port || port >= UINT32_MAX)
-		return args_error(state, "--vsock %s: not a port", text);
-	*ret_port = (uint32_t)port;
-	return 0;
+	if (!ret)
+		*ret_port = (uint32_t)port;
+	return ret;
 }
 
 static error_t finish(const struct argp_state *state, struct command *command)

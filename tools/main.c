@@ -3,6 +3,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,24 +13,37 @@
 struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
+	bool has_json;
 };
 
 static const struct command commands[] = {
-	{ "status", cmd_status },     { "read", cmd_read },
-	{ "cross", cmd_cross },	      { "decode", cmd_decode },
-	{ "watch", cmd_watch },	      { "events", cmd_events },
-	{ "record", cmd_record },     { "plot", cmd_plot },
-	{ "keep", cmd_keep },	      { "agent", cmd_agent },
-	{ "feed", cmd_feed },	      { "export", cmd_export },
+	{ "status", cmd_status, true },	    { "read", cmd_read, true },
+	{ "cross", cmd_cross, true },	    { "decode", cmd_decode, true },
+	{ "watch", cmd_watch, true },	    { "events", cmd_events, true },
+	{ "record", cmd_record, false },    { "plot", cmd_plot, false },
+	{ "keep", cmd_keep, true },	    { "agent", cmd_agent, true },
+	{ "feed", cmd_feed, true },	    { "export", cmd_export, false },
 #ifdef PARACLOCK_HAS_SERVE
-	{ "serve", cmd_serve },
+	{ "serve", cmd_serve, true },
 #endif
 #ifdef PARACLOCK_HAS_SIM
-	{ "simulate", cmd_simulate },
+	{ "simulate", cmd_simulate, true },
 #endif
 #ifdef PARACLOCK_HAS_BENCH
-	{ "bench", cmd_bench },
+	{ "bench", cmd_bench, true },
 #endif
+};
+
+/* What stands before the command. */
+struct before {
+	bool json;
+	int command; /* its index in argv; 0: there is no command */
+};
+
+static const struct argp_option options[] = {
+	{ "json", 'j', NULL, 0,
+	  "Print JSON: the same as --json after the command", 0 },
+	{ 0 },
 };
 
 static const char doc[] =
@@ -38,7 +52,7 @@ static const char doc[] =
 	"\n"
 	"Commands:\n"
 	"  status   list the clocks that are here, and say why the others\n"
-	"           are not; 'paraclock' alone, or with --json, does this\n"
+	"           are not; 'paraclock' alone does this\n"
 	"  read     read a clock, once or periodically\n"
 	"  cross    read a clock together with the system clocks\n"
 	"  decode   say what a saved page means at a counter value\n"
@@ -77,21 +91,21 @@ static const char doc[] =
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
+	struct before *before = state->input;
+
+	(void)arg;
 	switch (key) {
-	case ARGP_KEY_INIT:
-		args_init(state);
+	case 'j':
+		before->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		return args_error(state, "%s: unexpected argument", arg);
+		before->command = state->next - 1;
+		/* The rest is the command's. */
+		state->next = state->argc;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-}
-
-static void print_version(FILE *stream, struct argp_state *state)
-{
-	(void)state;
-	fprintf(stream, "paraclock %s\n", paraclock_version());
 }
 
 static const struct command *find_command(const char *name)
@@ -119,14 +133,75 @@ static int run(const struct command *command, int argc, char **argv)
 }
 
 static const struct argp argp = {
+	.options = options,
 	.parser = parse,
 	.args_doc = "[COMMAND [OPTION...]]",
 	.doc = doc,
 };
 
+/* How many letters have to be changed, put in or taken out; long names are no
+ * slip of the finger. */
+#define WORD_MAX 16
+
+static unsigned int distance(const char *a, const char *b)
+{
+	unsigned int row[WORD_MAX + 1], size = (unsigned int)strlen(b);
+
+	if (strlen(a) > WORD_MAX || size > WORD_MAX)
+		return UINT_MAX;
+	for (unsigned int i = 0; i <= size; i++)
+		row[i] = i;
+	for (; *a; a++) {
+		unsigned int corner = row[0]++;
+
+		for (unsigned int i = 1; i <= size; i++) {
+			unsigned int least = corner + (*a != b[i - 1]);
+
+			corner = row[i];
+			if (least > corner + 1)
+				least = corner + 1;
+			if (least > row[i - 1] + 1)
+				least = row[i - 1] + 1;
+			row[i] = least;
+		}
+	}
+	return row[size];
+}
+
+/* Two slips make another word of a short one. */
+static const char *guess(const char *name)
+{
+	unsigned int best = strlen(name) > 3 ? 3 : 2;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		unsigned int slips = distance(name, commands[i].name);
+
+		if (slips < best) {
+			best = slips;
+			found = commands[i].name;
+		}
+	}
+	return found;
+}
+
 static int complain(const char *name)
 {
-	warnx("%s: no such command; see 'paraclock --help'", name);
+	const char *meant = guess(name);
+
+	if (meant)
+		warnx("%s: no such command; did you mean '%s'? See 'paraclock "
+		      "--help'",
+		      name, meant);
+	else
+		warnx("%s: no such command; see 'paraclock --help'", name);
+	return STATUS_USAGE;
+}
+
+static int refuse_json(const char *name)
+{
+	warnx("--json: '%s' prints no JSON; see 'paraclock %s --help'", name,
+	      name);
 	return STATUS_USAGE;
 }
 
@@ -143,40 +218,49 @@ static int cmd_help(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	/* argp prints the help and exits. */
-	if (argc < 2 || argv[1][0] == '-')
+	if (argc < 2 || argv[1][0] == '-' || strcmp(argv[1], "help") == 0)
 		return args_parse(&argp, 2, arguments, NULL);
 	command = find_command(argv[1]);
 	return command ? run(command, 2, arguments) : complain(argv[1]);
 }
 
+/* argv[0] is the command's name; with @p json there is a word before it. */
+static int run_named(bool json, int argc, char **argv)
+{
+	const struct command *command = find_command(argv[0]);
+	static char option[] = "--json";
+
+	if (strcmp(argv[0], "help") == 0)
+		return json ? refuse_json("help") : cmd_help(argc, argv);
+	if (!command)
+		return complain(argv[0]);
+	if (!json)
+		return run(command, argc, argv);
+	if (!command->has_json)
+		return refuse_json(command->name);
+	argv[0] = option;
+	return run(command, argc + 1, argv - 1);
+}
+
 int main(int argc, char **argv)
 {
-	char self[] = "paraclock", fallback[] = "status";
-	char *no_arguments[] = { fallback, NULL };
-	const struct command *command;
+	char self[] = "paraclock", fallback[] = "status", option[] = "--json";
+	char *status[] = { fallback, option, NULL };
+	struct before before = { 0 };
 	int ret;
 
 	atexit(output_close);
 	/* A closed pipe then fails a write, and the command ends in order. */
 	signal(SIGPIPE, SIG_IGN);
-	argp_err_exit_status = STATUS_USAGE;
-	argp_program_version_hook = print_version;
 	program_invocation_short_name = (char *)(uintptr_t) "paraclock";
 
-	if (argc > 1 && strcmp(argv[1], "help") == 0)
-		return cmd_help(argc - 1, argv + 1);
-	if (argc > 1 && argv[1][0] != '-') {
-		command = find_command(argv[1]);
-		return command ? run(command, argc - 1, argv + 1)
-			       : complain(argv[1]);
-	}
-	/* 'paraclock' alone is 'paraclock status', which has one option. */
-	if (argc > 1 && strcmp(argv[1], "--json") == 0)
-		return run(find_command(fallback), argc, argv);
 	if (argc > 0)
 		argv[0] = self;
-	ret = args_parse(&argp, argc, argv, NULL);
+	ret = args_parse_in_order(&argp, argc, argv, &before);
 	if (ret)
 		return ret;
-	return run(find_command(fallback), 1, no_arguments);
+	if (before.command)
+		return run_named(before.json, argc - before.command,
+				 argv + before.command);
+	return run(find_command(fallback), before.json ? 2 : 1, status);
 }

@@ -73,22 +73,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'n':
 		return parse_count(state, arg, &series->count);
 	case 'i':
-		if (parse_seconds(arg, &series->interval_ns) ||
-		    series->interval_ns < INTERVAL_MIN_NS ||
-		    series->interval_ns > INTERVAL_MAX_NS)
-			return args_error(state,
-					  "-i %s: not a time from 0.001 s to "
-					  "86400 s",
-					  arg);
-		return 0;
+		return parse_span_within(state, "-i", arg,
+					 (struct span_range){ INTERVAL_MIN_NS,
+							      INTERVAL_MAX_NS },
+					 &series->interval_ns);
 	case 't':
-		if (parse_seconds(arg, &record->duration_ns) ||
-		    !record->duration_ns)
-			return args_error(
-				state,
-				"-t %s: not a time in seconds, such as 60",
-				arg);
-		return 0;
+		return parse_span_within(state, "-t", arg,
+					 (struct span_range){ 1, 0 },
+					 &record->duration_ns);
 	case ARGP_KEY_ARG:
 		return args_error(state, "%s: unexpected argument", arg);
 	case ARGP_KEY_END:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,13 +10,12 @@
 
 #include "screen.h"
 
-/* The column of the values. */
-#define COLUMN 15
+/* The column of the values: on a screen of 40 columns a date with 9 decimals
+ * fits behind it. */
+#define COLUMN 11
 
 #define PAIR_GOOD 1
 #define PAIR_BAD  2
-
-#define RECENT_NS (10 * NSEC_PER_SEC)
 
 struct screen {
 	SCREEN *curses;
@@ -68,89 +68,123 @@ static void put(int y, int x, const char *text)
 		mvaddnstr(y, x, text, COLS - x);
 }
 
-static void put_row(int y, const char *label, const char *value)
-{
-	put(y, 0, label);
-	put(y, COLUMN, value);
-}
-
-#define PUT_ROW(y, label, ...)                                       \
-	do {                                                         \
-		char put_value[256];                                 \
-		snprintf(put_value, sizeof(put_value), __VA_ARGS__); \
-		put_row(y, label, put_value);                        \
-	} while (0)
-
 /* Returns the row below the text. */
-static int put_wrapped(int y, const char *text)
+static int put_wrapped(int y, int x, const char *text)
 {
-	const int width = COLS - COLUMN;
+	const int width = COLS - x;
 
 	while (*text && width > 0 && y < LINES) {
 		size_t length = wrap_length(text, (size_t)width);
 
-		mvaddnstr(y++, COLUMN, text, (int)length);
+		mvaddnstr(y++, x, text, (int)length);
 		text += length;
 		text += strspn(text, " ");
 	}
 	return y;
 }
 
-static int put_state(int y, const struct track *track)
+/* Returns the row below. */
+__attribute__((format(printf, 3, 4))) static int
+put_row(int y, const char *label, const char *format, ...)
 {
-	const struct paraclock_sample *sample = &track->sample;
-	bool good = !track->error && sample->valid;
-	char text[512];
+	char value[256];
+	va_list list;
 
-	if (track->error)
-		snprintf(text, sizeof(text), "no answer: %s",
-			 paraclock_error_name(track->error));
-	else
-		snprintf(text, sizeof(text), "%s%s",
-			 good ? "" : "not valid: ", sample_state(sample));
-	put(y, 0, "state");
-	attr_set(A_BOLD, good ? PAIR_GOOD : PAIR_BAD, NULL);
-	put(y, COLUMN, text);
-	attr_set(A_NORMAL, 0, NULL);
-	if (good)
-		return y + 1;
-	paraclock_explain(track->clk, track->error, sample, text, sizeof(text));
-	return put_wrapped(y + 1, text);
+	va_start(list, format);
+	vsnprintf(value, sizeof(value), format, list);
+	va_end(list);
+	put(y, 0, label);
+	return put_wrapped(y, COLUMN, value);
 }
 
-static void put_error_ns(int y, const char *label, uint64_t error_ns)
+static const char *state_of(const struct track *track, char *buf, size_t size)
 {
-	char text[24];
+	const struct paraclock_sample *sample = &track->sample;
 
-	format_error_ns(error_ns, text, sizeof(text));
-	PUT_ROW(y, label, "%s%s", text,
-		error_ns == PARACLOCK_ERROR_UNKNOWN ? "" : " ns");
+	if (track->error)
+		snprintf(buf, size, "no answer: %s",
+			 paraclock_error_name(track->error));
+	else
+		snprintf(buf, size, "%s%s", sample->valid ? "" : "not valid: ",
+			 sample_state(sample));
+	return buf;
+}
+
+static bool is_good(const struct track *track)
+{
+	return !track->error && track->sample.valid;
+}
+
+static int put_title(int y, const struct track *track)
+{
+	static const char quit[] = "q quits";
+	char text[64];
+
+	attr_set(A_BOLD, 0, NULL);
+	put(y, 0, paraclock_backend_name(track->clk));
+	attr_set(A_BOLD, is_good(track) ? PAIR_GOOD : PAIR_BAD, NULL);
+	put(y, COLUMN + 1, state_of(track, text, sizeof(text)));
+	attr_set(A_NORMAL, 0, NULL);
+	if (COLS > COLUMN + 1 + (int)strlen(text) + (int)sizeof(quit))
+		put(y, COLS - (int)sizeof(quit) + 1, quit);
+	return y + 1;
+}
+
+static int put_why(int y, const struct track *track)
+{
+	char text[512];
+
+	if (is_good(track))
+		return y;
+	paraclock_explain(track->clk, track->error, &track->sample, text,
+			  sizeof(text));
+	return put_wrapped(y, 2, text);
+}
+
+static const char *format_error(uint64_t ns, char *buf, size_t size)
+{
+	if (ns == PARACLOCK_ERROR_UNKNOWN)
+		snprintf(buf, size, "unknown");
+	else
+		format_duration(ns, buf, size);
+	return buf;
 }
 
 static int put_sample(int y, const struct paraclock_sample *sample)
 {
-	char text[64];
+	char text[64], pair[32], clock[32];
 
 	sample_format_time(sample, 9, text, sizeof(text));
-	PUT_ROW(y++, "host time", "%s  %s", text,
-		paraclock_timescale_name(sample->timescale));
-	PUT_ROW(y++, "counter", "%" PRIu64 "  %s", sample->host_tsc,
-		paraclock_counter_name(sample->counter));
-	put_error_ns(y++, "pair error", sample->pair_error_ns);
-	put_error_ns(y++, "clock error", sample->clock_error_ns);
-	return y;
+	y = put_row(y, "host time", "%s %s", text,
+		    paraclock_timescale_name(sample->timescale));
+	return put_row(y, "bound", "clock %s, pair %s",
+		       format_error(sample->clock_error_ns, clock,
+				    sizeof(clock)),
+		       format_error(sample->pair_error_ns, pair, sizeof(pair)));
 }
 
-static void put_rate(int y, const char *label, struct track_rate rate)
+static const char *format_rate(struct track_rate rate, char *buf, size_t size)
 {
 	if (rate.span_sec > 0)
-		PUT_ROW(y, label, "%+.4f ppm +- %.4f  over %.1f s", rate.ppm,
-			rate.bound_ppm, rate.span_sec);
+		snprintf(buf, size, "%+.4f +- %.4f ppm", rate.ppm,
+			 rate.bound_ppm);
 	else
-		put_row(y, label, "not known yet");
+		snprintf(buf, size, "not known yet");
+	return buf;
 }
 
-void format_times(const struct track *track, char *buf, size_t size)
+static int put_rates(int y, const struct track *track)
+{
+	char all[80], recent[80];
+
+	return put_row(y, "rate", "%s; last 10 s %s",
+		       format_rate(track_rate(track, 0), all, sizeof(all)),
+		       format_rate(track_rate(track, TRACK_RECENT_NS), recent,
+				   sizeof(recent)));
+}
+
+void format_times(const struct track *track, const char *between, char *buf,
+		  size_t size)
 {
 	size_t used = 0;
 
@@ -162,33 +196,37 @@ void format_times(const struct track *track, char *buf, size_t size)
 		/* One reading can count several disruptions at one time. */
 		if (!sec || !gmtime_r(&sec, &tm))
 			break;
-		used += strftime(buf + used, size - used,
-				 i ? ",%H:%M:%SZ" : "%H:%M:%SZ", &tm);
+		used += (size_t)snprintf(buf + used, size - used, "%s",
+					 i ? between : "");
+		used += strftime(buf + used, size - used, "%H:%M:%SZ", &tm);
 	}
 }
 
-static int put_markers(int y, const struct track *track)
+static int put_disruptions(int y, const struct track *track)
 {
-	struct paraclock_marker marker;
 	char times[64];
 
-	PUT_ROW(y++, "epoch", "%" PRIu64 "  marker class %s", track->epoch,
-		paraclock_marker_class_name(track->sample.marker_class));
-	if (paraclock_marker(track->clk, &marker))
-		put_row(y++, "host marker", "not shown by the source");
-	else
-		PUT_ROW(y++, "host marker",
-			"0x%" PRIx64 ", generation 0x%" PRIx64, marker.value,
-			marker.generation);
-	format_times(track, times, sizeof(times));
-	PUT_ROW(y++, "disruptions", "%" PRIu64 " seen%s%s", track->disruptions,
-		times[0] ? ", the last at " : "", times);
+	format_times(track, " ", times, sizeof(times));
+	if (!track->disruptions)
+		return put_row(y, "disrupted", "not since the start");
+	attr_set(A_BOLD, PAIR_BAD, NULL);
+	y = put_row(y, "disrupted", "%" PRIu64 " times, last %s",
+		    track->disruptions, times);
+	attr_set(A_NORMAL, 0, NULL);
 	return y;
+}
+
+/* On a small screen the latest ones only. */
+static unsigned int events_shown(const struct track *track)
+{
+	unsigned int most = LINES < 20 ? 1 : LINES < 30 ? 2 : TRACK_EVENTS;
+
+	return track->events < most ? track->events : most;
 }
 
 static int put_events(int y, const struct track *track)
 {
-	for (unsigned int i = 0; i < TRACK_EVENTS && i < track->events; i++) {
+	for (unsigned int i = 0; i < events_shown(track); i++) {
 		const struct track_event *told =
 			&track->event[(track->events - 1 - i) % TRACK_EVENTS];
 		const struct paraclock_event *event = &told->event;
@@ -199,41 +237,50 @@ static int put_events(int y, const struct track *track)
 		if (gmtime_r(&sec, &tm))
 			strftime(when, sizeof(when), "%H:%M:%SZ", &tm);
 		event_format_gap(event, gap, sizeof(gap));
-		PUT_ROW(y++, i ? "" : "events",
-			"%s  %s, gap %s, from %s (%s)%s", when,
-			paraclock_event_kind_name(event->kind), gap,
-			event->source,
-			paraclock_marker_class_name(event->marker_class),
-			event->flags & PARACLOCK_EVENT_LOST
-				? "; others were lost"
-				: "");
+		y = put_row(y, i ? "" : "events", "%s %s, gap %s, by %s (%s)%s",
+			    when, paraclock_event_kind_name(event->kind), gap,
+			    event->source,
+			    paraclock_marker_class_name(event->marker_class),
+			    event->flags & PARACLOCK_EVENT_LOST
+				    ? "; others were lost"
+				    : "");
 	}
 	return y;
 }
 
+static int put_marker(int y, const struct track *track)
+{
+	struct paraclock_marker marker;
+
+	y = put_row(y, "epoch", "%" PRIu64 ", marker class %s", track->epoch,
+		    paraclock_marker_class_name(track->sample.marker_class));
+	if (paraclock_marker(track->clk, &marker))
+		return put_row(y, "marker", "not shown by the source");
+	return put_row(y, "marker", "0x%016" PRIx64 " generation 0x%016" PRIx64,
+		       marker.value, marker.generation);
+}
+
+/* What matters most is on top: a small screen shows as much of it as fits. */
 void screen_show(const struct track *track)
 {
-	int y = 2;
+	int y = 0;
 
 	erase();
-	attr_set(A_BOLD, 0, NULL);
-	put_row(0, "paraclock", paraclock_backend_name(track->clk));
-	attr_set(A_NORMAL, 0, NULL);
-	y = put_state(y, track);
+	y = put_title(y, track);
+	y = put_disruptions(y, track);
+	y = put_events(y, track);
+	y = put_why(y, track);
 	if (!track->error)
 		y = put_sample(y, &track->sample);
-	y++;
-	put_row(y++, "rate", "of the host clock against CLOCK_MONOTONIC_RAW");
-	put_rate(y++, "  since start", track_rate(track, 0));
-	put_rate(y++, "  last 10 s", track_rate(track, RECENT_NS));
-	y++;
-	y = put_markers(y, track);
-	y = put_events(y, track);
-	PUT_ROW(y++, "worst gap", "%.6f s between two readings, host time",
-		(double)track->worst_gap_ns / 1e9);
-	PUT_ROW(y++, "readings", "%" PRIu64 ", %" PRIu64 " not valid",
-		track->readings, track->not_valid);
-	put(y + 1, 0, "q quits");
+	y = put_rates(y, track);
+	y = put_row(y, "readings",
+		    "%" PRIu64 ", %" PRIu64 " not valid, worst gap %.6f s",
+		    track->readings, track->not_valid,
+		    (double)track->worst_gap_ns / 1e9);
+	y = put_marker(y, track);
+	if (!track->error)
+		put_row(y, "counter", "%" PRIu64 " %s", track->sample.host_tsc,
+			paraclock_counter_name(track->sample.counter));
 	refresh();
 }
 

@@ -22,12 +22,7 @@ error_t series_parse(int key, char *arg, struct argp_state *state)
 	case 'n':
 		return parse_count(state, arg, &series->count);
 	case 'i':
-		if (parse_seconds(arg, &series->interval_ns))
-			return args_error(
-				state,
-				"-i %s: not a time in seconds, such as 0.25",
-				arg);
-		return 0;
+		return parse_span(state, "-i", arg, &series->interval_ns);
 	case 'j':
 		series->json = true;
 		return 0;

@@ -113,10 +113,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_AT:
 		sim->has_at = true;
-		if (parse_u64(arg, &sim->publisher.at))
-			return args_error(
-				state, "--at %s: not a number of bytes", arg);
-		return 0;
+		return parse_number(state, "--at", arg,
+				    (struct number_range){ 0, UINT64_MAX },
+				    &sim->publisher.at);
 	case 'j':
 		sim->json = true;
 		return 0;

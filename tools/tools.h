@@ -47,9 +47,14 @@ int status_show(const struct paraclock_env *env, bool json);
 
 /* --- args.c: the command line --------------------------------------------- */
 
-/* Like argp_parse(), but each error is one line on stderr: STATUS_OK, or
- * STATUS_USAGE. The parser calls args_init() for ARGP_KEY_INIT. */
+/* Like argp_parse(), with -h and -V, and each error is one line on stderr that
+ * says where to find help: STATUS_OK, or STATUS_USAGE. The parser calls
+ * args_init() for ARGP_KEY_INIT. */
 int args_parse(const struct argp *argp, int argc, char **argv, void *input);
+/* The same, and what is no option is parsed where it stands: the parser sets
+ * state->next to state->argc to leave the rest alone. */
+int args_parse_in_order(const struct argp *argp, int argc, char **argv,
+			void *input);
 void args_init(struct argp_state *state);
 /* Print the error; the parser returns what this returns. */
 error_t args_error(const struct argp_state *state, const char *format, ...)
@@ -59,10 +64,23 @@ error_t args_error(const struct argp_state *state, const char *format, ...)
  * nothing is written. */
 int parse_u64(const char *text, uint64_t *ret_value); /* decimal, or 0x */
 int parse_seconds(const char *text, int64_t *ret_ns); /* "0.25" */
-/* The argument of -n, 1 or more; prints its own error. */
+/* Each of the following prints its own error, which names the option and the
+ * limits. */
+struct number_range {
+	uint64_t least, most;
+};
+error_t parse_number(const struct argp_state *state, const char *option,
+		     const char *text, struct number_range range,
+		     uint64_t *ret_value);
+/* The argument of -n, 1 or more. */
 error_t parse_count(const struct argp_state *state, const char *text,
 		    uint64_t *ret_count);
-/* The argument of @p option, in seconds; prints its own error. */
+struct span_range {
+	int64_t least_ns, most_ns; /* most_ns 0: 10^9 s */
+};
+error_t parse_span_within(const struct argp_state *state, const char *option,
+			  const char *text, struct span_range range,
+			  int64_t *ret_ns);
 error_t parse_span(const struct argp_state *state, const char *option,
 		   const char *text, int64_t *ret_ns);
 /* The argument of a service's --interval, 0.01 or more. */
@@ -172,9 +190,6 @@ void format_error_ns(uint64_t error_ns, char *buf, size_t size);
  * source; else NULL. JSON: 0, or -EIO and stderr says why. */
 void event_print_line(const struct paraclock_event *event, const char *why);
 int event_print_json(const struct paraclock_event *event, const char *why);
-/* Print the line of any event of clk. */
-void event_print(const struct paraclock_event *event,
-		 const struct paraclock *clk);
 /* Why the source is lost: a sentence without double quotes. */
 void event_explain_loss(const struct paraclock_event *event,
 			const struct paraclock *clk, char *buf, size_t size);

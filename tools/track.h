@@ -12,6 +12,8 @@
 /* How many points are kept for the recent rate, and their least distance. */
 #define TRACK_POINTS	 64U
 #define TRACK_SPACING_NS (NSEC_PER_SEC / 4)
+/* What "recent" is, of a rate. */
+#define TRACK_RECENT_NS (10 * NSEC_PER_SEC)
 
 /* The host clock and CLOCK_MONOTONIC_RAW at about the same moment. */
 struct track_point {

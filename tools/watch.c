@@ -3,27 +3,24 @@
 
 #include <err.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "screen.h"
 #include "tools.h"
 #include "track.h"
-#include "utc.h"
+#include "watch_lines.h"
 
 /* Nobody can read faster, and a terminal would do nothing but redraw. */
 #define INTERVAL_MIN_NS (NSEC_PER_SEC / 100)
 #define INTERVAL_NS	(NSEC_PER_SEC / 2)
 
-#define RECENT_NS (10 * NSEC_PER_SEC)
-
 struct watch {
 	struct source source;
 	uint64_t count; /* 0: no limit */
 	int64_t interval_ns;
+	bool json;
 	int event_fd;	       /* negative: look for events at each refresh */
 	struct screen *screen; /* NULL: plain lines */
 	struct track track;
@@ -32,10 +29,10 @@ struct watch {
 static const char doc[] =
 	"Follow a clock: is it valid, how fast does it run, was this machine "
 	"disrupted? On a terminal, one screen is refreshed until you press q "
-	"or "
-	"Ctrl-C. Elsewhere, one line per refresh and one per event (with "
-	"kind=, "
-	"as in 'paraclock events') is printed until SIGINT or SIGTERM.\n"
+	"or Ctrl-C; 40 columns and 10 lines are enough for what matters most, "
+	"which stands on top. Elsewhere, or with --json, one line per refresh "
+	"and one per event (with kind, as in 'paraclock events') is printed "
+	"until SIGINT or SIGTERM.\n"
 	"\v"
 	"The rate is that of the host clock against this kernel's "
 	"CLOCK_MONOTONIC_RAW, in ppm with its bound: since the start or the "
@@ -52,12 +49,17 @@ static const char doc[] =
 	"  paraclock watch\n"
 	"  paraclock watch -b kvmclock -i 0.1\n"
 	"  paraclock watch -n 600 -i 1 > watch.log\n"
-	"  paraclock watch | grep --line-buffered valid=false";
+	"  paraclock watch | grep --line-buffered valid=false\n"
+	"  paraclock watch --json | jq 'select(.valid | not)'";
 
 static const struct argp_option options[] = {
 	{ "count", 'n', "N", 0, "Stop after N refreshes", 0 },
 	{ "interval", 'i', "SECONDS", 0,
 	  "Time between refreshes (default 0.5, least 0.01)", 0 },
+	{ "json", 'j', NULL, 0,
+	  "Print JSON objects, one per line: one per refresh, and one per "
+	  "event",
+	  0 },
 	{ 0 },
 };
 
@@ -73,85 +75,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'n':
 		return parse_count(state, arg, &watch->count);
 	case 'i':
-		if (parse_seconds(arg, &watch->interval_ns) ||
-		    watch->interval_ns < INTERVAL_MIN_NS)
-			return args_error(state,
-					  "-i %s: not a time of 0.01 s or more",
-					  arg);
+		return parse_span_within(state, "-i", arg,
+					 (struct span_range){ INTERVAL_MIN_NS,
+							      0 },
+					 &watch->interval_ns);
+	case 'j':
+		watch->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		return args_error(state, "%s: unexpected argument", arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-}
-
-/* --- plain lines ---------------------------------------------------------- */
-
-static void print_rate(const char *name, struct track_rate rate)
-{
-	if (rate.span_sec > 0)
-		printf(" %s=%+.4f %s_bound=%.4f", name, rate.ppm, name,
-		       rate.bound_ppm);
-	else
-		printf(" %s=unknown %s_bound=unknown", name, name);
-}
-
-static void print_time(void)
-{
-	char text[UTC_TEXT];
-
-	printf("time=%s", format_utc(realtime_ns(), false, text));
-}
-
-static void print_sample(const struct paraclock_sample *sample)
-{
-	char pair[24], bound[24];
-
-	format_error_ns(sample->pair_error_ns, pair, sizeof(pair));
-	format_error_ns(sample->clock_error_ns, bound, sizeof(bound));
-	printf(" valid=%s reason=%s host_ns=%" PRId64 " host_tsc=%" PRIu64
-	       " timescale=%s pair_error_ns=%s clock_error_ns=%s "
-	       "epoch=%" PRIu64 " marker_class=%s",
-	       sample->valid ? "true" : "false", sample_state(sample),
-	       sample->host_ns, sample->host_tsc,
-	       paraclock_timescale_name(sample->timescale), pair, bound,
-	       sample->epoch,
-	       paraclock_marker_class_name(sample->marker_class));
-}
-
-static void print_marker(const struct paraclock *clk)
-{
-	struct paraclock_marker marker;
-
-	if (paraclock_marker(clk, &marker))
-		printf(" marker=unknown generation=unknown");
-	else
-		printf(" marker=0x%" PRIx64 " generation=0x%" PRIx64,
-		       marker.value, marker.generation);
-}
-
-static int print_line(const struct track *track)
-{
-	char times[64];
-
-	print_time();
-	printf(" backend=%s", paraclock_backend_name(track->clk));
-	if (track->error)
-		printf(" valid=false error=%s",
-		       paraclock_error_name(track->error));
-	else
-		print_sample(&track->sample);
-	print_marker(track->clk);
-	print_rate("rate_ppm", track_rate(track, 0));
-	print_rate("rate_10s_ppm", track_rate(track, RECENT_NS));
-	format_times(track, times, sizeof(times));
-	printf(" disruptions=%" PRIu64 " disrupted_at=%s worst_gap_sec=%.6f "
-	       "readings=%" PRIu64 " not_valid=%" PRIu64 "\n",
-	       track->disruptions, times[0] ? times : "never",
-	       (double)track->worst_gap_ns / 1e9, track->readings,
-	       track->not_valid);
-	return output_flush();
 }
 
 /* --- waiting -------------------------------------------------------------- */
@@ -185,7 +120,8 @@ static int show_events(struct watch *watch)
 	while (track_event(&watch->track, &event)) {
 		any = true;
 		if (!watch->screen)
-			event_print(&event, watch->track.clk);
+			watch_print_event(watch->track.clk, &event,
+					  watch->json);
 	}
 	if (any && watch->screen)
 		screen_show(&watch->track);
@@ -223,7 +159,8 @@ static bool wait_until(struct watch *watch, int64_t deadline_ns)
 static int show(const struct watch *watch)
 {
 	if (!watch->screen)
-		return print_line(&watch->track);
+		return watch->json ? watch_print_json(&watch->track)
+				   : watch_print_line(&watch->track);
 	screen_show(&watch->track);
 	return 0;
 }
@@ -271,7 +208,7 @@ static int watch_clock(struct watch *watch, struct paraclock *clk)
 
 	watch->track = (struct track){ .clk = clk };
 	watch->event_fd = paraclock_event_fd(clk);
-	watch->screen = screen_open();
+	watch->screen = watch->json ? NULL : screen_open();
 	/* With a screen, even a second signal must leave a usable terminal;
 	 * with lines, it kills a write that hangs. */
 	stop_on_signals(!watch->screen);

@@ -103,16 +103,16 @@ static error_t parse_unit(const struct argp_state *state, const char *text,
 			  int *ret_unit)
 {
 	uint64_t unit;
+	error_t ret;
 
 	if (*ret_unit >= 0)
 		return args_error(state, "--ntp-shm is named twice; feed "
 					 "delivers to one");
-	if (parse_u64(text, &unit) || unit > FEED_UNIT_MAX)
-		return args_error(state,
-				  "--ntp-shm %s: not a unit from 0 to %d", text,
-				  FEED_UNIT_MAX);
-	*ret_unit = (int)unit;
-	return 0;
+	ret = parse_number(state, "--ntp-shm", text,
+			   (struct number_range){ 0, FEED_UNIT_MAX }, &unit);
+	if (!ret)
+		*ret_unit = (int)unit;
+	return ret;
 }
 
 static error_t parse_sock(const struct argp_state *state, const char *text,
@@ -135,12 +135,9 @@ static error_t parse_sock(const struct argp_state *state, const char *text,
 static error_t parse_delay(const struct argp_state *state, const char *text,
 			   int64_t *ret_ns)
 {
-	error_t ret = parse_span(state, "--delay", text, ret_ns);
-
-	/* No bound is that narrow. */
-	if (!ret && !*ret_ns)
-		return args_error(state, "--delay %s: not more than 0", text);
-	return ret;
+	/* No bound is 0. */
+	return parse_span_within(state, "--delay", text,
+				 (struct span_range){ 1, 0 }, ret_ns);
 }
 
 static error_t parse_start(const struct argp_state *state, const char *text,

@@ -66,33 +66,23 @@ static const struct argp_option options[] = {
 };
 
 static error_t parse_ppm(const struct argp_state *state, const char *option,
-			 const char *text, uint64_t most_ppb, uint64_t *ret_ppb)
+			 const char *text, struct number_range range,
+			 uint64_t *ret_ppb)
 {
+	uint64_t ppb = UINT64_MAX;
 	int64_t value;
 
 	/* A number with 9 decimals, of which 3 count. Rounded up: it is a
 	 * bound. */
-	if (parse_seconds(text, &value) || value < 0)
-		return args_error(state, "%s %s: not a number of ppm", option,
-				  text);
-	*ret_ppb = ((uint64_t)value + 999999) / 1000000;
-	if (*ret_ppb > most_ppb)
-		return args_error(state, "%s %s: more than %u", option, text,
-				  (unsigned int)(most_ppb / 1000));
+	if (!parse_seconds(text, &value))
+		ppb = ((uint64_t)value + 999999) / 1000000;
+	if (ppb < range.least || ppb > range.most)
+		return args_error(state,
+				  "%s %s: not a number of ppm from %s to %u",
+				  option, text, range.least ? "0.001" : "0",
+				  (unsigned int)(range.most / 1000));
+	*ret_ppb = ppb;
 	return 0;
-}
-
-static error_t parse_slew(const struct argp_state *state, const char *text,
-			  uint64_t *ret_ppb)
-{
-	error_t ret =
-		parse_ppm(state, "--max-slew-ppm", text, SLEW_MAX_PPB, ret_ppb);
-
-	/* chronyd, too, has to correct the clock somehow. */
-	if (!ret && !*ret_ppb)
-		return args_error(state, "--max-slew-ppm %s: not more than 0",
-				  text);
-	return ret;
 }
 
 static error_t parse_from(const struct argp_state *state, const char *text,
@@ -108,11 +98,10 @@ static error_t parse_from(const struct argp_state *state, const char *text,
 static error_t set_interval(const struct argp_state *state, const char *text,
 			    int64_t *ret_ns)
 {
-	error_t ret = parse_interval(state, text, ret_ns);
-
-	if (!ret && *ret_ns > 15 * NSEC_PER_SEC)
-		return args_error(state, "--interval %s: more than 15", text);
-	return ret;
+	return parse_span_within(state, "--interval", text,
+				 (struct span_range){ NSEC_PER_SEC / 100,
+						      15 * NSEC_PER_SEC },
+				 ret_ns);
 }
 
 static error_t parse_path(const struct argp_state *state, const char *option,
@@ -174,10 +163,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return parse_span(state, "--assume-error", arg,
 				  &serve->assume_error_ns);
 	case DRIFT:
-		return parse_ppm(state, "--drift-ppm", arg, DRIFT_MAX_PPB,
+		return parse_ppm(state, "--drift-ppm", arg,
+				 (struct number_range){ 0, DRIFT_MAX_PPB },
 				 &serve->drift_ppb);
 	case MAX_SLEW:
-		return parse_slew(state, arg, &serve->slew_ppb);
+		/* chronyd, too, has to correct the clock somehow. */
+		return parse_ppm(state, "--max-slew-ppm", arg,
+				 (struct number_range){ 1, SLEW_MAX_PPB },
+				 &serve->slew_ppb);
 	case INTERVAL:
 		return set_interval(state, arg, &serve->observer.interval_ns);
 	case CHRONYC_SOCKET:

@@ -38,7 +38,9 @@ static const char doc[] =
 	"'paraclock read'. REALTIME_NS and RAW_NS are CLOCK_REALTIME and "
 	"CLOCK_MONOTONIC_RAW at the same instant, within UNCERT_NS. OFFSET_NS "
 	"is the host's UTC less CLOCK_REALTIME: above 0, this machine is "
-	"behind. It needs a host clock on UTC, or on TAI with a known offset. "
+	"behind. It needs a host clock on UTC, or on TAI with a known offset: "
+	"without -b and --timescale, one that says what time it is goes before "
+	"one that is only monotonic. "
 	"RATE_PPM is how much faster the host clock ran than "
 	"CLOCK_MONOTONIC_RAW since the first line of this epoch, within "
 	"BOUND_PPM. '-' means not known. A line that ends in own-kernel comes "
@@ -276,6 +278,7 @@ int cmd_cross(int argc, char **argv)
 	};
 	struct cross cross = {
 		.series = {
+			.source.prefers_utc = true,
 			.count = 1,
 			.interval_ns = INTERVAL_NS,
 			.print_header = cross_print_header,

@@ -15,6 +15,7 @@
 /* Not characters: these options have no short form. */
 #define FIXED_SIZE 0x100
 #define DEV_MEM	   0x101
+#define TIMESCALE  0x102
 
 static const struct argp_option options[] = {
 	{ "backend", 'b', "BACKEND", 0,
@@ -23,6 +24,10 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "device", 'd', "DEVICE", 0,
 	  "The device node of BACKEND, or a file that holds its page", 0 },
+	{ "timescale", TIMESCALE, "LIST", 0,
+	  "Only a source on one of these timescales: utc, tai, monotonic, "
+	  "utc-maybe-smeared, with commas between",
+	  0 },
 	{ "fixed-size", FIXED_SIZE, NULL, 0,
 	  "The file DEVICE never gets shorter: it may be mapped", 0 },
 	/* Where it is taken, source_memory_argp's option hides this one. */
@@ -30,11 +35,65 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
+/* 0: no such timescale. "unknown" is a name, and nothing to ask for. */
+static uint32_t scale_by_name(const char *name, size_t length)
+{
+	for (unsigned int i = PARACLOCK_TIMESCALE_MONOTONIC;
+	     i <= PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED; i++) {
+		const char *its = paraclock_timescale_name(i);
+
+		if (strlen(its) == length && !memcmp(its, name, length))
+			return 1U << i;
+	}
+	return 0;
+}
+
+static error_t parse_timescales(struct source *source, const char *list,
+				const struct argp_state *state)
+{
+	const char *name = list;
+
+	source->timescales = 0;
+	for (;; name++) {
+		size_t length = strcspn(name, ",");
+		uint32_t scale = scale_by_name(name, length);
+
+		if (!scale)
+			return args_error(state,
+					  "--timescale %s: '%.*s' is not a "
+					  "timescale; utc, tai, monotonic and "
+					  "utc-maybe-smeared are",
+					  list, (int)length, name);
+		source->timescales |= scale;
+		name += length;
+		if (!*name)
+			return 0;
+	}
+}
+
+const char *source_timescales(const struct source *source,
+			      char buf[TIMESCALES_TEXT])
+{
+	size_t n = 0;
+
+	if (!source->timescales)
+		return NULL;
+	for (unsigned int i = 0; source->timescales >> i; i++) {
+		if (source->timescales >> i & 1)
+			n += (size_t)snprintf(buf + n, TIMESCALES_TEXT - n,
+					      "%s%s", n ? "," : "",
+					      paraclock_timescale_name(i));
+	}
+	return buf;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct source *source = state->input;
 
 	switch (key) {
+	case TIMESCALE:
+		return parse_timescales(source, arg, state);
 	case 'b':
 		source->backend = arg;
 		return 0;
@@ -108,18 +167,38 @@ static int has_name(void *arg, const struct paraclock_listing *listing)
 	return strcmp(arg, listing->name) == 0;
 }
 
+int source_choose(const struct source *source,
+		  const struct paraclock_options *opts,
+		  struct paraclock **ret_clk)
+{
+	static const uint32_t preferred[] = { TIMESCALES_CERTAIN,
+					      TIMESCALES_UTC };
+	struct paraclock_options own = *opts;
+
+	own.backend = source->backend;
+	own.device = source->device;
+	own.flags = source->flags;
+	for (unsigned int i = 0;
+	     i < sizeof(preferred) / sizeof(preferred[0]) &&
+	     source->prefers_utc && !source->timescales && !source->backend;
+	     i++) {
+		own.timescales = preferred[i];
+		if (!paraclock_open(ret_clk, &own))
+			return 0;
+	}
+	own.timescales = source->timescales;
+	return paraclock_open(ret_clk, &own);
+}
+
 int source_open(const struct source *source, struct paraclock **ret_clk)
 {
-	char detail[512] = "";
+	char detail[1536] = "";
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
-		.backend = source->backend,
-		.device = source->device,
 		.detail = detail,
 		.detail_size = sizeof(detail),
-		.flags = source->flags,
 	};
-	int ret = paraclock_open(ret_clk, &opts);
+	int ret = source_choose(source, &opts, ret_clk);
 
 	if (!ret)
 		return STATUS_OK;
@@ -141,11 +220,21 @@ int source_open(const struct source *source, struct paraclock **ret_clk)
 	return STATUS_USAGE;
 }
 
+/* What source_open_any() looks for. */
+struct wanted {
+	uint32_t timescales;
+	char name[NAME_SIZE];
+};
+
 static int answers(void *arg, const struct paraclock_listing *listing)
 {
-	if (listing->error || listing->quality < 0)
+	struct wanted *wanted = arg;
+
+	if (listing->error || listing->quality < 0 ||
+	    (wanted->timescales &&
+	     !(wanted->timescales >> listing->sample.timescale & 1)))
 		return 0;
-	snprintf(arg, NAME_SIZE, "%s", listing->name);
+	snprintf(wanted->name, sizeof(wanted->name), "%s", listing->name);
 	return 1;
 }
 
@@ -164,9 +253,11 @@ static bool lacks_memory(const struct paraclock_options *opts)
 
 int source_open_any(const struct source *source, struct paraclock **ret_clk)
 {
-	char detail[512] = "", name[NAME_SIZE];
+	struct wanted wanted = { .timescales = source->timescales };
+	char detail[512] = "";
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
+		.timescales = source->timescales,
 		.flags = source->flags,
 		.detail = detail,
 		.detail_size = sizeof(detail),
@@ -179,9 +270,9 @@ int source_open_any(const struct source *source, struct paraclock **ret_clk)
 		return STATUS_OK;
 	if (lacks_memory(&opts))
 		return STATUS_FAILED;
-	if (paraclock_list(NULL, answers, name) == 1)
-		any.backend = name;
-	else if (source->flags & PARACLOCK_DEVICE_MEMORY)
+	if (paraclock_list(NULL, answers, &wanted) == 1)
+		any.backend = wanted.name;
+	else if (source->flags & PARACLOCK_DEVICE_MEMORY && !source->timescales)
 		any.backend = "vmclock";
 	return source_open(&any, ret_clk);
 }
@@ -225,6 +316,7 @@ bool source_reopen(const struct source *source, const struct paraclock *clk,
 		.size = sizeof(opts),
 		.backend = paraclock_backend_name(clk),
 		.device = source->device,
+		.timescales = source->timescales,
 		.flags = source->flags & PARACLOCK_DEVICE_MEMORY,
 	};
 	struct paraclock_sample sample;

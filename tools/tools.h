@@ -94,13 +94,31 @@ struct source {
 	const char *backend;
 	const char *device;
 	uint64_t flags; /* PARACLOCK_DEVICE_x */
+	/* Acceptable timescales, as in paraclock_options; 0: any. */
+	uint32_t timescales;
+	/* Without a name and a timescale: a source that says what time it is
+	 * goes before one of a higher quality that does not. */
+	bool prefers_utc;
 };
+#define TIMESCALES_CERTAIN \
+	(1U << PARACLOCK_TIMESCALE_UTC | 1U << PARACLOCK_TIMESCALE_TAI)
+#define TIMESCALES_UTC \
+	(TIMESCALES_CERTAIN | 1U << PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED)
 extern const struct argp source_argp;
 /* The same with --dev-mem, for the subcommands that ask for events. They call
  * paraclock_next_event() every LOOK_NS if PARACLOCK_DEVICE_MEMORY is set. */
 extern const struct argp source_memory_argp;
 #define LOOK_NS (NSEC_PER_SEC / 10)
 
+/* "utc,tai", as --timescale takes it; NULL: any. */
+#define TIMESCALES_TEXT 64
+const char *source_timescales(const struct source *source,
+			      char buf[TIMESCALES_TEXT]);
+/* Open it, or the best that it admits: paraclock_open() with these options, its
+ * error, and its sentence in opts->detail. */
+int source_choose(const struct source *source,
+		  const struct paraclock_options *opts,
+		  struct paraclock **ret_clk);
 /* STATUS_OK and *ret_clk is open; else stderr says why not. */
 int source_open(const struct source *source, struct paraclock **ret_clk);
 /* For disruptions: if no source was named and none gives a valid time, open the

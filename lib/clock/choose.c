@@ -42,7 +42,7 @@ struct refusal {
 	/* The valid ones: "kvmclock is on monotonic, hyperv is on ...". */
 	char here[160];
 	/* The others, the best first: "vmclock: no such device; ...". */
-	char others[640];
+	char others[1024];
 };
 
 /* A text may be the first part of itself: each part is copied in place. */

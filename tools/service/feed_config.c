@@ -102,11 +102,12 @@ static void put_command(const struct lines *l)
 {
 	const struct feed_options *options = l->options;
 	const struct source *source = &options->observer.source;
-	char assumed[32];
+	char assumed[32], scales[TIMESCALES_TEXT];
 
 	fputs("# With it: paraclock feed", l->to);
 	put_argument(l, "-b", source->backend);
 	put_argument(l, "-d", source->device);
+	put_argument(l, "--timescale", source_timescales(source, scales));
 	put_argument(l, "--chrony-sock",
 		     options->unit < 0 && !options->sock ? FEED_SOCKET
 							 : options->sock);

@@ -71,6 +71,7 @@ static struct paraclock *open_marker(const struct keep_options *options)
 		.size = sizeof(opts),
 		.backend = options->observer.source.backend,
 		.device = options->observer.source.device,
+		.timescales = options->observer.source.timescales,
 	};
 	struct paraclock_marker marker;
 	struct paraclock *clk;

@@ -27,18 +27,16 @@ static int open_source(struct observer *observer, struct paraclock **ret_clk)
 		.backend = source->backend,
 		.device = source->device,
 		.flags = source->flags,
-		.timescales =
-			source->backend || observer->options->markers_will_do
-				? 0
-				: 1U << PARACLOCK_TIMESCALE_UTC |
-					  1U << PARACLOCK_TIMESCALE_TAI |
-					  1U << PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED,
+		.timescales = source->timescales,
 		.max_pair_error_ns = MAX_PAIR_ERROR_NS,
 		.detail = observer->detail,
 		.detail_size = sizeof(observer->detail),
 	};
 	int ret;
 
+	if (!source->timescales && !source->backend &&
+	    !observer->options->markers_will_do)
+		opts.timescales = TIMESCALES_UTC;
 	observer->opened_ns = loop_now_ns();
 	observer->detail[0] = '\0';
 	ret = paraclock_open(ret_clk, &opts);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The programs of README.md: the C program is compiled by the README's own line
 against an installed tree, and run on this machine and in a simulated VM; the
-Python test runs if the binding is built.
+Python test runs if the binding can be built.
 Usage: check_readme.py BUILD_DIRECTORY"""
 import os
 import pathlib
@@ -13,10 +13,15 @@ import sys
 import tempfile
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "tools"))
+import cli
+
 BUILD = pathlib.Path(sys.argv.pop())
 HERE = pathlib.Path(__file__).parent
 README = (HERE.parent / "README.md").read_text(encoding="utf-8")
 WARNINGS = "-Wall -Wextra -Wpedantic -Werror"
+# What the Python binding is built and tested with.
+MODULES = ("cffi", "setuptools", "wheel", "pytest", "venv")
 
 
 def block(language):
@@ -26,12 +31,22 @@ def block(language):
     return found[0]
 
 
-class C(unittest.TestCase):
+def python_that_builds():
+    """Debian's modules are those of Debian's Python."""
+    wants = ("import os, sys, sysconfig, " + ", ".join(MODULES) + "\n"
+             "sys.exit(sys.version_info < (3, 11) or not os.path.exists("
+             "sysconfig.get_path('include') + '/Python.h'))")
+    for python in (sys.executable, "/usr/bin/python3"):
+        if os.access(python, os.X_OK) and not subprocess.run(
+                [python, "-c", wants], stderr=subprocess.DEVNULL,
+                check=False).returncode:
+            return python
+    return None
+
+
+class Readme(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        for program in ("cmake", "cc", "pkg-config"):
-            if not shutil.which(program):
-                raise unittest.SkipTest("no " + program)
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.dir = pathlib.Path(folder.name)
@@ -49,6 +64,38 @@ class C(unittest.TestCase):
         (cls.dir / "now.c").write_text(block("c"))
         # The README's own line.
         cls.line = re.search(r"^    (cc now\.c .*)$", README, re.M)[1]
+
+    # --- Python ---------------------------------------------------------------
+
+    def test_the_python_test_passes(self):
+        python = python_that_builds()
+        if not python:
+            self.skipTest("no Python 3.11 with Python.h and " +
+                          ", ".join(MODULES))
+        if not self.sim:
+            self.skipTest("this build has no simulated host")
+        venv = self.dir / "venv"
+        self.must_run(python, "-m", "venv", "--system-site-packages",
+                      venv)
+        # pip builds where the sources are.
+        shutil.copytree(HERE.parent / "bindings" / "python",
+                        self.dir / "python")
+        self.must_run(venv / "bin" / "python", "-m", "pip", "install",
+                      "--no-build-isolation", "--no-deps", "--no-index",
+                      self.dir / "python")
+        (self.dir / "test_readme.py").write_text(block("python"))
+        said = self.must_run(venv / "bin" / "python", "-m", "pytest", "-q",
+                             "test_readme.py")
+        self.assertIn("1 passed", said)
+
+    def must_run(self, *command):
+        done = subprocess.run(list(map(str, command)), cwd=self.dir,
+                              env=self.env, capture_output=True, text=True,
+                              check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    # --- C --------------------------------------------------------------------
 
     def compile(self, line):
         done = subprocess.run(f"{line} {WARNINGS}", shell=True, cwd=self.dir,
@@ -86,4 +133,8 @@ class C(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    for program in ("cmake", "cc", "pkg-config"):
+        if not shutil.which(program):
+            print(f"skipped: no {program}")
+            sys.exit(77)
+    cli.main()

@@ -10,6 +10,15 @@ import re
 import subprocess
 import sys
 import unittest
+import xml.etree.ElementTree
+
+try:
+    import yaml
+except ImportError:
+    yaml = None
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "tools"))
+import cli
 
 TOOL = sys.argv.pop()
 BUILD = pathlib.Path(sys.argv.pop())
@@ -271,6 +280,24 @@ class Documents(unittest.TestCase):
         self.none(bad)
 
 
+class Blocks(unittest.TestCase):
+    def blocks(self, language):
+        return [(doc, block) for doc in DOCS for block in re.findall(
+            rf"^```{language}\n(.*?)^```$", read(doc), re.M | re.S)]
+
+    def test_xml_is_well_formed(self):
+        for doc, block in self.blocks("xml"):
+            with self.subTest(doc=doc):
+                xml.etree.ElementTree.fromstring(block)
+
+    def test_yaml_is_well_formed(self):
+        if not yaml:
+            self.skipTest("Python has no module yaml")
+        for doc, block in self.blocks("yaml"):
+            with self.subTest(doc=doc):
+                self.assertIsInstance(yaml.safe_load(block), dict)
+
+
 class Tests(unittest.TestCase):
     """Names of tests in the documents."""
 
@@ -314,4 +341,4 @@ class Tests(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    cli.main()

@@ -138,6 +138,8 @@ void measure_sync(struct bench *bench, double seconds);
  * it, -1: no limit. */
 int judge_time(const struct bench *bench, const struct subject *subject);
 int judge_scaling(const struct bench *bench, const struct subject *subject);
+/* Is any figure beyond its limit? */
+bool misses_limit(const struct bench *bench);
 /* The cross timestamp; NULL: it was not measured. */
 const struct subject *find_cross(const struct bench *bench);
 int report_table(const struct bench *bench);

@@ -207,6 +207,7 @@ int report_json(const struct bench *bench)
 	begin(&json, NULL, '{');
 	machine(&json, bench);
 	boolean(&json, "sanitized", BENCH_SANITIZED);
+	boolean(&json, "within_limits", !misses_limit(bench));
 	number(&json, "seconds", bench->seconds, true);
 	integer(&json, "passes", bench->passes);
 	begin(&json, "subjects", '[');

@@ -9,7 +9,7 @@
 
 static const char *mark(int judgement)
 {
-	return judgement ? "ok" : "OVER";
+	return judgement ? "ok" : "MISSED";
 }
 
 int judge_time(const struct bench *bench, const struct subject *subject)
@@ -38,6 +38,24 @@ int judge_scaling(const struct bench *bench, const struct subject *subject)
 	       subject->limits.scaling * bench->bare->scaling;
 }
 
+static bool is_free(const struct subject *subject)
+{
+	return subject->syscalls <= 0 && subject->allocations <= 0;
+}
+
+bool misses_limit(const struct bench *bench)
+{
+	for (unsigned int i = 0; i < bench->count; i++) {
+		const struct subject *subject = &bench->subject[i];
+
+		if (!judge_time(bench, subject) ||
+		    !judge_scaling(bench, subject) ||
+		    (is_measured(subject) && subject->clk && !is_free(subject)))
+			return true;
+	}
+	return false;
+}
+
 /* How many decimals of a frequency in MHz are known. */
 static int known_decimals(const struct paraclock_machine *machine)
 {
@@ -54,8 +72,8 @@ static void print_machine(const struct bench *bench)
 {
 	const struct paraclock_machine *machine = &bench->machine;
 
-	printf("%ld CPUs, %s at %.*f MHz (%s), hypervisor %s, "
-	       "clocksource %s\n",
+	printf("%ld CPUs, %s at %.*f MHz (%s)\nhypervisor %s, clocksource "
+	       "%s\n",
 	       bench->cpus, paraclock_counter_name(machine->counter),
 	       known_decimals(machine), (double)machine->counter_hz / 1e6,
 	       machine->measured ? "measured" : "stated",
@@ -63,35 +81,90 @@ static void print_machine(const struct bench *bench)
 	       machine->clocksource[0] ? machine->clocksource : "unknown");
 }
 
+/* No blank inside a column, and "-" where there is no figure: for awk. */
+#define TIME_COLUMNS "%-9s %8s %8s %8s %8s %9s %7s %-6s %s\n"
+
+struct cell {
+	char text[16];
+};
+
+static struct cell cell(const char *format, double value, bool is_known)
+{
+	struct cell cell = { "-" };
+
+	if (is_known)
+		snprintf(cell.text, sizeof(cell.text), format, value);
+	return cell;
+}
+
+static const char *judged(int judgement)
+{
+	return judgement < 0 ? "-" : mark(judgement);
+}
+
+static struct cell time_limit(const struct limits *limits, int judgement)
+{
+	struct cell cell = { "-" };
+
+	if (judgement < 0)
+		return cell;
+	if (limits->over_bare > 0)
+		snprintf(cell.text, sizeof(cell.text), "%.0fxbare",
+			 limits->over_bare);
+	else
+		snprintf(cell.text, sizeof(cell.text), "%.2f,%+.0f",
+			 limits->over_vdso, limits->minus_bare_ns);
+	return cell;
+}
+
 static void print_time(const struct bench *bench, const struct subject *subject)
 {
 	double bare = bench->bare->ns.median, vdso = bench->vdso->ns.median;
 	const struct spread *ns = &subject->ns;
-	const struct limits *limits = &subject->limits;
+	const bool known = is_measured(subject);
 	int judgement = judge_time(bench, subject);
 
-	printf("%-9s", subject->name);
-	if (!is_measured(subject)) {
-		printf(" not measured: %s\n", subject->why);
-		return;
-	}
-	printf("%8.2f  %6.2f ..%7.2f %8.3f %+8.2f %8.3f", ns->median, ns->low,
-	       ns->high, ns->median / bare, ns->median - bare,
-	       ns->median / vdso);
-	if (limits->over_bare > 0 && judgement >= 0)
-		printf("  %-4s %.0f x bare", mark(judgement),
-		       limits->over_bare);
-	else if (judgement >= 0)
-		printf("  %-4s %.2f, %+.0f", mark(judgement), limits->over_vdso,
-		       limits->minus_bare_ns);
-	printf("\n");
+	printf(TIME_COLUMNS, subject->name,
+	       cell("%.2f", ns->median, known).text,
+	       cell("%.2f", ns->low, known).text,
+	       cell("%.2f", ns->high, known).text,
+	       cell("%.3f", ns->median / bare, known).text,
+	       cell("%+.2f", ns->median - bare, known).text,
+	       cell("%.3f", ns->median / vdso, known).text, judged(judgement),
+	       time_limit(&subject->limits, judgement).text);
 }
+
+static void print_why(const char *name, const char *why)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s: not measured: %s", name, why);
+	print_wrapped(text, 0, 80);
+}
+
+static void print_times(const struct bench *bench)
+{
+	printf("\nOne call, ns; %llu passes over interleaved blocks\n",
+	       (unsigned long long)bench->passes);
+	printf(TIME_COLUMNS, "NAME", "MEDIAN", "P10", "P90", "/BARE", "-BARE",
+	       "/VDSO", "JUDGED", "LIMIT");
+	for (unsigned int i = 0; i < bench->count; i++)
+		print_time(bench, &bench->subject[i]);
+	for (unsigned int i = 0; i < bench->count; i++) {
+		if (!is_measured(&bench->subject[i]))
+			print_why(bench->subject[i].name,
+				  bench->subject[i].why);
+	}
+}
+
+#define THREAD_COLUMNS "%-9s %9s %9s  %-6s %s\n"
 
 static void print_threads(const struct bench *bench)
 {
 	printf("\nTwo threads on one clock, throughput");
 	if (!bench->thread_passes) {
-		printf(": not measured: %s\n", bench->threads_why);
+		puts("");
+		print_why("threads", bench->threads_why);
 		return;
 	}
 	if (bench->thread_cpu[0] >= 0 && bench->thread_cpu[1] >= 0)
@@ -99,19 +172,21 @@ static void print_threads(const struct bench *bench)
 		       bench->thread_cpu[1]);
 	else
 		printf(" (the threads could not be pinned to CPUs)\n");
-	printf("          x one   / bare's\n");
+	printf(THREAD_COLUMNS, "NAME", "xONE", "/BARE", "JUDGED", "LIMIT");
 	for (unsigned int i = 0; i < bench->count; i++) {
 		const struct subject *subject = &bench->subject[i];
 		int judgement = judge_scaling(bench, subject);
 
 		if (!is_measured(subject) || subject->scaling <= 0)
 			continue;
-		printf("%-9s%6.3f   %8.3f", subject->name, subject->scaling,
-		       subject->scaling / bench->bare->scaling);
-		if (judgement >= 0)
-			printf("  %-4s >= %.2f", mark(judgement),
-			       subject->limits.scaling);
-		printf("\n");
+		printf(THREAD_COLUMNS, subject->name,
+		       cell("%.3f", subject->scaling, true).text,
+		       cell("%.3f", subject->scaling / bench->bare->scaling,
+			    true)
+			       .text,
+		       judged(judgement),
+		       cell(">=%.2f", subject->limits.scaling, judgement >= 0)
+			       .text);
 	}
 }
 
@@ -126,30 +201,22 @@ static void print_method(const char *what, const struct method *method)
 		       is_broken(method) ? ": THE COUNT IS WRONG" : "");
 }
 
-static void print_count(double count)
-{
-	if (count < 0)
-		printf("%14s", "-");
-	else
-		printf("%14g", count);
-}
+#define COUNT_COLUMNS "%-9s %12s %12s  %s\n"
 
 static void print_counts(const struct bench *bench)
 {
-	printf("\nPer read      system calls   allocations\n");
+	puts("\nOne read: how many of each");
+	printf(COUNT_COLUMNS, "NAME", "SYSCALLS", "ALLOCATIONS", "JUDGED");
 	for (unsigned int i = 0; i < bench->count; i++) {
-		const struct subject *subject = &bench->subject[i];
+		const struct subject *it = &bench->subject[i];
+		bool is_known = it->syscalls >= 0 && it->allocations >= 0;
 
-		if (!is_measured(subject))
+		if (!is_measured(it))
 			continue;
-		printf("%-12s", subject->name);
-		print_count(subject->syscalls);
-		print_count(subject->allocations);
-		if (subject->clk && subject->syscalls >= 0 &&
-		    subject->allocations >= 0)
-			printf("  %-4s 0", mark(subject->syscalls <= 0 &&
-						subject->allocations <= 0));
-		printf("\n");
+		printf(COUNT_COLUMNS, it->name,
+		       cell("%g", it->syscalls, it->syscalls >= 0).text,
+		       cell("%g", it->allocations, it->allocations >= 0).text,
+		       judged(it->clk && is_known ? is_free(it) : -1));
 	}
 	print_method("system calls", &bench->syscalls);
 	print_method("allocations", &bench->allocations);
@@ -166,25 +233,28 @@ const struct subject *find_cross(const struct bench *bench)
 	return NULL;
 }
 
+#define SYNC_COLUMNS "%-9s %9s %9s %9s %9s %9s %9s\n"
+
 static void print_sync(const struct bench *bench)
 {
 	const struct sync_cost *sync = &bench->sync;
 	const struct subject *cross = find_cross(bench);
+	const struct spread *ns = &sync->ns;
 
-	printf("\nOne request to keep, where the clock is right");
+	puts("\nOne request to keep, where the clock is right, us");
 	if (!sync->requests) {
-		printf(": not measured: %s\n", sync->why);
+		print_why("sync", sync->why);
 		return;
 	}
-	printf(", us; %llu requests\n"
-	       "           median     10 %% .. 90 %%   / vdso  / cross\n",
-	       (unsigned long long)sync->requests);
-	printf("sync     %8.2f  %6.2f ..%7.2f %8.0f", sync->ns.median / 1e3,
-	       sync->ns.low / 1e3, sync->ns.high / 1e3,
-	       sync->ns.median / bench->vdso->ns.median);
-	if (cross)
-		printf(" %8.1f", sync->ns.median / cross->ns.median);
-	printf("\n");
+	printf(SYNC_COLUMNS, "NAME", "MEDIAN", "P10", "P90", "/VDSO", "/CROSS",
+	       "REQUESTS");
+	printf(SYNC_COLUMNS, "sync", cell("%.2f", ns->median / 1e3, true).text,
+	       cell("%.2f", ns->low / 1e3, true).text,
+	       cell("%.2f", ns->high / 1e3, true).text,
+	       cell("%.0f", ns->median / bench->vdso->ns.median, true).text,
+	       cell("%.1f", cross ? ns->median / cross->ns.median : 0, cross)
+		       .text,
+	       cell("%.0f", (double)sync->requests, true).text);
 }
 
 int report_table(const struct bench *bench)
@@ -194,22 +264,21 @@ int report_table(const struct bench *bench)
 		const struct subject *subject = &bench->subject[i];
 
 		if (subject->page && is_measured(subject))
-			printf("%s: %s, disruption markers %s\n", subject->name,
-			       subject->page,
-			       paraclock_marker_class_name(
-				       subject->marker_class));
+			printf("%s: %s\n", subject->name, subject->page);
 	}
+	print_wrapped("Each read also checks the marker of a vmclock, which is "
+		      "an image in memory. 'paraclock status' shows the "
+		      "markers of this machine.",
+		      0, 80);
 	if (BENCH_SANITIZED)
 		printf("\n(built with a sanitizer, which slows vdso: times "
 		       "are not compared with limits)\n");
-	printf("\nOne call, ns; %llu passes over interleaved blocks\n",
-	       (unsigned long long)bench->passes);
-	printf("           median     10 %% .. 90 %%   / bare   - bare   "
-	       "/ vdso  limits\n");
-	for (unsigned int i = 0; i < bench->count; i++)
-		print_time(bench, &bench->subject[i]);
+	print_times(bench);
 	print_threads(bench);
 	print_counts(bench);
 	print_sync(bench);
+	if (misses_limit(bench))
+		printf("\nMISSED: before you believe it, measure for longer on "
+		       "an idle machine.\n");
 	return output_flush();
 }

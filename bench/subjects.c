@@ -175,10 +175,10 @@ static void open_subject(struct subject *subject, const char *backend,
 			 struct limits limits, bool may_be_real)
 {
 	subject->limits = limits;
-	subject->page = "real page";
+	subject->page = "this machine's page";
 	if (!may_be_real ||
 	    open_clock(subject, backend, pages_real_kvmclock())) {
-		subject->page = "page in memory";
+		subject->page = "an image in memory";
 		if (open_clock(subject, backend, pages_images()))
 			return;
 	}

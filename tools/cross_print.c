@@ -72,13 +72,12 @@ int cross_print_json(const char *backend,
 
 /* --- for people ----------------------------------------------------------- */
 
-#define COLUMNS " %19s  %-17s %19s %17s %14s %11s %11s %9s %7s %5s"
+#define COLUMNS " %20s %8s %8s %10s %10s %5s"
 
 void cross_print_header(void)
 {
-	printf("%-11s" COLUMNS, "STATE", "HOST_NS", "TIMESCALE", "REALTIME_NS",
-	       "RAW_NS", "OFFSET_NS", "RATE_PPM", "BOUND_PPM", "UNCERT_NS",
-	       "PAIR_NS", "EPOCH");
+	printf("%-11s" COLUMNS, "STATE", "OFFSET_NS", "ERROR", "BOUND",
+	       "RATE_PPM", "PPM_ERROR", "EPOCH");
 }
 
 /* A number of the table; "-" where it is not known. */
@@ -86,32 +85,33 @@ struct cell {
 	char text[32];
 };
 
-static struct cell cell_ns(bool known, int64_t ns, const char *sign)
+static struct cell cell_ns(bool known, int64_t ns)
 {
 	struct cell cell = { "-" };
 
 	if (known)
-		snprintf(cell.text, sizeof(cell.text), "%s%" PRId64,
-			 ns < 0 ? "" : sign, ns);
+		snprintf(cell.text, sizeof(cell.text), "%+" PRId64, ns);
 	return cell;
 }
 
-static struct cell cell_u64(bool known, uint64_t value)
+static struct cell cell_bound(uint64_t a, uint64_t b)
 {
-	struct cell cell = { "-" };
+	struct cell cell;
+	uint64_t sum;
 
-	if (known)
-		snprintf(cell.text, sizeof(cell.text), "%" PRIu64, value);
+	if (a == PARACLOCK_ERROR_UNKNOWN || b == PARACLOCK_ERROR_UNKNOWN ||
+	    __builtin_add_overflow(a, b, &sum))
+		sum = PARACLOCK_ERROR_UNKNOWN;
+	format_bound(sum, cell.text);
 	return cell;
 }
 
-static struct cell cell_ppm(bool known, double ppm, bool sign)
+static struct cell cell_ppm(bool known, double ppm, const char *sign)
 {
 	struct cell cell = { "-" };
 
 	if (known)
-		snprintf(cell.text, sizeof(cell.text), sign ? "%+.4f" : "%.4f",
-			 ppm);
+		format_ppm(ppm, sign, cell.text);
 	return cell;
 }
 
@@ -134,26 +134,19 @@ int cross_print_line(struct series *series, const struct paraclock *clk,
 		     const struct cross_result *result)
 {
 	const struct paraclock_sample *sample = &xt->sample;
-	const int64_t *ns = xt->ns;
-	char pair[24];
+	uint64_t system_ns = result->has_offset ? xt->uncertainty_ns
+						: PARACLOCK_ERROR_UNKNOWN;
+	char epoch[24];
 
-	format_error_ns(sample->pair_error_ns, pair, sizeof(pair));
+	snprintf(epoch, sizeof(epoch), "%" PRIu64, sample->epoch);
 	series_begin_row(series, sample, remark_on(sample));
 	sample_print_state(sample);
-	printf(COLUMNS, cell_ns(true, sample->host_ns, "").text,
-	       paraclock_timescale_name(sample->timescale),
-	       cell_ns(cross_knows(xt, PARACLOCK_CLOCK_REALTIME),
-		       ns[PARACLOCK_CLOCK_REALTIME], "")
-		       .text,
-	       cell_ns(cross_knows(xt, PARACLOCK_CLOCK_MONOTONIC_RAW),
-		       ns[PARACLOCK_CLOCK_MONOTONIC_RAW], "")
-		       .text,
-	       cell_ns(result->has_offset, result->offset_ns, "+").text,
-	       cell_ppm(result->has_rate, result->rate_ppm, true).text,
-	       cell_ppm(result->has_rate, result->bound_ppm, false).text,
-	       cell_u64(xt->known, xt->uncertainty_ns).text, pair,
-	       cell_u64(true, sample->epoch).text);
-	sample_end_line(sample);
+	printf(COLUMNS "\n",
+	       cell_ns(result->has_offset, result->offset_ns).text,
+	       cell_bound(system_ns, sample->pair_error_ns).text,
+	       cell_bound(system_ns, sample_bound(sample)).text,
+	       cell_ppm(result->has_rate, result->rate_ppm, "+").text,
+	       cell_ppm(result->has_rate, result->bound_ppm, "").text, epoch);
 	if (output_flush())
 		return -EIO;
 	series_end_row(series, clk, sample);

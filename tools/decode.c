@@ -193,30 +193,13 @@ static int print_human(const struct decoding *decoding,
 		       const struct paraclock_sample *sample,
 		       const uint64_t *marker)
 {
-	char text[512], latest[INTERVAL_TEXT];
+	char text[512];
 
-	printf("%-14s %s\n", "backend", decoding->backend);
-	printf("%-14s %s\n", "state", sample_state(sample));
-	printf("%-14s %" PRId64 "\n", "host_ns", sample->host_ns);
-	sample_format_time(sample, 9, text, sizeof(text));
-	printf("%-14s %s\n", "time", text);
-	printf("%-14s %s\n", "timescale",
-	       paraclock_timescale_name(sample->timescale));
-	printf("%-14s %" PRIu64 " (%s)\n", "counter", sample->host_tsc,
-	       paraclock_counter_name(sample->counter));
-	format_error_ns(sample->clock_error_ns, text, sizeof(text));
-	printf("%-14s %s\n", "clock_error_ns", text);
-	if (sample_format_interval(sample, text, latest)) {
-		printf("%-14s %s UTC\n", "earliest", text);
-		printf("%-14s %s UTC\n", "latest", latest);
-	}
+	sample_print_long(decoding->backend, sample);
 	if (marker)
 		printf("%-14s 0x%016" PRIx64 "\n", "marker", *marker);
 	else
 		printf("%-14s %s\n", "marker", "none");
-	printf("%-14s %s\n", "leap", paraclock_leap_name(sample->leap));
-	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
-		printf("%-14s %d\n", "tai_offset_sec", sample->tai_offset_sec);
 	if (output_flush())
 		return -EIO;
 	if (!sample->valid) {

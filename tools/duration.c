@@ -33,3 +33,26 @@ const char *format_duration(uint64_t ns, char *buf, size_t size)
 			 sec % 60);
 	return buf;
 }
+
+const char *format_short(uint64_t ns, char ret_text[SHORT_TEXT])
+{
+	uint64_t sec = ns / 1000000000, ms = ns / 1000000 % 1000;
+
+	if (ns < 1000)
+		snprintf(ret_text, SHORT_TEXT, "%" PRIu64 "ns", ns);
+	else if (ns < 1000000)
+		snprintf(ret_text, SHORT_TEXT, "%" PRIu64 ".%" PRIu64 "us",
+			 ns / 1000, ns % 1000 / 100);
+	else if (!sec)
+		snprintf(ret_text, SHORT_TEXT, "%" PRIu64 ".%02" PRIu64 "ms",
+			 ms, ns % 1000000 / 10000);
+	else if (sec < 100)
+		snprintf(ret_text, SHORT_TEXT, "%" PRIu64 ".%03" PRIu64 "s",
+			 sec, ms);
+	else if (sec < DAY_SEC)
+		snprintf(ret_text, SHORT_TEXT, "%" PRIu64 ".%" PRIu64 "s", sec,
+			 ms / 100);
+	else
+		snprintf(ret_text, SHORT_TEXT, "%" PRIu64 "d", sec / DAY_SEC);
+	return ret_text;
+}

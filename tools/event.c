@@ -22,24 +22,6 @@ void event_format_gap(const struct paraclock_event *event, char *buf,
 		snprintf(buf, size, "unknown");
 }
 
-static void print_s64(const char *key, int64_t value, uint32_t known)
-{
-	if (known)
-		printf(" %s=%" PRId64, key, value);
-	else
-		printf(" %s=unknown", key);
-}
-
-static void print_marker(const char *side,
-			 const struct paraclock_marker *marker, uint32_t known)
-{
-	if (known)
-		printf(" marker_%s=0x%" PRIx64 " generation_%s=0x%" PRIx64,
-		       side, marker->value, side, marker->generation);
-	else
-		printf(" marker_%s=unknown generation_%s=unknown", side, side);
-}
-
 /* Why the source is lost: a sentence without double quotes. */
 void event_explain_loss(const struct paraclock_event *event,
 			const struct paraclock *clk, char *buf, size_t size)
@@ -55,33 +37,33 @@ static bool is_about_source(const struct paraclock_event *event)
 	       event->kind == PARACLOCK_EVENT_SOURCE_FOUND;
 }
 
-void event_print_line(const struct paraclock_event *event, const char *why)
+static const char *short_gap(const struct paraclock_event *event,
+			     char buf[SHORT_TEXT + 1])
 {
-	uint32_t flags = event->flags;
-	char when[UTC_TEXT];
+	if (!(event->flags & PARACLOCK_EVENT_GAP))
+		return "-";
+	buf[0] = event->gap_ns < 0 ? '-' : '+';
+	format_short(duration_of(event->gap_ns), buf + 1);
+	return buf;
+}
 
-	printf("time=%s kind=%s source=%s marker_class=%s epoch=%" PRIu64
-	       " lost=%s",
-	       format_utc(realtime_ns(), false, when),
-	       paraclock_event_kind_name(event->kind), event->source,
-	       paraclock_marker_class_name(event->marker_class), event->epoch,
-	       flags & PARACLOCK_EVENT_LOST ? "true" : "false");
-	print_s64("gap_ns", event->gap_ns, flags & PARACLOCK_EVENT_GAP);
-	printf(" timescale=%s counter_before=%" PRIu64
-	       " counter_after=%" PRIu64,
-	       paraclock_timescale_name(event->timescale),
-	       event->counter_before, event->counter_after);
-	print_s64("host_ns_before", event->host_ns_before,
-		  flags & PARACLOCK_EVENT_BEFORE);
-	print_s64("host_ns_after", event->host_ns_after,
-		  flags & PARACLOCK_EVENT_AFTER);
-	flags &= PARACLOCK_EVENT_MARKERS;
-	print_marker("before", &event->marker_before, flags);
-	print_marker("after", &event->marker_after, flags);
-	if (why)
-		printf(" error=%s reason=\"%s\"",
-		       paraclock_error_name(event->error), why);
-	putchar('\n');
+/* As wide as the longest kind, and the longest source. */
+#define COLUMNS "%-20s %-19s %9s %-11s %s\n"
+
+void event_print_header(void)
+{
+	printf(COLUMNS, "TIME", "KIND", "GAP", "SOURCE", "MARKERS");
+}
+
+void event_print_row(const struct paraclock_event *event)
+{
+	char now[UTC_TEXT], when[UTC_TEXT], gap[SHORT_TEXT + 1];
+
+	snprintf(when, sizeof(when), "%.19sZ",
+		 format_utc(realtime_ns(), false, now));
+	printf(COLUMNS, when, paraclock_event_kind_name(event->kind),
+	       short_gap(event, gap), event->source,
+	       paraclock_marker_class_name(event->marker_class));
 }
 
 static void put_s64(struct json *json, const char *key, int64_t value,

@@ -24,14 +24,13 @@ static const char doc[] =
 	"only that what was known of the counter is void). Other kinds are "
 	"clock-set, clocksource-changed, source-lost and source-found.\n"
 	"\v"
-	"A line is a list of key=value. marker_class is authoritative if the "
-	"host or the kernel reported the event, heuristic if a page only looks "
-	"like it. gap_ns is how far the host clock is ahead of what its page "
-	"said before, at the same counter value. A value that is not known is "
-	"'unknown', in JSON null. paraclock-disruption(7) lists which source "
-	"can report which kind: none can tell a live migration from other "
-	"disruptions, and a host without a vmclock can move this machine "
-	"unnoticed.\n"
+	"A line has the columns TIME, KIND, GAP, SOURCE and MARKERS. GAP is "
+	"how far the host clock is ahead of what its page said before, at the "
+	"same counter value; '-' means not known. MARKERS is authoritative if "
+	"the host or the kernel reported the event, heuristic if a page only "
+	"looks like it. --json shows the host's markers and the rest. stderr "
+	"says first what is followed and what that can miss; "
+	"paraclock-disruption(7) lists which source can report which kind.\n"
 	"\n"
 	"--dev-mem is for kernels without the vmclock's driver, ptp_vmclock: "
 	"each change of the page's marker is an event within about 100 ms. It "
@@ -103,7 +102,10 @@ static int tell(struct events *events, const struct paraclock_event *event,
 	if (events->json) {
 		ret = event_print_json(event, why);
 	} else {
-		event_print_line(event, why);
+		if (event->flags & PARACLOCK_EVENT_LOST)
+			warnx("there were more events before this one than "
+			      "could be kept");
+		event_print_row(event);
 		ret = output_flush();
 	}
 	if (ret)
@@ -216,12 +218,45 @@ static int open_events(struct paraclock *clk)
 	return fd;
 }
 
+/* What silence is worth. */
+static void tell_source(const struct paraclock *clk)
+{
+	static const char *const says[] = {
+		[PARACLOCK_MARKER_NONE] =
+			"nothing here shows that this machine was moved or "
+			"restored; only CLOCK_REALTIME being set and another "
+			"clocksource are seen",
+		[PARACLOCK_MARKER_HEURISTIC] =
+			"what makes its page jump is seen; a migration or a "
+			"pause that does not is missed",
+		[PARACLOCK_MARKER_AUTHORITATIVE] =
+			"the host reports migrations, restores and clones; a "
+			"pause can be missed",
+	};
+	struct paraclock_sample sample;
+	const char *backend = paraclock_backend_name(clk);
+	unsigned int class;
+
+	/* It is lost, which is told as an event. */
+	if (paraclock_read(clk, &sample))
+		return;
+	class = sample.marker_class;
+	if (class < sizeof(says) / sizeof(says[0]))
+		warnx("following %s (markers: %s): %s", backend,
+		      paraclock_marker_class_name(class), says[class]);
+}
+
 static int follow(struct events *events, struct paraclock **clk)
 {
 	bool looks = events->source.flags & PARACLOCK_DEVICE_MEMORY;
 	int fd = open_events(*clk);
 	int ret = 0;
 
+	if (fd >= 0) {
+		tell_source(*clk);
+		if (!events->json && output_height())
+			event_print_header();
+	}
 	/* A second signal kills: it ends a write that hangs. */
 	stop_on_signals(true);
 	while (!ret && fd >= 0) {

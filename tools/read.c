@@ -12,16 +12,13 @@ static const char doc[] =
 	"said, and the value of the CPU counter that belongs to it.\n"
 	"\v"
 	"STATE is 'ok', or the reason why the pair must not be used to "
-	"correlate clocks; stderr explains it. HOST_NS counts from the start "
-	"of TIMESCALE; TIME is the same as a date, or in seconds for a clock "
-	"with an unspecified start. PAIR_NS bounds how well time and counter "
-	"belong together, CLOCK_NS how far off the host clock may be. EPOCH "
-	"counts the disruptions (migration, restore ...) that were noticed; do "
-	"not compare readings of different epochs. A line that ends in "
-	"own-kernel comes from a source that only repeats this kernel's own "
-	"clock. If the host states a bound, and the clock is on UTC or on TAI "
-	"with its offset, the next line says between which two times true UTC "
-	"lies.\n"
+	"correlate clocks; stderr explains it. 'own-kernel' in place of 'ok' "
+	"means a source that only repeats this kernel's own clock. TIME is a "
+	"date, or seconds for a clock with an unspecified start. True time is "
+	"within BOUND of it; '-': the host states no bound. EPOCH counts the "
+	"disruptions (migration, restore ...) that were noticed; do not "
+	"compare readings of different epochs. --long and --json show the "
+	"counter value and the rest.\n"
 	"\n"
 	"Exit status: 0 every reading was valid; 3 at least one was not; 1 the "
 	"clock could not be read; 2 wrong usage.\n"
@@ -38,45 +35,45 @@ static const struct argp_option options[] = {
 	  "Time between readings, such as 0.25 (default 1)", 0 },
 	{ "json", 'j', NULL, 0,
 	  "Print one JSON object per reading, one per line", 0 },
+	{ "long", 'l', NULL, 0,
+	  "Print all of a reading, a line for each member", 0 },
 	{ 0 },
+};
+
+struct reading {
+	struct series series; /* first: a series_read_fn is handed this */
+	bool is_long;
 };
 
 static void print_header(void)
 {
-	printf("%-11s %19s  %-20s %-17s %19s %7s %8s %5s  %s", "STATE",
-	       "HOST_NS", "TIME", "TIMESCALE", "COUNTER", "PAIR_NS", "CLOCK_NS",
-	       "EPOCH", "MARKERS");
+	printf("%-11s %-29s %-17s %8s %5s", "STATE", "TIME", "TIMESCALE",
+	       "BOUND", "EPOCH");
 }
 
-static void print_interval(const struct paraclock_sample *sample)
-{
-	char earliest[INTERVAL_TEXT], latest[INTERVAL_TEXT];
-
-	if (sample_format_interval(sample, earliest, latest))
-		printf("  UTC between %s and %s\n", earliest, latest);
-}
-
-static int print_line(struct series *series, const struct paraclock *clk,
+static void print_row(struct series *series,
 		      const struct paraclock_sample *sample)
 {
-	char when[48], pair[24], bound[24];
+	char when[UTC_TEXT], bound[SHORT_TEXT];
 
-	sample_format_time(sample, 0, when, sizeof(when));
-	format_error_ns(sample->pair_error_ns, pair, sizeof(pair));
-	format_error_ns(sample->clock_error_ns, bound, sizeof(bound));
 	series_begin_row(series, sample, NULL);
 	sample_print_state(sample);
-	printf(" %19" PRId64 "  %-20s %-17s %19" PRIu64 " %7s %8s %5" PRIu64
-	       "  %s",
-	       sample->host_ns, when,
-	       paraclock_timescale_name(sample->timescale), sample->host_tsc,
-	       pair, bound, sample->epoch,
-	       paraclock_marker_class_name(sample->marker_class));
-	sample_end_line(sample);
-	print_interval(sample);
+	sample_format_time(sample, when);
+	printf(" %-29s %-17s %8s %5" PRIu64 "\n", when,
+	       paraclock_timescale_name(sample->timescale),
+	       format_bound(sample_bound(sample), bound), sample->epoch);
+}
+
+static int print_text(struct reading *reading, const struct paraclock *clk,
+		      const struct paraclock_sample *sample)
+{
+	if (!reading->is_long)
+		print_row(&reading->series, sample);
+	else
+		sample_print_long(paraclock_backend_name(clk), sample);
 	if (output_flush())
 		return -EIO;
-	series_end_row(series, clk, sample);
+	series_end_row(&reading->series, clk, sample);
 	return 0;
 }
 
@@ -94,10 +91,20 @@ static int read_once(struct series *series, const struct paraclock *clk)
 	if (series->json)
 		ret = sample_print_json(paraclock_backend_name(clk), &sample);
 	else
-		ret = print_line(series, clk, &sample);
+		ret = print_text((struct reading *)series, clk, &sample);
 	if (ret)
 		return STATUS_FAILED;
 	return sample.valid ? STATUS_OK : STATUS_NOT_VALID;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct reading *reading = state->input;
+
+	if (key != 'l')
+		return series_parse(key, arg, state);
+	reading->is_long = true;
+	return 0;
 }
 
 int cmd_read(int argc, char **argv)
@@ -108,16 +115,18 @@ int cmd_read(int argc, char **argv)
 	};
 	static const struct argp argp = {
 		.options = options,
-		.parser = series_parse,
+		.parser = parse,
 		.doc = doc,
 		.children = children,
 	};
-	struct series series = {
-		.count = 1,
-		.interval_ns = NSEC_PER_SEC,
-		.print_header = print_header,
+	struct reading reading = {
+		.series = {
+			.count = 1,
+			.interval_ns = NSEC_PER_SEC,
+			.print_header = print_header,
+		},
 	};
-	int ret = args_parse(&argp, argc, argv, &series);
+	int ret = args_parse(&argp, argc, argv, &reading.series);
 
-	return ret ? ret : series_run(&series, read_once);
+	return ret ? ret : series_run(&reading.series, read_once);
 }

@@ -2,11 +2,10 @@
 /* One sample of a clock, for programs and for people. */
 
 #include <inttypes.h>
-#include <time.h>
+#include <string.h>
 
 #include "json.h"
 #include "tools.h"
-#include "utc.h"
 
 static void json_error_ns(struct json *json, const char *key, uint64_t error_ns)
 {
@@ -122,16 +121,18 @@ const char *sample_state(const struct paraclock_sample *sample)
 					     : sample->reason);
 }
 
+const char *sample_word(const struct paraclock_sample *sample)
+{
+	if (sample->valid && sample->flags & PARACLOCK_FLAG_OWN_KERNEL)
+		return "own-kernel";
+	return sample_state(sample);
+}
+
 void sample_print_state(const struct paraclock_sample *sample)
 {
 	printf("%s%-11s%s",
 	       output_style(sample->valid ? STYLE_GREEN : STYLE_YELLOW),
-	       sample_state(sample), output_style(STYLE_RESET));
-}
-
-void sample_end_line(const struct paraclock_sample *sample)
-{
-	puts(sample->flags & PARACLOCK_FLAG_OWN_KERNEL ? "  own-kernel" : "");
+	       sample_word(sample), output_style(STYLE_RESET));
 }
 
 int64_t difference_ns(int64_t a, int64_t b)
@@ -153,49 +154,54 @@ static void format_seconds(int64_t ns, char *buf, size_t size)
 	/* Negated as unsigned: INT64_MIN has no positive counterpart. */
 	uint64_t whole = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
 
-	snprintf(buf, size, "%s%" PRIu64 ".%09" PRIu64 " s", ns < 0 ? "-" : "",
+	snprintf(buf, size, "%s%" PRIu64 ".%09" PRIu64 "s", ns < 0 ? "-" : "",
 		 whole / NSEC_PER_SEC, whole % NSEC_PER_SEC);
 }
 
 void sample_format_time(const struct paraclock_sample *sample,
-			unsigned int decimals, char *buf, size_t size)
+			char ret_text[UTC_TEXT])
 {
-	int64_t nsec = sample->host_ns % NSEC_PER_SEC;
-	time_t sec = sample->host_ns / NSEC_PER_SEC;
-	struct tm tm;
-	size_t used;
+	bool is_inserted = sample->leap == PARACLOCK_LEAP_POS &&
+			   sample->timescale == PARACLOCK_TIMESCALE_UTC;
 
-	if (nsec < 0) {
-		nsec += NSEC_PER_SEC;
-		sec--;
-	}
-	if (!is_date(sample) || !gmtime_r(&sec, &tm)) {
-		format_seconds(sample->host_ns, buf, size);
+	if (!is_date(sample)) {
+		format_seconds(sample->host_ns, ret_text, UTC_TEXT);
 		return;
 	}
-	/* POSIX numbers an inserted second as the one before it. */
-	if (sample->leap == PARACLOCK_LEAP_POS &&
-	    sample->timescale == PARACLOCK_TIMESCALE_UTC && tm.tm_sec == 59)
-		tm.tm_sec = 60;
-	used = strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm);
-	if (decimals)
-		snprintf(buf + used, size - used, ".%09" PRId64, nsec);
+	format_utc(sample->host_ns, is_inserted, ret_text);
+	/* Z is UTC alone: the timescale is told beside it. */
+	ret_text[strlen(ret_text) - 1] = '\0';
 }
 
-bool sample_format_interval(const struct paraclock_sample *sample,
-			    char ret_earliest[INTERVAL_TEXT],
-			    char ret_latest[INTERVAL_TEXT])
+uint64_t sample_bound(const struct paraclock_sample *sample)
 {
-	struct paraclock_sample ends[2] = {
-		{ .timescale = PARACLOCK_TIMESCALE_UTC },
-		{ .timescale = PARACLOCK_TIMESCALE_UTC },
-	};
+	uint64_t bound_ns;
 
-	if (paraclock_interval_ns(sample, &ends[0].host_ns, &ends[1].host_ns))
-		return false;
-	sample_format_time(&ends[0], 9, ret_earliest, INTERVAL_TEXT);
-	sample_format_time(&ends[1], 9, ret_latest, INTERVAL_TEXT);
-	return true;
+	if (sample->pair_error_ns == PARACLOCK_ERROR_UNKNOWN ||
+	    sample->clock_error_ns == PARACLOCK_ERROR_UNKNOWN ||
+	    __builtin_add_overflow(sample->pair_error_ns,
+				   sample->clock_error_ns, &bound_ns))
+		return PARACLOCK_ERROR_UNKNOWN;
+	return bound_ns;
+}
+
+const char *format_bound(uint64_t ns, char ret_text[SHORT_TEXT])
+{
+	if (ns == PARACLOCK_ERROR_UNKNOWN)
+		snprintf(ret_text, SHORT_TEXT, "-");
+	else
+		format_short(ns, ret_text);
+	return ret_text;
+}
+
+const char *format_ppm(double ppm, const char *sign, char ret_text[32])
+{
+	if (ppm < 0)
+		sign = "-";
+	if (ppm < 0)
+		ppm = -ppm;
+	snprintf(ret_text, 32, ppm < 9999 ? "%s%.4f" : "%s%.2e", sign, ppm);
+	return ret_text;
 }
 
 void format_error_ns(uint64_t error_ns, char *buf, size_t size)
@@ -204,4 +210,54 @@ void format_error_ns(uint64_t error_ns, char *buf, size_t size)
 		snprintf(buf, size, "unknown");
 	else
 		snprintf(buf, size, "%" PRIu64, error_ns);
+}
+
+/* --- vertically ----------------------------------------------------------- */
+
+static void print_interval(const struct paraclock_sample *sample)
+{
+	int64_t earliest_ns, latest_ns;
+	char text[UTC_TEXT];
+
+	if (paraclock_interval_ns(sample, &earliest_ns, &latest_ns))
+		return;
+	printf("%-14s %s\n", "earliest", format_utc(earliest_ns, false, text));
+	printf("%-14s %s\n", "latest", format_utc(latest_ns, false, text));
+}
+
+static void print_errors(const struct paraclock_sample *sample)
+{
+	char text[24];
+
+	format_error_ns(sample->pair_error_ns, text, sizeof(text));
+	printf("%-14s %s\n", "pair_error_ns", text);
+	format_error_ns(sample->clock_error_ns, text, sizeof(text));
+	printf("%-14s %s\n", "clock_error_ns", text);
+}
+
+void sample_print_long(const char *backend,
+		       const struct paraclock_sample *sample)
+{
+	char text[UTC_TEXT];
+
+	printf("%-14s %s\n", "backend", backend);
+	printf("%-14s %s\n", "state", sample_word(sample));
+	printf("%-14s %" PRId64 "\n", "host_ns", sample->host_ns);
+	sample_format_time(sample, text);
+	printf("%-14s %s\n", "time", text);
+	printf("%-14s %s\n", "timescale",
+	       paraclock_timescale_name(sample->timescale));
+	printf("%-14s %" PRIu64 "\n", "host_tsc", sample->host_tsc);
+	printf("%-14s %s\n", "counter",
+	       paraclock_counter_name(sample->counter));
+	print_errors(sample);
+	print_interval(sample);
+	printf("%-14s %s\n", "leap", paraclock_leap_name(sample->leap));
+	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
+		printf("%-14s %d\n", "tai_offset_sec", sample->tai_offset_sec);
+	/* No handle counts from 0: it is a page's sample, from 'decode'. */
+	if (sample->epoch)
+		printf("%-14s %" PRIu64 "\n", "epoch", sample->epoch);
+	printf("%-14s %s\n", "marker_class",
+	       paraclock_marker_class_name(sample->marker_class));
 }

@@ -152,9 +152,9 @@ static const char *format_error(uint64_t ns, char *buf, size_t size)
 
 static int put_sample(int y, const struct paraclock_sample *sample)
 {
-	char text[64], pair[32], clock[32];
+	char text[UTC_TEXT], pair[32], clock[32];
 
-	sample_format_time(sample, 9, text, sizeof(text));
+	sample_format_time(sample, text);
 	y = put_row(y, "host time", "%s %s", text,
 		    paraclock_timescale_name(sample->timescale));
 	return put_row(y, "bound", "clock %s, pair %s",
@@ -183,8 +183,8 @@ static int put_rates(int y, const struct track *track)
 				   sizeof(recent)));
 }
 
-void format_times(const struct track *track, const char *between, char *buf,
-		  size_t size)
+/* "12:00:01Z 11:59:07Z": when the last disruptions were noticed. */
+static void format_times(const struct track *track, char *buf, size_t size)
 {
 	size_t used = 0;
 
@@ -197,7 +197,7 @@ void format_times(const struct track *track, const char *between, char *buf,
 		if (!sec || !gmtime_r(&sec, &tm))
 			break;
 		used += (size_t)snprintf(buf + used, size - used, "%s",
-					 i ? between : "");
+					 i ? " " : "");
 		used += strftime(buf + used, size - used, "%H:%M:%SZ", &tm);
 	}
 }
@@ -206,7 +206,7 @@ static int put_disruptions(int y, const struct track *track)
 {
 	char times[64];
 
-	format_times(track, " ", times, sizeof(times));
+	format_times(track, times, sizeof(times));
 	if (!track->disruptions)
 		return put_row(y, "disrupted", "not since the start");
 	attr_set(A_BOLD, PAIR_BAD, NULL);

@@ -15,9 +15,4 @@ bool screen_keys(const struct track *track);
 /* Restore the terminal; NULL is fine. */
 void screen_close(struct screen *screen);
 
-/* "12:00:01Z,11:59:07Z", with @p between as the comma: when the last disruptions
- * were noticed. */
-void format_times(const struct track *track, const char *between, char *buf,
-		  size_t size);
-
 #endif

@@ -159,12 +159,11 @@ static int print_json(const struct paraclock_sim_event *event)
 static void print_sample(const struct paraclock_sim_event *event)
 {
 	const struct paraclock_sample *sample = event->sample;
-	char text[64];
+	char text[UTC_TEXT];
 
-	sample_format_time(sample, 9, text, sizeof(text));
-	printf(": %s %" PRId64 " %s %s at %" PRIu64, event->backend,
-	       sample->host_ns, text,
-	       paraclock_timescale_name(sample->timescale), sample->host_tsc);
+	sample_format_time(sample, text);
+	printf(": %s %s %s", event->backend, text,
+	       paraclock_timescale_name(sample->timescale));
 	if (sample->leap != PARACLOCK_LEAP_NONE &&
 	    sample->leap != PARACLOCK_LEAP_UNKNOWN)
 		printf(" leap=%s", paraclock_leap_name(sample->leap));

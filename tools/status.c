@@ -259,23 +259,23 @@ static struct row make_row(const struct status_view *view,
 	struct row row = { '-', STYLE_DIM, "absent" };
 
 	if (listing->error == -EACCES) {
-		snprintf(row.state, sizeof(row.state), "no access");
+		snprintf(row.state, sizeof(row.state), "no-access");
 	} else if (listing->error && listing->error != -ENODEV) {
-		snprintf(row.state, sizeof(row.state), "failed: %s",
+		snprintf(row.state, sizeof(row.state), "failed:%s",
 			 paraclock_error_name(listing->error));
 	} else if (!listing->error && !listing->gives_time) {
-		row = (struct row){ '+', STYLE_GREEN, "markers only" };
+		row = (struct row){ '+', STYLE_GREEN, "markers-only" };
 	} else if (!listing->error && !sample->valid) {
 		row = (struct row){ '!', STYLE_YELLOW, "" };
-		snprintf(row.state, sizeof(row.state), "not valid: %s",
+		snprintf(row.state, sizeof(row.state), "invalid:%s",
 			 sample_state(sample));
 	} else if (!listing->error) {
 		row = (struct row){ '+', STYLE_GREEN, "valid" };
 		if (strcmp(view->chosen, listing->name) == 0)
-			row = (struct row){ '*', STYLE_GREEN, "valid, chosen" };
+			row = (struct row){ '*', STYLE_GREEN, "chosen" };
 		else if (listing->own_kernel)
 			snprintf(row.state, sizeof(row.state),
-				 "valid, own-kernel");
+				 "own-kernel");
 	}
 	return row;
 }

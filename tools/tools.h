@@ -14,6 +14,7 @@
 #include <paraclock/paraclock.h>
 
 #include "duration.h"
+#include "utc.h"
 
 /* The exit status: scripts of others rely on it. */
 enum status {
@@ -185,28 +186,35 @@ void sample_put_json(struct json *json, const char *backend,
 		     const struct paraclock_sample *sample);
 /* "ok", or the reason why the sample is not valid. */
 const char *sample_state(const struct paraclock_sample *sample);
-/* Print the state, padded for a table and coloured. */
+/* The same in a table: "own-kernel" in place of "ok" where no host was asked. */
+const char *sample_word(const struct paraclock_sample *sample);
+/* Print that word, padded and coloured. */
 void sample_print_state(const struct paraclock_sample *sample);
-/* End a line for people: own-kernel where it applies, and the newline. */
-void sample_end_line(const struct paraclock_sample *sample);
+/* All of it, a line for each member. */
+void sample_print_long(const char *backend,
+		       const struct paraclock_sample *sample);
 /* a - b, saturating: two values of a page may be any distance apart. */
 int64_t difference_ns(int64_t a, int64_t b);
-/* A date or seconds, without the timescale. @p decimals: 0 or 9, of a date. */
+/* A date or seconds, without a blank and without the timescale. */
 void sample_format_time(const struct paraclock_sample *sample,
-			unsigned int decimals, char *buf, size_t size);
-/* The two times that true UTC lies between; false: no bound, or no UTC. */
-#define INTERVAL_TEXT 48
-bool sample_format_interval(const struct paraclock_sample *sample,
-			    char ret_earliest[INTERVAL_TEXT],
-			    char ret_latest[INTERVAL_TEXT]);
+			char ret_text[UTC_TEXT]);
+/* True time on the sample's timescale is within this of host_ns, ns;
+ * PARACLOCK_ERROR_UNKNOWN: no bound is known. */
+uint64_t sample_bound(const struct paraclock_sample *sample);
+/* For a column: "-" for PARACLOCK_ERROR_UNKNOWN. */
+const char *format_bound(uint64_t ns, char ret_text[SHORT_TEXT]);
+/* In at most 10 characters; @p sign: "+", or "". */
+const char *format_ppm(double ppm, const char *sign, char ret_text[32]);
 /* An error bound in ns, or "unknown". */
 void format_error_ns(uint64_t error_ns, char *buf, size_t size);
 
 /* --- event.c: one event --------------------------------------------------- */
 
-/* Print a line of key=value, or of JSON. why: the sentence that explains a lost
- * source; else NULL. JSON: 0, or -EIO and stderr says why. */
-void event_print_line(const struct paraclock_event *event, const char *why);
+/* A row of 5 columns. */
+void event_print_header(void);
+void event_print_row(const struct paraclock_event *event);
+/* Print a line of JSON: 0, or -EIO and stderr says why. @p why: the sentence
+ * that explains a lost source; else NULL. */
 int event_print_json(const struct paraclock_event *event, const char *why);
 /* Why the source is lost: a sentence without double quotes. */
 void event_explain_loss(const struct paraclock_event *event,

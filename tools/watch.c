@@ -31,16 +31,19 @@ static const char doc[] =
 	"disrupted? On a terminal, one screen is refreshed until you press q "
 	"or Ctrl-C; 40 columns and 10 lines are enough for what matters most, "
 	"which stands on top. Elsewhere, or with --json, one line per refresh "
-	"and one per event (with kind, as in 'paraclock events') is printed "
-	"until SIGINT or SIGTERM.\n"
+	"and one per event is printed until SIGINT or SIGTERM.\n"
 	"\v"
 	"The rate is that of the host clock against this kernel's "
 	"CLOCK_MONOTONIC_RAW, in ppm with its bound: since the start or the "
 	"last disruption, which voids older measurements, and over the last "
 	"10 s. A gap is the host's time between two readings: a gap longer "
-	"than "
-	"the interval means that this machine, or this process, did not run. "
-	"A value that is not known is 'unknown'.\n"
+	"than the interval means that this machine, or this process, did not "
+	"run.\n"
+	"\n"
+	"A line has the columns TIME, STATE, RATE_PPM, PPM_ERROR (over the "
+	"last 10 s) and DISRUPTED (how often); '-' means not known. An event "
+	"has those of 'paraclock events'. In JSON an event has the member "
+	"kind.\n"
 	"\n"
 	"Exit status: 0 every reading was valid; 3 at least one was not; 1 the "
 	"clock could not be read; 2 wrong usage.\n"
@@ -49,7 +52,7 @@ static const char doc[] =
 	"  paraclock watch\n"
 	"  paraclock watch -b kvmclock -i 0.1\n"
 	"  paraclock watch -n 600 -i 1 > watch.log\n"
-	"  paraclock watch | grep --line-buffered valid=false\n"
+	"  paraclock watch | awk '$2 != \"ok\"'\n"
 	"  paraclock watch --json | jq 'select(.valid | not)'";
 
 static const struct argp_option options[] = {
@@ -160,7 +163,7 @@ static int show(const struct watch *watch)
 {
 	if (!watch->screen)
 		return watch->json ? watch_print_json(&watch->track)
-				   : watch_print_line(&watch->track);
+				   : watch_print_row(&watch->track);
 	screen_show(&watch->track);
 	return 0;
 }
@@ -212,6 +215,8 @@ static int watch_clock(struct watch *watch, struct paraclock *clk)
 	/* With a screen, even a second signal must leave a usable terminal;
 	 * with lines, it kills a write that hangs. */
 	stop_on_signals(!watch->screen);
+	if (!watch->screen && !watch->json && output_height())
+		watch_print_header();
 	ret = run(watch);
 	screen_close(watch->screen);
 	if (ret == STATUS_FAILED)

@@ -1,77 +1,38 @@
 // SPDX-License-Identifier: MIT
 #include <inttypes.h>
-#include <time.h>
 
 #include "json.h"
-#include "screen.h"
 #include "utc.h"
 #include "watch_lines.h"
 
-/* --- key=value ------------------------------------------------------------ */
+/* --- a table -------------------------------------------------------------- */
 
-static void print_rate(const char *name, struct track_rate rate)
+/* 5 columns, as of an event, so that one program reads both. */
+#define COLUMNS "%-20s %-19s %10s %10s %9s\n"
+
+void watch_print_header(void)
 {
-	if (rate.span_sec > 0)
-		printf(" %s=%+.4f %s_bound=%.4f", name, rate.ppm, name,
-		       rate.bound_ppm);
-	else
-		printf(" %s=unknown %s_bound=unknown", name, name);
+	printf(COLUMNS, "TIME", "STATE", "RATE_PPM", "PPM_ERROR", "DISRUPTED");
 }
 
-static void print_time(void)
+int watch_print_row(const struct track *track)
 {
-	char text[UTC_TEXT];
+	struct track_rate rate = track_rate(track, TRACK_RECENT_NS);
+	char now[UTC_TEXT], when[UTC_TEXT], ppm[32] = "-", bound[32] = "-";
+	char disruptions[24];
 
-	printf("time=%s", format_utc(realtime_ns(), false, text));
-}
-
-static void print_sample(const struct paraclock_sample *sample)
-{
-	char pair[24], bound[24];
-
-	format_error_ns(sample->pair_error_ns, pair, sizeof(pair));
-	format_error_ns(sample->clock_error_ns, bound, sizeof(bound));
-	printf(" valid=%s reason=%s host_ns=%" PRId64 " host_tsc=%" PRIu64
-	       " timescale=%s pair_error_ns=%s clock_error_ns=%s "
-	       "epoch=%" PRIu64 " marker_class=%s",
-	       sample->valid ? "true" : "false", sample_state(sample),
-	       sample->host_ns, sample->host_tsc,
-	       paraclock_timescale_name(sample->timescale), pair, bound,
-	       sample->epoch,
-	       paraclock_marker_class_name(sample->marker_class));
-}
-
-static void print_marker(const struct paraclock *clk)
-{
-	struct paraclock_marker marker;
-
-	if (paraclock_marker(clk, &marker))
-		printf(" marker=unknown generation=unknown");
-	else
-		printf(" marker=0x%" PRIx64 " generation=0x%" PRIx64,
-		       marker.value, marker.generation);
-}
-
-int watch_print_line(const struct track *track)
-{
-	char times[64];
-
-	print_time();
-	printf(" backend=%s", paraclock_backend_name(track->clk));
-	if (track->error)
-		printf(" valid=false error=%s",
-		       paraclock_error_name(track->error));
-	else
-		print_sample(&track->sample);
-	print_marker(track->clk);
-	print_rate("rate_ppm", track_rate(track, 0));
-	print_rate("rate_10s_ppm", track_rate(track, TRACK_RECENT_NS));
-	format_times(track, ",", times, sizeof(times));
-	printf(" disruptions=%" PRIu64 " disrupted_at=%s worst_gap_sec=%.6f "
-	       "readings=%" PRIu64 " not_valid=%" PRIu64 "\n",
-	       track->disruptions, times[0] ? times : "never",
-	       (double)track->worst_gap_ns / 1e9, track->readings,
-	       track->not_valid);
+	snprintf(when, sizeof(when), "%.19sZ",
+		 format_utc(realtime_ns(), false, now));
+	if (rate.span_sec > 0) {
+		format_ppm(rate.ppm, "+", ppm);
+		format_ppm(rate.bound_ppm, "", bound);
+	}
+	snprintf(disruptions, sizeof(disruptions), "%" PRIu64,
+		 track->disruptions);
+	printf(COLUMNS, when,
+	       track->error ? paraclock_error_name(track->error)
+			    : sample_word(&track->sample),
+	       ppm, bound, disruptions);
 	return output_flush();
 }
 
@@ -169,5 +130,5 @@ void watch_print_event(const struct paraclock *clk,
 	if (json)
 		(void)event_print_json(event, lost ? why : NULL);
 	else
-		event_print_line(event, lost ? why : NULL);
+		event_print_row(event);
 }

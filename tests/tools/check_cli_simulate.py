@@ -135,7 +135,7 @@ class Simulate(unittest.TestCase):
         self.assertEqual(lines[0].split(), ["0.000000000", "host", "a"])
         self.assertEqual(lines[4].split(maxsplit=1),
                          ["1.000000000", "migrate v to b downtime 1s"])
-        self.assertIn("read v: vmclock 17", lines[6])
+        self.assertIn("read v: vmclock 20", lines[6])
         self.assertIn("valid, off by +0 ns", lines[6])
 
     def test_json(self):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """QEMU's own vmclock, which gives no time: the disruptions that it shows, who
 may read it, and events when the guest's clock is set."""
+import json
 import os
 import sys
 import tempfile
@@ -136,9 +137,8 @@ RESTORE = (["restored"], ["updated", "restored"])
 
 def test_watch(guest):
     def kinds():
-        return [line.split(" kind=")[1].split()[0]
-                for line in guest.must("cat /tmp/watch").splitlines()
-                if " kind=" in line]
+        told = map(json.loads, guest.must("cat /tmp/watch").splitlines())
+        return [line["kind"] for line in told if "kind" in line]
 
     got = wait_for("paraclock watch sees the restore", kinds,
                    good=lambda got: got and got[-1] == "restored")
@@ -146,7 +146,7 @@ def test_watch(guest):
     check("it agrees", got.count("clock-set") == 3 and
           disruptions[MIGRATIONS:] in RESTORE, got)
     wait_for("it counts them", lambda: guest.must("tail -n 1 /tmp/watch"),
-             good=lambda line: f" disruptions={len(disruptions)} " in line)
+             good=lambda line: f'"disruptions":{len(disruptions)},' in line)
 
 
 def test_generation(guest):
@@ -180,7 +180,7 @@ def test(image, args):
             guest.must("insmod /ptp_vmclock.ko")
             test_status(guest)
             test_access(guest)
-            guest.must("paraclock watch -b vmclock >/tmp/watch & "
+            guest.must("paraclock watch -b vmclock --json >/tmp/watch & "
                        f"{vm.IS_OPEN}; "
                        "vm_guest follow >/tmp/follow & "
                        "until grep -q epoch /tmp/follow; do sleep 0.1; done; "

@@ -1,84 +1,175 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # usage: check_install.sh BUILD_DIRECTORY
-# The installed files can be used: from C and C++, by find_package, by
-# pkg-config, and linked statically.
+# The installed files can be used where they lie: the tool runs without
+# ldconfig, below DESTDIR and after a move, and programs in C and C++ find the
+# libraries by find_package, by pkg-config, and linked statically.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 build=${1:?usage: check_install.sh BUILD_DIRECTORY}
 warnings="-Wall -Wextra -Wpedantic -Werror"
+unset LD_LIBRARY_PATH
 
-for tool in cmake pkg-config cc c++; do
+for tool in cmake pkg-config cc c++ ldd; do
 	command -v $tool >/dev/null || {
 		echo "skipped: no $tool"
 		exit 77
 	}
 done
+grep -q pcfiledir "$build/paraclock.pc" || {
+	echo "skipped: built for a folder that the dynamic linker searches anyway"
+	exit 77
+}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-prefix=$work/prefix
 
 say() {
 	echo "--- $*"
 }
 
+fail() {
+	echo "$*"
+	exit 1
+}
+
+# quiet NAME COMMAND ...: show what it prints only if it fails.
+quiet() {
+	local log=$work/$1.log
+	shift
+	"$@" >"$log" 2>&1 || {
+		cat "$log"
+		fail "$*"
+	}
+}
+
+# runs PREFIX: does the tool there run, with the libraries that lie beside it?
+runs() {
+	local tool=$1/bin/paraclock libraries
+	[ -e "$tool" ] || return 0
+	"$tool" --version
+	libraries=$(ldd "$tool" | grep libparaclock)
+	! grep -v "=> $(realpath "$1")/" <<<"${libraries//bin\/..\//}" ||
+		fail "not those of $1"
+}
+
 say "install"
-cmake --install "$build" --prefix "$prefix" >"$work/install.log" || {
-	cat "$work/install.log"
-	exit 1
-}
+quiet install cmake --install "$build" --prefix "$work/first"
+runs "$work/first"
+say "moved"
+mkdir "$work/elsewhere"
+mv "$work/first" "$work/elsewhere/prefix"
+prefix=$work/elsewhere/prefix
+runs "$prefix"
+say "below DESTDIR"
+DESTDIR=$work/destdir quiet destdir cmake --install "$build"
+destdir=$(find "$work/destdir" -name paraclock.pc)
+runs "${destdir%/lib*}"
+
 pc=$(find "$prefix" -name paraclock.pc)
-[ -n "$pc" ] || {
-	echo "paraclock.pc is not installed"
-	exit 1
-}
 libdir=$(dirname "$(dirname "$pc")")
-# A prefix that is given at install time does not change the file.
 PKG_CONFIG_PATH=$(dirname "$pc")
-export PKG_CONFIG_PATH LD_LIBRARY_PATH=$libdir
-pkg() {
-	pkg-config --define-variable=prefix="$prefix" "$@" "${module:-paraclock}"
-}
+export PKG_CONFIG_PATH
 
 say "man -l, by a page's second name, from another folder"
 # A small image of Debian has a stub for man, which shows no page.
 if man -l "$here/../man/paraclock_open.3" 2>&1 | grep -q paraclock_close; then
 	for pages in "$here/../man" "$prefix"/share/man/man3; do
 		(cd / && man -l "$pages/paraclock_close.3") 2>&1 |
-			grep -q paraclock_backend_name || {
-			echo "$pages/paraclock_close.3 shows no page"
-			exit 1
-		}
+			grep -q paraclock_backend_name ||
+			fail "$pages/paraclock_close.3 shows no page"
 	done
 else
 	echo "no man here; not tried"
 fi
 
-say "find_package"
-cmake -S "$here/consumer" -B "$work/consumer" \
-	-DCMAKE_PREFIX_PATH="$prefix" >"$work/configure.log" 2>&1 || {
-	cat "$work/configure.log"
-	exit 1
+# consume NAME CMAKE-ARGUMENT ...: configure the project in consumer/.
+consume() {
+	local name=$1
+	shift
+	cmake -S "$here/consumer" -B "$work/$name" -DCMAKE_C_FLAGS="$warnings" \
+		"$@" >"$work/$name.log" 2>&1
 }
-cmake --build "$work/consumer" >"$work/build.log" 2>&1 || {
-	cat "$work/build.log"
-	exit 1
+
+# refused TEXT CMAKE-ARGUMENT ...: that fails, and TEXT is the reason.
+refused() {
+	local text=$1
+	shift
+	say "a component is missing: $text"
+	rm -rf "$work/refused"
+	if consume refused "$@" ||
+		! tr -s ' \n' ' ' <"$work/refused.log" | grep -q -e "$text"; then
+		cat "$work/refused.log"
+		fail "it does not say: $text"
+	fi
 }
-"$work/consumer/consumer"
-"$work/consumer/consumer++"
-say "a component that does not exist"
-if cmake -S "$here/consumer" -B "$work/none" -DCMAKE_PREFIX_PATH="$prefix" \
-	-DCONSUMER_COMPONENTS=none >"$work/none.log" 2>&1 ||
-	! grep -q "without the component none" "$work/none.log"; then
-	cat "$work/none.log"
-	exit 1
-fi
+
+by_find_package() {
+	local program
+	say "find_package"
+	# The simulated host is not in every build.
+	components="host;static;core"
+	[ -z "$(find "$prefix" -name 'libparaclock-sim.so')" ] ||
+		components+=";sim"
+	consume find -DCMAKE_PREFIX_PATH="$prefix" \
+		-DCONSUMER_COMPONENTS="$components" || {
+		cat "$work/find.log"
+		fail "find_package"
+	}
+	quiet build cmake --build "$work/find"
+	for program in "$work"/find/consumer*; do
+		quiet program "$program"
+	done
+	refused "there is no such component" \
+		-DCMAKE_PREFIX_PATH="$prefix" -DCONSUMER_COMPONENTS="none"
+	refused "need Libfdt.* install libfdt-dev" -DLibfdt_LIBRARY= \
+		-DCMAKE_PREFIX_PATH="$prefix" -DCONSUMER_COMPONENTS=static
+}
+by_find_package
+
+# The files of a build without the simulated host say so.
+without_sim() {
+	local pkg=$work/less/${libdir#"$prefix/"}/cmake/paraclock
+	cp -r "$prefix" "$work/less"
+	quiet less cmake -S "$here/.." -B "$work/less-build" \
+		-DPARACLOCK_BACKENDS="phc;tsc" -DPARACLOCK_TOOLS=OFF \
+		-DBUILD_TESTING=OFF
+	rm "$pkg"/*Targets*.cmake
+	cp "$work/less-build/paraclockConfig.cmake" "$pkg"
+	find "$work/less-build/CMakeFiles/Export" -name '*.cmake' \
+		-exec cp {} "$pkg" \;
+	refused 'needs the backends.*PARACLOCK_BACKENDS="phc;tsc"' \
+		-DCMAKE_PREFIX_PATH="$work/less" -DCONSUMER_COMPONENTS="host;sim"
+}
+without_sim
+
+# With one backend, to build less.
+from_sources() {
+	local by
+	for by in add fetch; do
+		say "from sources: $by"
+		consume $by -DCONSUMER_BY=$by -DCONSUMER_SOURCE="$here/.." \
+			-DPARACLOCK_BACKENDS=tsc || {
+			cat "$work/$by.log"
+			fail "from sources: $by"
+		}
+		[ ! -e "$work/$by/compile_commands.json" ] ||
+			fail "it writes compile_commands.json"
+		! ctest --test-dir "$work/$by" -N | grep 'Test *#' ||
+			fail "it brings tests"
+	done
+	quiet add-build cmake --build "$work/add" -j "$(nproc)" \
+		--target consumer consumer_static
+	"$work/add/consumer"
+	"$work/add/consumer_static"
+	DESTDIR=$work/nothing cmake --install "$work/add" >/dev/null
+	[ ! -e "$work/nothing" ] || fail "it installs what nobody asked for"
+}
+from_sources
 
 # The simulated host is not in every build.
-[ ! -e "$prefix/include/paraclock/sim.h" ] ||
-	[ -z "$(find "$prefix" -name 'libparaclock-sim.so')" ] || {
+[ -z "$(find "$prefix" -name 'libparaclock-sim.so')" ] || {
 	say "the examples"
 	{
 		cmake -S "$here/../examples" -B "$work/examples" \
@@ -94,33 +185,35 @@ fi
 	say "pkg-config, paraclock-sim"
 	# shellcheck disable=SC2086,SC2046
 	cc -std=c11 $warnings \
-		$(module=paraclock-sim pkg --cflags) "$here/../examples/relay.c" \
-		-o "$work/relay" $(module=paraclock-sim pkg --libs)
-	"$work/relay" >"$work/relay.log"
+		$(pkg-config --cflags paraclock-sim) "$here/../examples/relay.c" \
+		-o "$work/relay" $(pkg-config --libs paraclock-sim)
+	LD_LIBRARY_PATH=$libdir "$work/relay" >"$work/relay.log"
 }
 
 # shellcheck disable=SC2086,SC2046
 by_pkg_config() {
+	local cflags libs
+	cflags=$(pkg-config --cflags paraclock)
+	libs=$(pkg-config --libs paraclock)
 	say "pkg-config, C"
-	cc -std=c11 $warnings $(pkg --cflags) "$here/consumer/consumer.c" \
-		-o "$work/c" $(pkg --libs)
-	"$work/c"
+	cc -std=c11 $warnings $cflags "$here/consumer/consumer.c" \
+		-o "$work/c" $libs
+	LD_LIBRARY_PATH=$libdir "$work/c"
 	say "pkg-config, C++"
-	c++ -std=c++17 $warnings $(pkg --cflags) "$here/consumer/consumer.cc" \
-		-o "$work/cc" $(pkg --libs)
-	"$work/cc"
+	c++ -std=c++17 $warnings $cflags "$here/consumer/consumer.cc" \
+		-o "$work/cc" $libs
+	LD_LIBRARY_PATH=$libdir "$work/cc"
 	say "pkg-config --static"
 	# The library of that name that is an archive, with what it needs.
-	cc -std=c11 $warnings $(pkg --cflags) "$here/consumer/consumer.c" \
+	cc -std=c11 $warnings $cflags "$here/consumer/consumer.c" \
 		-o "$work/static" \
-		$(pkg --libs --static | sed 's/-lparaclock/-l:libparaclock.a/')
-	env -u LD_LIBRARY_PATH "$work/static"
+		$(pkg-config --libs --static paraclock |
+			sed 's/-lparaclock/-l:libparaclock.a/')
+	"$work/static"
 }
 by_pkg_config
 
-version=$(pkg --modversion)
-[ "$("$work/c" version)" = "$version" ] || {
-	echo "paraclock.pc says $version, the library another version"
-	exit 1
-}
+version=$(pkg-config --modversion paraclock)
+[ "$("$work/static" version)" = "$version" ] ||
+	fail "paraclock.pc says $version, the library another version"
 say "all of them build and run, version $version"

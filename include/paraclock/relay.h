@@ -3,18 +3,19 @@
  * @file relay.h
  * Relays: a host clock passed on to the guests of a guest.
  *
- * For nested hypervisors. L1 is the machine that this runs on, L0 its host, and
- * L2 a guest of L1's. A relay puts what an open clock (the clock above) says
- * onto the pages and timekeepers below, its targets, in ticks of each guest's
- * own counter. When the clock above is disrupted, the relay freezes the targets
- * and lets them continue only with the right time. See paraclock-relay(7).
+ * For VMMs and nested hypervisors. L1 is the machine that this runs on, L0 its
+ * host if it has one, and L2 a guest of L1's. A relay puts what an open clock
+ * (the clock above) says onto the pages and timekeepers below, its targets, in
+ * ticks of each guest's own counter. When the clock above is disrupted, the
+ * relay freezes the targets and lets them continue only with the right time.
+ * See paraclock-relay(7).
  *
  * @par Errors of relays
  * Every function that takes a relay:
  *
  * @retval -EINVAL NULL, or a size that is too small; or a target that is
  *         incomplete, or whose page or coupling cannot express this clock's
- *         time.
+ *         time: no page can say UTC_MAYBE_SMEARED.
  * @retval -EAGAIN The clock above is not valid now, or paraclock_relay_freeze()
  *         froze the relay: all targets are frozen. Or the clock has no
  *         conversion (around a leap second, until the page above is from after

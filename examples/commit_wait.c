@@ -3,7 +3,8 @@
  * Commit-wait. A transaction's timestamp is the latest that the time may be
  * now, and nobody is shown the transaction before that time has surely passed.
  * Then whatever begins later gets a later timestamp, on every machine whose
- * clock keeps its bound. Times are TAI, which repeats no second.
+ * clock keeps its bound. Times are TAI, which repeats no second. The bound is a
+ * vmclock's, or that of "paraclock serve" (-b served).
  */
 
 #include <err.h>
@@ -92,11 +93,18 @@ int main(int argc, char **argv)
 			errx(2, "usage: commit_wait [-b BACKEND] [-d DEVICE] "
 				"[-n TIMES]");
 	}
+	if (!opts.backend)
+		opts.timescales = 1U << PARACLOCK_TIMESCALE_UTC |
+				  1U << PARACLOCK_TIMESCALE_TAI;
 	if (paraclock_open(&clk, &opts))
 		errx(1, "%s", detail);
 	for (; times > 0; times--) {
 		began_ns = raw_ns();
 		ret = commit_wait(clk, &commit_ns);
+		if (ret == -EOPNOTSUPP)
+			warnx("%s states no bound: run 'paraclock serve' and "
+			      "pass -b served",
+			      paraclock_backend_name(clk));
 		if (ret)
 			printf("failed=%s\n", paraclock_error_name(ret));
 		else

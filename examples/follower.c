@@ -1,57 +1,109 @@
 // SPDX-License-Identifier: MIT
 /*
- * A timekeeper follows the host's clock, and its readers never see a step back.
- * Here the host is simulated, and sets its clock back by 0.1 s. On a real
- * machine env is NULL, and the timekeeper lies in shared memory.
+ * The clock that an application wants: it follows the host's, never steps back,
+ * and any process reads it from shared memory for some 20 ns.
+ *
+ *   follower /dev/shm/clock &
+ *   follower -r /dev/shm/clock
  */
-
+#include <err.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <paraclock/paraclock.h>
-#include <paraclock/sim.h>
 #include <paraclock/timekeeper.h>
 
-static struct paraclock_timekeeper tk;
-static struct paraclock_follow follow = { .size = sizeof(follow) };
+#define PERIOD_US 100000
 
-int main(void)
+static void *map(const char *path, int is_reader)
 {
-	struct paraclock_sim_vm_options parts = { .size = sizeof(parts) };
-	struct paraclock_options opts = { .size = sizeof(opts) };
-	struct paraclock_sample now, last = { 0 };
-	struct paraclock_sim_host *host;
-	struct paraclock_sim_vm *vm;
-	struct paraclock_sim *sim;
-	struct paraclock *clk;
+	const size_t size = sizeof(struct paraclock_timekeeper);
+	int fd = open(path, is_reader ? O_RDONLY : O_RDWR | O_CREAT, 0644);
+	int can = is_reader ? PROT_READ : PROT_READ | PROT_WRITE;
+	struct stat file = { 0 };
+	void *memory;
 
-	parts.parts = PARACLOCK_SIM_HAS_VMCLOCK;
-	if (paraclock_sim_new(&sim, NULL) ||
-	    paraclock_sim_host_new(&host, sim, NULL) ||
-	    paraclock_sim_vm_new(&vm, host, &parts))
-		return 1;
-	opts.env = paraclock_sim_env(vm, PARACLOCK_SIM_USER);
-	if (paraclock_open(&clk, &opts) ||
-	    paraclock_timekeeper_acquire(&tk, opts.env, NULL))
-		return 1;
-	follow.max_slew_ppb = 50000000;
-	follow.flags = PARACLOCK_FOLLOW_MONOTONIC | PARACLOCK_FOLLOW_RESTART;
-	for (int i = 0; i < 400; i++) {
-		paraclock_sim_run(sim, 100000000);
-		if (i == 100)
-			paraclock_sim_step(host, -100000000);
-		paraclock_timekeeper_follow(&tk, opts.env, clk, &follow);
-		if (paraclock_timekeeper_read(&tk, opts.env, &now))
-			continue; /* not yet: it is measuring the rate */
-		if (last.valid && now.host_ns <= last.host_ns)
-			return 1;
-		if (i % 25 == 0)
-			printf("%" PRId64 " ns; the host's clock is ahead by "
-			       "%" PRId64 " ns\n",
-			       now.host_ns, follow.offset_ns);
-		last = now;
+	if (fd < 0 || (!is_reader && ftruncate(fd, (off_t)size)) ||
+	    fstat(fd, &file))
+		err(1, "%s", path);
+	/* To read behind the end of a file is SIGBUS. */
+	if (file.st_size < (off_t)size)
+		errx(1, "%s is not a timekeeper", path);
+	memory = mmap(NULL, size, can, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		err(1, "%s", path);
+	return memory;
+}
+
+static void write_it(struct paraclock_timekeeper *tk, const char *backend,
+		     const char *device)
+{
+	struct paraclock_follow follow = {
+		.size = sizeof(follow),
+		.flags = PARACLOCK_FOLLOW_MONOTONIC | PARACLOCK_FOLLOW_RESTART,
+	};
+	char why[256] = "";
+	struct paraclock_options opts = { .size = sizeof(opts),
+					  .backend = backend,
+					  .device = device,
+					  .detail = why,
+					  .detail_size = sizeof(why) };
+	struct paraclock *clk;
+	int ret, last = 0;
+
+	if (paraclock_open(&clk, &opts))
+		errx(1, "%s", why);
+	/* -EBUSY: another process writes it. */
+	ret = paraclock_timekeeper_acquire(tk, NULL, NULL);
+	if (ret)
+		errx(1, "%s", paraclock_error_name(ret));
+	for (;; usleep(PERIOD_US)) {
+		ret = paraclock_timekeeper_follow(tk, NULL, clk, &follow);
+		/* It measures the rate first, for two seconds. */
+		if (ret != last)
+			warnx("%s",
+			      ret ? paraclock_error_name(ret) : "it follows");
+		last = ret;
 	}
-	paraclock_close(clk);
-	paraclock_sim_free(sim);
-	return !last.valid || follow.offset_ns < -1000000;
+}
+
+static void read_it(const struct paraclock_timekeeper *tk)
+{
+	struct paraclock_sample now;
+	int ret;
+
+	for (;; usleep(PERIOD_US)) {
+		ret = paraclock_timekeeper_read(tk, NULL, &now);
+		printf("%s host_ns=%" PRId64 " migrations=%" PRIu64 " %s\n",
+		       ret ? paraclock_error_name(ret)
+			   : paraclock_reason_name(now.reason),
+		       ret ? 0 : now.host_ns, ret ? 0 : now.epoch,
+		       ret ? "-" : paraclock_timescale_name(now.timescale));
+		fflush(stdout);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *backend = NULL, *device = NULL;
+	int opt, is_reader = 0;
+
+	while ((opt = getopt(argc, argv, "b:d:r")) != -1) {
+		if (opt == 'b')
+			backend = optarg;
+		else if (opt == 'd')
+			device = optarg;
+		else if (opt == 'r')
+			is_reader = 1;
+	}
+	if (optind != argc - 1)
+		errx(2, "usage: follower [-b BACKEND] [-d DEVICE] FILE\n"
+			"       follower -r FILE");
+	if (is_reader)
+		read_it(map(argv[optind], 1));
+	write_it(map(argv[optind], 0), backend, device);
 }

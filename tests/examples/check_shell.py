@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The scripts in examples/, run with a program in paraclock's place.
-Usage: check_examples.py [PARACLOCK]
+Usage: check_shell.py [PARACLOCK]
 With PARACLOCK, the real one reads the options that they pass."""
 import os
 import pathlib
@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 TOOL = sys.argv.pop(1) if len(sys.argv) > 1 else None
-EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 HOOK, BOOT = EXAMPLES / "restore-hook.sh", EXAMPLES / "initramfs-clock.sh"
 
 # Logs its arguments, and ends as the test says for --sync and for --once.

@@ -1,30 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The programs in examples/ that need a running clock: a simulated host
-publishes it, and the clocks of hosts that nobody moves are the truth.
-Usage: check_example_clocks.py PARACLOCK PTP_SERVO PTP_SERVO_FAKE COMMIT_WAIT
-PTP_SERVO_FAKE is linked with fake_ptp.c."""
+"""The servo, against the clocks of simulated hosts."""
 import collections
-import json
-import pathlib
 import subprocess
-import sys
-import tempfile
-import threading
-import time
 import unittest
 
-TOOL, SERVO, SERVO_FAKE, COMMIT_WAIT = (
-    pathlib.Path(arg).resolve() for arg in sys.argv[1:5])
-del sys.argv[1:5]
+from worlds import (DEADLINE_SEC, EXAMPLES, LINE_NS, SEC, TOOL, Line, Program,
+                    Worlds)
 
-SEC = 10**9
-# Against hangs; nothing is judged by it.
-DEADLINE_SEC = 240
+SERVO, SERVO_FAKE = EXAMPLES / "ptp_servo", EXAMPLES / "ptp_servo_fake"
+
 # So many measurements in a row, this close to the host, are convergence.
 ENOUGH, CLOSE_NS = 20, 1000
-# How well a line through cross timestamps is known, and the rate of the servo.
-LINE_NS, RATE_PPB = 100, 1000
+# How well the rate of the servo is known.
+RATE_PPB = 1000
 
 # Both hosts are honest about their errors: true time, which is the clock of
 # "exact", is within them. The twin's clock is a's, so that only the marker
@@ -50,48 +39,6 @@ run 600s
 """
 
 
-class Program:
-    """A program whose lines are read as they come."""
-
-    def __init__(self, test, *command):
-        self.process = subprocess.Popen(
-            list(map(str, command)), stdout=subprocess.PIPE, text=True,
-            stderr=subprocess.STDOUT)
-        test.addCleanup(self.process.stdout.close)
-        test.addCleanup(self.process.wait)
-        test.addCleanup(self.process.kill)
-        self.lines = []
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-
-    def wait_for(self, good, what):
-        end = time.monotonic() + DEADLINE_SEC
-        while not (got := good(list(self.lines))):
-            if time.monotonic() > end or not self.reader.is_alive():
-                raise AssertionError(f"{what}: " + "\n".join(self.lines[-30:]))
-            time.sleep(0.05)
-        return got
-
-
-class Line:
-    """A host's clock as an affine function of CLOCK_MONOTONIC_RAW."""
-
-    def __init__(self, points):
-        self.raw, self.ns = points[0]
-        raw, ns = points[-1]
-        self.run, self.rise = raw - self.raw, ns - self.ns
-
-    def at(self, raw):
-        return self.ns + (raw - self.raw) * self.rise // self.run
-
-    def ppb(self):
-        return (self.rise - self.run) * SEC / self.run
-
-
 Measured = collections.namedtuple(
     "Measured", "state epoch raw clock offset noise ppb bound")
 
@@ -114,35 +61,6 @@ def converged(epoch):
             m.state == "locked" and m.epoch == epoch and
             abs(m.offset) < CLOSE_NS for m in last)
     return look
-
-
-class Worlds(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.dir = pathlib.Path(folder.name)
-
-    def page(self, name):
-        return self.dir / f"{name}.vmclock"
-
-    def simulate(self, text):
-        script = self.dir / "script.sim"
-        script.write_text(text)
-        sim = Program(self, TOOL, "simulate", "--realtime", "--dir", self.dir,
-                      script)
-        sim.wait_for(lambda lines: any("vm vm1" in line for line in lines),
-                     "the simulated host starts")
-        return sim
-
-    def cross(self, name):
-        """(CLOCK_MONOTONIC_RAW, the host's clock): the best of some."""
-        done = subprocess.run(
-            [TOOL, "cross", "-b", "vmclock", "-d", self.page(name), "-n", "20",
-             "-i", "0.01", "--json"], capture_output=True, text=True,
-            timeout=DEADLINE_SEC, check=True)
-        best = min((json.loads(line) for line in done.stdout.splitlines()),
-                   key=lambda got: got["uncertainty_ns"])
-        return best["monotonic_raw_ns"], best["host_ns"]
 
 
 class Servo(Worlds):
@@ -276,93 +194,6 @@ class Servo(Worlds):
                                   capture_output=True, text=True,
                                   timeout=DEADLINE_SEC, check=False)
             self.assertEqual(done.returncode, 2, (text, done))
-
-
-# The page's clock is 900 us ahead of true time, or behind, and says 1 ms.
-COMMITS = """
-host exact
-host ahead ahead 900us maxerror 1ms maxerror-rate 50ppb
-host behind ahead -900us maxerror 1ms maxerror-rate 50ppb
-host unsure maxerror 300ms maxerror-rate 50ppb
-vm on-exact on exact with vmclock
-vm on-ahead on ahead with vmclock
-vm on-behind on behind with vmclock
-vm moved on unsure with vmclock
-vm vm1 on exact with vmclock
-run 1s
-""" + """
-migrate moved to unsure downtime 1ms
-run 1s
-""" * 300
-
-
-class Commits(Worlds):
-    def commit(self, page, times, backend="vmclock"):
-        done = subprocess.run(
-            [COMMIT_WAIT, "-b", backend, "-d", page, "-n", str(times)],
-            capture_output=True, text=True, timeout=DEADLINE_SEC, check=False)
-        return [dict(word.split("=") for word in line.split())
-                for line in done.stdout.splitlines()]
-
-    def test_a_commit_is_shown_when_its_time_has_surely_passed(self):
-        self.simulate(COMMITS)
-        before = self.cross("on-exact")
-        commits = []
-        for name in ("on-ahead", "on-behind") * 5:
-            commits += self.commit(self.page(name), 20)
-        self.are_right(before, commits, 200)
-
-    def are_right(self, before, commits, count):
-        truth = Line((before, self.cross("on-exact")))
-        self.assertEqual(len(commits), count)
-        last = 0
-        for got in commits:
-            commit, began, shown = (int(got[key]) for key in (
-                "commit_ns", "began_ns", "shown_ns"))
-            self.assertGreaterEqual(commit + LINE_NS, truth.at(began), got)
-            self.assertGreater(truth.at(shown) + LINE_NS, commit, got)
-            # One begins when the one before is shown, on whichever machine.
-            self.assertGreater(commit, last, got)
-            last = commit
-        waits = sorted(int(got["shown_ns"]) - int(got["began_ns"])
-                       for got in commits)
-        print(f"waited {waits[0] / 1e6:.2f} ms at least, "
-              f"{waits[len(waits) // 2] / 1e6:.2f} ms in the middle")
-
-    def test_the_page_of_serve_serves(self):
-        """A commit needs a bound, and may have it of this machine; a servo
-        needs a host."""
-        self.simulate(COMMITS)
-        before = self.cross("on-exact")
-        page = self.dir / "serve" / "utc.vmclock"
-        serve = Program(self, TOOL, "serve", "--container", "-b", "vmclock",
-                        "-d", self.page("on-behind"), "--dir", page.parent)
-        serve.wait_for(lambda lines: any("synchronized: " in line
-                                         for line in lines), "it serves")
-        self.are_right(before, self.commit(page, 50, "served"), 50)
-        done = subprocess.run([SERVO, "-b", "served", "-d", page],
-                              capture_output=True, text=True,
-                              timeout=DEADLINE_SEC, check=False)
-        self.assertEqual(done.returncode, 1, done)
-        self.assertIn("this kernel's own clock", done.stderr)
-
-    def test_a_move_in_the_wait_ends_it(self):
-        # Each waits for 0.6 s, and the machine is moved once a second.
-        self.simulate(COMMITS)
-        end = time.monotonic() + DEADLINE_SEC
-        got = []
-        while {"failed": "ESTALE"} not in got and time.monotonic() < end:
-            got += self.commit(self.page("moved"), 4)
-        self.assertIn({"failed": "ESTALE"}, got)
-        self.assertEqual([], [line for line in got if "failed" in line and
-                              line["failed"] != "ESTALE"])
-
-    def test_without_a_bound_there_is_no_commit(self):
-        self.simulate("host a status unreliable\nhost b maxerror 0ns\n"
-                      "vm vm2 on b with vmclock\n"
-                      "vm vm1 on a with vmclock\nrun 300s\n")
-        self.assertEqual(self.commit(self.page("vm1"), 1),
-                         [{"failed": "EINVAL"}])
 
 
 if __name__ == "__main__":

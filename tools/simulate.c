@@ -202,8 +202,8 @@ static int on_event(void *arg, const struct paraclock_sim_event *event)
 	}
 	if (event->failed) {
 		sim->failed++;
-		warnx("%s:%u: %s: %s", sim->path, event->line, event->text,
-		      event->detail);
+		warnx("%s:%u:%u: %s: %s", sim->path, event->line, event->column,
+		      event->text, event->detail);
 	}
 	return sim->json ? print_json(event) : print_text(event);
 }

@@ -19,10 +19,14 @@
  * the same calls give the same bytes. Live time is that of a counter which the
  * caller provides: threads read while another one acts on the world.
  *
- * Acts write pages, and return the error of a page writer: one of the errors
- * of writers, which host.h lists at its top.
- *
  * Link with libparaclock-sim. paraclock.h does not include this header.
+ *
+ * @par Errors of page writers
+ * What happens may write pages. If that fails, the error is one of the errors
+ * of writers, which host.h lists at its top, or:
+ *
+ * @retval -EPROTO Something has overwritten a vmclock page. Do not write to
+ *         what paraclock_sim_page() returns, unless the VM has NO_WRITER.
  */
 #ifndef PARACLOCK_SIM_H
 #define PARACLOCK_SIM_H
@@ -119,7 +123,7 @@ PARACLOCK_API void paraclock_sim_free(struct paraclock_sim *sim);
  * @retval -EINVAL NULL, or too long; or the world is live, and @p ns is not 0.
  * @retval -ERANGE That is more than 2^62 ns (146 years) from the start. No time
  *         has passed.
- * @return Else the error of a page writer; time has passed all the same.
+ * @return Else one of the errors of page writers; time has passed all the same.
  *
  * Threads: one at a time for each world, as for all acts. Not
  * async-signal-safe.
@@ -180,8 +184,11 @@ struct paraclock_sim_host_options {
 	uint64_t esterror_ns;
 	/** Growth of the estimate, ppb; at most 10^8. */
 	uint64_t esterror_ppb;
-	/** Which of the four it publishes: PARACLOCK_TIMELINE_MAXERROR,
-	 * MAXERROR_RATE, ESTERROR, ESTERROR_RATE. */
+	/**
+	 * Which of the four it publishes: PARACLOCK_TIMELINE_MAXERROR,
+	 * MAXERROR_RATE, ESTERROR, ESTERROR_RATE. Samples have a bound only
+	 * with both MAXERROR and MAXERROR_RATE, whose values may be 0.
+	 */
 	uint32_t error_flags;
 	/** Fraction bits of tsc_hz, 0 to 32. */
 	uint8_t tsc_hz_bits;
@@ -265,7 +272,7 @@ paraclock_sim_host_counter(const struct paraclock_sim_host *host);
  * @retval -EINVAL NULL, or a VM.
  * @retval -ERANGE The time would be before 1970, or not fit. Nothing has
  *         happened.
- * @return Else the error of a page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
@@ -281,7 +288,7 @@ PARACLOCK_API int paraclock_sim_step(struct paraclock_sim_host *host,
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, a VM, or a value out of range.
- * @return Else the error of a page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
@@ -297,7 +304,7 @@ PARACLOCK_API int paraclock_sim_slew(struct paraclock_sim_host *host,
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, a VM, or no such status.
- * @return Else the error of a page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
@@ -314,7 +321,7 @@ PARACLOCK_API int paraclock_sim_status(struct paraclock_sim_host *host,
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, a VM, or another leap state.
- * @return Else the error of a page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
@@ -333,7 +340,7 @@ PARACLOCK_API int paraclock_sim_leap(struct paraclock_sim_host *host,
  * @retval -EINVAL NULL, a VM, or a value out of range.
  * @retval -ERANGE The time would be before 1970, or not fit. Nothing has
  *         happened.
- * @return Else the error of a page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
@@ -350,7 +357,7 @@ PARACLOCK_API int paraclock_sim_tai(struct paraclock_sim_host *host, int sec);
  * @retval 0 Success.
  * @retval -EINVAL NULL, a VM, a size that is too small, or a value out of
  *         range.
- * @return Else the error of a page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
@@ -370,7 +377,7 @@ paraclock_sim_errors(struct paraclock_sim_host *host,
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL.
- * @return Else the error of a page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
@@ -397,7 +404,7 @@ PARACLOCK_API int paraclock_sim_clocksource(struct paraclock_sim_host *host,
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL, a VM, or a value out of range.
- * @return Else the error of a page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Threads that have entered stop
  * meanwhile. Not async-signal-safe.

@@ -62,7 +62,7 @@ PARACLOCK_API int paraclock_sim_pause(struct paraclock_sim_vm *vm);
  *
  * @retval 0 It runs; perhaps it already did.
  * @retval -EINVAL NULL, or another flag.
- * @return Else the error of a page writer; it runs all the same.
+ * @return Else one of the errors of page writers; it runs all the same.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
@@ -95,7 +95,7 @@ PARACLOCK_API int paraclock_sim_resume(struct paraclock_sim_vm *vm,
  *         the VM, or the VM is paused.
  * @retval -ERANGE SCALED by more than 2^15 or less than 2^-15, or beyond the
  *         end of the world; see paraclock_sim_run(). Nothing has happened.
- * @return Else the error of a page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Waits for threads that have entered.
  * Not async-signal-safe.
@@ -144,7 +144,7 @@ PARACLOCK_API int paraclock_sim_save(struct paraclock_sim_state **ret_state,
  *         world or inside of the VM, or the VM is paused.
  * @retval -ERANGE SCALED by more than 2^15 or less than 2^-15, or beyond the
  *         end of the world; see paraclock_sim_run(). Nothing has happened.
- * @return Else the error of a page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Waits for threads that have entered.
  * Not async-signal-safe.
@@ -185,8 +185,8 @@ PARACLOCK_API void paraclock_sim_state_free(struct paraclock_sim_state *state);
  * @retval -ERANGE SCALED by more than 2^15 or less than 2^-15, or beyond the
  *         end of the world; see paraclock_sim_run(). Nothing has happened.
  * @retval -ENOMEM No memory.
- * @return Else the error of a page writer: the clone is in the world, but
- * @p ret_vm is not written.
+ * @return Else one of the errors of page writers: the clone is in the world,
+ * but @p ret_vm is not written.
  *
  * Threads: one at a time for each world. Waits for threads that have entered.
  * Not async-signal-safe.
@@ -227,7 +227,7 @@ PARACLOCK_API int paraclock_sim_vcpu_halt(struct paraclock_sim_vm *vm,
  *
  * @retval 0 It runs; perhaps it already did.
  * @retval -EINVAL There is no such vCPU.
- * @return Else the error of the page writer; it runs all the same.
+ * @return Else one of the errors of page writers; it runs all the same.
  *
  * Threads: any thread. Not async-signal-safe.
  * @since 0.1
@@ -247,7 +247,7 @@ PARACLOCK_API int paraclock_sim_vcpu_run(struct paraclock_sim_vm *vm,
  *
  * @retval 0 Success.
  * @retval -EINVAL There is no such vCPU, or it is 0.
- * @return Else the error of the page writer; it has happened all the same.
+ * @return Else one of the errors of page writers; it has happened all the same.
  *
  * Threads: one at a time for each world. Waits for threads that have entered.
  * Not async-signal-safe.
@@ -284,7 +284,7 @@ enum paraclock_sim_fault {
  * @retval 0 Success.
  * @retval -EINVAL No such page or fault, or a page that the simulation does not
  *         write.
- * @return Else the error of the page writer.
+ * @return Else one of the errors of page writers.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1
@@ -304,7 +304,7 @@ PARACLOCK_API int paraclock_sim_fault(struct paraclock_sim_vm *vm,
  *
  * @retval 0 Success.
  * @retval -EINVAL No such page, or a page that the simulation does not write.
- * @return Else the error of the page writer.
+ * @return Else one of the errors of page writers.
  *
  * Threads: one at a time for each world. Not async-signal-safe.
  * @since 0.1

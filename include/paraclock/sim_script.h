@@ -43,13 +43,17 @@ struct paraclock_sim_play;
  * @param[out] ret_script Free it with paraclock_sim_script_free().
  * @param text The script; need not outlive the call.
  * @param size Bytes at @p text.
- * @param[out] detail On -EPROTO: "LINE: what is wrong; what was expected", cut
+ * @param[out] detail On -EPROTO: "LINE:COLUMN: what is wrong; what was
+ *        expected", both from 1, the column in bytes. A second line holds that
+ *        line of the script, and a third one a caret below the column; if the
+ *        script is too long or has no statement, there is only the first. Cut
  *        to fit, with a NUL at its end; or NULL.
- * @param detail_size Bytes at @p detail.
+ * @param detail_size Bytes at @p detail; 1024 are enough.
  *
  * @retval 0 Success.
  * @retval -EINVAL NULL @p ret_script or @p text.
- * @retval -EPROTO The script is wrong; @p detail says where. Correct it.
+ * @retval -EPROTO The script is wrong, or has no statement; @p detail says
+ *         where and what. Correct it.
  * @retval -ENOMEM No memory.
  *
  * Threads: any thread. Not async-signal-safe.
@@ -94,8 +98,11 @@ struct paraclock_sim_event {
 	uint8_t failed;
 	/** 1: only time passes ('run', 'at'); reported when it begins. */
 	uint8_t passes;
+	/** Column of that line, from 1, bytes: where the statement begins, or
+	 * the condition of 'expect' that does not hold. */
+	uint8_t column;
 	/** Zero. */
-	uint8_t reserved[2];
+	uint8_t reserved;
 };
 
 /** How to play a script. Zero every member that is not used. */
@@ -138,15 +145,18 @@ struct paraclock_sim_play_options {
  * @param opts NULL: virtual time, and no function is called.
  * @param[out] ret_failed The number of failed expectations, on success; or
  *        NULL.
- * @param[out] detail On failure: "LINE: what could not be done"; or NULL.
+ * @param[out] detail On failure: "LINE:COLUMN: the statement: what could not be
+ *        done"; or NULL.
  * @param detail_size Bytes at @p detail.
  *
  * @retval 0 It was played to its end.
  * @retval -EINVAL NULL, a size that is too small, a counter without its
  *         frequency or wait; or the script does what a live world cannot.
  * @retval -ENOMEM No memory.
- * @return Else what a function of the options returned, or an error of a
- * function of sim.h.
+ * @retval -ERANGE A time of the script does not fit; @p detail says where.
+ * @return Else what a function of the options returned, or, where the script
+ * opens a clock, one of the errors of opening, which clock.h lists at its top;
+ * or one of the errors of page writers, which sim.h lists at its top.
  *
  * Threads: any thread, any object: one script may be played by several. Not
  * async-signal-safe.

@@ -129,7 +129,7 @@ struct paraclock_sim_vm_options {
  * @retval -ENOMEM No memory.
  * @retval -ERANGE tsc_hz is more than 2^15 times the host's, or less than
  *         2^-15.
- * @return Else the error of a page writer: the VM is in the world, but
+ * @return Else one of the errors of page writers: the VM is in the world, but
  * @p ret_vm is not written.
  *
  * Threads: one at a time for each world. Not async-signal-safe.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Checks of a statement against the ones before it. */
 
-#include <string.h>
-
 #include "parser.h"
 
 /* Shorter periods would test nothing more, and take too long. */
@@ -11,6 +9,12 @@
 
 /* The limit of sim.h. */
 #define TAI_OFFSET_MAX 100
+
+/* What is wrong with s is its argument i. */
+static void blame(struct parser *p, const struct statement *s, unsigned int i)
+{
+	p->column = GIVEN(s, i) ? s->column[i] : s->at;
+}
 
 static struct name *vm_of(struct parser *p, const struct statement *s)
 {
@@ -35,6 +39,7 @@ static int check_world(struct parser *p, const struct statement *s)
 	if (p->script->statements)
 		return pclk_sim_script_wrong(p, "'world' comes after another "
 						"statement; expected it first");
+	blame(p, s, WORLD_TAI_OFFSET);
 	if (GIVEN(s, WORLD_TAI_OFFSET) &&
 	    (!s->value[WORLD_TAI_OFFSET] ||
 	     s->value[WORLD_TAI_OFFSET] > TAI_OFFSET_MAX))
@@ -44,10 +49,12 @@ static int check_world(struct parser *p, const struct statement *s)
 	return 0;
 }
 
-static int check_period(struct parser *p, int64_t ns, int64_t least)
+static int check_period(struct parser *p, const struct statement *s,
+			unsigned int i, int64_t least)
 {
-	if (ns >= least)
+	if (!GIVEN(s, i) || s->value[i] >= least)
 		return 0;
+	blame(p, s, i);
 	return pclk_sim_script_wrong(
 		p, "the period is too short; expected %s or more",
 		least == EVERY_MIN_NS ? "1us" : "1ms");
@@ -68,23 +75,26 @@ static int check_vm(struct parser *p, const struct statement *s)
 	vm->vmclock_ns = GIVEN(s, VM_VMCLOCK_EVERY)
 				 ? (uint64_t)s->value[VM_VMCLOCK_EVERY]
 				 : VMCLOCK_EVERY_NS;
+	blame(p, s, VM_VCPUS);
 	if (!vm->vcpus || vm->vcpus > PARACLOCK_SIM_VCPUS_MAX)
 		return pclk_sim_script_wrong(
 			p, "vcpus is out of range; expected 1 to %d",
 			PARACLOCK_SIM_VCPUS_MAX);
-	ret = check_period(p, (int64_t)vm->pvclock_ns, PERIOD_MIN_NS);
-	return ret ? ret
-		   : check_period(p, (int64_t)vm->vmclock_ns, PERIOD_MIN_NS);
+	ret = check_period(p, s, VM_PVCLOCK_EVERY, PERIOD_MIN_NS);
+	return ret ? ret : check_period(p, s, VM_VMCLOCK_EVERY, PERIOD_MIN_NS);
 }
 
-/* The VM lands on host to, which must not be inside the statement's VM. */
+/* The VM lands on the host of argument i, which must not be inside the
+ * statement's VM. */
 static int check_landing(struct parser *p, const struct statement *s,
-			 struct name *vm, int64_t to)
+			 struct name *vm, unsigned int i)
 {
+	int64_t to = s->value[i];
 	const struct name *host = host_of(p, to), *at = host;
 
 	while (at->of && at->of - 1 != s->value[0])
 		at = host_of(p, inside_of(p, at)->on);
+	blame(p, s, i);
 	if (at->of)
 		return pclk_sim_script_wrong(
 			p,
@@ -107,13 +117,15 @@ static int check_clone(struct parser *p, const struct statement *s)
 	vm->pvclock_ns = of->pvclock_ns;
 	vm->vmclock_ns = of->vmclock_ns;
 	vm->on = of->on;
-	return GIVEN(s, COPY_TO) ? check_landing(p, s, vm, s->value[COPY_TO])
-				 : 0;
+	return GIVEN(s, COPY_TO) ? check_landing(p, s, vm, COPY_TO) : 0;
 }
 
-static int check_vcpu(struct parser *p, const struct statement *s, int64_t vcpu)
+static int check_vcpu(struct parser *p, const struct statement *s,
+		      unsigned int i, int64_t vcpu)
 {
 	const struct name *vm = vm_of(p, s);
+
+	blame(p, s, i);
 
 	if (vcpu < vm->vcpus)
 		return 0;
@@ -127,6 +139,7 @@ static int check_writer(struct parser *p, const struct statement *s,
 {
 	const struct name *vm = vm_of(p, s);
 
+	blame(p, s, 0);
 	if (publish == !!(vm->parts & PARACLOCK_SIM_HAS_NO_WRITER))
 		return 0;
 	return pclk_sim_script_wrong(
@@ -144,8 +157,10 @@ static int check_publish(struct parser *p, const struct statement *s)
 		ret = pclk_sim_script_wrong(
 			p, "%s has no vmclock; expected a VM made with vmclock",
 			vm_of(p, s)->text);
-	return ret ? ret
-		   : pclk_sim_script_pass(p, (uint64_t)s->value[PUBLISH_LATE]);
+	if (ret)
+		return ret;
+	blame(p, s, PUBLISH_LATE);
+	return pclk_sim_script_pass(p, (uint64_t)s->value[PUBLISH_LATE]);
 }
 
 static int check_page(struct parser *p, const struct statement *s)
@@ -159,6 +174,7 @@ static int check_page(struct parser *p, const struct statement *s)
 	const struct name *vm = vm_of(p, s);
 	int ret;
 
+	blame(p, s, PAGE_AT);
 	if (!(vm->parts & needs[page_kind(s->value[PAGE_AT])]))
 		return pclk_sim_script_wrong(
 			p,
@@ -166,7 +182,8 @@ static int check_page(struct parser *p, const struct statement *s)
 			"those it was made with",
 			vm->text);
 	ret = check_writer(p, s, false);
-	return ret ? ret : check_vcpu(p, s, page_vcpu(s->value[PAGE_AT]));
+	return ret ? ret
+		   : check_vcpu(p, s, PAGE_AT, page_vcpu(s->value[PAGE_AT]));
 }
 
 static int check_fault(struct parser *p, const struct statement *s)
@@ -197,6 +214,7 @@ static int check_runs(struct parser *p, const struct statement *s)
 	const struct name *vm = vm_of(p, s);
 	int ret = 0;
 
+	blame(p, s, 0);
 	for (; !ret && vm; vm = inside_of(p, host_of(p, vm->on)))
 		ret = check_paused(p, vm);
 	return ret;
@@ -207,6 +225,7 @@ static int check_physical(struct parser *p, const struct statement *s)
 {
 	const struct name *host = host_of(p, s->value[0]);
 
+	blame(p, s, 0);
 	if (!host->of)
 		return 0;
 	return pclk_sim_script_wrong(p,
@@ -219,6 +238,7 @@ static int check_open(struct parser *p, const struct statement *s)
 {
 	const struct name *vm = vm_of(p, s);
 
+	blame(p, s, 0);
 	if (vm->open)
 		return 0;
 	return pclk_sim_script_wrong(
@@ -240,7 +260,7 @@ static int check_watch(struct parser *p, const struct statement *s)
 	int ret = check_open(p, s);
 
 	vm_of(p, s)->every_ns = (uint64_t)s->value[WATCH_EVERY];
-	return ret ? ret : check_period(p, s->value[WATCH_EVERY], EVERY_MIN_NS);
+	return ret ? ret : check_period(p, s, WATCH_EVERY, EVERY_MIN_NS);
 }
 
 static int check_close(struct parser *p, const struct statement *s)
@@ -254,23 +274,34 @@ static int check_close(struct parser *p, const struct statement *s)
 
 static int check_at(struct parser *p, const struct statement *s)
 {
-	if ((uint64_t)s->value[0] < p->passed_ns)
-		return pclk_sim_script_wrong(
-			p, "that time has passed; expected %lu ns or later",
-			(unsigned long)p->passed_ns);
-	return pclk_sim_script_pass(p, (uint64_t)s->value[0] - p->passed_ns);
+	char asked[32], passed[32];
+
+	blame(p, s, 0);
+	if ((uint64_t)s->value[0] >= p->passed_ns)
+		return pclk_sim_script_pass(p, (uint64_t)s->value[0] -
+						       p->passed_ns);
+	pclk_sim_script_print_time((uint64_t)s->value[0], asked, sizeof(asked));
+	pclk_sim_script_print_time(p->passed_ns, passed, sizeof(passed));
+	return pclk_sim_script_wrong(
+		p,
+		"%s after the start is in the past: here %s have passed "
+		"already; expected %s or later",
+		asked, passed, passed);
 }
 
 static int check_migrate(struct parser *p, const struct statement *s)
 {
 	struct name *vm = vm_of(p, s);
-	int ret = check_paused(p, vm);
+	int ret;
 
+	blame(p, s, 0);
+	ret = check_paused(p, vm);
 	if (!ret)
-		ret = check_landing(p, s, vm, s->value[MIGRATE_TO]);
-	return ret ? ret
-		   : pclk_sim_script_pass(p,
-					  (uint64_t)s->value[MIGRATE_DOWNTIME]);
+		ret = check_landing(p, s, vm, MIGRATE_TO);
+	if (ret)
+		return ret;
+	blame(p, s, MIGRATE_DOWNTIME);
+	return pclk_sim_script_pass(p, (uint64_t)s->value[MIGRATE_DOWNTIME]);
 }
 
 static int check_restore(struct parser *p, const struct statement *s)
@@ -280,17 +311,18 @@ static int check_restore(struct parser *p, const struct statement *s)
 	struct name *vm = vm_of(p, s);
 
 	vm->paused = 0;
+	blame(p, s, 1);
 	if (state->of != vm->index)
 		return pclk_sim_script_wrong(
 			p,
 			"%s is a state of another VM; expected a state of %s",
 			state->text, vm->text);
-	return GIVEN(s, COPY_TO) ? check_landing(p, s, vm, s->value[COPY_TO])
-				 : 0;
+	return GIVEN(s, COPY_TO) ? check_landing(p, s, vm, COPY_TO) : 0;
 }
 
 static int check_tai(struct parser *p, const struct statement *s)
 {
+	blame(p, s, 1);
 	if (s->value[1] > TAI_OFFSET_MAX)
 		return pclk_sim_script_wrong(
 			p, "the TAI offset is out of range; expected 0 to %d",
@@ -306,6 +338,7 @@ static int check_nested_host(struct parser *p, const struct statement *s)
 
 static int check_run(struct parser *p, const struct statement *s)
 {
+	blame(p, s, 0);
 	return pclk_sim_script_pass(p, (uint64_t)s->value[0]);
 }
 
@@ -324,7 +357,7 @@ static int check_save(struct parser *p, const struct statement *s)
 
 static int check_vcpu_act(struct parser *p, const struct statement *s)
 {
-	return check_vcpu(p, s, s->value[1]);
+	return check_vcpu(p, s, 1, s->value[1]);
 }
 
 static int check_new_clock(struct parser *p, const struct statement *s)

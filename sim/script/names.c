@@ -1,25 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* The names of a script, and the message about a wrong line. */
+/* The names of a script. */
 
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "parser.h"
-
-int pclk_sim_script_wrong(struct parser *p, const char *format, ...)
-{
-	char what[SENTENCE_MAX + LINE_MAX_BYTES];
-	va_list list;
-
-	va_start(list, format);
-	vsnprintf(what, sizeof(what), format, list);
-	va_end(list);
-	if (p->detail)
-		snprintf(p->detail, p->detail_size, "%u: %s", p->line, what);
-	return -EPROTO;
-}
+#include "script.h"
 
 struct name *pclk_sim_script_find_name(struct paraclock_sim_script *script,
 				       const char *text)

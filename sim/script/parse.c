@@ -11,6 +11,7 @@
 
 #include "parser.h"
 
+/* What is wrong with the blamed word, and how the statement goes. */
 static int expected_usage(struct parser *p, const struct verb *verb,
 			  const char *what)
 {
@@ -20,111 +21,55 @@ static int expected_usage(struct parser *p, const struct verb *verb,
 	return pclk_sim_script_wrong(p, "%s; expected: %s", what, usage);
 }
 
-static int expected_kind(struct parser *p, unsigned int kind, const char *word)
-{
-	char like[SENTENCE_MAX];
-
-	pclk_sim_script_describe(kind, like, sizeof(like));
-	if (!word)
-		return pclk_sim_script_wrong(
-			p, "the line ends too early; expected %s", like);
-	return pclk_sim_script_wrong(p, "'%s' does not fit; expected %s", word,
-				     like);
-}
-
-/* --- names ---------------------------------------------------------------- */
-
-static bool is_name(const char *text)
-{
-	size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_");
-
-	return text[0] >= 'a' && text[0] <= 'z' && !text[length] &&
-	       length <= NAME_MAX_BYTES;
-}
-
-static int new_name(struct parser *p, unsigned int kind, const char *word,
-		    int64_t *ret_value)
-{
-	struct paraclock_sim_script *script = p->script;
-	struct name *name;
-
-	if (!is_name(word))
-		return expected_kind(p, kind, word);
-	if (pclk_sim_script_find_name(script, word))
-		return pclk_sim_script_wrong(
-			p, "'%s' exists already; expected a new name", word);
-	if (script->names == NAMES_MAX)
-		return pclk_sim_script_wrong(
-			p, "too many names; expected at most %d", NAMES_MAX);
-	name = &script->name[script->names++];
-	memcpy(name->text, word, strlen(word) + 1);
-	if (kind == KIND_NEW_HOST)
-		name->kind = KIND_HOST;
-	else
-		name->kind = kind == KIND_NEW_VM ? KIND_VM : KIND_STATE;
-	name->index = p->count[name->kind]++;
-	*ret_value = name->index;
-	return 0;
-}
-
-static int old_name(struct parser *p, unsigned int kind, const char *word,
-		    int64_t *ret_value)
-{
-	const struct name *name = pclk_sim_script_find_name(p->script, word);
-
-	if (!name || name->kind != kind)
-		return expected_kind(p, kind, word);
-	*ret_value = name->index;
-	return 0;
-}
-
 /* --- a statement ---------------------------------------------------------- */
 
-static int parse_value(struct parser *p, unsigned int kind, unsigned int *at,
-		       int64_t *ret_value)
+/* The word that leads to an argument: "to" of "migrate VM to HOST". */
+static int parse_lead(struct parser *p, const struct verb *verb,
+		      const char *lead, unsigned int *at)
 {
 	const char *word = p->word[*at];
+	char what[LINE_MAX_BYTES + 64];
 
-	if (kind == KIND_NONE)
+	if (word && strcmp(lead, word) == 0) {
+		++*at;
 		return 0;
-	if (kind == KIND_BOUND && word && strcmp(word, "<") == 0)
-		word = p->word[++*at];
-	else if (kind == KIND_BOUND)
-		word = NULL;
-	if (!word)
-		return expected_kind(p, kind, p->word[*at]);
-	++*at;
-	switch (kind) {
-	case KIND_NEW_HOST:
-	case KIND_NEW_VM:
-	case KIND_NEW_STATE:
-		return new_name(p, kind, word, ret_value);
-	case KIND_HOST:
-	case KIND_VM:
-	case KIND_STATE:
-		return old_name(p, kind, word, ret_value);
-	default:
-		break;
 	}
-	return pclk_sim_script_value(kind, word, ret_value)
-		       ? 0
-		       : expected_kind(p, kind, word);
+	pclk_sim_script_blame(p, word);
+	if (word)
+		snprintf(what, sizeof(what), "'%s' stands where '%s' belongs",
+			 word, lead);
+	else
+		snprintf(what, sizeof(what), "the line ends before '%s'", lead);
+	return expected_usage(p, verb, what);
+}
+
+/* Argument i of s, whose first word is p->word[*at]. */
+static int parse_argument(struct parser *p, struct statement *s, unsigned int i,
+			  unsigned int *at)
+{
+	const struct arg *arg = &s->verb->arg[i];
+	/* Of a word alone, that word. */
+	const char *first = p->word[arg->kind == KIND_NONE ? *at - 1 : *at];
+	int ret = pclk_sim_script_argument(p, arg->kind, at, &s->value[i]);
+
+	if (ret)
+		return ret;
+	s->given |= 1U << i;
+	s->column[i] = (uint8_t)(first - p->cut + 1);
+	return 0;
 }
 
 static int parse_required(struct parser *p, struct statement *s,
 			  unsigned int *at)
 {
 	for (unsigned int i = 0; i < s->verb->required; i++) {
-		const struct arg *arg = &s->verb->arg[i];
-		int ret;
+		const char *lead = s->verb->arg[i].word;
+		int ret = lead ? parse_lead(p, s->verb, lead, at) : 0;
 
-		if (arg->word &&
-		    (!p->word[*at] || strcmp(arg->word, p->word[(*at)++]) != 0))
-			return expected_usage(p, s->verb, "a word is missing");
-		ret = parse_value(p, arg->kind, at, &s->value[i]);
+		if (!ret)
+			ret = parse_argument(p, s, i, at);
 		if (ret)
 			return ret;
-		s->given |= 1U << i;
 	}
 	return 0;
 }
@@ -139,46 +84,80 @@ static unsigned int find_other(const struct verb *verb, const char *word)
 	return i;
 }
 
+static int wrong_other(struct parser *p, const struct verb *verb,
+		       const char *word, bool twice)
+{
+	struct nearest near = pclk_sim_script_nearest(word, strlen(word));
+	char what[LINE_MAX_BYTES + 128];
+
+	for (unsigned int i = verb->required; i < ARGS_MAX; i++) {
+		if (verb->arg[i].word)
+			pclk_sim_script_consider(&near, verb->arg[i].word);
+	}
+	snprintf(what, sizeof(what), "'%s' %s%s", word,
+		 twice ? "is given twice" : "does not belong here",
+		 twice ? "" : near.hint);
+	return expected_usage(p, verb, what);
+}
+
 static int parse_others(struct parser *p, struct statement *s, unsigned int at)
 {
+	const struct verb *verb = s->verb;
 	unsigned int n = 0;
-	char what[LINE_MAX_BYTES + 64];
 
 	for (; p->word[at]; n++) {
 		const char *word = p->word[at++];
-		unsigned int i = find_other(s->verb, word);
+		unsigned int i = find_other(verb, word);
 		int ret;
 
-		if (i == ARGS_MAX || GIVEN(s, i)) {
-			snprintf(what, sizeof(what), "'%s' %s", word,
-				 i == ARGS_MAX ? "does not belong here"
-					       : "is given twice");
-			return expected_usage(p, s->verb, what);
-		}
-		ret = parse_value(p, s->verb->arg[i].kind, &at, &s->value[i]);
+		pclk_sim_script_blame(p, word);
+		if (i == ARGS_MAX || GIVEN(s, i))
+			return wrong_other(p, verb, word, i != ARGS_MAX);
+		if (verb->max_others && n == verb->max_others)
+			return expected_usage(
+				p, verb,
+				"only one of the words in brackets is allowed");
+		ret = parse_argument(p, s, i, &at);
 		if (ret)
 			return ret;
-		s->given |= 1U << i;
 	}
-	if (n < s->verb->min_others)
-		return expected_usage(p, s->verb, "the line ends too early");
-	if (s->verb->max_others && n > s->verb->max_others)
-		return expected_usage(p, s->verb,
-				      "only one of these is allowed");
-	return 0;
+	if (n >= verb->min_others)
+		return 0;
+	pclk_sim_script_blame(p, NULL);
+	return expected_usage(p, verb,
+			      "the line ends before any of the words in "
+			      "brackets, of which it needs one");
 }
 
 static int unknown_verb(struct parser *p)
 {
+	const char *word = p->word[0];
+	struct nearest near = pclk_sim_script_nearest(word, strlen(word));
 	char list[SENTENCE_MAX] = "";
 	size_t n = 0;
 
-	for (size_t i = 0; i < VERBS; i++)
-		n += (size_t)snprintf(list + n, sizeof(list) - n, " %s",
-				      pclk_sim_script_verbs[i].name);
+	for (size_t i = 0; i < VERBS; i++) {
+		const char *name = pclk_sim_script_verbs[i].name;
+
+		pclk_sim_script_consider(&near, name);
+		n += (size_t)snprintf(list + n, sizeof(list) - n, " %s", name);
+	}
 	return pclk_sim_script_wrong(
-		p, "'%s' is not a statement; expected one of%s", p->word[0],
-		list);
+		p, "'%s' is not a statement%s; expected one of%s", word,
+		near.hint, list);
+}
+
+/* The words again, with single blanks: what a play reports. */
+static void keep_text(const struct parser *p, struct statement *s, char **pool)
+{
+	s->text = *pool;
+	for (unsigned int i = 0; p->word[i]; i++) {
+		size_t length = strlen(p->word[i]);
+
+		memcpy(*pool, p->word[i], length);
+		*pool += length;
+		*(*pool)++ = p->word[i + 1] ? ' ' : '\0';
+	}
 }
 
 /* The words are in p->word. */
@@ -189,31 +168,26 @@ static int parse_statement(struct parser *p, char **pool)
 	unsigned int at = 1;
 	int ret;
 
+	pclk_sim_script_blame(p, p->word[0]);
 	if (script->statements == STATEMENTS_MAX)
-		return pclk_sim_script_wrong(p,
-					     "too long; expected at most %d "
-					     "statements",
-					     STATEMENTS_MAX);
+		return pclk_sim_script_wrong(
+			p, "too many statements; expected at most %d",
+			STATEMENTS_MAX);
 	s->line = p->line;
+	s->at = (uint8_t)p->column;
 	s->verb = pclk_sim_script_find_verb(p->word[0]);
 	if (!s->verb)
 		return unknown_verb(p);
 	ret = parse_required(p, s, &at);
 	if (!ret)
 		ret = parse_others(p, s, at);
-	if (!ret)
+	if (!ret) {
+		p->column = s->at;
 		ret = pclk_sim_script_check(p, s);
+	}
 	if (ret)
 		return ret;
-	/* The words again, with single blanks: what a play reports. */
-	s->text = *pool;
-	for (unsigned int i = 0; p->word[i]; i++) {
-		size_t length = strlen(p->word[i]);
-
-		memcpy(*pool, p->word[i], length);
-		*pool += length;
-		*(*pool)++ = p->word[i + 1] ? ' ' : '\0';
-	}
+	keep_text(p, s, pool);
 	script->statements++;
 	return 0;
 }
@@ -227,17 +201,22 @@ static int split(struct parser *p, char *line)
 
 	/* Comments may have any bytes: cut them off before the check. */
 	line[strcspn(line, "#")] = '\0';
+	p->cut = line;
 	for (char *c = line; *c; c++) {
+		p->column = (unsigned int)(c - line) + 1;
 		if (*c == ' ' || *c == '\t' || *c == '\r') {
 			*c = '\0';
 			continue;
 		}
 		if (*c < '!' || *c > '~')
 			return pclk_sim_script_wrong(
-				p, "a byte that is not printable ASCII; "
-				   "expected such a byte only in a comment");
+				p,
+				"byte 0x%02x is not printable ASCII; expected "
+				"such a byte in comments only",
+				(unsigned char)*c);
 		if (c == line || !c[-1])
 			p->word[n++] = c;
+		p->end = p->column + 1;
 	}
 	p->word[n] = NULL;
 	return 0;
@@ -247,14 +226,19 @@ static int parse_line(struct parser *p, const char *text, size_t size,
 		      char **pool)
 {
 	char line[LINE_MAX_BYTES + 1];
+	const char *nul = memchr(text, '\0', size);
 	int ret;
 
 	p->line++;
+	p->text = text;
+	p->length = size;
+	p->column = LINE_MAX_BYTES + 1;
 	if (size > LINE_MAX_BYTES)
 		return pclk_sim_script_wrong(
 			p, "the line is too long; expected at most %d bytes",
 			LINE_MAX_BYTES);
-	if (memchr(text, '\0', size))
+	p->column = nul ? (unsigned int)(nul - text) + 1 : 1;
+	if (nul)
 		return pclk_sim_script_wrong(p, "a NUL byte; expected text");
 	memcpy(line, text, size);
 	line[size] = '\0';
@@ -267,12 +251,6 @@ static int parse_lines(struct parser *p, const char *text, size_t size)
 	char *pool = p->script->text;
 	int ret = 0;
 
-	p->line = 1;
-	if (size > PARACLOCK_SIM_SCRIPT_MAX)
-		return pclk_sim_script_wrong(
-			p, "too long; expected at most %d bytes",
-			PARACLOCK_SIM_SCRIPT_MAX);
-	p->line = 0;
 	while (!ret && size) {
 		const char *end = memchr(text, '\n', size);
 		size_t length = end ? (size_t)(end - text) : size;
@@ -286,6 +264,31 @@ static int parse_lines(struct parser *p, const char *text, size_t size)
 		}
 	}
 	return ret;
+}
+
+static int parse_text(struct parser *p, const char *text, size_t size)
+{
+	int ret;
+
+	if (size > PARACLOCK_SIM_SCRIPT_MAX) {
+		p->line = 1;
+		p->column = 1;
+		return pclk_sim_script_wrong(
+			p, "the script is too long; expected at most %d bytes",
+			PARACLOCK_SIM_SCRIPT_MAX);
+	}
+	ret = parse_lines(p, text, size);
+	if (ret || p->script->statements)
+		return ret;
+	p->line = 1;
+	p->column = 1;
+	p->text = NULL;
+	return pclk_sim_script_wrong(
+		p,
+		"the script has no statement%s; expected at least a host, a VM "
+		"on it and a clock in the VM: 'host a', 'vm v on a', 'open v' "
+		"and 'read v', a line each; paraclock-script(5) has the others",
+		size ? ", only blanks and comments" : "");
 }
 
 int paraclock_sim_script_parse(struct paraclock_sim_script **ret_script,
@@ -307,7 +310,7 @@ int paraclock_sim_script_parse(struct paraclock_sim_script **ret_script,
 	p.script->statement =
 		calloc(STATEMENTS_MAX + 1, sizeof(*p.script->statement));
 	if (p.script->text && p.script->statement)
-		ret = parse_lines(&p, text, size);
+		ret = parse_text(&p, text, size);
 	if (ret)
 		paraclock_sim_script_free(p.script);
 	else

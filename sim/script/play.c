@@ -160,7 +160,7 @@ static int play_all(struct paraclock_sim_play *play)
 		}
 	}
 	play->now = &script->statement[0];
-	if (!ret && script->statements) {
+	if (!ret) {
 		ret = make_world(play);
 		if (ret)
 			return pclk_sim_play_error(play, ret,

@@ -159,6 +159,7 @@ static int expect(struct paraclock_sim_play *play, const struct statement *s,
 		 : which == EXPECT_UNDISRUPTED ? "; a disruption was noticed"
 					       : "");
 	event.failed = 1;
+	event.column = s->column[which];
 	event.detail = play->remark;
 	return pclk_sim_play_tell(play, s, &event);
 }

@@ -18,8 +18,8 @@ int pclk_sim_play_error(struct paraclock_sim_play *play, int error,
 			const char *what)
 {
 	if (play->detail)
-		snprintf(play->detail, play->detail_size, "%u: %s: %s",
-			 play->now->line, play->now->text, what);
+		snprintf(play->detail, play->detail_size, "%u:%u: %s: %s",
+			 play->now->line, play->now->at, play->now->text, what);
 	return error;
 }
 
@@ -43,6 +43,8 @@ int pclk_sim_play_tell(struct paraclock_sim_play *play,
 	event->size = sizeof(*event);
 	event->text = s->text;
 	event->line = s->line;
+	if (!event->column)
+		event->column = s->at;
 	if (!event->detail)
 		event->detail = "";
 	play->failed += event->failed;

@@ -172,7 +172,9 @@ struct statement {
 	const struct verb *verb;
 	const char *text; /* in script.text */
 	uint32_t line;
-	uint32_t given; /* 1 << index of arg */
+	uint32_t given;		  /* 1 << index of arg */
+	uint8_t at;		  /* its column, from 1 */
+	uint8_t column[ARGS_MAX]; /* of each arg that is given */
 	int64_t value[ARGS_MAX];
 };
 
@@ -211,12 +213,28 @@ struct paraclock_sim_script {
 const char *pclk_sim_script_kind_name(unsigned int kind);
 /* Describe the words of a kind, for a sentence. */
 void pclk_sim_script_describe(unsigned int kind, char *buf, size_t size);
-/* The value of one word; false: the word is not of this kind. Names are not
- * values: see names.c. */
+/* "a time": what a word of a kind is. */
+const char *pclk_sim_script_noun(unsigned int kind);
+/* The words of a kind that is a list; NULL: it has no more. */
+const char *pclk_sim_script_nth_word(unsigned int kind, unsigned int n);
+
+/* What is wrong with a word: a part of it "is out of range"; NULL: that part is
+ * not of the kind at all. */
+struct flaw {
+	size_t at, length;
+	const char *says;
+};
+/* The value of one word; false: it is wrong. Names are not values: see
+ * arguments.c. */
 bool pclk_sim_script_value(unsigned int kind, const char *word,
-			   int64_t *ret_value);
+			   int64_t *ret_value, struct flaw *ret_flaw);
 /* The word for a value of a kind that is a list; NULL: no such value. */
 const char *pclk_sim_script_word(unsigned int kind, int64_t value);
+
+/* --- date.c --------------------------------------------------------------- */
+
+/* "2026-12-31T23:59:00Z" as s since 1970; false: it is no such date. */
+bool pclk_sim_script_date(const char *word, int64_t *ret_sec);
 
 /* --- verbs.c: statements -------------------------------------------------- */
 

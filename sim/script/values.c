@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "script.h"
+
+static const char out_of_range[] = "is out of range";
 
 struct entry {
 	const char *word;
@@ -124,56 +125,84 @@ static const struct entry pages[] = {
 
 /* A number has units and a range [min, max]; a list has words and no range. */
 static const struct {
-	const char *name;
+	const char *name; /* in a usage */
+	const char *noun; /* with its article */
 	const char *example;
 	const struct entry *list;
 	int64_t min, max;
 } kinds[KINDS] = {
 	/* clang-format off */
-	[KIND_NONE] = { "", "", NULL, 0, 0 },
-	[KIND_NEW_HOST] = { "NAME", ANY_NAME, NULL, 0, 0 },
-	[KIND_NEW_VM] = { "NAME", ANY_NAME, NULL, 0, 0 },
-	[KIND_NEW_STATE] = { "NAME", ANY_NAME, NULL, 0, 0 },
-	[KIND_HOST] = { "HOST", "the name of a host", NULL, 0, 0 },
-	[KIND_VM] = { "VM", "the name of a VM", NULL, 0, 0 },
-	[KIND_STATE] = { "NAME", "the name of a saved state", NULL, 0, 0 },
-	[KIND_TIME] = { "TIME", "a time such as 500ms or 1.5s, up to 366d",
+	[KIND_NONE] = { "", "", "", NULL, 0, 0 },
+	[KIND_NEW_HOST] = { "NAME", "a name", ANY_NAME, NULL, 0, 0 },
+	[KIND_NEW_VM] = { "NAME", "a name", ANY_NAME, NULL, 0, 0 },
+	[KIND_NEW_STATE] = { "NAME", "a name", ANY_NAME, NULL, 0, 0 },
+	[KIND_HOST] = { "HOST", "a host", "the name of a host", NULL, 0, 0 },
+	[KIND_VM] = { "VM", "a VM", "the name of a VM", NULL, 0, 0 },
+	[KIND_STATE] = { "NAME", "a saved state", "the name of a saved state",
+			 NULL, 0, 0 },
+	[KIND_TIME] = { "TIME", "a time",
+			"a time such as 500ms or 1.5s, up to 366d",
 			time_units, 0, (int64_t)PASSES_MAX_NS },
-	[KIND_SPAN] = { "TIME", "a time such as +5s or -20us, up to 3660d",
+	[KIND_SPAN] = { "TIME", "a time",
+			"a time such as +5s or -20us, up to 3660d",
 			time_units, -10 * (int64_t)PASSES_MAX_NS,
 			10 * (int64_t)PASSES_MAX_NS },
-	[KIND_BOUND] = { "< TIME", "'<' and a time such as 10ns",
+	[KIND_BOUND] = { "< TIME", "a time", "'<' and a time such as 10ns",
 			 time_units, 0, (int64_t)PASSES_MAX_NS },
-	[KIND_PPB] = { "PPB", "a rate such as 20ppb or -5ppm, up to 100000ppm",
+	[KIND_PPB] = { "PPB", "a rate",
+		       "a rate such as 20ppb or -5ppm, up to 100000ppm",
 		       ppb_units, -100000000, 100000000 },
-	[KIND_GROWTH] = { "PPB", "a rate such as 20ppb or 5ppm, up to "
-			  "100000ppm", ppb_units, 0, 100000000 },
-	[KIND_HZ] = { "FREQUENCY", "a frequency such as 2.9GHz, from 1MHz to "
-		      "100GHz", rate_units, 1000000, 100000000000 },
-	[KIND_TICKS] = { "TICKS", "a number of ticks such as 1000 or -1000",
+	[KIND_GROWTH] = { "PPB", "a rate",
+			  "a rate such as 20ppb or 5ppm, up to 100000ppm",
+			  ppb_units, 0, 100000000 },
+	[KIND_HZ] = { "FREQUENCY", "a frequency",
+		      "a frequency such as 2.9GHz, from 1MHz to 100GHz",
+		      rate_units, 1000000, 100000000000 },
+	[KIND_TICKS] = { "TICKS", "a number of ticks",
+			 "a number of ticks such as 1000 or -1000",
 			 no_units, INT64_MIN, INT64_MAX },
-	[KIND_NUMBER] = { "N", "a number from 0 to 65535", no_units, 0,
-			  65535 },
-	[KIND_DATE] = { "DATE", "UTC such as 2026-12-31T23:59:00Z, from 1972 "
-			"to 2115", NULL, 0, 0 },
-	[KIND_PARTS] = { "PART,...", "parts, separated by commas:",
+	[KIND_NUMBER] = { "N", "a number", "a number from 0 to 65535",
+			  no_units, 0, 65535 },
+	[KIND_DATE] = { "DATE", "a date",
+			"UTC such as 2026-12-31T23:59:00Z, from 1972 to 2115",
+			NULL, 0, 0 },
+	[KIND_PARTS] = { "PART,...", "a part", "parts, separated by commas:",
 			 parts, 0, 0 },
-	[KIND_PAGE] = { "PAGE", "pvclock.N (of vCPU N), or one of", pages,
-			0, 0 },
-	[KIND_STATUS] = { "STATUS", "one of", statuses, 0, 0 },
-	[KIND_LEAP] = { "LEAP", "one of", leaps, 0, 0 },
-	[KIND_TIMESCALE] = { "TIMESCALE", "one of", timescales, 0, 0 },
-	[KIND_REASON] = { "REASON", "one of", reasons, 0, 0 },
-	[KIND_ERROR] = { "ERROR", "one of", errors, 0, 0 },
-	[KIND_BACKEND] = { "BACKEND", "one of", backends, 0, 0 },
-	[KIND_SOURCE] = { "SOURCE", "one of", sources, 0, 0 },
-	[KIND_GUEST_SOURCE] = { "SOURCE", "one of", guest_sources, 0, 0 },
+	[KIND_PAGE] = { "PAGE", "a page",
+			"pvclock.N (of vCPU N), or one of", pages, 0, 0 },
+	[KIND_STATUS] = { "STATUS", "a status", "one of", statuses, 0, 0 },
+	[KIND_LEAP] = { "LEAP", "a leap second", "one of", leaps, 0, 0 },
+	[KIND_TIMESCALE] = { "TIMESCALE", "a timescale", "one of", timescales,
+			     0, 0 },
+	[KIND_REASON] = { "REASON", "a reason", "one of", reasons, 0, 0 },
+	[KIND_ERROR] = { "ERROR", "an error", "one of", errors, 0, 0 },
+	[KIND_BACKEND] = { "BACKEND", "a backend", "one of", backends, 0, 0 },
+	[KIND_SOURCE] = { "SOURCE", "a clocksource of a host", "one of",
+			  sources, 0, 0 },
+	[KIND_GUEST_SOURCE] = { "SOURCE", "a clocksource of a guest", "one of",
+				guest_sources, 0, 0 },
 	/* clang-format on */
 };
 
 const char *pclk_sim_script_kind_name(unsigned int kind)
 {
 	return kinds[kind].name;
+}
+
+const char *pclk_sim_script_noun(unsigned int kind)
+{
+	return kinds[kind].noun;
+}
+
+const char *pclk_sim_script_nth_word(unsigned int kind, unsigned int n)
+{
+	const struct entry *list = kinds[kind].list;
+
+	if (!list || kinds[kind].max)
+		return NULL;
+	for (; list->word && n; list++)
+		n--;
+	return list->word;
 }
 
 void pclk_sim_script_describe(unsigned int kind, char *buf, size_t size)
@@ -207,80 +236,105 @@ const char *pclk_sim_script_word(unsigned int kind, int64_t value)
 	return NULL;
 }
 
-/* Digits, perhaps with a fraction, times unit; the product must be whole. */
-static bool parse_decimal(const char *digits, size_t length, int64_t unit,
-			  int64_t *ret_value)
+/* Digits, perhaps with a fraction, times unit. NULL: good; else what is wrong:
+ * the product must be whole, and fit. */
+static const char *parse_decimal(const char *digits, size_t length,
+				 int64_t unit, int64_t *ret_value)
 {
 	bool fraction = false;
 	int64_t value = 0;
 
-	if (!length || digits[0] == '.' || digits[length - 1] == '.')
-		return false;
 	for (size_t i = 0; i < length; i++) {
 		int64_t digit = digits[i] - '0';
 
 		if (digits[i] == '.') {
-			if (fraction)
-				return false;
 			fraction = true;
 			continue;
 		}
 		if (fraction) {
 			if (unit % 10 && digit)
-				return false;
+				return "has too many digits after its point";
 			unit /= 10;
 		} else if (__builtin_mul_overflow(value, 10, &value)) {
-			return false;
+			return out_of_range;
 		}
 		if (__builtin_mul_overflow(digit, unit, &digit) ||
 		    __builtin_add_overflow(value, digit, &value))
-			return false;
+			return out_of_range;
+	}
+	*ret_value = value;
+	return NULL;
+}
+
+/* Digits, at most one point, and digits on both sides of it. */
+static bool is_decimal(const char *digits, size_t length)
+{
+	const char *point = memchr(digits, '.', length);
+
+	if (!length || digits[0] == '.' || digits[length - 1] == '.')
+		return false;
+	return !point ||
+	       !memchr(point + 1, '.', length - (size_t)(point + 1 - digits));
+}
+
+static bool parse_number(unsigned int kind, const char *word,
+			 int64_t *ret_value, struct flaw *ret_flaw)
+{
+	bool minus = word[0] == '-';
+	const char *digits = word + (minus || word[0] == '+');
+	size_t length = strspn(digits, "0123456789.");
+	const char *rest = digits + length;
+	const struct entry *unit = find(kinds[kind].list, rest, strlen(rest));
+	int64_t value;
+
+	if (!is_decimal(digits, length))
+		return false;
+	if (digits != word && kinds[kind].min == 0)
+		ret_flaw->says = "has a sign";
+	else if (!unit)
+		ret_flaw->says = *rest ? "has an unknown unit" : "has no unit";
+	else
+		ret_flaw->says =
+			parse_decimal(digits, length, unit->value, &value);
+	if (ret_flaw->says)
+		return false;
+	value = minus ? -value : value;
+	if (value < kinds[kind].min || value > kinds[kind].max) {
+		ret_flaw->says = out_of_range;
+		return false;
 	}
 	*ret_value = value;
 	return true;
 }
 
-static bool parse_number(unsigned int kind, const char *word,
-			 int64_t *ret_value)
-{
-	bool minus = word[0] == '-';
-	const char *digits = word + (minus || word[0] == '+');
-	size_t length = strspn(digits, "0123456789.");
-	const struct entry *unit = find(kinds[kind].list, digits + length,
-					strlen(digits + length));
-	int64_t value;
-
-	if ((digits != word && kinds[kind].min == 0) || !unit ||
-	    !parse_decimal(digits, length, unit->value, &value))
-		return false;
-	value = minus ? -value : value;
-	if (value < kinds[kind].min || value > kinds[kind].max)
-		return false;
-	*ret_value = value;
-	return true;
-}
-
-static bool parse_parts(const char *word, int64_t *ret_value)
+static bool parse_parts(const char *word, int64_t *ret_value,
+			struct flaw *ret_flaw)
 {
 	int64_t value = 0;
 
-	for (;;) {
-		size_t length = strcspn(word, ",");
-		const struct entry *part = find(parts, word, length);
+	for (size_t at = 0;;) {
+		size_t length = strcspn(word + at, ",");
+		const struct entry *part = find(parts, word + at, length);
 
-		if (!part || value & part->value)
+		ret_flaw->at = at;
+		ret_flaw->length = length;
+		if (part && value & part->value)
+			ret_flaw->says = "is given twice";
+		if (!part || ret_flaw->says)
 			return false;
 		value |= part->value;
-		if (!word[length])
+		at += length;
+		if (!word[at])
 			break;
-		word += length + 1;
+		at++;
 	}
 	*ret_value = value;
 	return true;
 }
 
 /* See page_kind() and page_vcpu(). */
-static bool parse_page(const char *word, int64_t *ret_value)
+static bool parse_page(const char *word, int64_t *ret_value,
+		       struct flaw *ret_flaw)
 {
 	size_t length = strcspn(word, ".");
 	const struct entry *page = find(pages, word, length);
@@ -288,69 +342,34 @@ static bool parse_page(const char *word, int64_t *ret_value)
 
 	if (!page)
 		return false;
-	if (word[length] &&
-	    (page->value != PARACLOCK_SIM_PVCLOCK ||
-	     !parse_number(KIND_NUMBER, word + length + 1, &vcpu)))
+	if (word[length] && page->value != PARACLOCK_SIM_PVCLOCK)
+		ret_flaw->says = "has a vCPU, as only pvclock pages have";
+	else if (word[length] &&
+		 !parse_number(KIND_NUMBER, word + length + 1, &vcpu, ret_flaw))
+		ret_flaw->says = "has no number of a vCPU after its point";
+	if (ret_flaw->says)
 		return false;
 	*ret_value = page->value | vcpu << 8;
 	return true;
 }
 
-static bool parse_date(const char *word, int64_t *ret_value)
-{
-	static const char shape[] = "dddd-dd-ddTdd:dd:ddZ";
-	static const uint8_t at[] = { 0, 5, 8, 11, 14, 17 };
-	int field[6] = { 0 };
-	struct tm tm = { 0 }, back;
-	time_t sec;
-
-	if (strlen(word) != sizeof(shape) - 1)
-		return false;
-	for (size_t i = 0; word[i]; i++) {
-		bool digit = word[i] >= '0' && word[i] <= '9';
-
-		if (shape[i] == 'd' ? !digit : word[i] != shape[i])
-			return false;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
-		for (size_t j = at[i]; word[j] >= '0' && word[j] <= '9'; j++)
-			field[i] = field[i] * 10 + (word[j] - '0');
-	}
-	tm.tm_year = field[0] - 1900;
-	tm.tm_mon = field[1] - 1;
-	tm.tm_mday = field[2];
-	tm.tm_hour = field[3];
-	tm.tm_min = field[4];
-	tm.tm_sec = field[5];
-	back = tm;
-	sec = timegm(&back);
-	/* timegm() turns a 31st of February into a day in March: refuse what it
-	 * changes. A world must begin before 2^62 ns: February 2116. */
-	if (field[0] < 1972 || field[0] > 2115 || back.tm_mon != tm.tm_mon ||
-	    back.tm_mday != tm.tm_mday || back.tm_hour != tm.tm_hour ||
-	    back.tm_min != tm.tm_min || back.tm_sec != tm.tm_sec)
-		return false;
-	*ret_value = sec;
-	return true;
-}
-
 bool pclk_sim_script_value(unsigned int kind, const char *word,
-			   int64_t *ret_value)
+			   int64_t *ret_value, struct flaw *ret_flaw)
 {
 	const struct entry *entry;
 
 	switch (kind) {
 	case KIND_DATE:
-		return parse_date(word, ret_value);
+		return pclk_sim_script_date(word, ret_value);
 	case KIND_PARTS:
-		return parse_parts(word, ret_value);
+		return parse_parts(word, ret_value, ret_flaw);
 	case KIND_PAGE:
-		return parse_page(word, ret_value);
+		return parse_page(word, ret_value, ret_flaw);
 	default:
 		break;
 	}
 	if (kinds[kind].max)
-		return parse_number(kind, word, ret_value);
+		return parse_number(kind, word, ret_value, ret_flaw);
 	entry = kinds[kind].list ? find(kinds[kind].list, word, strlen(word))
 				 : NULL;
 	if (!entry)

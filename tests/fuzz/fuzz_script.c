@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Scripts of simulated hosts: an error names its line, and a good script plays
- * to its end, twice in the same way.
+ * Scripts of simulated hosts: an error names its line and column, and shows
+ * them; a good script plays to its end, twice in the same way.
  */
 
 #include <errno.h>
@@ -35,7 +35,7 @@ static int on_event(void *arg, const struct paraclock_sim_event *event)
 	add(seen, &event->time_ns, sizeof(event->time_ns));
 	add(seen, event->text, strlen(event->text));
 	add(seen, event->detail, strlen(event->detail));
-	CHECK(event->failed <= 1 && event->line);
+	CHECK(event->failed <= 1 && event->line && event->column);
 	return ++seen->events < EVENTS_MAX ? 0 : -EINTR;
 }
 
@@ -81,16 +81,40 @@ static struct seen play(const struct paraclock_sim_script *script)
 	return seen;
 }
 
+/* Bytes of line number n of the text, from 1; -1: it has no such line. */
+static long line_length(const char *text, size_t size, unsigned long n)
+{
+	const char *const end = text + size;
+
+	for (;;) {
+		const char *next = memchr(text, '\n', (size_t)(end - text));
+
+		if (!--n)
+			return (next ? next : end) - text;
+		if (!next)
+			return -1;
+		text = next + 1;
+	}
+}
+
 static void check_wrong(const char *detail, const char *text, size_t size)
 {
-	unsigned long line = strtoul(detail, NULL, 10), lines = 1;
+	unsigned long column, line;
+	unsigned int lines = 0;
+	char *rest;
 
-	for (size_t i = 0; i < size; i++)
-		lines += text[i] == '\n';
-	CHECK(line >= 1 && line <= lines);
+	line = strtoul(detail, &rest, 10);
+	CHECK(line >= 1 && *rest == ':');
+	column = strtoul(rest + 1, &rest, 10);
+	CHECK(column >= 1 && *rest == ':');
+	/* A line that ends too early is wrong just after its end. */
+	CHECK((long)column <= line_length(text, size, line) + 1);
 	CHECK(strstr(detail, "expected"));
-	for (; *detail; detail++)
-		CHECK(*detail >= ' ' && *detail <= '~');
+	for (; *detail; detail++) {
+		CHECK((*detail >= ' ' && *detail <= '~') || *detail == '\n');
+		lines += *detail == '\n';
+	}
+	CHECK(lines == 0 || (lines == 2 && detail[-1] == '^'));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

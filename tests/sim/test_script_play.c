@@ -38,7 +38,7 @@ static void callbacks_are_optional(void **state)
 {
 	struct paraclock_sim_script *script =
 		parse("host a\nvm v on a\nopen v\nrun 1s\nexpect v invalid");
-	struct paraclock_sim_script *empty = parse("");
+	struct paraclock_sim_script *small = parse("host a");
 	unsigned int failed = 77;
 
 	(void)state;
@@ -48,10 +48,10 @@ static void callbacks_are_optional(void **state)
 	assert_int_equal(paraclock_sim_script_play(script, NULL, NULL, NULL, 0),
 			 0);
 	assert_int_equal(
-		paraclock_sim_script_play(empty, NULL, &failed, NULL, 0), 0);
+		paraclock_sim_script_play(small, NULL, &failed, NULL, 0), 0);
 	assert_int_equal(failed, 0);
 	paraclock_sim_script_free(script);
-	paraclock_sim_script_free(empty);
+	paraclock_sim_script_free(small);
 }
 
 static void the_same_script_gives_the_same_bytes(void **state)
@@ -239,34 +239,34 @@ static struct refusal {
 	/* clang-format off */
 	{ "a clock that is absent",
 	  "host a\nvm v on a with pvclock\nopen v with vmclock", -ENODEV,
-	  "3: open v with vmclock: /dev/vmclock0", false },
+	  "3:1: open v with vmclock: /dev/vmclock0", false },
 	{ "a page that cannot express the time, while time passes",
 	  "world start 2115-12-31T00:00:00Z\n"
 	  "host a\nvm v on a with vmclock\n" FORTY_YEARS FORTY_YEARS
 	  FORTY_YEARS "step a +3660d\nstep a +3660d\nstep a +1900d\n"
 	  "slew a 100000ppm\nrun 366d", -ERANGE,
-	  "20: run 366d: refused (ERANGE)", false },
+	  "20:1: run 366d: refused (ERANGE)", false },
 	{ "a clock before 1970",
 	  "world start 1972-01-01T00:00:00Z\nhost a\nstep a -3660d", -ERANGE,
-	  "3: step a -3660d: its clock would be before 1970", false },
+	  "3:1: step a -3660d: its clock would be before 1970", false },
 	{ "a TSC that is too far from the host's",
 	  "host a tsc 1MHz\nvm v on a tsc 100GHz", -ERANGE,
-	  "2: vm v on a tsc 100GHz: a part needs another", false },
+	  "2:1: vm v on a tsc 100GHz: a part needs another", false },
 	{ "parts that need another",
 	  "host a\nvm v on a with pvclock,ptp-vmclock", -EINVAL,
-	  "2: vm v on a with pvclock,ptp-vmclock: a part needs another",
+	  "2:1: vm v on a with pvclock,ptp-vmclock: a part needs another",
 	  false },
 	{ "vCPU 0 apart from itself", "host a\nvm v on a\nskew v vcpu 0 by 5",
-	  -EINVAL, "3: skew v vcpu 0 by 5: vCPU 0", false },
+	  -EINVAL, "3:1: skew v vcpu 0 by 5: vCPU 0", false },
 	{ "live: a TSC of its own", "host a\nvm v on a\ntsc a jump 5", -EINVAL,
-	  "3: tsc a jump 5: in a live world", true },
+	  "3:1: tsc a jump 5: in a live world", true },
 	{ "live: a TSC that stops", "host a\nvm v on a\n"
-	  "migrate v to a counter-stops", -EINVAL, "3: migrate", true },
+	  "migrate v to a counter-stops", -EINVAL, "3:1: migrate", true },
 	{ "live: a TSC that stops while paused",
 	  "host a\nvm v on a\npause v\nresume v counter-stops", -EINVAL,
-	  "4: resume", true },
+	  "4:1: resume", true },
 	{ "live: vCPUs apart", "host a\nvm v on a vcpus 2\nskew v vcpu 1 by 5",
-	  -EINVAL, "3: skew", true },
+	  -EINVAL, "3:1: skew", true },
 	/* clang-format on */
 };
 
@@ -283,6 +283,36 @@ static void check_refusal(void **state)
 	/* A live world's limits are known before anything happens. */
 	if (r->live)
 		assert_int_equal(w.events, 0);
+}
+
+static int keep_columns(void *arg, const struct paraclock_sim_event *event)
+{
+	char *buf = arg;
+
+	snprintf(buf + strlen(buf), 16, "%u:%u%s ", event->line, event->column,
+		 event->failed ? "!" : "");
+	return 0;
+}
+
+static void an_event_has_line_and_column(void **state)
+{
+	struct paraclock_sim_script *script =
+		parse("host a\n  vm v on a\nopen v\n"
+		      "expect v  valid disrupted error < 1s\n"
+		      "\texpect v error < 0ns\nread v\n");
+	char seen[256] = "";
+	struct paraclock_sim_play_options opts = {
+		.size = sizeof(opts),
+		.arg = seen,
+		.on_event = keep_columns,
+	};
+
+	(void)state;
+	assert_int_equal(
+		paraclock_sim_script_play(script, &opts, NULL, NULL, 0), 0);
+	/* Of an expectation: the condition that does not hold. */
+	assert_string_equal(seen, "1:1 2:3 3:1 4:17! 5:17! 6:1 ");
+	paraclock_sim_script_free(script);
 }
 
 static void a_callback_may_end_the_play(void **state)
@@ -331,6 +361,7 @@ int main(void)
 		cmocka_unit_test(
 			a_watch_reports_the_first_and_counts_the_others),
 		cmocka_unit_test(a_world_begins_as_late_as_a_script_can_say),
+		cmocka_unit_test(an_event_has_line_and_column),
 		cmocka_unit_test(a_callback_may_end_the_play),
 		cmocka_unit_test(options_are_checked),
 	};

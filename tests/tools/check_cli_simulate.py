@@ -95,19 +95,20 @@ class Simulate(unittest.TestCase):
                 self.assertEqual(run("simulate", "--check",
                                      path).returncode, 0)
 
-    def test_an_error_has_file_and_line(self):
+    def test_an_error_has_file_line_and_column(self):
         for args in ([], ["--check"]):
             result = self.simulate("host a\nrun 5\n", *args)
             self.assertEqual(result.returncode, 1)
             self.assertEqual(result.stdout, "")
-            self.assertIn(f"{self.dir}/a.sim:2: '5' does not fit; expected",
-                          result.stderr)
-            self.assertEqual(len(result.stderr.splitlines()), 1)
+            error = result.stderr.splitlines()
+            self.assertIn(f"{self.dir}/a.sim:2:5: '5' has no unit; expected",
+                          error[0])
+            self.assertEqual(error[1:], ["    run 5", "        ^"])
 
     def test_a_refusal_has_file_and_line(self):
         result = self.simulate(HOST + "skew v vcpu 0 by 5\n")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("a.sim:3: skew v vcpu 0 by 5: vCPU 0", result.stderr)
+        self.assertIn("a.sim:3:1: skew v vcpu 0 by 5: vCPU 0", result.stderr)
 
     def test_a_script_that_is_absent(self):
         for path in (self.dir / "no.sim", self.dir):
@@ -118,7 +119,16 @@ class Simulate(unittest.TestCase):
     def test_a_script_that_is_too_long(self):
         result = self.simulate("#" * 70000)
         self.assertEqual(result.returncode, 1)
-        self.assertIn("a.sim:1: too long", result.stderr)
+        self.assertIn("a.sim:1:1: the script is too long", result.stderr)
+
+    def test_a_script_of_nothing(self):
+        for text in ("", "# host a\n"):
+            for args in ([], ["--check"]):
+                result = self.simulate(text, *args)
+                self.assertEqual(result.returncode, 1)
+                self.assertIn("a.sim:1:1: the script has no statement",
+                              result.stderr)
+                self.assertIn("paraclock-script(5)", result.stderr)
 
     def test_check_plays_nothing(self):
         result = self.simulate(MOVE + "expect v invalid", "--check")
@@ -161,7 +171,8 @@ class Simulate(unittest.TestCase):
                                "expect v valid")
         self.assertEqual(result.returncode, 3)
         self.assertIn("expect v invalid: FAILED: not invalid", result.stdout)
-        self.assertIn("a.sim:9: expect v invalid: not invalid", result.stderr)
+        self.assertIn("a.sim:9:10: expect v invalid: not invalid",
+                      result.stderr)
         # It goes on.
         self.assertIn("3.000000000  expect v valid\n", result.stdout)
 
@@ -478,7 +489,7 @@ class Simulate(unittest.TestCase):
     def test_acts_that_real_time_refuses(self):
         result = self.simulate(HOST + "tsc a jump 5", "--realtime")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("a.sim:3: tsc a jump 5: in a live world", result.stderr)
+        self.assertIn("a.sim:3:1: tsc a jump 5: in a live world", result.stderr)
 
 
 if __name__ == "__main__":

@@ -302,6 +302,32 @@ static int vmclock_poll_fd(void *state)
 	return vm->page.map.fd;
 }
 
+/* A valid sample has a bound only if the page has both terms of it. */
+void pclk_vmclock_explain(void *state, int error,
+			  const struct paraclock_sample *sample, char *buf,
+			  size_t size)
+{
+	struct page *page = state;
+	const char *lacks = "how far it may be off";
+	uint64_t flags;
+
+	pclk_page_source_explain(page, error, sample, buf, size);
+	if (error || !sample || !sample->valid ||
+	    sample->clock_error_ns != PARACLOCK_ERROR_UNKNOWN ||
+	    pclk_page_word(page, offsetof(struct vmclock_page, flags), &flags))
+		return;
+	if (flags & VMCLOCK_FLAG_TIME_MAXERROR_VALID)
+		lacks = "how its error grows "
+			"(counter_period_maxerror_rate_frac_sec, flag 4)";
+	else if (flags & VMCLOCK_FLAG_PERIOD_MAXERROR_VALID)
+		lacks = "how large its error is at the reference time "
+			"(time_maxerror_nanosec, flag 6)";
+	TEXT(buf, size,
+	     "fit for correlation, but without a bound: the page does not "
+	     "say ",
+	     lacks, "; its publisher has to give both terms of a bound");
+}
+
 const struct paraclock_backend pclk_backend_vmclock = {
 	.size = sizeof(struct paraclock_backend),
 	.name = "vmclock",
@@ -314,7 +340,7 @@ const struct paraclock_backend pclk_backend_vmclock = {
 	.get_conversion = pclk_vmclock_get_conversion,
 	.get_marker = pclk_vmclock_get_marker,
 	.watch_marker = pclk_vmclock_watch_marker,
-	.explain = pclk_page_source_explain,
+	.explain = pclk_vmclock_explain,
 	.close = pclk_page_source_close,
 	.has_generation = pclk_vmclock_has_generation,
 	.poll_fd = vmclock_poll_fd,

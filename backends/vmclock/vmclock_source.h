@@ -35,5 +35,8 @@ int pclk_vmclock_get_conversion_marker(void *state,
 				       struct paraclock_marker *ret_marker);
 int pclk_vmclock_watch_marker(void *state, const uint64_t *ret_words[2]);
 int pclk_vmclock_has_generation(void *state);
+void pclk_vmclock_explain(void *state, int error,
+			  const struct paraclock_sample *sample, char *buf,
+			  size_t size);
 
 #endif

@@ -24,8 +24,9 @@
  * @retval -EOPNOTSUPP This env or backend cannot give time.
  * @retval -ENOMEM No memory, or no file descriptor left.
  *
- * and, if options name both a backend and timescales, any error of the first
- * read. Without timescales the caller's first read returns that error.
+ * and, if options name both a backend and timescales, one of the errors of
+ * reads, from the first read. Without timescales the caller's first read
+ * returns that error.
  *
  * @par Errors of reads
  * paraclock_read(), and every function that reads a clock:
@@ -98,15 +99,21 @@ struct paraclock_options {
 	 * the bytes that this library does not know must be zero.
 	 */
 	size_t size;
-	/** Name of a backend ("kvmclock", "vmclock", ...); NULL: the best. */
+	/**
+	 * Name of a backend; NULL: the best of "vmclock", "kvmclock", "hyperv",
+	 * "kvm-pairing" and "phc". By name only: "served", "kvm-host", "tsc".
+	 */
 	const char *backend;
 	/**
 	 * Acceptable timescales, a mask of 1 << enum value; 0: any. The first
 	 * read decides, and must then succeed.
 	 */
 	uint32_t timescales;
-	/** File descriptor of the caller's KVM VM, for kvm-host; 0: none. The
-	 * caller owns it. It must outlive the clock. */
+	/**
+	 * For kvm-host: file descriptor of the caller's KVM VM. The caller owns
+	 * it. It must outlive the clock. 0: kvm-host makes a VM of its own, and
+	 * gives this kernel's own clock. Other backends ignore it.
+	 */
 	int vm_fd;
 	/** The outside world; NULL: this machine's. Must outlive the clock. */
 	const struct paraclock_env *env;

@@ -139,6 +139,52 @@ static void bounds_are_published_and_grow(void **state)
 	paraclock_close(clk);
 }
 
+struct terms {
+	const char *name;
+	uint32_t flags;
+	uint64_t bound_ns;
+	const char *says;
+};
+
+static struct terms terms[] = {
+	/* clang-format off */
+	{ "no error term, no bound", 0, PARACLOCK_ERROR_UNKNOWN,
+	  "the page does not say how far it may be off;" },
+	{ "an error that does not say how it grows is no bound",
+	  PARACLOCK_TIMELINE_MAXERROR, PARACLOCK_ERROR_UNKNOWN,
+	  "how its error grows (counter_period_maxerror_rate_frac_sec" },
+	{ "a growth of an unknown error is no bound",
+	  PARACLOCK_TIMELINE_MAXERROR_RATE, PARACLOCK_ERROR_UNKNOWN,
+	  "how large its error is at the reference time (time_maxerror" },
+	{ "both terms are a bound", BOUNDED, 5000, "fit for correlation" },
+	/* clang-format on */
+};
+
+static void a_bound_needs_both_terms(void **state)
+{
+	const struct terms *t = *state;
+	struct paraclock_sim_host_options opts = {
+		.size = sizeof(opts),
+		.maxerror_ns = 5000,
+		.error_flags = t->flags,
+	};
+	struct paraclock_sim_vm *vm = new_vm(VMCLOCK, 1);
+	struct paraclock *clk = open_user(vm, "vmclock");
+	struct paraclock_sample sample;
+	char text[256];
+
+	assert_int_equal(paraclock_sim_errors(host, &opts), 0);
+	sample = read_clock(clk);
+	assert_int_equal(sample.valid, 1);
+	assert_int_equal(sample.clock_error_ns, t->bound_ns);
+	assert_int_equal(paraclock_explain(clk, 0, &sample, text, sizeof(text)),
+			 0);
+	assert_non_null(strstr(text, t->says));
+	assert_int_equal(strstr(text, "both terms") == NULL,
+			 t->flags == BOUNDED);
+	paraclock_close(clk);
+}
+
 static void a_promise_that_cannot_be_kept_is_dropped(void **state)
 {
 	struct paraclock_sim_vm_options opts = {
@@ -364,6 +410,7 @@ int main(void)
 	ADD_ROWS(statuses, a_status_shows);
 	add_test("bounds are published, and grow",
 		 bounds_are_published_and_grow);
+	ADD_ROWS(terms, a_bound_needs_both_terms);
 	add_test("a promise that cannot be kept is dropped",
 		 a_promise_that_cannot_be_kept_is_dropped);
 	ADD_ROWS(leaps, a_leap_second_shows);

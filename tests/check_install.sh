@@ -84,6 +84,10 @@ else
 	echo "no man here; not tried"
 fi
 
+say "the examples of the manual"
+python3 -B "$here/check_man_examples.py" "$prefix/include" \
+	"$prefix/share/man/man3"
+
 # consume NAME CMAKE-ARGUMENT ...: configure the project in consumer/.
 consume() {
 	local name=$1

@@ -7,7 +7,9 @@ usage: check_man.py [MAN [INCLUDE]]
 Every function has a page. A page shows what a header declares, word by word:
 prototypes with the names of their parameters, and structs with their members in
 order. The header that a page includes declares everything that the page
-shows, itself or through its includes.
+shows, itself or through its includes. Every struct is shown by a page, and
+every constant is named by one: whole, or by its end beside another one that
+begins alike and is whole, as _UTC beside PARACLOCK_TIMESCALE_TAI.
 """
 import pathlib
 import re
@@ -79,13 +81,23 @@ def without_directives(text):
     return re.sub(r"^\s*#.*$", "", text, flags=re.M)
 
 
+def constants(text):
+    """Values of enums, and macros with a value."""
+    return [name for name in re.findall(
+        r"^(?:\t|#define )(PARACLOCK_\w+)\b", text, re.M)
+            if not name.endswith("_H") and name != "PARACLOCK_API"]
+
+
 class Headers:
     def __init__(self, folder):
         self.own, self.includes, self.named = {}, {}, set()
+        self.constants = []
         for path in sorted(folder.glob("*.h")):
             text = path.read_text()
             self.own[path.name] = declarations(without_directives(
                 without_bodies(text)))
+            self.constants += constants(re.sub(r"/\*.*?\*/", " ", text,
+                                               flags=re.S))
             self.includes[path.name] = re.findall(
                 r"#include <paraclock/([\w.]+)>", text)
             self.named |= set(re.findall(r"\b(paraclock_\w+)", re.sub(
@@ -175,6 +187,34 @@ def check_page(path, headers):
     return shown
 
 
+def names_of(page, known):
+    """The constants that a page names."""
+    words = set(re.findall(r"\w+", page.replace("\\-", "-")))
+    whole = {name for name in known if name in words}
+    found = set(whole)
+    # "PARACLOCK_SIM_HAS_x" announces ends.
+    beginnings = {word for word in words if word.endswith("_")}
+    beginnings |= {"_".join(name.split("_")[:n]) + "_"
+                   for name in whole for n in range(2, name.count("_") + 1)}
+    for name in set(known) - whole:
+        ends = {name[len(start):] for start in beginnings
+                if name.startswith(start)}
+        if words & (ends | {"_" + end for end in ends}):
+            found.add(name)
+    return found
+
+
+def check_constants(man, headers):
+    named = set()
+    for path in man.glob("*.[1-8]"):
+        named |= names_of(path.read_text(), headers.constants)
+    for name in headers.constants:
+        if name not in named:
+            yield f"{name}: no page names it"
+    if len(headers.constants) < 100:
+        yield f"only {len(headers.constants)} constants"
+
+
 def check_link(path):
     """Several names of one page are symbolic links to it: 'man -l' follows
     them from any folder, but no '.so'."""
@@ -208,11 +248,13 @@ def check(man, include):
         elif not {path.stem, "struct " + path.stem} & set(shown[to]):
             yield f"{path.name}: {to} does not show it"
     for name, what in headers.all().items():
-        if isinstance(what, list) or what.startswith("typedef"):
+        if isinstance(what, str) and what.startswith("typedef"):
             continue
-        page = links.get(man / f"{name}.3", f"{name}.3")
+        stem = name.removeprefix("struct ")
+        page = links.get(man / f"{stem}.3", f"{stem}.3")
         if name not in shown.get(page, {}):
-            yield f"{name}: no page {name}.3 shows it"
+            yield f"{name}: no page {stem}.3 shows it"
+    yield from check_constants(man, headers)
     if len(shown) < 10 or len(headers.all()) < 50:
         yield f"only {len(shown)} pages and {len(headers.all())} declarations"
 

@@ -172,6 +172,7 @@ paraclock_coupling_to_device(const struct paraclock_coupling *coupling,
  *         of its own.
  * @retval -EOPNOTSUPP This kernel does not report the offset, or the env makes
  *         no ioctls, or its counter is not a TSC.
+ * @retval -EIO The VM belongs to another process.
  * @return Any other error that the env returned.
  *
  * Threads: any thread. Not async-signal-safe.

@@ -27,8 +27,12 @@
  *         what readers below have seen. That target stays frozen until the
  *         clock has caught up, or the flag is omitted for one call.
  *
- * and any error of the clock above, with all targets frozen, or of the first
- * target that failed: see target.error.
+ * and, with all targets frozen, one of the errors of reads (clock.h), from the
+ * clock above; or, from the first target that failed (see target.error), one of
+ * the errors of writers (host.h) or of an update of a timekeeper:
+ *
+ * @retval -EPROTO Something has overwritten the page or timekeeper below. Zero
+ *         the page; freeze and reconfigure the timekeeper.
  */
 #ifndef PARACLOCK_RELAY_H
 #define PARACLOCK_RELAY_H
@@ -406,8 +410,8 @@ paraclock_reenlightenment_notify(struct paraclock_reenlightenment *re);
  *         another move came each time. All is frozen. Call again soon.
  * @retval -EPROTO Hyper-V reports a frequency of 0: a fault of the host. Report
  *         it there.
- * @return Any other error of the env or the relay (listed at the top). Call
- * again.
+ * @return Any other error of the env, or one of the errors of relays, which are
+ * listed at the top. Call again.
  *
  * Threads: one at a time, and not beside other calls on its relay. Not
  * async-signal-safe.

@@ -480,8 +480,8 @@ struct paraclock_follow {
  *         that is intended.
  * @retval -ESTALE The clock was disrupted, or the timekeeper is frozen: with
  *         RESTART call again; otherwise reconfigure and unfreeze it.
- * @return Else one of the errors of reads, which clock.h lists at its top, of
- * timekeepers' writers, or of paraclock_timekeeper_set().
+ * @return Else one of the errors of reads (clock.h), one of the errors of
+ * timekeepers' writers, or an error of paraclock_timekeeper_set().
  *
  * Threads: any thread, one object each; async-signal-safe if the env is.
  * @since 0.1

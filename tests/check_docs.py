@@ -33,7 +33,7 @@ OTHERS = {"--cap-add", "--cpuid", "--device", "--group-add", "--install",
           "--system-site-packages"}
 FOLDERS = ("backends|bench|bindings|cmake|completions|contrib|docs|examples|"
            "include|lib|man|scripts|sim|systemd|tests|tools|udev")
-PLACEHOLDER = re.compile(r"\b(?:[A-Z][A-Z_]*|X)\b(?!\.md)")
+PLACEHOLDER = re.compile(r"\b(?!README\b)[A-Z][A-Z_]*\b")
 
 
 def read(path):

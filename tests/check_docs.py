@@ -267,6 +267,20 @@ class Documents(unittest.TestCase):
                   for name in re.findall(r"cmake --preset ([\w-]+)", line)
                   if name not in presets and name.islower())
 
+    def test_settings_and_targets_of_cmake_exist(self):
+        cmake = read(ROOT / "CMakeLists.txt") + "".join(
+            read(path) for path in (ROOT / "cmake").glob("*.in"))
+        bad, seen = [], 0
+        for doc in DOCS:
+            for line in code_of(doc):
+                for name in re.findall(r"-D(PARACLOCK_\w+)=|"
+                                       r"(paraclock::\w+)", line):
+                    seen += 1
+                    if "".join(name) not in cmake:
+                        bad.append(f"{doc}: {''.join(name)}")
+        self.none(bad)
+        self.assertGreater(seen, 5)
+
     def test_names_of_the_api_exist(self):
         bad = []
         for doc in DOCS:

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <paraclock/backend.h>
 
@@ -279,8 +280,15 @@ static int open_page(const struct decoding *decoding,
 		.detail = detail,
 		.detail_size = sizeof(detail),
 	};
-	int ret = paraclock_open(ret_clk, &opts);
+	struct stat st;
+	int ret;
 
+	if (!stat(decoding->page, &st) && S_ISREG(st.st_mode) && !st.st_size) {
+		warnx("%s: the file is empty: it holds no %s page",
+		      decoding->page, decoding->kind);
+		return STATUS_FAILED;
+	}
+	ret = paraclock_open(ret_clk, &opts);
 	if (!ret)
 		return STATUS_OK;
 	if (!detail[0])

@@ -690,6 +690,13 @@ class Decode(unittest.TestCase):
             self.assertEqual(len(result.stderr.splitlines()), 1)
             self.assertIn(field, result.stderr)
 
+    def test_an_empty_file_is_called_empty(self):
+        for kind in ("pvclock", "hyperv", "vmclock"):
+            result = self.decode(kind, b"", 1)
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertRegex(result.stderr, "^paraclock decode: .*: the file "
+                             rf"is empty: it holds no {kind} page\n$")
+
     def test_an_odd_sequence_for_ever_ends(self):
         result = self.decode("pvclock", pvclock(version=3), 3000)
         self.assertEqual(result.returncode, 1)

@@ -118,7 +118,10 @@ static void log_line(const struct serve *serve)
 	int level = serve_track_has_time(&serve->track) ? LOG_LEVEL_NOTICE
 							: LOG_LEVEL_WARNING;
 
-	if (serve->why[0])
+	/* The observer has told what is missing. */
+	if (strcmp(serve->why, "no-source") == 0)
+		service_log(level, "%s: no host clock is here", status);
+	else if (serve->why[0])
 		service_log(level, "%s: %s", status, serve->text);
 	else
 		service_log(level, "%s: %s by %s", status, serve->page.path,

@@ -4,12 +4,12 @@
 import sys
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 
 # A build backend does not put the folder of setup.py there.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from build_native import have, pkg_config  # noqa: E402
+from build_native import arguments, have, pkg_config  # noqa: E402
 
 # The library's, which has it from CMakeLists.txt.
 version = pkg_config("paraclock", "--modversion")
@@ -20,4 +20,6 @@ else:
     print("note: pkg-config finds no paraclock-sim: paraclock.sim and the "
           "fixture simulated_vm are left out", file=sys.stderr)
 
-setup(version=version, cffi_modules=modules)
+hot = Extension("paraclock._hot", ["native/hot.c"], **arguments("paraclock"))
+
+setup(version=version, cffi_modules=modules, ext_modules=[hot])

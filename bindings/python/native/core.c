@@ -55,55 +55,38 @@ static void clock_free(struct clock *clock)
 }
 
 /* A closed clock is NULL to Python, and so it is to the library, which refuses
- * it with -EINVAL: that costs a read nothing. */
-static const struct paraclock *clk_of(const struct clock *clock)
+ * it with -EINVAL. */
+static const struct paraclock *clock_raw(const struct clock *clock)
 {
 	return clock ? clock->clk : NULL;
-}
-
-static int clock_read(const struct clock *clock,
-		      struct paraclock_sample *ret_sample)
-{
-	return paraclock_read(clk_of(clock), ret_sample);
-}
-
-static int clock_read_at(const struct clock *clock, uint64_t counter,
-			 struct paraclock_sample *ret_sample)
-{
-	return paraclock_read_at(clk_of(clock), counter, ret_sample);
 }
 
 static int clock_explain(const struct clock *clock, int error,
 			 const struct paraclock_sample *sample, char *buf,
 			 size_t size)
 {
-	return paraclock_explain(clk_of(clock), error, sample, buf, size);
+	return paraclock_explain(clock_raw(clock), error, sample, buf, size);
 }
 
 static const char *clock_backend_name(const struct clock *clock)
 {
-	return paraclock_backend_name(clk_of(clock));
+	return paraclock_backend_name(clock_raw(clock));
 }
 
 static uint64_t clock_epoch(const struct clock *clock)
 {
-	return paraclock_epoch(clk_of(clock));
-}
-
-static int clock_disrupted(const struct clock *clock, uint64_t epoch)
-{
-	return paraclock_disrupted(clk_of(clock), epoch);
+	return paraclock_epoch(clock_raw(clock));
 }
 
 static int clock_marker(const struct clock *clock,
 			struct paraclock_marker *ret_marker)
 {
-	return paraclock_marker(clk_of(clock), ret_marker);
+	return paraclock_marker(clock_raw(clock), ret_marker);
 }
 
 static int clock_event_fd(const struct clock *clock)
 {
-	return paraclock_event_fd(clk_of(clock));
+	return paraclock_event_fd(clock_raw(clock));
 }
 
 static int clock_next_event(struct clock *clock,
@@ -119,7 +102,7 @@ static int clock_check(struct clock *clock, const struct clock *other,
 
 	if (!clock)
 		return -EINVAL;
-	check->other = clk_of(other);
+	check->other = clock_raw(other);
 	ret = paraclock_check(clock->clk, check);
 	check->other = NULL;
 	return ret;
@@ -176,8 +159,14 @@ static int clock_crosststamp(const struct clock *clock,
 			     const struct history *history,
 			     struct paraclock_crosststamp *ret_xt)
 {
-	return paraclock_crosststamp(clk_of(clock),
+	return paraclock_crosststamp(clock_raw(clock),
 				     history ? history->hist : NULL, ret_xt);
+}
+
+static int clock_offset(const struct clock *clock,
+			struct paraclock_offset *ret_offset)
+{
+	return paraclock_offset(clock_raw(clock), ret_offset);
 }
 
 struct watch {

@@ -26,6 +26,7 @@ from paraclock._enums import EventKind as EventKind
 from paraclock._enums import Firmware as Firmware
 from paraclock._enums import Leap as Leap
 from paraclock._enums import MarkerClass as MarkerClass
+from paraclock._enums import OffsetFlag as OffsetFlag
 from paraclock._enums import OpenFlag as OpenFlag
 from paraclock._enums import Reason as Reason
 from paraclock._enums import SampleFlag as SampleFlag
@@ -62,6 +63,7 @@ from paraclock._system import Coupling as Coupling
 from paraclock._system import CrossTimestamp as CrossTimestamp
 from paraclock._system import History as History
 from paraclock._system import Machine as Machine
+from paraclock._system import Offset as Offset
 from paraclock._system import Snapshot as Snapshot
 from paraclock._system import Watch as Watch
 from paraclock._system import correlate as correlate

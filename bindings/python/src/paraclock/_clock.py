@@ -17,15 +17,22 @@ from paraclock._enums import (CheckFlag, Counter, EventFlag, EventKind,
 from paraclock._env import Env
 from paraclock._errors import (Error, NotValidError, make_error, new_text,
                                to_text)
-from paraclock._fork import add_lock
+from paraclock._fork import new_lock
+from paraclock._hot import ClockBase
 from paraclock._native import ffi, lib
-from paraclock._sample import Marker, Sample, new_c_sample, wrap
-from paraclock._system import (CrossTimestamp, History, c_history,
-                               new_crosststamp, to_crosststamp)
+from paraclock._sample import Marker, Sample
+from paraclock._leap import LeapTable
+from paraclock._system import (CrossTimestamp, History, Offset, c_history,
+                               new_crosststamp, new_offset, to_crosststamp,
+                               to_offset)
+from paraclock._types import CData
 
 # The event descriptor polls readable that often, so nothing is lost by looking
 # whether the clock was closed meanwhile.
 _SLICE_SEC = 1.0
+
+# Pages in memory: a read makes no system call.
+_MAPPED = frozenset(("kvmclock", "hyperv", "vmclock", "served"))
 
 _NO_DISRUPTION = frozenset((EventKind.CLOCK_SET, EventKind.CLOCKSOURCE_CHANGED,
                             EventKind.SOURCE_LOST, EventKind.SOURCE_FOUND))
@@ -95,7 +102,7 @@ class Checked(NamedTuple):
     """The possible error of reading the clocks, ns."""
 
 
-def _c_name(what: str, name: str | None, encoded: bytes | None) -> ffi.CData:
+def _c_name(what: str, name: str | None, encoded: bytes | None) -> CData:
     """A C string. A NUL would cut it, and open something else."""
     if encoded is None:
         return ffi.NULL
@@ -119,7 +126,7 @@ def _mask(timescales: Timescale | Iterable[Timescale] | None) -> int:
     return mask
 
 
-class Clock:
+class Clock(ClockBase):
     """An open host clock: what open() returns.
 
     Any thread may use it, also while another one closes it: then methods raise
@@ -127,7 +134,8 @@ class Clock:
     """
 
     # _h is NULL when it is closed. Calls that are under way hold a reference
-    # to what it was, and the last of them closes it.
+    # to what it was, and the last of them closes it. ClockBase has read(),
+    # read_at() and disrupted(), and a reference until _detach().
     __slots__ = ("_h", "_env", "_lock", "__weakref__")
 
     def __init__(self, backend: str | None = None, *,
@@ -135,9 +143,10 @@ class Clock:
                  device: str | os.PathLike[str] | None = None,
                  env: Env | None = None, vm_fd: int = 0, max_age_ns: int = 0,
                  max_pair_error_ns: int = 0, flags: int = 0) -> None:
-        self._h: ffi.CData = ffi.NULL
+        self._detach()
+        self._h: CData = ffi.NULL
         self._env = _env.choose(env)
-        add_lock(self)
+        self._lock = new_lock(self)
         detail = new_text()
         # The struct does not keep alive what its members point to.
         c_backend = _c_name("backend", backend,
@@ -163,33 +172,14 @@ class Clock:
         if ret:
             raise make_error(ret, to_text(detail) or _errors.explain(ret))
         self._h = ffi.gc(ret_clock[0], lib.clock_free)
+        may_block = (self._env is not None or device is not None or
+                     self.backend not in _MAPPED)
+        self._attach(int(ffi.cast("uintptr_t", lib.clock_raw(self._h))),
+                     self._h, may_block)
         if self._env is not None:
             self._env._clocks.add(self)
 
     # --- reading ----------------------------------------------------------
-
-    def read(self) -> Sample:
-        """Read the host clock now. Look at valid before you use the sample.
-
-        Raises AgainError, MalformedError, AbsentError, and so on, if there is
-        no answer at all.
-        """
-        c_sample = new_c_sample()
-        ret = lib.clock_read(self._h, c_sample)
-        if ret:
-            raise self._error(ret)
-        return wrap(c_sample)
-
-    def read_at(self, counter: int) -> Sample:
-        """What the host clock said at a value that counter() returned, ticks.
-
-        Keep the epoch with each value, and use the answer only if its epoch is
-        the same. Raises ArgumentError if the value is later than now, and
-        UnsupportedError if this source only knows the present.
-        """
-        c_sample = new_c_sample()
-        self._check(lib.clock_read_at(self._h, counter, c_sample))
-        return wrap(c_sample)
 
     def time_ns(self) -> int:
         """UTC now, POSIX count, ns: time.time_ns() by the host's clock.
@@ -220,6 +210,25 @@ class Clock:
         self._check(lib.clock_crosststamp(self._h, c_history(history), c))
         return to_crosststamp(c)
 
+    def offset(self, *, leap_table: LeapTable | None = None,
+               start_utc_ns: int = 0,
+               assume_tai_offset_sec: int = 0) -> Offset:
+        """How far CLOCK_REALTIME is off, with a total bound.
+
+        leap_table              What is known of leap seconds; it gives the
+                                offset of a TAI clock that does not.
+        start_utc_ns            UTC of the start that a MONOTONIC source counts
+                                from, ns since 1970; 0: not known.
+        assume_tai_offset_sec   TAI - UTC, s, if nothing else says; 0: not
+                                known.
+
+        Raises UnsupportedError if the source does not say what UTC is, and
+        StaleError if a disruption or a clock set came in between.
+        """
+        c = new_offset(leap_table, start_utc_ns, assume_tai_offset_sec)
+        self._check(lib.clock_offset(self._h, c))
+        return to_offset(c)
+
     def explain(self, sample: Sample) -> str:
         """A sentence: why the sample is not valid, and what to do about it."""
         return self._explain(0, sample)
@@ -243,15 +252,6 @@ class Clock:
         if not epoch:
             raise _errors.closed("clock")
         return int(epoch)
-
-    def disrupted(self, epoch: int) -> bool:
-        """Was there a disruption since that epoch? The marker_class of the
-        clock's samples says what a False promises.
-
-        Raises AgainError and other errors if that is not known now: treat it
-        as True.
-        """
-        return bool(self._check(lib.clock_disrupted(self._h, epoch)))
 
     def marker(self) -> Marker:
         """The host's own marker; it means the same in every process.
@@ -376,13 +376,13 @@ class Clock:
         finally:
             os.close(fd)
 
-    def _to_event(self, c: ffi.CData) -> Event:
+    def _to_event(self, c: CData) -> Event:
         flags = EventFlag(c.flags)
 
         def known(flag: EventFlag, value: int) -> int | None:
             return value if flag in flags else None
 
-        def marker(c_marker: ffi.CData) -> Marker | None:
+        def marker(c_marker: CData) -> Marker | None:
             if EventFlag.MARKERS not in flags:
                 return None
             return Marker(c_marker.value, c_marker.generation)
@@ -415,6 +415,7 @@ class Clock:
     def close(self) -> None:
         """Close the clock. Calls of other threads that are under way end as
         if it had been closed after them."""
+        self._detach()
         self._h = ffi.NULL
 
     def __enter__(self) -> Self:
@@ -424,9 +425,9 @@ class Clock:
         self.close()
 
     def __del__(self) -> None:
-        if not getattr(self, "closed", True):
+        # A world closes its clocks.
+        if not getattr(self, "closed", True) and self._env is None:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
-            self.close()
 
     def __repr__(self) -> str:
         if self.closed:
@@ -451,6 +452,10 @@ class Clock:
         if ret < 0:
             raise self._error(ret)
         return ret
+
+    def _raise(self, ret: int) -> None:
+        # For ClockBase.
+        raise self._error(ret)
 
 
 class _Deadline:
@@ -480,7 +485,7 @@ class Check:
         max_offset_ns (0: 1 s), is a contradiction."""
         self._clock = clock
         self._other = other
-        add_lock(self)
+        self._lock = new_lock(self)
         self._c = ffi.new("struct paraclock_check *")
         self._c.size = ffi.sizeof(self._c[0])
         self._c.max_rate_ppb = max_rate_ppb

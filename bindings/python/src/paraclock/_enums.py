@@ -217,6 +217,18 @@ class OpenFlag(IntFlag):
     if no driver shows its page."""
 
 
+class OffsetFlag(IntFlag):
+    """Offset.flags."""
+
+    MAYBE_SMEARED = 0x1
+    """The host may smear leap seconds, and nothing shows that none is within a
+    day: there is no bound."""
+    BRACKETED = 0x2
+    """CLOCK_REALTIME was read between two reads of the host clock."""
+    NEAR_LEAP = 0x4
+    """A leap second is too close. Measure again in a second or two."""
+
+
 class CouplingFlag(IntFlag):
     """Coupling.flags."""
 

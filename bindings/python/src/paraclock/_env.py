@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Iterator
 from weakref import WeakSet
 
 from paraclock._native import ffi
+from paraclock._types import CData
 
 if TYPE_CHECKING:
     from paraclock._clock import Clock
@@ -17,7 +18,7 @@ class Env:
 
     __slots__ = ("_c", "_owner", "_keep", "_clocks")
 
-    def __init__(self, c_env: ffi.CData, c_owner: ffi.CData, keep: object,
+    def __init__(self, c_env: CData, c_owner: CData, keep: object,
                  clocks: "WeakSet[Clock]") -> None:
         self._c = c_env
         self._owner = c_owner
@@ -45,12 +46,16 @@ def this_machine(env: Env) -> Iterator[None]:
 def choose(env: Env | None) -> Env | None:
     """The env that is meant. Keep it for as long as the two below are in
     use."""
-    return _this_machine if env is None else env
+    if env is None:
+        return _this_machine
+    if not isinstance(env, Env):
+        raise TypeError(f"env is {env!r}; take what VM.env() returns")
+    return env
 
 
-def c_env(env: Env | None) -> ffi.CData:
+def c_env(env: Env | None) -> CData:
     return ffi.NULL if env is None else env._c
 
 
-def c_owner(env: Env | None) -> ffi.CData:
+def c_owner(env: Env | None) -> CData:
     return ffi.NULL if env is None else env._owner

@@ -8,6 +8,7 @@ import errno as _errno
 from typing import TYPE_CHECKING
 
 from paraclock._native import ffi, lib
+from paraclock._types import CData
 
 if TYPE_CHECKING:
     from paraclock._sample import Sample
@@ -26,7 +27,10 @@ class Error(Exception):
     @property
     def name(self) -> str:
         """The name of the error: "EAGAIN"."""
-        return _errno.errorcode.get(self.errno, "unknown")
+        name = to_text(lib.paraclock_error_name(-self.errno))
+        if name == "unknown":
+            return _errno.errorcode.get(self.errno, name)
+        return name
 
     def __str__(self) -> str:
         return self.message
@@ -108,12 +112,12 @@ def closed(what: str) -> ClosedError:
     return ClosedError(_errno.EBADF, f"the {what} is closed")
 
 
-def new_text() -> ffi.CData:
+def new_text() -> CData:
     """A buffer for a sentence."""
     return ffi.new("char[]", _SENTENCE_SIZE)
 
 
-def to_text(c_text: ffi.CData) -> str:
+def to_text(c_text: CData) -> str:
     """A string of the library's. Pages and devices may have put any bytes into
     it."""
     if c_text == ffi.NULL:
@@ -121,10 +125,10 @@ def to_text(c_text: ffi.CData) -> str:
     return ffi.string(c_text).decode("utf-8", "backslashreplace")
 
 
-def explain(ret: int) -> str:
-    """What an error means, without a clock."""
+def explain(ret: int, c_sample: CData = ffi.NULL) -> str:
+    """What an error, or with 0 a sample, means; without a clock."""
     text = new_text()
-    lib.clock_explain(ffi.NULL, ret, ffi.NULL, text, _SENTENCE_SIZE)
+    lib.clock_explain(ffi.NULL, ret, c_sample, text, _SENTENCE_SIZE)
     return to_text(text)
 
 

@@ -13,10 +13,11 @@ from typing import Any
 _holders: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
-def add_lock(holder: Any) -> None:
-    """Give an object a lock, holder._lock, and a child of a fork a new one."""
-    holder._lock = threading.Lock()
+def new_lock(holder: Any) -> threading.Lock:
+    """The lock of an object, for holder._lock; a child of a fork gets a new
+    one."""
     _holders.add(holder)
+    return threading.Lock()
 
 
 def _after_fork() -> None:

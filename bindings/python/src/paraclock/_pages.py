@@ -9,6 +9,7 @@ from paraclock._env import Env
 from paraclock._errors import Error, check, make_error, to_text
 from paraclock._native import ffi, lib
 from paraclock._sample import Marker, Sample, copy_of
+from paraclock._types import CData
 
 _BACKENDS = {
     "pvclock": b"kvmclock",
@@ -49,7 +50,7 @@ def list_sources(*, env: Env | None = None) -> list[Source]:
     return [_to_source(c.source[i]) for i in range(c.count)]
 
 
-def _to_source(c: ffi.CData) -> Source:
+def _to_source(c: CData) -> Source:
     detail = to_text(c.detail)
     return Source(
         name=to_text(c.name), quality=c.quality,

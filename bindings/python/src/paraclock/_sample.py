@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """One answer of a host clock, and the interval that true time lies in."""
 
+import errno
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from paraclock._enums import (Counter, Leap, MarkerClass, Named, Reason,
                               SampleFlag, Timescale)
-from paraclock._errors import check
+from paraclock._errors import explain, make_error
+from paraclock._hot import SampleBase, sample_from_bytes, set_sample_class
 from paraclock._native import ffi, lib
+from paraclock._types import CData
 
 _NS_PER_SEC = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -17,8 +20,6 @@ _INT64 = ffi.typeof("int64_t *")
 # TAI - UTC has not been outside of this since 1972.
 _PLAUSIBLE_OFFSET = range(10, 101)
 
-_new = ffi.new
-_new_object = object.__new__
 
 
 def to_datetime(ns: int) -> datetime:
@@ -80,38 +81,37 @@ class Marker(NamedTuple):
         return f"0x{self.value:016x}/0x{self.generation:016x}"
 
 
-def _unknown_to_none(value: int) -> int | None:
+def unknown_to_none(value: int) -> int | None:
     return None if value == _UNKNOWN else value
 
 
-class Sample:
+class Sample(SampleBase):
     """One answer of a host clock. It never changes.
 
     The members have the names of the C struct. Unknown is None: a bound that
     is not known, and an offset of TAI that is not known.
     """
 
-    # Decoding is left until somebody asks, so that a read is cheap.
-    __slots__ = ("_c",)
+    __slots__ = ()
 
-    _c: ffi.CData
-
-    def __init__(self, *, host_ns: int = 0, host_tsc: int = 0,
-                 pair_error_ns: int | None = None,
-                 clock_error_ns: int | None = None, epoch: int = 0,
-                 valid: bool = False, reason: int = Reason.OK,
-                 timescale: int = Timescale.UNKNOWN,
-                 counter: int = Counter.NONE, leap: int = Leap.UNKNOWN,
-                 marker_class: int = MarkerClass.NONE,
-                 tai_offset_sec: int | None = None, flags: int = 0) -> None:
+    def __new__(cls, *, host_ns: int = 0, host_tsc: int = 0,
+                pair_error_ns: int | None = None,
+                clock_error_ns: int | None = None, epoch: int = 0,
+                valid: bool = False, reason: int = Reason.OK,
+                timescale: int = Timescale.UNKNOWN,
+                counter: int = Counter.NONE, leap: int = Leap.UNKNOWN,
+                marker_class: int = MarkerClass.NONE,
+                tai_offset_sec: int | None = None,
+                flags: int = 0) -> "Sample":
         """A sample of your own, for a test or for correlate().
 
         tai_offset_sec decides on SampleFlag.TAI_OFFSET.
         """
-        flags &= ~SampleFlag.TAI_OFFSET
+        # Of a flag, ~ leaves only bits that are known here.
+        flags &= ~int(SampleFlag.TAI_OFFSET)
         if tai_offset_sec is not None:
             flags |= SampleFlag.TAI_OFFSET
-        self._c = ffi.new(_SAMPLE, {
+        return sample_from_bytes(ffi.buffer(ffi.new(_SAMPLE, {
             "host_ns": host_ns,
             "host_tsc": host_tsc,
             "pair_error_ns":
@@ -127,79 +127,43 @@ class Sample:
             "marker_class": marker_class,
             "tai_offset_sec": tai_offset_sec or 0,
             "flags": flags,
-        })
+        })))
 
     # --- the members of the C struct --------------------------------------
 
     @property
-    def host_ns(self) -> int:
-        """Host clock, ns since the start of timescale."""
-        return self._c.host_ns
-
-    @property
-    def host_tsc(self) -> int:
-        """Value of counter that host_ns belongs to, ticks."""
-        return self._c.host_tsc
-
-    @property
-    def pair_error_ns(self) -> int | None:
-        """host_ns is within this of the host clock's reading at host_tsc, ns;
-        0: captured atomically. None: unknown."""
-        return _unknown_to_none(self._c.pair_error_ns)
-
-    @property
-    def clock_error_ns(self) -> int | None:
-        """The host clock is within this of its timescale, ns: the host's own
-        bound. None: no bound is known."""
-        return _unknown_to_none(self._c.clock_error_ns)
-
-    @property
-    def epoch(self) -> int:
-        """The clock's count of the disruptions that it noticed: if two samples
-        of one clock differ in it, a disruption lies between them."""
-        return self._c.epoch
-
-    @property
-    def valid(self) -> bool:
-        """Fit for correlation; otherwise reason says why not."""
-        return bool(self._c.valid)
-
-    @property
     def reason(self) -> Reason:
         """Why the sample is not valid; Reason.OK if it is."""
-        return Reason(self._c.reason)
+        return Reason(self._reason)
 
     @property
     def timescale(self) -> Timescale:
         """The scale of host_ns."""
-        return Timescale(self._c.timescale)
+        return Timescale(self._timescale)
 
     @property
     def counter(self) -> Counter:
         """The counter of host_tsc."""
-        return Counter(self._c.counter)
+        return Counter(self._counter)
 
     @property
     def leap(self) -> Leap:
         """Leap second state, for the sample's own instant."""
-        return Leap(self._c.leap)
+        return Leap(self._leap)
 
     @property
     def marker_class(self) -> MarkerClass:
         """What equal epochs promise."""
-        return MarkerClass(self._c.marker_class)
-
-    @property
-    def tai_offset_sec(self) -> int | None:
-        """TAI - UTC at the sample's instant, s. None: unknown."""
-        if not self._c.flags & SampleFlag.TAI_OFFSET:
-            return None
-        return self._c.tai_offset_sec
+        return MarkerClass(self._marker_class)
 
     @property
     def flags(self) -> SampleFlag:
         """OWN_KERNEL, TAI_OFFSET, MONOTONIC, UNVOUCHED."""
-        return SampleFlag(self._c.flags)
+        return SampleFlag(self._flags)
+
+    @property
+    def _c(self) -> CData:
+        return ffi.from_buffer(_SAMPLE, self)
 
     # --- the time of day --------------------------------------------------
 
@@ -215,22 +179,22 @@ class Sample:
         to a second away from UTC for as long as a day. An inserted second
         repeats the numbers of the second before it (leap is Leap.POS).
         """
-        c = self._c
-        if not c.valid:
+        if not self.valid:
             return None
-        if c.timescale in (Timescale.UTC, Timescale.UTC_MAYBE_SMEARED):
-            return c.host_ns
+        timescale = self._timescale
+        if timescale in (Timescale.UTC, Timescale.UTC_MAYBE_SMEARED):
+            return self.host_ns
         offset = self.tai_offset_sec
-        if (c.timescale != Timescale.TAI or c.leap == Leap.POS or
-                offset not in _PLAUSIBLE_OFFSET):
+        if (timescale != Timescale.TAI or self._leap == Leap.POS or
+                offset is None or offset not in _PLAUSIBLE_OFFSET):
             return None
-        return c.host_ns - offset * _NS_PER_SEC
+        return self.host_ns - offset * _NS_PER_SEC
 
     @property
     def in_inserted_second(self) -> bool:
         """UTC is 23:59:60, which utc_ns numbers as the second before it."""
         ns = self.utc_ns
-        return (ns is not None and self._c.leap == Leap.POS and
+        return (ns is not None and self._leap == Leap.POS and
                 ns // _NS_PER_SEC % 60 == 59)
 
     @property
@@ -262,8 +226,10 @@ class Sample:
         offset of TAI, or if a leap second is too close; RangeError before 1972
         and after mid-2261.
         """
-        ends = _new(_INT64), _new(_INT64)
-        check(lib.paraclock_interval_ns(self._c, *ends))
+        ends = ffi.new(_INT64), ffi.new(_INT64)
+        ret = lib.paraclock_interval_ns(self._c, *ends)
+        if ret:
+            raise make_error(ret, self._why_no_interval(ret))
         return Interval(ends[0][0], ends[1][0])
 
     def interval_tai(self) -> IntervalTai:
@@ -271,9 +237,31 @@ class Sample:
 
         Raises what interval() raises. No leap second disturbs a sample on TAI.
         """
-        ends = _new(_INT64), _new(_INT64)
-        check(lib.paraclock_interval_tai_ns(self._c, *ends))
+        ends = ffi.new(_INT64), ffi.new(_INT64)
+        ret = lib.paraclock_interval_tai_ns(self._c, *ends)
+        if ret:
+            raise make_error(ret, self._why_no_interval(ret))
         return IntervalTai(ends[0][0], ends[1][0])
+
+    def _why_no_interval(self, ret: int) -> str:
+        if not self.valid:
+            return f"the sample is not valid: {explain(0, self._c)}"
+        if ret == -errno.ERANGE:
+            return "the sample's UTC is before 1972 or after mid-2261"
+        if self.timescale not in (Timescale.UTC, Timescale.TAI):
+            return (f"the sample is on the timescale {self.timescale}, which "
+                    f"says nothing certain of UTC or TAI; open a source with "
+                    f"timescales=(Timescale.UTC, Timescale.TAI)")
+        if self.clock_error_ns is None or self.pair_error_ns is None:
+            return ("the sample has no bound: its host states none. `paraclock "
+                    "serve` makes a time with a bound of one without")
+        if self.tai_offset_sec not in _PLAUSIBLE_OFFSET and (
+                self.timescale == Timescale.TAI or
+                self.leap not in (Leap.POS, Leap.UNKNOWN)):
+            return "the sample has no plausible offset of TAI from UTC"
+        return ("a leap second is too close: UTC repeats or leaves out a "
+                "second. Measure again when it is over, or compare TAI by "
+                "interval_tai()")
 
     # --- as a value -------------------------------------------------------
 
@@ -313,28 +301,9 @@ SAMPLE_MEMBERS = ("host_ns", "host_tsc", "pair_error_ns", "clock_error_ns",
                   "marker_class", "tai_offset_sec", "flags")
 
 
-def new_c_sample() -> ffi.CData:
-    return _new(_SAMPLE)
+def copy_of(c_sample: CData) -> Sample:
+    """The Sample of a struct paraclock_sample."""
+    return sample_from_bytes(ffi.buffer(ffi.addressof(c_sample)))
 
 
-def wrap(c_sample: ffi.CData) -> Sample:
-    """The Sample of a struct that nobody changes any more."""
-    sample = _new_object(Sample)
-    sample._c = c_sample
-    return sample
-
-
-def copy_of(c_sample: ffi.CData) -> Sample:
-    """The Sample of a struct that is part of another one."""
-    c_copy = _new(_SAMPLE)
-    c_copy[0] = c_sample
-    return wrap(c_copy)
-
-
-def sample_from_bytes(data: bytes) -> Sample:
-    """For pickle."""
-    c_sample = _new(_SAMPLE)
-    if len(data) != ffi.sizeof(c_sample[0]):
-        raise ValueError("not a sample")
-    ffi.buffer(c_sample)[:] = data
-    return wrap(c_sample)
+set_sample_class(Sample)

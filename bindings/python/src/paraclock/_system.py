@@ -2,20 +2,23 @@
 """The system clocks: this machine's own, and the host's time beside them."""
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable, Mapping
 
 from paraclock import _env, _errors
 from paraclock._enums import (ClocksourceKind, Counter, CouplingFlag, Firmware,
-                              SystemClock)
+                              OffsetFlag, Reason, SystemClock)
 from paraclock._env import Env
 from paraclock._errors import check, to_text
-from paraclock._fork import add_lock
+from paraclock._fork import new_lock
+from paraclock._hot import read_counter
+from paraclock._leap import LeapTable
 from paraclock._native import ffi, lib
-from paraclock._sample import Sample, copy_of
+from paraclock._sample import Sample, copy_of, unknown_to_none
+from paraclock._types import CData
 
 
-def _known_clocks(c: ffi.CData, known: int) -> dict[SystemClock, int]:
+def _known_clocks(c: CData, known: int) -> dict[SystemClock, int]:
     return {clock: c.ns[clock] for clock in SystemClock if known >> clock & 1}
 
 
@@ -84,9 +87,75 @@ class CrossTimestamp(_SystemTimes):
     """False: CLOCK_REALTIME was set around that instant, or sample is not
     valid."""
     interpolated_from_history: bool
+    _c: CData = field(repr=False, compare=False)
+
+    def offset(self, *, leap_table: LeapTable | None = None,
+               start_utc_ns: int = 0,
+               assume_tai_offset_sec: int = 0) -> "Offset":
+        """How far CLOCK_REALTIME was off then; see Clock.offset(). Raises
+        StaleError if CLOCK_REALTIME is not known."""
+        c = new_offset(leap_table, start_utc_ns, assume_tai_offset_sec)
+        check(lib.paraclock_offset_of(self._c, c))
+        return to_offset(c)
 
 
-def _common(c: ffi.CData, known: int) -> dict[str, object]:
+@dataclass(frozen=True, kw_only=True)
+class Offset:
+    """How far CLOCK_REALTIME is off: the host's UTC less CLOCK_REALTIME."""
+
+    valid: bool
+    """False: it is not known, and the numbers are None; reason says why."""
+    reason: Reason
+    """That of the sample, or WINDOW with the flag NEAR_LEAP."""
+    flags: OffsetFlag
+    offset_ns: int | None
+    """Positive: this machine is behind. Add it to CLOCK_REALTIME, ns."""
+    error_ns: int | None
+    """offset_ns is the host clock's to within this, ns."""
+    bound_ns: int | None
+    """True UTC less CLOCK_REALTIME is offset_ns to within this, ns. None: the
+    host states no bound, or none that holds for UTC."""
+    utc_ns: int | None
+    """The host's UTC at counter, POSIX count, ns."""
+    realtime_ns: int | None
+    """CLOCK_REALTIME at counter, ns."""
+    monotonic_raw_ns: int | None
+    """CLOCK_MONOTONIC_RAW at counter, ns."""
+    counter: int
+    """This machine's counter at that instant, ticks."""
+    sample: Sample
+    """Its flag OWN_KERNEL says that the offset is of no use: this kernel's
+    clock against itself."""
+
+
+def new_offset(leap_table: LeapTable | None, start_utc_ns: int,
+               assume_tai_offset_sec: int) -> CData:
+    """Keep the table for as long as this is in use."""
+    c = ffi.new("struct paraclock_offset *")
+    c.size = ffi.sizeof(c[0])
+    c.leap_table = ffi.NULL if leap_table is None else leap_table._c
+    c.start_utc_ns = start_utc_ns
+    c.assume_tai_offset_sec = assume_tai_offset_sec
+    return c
+
+
+def to_offset(c: CData) -> Offset:
+    # With NEAR_LEAP the library gives the difference of two counts, which is
+    # not an offset that anybody should add.
+    def known(value: int) -> int | None:
+        return value if c.valid else None
+
+    return Offset(
+        valid=bool(c.valid), reason=Reason(c.reason),
+        flags=OffsetFlag(c.flags), offset_ns=known(c.offset_ns),
+        error_ns=unknown_to_none(c.error_ns),
+        bound_ns=unknown_to_none(c.bound_ns) if c.valid else None,
+        utc_ns=known(c.utc_ns), realtime_ns=known(c.realtime_ns),
+        monotonic_raw_ns=known(c.monotonic_raw_ns), counter=c.counter,
+        sample=copy_of(c.sample))
+
+
+def _common(c: CData, known: int) -> dict[str, object]:
     return {
         "counter": c.counter,
         "ns": _known_clocks(c, known),
@@ -100,7 +169,7 @@ def _common(c: ffi.CData, known: int) -> dict[str, object]:
     }
 
 
-def to_crosststamp(c: ffi.CData) -> CrossTimestamp:
+def to_crosststamp(c: CData) -> CrossTimestamp:
     known = c.known
     if not c.realtime_valid:
         known &= ~(1 << SystemClock.REALTIME)
@@ -109,24 +178,25 @@ def to_crosststamp(c: ffi.CData) -> CrossTimestamp:
         **common,  # type: ignore[arg-type]
         sample=copy_of(c.sample),
         realtime_valid=bool(c.realtime_valid),
-        interpolated_from_history=bool(c.interpolated_from_history))
+        interpolated_from_history=bool(c.interpolated_from_history),
+        _c=c)
 
 
-def new_crosststamp(brackets: int) -> ffi.CData:
+def new_crosststamp(brackets: int) -> CData:
     c = ffi.new("struct paraclock_crosststamp *")
     c.size = ffi.sizeof(c[0])
     c.brackets = brackets
     return c
 
 
-def _new_snapshot(brackets: int) -> ffi.CData:
+def _new_snapshot(brackets: int) -> CData:
     c = ffi.new("struct paraclock_snapshot *")
     c.size = ffi.sizeof(c[0])
     c.brackets = brackets
     return c
 
 
-def _to_snapshot(c: ffi.CData) -> Snapshot:
+def _to_snapshot(c: CData) -> Snapshot:
     return Snapshot(
         **_common(c, c.known),  # type: ignore[arg-type]
         counter_id=Counter(c.counter_id),
@@ -157,6 +227,8 @@ def counter(*, env: Env | None = None) -> int:
     """The CPU counter now, ticks: stamp with it, and convert by
     Clock.read_at() later."""
     env = _env.choose(env)
+    if env is None:
+        return read_counter()
     return int(lib.paraclock_counter(_env.c_env(env)))
 
 
@@ -221,7 +293,7 @@ class History:
     def __init__(self, entries: int = 64, *, env: Env | None = None) -> None:
         """entries: how many snapshots it holds, 2 to 65536."""
         self._env = _env.choose(env)
-        add_lock(self)
+        self._lock = new_lock(self)
         ret_history = ffi.new("struct history **")
         check(lib.history_new(ret_history, _env.c_env(self._env),
                               _env.c_owner(self._env), entries))
@@ -236,7 +308,7 @@ class History:
         return _to_snapshot(c)
 
 
-def c_history(history: History | None) -> ffi.CData:
+def c_history(history: History | None) -> CData:
     return ffi.NULL if history is None else history._h
 
 
@@ -248,9 +320,9 @@ class Watch:
 
     def __init__(self, *, env: Env | None = None) -> None:
         self._env = _env.choose(env)
-        add_lock(self)
+        self._lock = new_lock(self)
         ret_watch = ffi.new("struct watch **")
-        self._h: ffi.CData = ffi.NULL
+        self._h: CData = ffi.NULL
         check(lib.watch_open(ret_watch, _env.c_env(self._env),
                              _env.c_owner(self._env)))
         self._h = ffi.gc(ret_watch[0], lib.watch_free)
@@ -270,7 +342,12 @@ class Watch:
             raise _errors.closed("watch")
         return check(ret)
 
+    @property
+    def closed(self) -> bool:
+        return bool(self._h == ffi.NULL)
+
     def close(self) -> None:
+        """Close the watch and its descriptor."""
         self._h = ffi.NULL
 
     def __enter__(self) -> "Watch":
@@ -296,7 +373,7 @@ class Coupling:
     system_counter: int = Counter.X86_TSC
     flags: CouplingFlag = CouplingFlag.FIXED
 
-    def _c(self) -> ffi.CData:
+    def _c(self) -> CData:
         c = ffi.new("struct paraclock_coupling *")
         c.size = ffi.sizeof(c[0])
         c.mult = self.mult
@@ -333,7 +410,7 @@ class Coupling:
         return coupling_of(c)
 
 
-def coupling_of(c: ffi.CData) -> Coupling:
+def coupling_of(c: CData) -> Coupling:
     return Coupling(mult=c.mult, offset=c.offset, shift=c.shift,
                     device_counter=c.device_counter,
                     system_counter=c.system_counter,
@@ -349,7 +426,7 @@ class _Device:
 
 
 @ffi.def_extern(error=-errno.EIO)
-def get_device_time(ctx: ffi.CData, ret_sample: ffi.CData) -> int:
+def get_device_time(ctx: CData, ret_sample: CData) -> int:
     device: _Device = ffi.from_handle(ctx)
     try:
         ret_sample[0] = device.get_time()._c[0]

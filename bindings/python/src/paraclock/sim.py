@@ -33,7 +33,7 @@ from paraclock._clock import Clock
 from paraclock._enums import Leap, Named, Timescale
 from paraclock._env import Env
 from paraclock._errors import check, explain, make_error, new_text, to_text
-from paraclock._fork import add_lock
+from paraclock._fork import new_lock
 from paraclock._sample import Sample, copy_of
 from paraclock._system import Coupling, coupling_of
 
@@ -256,7 +256,7 @@ class World:
         """
         self._closed = True
         self._clocks: "weakref.WeakSet[Clock]" = weakref.WeakSet()
-        add_lock(self)
+        self._lock = new_lock(self)
         opts = ffi.new("struct paraclock_sim_options *", {
             "size": ffi.sizeof("struct paraclock_sim_options"),
             "seed": seed,

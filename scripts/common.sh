@@ -113,6 +113,19 @@ need_to_build() {
   esac
 }
 
+# What the Python package is built and tested with: by the system's Python,
+# whichever else is in PATH.
+want_python() {
+  local modules=/usr/lib/python3/dist-packages
+  want 'file:/usr/include/python3*/Python.h' python3-dev \
+    'file:/usr/lib/python3*/ensurepip/__init__.py' python3-venv \
+    file:$modules/cffi/api.py python3-cffi \
+    file:$modules/setuptools/__init__.py python3-setuptools \
+    file:$modules/wheel/__init__.py python3-wheel \
+    file:$modules/pytest/__init__.py python3-pytest \
+    file:$modules/mypy/__init__.py mypy
+}
+
 # What the program runs.
 need_to_use() {
   need cmd:gnuplot gnuplot-nox

@@ -133,13 +133,15 @@ int main(int argc, char **argv)
 		errx(1, "%s", paraclock_error_name(ret));
 	for (;; usleep(250000)) {
 		ret = vmm_clock_update(&vmm);
-		if (ret != told) {
+		if (ret && ret != -EAGAIN)
 			paraclock_explain(vmm.vouched, ret, NULL, why,
 					  sizeof(why));
+		if (ret != told)
 			printf("%s: %s\n", argv[2],
-			       ret ? why : "the guest has the time");
-			fflush(stdout);
-		}
+			       !ret		? "the guest has the time"
+			       : ret == -EAGAIN ? "the rate is being measured"
+						: why);
+		fflush(stdout);
 		told = ret;
 	}
 }

@@ -81,6 +81,7 @@ def main(test):
     parser = argparse.ArgumentParser()
     for name in ("--tool", "--guest", "--publisher"):
         parser.add_argument(name, required=True)
+    parser.add_argument("--vmm")
     args = parser.parse_args()
     signal.signal(signal.SIGALRM, too_long)
     signal.alarm(TEST_SEC)

@@ -61,9 +61,11 @@ plug-in for pytest that simulates a host.")
 set(CPACK_PACKAGE_NAME paraclock)
 set(CPACK_PACKAGE_VENDOR "The paraclock authors")
 # Whoever distributes packages says whom their users write to.
-set(PARACLOCK_MAINTAINER "The paraclock authors <paraclock@localhost.invalid>"
-  CACHE STRING "Name and address that packages give")
-set(CPACK_PACKAGE_CONTACT "${PARACLOCK_MAINTAINER}")
+set(maintainer "The paraclock authors <paraclock@localhost.invalid>")
+if(DEFINED ENV{DEBEMAIL})
+  set(maintainer "$ENV{DEBFULLNAME} <$ENV{DEBEMAIL}>")
+endif()
+set(CPACK_PACKAGE_CONTACT "${maintainer}")
 # Each component has its own.
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")
 set(CPACK_COMPONENTS_ALL ${components})

@@ -109,7 +109,7 @@ file(WRITE ${made}/deb/changelog "paraclock (${version}) unstable; urgency=mediu
 
   * Packages for this release of Debian. changelog.gz says what is new.
 
- -- ${PARACLOCK_MAINTAINER}  ${changed}
+ -- ${maintainer}  ${changed}
 ")
 file(READ LICENSE licence)
 string(REGEX MATCH "\nCopyright [^0-9]*([^\n]*)" ignored "${licence}")

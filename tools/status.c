@@ -8,6 +8,7 @@
 #include "json.h"
 #include "service/keep_state.h"
 #include "tools.h"
+#include "verdict.h"
 
 /* The column in which the sentence about a backend begins. */
 #define INDENT 4U
@@ -19,6 +20,7 @@ struct status_view {
 	char why[512];	 /* in that case: why not */
 	unsigned int answers;
 	unsigned int width;
+	struct verdict verdict;
 	struct json json;
 };
 
@@ -167,6 +169,7 @@ static int print_json(struct status_view *view)
 	json_end(json, ']');
 	if (!view->env)
 		keep_state_put(json);
+	verdict_put(&view->verdict, json);
 	json_end(json, '}');
 	return json_finish(json);
 }
@@ -318,6 +321,8 @@ static int print_table(struct status_view *view)
 	}
 	print_wrapped("* chosen   + valid   ! here, not valid   - not here", 0,
 		      view->width);
+	putchar('\n');
+	print_wrapped(view->verdict.text, 0, view->width);
 	return output_flush();
 }
 
@@ -332,6 +337,7 @@ int status_show(const struct paraclock_env *env, bool json)
 	/* On failure members stay empty, and are printed as unknown. */
 	(void)paraclock_describe_machine(env, &view.machine);
 	choose(&view);
+	verdict_make(env, &view.machine, &view.verdict);
 	if (json ? print_json(&view) : print_table(&view))
 		return STATUS_FAILED;
 	if (view.chosen[0])

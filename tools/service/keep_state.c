@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -14,24 +15,40 @@
 /* The file has less than 2 KiB. */
 #define FILE_MAX 16384
 
+/* Another process may have the number by now. */
+static bool is_ours(pid_t pid)
+{
+	char path[32], name[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	(void)!read(fd, name, sizeof(name) - 1);
+	close(fd);
+	return !strncmp(name, "paraclock", strlen("paraclock"));
+}
+
 /* The file outlives a keep that was killed. */
 static bool is_running(const json_t *state)
 {
 	json_int_t pid = json_integer_value(json_object_get(state, "pid"));
 
 	return pid > 0 && pid <= INT32_MAX &&
-	       (!kill((pid_t)pid, 0) || errno == EPERM);
+	       (!kill((pid_t)pid, 0) || errno == EPERM) && is_ours((pid_t)pid);
 }
 
 /* NULL: no keep runs. */
-static json_t *load(void)
+static json_t *load_from(const char *folder)
 {
-	int fd = open(KEEP_FOLDER "/keep.json",
-		      O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char text[FILE_MAX];
+	int fd;
 	json_t *state;
 	ssize_t size;
 
+	snprintf(text, sizeof(text), "%s/keep.json", folder);
+	fd = open(text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return NULL;
 	size = read(fd, text, sizeof(text));
@@ -43,11 +60,44 @@ static json_t *load(void)
 	return NULL;
 }
 
+static json_t *load(void)
+{
+	return load_from(KEEP_FOLDER);
+}
+
 static const char *text_of(const json_t *state, const char *key)
 {
 	const char *text = json_string_value(json_object_get(state, key));
 
 	return text ? text : "";
+}
+
+static int64_t number_of(const json_t *state, const char *key)
+{
+	json_int_t ns = json_integer_value(json_object_get(state, key));
+
+	return ns > 0 ? ns : 0;
+}
+
+void keep_history_load(const char *folder, struct keep_history *ret_history)
+{
+	json_t *state = load_from(folder ? folder : KEEP_FOLDER);
+	const char *name;
+
+	*ret_history = (struct keep_history){ .is_running = state };
+	if (!state)
+		return;
+	name = text_of(state, "state");
+	ret_history->is_settled =
+		!strcmp(name, "right") || !strcmp(name, "off");
+	ret_history->is_authoritative =
+		!strcmp(text_of(state, "marker_class"), "authoritative");
+	ret_history->watching_since_ns = number_of(state, "watching_since_ns");
+	ret_history->last_ns = number_of(state, "last_disruption_ns");
+	ret_history->disruptions = (uint64_t)number_of(state, "disruptions");
+	snprintf(ret_history->last, sizeof(ret_history->last), "%s",
+		 text_of(state, "last_disruption"));
+	json_decref(state);
 }
 
 void keep_state_print(void)

@@ -35,6 +35,27 @@ const char *keep_reason(const struct keep *keep)
 	return keep_why_text(keep->observer.keeper.why);
 }
 
+static void put_ns(struct json *json, const char *key, int64_t ns)
+{
+	if (ns)
+		json_put_s64(json, key, ns);
+	else
+		json_put_null(json, key);
+}
+
+/* What 'paraclock alarm' asks: was there a disruption, and who would know? */
+static void put_history(struct json *json, const struct keeper *keeper)
+{
+	put_ns(json, "watching_since_ns",
+	       keeper->clk ? keeper->watching_ns : 0);
+	json_put_text(
+		json, "marker_class",
+		paraclock_marker_class_name(keeper->last.sample.marker_class));
+	json_put_u64(json, "disruptions", keeper->disruptions);
+	put_ns(json, "last_disruption_ns", keeper->disrupted_ns);
+	json_put_text(json, "last_disruption", keeper->last_cause.kind);
+}
+
 void keep_write_state(struct keep *keep, const struct keep_news *news)
 {
 	char path[256];
@@ -55,6 +76,7 @@ void keep_write_state(struct keep *keep, const struct keep_news *news)
 		json_put_object(&json, "last_correction", keep->correction);
 	else
 		json_put_null(&json, "last_correction");
+	put_history(&json, &keep->observer.keeper);
 	json_end(&json, '}');
 	json_finish(&json);
 	fclose(to);

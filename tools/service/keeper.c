@@ -9,6 +9,7 @@
 #include "leap_near.h"
 #include "measure.h"
 #include "notice.h"
+#include "service.h"
 
 /* If somebody else sets the clock, or another disruption comes, measure anew so
  * often before the next look. */
@@ -38,6 +39,7 @@ void keeper_set_clock(struct keeper *keeper, struct paraclock *clk)
 	if (keeper->clk)
 		take_events(keeper);
 	keeper->clk = clk;
+	keeper->watching_ns = loop_now_ns();
 	keeper->is_lost = keeper->is_unfit = false;
 }
 

@@ -92,8 +92,11 @@ struct keeper {
 	struct keep_cause last_cause; /* the last disruption */
 	uint64_t corrections;
 	uint64_t disruptions; /* how many were noticed */
-	bool is_lost;	      /* the source is gone: open it again */
-	bool is_unfit;	      /* the source will not do: open another */
+	/* The last of them, and since when this handle has watched for them:
+	 * CLOCK_BOOTTIME; 0: none, or not yet. */
+	int64_t disrupted_ns, watching_ns;
+	bool is_lost;  /* the source is gone: open it again */
+	bool is_unfit; /* the source will not do: open another */
 
 	/* Private. */
 	struct situation situation;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "notice.h"
 #include "duration.h"
+#include "service.h"
 
 /* A change of the time suspended by more than this is a suspend: reading it is
  * surer than that. */
@@ -32,6 +33,12 @@ void disrupt(struct keeper *keeper, const struct keep_cause *cause,
 	keeper->situation.restored = keeper->situation.restored || restored;
 }
 
+static void count(struct keeper *keeper)
+{
+	keeper->disruptions++;
+	keeper->disrupted_ns = loop_now_ns();
+}
+
 static void take_disruption(struct keeper *keeper,
 			    const struct paraclock_event *event)
 {
@@ -44,7 +51,7 @@ static void take_disruption(struct keeper *keeper,
 		.after = event->marker_after,
 	};
 
-	keeper->disruptions++;
+	count(keeper);
 	disrupt(keeper, &cause,
 		event->kind == PARACLOCK_EVENT_RESTORED &&
 			event->marker_class == PARACLOCK_MARKER_AUTHORITATIVE);
@@ -96,7 +103,7 @@ void look_for_suspend(struct keeper *keeper)
 		return;
 	if (keeper->knows_suspended && (now_ns - was_ns > SUSPENDED_NS ||
 					was_ns - now_ns > SUSPENDED_NS)) {
-		keeper->disruptions++;
+		count(keeper);
 		disrupt(keeper, &cause, false);
 	}
 	keeper->knows_suspended = true;
@@ -149,7 +156,8 @@ void look_for_jump(struct keeper *keeper, const struct measurement *m)
 	if (keeper->reference.known && has_jumped(keeper, m)) {
 		/* What the clock shows of a disruption that was told is the
 		 * same one. */
-		keeper->disruptions += !keeper->situation.disrupted;
+		if (!keeper->situation.disrupted)
+			count(keeper);
 		disrupt(keeper, &cause, false);
 	}
 	keeper->reference.known = true;

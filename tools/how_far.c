@@ -103,13 +103,21 @@ static void look_at(const struct paraclock *clk, struct how_far *far)
 	far->is_known = !ret && far->off.valid && !why;
 	if (far->is_known)
 		return;
+	if (ret == -EOPNOTSUPP)
+		far->timescale = timeless(clk);
 	if (!why)
 		paraclock_explain(clk, ret, &far->off.sample, text,
 				  sizeof(text));
-	snprintf(far->why, sizeof(far->why), "%s: %s", far->backend,
-		 why ? why : text);
-	if (ret == -EOPNOTSUPP)
-		far->timescale = timeless(clk);
+	if (far->timescale)
+		snprintf(far->why, sizeof(far->why),
+			 "%s says how much time passes (%s), not what time it "
+			 "is; 'paraclock status' says what would",
+			 far->backend, far->timescale);
+	else if (ret == -EOPNOTSUPP)
+		snprintf(far->why, sizeof(far->why), "%s", text);
+	else
+		snprintf(far->why, sizeof(far->why), "%s: %s", far->backend,
+			 why ? why : text);
 	if (ret)
 		far->off = (struct paraclock_offset){ 0 };
 }

@@ -23,6 +23,7 @@ static const struct command commands[] = {
 	{ "record", cmd_record, false },    { "plot", cmd_plot, false },
 	{ "keep", cmd_keep, true },	    { "agent", cmd_agent, true },
 	{ "feed", cmd_feed, true },	    { "export", cmd_export, false },
+	{ "alarm", cmd_alarm, true },
 #ifdef PARACLOCK_HAS_SERVE
 	{ "serve", cmd_serve, true },
 #endif
@@ -67,6 +68,7 @@ static const char doc[] =
 	"  serve    publish bounded UTC for every process of this machine\n"
 #endif
 	"  export   export metrics for Prometheus\n"
+	"  alarm    say OK, WARNING or CRITICAL, as monitoring plug-ins do\n"
 #ifdef PARACLOCK_HAS_SIM
 	"  simulate play a script on a simulated host\n"
 #endif

@@ -26,6 +26,8 @@ enum status {
 
 /* The subcommands. argv[0] is "paraclock NAME"; each returns enum status. */
 int cmd_agent(int argc, char **argv);
+/* It returns what monitoring plug-ins do. */
+int cmd_alarm(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_cross(int argc, char **argv);
 int cmd_decode(int argc, char **argv);

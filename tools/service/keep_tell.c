@@ -46,6 +46,11 @@ static void put_ns(struct json *json, const char *key, int64_t ns)
 /* What 'paraclock alarm' asks: was there a disruption, and who would know? */
 static void put_history(struct json *json, const struct keeper *keeper)
 {
+	const struct keep_cause *last =
+		keeper->cause.marker_class != PARACLOCK_MARKER_NONE
+			? &keeper->cause
+			: &keeper->last_cause;
+
 	put_ns(json, "watching_since_ns",
 	       keeper->clk ? keeper->watching_ns : 0);
 	json_put_text(
@@ -53,7 +58,7 @@ static void put_history(struct json *json, const struct keeper *keeper)
 		paraclock_marker_class_name(keeper->last.sample.marker_class));
 	json_put_u64(json, "disruptions", keeper->disruptions);
 	put_ns(json, "last_disruption_ns", keeper->disrupted_ns);
-	json_put_text(json, "last_disruption", keeper->last_cause.kind);
+	json_put_text(json, "last_disruption", last->kind);
 }
 
 void keep_write_state(struct keep *keep, const struct keep_news *news)

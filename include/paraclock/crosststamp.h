@@ -260,8 +260,8 @@ PARACLOCK_API int paraclock_crosststamp(const struct paraclock *clk,
  * For a machine on which paraclock_crosststamp() returns -ENODEV, because the
  * kernel's clocksource is not an image of the counter: wider, and with no other
  * condition than that both can be read. The narrowest of five counts. The
- * sample is the middle of its two ends, and ret_xt->uncertainty_ns half of their
- * distance.
+ * sample is the middle of its two ends, and ret_xt->uncertainty_ns half of
+ * their distance.
  *
  * @param clk The clock.
  * @param[in,out] ret_xt The caller sets its @c size; @c brackets is ignored.

@@ -8,20 +8,21 @@
  * CLOCK_REALTIME gives the host's UTC. Only a source that says what time it is
  * has one: MONOTONIC counts from an unspecified start and is refused.
  *
- * Errors of offsets. Every function here:
+ * @par Errors of offsets
+ * Every function here:
  *
- *   -EOPNOTSUPP  The source does not say what UTC is: its timescale is
- *                MONOTONIC or UNKNOWN, or it is TAI and neither the sample nor
- *                the caller gives a plausible TAI offset. Open a source on
- *                another timescale (options.timescales), or give leap_table.
- *                Also: the host gives no pair at all, or the env cannot read
- *                CLOCK_REALTIME. paraclock_explain() says which of them it is.
- *   -EINVAL      NULL, a size that is too small, or a leap_table that is not
- *                fit for use. Correct the call. Or the clocksource changed
- *                during the call. Try again.
- *   -ESTALE      A disruption came in between, or CLOCK_REALTIME was set in
- *                each attempt. Measure again.
- *   -ERANGE      The offset does not fit into 64 bits of ns.
+ * @retval -EOPNOTSUPP The source does not say what UTC is: its timescale is
+ *         MONOTONIC or UNKNOWN, or it is TAI and neither the sample nor the
+ *         caller gives a plausible TAI offset. Open a source on another
+ *         timescale (options.timescales), or give leap_table. Also: the host
+ *         gives no pair at all, or the env cannot read CLOCK_REALTIME.
+ *         paraclock_explain() says which of them it is.
+ * @retval -EINVAL NULL, a size that is too small, or a leap_table that is not
+ *         fit for use. Correct the call. Or the clocksource changed during the
+ *         call. Try again.
+ * @retval -ESTALE A disruption came in between, or CLOCK_REALTIME was set in
+ *         each attempt. Measure again.
+ * @retval -ERANGE The offset does not fit into 64 bits of ns.
  */
 #ifndef PARACLOCK_OFFSET_H
 #define PARACLOCK_OFFSET_H
@@ -32,6 +33,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** @addtogroup offset
+ * @{ */
 
 /**
  * offset.flags: the host may smear leap seconds over hours, and nothing shows
@@ -165,6 +169,8 @@ PARACLOCK_API int paraclock_offset(const struct paraclock *clk,
  */
 PARACLOCK_API int paraclock_offset_of(const struct paraclock_crosststamp *xt,
 				      struct paraclock_offset *ret_offset);
+
+/** @} */
 
 #ifdef __cplusplus
 }

@@ -9,7 +9,9 @@ prototypes with the names of their parameters, and structs with their members in
 order. The header that a page includes declares everything that the page
 shows, itself or through its includes. Every struct is shown by a page, and
 every constant is named by one: whole, or by its end beside another one that
-begins alike and is whole, as _UTC beside PARACLOCK_TIMESCALE_TAI.
+begins alike and is whole, as _UTC beside PARACLOCK_TIMESCALE_TAI. Where a page
+lists the backends it lists all of them, each has a page, and paraclock(7) leads
+to every page.
 """
 import pathlib
 import re
@@ -215,6 +217,44 @@ def check_constants(man, headers):
         yield f"only {len(headers.constants)} constants"
 
 
+def backends():
+    """The names that users type."""
+    for path in (ROOT / "backends").glob("*/*.c"):
+        yield from re.findall(
+            r"const struct paraclock_backend \w+ = \{[^}]*?\.name = \"([^\"]+)\"",
+            path.read_text())
+
+
+def check_backends(man):
+    names = set(backends())
+    for page in ("paraclock_open.3", "paraclock.1"):
+        bold = set(re.findall(r"^\.BR? (\S+)", (man / page).read_text(), re.M))
+        for name in names:
+            if name.replace("-", "\\-") not in bold:
+                yield f"{page}: does not name the backend {name}"
+    for name in names:
+        if not (man / f"paraclock-{name}.7").exists():
+            yield f"paraclock-{name}.7: no such page"
+    if len(names) < 5:
+        yield f"only {len(names)} backends"
+
+
+def check_references(man):
+    """What a page refers to exists, and paraclock(7) leads to every page."""
+    names = {}
+    for path in man.glob("*.[1-8]"):
+        names[path.name] = {f"{name}.{section}" for name, section in re.findall(
+            r"\b(paraclock[\w-]*)\"? \((\d)\)",
+            path.read_text().replace("\\-", "-"))}
+        for name in names[path.name]:
+            if not (man / name).exists():
+                yield f"{path.name}: refers to {name}, which does not exist"
+    led = {(man / name).resolve().name for name in names["paraclock.7"]}
+    for path in man.glob("*.[1-8]"):
+        if not path.is_symlink() and path.name not in led | {"paraclock.7"}:
+            yield f"paraclock.7: does not lead to {path.name}"
+
+
 def check_link(path):
     """Several names of one page are symbolic links to it: 'man -l' follows
     them from any folder, but no '.so'."""
@@ -255,6 +295,8 @@ def check(man, include):
         if name not in shown.get(page, {}):
             yield f"{name}: no page {stem}.3 shows it"
     yield from check_constants(man, headers)
+    yield from check_backends(man)
+    yield from check_references(man)
     if len(shown) < 10 or len(headers.all()) < 50:
         yield f"only {len(shown)} pages and {len(headers.all())} declarations"
 

@@ -220,9 +220,8 @@ class Documents(unittest.TestCase):
         for command in commands() - {"help"}:
             every |= {"--" + name for name in options_of(command)[1]}
         every |= {"--" + name for name in options_of()[1]}
-        for script in ("test", "run"):
-            every |= set(re.findall(r"--[a-z-]+",
-                                    read(ROOT / "scripts" / script)))
+        for script in (ROOT / "scripts").iterdir():
+            every |= set(re.findall(r"--[a-z-]+", read(script)))
         for path in (ROOT / "tests").rglob("*.py"):
             every |= set(re.findall(r"add_argument\(\"(--[a-z-]+)\"",
                                     read(path)))

@@ -232,10 +232,17 @@ int pclk_linux_next_number(void *ctx, const char *prefix, uint32_t from,
 	return 0;
 }
 
+/* Linux takes 32 bits, which musl declares as an int. */
+#ifdef __GLIBC__
+typedef unsigned long ioctl_request;
+#else
+typedef int ioctl_request;
+#endif
+
 int pclk_linux_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
 	int saved = errno;
-	int ret = ioctl(fd, request, arg);
+	int ret = ioctl(fd, (ioctl_request)request, arg);
 
 	(void)ctx;
 	if (ret < 0)

@@ -117,8 +117,11 @@ static void on_ready(void *arg);
 
 static short events_of(int fd, const fd_set *readable, const fd_set *writable)
 {
-	return (short)((FD_ISSET(fd, readable) ? POLLIN : 0) |
-		       (FD_ISSET(fd, writable) ? POLLOUT : 0));
+	/* musl's macros make it unsigned. */
+	unsigned int at = (unsigned int)fd;
+
+	return (short)((FD_ISSET(at, readable) ? POLLIN : 0) |
+		       (FD_ISSET(at, writable) ? POLLOUT : 0));
 }
 
 /* Have the loop watch these descriptors, and no longer those that are not among

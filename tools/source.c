@@ -71,22 +71,6 @@ static error_t parse_timescales(struct source *source, const char *list,
 	}
 }
 
-const char *source_timescales(const struct source *source,
-			      char buf[TIMESCALES_TEXT])
-{
-	size_t n = 0;
-
-	if (!source->timescales)
-		return NULL;
-	for (unsigned int i = 0; source->timescales >> i; i++) {
-		if (source->timescales >> i & 1)
-			n += (size_t)snprintf(buf + n, TIMESCALES_TEXT - n,
-					      "%s%s", n ? "," : "",
-					      paraclock_timescale_name(i));
-	}
-	return buf;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct source *source = state->input;

@@ -119,20 +119,16 @@ int cross_narrow(const struct paraclock *clk,
 }
 
 bool cross_utc_offset(const struct paraclock_crosststamp *xt,
-		      int64_t *ret_offset_ns)
+		      struct paraclock_offset *ret_off)
 {
-	struct paraclock_offset off = {
-		.size = sizeof(off),
+	*ret_off = (struct paraclock_offset){
+		.size = sizeof(*ret_off),
 		/* As good as what set this kernel's CLOCK_TAI. */
 		.assume_tai_offset_sec = cross_knows(xt, PARACLOCK_CLOCK_TAI)
 						 ? xt->tai_offset_sec
 						 : (int16_t)0,
 	};
-
-	if (paraclock_offset_of(xt, &off) || !off.valid)
-		return false;
-	*ret_offset_ns = off.offset_ns;
-	return true;
+	return !paraclock_offset_of(xt, ret_off) && ret_off->valid;
 }
 
 /* Was the clock the same from a to b, so that its rate can be measured? */
@@ -166,11 +162,15 @@ static void measure_rate(const struct paraclock_crosststamp *from,
 static struct cross_result evaluate(struct cross *cross,
 				    const struct paraclock_crosststamp *xt)
 {
+	struct paraclock_offset off;
 	struct cross_result result = { 0 };
 
 	if (!xt->sample.valid)
 		return result;
-	result.has_offset = cross_utc_offset(xt, &result.offset_ns);
+	result.has_offset = cross_utc_offset(xt, &off);
+	result.offset_ns = off.offset_ns;
+	result.error_ns = off.error_ns;
+	result.bound_ns = off.bound_ns;
 	if (!cross_knows(xt, PARACLOCK_CLOCK_MONOTONIC_RAW))
 		return result;
 	if (cross->has_first && same_run(&cross->first, xt)) {

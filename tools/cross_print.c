@@ -94,15 +94,11 @@ static struct cell cell_ns(bool known, int64_t ns)
 	return cell;
 }
 
-static struct cell cell_bound(uint64_t a, uint64_t b)
+static struct cell cell_bound(bool known, uint64_t bound_ns)
 {
 	struct cell cell;
-	uint64_t sum;
 
-	if (a == PARACLOCK_ERROR_UNKNOWN || b == PARACLOCK_ERROR_UNKNOWN ||
-	    __builtin_add_overflow(a, b, &sum))
-		sum = PARACLOCK_ERROR_UNKNOWN;
-	format_bound(sum, cell.text);
+	format_bound(known ? bound_ns : PARACLOCK_ERROR_UNKNOWN, cell.text);
 	return cell;
 }
 
@@ -134,8 +130,6 @@ int cross_print_line(struct series *series, const struct paraclock *clk,
 		     const struct cross_result *result)
 {
 	const struct paraclock_sample *sample = &xt->sample;
-	uint64_t system_ns = result->has_offset ? xt->uncertainty_ns
-						: PARACLOCK_ERROR_UNKNOWN;
 	char epoch[24];
 
 	snprintf(epoch, sizeof(epoch), "%" PRIu64, sample->epoch);
@@ -143,8 +137,8 @@ int cross_print_line(struct series *series, const struct paraclock *clk,
 	sample_print_state(sample);
 	printf(COLUMNS "\n",
 	       cell_ns(result->has_offset, result->offset_ns).text,
-	       cell_bound(system_ns, sample->pair_error_ns).text,
-	       cell_bound(system_ns, sample_bound(sample)).text,
+	       cell_bound(result->has_offset, result->error_ns).text,
+	       cell_bound(result->has_offset, result->bound_ns).text,
 	       cell_ppm(result->has_rate, result->rate_ppm, "+").text,
 	       cell_ppm(result->has_rate, result->bound_ppm, "").text, epoch);
 	if (output_flush())

@@ -9,7 +9,9 @@
 struct cross_result {
 	bool has_offset, has_rate;
 	int64_t offset_ns; /* host - CLOCK_REALTIME */
-	double rate_ppm;   /* of the host, against CLOCK_MONOTONIC_RAW */
+	/* Of the offset, as paraclock_offset() has them. */
+	uint64_t error_ns, bound_ns;
+	double rate_ppm; /* of the host, against CLOCK_MONOTONIC_RAW */
 	double bound_ppm;
 };
 
@@ -27,7 +29,7 @@ int cross_narrow(const struct paraclock *clk,
 		 struct paraclock_crosststamp *ret_xt);
 /* The host's UTC less CLOCK_REALTIME, if both are known. */
 bool cross_utc_offset(const struct paraclock_crosststamp *xt,
-		      int64_t *ret_offset_ns);
+		      struct paraclock_offset *ret_off);
 /* Why cross_narrow() failed, and what to do. */
 void cross_explain(const struct paraclock *clk, int error, char *buf,
 		   size_t size);

@@ -190,10 +190,10 @@ static bool is_gone(const struct record *record, int error)
 static void put_reading(struct record *record, struct record_row *row,
 			const struct paraclock_crosststamp *xt)
 {
-	int64_t offset_ns;
-	const bool known = xt->sample.valid && cross_utc_offset(xt, &offset_ns);
+	struct paraclock_offset off;
+	const bool known = xt->sample.valid && cross_utc_offset(xt, &off);
 
-	record_put_crosststamp(row, xt, known ? &offset_ns : NULL);
+	record_put_crosststamp(row, xt, known ? &off.offset_ns : NULL);
 	if (!xt->sample.valid) {
 		record->progress.not_valid++;
 		put_clocks(row);

@@ -252,6 +252,24 @@ static void cross(const struct paraclock *clk,
 		check_sample(&sample);
 }
 
+static void offset(const struct paraclock *clk)
+{
+	struct paraclock_offset off = { .size = sizeof(off) }, was = off;
+	int ret = paraclock_offset(clk, &off);
+
+	check_error(ret);
+	if (ret) {
+		CHECK(memcmp(&off, &was, sizeof(off)) == 0);
+		return;
+	}
+	check_sample(&off.sample);
+	CHECK(off.valid == (off.reason == PARACLOCK_REASON_OK));
+	CHECK(off.sample.valid || !off.valid);
+	CHECK(off.bound_ns >= off.error_ns);
+	if (off.sample.valid)
+		CHECK(off.offset_ns == off.utc_ns - off.realtime_ns);
+}
+
 static void snapshots(struct world *world, struct paraclock_history *hist)
 {
 	for (unsigned int i = 0; i < 4; i++) {
@@ -290,6 +308,7 @@ static void run(struct world *world, const char *backend)
 	if (!ret) {
 		for (unsigned int i = 0; i < 4; i++)
 			cross(clk, i % 2 ? hist : NULL);
+		offset(clk);
 		ret = paraclock_check(clk, &check);
 		if (ret != 1)
 			check_error(ret);

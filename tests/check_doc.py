@@ -84,6 +84,19 @@ def bare_values():
             before = line
 
 
+def silent_functions():
+    """Yield what the comment of a function does not say."""
+    for path in sorted(INCLUDE.glob("*.h")):
+        parts = re.split(r"/\*\*(.*?)\*/", path.read_text(), flags=re.S)
+        for comment, code in zip(parts[1::2], parts[2::2]):
+            name = re.match(r"\s*(?:PARACLOCK_API|static inline)\b[^;{]*?"
+                            r"\b(paraclock_\w+)\s*\(", code)
+            comment = re.sub(r"\n \* ?", " ", comment).lower()
+            for word in ("threads:", "async-signal-safe", "@since"):
+                if name and word not in comment:
+                    yield f"{name[1]}: its comment does not say {word}"
+
+
 def faults(html_folder):
     pages = Pages(html_folder)
     yield from broken_links(pages)
@@ -103,6 +116,7 @@ def faults(html_folder):
         if path.name not in (html_folder / "examples.html").read_text():
             yield f"examples/{path.name} is not among the examples"
     yield from bare_values()
+    yield from silent_functions()
     if len(pages) < 50 or len(names) < 100:
         yield f"only {len(pages)} pages and {len(names)} functions"
 

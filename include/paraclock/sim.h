@@ -142,7 +142,7 @@ PARACLOCK_API int paraclock_sim_run(struct paraclock_sim *sim, uint64_t ns);
  * @retval 0 Success.
  * @retval -EINVAL NULL, or another timescale.
  *
- * Threads: any thread, any object.
+ * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API int paraclock_sim_now(struct paraclock_sim *sim,
@@ -155,7 +155,7 @@ PARACLOCK_API int paraclock_sim_now(struct paraclock_sim *sim,
  * @param sides The number is 0 to @p sides - 1; 0: any 64 bits.
  * @return The number; 0 if @p sim is NULL.
  *
- * Threads: any thread, any object.
+ * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API uint64_t paraclock_sim_random(struct paraclock_sim *sim,
@@ -245,7 +245,7 @@ paraclock_sim_host_nested(struct paraclock_sim_host **ret_host,
  * @param host The host.
  * @return Ticks; 0 if @p host is NULL.
  *
- * Threads: any thread, any object.
+ * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API uint64_t
@@ -427,7 +427,7 @@ PARACLOCK_API int paraclock_sim_tsc(struct paraclock_sim_host *host,
  *
  * @return The backend, constant.
  *
- * Threads: any thread.
+ * Threads: any thread; async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API const struct paraclock_backend *paraclock_sim_backend(void);

@@ -160,7 +160,7 @@ PARACLOCK_API int paraclock_sim_restore(struct paraclock_sim_vm *vm,
  *
  * @param state The state, or NULL.
  *
- * Threads: any thread, one object each.
+ * Threads: any thread, one object each. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API void paraclock_sim_state_free(struct paraclock_sim_state *state);

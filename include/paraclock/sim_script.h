@@ -177,7 +177,7 @@ paraclock_sim_script_play(const struct paraclock_sim_script *script,
  * @return Its name, valid as long as the script; NULL: there is no such VM, and
  * nothing is written.
  *
- * Threads: the one that runs on_pages().
+ * Threads: the one that runs on_pages(). Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API const char *

@@ -162,6 +162,7 @@ enum paraclock_sim_ring {
  *
  * Threads: any thread, any object. Its functions: any thread. Of those that a
  * read calls, only those that read a system clock or a device acquire a lock.
+ * Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API const struct paraclock_env *
@@ -174,7 +175,7 @@ paraclock_sim_env(struct paraclock_sim_vm *vm, unsigned int ring);
  * @param vcpu The vCPU, from 0.
  * @return Ticks; 0 if there is no such vCPU.
  *
- * Threads: any thread, any object.
+ * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API uint64_t paraclock_sim_counter(const struct paraclock_sim_vm *vm,
@@ -201,7 +202,7 @@ PARACLOCK_API uint64_t paraclock_sim_counter(const struct paraclock_sim_vm *vm,
  *         longer known.
  * @retval -ERANGE Before the start of the timescale, or beyond 2^63 ns.
  *
- * Threads: any thread, any object.
+ * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API int paraclock_sim_truth(const struct paraclock_sim_vm *vm,
@@ -221,7 +222,7 @@ PARACLOCK_API int paraclock_sim_truth(const struct paraclock_sim_vm *vm,
  * @retval -EINVAL NULL, or another timescale.
  * @retval -ERANGE Before the start of the timescale, or beyond 2^63 ns.
  *
- * Threads: any thread, any object.
+ * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API int paraclock_sim_timeline(const struct paraclock_sim_vm *vm,
@@ -238,7 +239,7 @@ PARACLOCK_API int paraclock_sim_timeline(const struct paraclock_sim_vm *vm,
  * @retval 0 Success.
  * @retval -EINVAL NULL.
  *
- * Threads: any thread, any object.
+ * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API int
@@ -264,7 +265,7 @@ enum paraclock_sim_page_kind {
  * @param[out] ret_size Its size, bytes; may be NULL.
  * @return The page, valid as long as the world; NULL: no such page.
  *
- * Threads: any thread, any object.
+ * Threads: any thread, any object. Not async-signal-safe.
  * @since 0.1
  */
 PARACLOCK_API void *paraclock_sim_page(const struct paraclock_sim_vm *vm,

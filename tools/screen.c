@@ -210,8 +210,11 @@ static int put_disruptions(int y, const struct track *track)
 	if (!track->disruptions)
 		return put_row(y, "disrupted", "not since the start");
 	attr_set(A_BOLD, PAIR_BAD, NULL);
-	y = put_row(y, "disrupted", "%" PRIu64 " times, last %s",
-		    track->disruptions, times);
+	if (track->disruptions == 1)
+		y = put_row(y, "disrupted", "once, at %s", times);
+	else
+		y = put_row(y, "disrupted", "%" PRIu64 " times, last at %s",
+			    track->disruptions, times);
 	attr_set(A_NORMAL, 0, NULL);
 	return y;
 }

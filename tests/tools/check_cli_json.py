@@ -188,6 +188,14 @@ class Commands(Case):
         self.of("bench", "bench", "--seconds", "0.1", "--json", "--keep",
                 self.dir, want=(0, 1, 3))
 
+    def test_alarm(self):
+        page = self.page(at=(self.now(), 1700000000 * SEC), flags=BOUND)
+        for args in (["-b", "vmclock", "-d", page.path], ["-b", "tsc"],
+                     ["-b", "vmclock", "-d", self.dir / "none"]):
+            self.of("alarm", "alarm", "--json", "--dir", self.run_dir,
+                    "--warn-offset", 1, "--max-offset", 10, "--max-bound", 1,
+                    "--since-disruption", 5, *args, want=(0, 1, 2, 3))
+
     def test_simulate(self):
         script = self.dir / "a.sim"
         script.write_text("host a maxerror 1ms\nhost b ahead 1s\n"
@@ -235,7 +243,9 @@ class Services(Case):
         line, = self.fits(shown.splitlines(), "keep")
         self.assertTrue(line["corrected"])
         state = {**line, "pid": 1, "text": "", "corrections": 1,
-                 "last_correction": line}
+                 "watching_since_ns": None, "marker_class": "none",
+                 "disruptions": 0, "last_disruption_ns": None,
+                 "last_disruption": None, "last_correction": line}
         self.fits([state], "keep_state")
 
     def test_agent(self):

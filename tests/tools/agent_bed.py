@@ -10,7 +10,7 @@ import threading
 import unittest
 
 import cli
-from check_cli import TOOL
+from commands import TOOL
 
 PING = b'{"execute":"guest-ping"}\n'
 GET_TIME = b'{"execute":"guest-get-time"}\n'

@@ -15,7 +15,7 @@ import tty
 
 import cli
 from agent_bed import GET_TIME, OK, PING, Case, Stream, execute
-from check_cli import TOOL, vmclock
+from commands import TOOL, vmclock
 
 
 class Options(Case):

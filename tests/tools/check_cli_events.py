@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from check_cli import EVENT_KEYS, TOOL, pvclock, vmclock
+from commands import EVENT_KEYS, TOOL, pvclock, vmclock
 
 
 def leads_to(link, path):

@@ -15,7 +15,8 @@ import cli
 TOOL = sys.argv.pop(1)
 
 STATUS_KEYS = ["hypervisor", "evidence", "counter", "clocksource", "chosen",
-               "backends"]
+               "backends", "verdict", "offset_source", "offset_timescale",
+               "offset_ns", "error_ns", "bound_ns", "maybe_smeared"]
 BACKEND_KEYS = ["name", "available", "valid", "reason", "timescale",
                 "marker_class", "own_kernel", "quality", "detail"]
 # Of a vmclock page: the TAI offset, and both error terms.

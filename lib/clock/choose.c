@@ -39,9 +39,9 @@ pclk_next_backend(const struct paraclock_backend *after)
 
 /* Why no source was chosen, in words. */
 struct refusal {
-	/* The valid ones: "kvmclock is on monotonic, hyperv is on ...". */
+	/* The valid ones: "NAME is on monotonic, NAME is on utc". */
 	char here[160];
-	/* The others, the best first: "vmclock: no such device; ...". */
+	/* The others, the best first: "NAME: no such device; ...". */
 	char others[1024];
 };
 

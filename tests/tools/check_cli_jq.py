@@ -9,11 +9,9 @@ import subprocess
 import sys
 
 import cli
-from check_cli import TAI, Page, run, vmclock
+from commands import BOUND, SEC, TAI, Page, run, vmclock
 
 JQ = shutil.which("jq")
-SEC = 10**9
-BOUND = 0x51
 # The last digits of these are lost as numbers of 53 bits.
 NS = 1795924260123456789
 MARKER = 0xfedcba9876543211

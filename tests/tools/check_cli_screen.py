@@ -12,10 +12,8 @@ import termios
 import time
 
 import cli
-from check_cli import TAI, TOOL, Page, objects, run, status, vmclock
+from commands import BOUND, SEC, TAI, TOOL, Page, objects, run, status, vmclock
 
-SEC = 10**9
-BOUND = 0x51
 SIZES = ((80, 10), (40, 24))
 
 

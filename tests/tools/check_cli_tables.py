@@ -10,13 +10,11 @@ import subprocess
 import sys
 
 import cli
-from check_cli import (MONOTONIC, TAI, TOOL, UTC, Page, objects, on_terminal,
-                       run, status, vmclock)
+from commands import (BOUND, MONOTONIC, SEC, TAI, TOOL, UTC, Page, objects,
+                      on_terminal, run, status, vmclock)
 
 MACHINE_STATUS, *MACHINES = sys.argv[1:]
 del sys.argv[1:]
-SEC = 10**9
-BOUND = 0x51
 
 
 class Tables(cli.Service):

@@ -277,8 +277,7 @@ static struct row make_row(const struct status_view *view,
 		if (strcmp(view->chosen, listing->name) == 0)
 			row = (struct row){ '*', STYLE_GREEN, "chosen" };
 		else if (listing->own_kernel)
-			snprintf(row.state, sizeof(row.state),
-				 "own-kernel");
+			snprintf(row.state, sizeof(row.state), "own-kernel");
 	}
 	return row;
 }

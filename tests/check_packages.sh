@@ -100,6 +100,8 @@ check_contents() {
 		share/man/man7/paraclock.7.gz
 		share/man/man8/paraclock-keep.8.gz
 		share/bash-completion/completions/paraclock
+		share/fish/vendor_completions.d/paraclock.fish
+		share/zsh/vendor-completions/_paraclock
 		share/doc/paraclock/copyright
 		share/doc/paraclock/changelog.gz
 	TXT

@@ -163,6 +163,12 @@ static int clock_crosststamp(const struct clock *clock,
 				     history ? history->hist : NULL, ret_xt);
 }
 
+static int clock_bracket(const struct clock *clock,
+			 struct paraclock_crosststamp *ret_xt)
+{
+	return paraclock_bracket(clock_raw(clock), ret_xt);
+}
+
 static int clock_offset(const struct clock *clock,
 			struct paraclock_offset *ret_offset)
 {

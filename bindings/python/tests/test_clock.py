@@ -4,7 +4,7 @@
 import errno
 import os
 import warnings
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -269,11 +269,13 @@ def test_a_closed_clock_raises(simulated_vm: sim.VM) -> None:
     clock.close()
     clock.close()
     assert clock.closed and repr(clock) == "<paraclock.Clock, closed>"
-    for call in (clock.read, clock.time_ns, lambda: clock.read_at(1),
-                 clock.crosststamp, clock.offset, clock.marker, clock.fileno,
-                 clock.next_event, clock.events, clock.aevents, clock.trust,
-                 lambda: clock.disrupted(1), lambda: clock.epoch,
-                 lambda: clock.backend, lambda: next(events), check.look):
+    calls: list[Callable[[], object]] = [
+        clock.read, clock.time_ns, lambda: clock.read_at(1), clock.crosststamp,
+        clock.offset, clock.marker, clock.fileno, clock.next_event,
+        clock.events, clock.aevents, clock.trust, lambda: clock.disrupted(1),
+        lambda: clock.epoch, lambda: clock.backend, lambda: next(events),
+        check.look]
+    for call in calls:
         with pytest.raises(paraclock.ClosedError):
             call()
     assert clock.explain(sample)

@@ -5,6 +5,7 @@ import mmap
 import os
 import random
 import struct
+from typing import Callable
 
 import pytest
 
@@ -121,8 +122,10 @@ def test_hostile_pages_never_do_more_than_raise(
             answers += 1
             assert repr(got.sample)
             assert got.sample.valid or got.detail
-            for method in (got.sample.isoformat, got.sample.interval,
-                           got.sample.interval_tai, lambda: got.sample.time):
+            methods: list[Callable[[], object]] = [
+                got.sample.isoformat, got.sample.interval,
+                got.sample.interval_tai, lambda: got.sample.time]
+            for method in methods:
                 try:
                     method()
                 except paraclock.Error as error:

@@ -96,6 +96,8 @@ def test_acts_on_a_vm(simulated_vm: sim.VM) -> None:
     vm.guest_clocksource("hpet")
     with pytest.raises(paraclock.AbsentError):
         vm.open("kvmclock").crosststamp()
+    xt = vm.open("kvmclock").bracket()
+    assert xt.realtime_ns is not None and xt.monotonic_ns is None
     with pytest.raises(ValueError):
         vm.guest_clocksource("a\0b")
     with pytest.raises(paraclock.ArgumentError):
@@ -178,9 +180,10 @@ def test_an_expectation_that_fails_is_an_assertion() -> None:
 
 def test_members_that_do_not_fit_are_refused() -> None:
     with sim.World() as world:
-        for options in ({"tsc_hz": -1}, {"tsc_hz": 1 << 64},
-                        {"clock_ahead_ns": 1 << 63}, {"tsc_hz_bits": 256},
-                        {"errors": sim.Errors(maxerror_ns=-1)}):
+        bad: list[dict[str, Any]] = [
+            {"tsc_hz": -1}, {"tsc_hz": 1 << 64}, {"clock_ahead_ns": 1 << 63},
+            {"tsc_hz_bits": 256}, {"errors": sim.Errors(maxerror_ns=-1)}]
+        for options in bad:
             with pytest.raises(OverflowError):
                 world.host(**options)
         with pytest.raises(TypeError):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """An open host clock."""
 
-import asyncio
 import errno
 import math
 import os
@@ -210,6 +209,14 @@ class Clock(ClockBase):
         self._check(lib.clock_crosststamp(self._h, c_history(history), c))
         return to_crosststamp(c)
 
+    def bracket(self) -> CrossTimestamp:
+        """Read CLOCK_REALTIME and CLOCK_MONOTONIC_RAW between two reads of the
+        clock: for a machine where crosststamp() raises AbsentError. It is
+        wider, as uncertainty_ns says."""
+        c = new_crosststamp(0)
+        self._check(lib.clock_bracket(self._h, c))
+        return to_crosststamp(c)
+
     def offset(self, *, leap_table: LeapTable | None = None,
                start_utc_ns: int = 0,
                assume_tai_offset_sec: int = 0) -> Offset:
@@ -355,6 +362,9 @@ class Clock(ClockBase):
                 await self._await(deadline.slice())
 
     async def _await(self, seconds: float) -> None:
+        # It is slow to import, and few programs need it.
+        import asyncio
+
         # A loop has one reader for each descriptor, so each wait has its own.
         handle = self._h
         fd = lib.clock_event_fd(handle)

@@ -232,6 +232,14 @@ class VMOptions:
     """A vmclock page is renewed after this, ns; 0: 60 s."""
 
 
+# The library's sentences are about clocks.
+_REFUSALS = {
+    -errno.EINVAL: "a value is out of range, or the VM or host cannot do that "
+                   "now: see the function's manual page",
+    -errno.ERANGE: "the time or the rate would be beyond what a world can show",
+}
+
+
 def _name(text: str) -> bytes:
     name = text.encode()
     if b"\0" in name:
@@ -278,8 +286,8 @@ class World:
                 raise _errors.closed("world")
             ret = function(*args)
         if ret:
-            raise make_error(ret, f"the simulated world refuses that: "
-                                  f"{explain(ret)}")
+            raise make_error(ret, f"{function.__name__}(): "
+                                  f"{_REFUSALS.get(ret) or explain(ret)}")
 
     def run(self, ns: int) -> None:
         """Let virtual time pass, ns, and do what falls due in it."""

@@ -124,6 +124,19 @@ def test_a_cross_timestamp_has_the_system_clocks(simulated_vm: sim.VM) -> None:
         assert xt.realtime_ns is None and not xt.realtime_valid
 
 
+def test_a_bracket_needs_no_counter_of_the_kernels(
+        simulated_vm: sim.VM) -> None:
+    simulated_vm.guest_clocksource("hpet")
+    with simulated_vm.open() as clock:
+        with pytest.raises(paraclock.AbsentError):
+            clock.crosststamp()
+        xt = clock.bracket()
+        assert xt.sample.valid and xt.monotonic_ns is None
+        assert xt.realtime_ns is not None and xt.sample.utc_ns is not None
+        assert abs(xt.realtime_ns - xt.sample.utc_ns) <= xt.uncertainty_ns + 1
+        assert OffsetFlag.BRACKETED in clock.offset().flags
+
+
 def test_snapshots_histories_and_watches(simulated_vm: sim.VM) -> None:
     env = simulated_vm.env()
     history = paraclock.History(8, env=env)

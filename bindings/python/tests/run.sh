@@ -96,7 +96,8 @@ say "mypy --strict"
 "$work/venv/bin/python" "$here/make_stubs.py" --check
 
 say "pytest"
-PARACLOCK_HEADERS=$prefix/include/paraclock PARACLOCK_TOOL=$tool \
+# What is freed is overwritten, so that reading it shows.
+PYTHONMALLOC=debug PARACLOCK_HEADERS=$prefix/include/paraclock PARACLOCK_TOOL=$tool \
 	"$work/venv/bin/python" -X faulthandler -m pytest -q tests
 
 say "what a read costs"

@@ -429,7 +429,9 @@ class _Device:
 def get_device_time(ctx: CData, ret_sample: CData) -> int:
     device: _Device = ffi.from_handle(ctx)
     try:
-        ret_sample[0] = device.get_time()._c[0]
+        # What _c points to lives as long as the sample does.
+        sample = device.get_time()
+        ffi.memmove(ret_sample, sample._c, ffi.sizeof(ret_sample[0]))
         return 0
     except BaseException as raised:
         # Through C it cannot pass: correlate() raises it.

@@ -9,7 +9,6 @@ set -eu -o pipefail
 what=$1
 folder=$2
 export DEBIAN_FRONTEND=noninteractive
-# Linked with the libraries of this root, before it is changed.
 fail() {
 	echo "$*"
 	exit 1
@@ -167,7 +166,9 @@ check_full() {
 	asked 'daemon-reload'
 	# shellcheck disable=SC2046
 	dpkg --purge $(packages) >/tmp/purge 2>&1 || fail "$(cat /tmp/purge)"
-	rm -r /usr/local/bin/systemctl /run/systemd/system
+	# systemd's own trigger notes there that it has seen units.
+	rm -rf /usr/local/bin/systemctl /run/systemd/system \
+		/run/systemd/systemd-units-load
 	check_purged
 }
 

@@ -13,8 +13,8 @@ static const struct {
 	const char *text;
 } errors[] = {
 	{ -EACCES, "the source is here, but this process may not use it" },
-	{ -EAGAIN, "the page stayed in the middle of an update, or kept "
-		   "changing; try again" },
+	{ -EAGAIN, "the page stayed in the middle of an update or kept "
+		   "changing, or a rate is still being measured; try again" },
 	{ -EINVAL, "a bad argument, or a counter value later than now, or "
 		   "before the window and the history" },
 	{ -ENODEV, "the source is not here, or has gone; or its counter "

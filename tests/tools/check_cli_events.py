@@ -39,21 +39,22 @@ class Loss(unittest.TestCase):
             "hyperv": struct.pack("<IIQqQ", 2, 0, 1 << 62, 0, 0)}
 
     def start(self, backend, path, *args):
-        """Returns when it has opened its page."""
+        """Returns when it has read its page, which it then says."""
         path.write_bytes(self.GOOD[backend])
-        tool = subprocess.Popen(
-            [TOOL, "events", "-b", backend, "-d", path, *args],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.stderr = path.with_name("stderr")
+        with open(self.stderr, "wb") as stderr:
+            tool = subprocess.Popen(
+                [TOOL, "events", "-b", backend, "-d", path, *args],
+                stdout=subprocess.PIPE, stderr=stderr, text=True)
         self.addCleanup(tool.wait)
         self.addCleanup(tool.stdout.close)
-        self.addCleanup(tool.stderr.close)
         self.addCleanup(tool.kill)
         # A hanging tool is ended, and then a line is missing.
         guard = threading.Timer(600, tool.kill)
         guard.start()
         self.addCleanup(guard.cancel)
-        fds = pathlib.Path(f"/proc/{tool.pid}/fd")
-        while not any(leads_to(fd, path) for fd in fds.iterdir()):
+        while ": following " not in self.stderr.read_text():
+            self.assertIsNone(tool.poll(), self.stderr.read_text())
             time.sleep(0.01)
         return tool
 
@@ -78,10 +79,11 @@ class Loss(unittest.TestCase):
         """By a signal, with nothing on stdout, and with so many lines on stderr
         after the one that says what is followed."""
         tool.send_signal(signal.SIGINT)
-        out, err = tool.communicate()
+        out, _ = tool.communicate()
         self.assertEqual((tool.returncode, out), (0, ""))
-        self.assertIn(": following ", err.splitlines()[0])
-        self.assertEqual(len(err.splitlines()), 1 + warnings, err)
+        lines = self.stderr.read_text().splitlines()
+        self.assertIn(": following ", lines[0])
+        self.assertEqual(len(lines), 1 + warnings, lines)
 
     def test_a_page_that_becomes_garbage_is_lost(self):
         good = self.GOOD["vmclock"]
@@ -164,8 +166,9 @@ class Loss(unittest.TestCase):
         self.assertRegex(tool.stdout.readline(),
                          r"^20\S+Z source-lost +- vmclock +authoritative$")
         path.write_bytes(self.GOOD["vmclock"])
-        out, err = tool.communicate()
+        out, _ = tool.communicate()
         self.assertRegex(out, r"^20\S+Z source-found +- vmclock ")
+        err = self.stderr.read_text()
         self.assertRegex(err, r"^paraclock events: following vmclock .*\n"
                               r"paraclock events: vmclock: lost: the "
                               r"vmclock page is malformed: .*\n$")

@@ -237,9 +237,11 @@ static void tell_source(const struct paraclock *clk)
 	const char *backend = paraclock_backend_name(clk);
 	unsigned int class;
 
-	/* It is lost, which is told as an event. */
-	if (paraclock_read(clk, &sample))
+	/* Why not is told as an event. */
+	if (paraclock_read(clk, &sample)) {
+		warnx("following %s, which cannot be read now", backend);
 		return;
+	}
 	class = sample.marker_class;
 	if (class < sizeof(says) / sizeof(says[0]))
 		warnx("following %s (markers: %s): %s", backend,

@@ -51,7 +51,7 @@ set(CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS "libfdt-dev")
 if(LIBCPUID_FOUND)
   string(APPEND CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS ", libcpuid-dev")
 endif()
-set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "pkg-config, paraclock, paraclock-doc")
+set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "pkgconf, paraclock, paraclock-doc")
 # postinst makes the user and the group, also where there is no systemd.
 set(CPACK_DEBIAN_TOOL_PACKAGE_DEPENDS "${lib}, ${host}, ${sim}, passwd")
 set(CPACK_DEBIAN_TOOL_PACKAGE_SUGGESTS

@@ -12,6 +12,8 @@ set(CPACK_RPM_COMPONENT_INSTALL ON)
 set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
 set(CPACK_RPM_PACKAGE_LICENSE MIT)
 set(CPACK_RPM_PACKAGE_RELEASE 1)
+# Links for debuggers, which only packages with debugging symbols need.
+set(CPACK_RPM_SPEC_MORE_DEFINE "%define _build_id_links none")
 foreach(component IN LISTS components)
   string(TOUPPER ${component} upper)
   set(CPACK_RPM_${upper}_PACKAGE_NAME ${name_${component}})

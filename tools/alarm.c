@@ -25,13 +25,13 @@ static const char doc[] =
 	"line for a monitoring system: the state, a sentence, and after '|' "
 	"the numbers.\n"
 	"\v"
-	"Without a limit it is OK if the offset is known. What was asked for "
-	"and cannot be known makes it UNKNOWN, never OK: an offset whose error "
-	"reaches over the limit, a bound that the host does not state, a "
-	"disruption that nobody watches for ('paraclock keep' does).\n"
+	"Without a limit the state is OK if the offset is known. If anything "
+	"that you asked for cannot be known, the state is UNKNOWN, never OK: "
+	"an offset that may be beyond the limit, given the error of the "
+	"measurement; a bound that the host does not state; disruptions, if "
+	"no 'paraclock keep' watches for them.\n"
 	"\n"
-	"Exit status: 0 OK; 1 WARNING; 2 CRITICAL; 3 UNKNOWN, also for wrong "
-	"usage.\n"
+	"Exit status: 0 OK; 1 WARNING; 2 CRITICAL; 3 UNKNOWN, or wrong usage.\n"
 	"\n"
 	"Examples:\n"
 	"  paraclock alarm --warn-offset 0.001 --max-offset 0.1\n"
@@ -40,13 +40,13 @@ static const char doc[] =
 
 static const struct argp_option options[] = {
 	{ "warn-offset", FIRST_CHECK + WARN_OFFSET, "SECONDS", 0,
-	  "WARNING if CLOCK_REALTIME is further from the host's clock", 0 },
+	  "WARNING if CLOCK_REALTIME is off by more than this", 0 },
 	{ "max-offset", FIRST_CHECK + MAX_OFFSET, "SECONDS", 0,
-	  "CRITICAL if it is further from the host's clock", 0 },
+	  "CRITICAL if it is off by more than this", 0 },
 	{ "max-bound", FIRST_CHECK + MAX_BOUND, "SECONDS", 0,
-	  "CRITICAL if true UTC is known no better than this", 0 },
-	{ "since-disruption", FIRST_CHECK + SINCE_DISRUPTION, "SECONDS", 0,
-	  "WARNING if the last disruption is less than this ago", 0 },
+	  "CRITICAL if true UTC is not known to within this", 0 },
+	{ "since-disruption", FIRST_CHECK + SINCE_DISRUPTION, "S", 0,
+	  "WARNING if the last disruption is less than S seconds ago", 0 },
 	{ "dir", FOLDER, "DIR", 0,
 	  "Where 'paraclock keep' has its state (default /run/paraclock/keep)",
 	  0 },
@@ -251,7 +251,8 @@ int cmd_alarm(int argc, char **argv)
 
 	/* For a monitoring system 2 would be CRITICAL. */
 	if (args_parse(&argp, argc, argv, &alarm)) {
-		puts("PARACLOCK UNKNOWN - wrong usage");
+		puts("PARACLOCK UNKNOWN - wrong usage: run the command in a "
+		     "shell to see why");
 		return LEVEL_UNKNOWN;
 	}
 	how_far_look(&alarm.source, NULL, &alarm.far);

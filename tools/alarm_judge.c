@@ -46,7 +46,7 @@ static void judge_offset(struct alarm *alarm, enum check_id id,
 	if (!alarm->far.is_known)
 		say(check, LEVEL_UNKNOWN, "%s", "");
 	else if (distance > limit_ns)
-		say(check, beyond, "more than %s", limit);
+		say(check, beyond, "that is more than %s", limit);
 	else if (add_bounds(distance, off->error_ns) > limit_ns)
 		say(check, LEVEL_UNKNOWN,
 		    "the measurement is too wide to compare with %s", limit);

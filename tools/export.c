@@ -272,8 +272,9 @@ static int write_file(struct exporter *exporter)
 	int ret = text ? state_write(command->textfile, text) : -ENOMEM;
 
 	if (ret && !exporter->has_failed)
-		service_log(LOG_LEVEL_ERROR, "%s: %s", command->textfile,
-			    strerror(-ret));
+		service_log(LOG_LEVEL_ERROR, "%s: %s%s", command->textfile,
+			    strerror(-ret),
+			    ret == -ENOENT ? "; create its folder" : "");
 	else if (!ret && exporter->has_failed)
 		service_log(LOG_LEVEL_NOTICE, "%s: written again",
 			    command->textfile);

@@ -179,7 +179,8 @@ static void complain(const struct feed *feed)
 	if (keeper->clk)
 		warnx("%s: %s", paraclock_backend_name(keeper->clk), text);
 	else
-		warnx("%s", text);
+		/* Why not was told when the wait began. */
+		warnx("no host clock that says what time it is came in time");
 }
 
 static int print_config(struct feed *feed)

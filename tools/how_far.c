@@ -111,7 +111,7 @@ static void look_at(const struct paraclock *clk, struct how_far *far)
 	if (far->timescale)
 		snprintf(far->why, sizeof(far->why),
 			 "%s says how much time passes (%s), not what time it "
-			 "is; 'paraclock status' says what would",
+			 "is; 'paraclock status' says which clock would",
 			 far->backend, far->timescale);
 	else if (ret == -EOPNOTSUPP)
 		snprintf(far->why, sizeof(far->why), "%s", text);
@@ -218,8 +218,8 @@ void history_describe(const struct keep_history *history, char *buf,
 	else
 		snprintf(
 			buf, size,
-			"keep has seen no disruption in the %s that it "
-			"watches%s",
+			"keep has seen no disruption in the %s that it has "
+			"watched%s",
 			format_duration(duration_of(now_ns -
 						    history->watching_since_ns),
 					text, sizeof(text)),

@@ -25,8 +25,8 @@ void how_far_look(const struct source *source, const struct paraclock_env *env,
 void how_far_describe(const struct how_far *far, char *buf, size_t size);
 /* "offset_source" to "maybe_smeared". */
 void how_far_put(const struct how_far *far, struct json *json);
-/* "keep has seen no disruption in the 12.340 s that it watches"; empty: nobody
- * knows. */
+/* "keep has seen no disruption in the 12.340 s that it has watched"; empty:
+ * no keep runs. */
 void history_describe(const struct keep_history *history, char *buf,
 		      size_t size);
 

@@ -234,7 +234,9 @@ static int run_once(struct command *command, struct keep *keep)
 	ret = look_until(command, keep, wait_ns);
 	if (!keep->observer.keeper.clk)
 		/* Why not was told when the wait began. */
-		service_log(LOG_LEVEL_ERROR, "no host clock came");
+		service_log(LOG_LEVEL_ERROR,
+			    "no host clock that says what time it is came "
+			    "in time");
 	else if (ret == STATUS_NOT_VALID &&
 		 keep->observer.keeper.state == KEEP_RIGHT)
 		service_log(LOG_LEVEL_ERROR, "not within --within");

@@ -19,7 +19,7 @@
 
 static const struct argp_option options[] = {
 	{ "backend", 'b', "BACKEND", 0,
-	  "Read BACKEND, valid or not; without -b, the best source that is "
+	  "Use BACKEND, valid or not; without -b, the best source that is "
 	  "valid",
 	  0 },
 	{ "device", 'd', "DEVICE", 0,

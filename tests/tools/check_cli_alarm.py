@@ -123,7 +123,8 @@ class Alarm(cli.Service):
             result = run("alarm", *args)
             self.assertEqual(result.returncode, UNKNOWN, result)
             self.assertEqual(result.stdout,
-                             "PARACLOCK UNKNOWN - wrong usage\n")
+                             "PARACLOCK UNKNOWN - wrong usage: run the "
+                             "command in a shell to see why\n")
             self.assertIn(why, result.stderr)
 
     # --- disruptions -------------------------------------------------------

@@ -2,6 +2,7 @@
 #include <err.h>
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 
 #include "observer.h"
 
@@ -17,6 +18,20 @@
 #define WAIT_NS (10 * NSEC_PER_SEC)
 
 /* --- the source ----------------------------------------------------------- */
+
+/* A text that fills its buffer was cut off: end it at a whole clause. */
+static void end_whole(char *text, size_t size)
+{
+	static const char rest[] = "; 'paraclock status' says more";
+	char *end;
+
+	if (strlen(text) < size - 1)
+		return;
+	text[size - sizeof(rest)] = '\0';
+	end = strrchr(text, ';');
+	if (end)
+		memcpy(end, rest, sizeof(rest));
+}
 
 /* Without a name, only a source that says what time it is will do. */
 static int open_source(struct observer *observer, struct paraclock **ret_clk)
@@ -49,6 +64,7 @@ static int open_source(struct observer *observer, struct paraclock **ret_clk)
 	if (ret && !observer->detail[0])
 		paraclock_explain(NULL, ret, NULL, observer->detail,
 				  sizeof(observer->detail));
+	end_whole(observer->detail, sizeof(observer->detail));
 	return ret;
 }
 

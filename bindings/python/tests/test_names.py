@@ -4,6 +4,7 @@
 import enum
 import errno
 import re
+import types
 from pathlib import Path
 from typing import Callable
 
@@ -170,6 +171,16 @@ def test_a_value_of_a_newer_library_is_unknown() -> None:
         paraclock.Reason(256)
     with pytest.raises(ValueError):
         paraclock.Reason(-1)
+
+
+def test_the_help_names_everything() -> None:
+    """help() itself shows no name that another module defines."""
+    modules = {name for name in dir(paraclock)
+               if isinstance(getattr(paraclock, name), types.ModuleType)}
+    names = {name for name in dir(paraclock)
+             if not name.startswith("_")} - modules
+    words = re.findall(r"\w+", paraclock.__doc__ or "")
+    assert names - set(words) == set()
 
 
 def test_errors_that_the_library_names_have_a_class(headers: Path) -> None:

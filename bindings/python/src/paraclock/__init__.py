@@ -10,6 +10,29 @@
 Times are integers in ns; a sample says on which timescale. What fails raises
 paraclock.Error, whose message says why and what to do. paraclock.sim has
 simulated hosts and VMs for tests.
+
+help(paraclock.Clock), and so on, explains each of these:
+
+Reading: open() returns a Clock, read() a Sample with its interval() (Interval)
+and interval_tai() (IntervalTai); marker() returns a Marker, events() makes an
+Event each, and Check gives a second opinion (Checked).
+
+Correlating: offset() returns an Offset, crosststamp() a CrossTimestamp; also
+Snapshot from snapshot(), correlate(), counter(), Coupling, History, Watch and
+refresh().
+
+The machine: list_sources() returns a Source each, describe_machine() a Machine;
+decode() returns what a page image says (Decoded); Env is a VM's outside world.
+
+UTC and TAI: LeapTable, LEAP_LIST_PATH, Utc and sample_to_tai().
+
+Names: CheckFlag, ClocksourceKind, Counter, CouplingFlag, EventFlag, EventKind,
+Firmware, Leap, MarkerClass, OffsetFlag, OpenFlag, Reason, SampleFlag, Smear,
+SystemClock, Timescale.
+
+Errors: AbsentError, AccessError, AgainError, ArgumentError, ClosedError,
+DeviceTimeoutError, MalformedError, NotValidError, RangeError, StaleError,
+UnsupportedError.
 """
 
 from paraclock._clock import Check as Check

@@ -13,7 +13,8 @@ from paraclock._types import CData
 if TYPE_CHECKING:
     from paraclock._sample import Sample
 
-_SENTENCE_SIZE = 512
+# The longest of them says why each source is not here.
+_SENTENCE_SIZE = 1536
 
 
 class Error(Exception):

@@ -11,8 +11,8 @@ A World has hosts, a Host has VMs. Inside of a VM the library runs unchanged:
         vm.migrate()
         assert clock.read().epoch != before.epoch
 
-Time is virtual: it passes in World.run() and in acts that take time, and the
-same calls give the same numbers. Hosts and VMs live as long as their world, and
+Time is virtual: it passes in World.run() and in acts that take time, not in
+time.sleep(), and the same calls give the same numbers. Hosts and VMs live as long as their world, and
 any object of it keeps the world. Acts of one world happen one after the other,
 whichever threads make them.
 

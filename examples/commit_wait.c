@@ -72,7 +72,7 @@ static int64_t raw_ns(void)
 
 int main(int argc, char **argv)
 {
-	char detail[512] = "";
+	char detail[1536] = "";
 	struct paraclock_options opts = {
 		.size = sizeof(opts),
 		.detail = detail,
@@ -97,7 +97,10 @@ int main(int argc, char **argv)
 		opts.timescales = 1U << PARACLOCK_TIMESCALE_UTC |
 				  1U << PARACLOCK_TIMESCALE_TAI;
 	if (paraclock_open(&clk, &opts))
-		errx(1, "%s", detail);
+		errx(1, "%s%s", detail,
+		     opts.timescales
+			     ? "; or run 'paraclock serve' and pass -b served"
+			     : "");
 	for (; times > 0; times--) {
 		began_ns = raw_ns();
 		ret = commit_wait(clk, &commit_ns);

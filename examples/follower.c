@@ -7,6 +7,7 @@
  *   follower -r /dev/shm/clock
  */
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,7 +47,7 @@ static void write_it(struct paraclock_timekeeper *tk, const char *backend,
 		.size = sizeof(follow),
 		.flags = PARACLOCK_FOLLOW_MONOTONIC | PARACLOCK_FOLLOW_RESTART,
 	};
-	char why[256] = "";
+	char why[1536] = "";
 	struct paraclock_options opts = { .size = sizeof(opts),
 					  .backend = backend,
 					  .device = device,
@@ -65,8 +66,10 @@ static void write_it(struct paraclock_timekeeper *tk, const char *backend,
 		ret = paraclock_timekeeper_follow(tk, NULL, clk, &follow);
 		/* It measures the rate first, for two seconds. */
 		if (ret != last)
-			warnx("%s",
-			      ret ? paraclock_error_name(ret) : "it follows");
+			warnx("%s", !ret ? "it follows"
+				    : ret == -EAGAIN
+					    ? "the rate is being measured"
+					    : paraclock_error_name(ret));
 		last = ret;
 	}
 }

@@ -294,7 +294,7 @@ static void show_why(const struct paraclock *clk, int ret,
 
 static struct paraclock *open_source(const char *backend, const char *device)
 {
-	char detail[512] = "";
+	char detail[1536] = "";
 	struct paraclock_options opts = {
 		.size = sizeof(opts),
 		.backend = backend,

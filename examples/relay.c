@@ -10,6 +10,7 @@
  * that it was; an unannounced move is noticed within 10 ms.
  */
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,7 +40,7 @@ static void *make_page(const char *path)
 		page = mmap(NULL, PARACLOCK_VMCLOCK_PAGE_SIZE,
 			    PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
-		err(1, "%s", path);
+		err(1, "%s: cannot make a new page here", path);
 	close(fd);
 	return page;
 }
@@ -56,19 +57,32 @@ static int pass_on(struct paraclock_relay *relay)
 	return paraclock_relay_update(relay);
 }
 
-static void tell(const char *path, const struct paraclock_relay *relay, int ret)
+/* A relay's -EAGAIN is not the clock's: the clock above may be fit again. */
+static void say_why_frozen(const struct paraclock_relay *relay, int ret,
+			   char *why, size_t size)
 {
 	struct paraclock_sample now = { 0 };
-	char why[256] = "";
+	int error = paraclock_read(relay->clk, &now);
 
-	if (relay->targets->state == PARACLOCK_TARGET_RUNNING) {
+	if (ret && ret != -EAGAIN)
+		paraclock_explain(relay->clk, ret, NULL, why, size);
+	else if (error || !now.valid)
+		paraclock_explain(relay->clk, error, &now, why, size);
+	else
+		snprintf(why, size,
+			 "L2 is frozen until the move is over and the page "
+			 "above is known to be new");
+}
+
+static void tell(const char *path, const struct paraclock_relay *relay, int ret)
+{
+	char why[512] = "";
+
+	if (relay->targets->state == PARACLOCK_TARGET_RUNNING)
 		snprintf(why, sizeof(why), "L2 reads the time of %s",
 			 paraclock_backend_name(relay->clk));
-	} else {
-		(void)paraclock_read(relay->clk, &now);
-		paraclock_explain(relay->clk, ret, ret ? NULL : &now, why,
-				  sizeof(why));
-	}
+	else
+		say_why_frozen(relay, ret, why, sizeof(why));
 	printf("%s: %s, disruptions %llu: %s\n", path,
 	       ret ? paraclock_error_name(ret) : "OK",
 	       (unsigned long long)relay->disruptions, why);
@@ -77,7 +91,7 @@ static void tell(const char *path, const struct paraclock_relay *relay, int ret)
 
 int main(int argc, char **argv)
 {
-	char why[256] = "";
+	char why[1536] = "";
 	struct paraclock_options opts = { .size = sizeof(opts),
 					  .detail = why,
 					  .detail_size = sizeof(why) };

@@ -86,7 +86,7 @@ static int may_commit(const struct paraclock *clk,
 
 int main(int argc, char **argv)
 {
-	char why[512] = "";
+	char why[1536] = "";
 	struct paraclock_options opts = { .size = sizeof(opts),
 					  .detail = why,
 					  .detail_size = sizeof(why) };
@@ -118,7 +118,10 @@ int main(int argc, char **argv)
 		opts.timescales = 1U << PARACLOCK_TIMESCALE_UTC |
 				  1U << PARACLOCK_TIMESCALE_TAI;
 	if (paraclock_open(&clk, &opts))
-		errx(1, "%s", why);
+		errx(1, "%s%s", why,
+		     opts.timescales
+			     ? "; or run 'paraclock serve' and pass -b served"
+			     : "");
 	for (; times > 0; times--) {
 		ret = begin(clk, (int64_t)(lease_sec * NSEC_PER_SEC), &txn);
 		if (ret == -EOPNOTSUPP)

@@ -92,7 +92,7 @@ int main(int argc, char **argv)
 {
 	static struct paraclock_leap_table leaps;
 	static struct vmm_clock vmm = { .leaps = &leaps };
-	char why[256] = "";
+	char why[1536] = "";
 	struct paraclock_options opts = { .size = sizeof(opts),
 					  .backend = "kvm-host",
 					  .detail = why,

@@ -136,10 +136,10 @@ struct paraclock_options {
 	uint64_t max_age_ns;
 	/** A pair wider than this is not valid, ns; 0: 1000. */
 	uint64_t max_pair_error_ns;
-	/** Buffer that on failure receives what failed, where, and what to do;
-	 * or NULL. */
+	/** Buffer that on failure receives what failed, where, and what to do,
+	 * and a NUL; or NULL. */
 	char *detail;
-	/** Bytes at @c detail; the text is cut to fit and ends with a NUL. */
+	/** Bytes at @c detail; 1536 are enough. The text is cut to fit. */
 	size_t detail_size;
 	/** PARACLOCK_DEVICE_x; others are -EINVAL. */
 	uint64_t flags;

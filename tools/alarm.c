@@ -253,6 +253,8 @@ int cmd_alarm(int argc, char **argv)
 	if (args_parse(&argp, argc, argv, &alarm)) {
 		puts("PARACLOCK UNKNOWN - wrong usage: run the command in a "
 		     "shell to see why");
+		/* Now: a failure at the end of the program would be WARNING. */
+		(void)output_flush();
 		return LEVEL_UNKNOWN;
 	}
 	how_far_look(&alarm.source, NULL, &alarm.far);

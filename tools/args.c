@@ -181,12 +181,13 @@ int parse_seconds(const char *text, int64_t *ret_ns)
 				return -EINVAL;
 			ns += digit * unit;
 		} else {
-			ns = ns * 10 + digit * unit;
-			if (ns > SECONDS_MAX * NSEC_PER_SEC)
+			/* Before it no longer fits an int64_t. */
+			if (ns > SECONDS_MAX * NSEC_PER_SEC / 10)
 				return -EINVAL;
+			ns = ns * 10 + digit * unit;
 		}
 	}
-	if (!digits)
+	if (!digits || ns > SECONDS_MAX * NSEC_PER_SEC)
 		return -EINVAL;
 	*ret_ns = ns;
 	return 0;

@@ -4,9 +4,12 @@
 are ahead of this machine's clock by what each test says.
 Usage: check_cli_alarm.py PARACLOCK"""
 import json
+import pathlib
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import cli
 
@@ -119,6 +122,11 @@ class Alarm(cli.Service):
                           (["--warn-offset", "2", "--max-offset", "1"],
                            "never warn"),
                           (["extra"], "unexpected argument"),
+                          # Ten times that no longer fits 64 bits of ns.
+                          (["--max-offset", "92500000000"],
+                           "--max-offset 92500000000"),
+                          (["--max-offset", "10000000000"],
+                           "--max-offset 10000000000"),
                           (["--since-disruption"], "since-disruption")):
             result = run("alarm", *args)
             self.assertEqual(result.returncode, UNKNOWN, result)
@@ -126,6 +134,14 @@ class Alarm(cli.Service):
                              "PARACLOCK UNKNOWN - wrong usage: run the "
                              "command in a shell to see why\n")
             self.assertIn(why, result.stderr)
+
+    def test_what_cannot_be_printed_is_unknown(self):
+        for args in (["extra"], ["-b", "tsc"], ["-b", "tsc", "--json"]):
+            with open("/dev/full", "wb") as full:
+                result = subprocess.run([TOOL, "alarm", *args], stdout=full,
+                                        stderr=subprocess.PIPE, check=False,
+                                        timeout=cli.HANGS_SEC)
+            self.assertEqual(result.returncode, UNKNOWN, (args, result))
 
     # --- disruptions -------------------------------------------------------
 
@@ -154,6 +170,37 @@ class Alarm(cli.Service):
         keep.kill()
         keep.wait()
         self.assertTrue((self.run_dir / "keep.json").exists())
+        self.alarm(page, UNKNOWN, "--since-disruption", 0)
+
+    def wait_for_state(self, pid, states):
+        def has():
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_text("ascii")
+            return stat.rpartition(")")[2].split()[0] in states
+        while not has():
+            time.sleep(0.01)
+
+    def test_a_keep_that_is_stopped_or_a_zombie_watches_nothing(self):
+        page = self.publish("")
+        keep = self.keep(page)
+        self.alarm(page, OK, "--since-disruption", 0)
+        keep.send_signal(signal.SIGSTOP)
+        self.wait_for_state(keep.pid, "T")
+        self.alarm(page, UNKNOWN, "--since-disruption", 0)
+        keep.send_signal(signal.SIGCONT)
+        self.wait_for_state(keep.pid, "SR")
+        self.alarm(page, OK, "--since-disruption", 0)
+        keep.kill()
+        self.wait_for_state(keep.pid, "Z")
+        self.alarm(page, UNKNOWN, "--since-disruption", 0)
+
+    def test_another_paraclock_with_its_number_is_not_it(self):
+        page = self.publish("")
+        path = self.run_dir / "keep.json"
+        self.keep(page).kill()
+        state = json.loads(path.read_text())
+        other = self.start("events", "-b", "vmclock", "-d", page)
+        cli.wait_for_handlers(other)
+        path.write_text(json.dumps({**state, "pid": other.pid}))
         self.alarm(page, UNKNOWN, "--since-disruption", 0)
 
     def test_keep_has_seen_one(self):

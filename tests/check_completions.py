@@ -17,6 +17,7 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "completions"
@@ -91,8 +92,7 @@ def fish(names):
         words = f"{name} {option}=" if option else f"{name} "
         script += [f"echo '== values {option}'",
                    f"complete -C 'paraclock {words}'"]
-    home = dict(os.environ, HOME="/nonexistent")
-    return run("fish", "-N", "-c", "\n".join(script), env=home,
+    return run("fish", "-N", "-c", "\n".join(script),
                stderr=subprocess.DEVNULL)
 
 
@@ -166,7 +166,7 @@ def check_real_zsh():
     """Type a command into zsh, and a tab."""
     pid, fd = pty.fork()
     if pid == 0:
-        os.environ.update(TERM="dumb", PS1="ready> ", HOME="/nonexistent")
+        os.environ.update(TERM="dumb", PS1="ready> ")
         os.execvp("zsh", ["zsh", "-f", "-i"])
     seen, deadline = "", time.monotonic() + 300
     setup = (f"fpath=({FOLDER} $fpath); autoload -U compinit; "
@@ -207,4 +207,7 @@ def main():
     print(f"{len(wanted) - 1} commands agree in three shells")
 
 
-main()
+# The shells keep files there.
+with tempfile.TemporaryDirectory() as folder:
+    os.environ["HOME"] = folder
+    main()

@@ -144,7 +144,7 @@ class Stdout(Case):
                 (["--listen", "example.org:80"], "not an address"),
                 (["--listen", "127.0.0.1:99999"], "not an address"),
                 (["--interval", "x", "--textfile", "a"], "--interval"),
-                (["--interval", "0", "--textfile", "a"], "less than"),
+                (["--interval", "0", "--textfile", "a"], "from 0.1"),
                 (["--interval", "1"], "--textfile"),
                 (["--textfile", ""], "empty"),
                 (["--dir", ""], "empty"),

@@ -20,7 +20,7 @@ function __paraclock_option
 end
 
 set -l commands status read cross decode watch events record plot keep agent \
-    feed serve export simulate bench
+    feed serve export alarm simulate bench
 set -l new 'not __paraclock_in '"$commands"' help'
 complete -c paraclock -n $new -a status -d 'List the clocks that are here'
 complete -c paraclock -n $new -a read -d 'Read a clock'
@@ -35,6 +35,7 @@ complete -c paraclock -n $new -a agent -d 'Answer the host about the clock'
 complete -c paraclock -n $new -a feed -d 'Feed chronyd, ntpd or a pipe'
 complete -c paraclock -n $new -a serve -d 'Publish bounded UTC'
 complete -c paraclock -n $new -a export -d 'Export metrics for Prometheus'
+complete -c paraclock -n $new -a alarm -d 'Say OK, WARNING or CRITICAL'
 complete -c paraclock -n $new -a simulate -d 'Play a simulated host'
 complete -c paraclock -n $new -a bench -d 'Measure what a read costs'
 complete -c paraclock -n $new -a help -d 'Explain a command'
@@ -47,7 +48,7 @@ set -l without_json record plot export help
 complete -c paraclock -n "not __paraclock_in $without_json" -s j -l json \
     -d 'Print JSON'
 
-set -l source read cross watch events record keep agent serve export feed
+set -l source read cross watch events record keep agent serve export alarm feed
 __paraclock_option "$source" -s b -l backend -x -d 'Read this backend' \
     -a 'kvmclock kvm-pairing kvm-host hyperv vmclock phc tsc served'
 __paraclock_option "$source" -s d -l device -r -F -d 'The device or page file'
@@ -62,6 +63,7 @@ __paraclock_option "$times events feed" -s n -l count -x -d 'How many'
 __paraclock_option "$times" -s i -l interval -x -d 'Seconds between readings'
 __paraclock_option 'keep serve export feed' -l interval -x \
     -d 'Seconds between readings'
+__paraclock_option read -s l -l long -d 'Print all of a reading'
 __paraclock_option 'record plot' -s o -l output -r -F -d 'Write this file'
 __paraclock_option record -s t -l duration -x -d 'How many seconds'
 __paraclock_option plot -F
@@ -81,7 +83,7 @@ __paraclock_option "$steer" -l dry-run -d 'Change nothing'
 __paraclock_option "$steer serve feed" -l assume-error -x \
     -d 'The bound of a source that states none, s'
 __paraclock_option "$steer serve" -l container -d 'Run in a container'
-__paraclock_option "$steer serve feed export" -l dir -x \
+__paraclock_option "$steer serve feed export alarm" -l dir -x \
     -a '(__fish_complete_directories)' -d 'The folder of the service'
 __paraclock_option "$steer" -l vsock -x -d 'Listen on this port'
 
@@ -117,6 +119,12 @@ __paraclock_option feed -l delay -x -d 'The delay of chrony.conf'
 __paraclock_option feed -l start-utc -x -d 'When the clock started'
 __paraclock_option feed -l no-reset -d 'Leave what chronyd measured'
 __paraclock_option feed -l print-config -d 'Print lines for chrony.conf'
+
+__paraclock_option alarm -l warn-offset -x -d 'Warn beyond, s'
+__paraclock_option alarm -l max-offset -x -d 'Critical beyond, s'
+__paraclock_option alarm -l max-bound -x -d 'Critical if the bound is wider, s'
+__paraclock_option alarm -l since-disruption -x \
+    -d 'Warn for so long after one, s'
 
 __paraclock_option simulate -F
 __paraclock_option simulate -l check -d 'Only check the script'

@@ -144,9 +144,9 @@ class Commands(Case):
         result = objects(run("decode", "vmclock", "--page", page.path,
                              "--counter", str(1000 + SEC + SEC // 2),
                              "--json"))[0]
-        if result["valid"]:
-            self.assertEqual(result["leap"], "pos")
-            self.assertEqual(result["time"][:20], "2016-12-31T23:59:60.")
+        self.assertTrue(result["valid"], result)
+        self.assertEqual(result["leap"], "pos")
+        self.assertEqual(result["time"][:20], "2016-12-31T23:59:60.")
 
     def events_of(self, *args):
         """Of a page whose marker changes, which is lost and found."""
@@ -239,8 +239,9 @@ class Services(Case):
                                check=True, timeout=cli.HANGS_SEC).stdout
         line, = self.fits(shown.splitlines(), "keep")
         self.assertTrue(line["corrected"])
-        state = {**line, "pid": 1, "text": "", "corrections": 1,
-                 "watching_since_ns": None, "marker_class": "none",
+        state = {**line, "pid": 1, "started_ticks": 1, "text": "",
+                 "corrections": 1, "watching_since_ns": None,
+                 "marker_class": "none",
                  "disruptions": 0, "last_disruption_ns": None,
                  "last_disruption": None, "last_correction": line}
         self.fits([state], "keep_state")

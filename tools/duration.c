@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "duration.h"
@@ -32,6 +33,45 @@ const char *format_duration(uint64_t ns, char *buf, size_t size)
 			 sec / DAY_SEC, sec % DAY_SEC / 3600, sec % 3600 / 60,
 			 sec % 60);
 	return buf;
+}
+
+/* The last digit that is shown, ns; from a minute or so on a short one shows
+ * less. */
+static uint64_t step_of(uint64_t ns, bool is_short)
+{
+	if (ns < 1000)
+		return 1;
+	if (ns < 1000000)
+		return 100;
+	if (ns < 1000000000)
+		return 10000;
+	if (ns < 100 * (uint64_t)NSEC_PER_SEC)
+		return 1000000;
+	if (ns < DAY_SEC * (uint64_t)NSEC_PER_SEC)
+		return is_short ? 100000000 : 1000000;
+	return is_short ? DAY_SEC * (uint64_t)NSEC_PER_SEC : NSEC_PER_SEC;
+}
+
+static uint64_t round_up(uint64_t ns, bool is_short)
+{
+	const uint64_t step = step_of(ns, is_short), rest = ns % step;
+
+	return rest && ns <= UINT64_MAX - step ? ns - rest + step : ns;
+}
+
+uint64_t duration_rest(uint64_t ns)
+{
+	return ns % step_of(ns, false);
+}
+
+const char *format_duration_up(uint64_t ns, char *buf, size_t size)
+{
+	return format_duration(round_up(ns, false), buf, size);
+}
+
+const char *format_short_up(uint64_t ns, char ret_text[SHORT_TEXT])
+{
+	return format_short(round_up(ns, true), ret_text);
 }
 
 const char *format_short(uint64_t ns, char ret_text[SHORT_TEXT])

@@ -159,8 +159,10 @@ static void describe_bounds(const struct paraclock_offset *off, uint64_t more,
 {
 	char error[48], bound[48];
 
-	format_duration(add_bounds(off->error_ns, more), error, sizeof(error));
-	format_duration(add_bounds(off->bound_ns, more), bound, sizeof(bound));
+	format_duration_up(add_bounds(off->error_ns, more), error,
+			   sizeof(error));
+	format_duration_up(add_bounds(off->bound_ns, more), bound,
+			   sizeof(bound));
 	if (off->bound_ns == PARACLOCK_ERROR_UNKNOWN)
 		snprintf(buf, size, "%s", error);
 	else
@@ -189,7 +191,9 @@ void how_far_describe(const struct how_far *far, char *buf, size_t size)
 			 bounds, far->backend, scale_of(far));
 		return;
 	}
-	describe_bounds(off, 0, off->offset_ns < 0 ? "of" : "behind", bounds,
+	/* It is less exact by the digits that are not shown. */
+	describe_bounds(off, duration_rest(distance),
+			off->offset_ns < 0 ? "of" : "behind", bounds,
 			sizeof(bounds));
 	snprintf(buf, size,
 		 "CLOCK_REALTIME is %s %s the host's clock, to within %s (%s, "

@@ -190,7 +190,7 @@ const char *format_bound(uint64_t ns, char ret_text[SHORT_TEXT])
 	if (ns == PARACLOCK_ERROR_UNKNOWN)
 		snprintf(ret_text, SHORT_TEXT, "-");
 	else
-		format_short(ns, ret_text);
+		format_short_up(ns, ret_text);
 	return ret_text;
 }
 

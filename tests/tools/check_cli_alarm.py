@@ -81,6 +81,32 @@ class Alarm(cli.Service):
         self.assertLess(abs(found["offset_ns"] + 3000 * 10**9),
                         SLACK_SEC * 10**9)
 
+    def test_what_is_shown_is_no_narrower_than_it_is(self):
+        unit = {"ns": 1, "us": 1000, "ms": 10**6, "s": 10**9}
+
+        def ns_of(number, name):
+            whole, _, rest = number.partition(".")
+            return int(whole + rest) * unit[name] // 10**len(rest)
+
+        for name, ahead in (("v", "3000.000900001s"),
+                            ("w", "-1.000900001s"), ("x", "0s")):
+            page = self.publish("", ahead=ahead, name=name,
+                                errors="maxerror 1234567ns "
+                                "maxerror-rate 51ppb")
+            text = self.alarm(page, OK)
+            shown = [ns_of(*pair) for pair in re.findall(
+                r"(\d+(?:\.\d+)?) (ns|us|ms|s)(?= behind| ahead|,| \()",
+                text.partition("|")[0])]
+            offset, error, bound = (
+                round(abs(float(number)) * 10**9) for number in
+                re.findall(r"=(-?\d+\.\d{9})s", text))
+            if len(shown) == 2:
+                shown = [0, *shown]
+            self.assertEqual(len(shown), 3, text)
+            self.assertLessEqual(shown[0], offset, text)
+            self.assertGreaterEqual(shown[0] + shown[1], offset + error, text)
+            self.assertGreaterEqual(shown[0] + shown[2], offset + bound, text)
+
     def test_the_bound(self):
         page = self.publish("")
         self.alarm(page, OK, "--max-bound", 900)

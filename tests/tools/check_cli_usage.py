@@ -38,8 +38,8 @@ class Usage(unittest.TestCase):
         """The one line on stderr."""
         result = run(*args)
         # What a monitoring system reads, to which 2 would be CRITICAL.
-        want = (3, "PARACLOCK UNKNOWN - wrong usage\n") \
-            if args[0] == "alarm" else (2, "")
+        want = (3, "PARACLOCK UNKNOWN - wrong usage: run the command in a "
+                "shell to see why\n") if args[0] == "alarm" else (2, "")
         self.assertEqual((result.returncode, result.stdout), want, args)
         self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
         return result.stderr[:-1]

@@ -40,9 +40,9 @@ static const char doc[] =
 
 static const struct argp_option options[] = {
 	{ "warn-offset", FIRST_CHECK + WARN_OFFSET, "SECONDS", 0,
-	  "WARNING if CLOCK_REALTIME is off by more than this", 0 },
+	  "WARNING if the clock is off by more than this", 0 },
 	{ "max-offset", FIRST_CHECK + MAX_OFFSET, "SECONDS", 0,
-	  "CRITICAL if it is off by more than this", 0 },
+	  "CRITICAL if the clock is off by more than this", 0 },
 	{ "max-bound", FIRST_CHECK + MAX_BOUND, "SECONDS", 0,
 	  "CRITICAL if true UTC is not known to within this", 0 },
 	{ "since-disruption", FIRST_CHECK + SINCE_DISRUPTION, "S", 0,

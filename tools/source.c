@@ -238,7 +238,7 @@ static bool lacks_memory(const struct paraclock_options *opts)
 int source_open_any(const struct source *source, struct paraclock **ret_clk)
 {
 	struct wanted wanted = { .timescales = source->timescales };
-	char detail[512] = "";
+	char detail[1536] = "";
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
 		.timescales = source->timescales,

@@ -20,7 +20,7 @@ struct export_follower {
 	struct source source;  /* what is opened */
 	struct paraclock *clk; /* NULL: it is not there */
 	/* Why not: the sentence of the last attempt. */
-	char detail[512];
+	char detail[1536];
 	bool is_lost;	      /* the handle is of no use any more */
 	uint64_t epoch;	      /* up to which disruptions are counted */
 	int64_t disrupted_ns; /* CLOCK_BOOTTIME */

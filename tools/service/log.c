@@ -13,7 +13,7 @@
 #include "service.h"
 
 /* A line longer than this is cut. */
-#define LINE_SIZE 1024
+#define LINE_SIZE 2048
 
 /* A reader of the log that is stuck costs a line, not the service. */
 #define WAIT_MS 1000

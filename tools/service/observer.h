@@ -32,7 +32,7 @@ struct observer {
 	void (*missing)(void *ctx);
 	void *missing_ctx;
 	/* Why no source is open, or is fit. */
-	char detail[512];
+	char detail[1536];
 
 	/* Private. */
 	bool runs;	    /* looks by itself */

@@ -117,10 +117,13 @@ static void log_line(const struct serve *serve)
 	const char *status = serve_status_name(serve->track.tl.status);
 	int level = serve_track_has_time(&serve->track) ? LOG_LEVEL_NOTICE
 							: LOG_LEVEL_WARNING;
+	const char *hint = serve->options->from_kernel
+				   ? ""
+				   : "; if chronyd runs, use --from kernel";
 
 	/* The observer has told what is missing. */
 	if (strcmp(serve->why, "no-source") == 0)
-		service_log(level, "%s: no host clock is here", status);
+		service_log(level, "%s: no host clock is here%s", status, hint);
 	else if (serve->why[0])
 		service_log(level, "%s: %s", status, serve->text);
 	else

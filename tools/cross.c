@@ -123,12 +123,18 @@ bool cross_utc_offset(const struct paraclock_crosststamp *xt,
 {
 	*ret_off = (struct paraclock_offset){
 		.size = sizeof(*ret_off),
-		/* As good as what set this kernel's CLOCK_TAI. */
+		/* As good as what set this kernel's CLOCK_TAI, and perhaps from
+		 * before a restore: so it makes an offset and no bound. */
 		.assume_tai_offset_sec = cross_knows(xt, PARACLOCK_CLOCK_TAI)
 						 ? xt->tai_offset_sec
 						 : (int16_t)0,
 	};
-	return !paraclock_offset_of(xt, ret_off) && ret_off->valid;
+	if (paraclock_offset_of(xt, ret_off) || !ret_off->valid)
+		return false;
+	if (xt->sample.timescale == PARACLOCK_TIMESCALE_TAI &&
+	    !(xt->sample.flags & PARACLOCK_FLAG_TAI_OFFSET))
+		ret_off->bound_ns = PARACLOCK_ERROR_UNKNOWN;
+	return true;
 }
 
 /* Was the clock the same from a to b, so that its rate can be measured? */

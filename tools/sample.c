@@ -164,6 +164,11 @@ void sample_format_time(const struct paraclock_sample *sample,
 	bool is_inserted = sample->leap == PARACLOCK_LEAP_POS &&
 			   sample->timescale == PARACLOCK_TIMESCALE_UTC;
 
+	/* A page without a time leaves it at 0, which is no date. */
+	if (!sample->valid && !sample->host_ns) {
+		snprintf(ret_text, UTC_TEXT, "-");
+		return;
+	}
 	if (!is_date(sample)) {
 		format_seconds(sample->host_ns, ret_text, UTC_TEXT);
 		return;

@@ -121,14 +121,11 @@ int cross_narrow(const struct paraclock *clk,
 bool cross_utc_offset(const struct paraclock_crosststamp *xt,
 		      struct paraclock_offset *ret_off)
 {
-	*ret_off = (struct paraclock_offset){
-		.size = sizeof(*ret_off),
-		/* As good as what set this kernel's CLOCK_TAI, and perhaps from
-		 * before a restore: so it makes an offset and no bound. */
-		.assume_tai_offset_sec = cross_knows(xt, PARACLOCK_CLOCK_TAI)
-						 ? xt->tai_offset_sec
-						 : (int16_t)0,
-	};
+	*ret_off = (struct paraclock_offset){ .size = sizeof(*ret_off) };
+	/* As good as what set this kernel's CLOCK_TAI, and perhaps from before
+	 * a restore: so it makes an offset and no bound. */
+	if (cross_knows(xt, PARACLOCK_CLOCK_TAI))
+		ret_off->assume_tai_offset_sec = xt->tai_offset_sec;
 	if (paraclock_offset_of(xt, ret_off) || !ret_off->valid)
 		return false;
 	if (xt->sample.timescale == PARACLOCK_TIMESCALE_TAI &&

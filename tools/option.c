@@ -39,7 +39,7 @@ static void find(const struct argp *argp, const char *word, size_t length,
 		/* The same option may be in two tables. */
 		matches->count += option->key != matches->first->key ||
 				  option == matches->first;
-		if (!length || option->name[length] == '\0')
+		if (!length || (option->name && !option->name[length]))
 			matches->exact = option;
 	}
 	for (; child && child->argp; child++)

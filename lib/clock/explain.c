@@ -104,6 +104,10 @@ static const char *explain_valid(const struct paraclock_sample *sample)
  * UTC. */
 static void explain_scale(const struct paraclock *clk, char *buf, size_t size)
 {
+	static const char no_date[] =
+		": it does not say what time of day it is, nor how far "
+		"CLOCK_REALTIME is off; open a source on UTC or TAI "
+		"(options.timescales, --timescale)";
 	struct paraclock_sample sample;
 	int64_t utc_ns;
 
@@ -116,10 +120,7 @@ static void explain_scale(const struct paraclock *clk, char *buf, size_t size)
 		     "from a leap-seconds list (paraclock_leap_list_parse())");
 	else
 		TEXT(buf, size, clk->be->name, " is on the timescale ",
-		     paraclock_timescale_name(sample.timescale),
-		     ": it does not say what time of day it is, nor how far "
-		     "CLOCK_REALTIME is off; open a source on UTC or TAI "
-		     "(options.timescales, --timescale)");
+		     paraclock_timescale_name(sample.timescale), no_date);
 }
 
 /* The error of a source that only events look at is not one of the reads'. */

@@ -27,9 +27,9 @@ static int tai_offset(struct paraclock_offset *off, int16_t *ret_sec)
 	struct paraclock_utc utc;
 	int ret = -ESTALE;
 
-	*ret_sec = sample->flags & PARACLOCK_FLAG_TAI_OFFSET
-			   ? sample->tai_offset_sec
-			   : (int16_t)0;
+	*ret_sec = 0;
+	if (sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
+		*ret_sec = sample->tai_offset_sec;
 	if (pclk_leap_offset_is_plausible(*ret_sec))
 		return 0;
 	if (off->leap_table)

@@ -18,7 +18,9 @@ static char shown(char c)
 {
 	if (c == '\t')
 		return ' ';
-	return c >= ' ' && c <= '~' ? c : '?';
+	if (c < ' ' || c > '~')
+		return '?';
+	return c;
 }
 
 /* Add the line, and below it a caret at the column. */
@@ -72,7 +74,9 @@ void pclk_sim_script_print_time(uint64_t ns, char *buf, size_t size)
 
 static char lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+	if (c < 'A' || c > 'Z')
+		return c;
+	return (char)(c + ('a' - 'A'));
 }
 
 static unsigned int least(unsigned int a, unsigned int b)

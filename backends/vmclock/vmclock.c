@@ -120,8 +120,8 @@ PAGE_INLINE int convert(struct page *page, const struct page_copy *copy,
 
 static const struct page_reason reasons[] = {
 	{ PARACLOCK_REASON_STATUS,
-	  "the host vouches for no time on this page now; those of QEMU and "
-	  "Firecracker never carry one, and show disruptions only" },
+	  "the host vouches for no time on this page now; pages of QEMU and "
+	  "Firecracker never carry a time and show disruptions only" },
 	{ PARACLOCK_REASON_COUNTER,
 	  "the page does not count with this machine's counter" },
 	{ PARACLOCK_REASON_WINDOW,

@@ -190,7 +190,9 @@ done
 	sed -e 's|^usr/lib64/|usr/LIB/|' -e '/^usr\/share\/licenses\//d' \
 		-e 's|^usr/lib/python[^/]*/site-packages/|usr/lib/python3/dist-packages/|' |
 	plain_names >"$work/rpm.names"
+# Debian's zsh looks for the completions of packages in a folder of its own.
 sed -e 's|^usr/lib/[^/]*-linux-gnu/|usr/LIB/|' -e '/\/lintian\/overrides\//d' \
+	-e 's|/zsh/vendor-completions/|/zsh/site-functions/|' \
 	"$work/packed" | plain_names >"$work/deb.names"
 diff "$work/deb.names" "$work/rpm.names" ||
 	fail "the .debs (<) and the .rpm set (>) differ"

@@ -271,8 +271,8 @@ int report_table(const struct bench *bench)
 		      "markers of this machine.",
 		      0, 80);
 	if (BENCH_SANITIZED)
-		printf("\n(built with a sanitizer, which slows vdso: times "
-		       "are not compared with limits)\n");
+		printf("\n(built with a sanitizer, which slows vdso: times are "
+		       "compared with no limit)\n");
 	print_times(bench);
 	print_threads(bench);
 	print_counts(bench);

@@ -193,7 +193,7 @@ static void print_threads(const struct bench *bench)
 static void print_method(const char *what, const struct method *method)
 {
 	if (!method->used)
-		printf("%s: not measured: %s\n", what, method->why);
+		print_why(what, method->why);
 	else
 		printf("%s: the control counted %llu of %llu%s\n", what,
 		       (unsigned long long)method->counted,

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """The relay and the follower, on the clocks of simulated hosts."""
 import json
+import os
 import signal
+import struct
 import subprocess
 import time
 import unittest
@@ -11,6 +13,8 @@ from worlds import DEADLINE_SEC, EXAMPLES, TOOL, Program, Worlds
 
 RELAY, FOLLOWER = EXAMPLES / "relay", EXAMPLES / "follower"
 
+# Of struct vmclock_abi, bytes.
+PAGE_SIZE, SEQ_COUNT, COUNTER_VALUE = 4096, 12, 40
 # Pages round to this.
 PAGE_NS = 1
 
@@ -34,6 +38,19 @@ def paraclock(*args):
             json.loads(done.stdout) if done.stdout.strip() else None)
 
 
+def copy_of(page):
+    """One state of a page whose writer goes on: programs that look at it one
+    after the other see different ones."""
+    end = time.monotonic() + DEADLINE_SEC
+    with open(page, "rb") as file:
+        while time.monotonic() < end:
+            copy = os.pread(file.fileno(), PAGE_SIZE, 0)
+            again = os.pread(file.fileno(), PAGE_SIZE, 0)
+            if copy == again and not copy[SEQ_COUNT] & 1:
+                return copy
+    raise AssertionError(f"{page}: it is always being written")
+
+
 class Relays(Worlds):
     def relay(self):
         self.below = self.dir / "below"
@@ -43,24 +60,27 @@ class Relays(Worlds):
                        "".join(lines), "L2 has the time")
         return relay
 
-    def says(self, page, counter):
-        return paraclock("decode", "vmclock", "--page", page, "--counter",
-                         counter)[1]
-
     def is_passed_on(self):
         """Above and below say the same at one counter value."""
         end = time.monotonic() + DEADLINE_SEC
         while True:
-            counter = paraclock("read", "-b", "vmclock", "-d",
-                                self.page("vm1"))[1]["host_tsc"]
-            above, below = (self.says(page, counter)
-                            for page in (self.page("vm1"), self.below))
-            # Between the two looks the page above may have been rewritten.
+            copies = [copy_of(page) for page in (self.page("vm1"), self.below)]
+            # Before its reference point a page says nothing.
+            counter = max(struct.unpack_from("<Q", copy, COUNTER_VALUE)[0]
+                          for copy in copies)
+            above, below = (self.says(copy, counter) for copy in copies)
+            # Between the two copies the page above may have been rewritten.
             if below["valid"] and \
                     abs(above["host_ns"] - below["host_ns"]) <= PAGE_NS:
                 return above, below
             if time.monotonic() > end:
                 self.fail(f"{above} {below}")
+
+    def says(self, copy, counter):
+        page = self.dir / "copy"
+        page.write_bytes(copy)
+        return paraclock("decode", "vmclock", "--page", page, "--counter",
+                         counter)[1]
 
     def test_time_bound_and_moves_are_passed_on(self):
         self.assertTrue(any(self.follows(calm) for calm in (5, 30, 100)))

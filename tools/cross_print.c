@@ -29,6 +29,19 @@ static void put_realtime(struct json *json,
 		json_put_null(json, "realtime");
 }
 
+static void put_offset(struct json *json, const struct cross_result *result)
+{
+	if (!result->has_offset) {
+		json_put_null(json, "offset_ns");
+		json_put_null(json, "error_ns");
+		json_put_null(json, "bound_ns");
+		return;
+	}
+	json_put_s64(json, "offset_ns", result->offset_ns);
+	sample_put_error(json, "error_ns", result->error_ns);
+	sample_put_error(json, "bound_ns", result->bound_ns);
+}
+
 static void put_rate(struct json *json, const char *key, bool known, double ppm)
 {
 	if (known)
@@ -57,10 +70,7 @@ int cross_print_json(const char *backend,
 	json_put_text(&json, "clocksource",
 		      xt->clocksource[0] ? xt->clocksource : NULL);
 	put_clock(&json, "tai_ns", xt, PARACLOCK_CLOCK_TAI);
-	if (result->has_offset)
-		json_put_s64(&json, "offset_ns", result->offset_ns);
-	else
-		json_put_null(&json, "offset_ns");
+	put_offset(&json, result);
 	put_rate(&json, "rate_ppm", result->has_rate, result->rate_ppm);
 	put_rate(&json, "rate_ppm_bound", result->has_rate, result->bound_ppm);
 	json_put_u64(&json, "clock_was_set_seq", xt->clock_was_set_seq);

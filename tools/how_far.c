@@ -235,14 +235,6 @@ void history_describe(const struct keep_history *history, char *buf,
 
 /* --- for programs --------------------------------------------------------- */
 
-static void put_error(struct json *json, const char *key, uint64_t ns)
-{
-	if (ns != PARACLOCK_ERROR_UNKNOWN && ns <= INT64_MAX)
-		json_put_u64(json, key, ns);
-	else
-		json_put_null(json, key);
-}
-
 void how_far_put(const struct how_far *far, struct json *json)
 {
 	const struct paraclock_offset *off = &far->off;
@@ -259,8 +251,8 @@ void how_far_put(const struct how_far *far, struct json *json)
 		return;
 	}
 	json_put_s64(json, "offset_ns", off->offset_ns);
-	put_error(json, "error_ns", off->error_ns);
-	put_error(json, "bound_ns", off->bound_ns);
+	sample_put_error(json, "error_ns", off->error_ns);
+	sample_put_error(json, "bound_ns", off->bound_ns);
 	json_put_bool(json, "maybe_smeared",
 		      off->flags & PARACLOCK_OFFSET_MAYBE_SMEARED);
 }

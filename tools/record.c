@@ -193,7 +193,7 @@ static void put_reading(struct record *record, struct record_row *row,
 	struct paraclock_offset off;
 	const bool known = xt->sample.valid && cross_utc_offset(xt, &off);
 
-	record_put_crosststamp(row, xt, known ? &off.offset_ns : NULL);
+	record_put_crosststamp(row, xt, known ? &off : NULL);
 	if (!xt->sample.valid) {
 		record->progress.not_valid++;
 		put_clocks(row);

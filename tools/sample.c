@@ -7,7 +7,7 @@
 #include "json.h"
 #include "tools.h"
 
-static void json_error_ns(struct json *json, const char *key, uint64_t error_ns)
+void sample_put_error(struct json *json, const char *key, uint64_t error_ns)
 {
 	if (error_ns == PARACLOCK_ERROR_UNKNOWN)
 		json_put_null(json, key);
@@ -81,8 +81,8 @@ void sample_put_json(struct json *json, const char *backend,
 	json_put_text(json, "timescale",
 		      paraclock_timescale_name(sample->timescale));
 	json_put_text(json, "counter", paraclock_counter_name(sample->counter));
-	json_error_ns(json, "pair_error_ns", sample->pair_error_ns);
-	json_error_ns(json, "clock_error_ns", sample->clock_error_ns);
+	sample_put_error(json, "pair_error_ns", sample->pair_error_ns);
+	sample_put_error(json, "clock_error_ns", sample->clock_error_ns);
 	/* No handle counts from 0: it is a page's sample, from 'decode'. */
 	if (sample->epoch)
 		json_put_u64(json, "epoch", sample->epoch);

@@ -186,6 +186,8 @@ int sample_print_json(const char *backend,
 /* Put the members of that line. */
 void sample_put_json(struct json *json, const char *backend,
 		     const struct paraclock_sample *sample);
+/* An error or a bound, ns; null: not known. */
+void sample_put_error(struct json *json, const char *key, uint64_t error_ns);
 /* "ok", or the reason why the sample is not valid. */
 const char *sample_state(const struct paraclock_sample *sample);
 /* The same in a table: "own-kernel" in place of "ok" where no host was asked. */

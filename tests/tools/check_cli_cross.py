@@ -160,6 +160,28 @@ class Cross(unittest.TestCase):
         else:
             self.assertEqual(got["offset_ns"], got["host_ns"] - got["tai_ns"])
 
+    def test_only_an_offset_of_the_hosts_has_a_bound(self):
+        """Else readers add the host's own bound to what is not of the host."""
+        vouched = {"error_ns": 7000}
+        for flags, is_bound in ((BOUND, True), (BOUND & ~1, False)):
+            page = self.page(37 * SEC, flags=flags, **vouched)
+            got = objects(self.cross(page))[0]
+            self.assertGreaterEqual(got["clock_error_ns"], 7000)
+            rows = run("record", "-b", "vmclock", "-d", page.path, "-n", "1",
+                       "-o", "-").stdout.splitlines()
+            row = dict(zip(*(line.split(",") for line in rows[-2:])))
+            if not is_bound:
+                self.assertIsNone(got["bound_ns"])
+                self.assertEqual(row["bound_ns"], "")
+                continue
+            self.assertEqual(
+                got["error_ns"],
+                got["uncertainty_ns"] + (got["pair_error_ns"] or 0))
+            for bound in (got["bound_ns"] - got["error_ns"],
+                          int(row["bound_ns"]) - int(row["uncertainty_ns"]) -
+                          int(row["pair_error_ns"])):
+                self.assertGreaterEqual(bound, 7000)
+
     def test_inside_a_leap_second_no_offset_is_made_up(self):
         # It is one second long, and begins with the page's reference point;
         # on a page that counts a second for each 10000.

@@ -28,7 +28,7 @@ READ_KEYS = ["backend", "host_ns", "time", "host_tsc", "valid", "reason",
 CROSS_KEYS = READ_KEYS + [
     "realtime_ns", "realtime", "monotonic_ns", "monotonic_raw_ns",
     "boottime_ns", "uncertainty_ns", "clocksource", "tai_ns", "offset_ns",
-    "rate_ppm", "rate_ppm_bound", "clock_was_set_seq",
+    "error_ns", "bound_ns", "rate_ppm", "rate_ppm_bound", "clock_was_set_seq",
     "clocksource_changed_seq"]
 EVENT_KEYS = ["realtime_ns", "time", "kind", "source", "marker_class", "epoch",
               "lost", "gap_ns", "timescale", "counter_before",

@@ -18,7 +18,7 @@ COLUMNS = [
     "pair_error_ns", "clock_error_ns", "epoch", "marker_class", "leap",
     "tai_offset_sec", "counter", "realtime_ns", "monotonic_ns",
     "monotonic_raw_ns", "boottime_ns", "tai_ns", "uncertainty_ns",
-    "offset_ns", "gap_ns", "source"]
+    "offset_ns", "gap_ns", "source", "bound_ns"]
 TITLE = "# paraclock record 1"
 MOVES = """host a maxerror 100us
 host b maxerror 100us ahead 80us

@@ -38,8 +38,20 @@ static double value(const struct curve *curve, const struct trace *trace,
 static uint64_t bound(const struct curve *curve,
 		      const struct trace_point *point)
 {
-	return curve->is_offset ? point->offset_bound_ns
-				: point->reading_bound_ns;
+	return curve->is_utc ? point->utc_bound_ns : point->reading_bound_ns;
+}
+
+/* A band of two kinds would be read as the wider one. */
+static bool is_utc_known(const struct curve *curve, const struct trace *trace)
+{
+	for (size_t i = 0; i < trace->count; i++) {
+		const struct trace_point *point = &trace->points[i];
+
+		if (is_shown(curve, point) &&
+		    point->utc_bound_ns == TRACE_NO_BOUND)
+			return false;
+	}
+	return curve->is_offset;
 }
 
 /* The range of the values, and of what their bounds allow. */
@@ -203,6 +215,7 @@ int curve_find(struct curve *curve, const struct trace *trace,
 			first = &trace->points[i];
 	}
 	curve->rate = curve->is_offset ? 0 : trend->rate;
+	curve->is_utc = is_utc_known(curve, trace);
 	choose_base(curve, trace, first);
 	find_range(curve, trace);
 	curve->points = calloc(CURVE_POINTS, sizeof(*curve->points));

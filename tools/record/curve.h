@@ -23,6 +23,7 @@ struct curve {
 	bool is_offset;
 	double rate;
 	int64_t base_ns;	      /* to be added to each value */
+	bool is_utc;		      /* the bounds are those of UTC */
 	bool has_bound;		      /* else low and high are the value */
 	double bound_ns;	      /* the greatest bound */
 	double least, most;	      /* of the values */

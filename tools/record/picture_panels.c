@@ -155,9 +155,7 @@ static void write_bound_title(const struct picture *picture, bool is_beyond,
 	const struct scale scale = scale_of_ns(ns);
 
 	fprintf(to, "\"%s bound, at most ±%.4g %s%s\"",
-		picture->curve->is_offset && picture->trace->has_clock_bound
-			? "host's"
-			: "reading's",
+		picture->curve->is_utc ? "host's" : "reading's",
 		ns / scale.size, scale.unit, is_beyond ? " (not shown)" : "");
 }
 

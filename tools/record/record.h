@@ -40,6 +40,7 @@ enum record_column {
 	RECORD_OFFSET_NS,
 	RECORD_GAP_NS,
 	RECORD_SOURCE,
+	RECORD_BOUND_NS,
 	RECORD_COLUMNS
 };
 
@@ -79,10 +80,10 @@ static inline bool record_knows(const struct record_row *row,
 
 /* --- record_row.c: rows to write ------------------------------------------ */
 
-/* A reading. @p offset_ns: the host's UTC less CLOCK_REALTIME; NULL: unknown. */
+/* A reading. @p off: its offset from CLOCK_REALTIME; NULL: unknown. */
 void record_put_crosststamp(struct record_row *row,
 			    const struct paraclock_crosststamp *xt,
-			    const int64_t *offset_ns);
+			    const struct paraclock_offset *off);
 /* A reading that failed. */
 void record_put_failure(struct record_row *row, int error);
 void record_put_event(struct record_row *row,

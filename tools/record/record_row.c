@@ -33,6 +33,7 @@ static const struct {
 	[RECORD_OFFSET_NS] = { "offset_ns", RECORD_S64 },
 	[RECORD_GAP_NS] = { "gap_ns", RECORD_S64 },
 	[RECORD_SOURCE] = { "source", RECORD_NAME },
+	[RECORD_BOUND_NS] = { "bound_ns", RECORD_U64 },
 };
 
 const char *record_column_name(enum record_column column)
@@ -119,7 +120,7 @@ static void put_sample(struct record_row *row,
 
 void record_put_crosststamp(struct record_row *row,
 			    const struct paraclock_crosststamp *xt,
-			    const int64_t *offset_ns)
+			    const struct paraclock_offset *off)
 {
 	put_name(row, RECORD_KIND, RECORD_READING);
 	put_sample(row, &xt->sample);
@@ -128,8 +129,10 @@ void record_put_crosststamp(struct record_row *row,
 	put_u64(row, RECORD_COUNTER, xt->counter);
 	put_clocks(row, xt->known, xt->ns);
 	put_u64(row, RECORD_UNCERTAINTY_NS, xt->uncertainty_ns);
-	if (offset_ns)
-		put_s64(row, RECORD_OFFSET_NS, *offset_ns);
+	if (!off)
+		return;
+	put_s64(row, RECORD_OFFSET_NS, off->offset_ns);
+	put_error(row, RECORD_BOUND_NS, off->bound_ns);
 }
 
 void record_put_failure(struct record_row *row, int error)

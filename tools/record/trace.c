@@ -131,19 +131,13 @@ static uint64_t add_bound(uint64_t a, const struct record_row *row,
 	return sum;
 }
 
-static void set_bounds(struct trace *trace, struct trace_point *point,
-		       const struct record_row *row)
+static void set_bounds(struct trace_point *point, const struct record_row *row)
 {
-	uint64_t bound_ns = add_bound(0, row, RECORD_PAIR_ERROR_NS), whole_ns;
+	const uint64_t bound_ns = add_bound(0, row, RECORD_PAIR_ERROR_NS);
 
-	bound_ns = add_bound(bound_ns, row, RECORD_UNCERTAINTY_NS);
-	whole_ns = add_bound(bound_ns, row, RECORD_CLOCK_ERROR_NS);
-	point->reading_bound_ns = bound_ns;
-	point->offset_bound_ns = bound_ns;
-	if (whole_ns == TRACE_NO_BOUND)
-		return;
-	point->offset_bound_ns = whole_ns;
-	trace->has_clock_bound = true;
+	point->reading_bound_ns =
+		add_bound(bound_ns, row, RECORD_UNCERTAINTY_NS);
+	point->utc_bound_ns = add_bound(0, row, RECORD_BOUND_NS);
 }
 
 static int grow(struct trace *trace)
@@ -200,7 +194,7 @@ static int add_point(struct trace *trace, const struct record_row *row,
 	point.has_offset = record_knows(row, RECORD_OFFSET_NS);
 	if (point.has_offset)
 		point.offset_ns = cell_s64(row, RECORD_OFFSET_NS);
-	set_bounds(trace, &point, row);
+	set_bounds(&point, row);
 	compare(trace, row);
 	point.begins_run = !trace->count || trace->begins_run;
 	trace->begins_run = false;

@@ -19,9 +19,9 @@ struct trace_point {
 	int64_t raw_ns;	   /* CLOCK_MONOTONIC_RAW */
 	int64_t ahead_ns;  /* the host clock less CLOCK_MONOTONIC_RAW */
 	int64_t offset_ns; /* the host's UTC less CLOCK_REALTIME */
-	/* How far ahead_ns may be from the truth; and how far offset_ns may be,
-	 * which includes the host's own bound, if it is known. */
-	uint64_t reading_bound_ns, offset_bound_ns;
+	/* How far ahead_ns and offset_ns may be from what the clocks said; and
+	 * how far offset_ns may be from that of UTC. */
+	uint64_t reading_bound_ns, utc_bound_ns;
 	bool has_offset;
 	/* Nothing may be computed from this point and the one before. */
 	bool begins_run;
@@ -58,8 +58,7 @@ struct trace {
 	uint64_t kinds[TRACE_KINDS]; /* all marks, by kind */
 	uint64_t not_valid;
 	int64_t first_ns, last_ns; /* of all rows; 0 without rows */
-	bool has_clock_bound; /* some offset_bound_ns includes the host's */
-	bool is_cut;	      /* the last line has no end, and was dropped */
+	bool is_cut; /* the last line has no end, and was dropped */
 	/* Private: what the row before left. */
 	bool has_rows, is_not_valid, begins_run, is_marked;
 	uint64_t epoch;

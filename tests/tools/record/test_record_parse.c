@@ -243,11 +243,12 @@ static void pass_through(const struct record_row *row, struct record_row *got)
 static void check_reading(void **state)
 {
 	const struct paraclock_crosststamp xt = reading();
-	const int64_t offset_ns = -1;
+	struct paraclock_offset off = { .offset_ns = -1,
+					.bound_ns = UINT64_MAX - 1 };
 	struct record_row row = { 0 }, got;
 
 	(void)state;
-	record_put_crosststamp(&row, &xt, &offset_ns);
+	record_put_crosststamp(&row, &xt, &off);
 	pass_through(&row, &got);
 	assert_int_equal(got.known, row.known);
 	assert_true(got.cell[RECORD_COUNTER].u64 == UINT64_MAX);
@@ -256,6 +257,7 @@ static void check_reading(void **state)
 	assert_true(got.cell[RECORD_REALTIME_NS].s64 == INT64_MAX);
 	assert_true(got.cell[RECORD_TAI_NS].s64 == INT64_MIN);
 	assert_true(got.cell[RECORD_OFFSET_NS].s64 == -1);
+	assert_true(got.cell[RECORD_BOUND_NS].u64 == UINT64_MAX - 1);
 	assert_true(got.cell[RECORD_TAI_OFFSET_SEC].s64 == -37);
 	assert_string_equal(got.cell[RECORD_REASON].name, "ok");
 	assert_string_equal(got.cell[RECORD_TIMESCALE].name,
@@ -263,6 +265,10 @@ static void check_reading(void **state)
 	assert_true(record_knows(&got, RECORD_PAIR_ERROR_NS));
 	assert_false(record_knows(&got, RECORD_CLOCK_ERROR_NS));
 	assert_false(record_knows(&got, RECORD_LEAP));
+	off.bound_ns = PARACLOCK_ERROR_UNKNOWN;
+	row = (struct record_row){ 0 };
+	record_put_crosststamp(&row, &xt, &off);
+	assert_false(record_knows(&row, RECORD_BOUND_NS));
 }
 
 /* Of a reading that is not valid no system clock is known. */

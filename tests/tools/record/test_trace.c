@@ -332,6 +332,45 @@ static void check_not_valid(void **state)
 	free(script);
 }
 
+/* The band is the host's only if each offset has a bound. */
+static void check_band(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		bool is_utc;
+		double bound_ns;
+	} bands[] = {
+		{ "5000", "6000", true, 6000 },
+		{ "5000", "", false, 40 },
+		{ "", "", false, 40 },
+	};
+	struct fixture *f = *state;
+	char *script;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(bands); i++) {
+		tear_down(state);
+		assert_int_equal(set_up(state), 0);
+		f = *state;
+		rewind(f->to);
+		fprintf(f->to,
+			HEAD "kind,valid,reason,host_ns,pair_error_ns,"
+			     "clock_error_ns,epoch,monotonic_raw_ns,"
+			     "uncertainty_ns,offset_ns,bound_ns\n"
+			     "reading,1,ok,1,10,4960,1,1,30,0,%s\n"
+			     "reading,1,ok,9,10,4960,1,9,30,0,%s\n",
+			bands[i].first, bands[i].second);
+		evaluate(f);
+		assert_true(f->curve.is_offset);
+		assert_int_equal(f->curve.is_utc, bands[i].is_utc);
+		assert_true(f->curve.bound_ns == bands[i].bound_ns);
+		script = draw(f, PICTURE_PNG);
+		assert_non_null(strstr(script, bands[i].is_utc
+						       ? "host's bound"
+						       : "reading's bound"));
+		free(script);
+	}
+}
+
 /* An offset that hardly varies is shown from a round base. */
 static void check_base(void **state)
 {
@@ -409,13 +448,13 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	static const struct CMUnitTest others[] = {
-		TEST(check_long_line),	TEST(check_longer_line),
-		TEST(check_cut),	TEST(check_empty),
-		TEST(check_rate),	TEST(check_disruption),
-		TEST(check_epoch),	TEST(check_unknown_kind),
-		TEST(check_not_valid),	TEST(check_base),
-		TEST(check_thinning),	TEST(check_extremes),
-		TEST(check_many_marks),
+		TEST(check_long_line), TEST(check_longer_line),
+		TEST(check_cut),       TEST(check_empty),
+		TEST(check_rate),      TEST(check_disruption),
+		TEST(check_epoch),     TEST(check_unknown_kind),
+		TEST(check_not_valid), TEST(check_base),
+		TEST(check_band),      TEST(check_thinning),
+		TEST(check_extremes),  TEST(check_many_marks),
 	};
 	struct CMUnitTest tests[ARRAY_LEN(refused) + ARRAY_LEN(others)] = { 0 };
 

@@ -59,7 +59,7 @@ static bool get_offset_bound(const struct export_source *source,
 			     struct number *ret_number)
 {
 	return get_error(source->has_measurement &&
-				 source->measurement.has_bound,
+				 source->measurement.is_of_utc,
 			 source->measurement.bound_ns, ret_number);
 }
 

@@ -202,7 +202,8 @@ static bool has_utc(const struct measurement *m)
 /* What repeats this kernel's clock says nothing about that clock. */
 static void take_measure(struct export_follower *follower)
 {
-	static const struct utc_help help = { .leap_table = steer_leap_table };
+	static const struct utc_help help = { .leap_table = steer_leap_table,
+					      .bounds_utc = true };
 	struct export_source *data = follower->data;
 	struct measurement *m = &data->measurement;
 

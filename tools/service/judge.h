@@ -54,6 +54,7 @@ struct measurement {
 	 * the host states one. */
 	uint64_t bound_ns;
 	bool has_bound;	  /* the host states its own error */
+	bool is_of_utc;	  /* and it is known to hold for UTC */
 	int64_t utc_ns;	  /* the host clock, UTC */
 	int64_t raw_ns;	  /* CLOCK_MONOTONIC_RAW at the same instant */
 	uint64_t counter; /* and the counter */

@@ -6,7 +6,7 @@
 
 /* --- the host's UTC ------------------------------------------------------- */
 
-/* TAI without an offset: ask whoever may know it. */
+/* TAI without an offset, or UTC that may be smeared: ask whoever may know. */
 static int by_help(const struct paraclock_crosststamp *xt,
 		   const struct utc_help *help, struct paraclock_offset *off)
 {
@@ -32,6 +32,7 @@ static int since_start(const struct paraclock_crosststamp *xt,
 {
 	off->sample = xt->sample;
 	off->utc_ns = xt->sample.host_ns;
+	off->bound_ns = PARACLOCK_ERROR_UNKNOWN;
 	return __builtin_sub_overflow(off->utc_ns,
 				      xt->ns[PARACLOCK_CLOCK_REALTIME],
 				      &off->offset_ns)
@@ -53,9 +54,12 @@ static void set_utc(const struct paraclock_crosststamp *xt,
 		ret = xt->sample.timescale == PARACLOCK_TIMESCALE_TAI
 			      ? by_help(xt, help, &off)
 			      : since_start(xt, &off);
+	else if (help->bounds_utc && off.flags & PARACLOCK_OFFSET_MAYBE_SMEARED)
+		ret = by_help(xt, help, &off);
 	m->utc_error = ret;
 	if (ret)
 		return;
+	m->is_of_utc = off.bound_ns != PARACLOCK_ERROR_UNKNOWN;
 	m->sample = off.sample;
 	m->utc_ns = off.utc_ns;
 	m->offset_ns = off.offset_ns;

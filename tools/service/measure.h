@@ -14,6 +14,8 @@ struct utc_help {
 	/* TAI - UTC, s: 0, or -errno. */
 	int (*tai_offset)(void *ctx, int16_t *ret_sec);
 	void *ctx;
+	/* Ask the list also whether what may be smeared is UTC now. */
+	bool bounds_utc;
 	/* UTC of the start of MONOTONIC, ns. */
 	bool has_start;
 	int64_t start_utc_ns;
@@ -21,8 +23,9 @@ struct utc_help {
 
 /*
  * Measure now, as paraclock_offset() does: by a cross timestamp or, if the
- * kernel's clocksource is not an image of the counter, by a bracket. TAI without an offset is turned into UTC by the list, or else by
- * tai_offset(); both may be NULL. MONOTONIC with a start becomes
+ * kernel's clocksource is not an image of the counter, by a bracket. TAI without
+ * an offset is turned into UTC by the list, or else by tai_offset(); both may be
+ * NULL. MONOTONIC with a start becomes
  * UTC_MAYBE_SMEARED, also in the sample.
  */
 void measure(const struct paraclock *clk, const struct utc_help *help,

@@ -13,14 +13,20 @@
 /* --- UTC ------------------------------------------------------------------ */
 
 /* The guest's CLOCK_REALTIME is right, so what is measured is the error of the
- * conversion. */
-static void measured(const struct own_source *own, const struct utc_help *help,
-		     struct measurement *ret_measurement)
+ * conversion. @p utc_ns: when; 0: as the world begins. */
+static void measured_at(int64_t utc_ns, const struct own_source *own,
+			const struct utc_help *help,
+			struct measurement *ret_measurement)
 {
 	struct keep_world w;
 	struct utc_help mine = *help;
 
 	world_new(&w, MARKERS);
+	if (utc_ns)
+		assert_int_equal(
+			paraclock_sim_run(w.sim,
+					  (uint64_t)(utc_ns - true_utc(&w))),
+			0);
 	w.own = *own;
 	w.own.clock_error_ns = MS;
 	keep_own(&w);
@@ -50,6 +56,26 @@ static int list(void *ctx, struct paraclock_leap_table *ret_table)
 {
 	struct keep_world *w = ctx;
 
+	return w->ops.leap_table(w, ret_table);
+}
+
+/* 2026-02-01. */
+#define MONTH_END (1769904000 * SEC)
+
+/* A leap second is less than a day away. */
+static int near_list(void *ctx, struct paraclock_leap_table *ret_table)
+{
+	struct keep_world *w = ctx;
+
+	w->leap_ns = MONTH_END;
+	return w->ops.leap_table(w, ret_table);
+}
+
+static int expired_list(void *ctx, struct paraclock_leap_table *ret_table)
+{
+	struct keep_world *w = ctx;
+
+	w->expires_ns = BUILT - DAY;
 	return w->ops.leap_table(w, ret_table);
 }
 
@@ -144,7 +170,7 @@ static void check_row(void **state)
 	const struct row *row = *state;
 	struct measurement m;
 
-	measured(&row->own, &row->help, &m);
+	measured_at(0, &row->own, &row->help, &m);
 	assert_int_equal(m.error, 0);
 	assert_int_equal(m.utc_error, row->utc_error);
 	assert_int_equal(m.sample.timescale, row->timescale);
@@ -156,6 +182,61 @@ static void check_row(void **state)
 	if (!row->utc_error)
 		assert_in_range(m.offset_ns - row->off_ns + EXACT_NS, 0,
 				2 * EXACT_NS);
+}
+
+/* --- does the bound hold for UTC? ------------------------------------------ */
+
+#define SMEARED PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED
+
+static const struct bound_row {
+	const char *name;
+	uint8_t timescale;
+	struct utc_help help;
+	bool is_of_utc;
+} bound_rows[] = {
+	{ "bound: UTC", UTC, { 0 }, true },
+	{ "bound: TAI", TAI, { 0 }, true },
+	{ "bound: may be smeared, and nobody knows", SMEARED, { 0 }, false },
+	{ "bound: may be smeared, and the list is not asked",
+	  SMEARED,
+	  { .leap_table = list },
+	  false },
+	{ "bound: a list shows that no leap second is near",
+	  SMEARED,
+	  { .leap_table = list, .bounds_utc = true },
+	  true },
+	{ "bound: a list shows one",
+	  SMEARED,
+	  { .leap_table = near_list, .bounds_utc = true },
+	  false },
+	{ "bound: a list that has expired shows nothing",
+	  SMEARED,
+	  { .leap_table = expired_list, .bounds_utc = true },
+	  false },
+	{ "bound: no list",
+	  SMEARED,
+	  { .leap_table = no_list, .bounds_utc = true },
+	  false },
+	{ "bound: a start",
+	  MONO,
+	  { .leap_table = list, .bounds_utc = true, .has_start = true },
+	  false },
+	{ "bound: an unknown start",
+	  MONO,
+	  { .leap_table = list, .bounds_utc = true },
+	  false },
+};
+
+static void check_bound(void **state)
+{
+	const struct bound_row *row = *state;
+	const struct own_source own = { .timescale = row->timescale };
+	struct measurement m;
+
+	measured_at(MONTH_END - 12 * HOUR, &own, &row->help, &m);
+	assert_int_equal(m.error, 0);
+	assert_int_equal(m.utc_error, 0);
+	assert_int_equal(m.is_of_utc, row->is_of_utc);
 }
 
 /* --- brackets: where the kernel's clocksource is not the counter ---------- */
@@ -235,6 +316,7 @@ static void no_bracket_is_from_before_a_disruption(void **state)
 int main(void)
 {
 	ADD_ROWS(rows, check_row);
+	ADD_ROWS(bound_rows, check_bound);
 	add_test("a bracket is as sure as its worse end",
 		 a_bracket_is_as_sure_as_its_worse_end);
 	add_test("no bracket is from before a disruption",

@@ -4,12 +4,10 @@
 are ahead of this machine's clock by what each test says.
 Usage: check_cli_alarm.py PARACLOCK"""
 import json
-import pathlib
 import re
 import signal
 import subprocess
 import sys
-import time
 
 import cli
 
@@ -198,25 +196,18 @@ class Alarm(cli.Service):
         self.assertTrue((self.run_dir / "keep.json").exists())
         self.alarm(page, UNKNOWN, "--since-disruption", 0)
 
-    def wait_for_state(self, pid, states):
-        def has():
-            stat = pathlib.Path(f"/proc/{pid}/stat").read_text("ascii")
-            return stat.rpartition(")")[2].split()[0] in states
-        while not has():
-            time.sleep(0.01)
-
     def test_a_keep_that_is_stopped_or_a_zombie_watches_nothing(self):
         page = self.publish("")
         keep = self.keep(page)
         self.alarm(page, OK, "--since-disruption", 0)
         keep.send_signal(signal.SIGSTOP)
-        self.wait_for_state(keep.pid, "T")
+        cli.wait_for_state(keep, "T")
         self.alarm(page, UNKNOWN, "--since-disruption", 0)
         keep.send_signal(signal.SIGCONT)
-        self.wait_for_state(keep.pid, "SR")
+        cli.wait_for_state(keep, "SR")
         self.alarm(page, OK, "--since-disruption", 0)
         keep.kill()
-        self.wait_for_state(keep.pid, "Z")
+        cli.wait_for_state(keep, "Z")
         self.alarm(page, UNKNOWN, "--since-disruption", 0)
 
     def test_another_paraclock_with_its_number_is_not_it(self):
@@ -233,6 +224,7 @@ class Alarm(cli.Service):
         page = self.publish("host b maxerror 1ms maxerror-rate 50ppb\nrun 3s\n"
                             "migrate v to b downtime 10ms")
         keep = self.keep(page)
+        self.go_on()
         # The second event is the migration.
         self.assertTrue(keep.stdout.readline())
         text = self.alarm(page, WARNING, "--since-disruption", 100000)

@@ -284,6 +284,8 @@ class Following(Case):
     def test_a_migration_is_counted(self):
         self.follow("host b maxerror 1ms maxerror-rate 50ppb\nrun 2s\n"
                     "migrate v to b downtime 10ms")
+        self.assertEqual(self.scrape().value("paraclock_source_valid"), 1)
+        self.go_on()
         text = self.scrape_until(lambda text: any(
             value for _, value in text.samples(
                 "paraclock_source_disruptions_total")))

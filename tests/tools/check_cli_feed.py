@@ -282,16 +282,24 @@ class Feed(cli.Service):
 
     # --- sources that are not valid, and disruptions -----------------------
 
+    def set_status(self, page, status):
+        with open(page, "r+b") as file:
+            file.seek(cli.CLOCK_STATUS)
+            file.write(bytes([status]))
+
     def test_not_valid(self):
-        page = self.publish("run 3s\nstatus a unreliable\nrun 4s\n"
-                            "status a synchronized")
+        page = self.publish()
+        self.hold(page)
         receiver = Receiver(self, self.path)
         service = self.feed(page, "--json")
         receiver.receive()
         states = map(json.loads, service.stdout)
         self.follow(states, state="feeding")
+        self.set_status(page, cli.UNRELIABLE)
         waiting = self.follow(states, state="waiting", why="not-valid")
         receiver.drain()
+        time.sleep(2)
+        self.set_status(page, cli.SYNCHRONIZED)
         again = self.follow(states, state="feeding")
         # Nothing that was taken in between.
         got = receiver.receive()
@@ -303,8 +311,9 @@ class Feed(cli.Service):
         page = self.publish(
             "host b maxerror 1ms maxerror-rate 50ppb ahead 5.25s\n"
             + "run 1s\nmigrate v to b downtime 50ms\n"
-              "run 1s\nmigrate v to a downtime 50ms\n" * (moves // 2),
+              "run 1s\nmigrate v to a downtime 50ms\n" * 300,
             ahead="5s")
+        self.go_on()
         service = self.start("feed", *self.source(page), "--stdout",
                              "--interval", "0.02")
         last, told, flips, samples = None, False, 0, 0
@@ -333,6 +342,7 @@ class Feed(cli.Service):
             "feed", *self.source(page), "--chrony-sock", self.path,
             "--interval", "0.1", "--chronyc-socket", "/x/y", env=env)
         receiver.receive()
+        self.go_on()
         cli.wait_until(lambda: told.exists() and
                        told.read_text().count("\n") >= 2, service)
         self.assertEqual(told.read_text().splitlines()[:2],
@@ -350,6 +360,7 @@ class Feed(cli.Service):
         receiver.receive()
         states = map(json.loads, service.stdout)
         self.follow(states, state="feeding")
+        self.go_on()
         self.follow(states, why="disrupted")
         # It goes on all the same.
         self.follow(states, state="feeding")
@@ -366,6 +377,7 @@ class Feed(cli.Service):
         states = map(json.loads, service.stdout)
         first = self.follow(states, state="feeding")
         self.assertGreaterEqual(first["printed_bound_ns"], first["bound_ns"])
+        self.go_on()
         self.follow(states, why="disrupted")
         wide = self.follow(states, state="waiting", why="wide")
         self.assertGreaterEqual(wide["bound_ns"], 40000000)
@@ -449,6 +461,7 @@ class Feed(cli.Service):
         got = receiver.receive()
         # CLOCK_REALTIME and the counter may differ by 500 ppm.
         self.assertLess(abs(got.offset - 3), 0.3)
+        self.go_on()
         # A disruption ends it, and the same start will not do again.
         self.assertEqual(service.wait(), 1)
         self.assertIn("void", service.stderr.read())

@@ -224,6 +224,7 @@ class Services(Case):
         self.of("keep", "keep", "--once", *args)
         keep = self.start("keep", *args)
         lines = [keep.stdout.readline()]
+        self.go_on()
         self.state("keep", keep, "keep_state")
         self.of("keep_sync", "keep", "--sync", "--json", "--dir", self.run_dir,
                 "--wait", 1, want=(0, 1, 3))
@@ -269,11 +270,12 @@ class Services(Case):
             lines.append(feed.stdout.readline())
             self.assertTrue(lines[-1], lines)
             types.add(json.loads(lines[-1])["type"])
+            self.go_on()
         self.state("feed", feed, "feed_state")
         self.fits(lines + self.stop(feed), "feed")
 
     def test_serve(self):
-        page = self.publish("run 3s\nmigrate v to b downtime 10ms")
+        page = self.publish()
         serve = self.start("serve", *self.source(page), "--container",
                            "--json", "--clockbound", self.dir / "shm0")
         lines = []

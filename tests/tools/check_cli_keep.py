@@ -133,6 +133,7 @@ class Keep(cli.Service):
         service = self.serve(page, "--exec", hook)
         first = json.loads(service.stdout.readline())
         self.assertEqual((first["state"], first["cause"]), ("right", None))
+        self.go_on()
         second = json.loads(service.stdout.readline())
         self.assertEqual((second["state"], second["dry_run"]), ("off", True))
         self.assertEqual(second["cause"]["source"], "vmclock")

@@ -15,7 +15,6 @@ import cli
 TOOL = sys.argv.pop(1)
 
 SEGMENT = struct.Struct("=IIIHHqqqqqQIiB7s")
-UNRELIABLE, SYNCHRONIZED = 4, 2
 
 
 def run(*args, **more):
@@ -24,7 +23,7 @@ def run(*args, **more):
 
 
 def status_of(page):
-    return page.read_bytes()[34]
+    return page.read_bytes()[cli.CLOCK_STATUS]
 
 
 def marker_of(page):
@@ -103,14 +102,14 @@ class Serve(cli.Service):
         self.assertEqual(result.returncode, 1)
         self.assertIn(f"process {first.pid} holds the page", result.stderr)
         self.assertEqual(len(result.stderr.splitlines()), 1)
-        self.assertEqual(status_of(self.page), SYNCHRONIZED)
+        self.assertEqual(status_of(self.page), cli.SYNCHRONIZED)
 
     def test_the_end(self):
         process = self.serve(self.publish(), "--clockbound",
                              self.dir / "shm0")
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(), 0)
-        self.assertEqual(status_of(self.page), UNRELIABLE)
+        self.assertEqual(status_of(self.page), cli.UNRELIABLE)
         self.assertFalse(self.state.exists())
         self.assertIn(f"serve has ended; {self.page} has no time",
                       process.stderr.read())
@@ -146,6 +145,7 @@ class Serve(cli.Service):
                             "200ppb\nrun 3s\nmigrate v to b downtime 100ms")
         before = marker_of(host)
         process = self.serve(host)
+        self.go_on()
         cli.wait_until(lambda: marker_of(host) != before, process)
         cli.wait_until(lambda: marker_of(self.page) == marker_of(host),
                        process)
@@ -157,8 +157,8 @@ class Serve(cli.Service):
         self.simulation.kill()
         self.simulation.wait()
         with open(host, "r+b") as page:
-            page.seek(34)
-            page.write(bytes([UNRELIABLE]))
+            page.seek(cli.CLOCK_STATUS)
+            page.write(bytes([cli.UNRELIABLE]))
         self.wait_for(process, status="freerunning")
         result = run("read", "-b", "vmclock", "-d", self.page)
         self.assertEqual(result.returncode, 0, result.stderr)

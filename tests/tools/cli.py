@@ -2,6 +2,7 @@
 """Shared by the checks of paraclock(1)."""
 import pathlib
 import pty
+import signal
 import subprocess
 import tempfile
 import threading
@@ -10,6 +11,10 @@ import unittest
 
 # Guards against hangs only: even a busy machine needs less than this.
 HANGS_SEC = 1200
+
+# Of struct vmclock_abi, bytes.
+SEQ_COUNT, CLOCK_STATUS = 12, 34
+SYNCHRONIZED, UNRELIABLE = 2, 4
 
 
 class Result(unittest.TextTestResult):
@@ -46,6 +51,15 @@ def wait_for_handlers(process):
     wait_until(catches, process)
 
 
+def wait_for_state(process, states):
+    """As /proc/PID/stat has them: S, R, T and so on."""
+    def has():
+        stat = pathlib.Path(f"/proc/{process.pid}/stat").read_text("ascii")
+        return stat.rpartition(")")[2].split()[0] in states
+    while not has():
+        time.sleep(0.01)
+
+
 def open_terminal(test):
     """Both ends of a pseudo terminal."""
     try:
@@ -78,17 +92,38 @@ class Service(unittest.TestCase):
 
     def publish(self, acts="", ahead="0s", scale="", name="v",
                 errors="maxerror 1ms maxerror-rate 50ppb"):
-        """A vmclock on a host that is ahead; returns its file."""
+        """A vmclock on a host that is ahead; returns its file. What acts say
+        before their first 'run' has happened; the rest waits for go_on()."""
+        at_once, run, later = acts.partition("run ")
         start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         script = self.dir / f"{name}.sim"
         script.write_text(
             f"world start {start}\n"
             f"host a {errors} ahead {ahead}\n"
             f"vm {name} on a with vmclock,generation{scale}\n"
-            f"open {name} with vmclock\n{acts}\nrun 1000000s\n")
+            f"{at_once}\nopen {name} with vmclock\n{run}{later}\n"
+            "run 1000000s\n")
         self.simulation = self.start("simulate", "--realtime", "--dir",
                                      self.dir / "out", script)
         for line in self.simulation.stdout:
             if f"open {name}" in line:
-                return self.dir / "out" / f"{name}.vmclock"
-        return self.fail(self.simulation.stderr.read())
+                break
+        else:
+            self.fail(self.simulation.stderr.read())
+        page = self.dir / "out" / f"{name}.vmclock"
+        if later:
+            self.hold(page)
+        return page
+
+    def hold(self, page):
+        """Stop the host where it is not writing; its clock goes on."""
+        while True:
+            self.simulation.send_signal(signal.SIGSTOP)
+            wait_for_state(self.simulation, "T")
+            if not page.read_bytes()[SEQ_COUNT] & 1:
+                return
+            self.go_on()
+
+    def go_on(self):
+        """What is due by now happens at once."""
+        self.simulation.send_signal(signal.SIGCONT)

@@ -112,6 +112,16 @@ class Readme(unittest.TestCase):
             self.assertGreater(len(done.stderr.split()), 3)
         print(done.stdout or done.stderr)
 
+    def test_the_unit_test_passes(self):
+        if not self.sim:
+            self.skipTest("this build has no simulated host")
+        line = re.search(r"^    cc (examples/\S+) (.*) && \./a\.out$", README,
+                         re.M)
+        self.compile(f"cc {HERE.parent / line[1]} {line[2]}")
+        done = self.run_it()
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("ok ", done.stdout)
+
     def test_in_a_simulated_vm_it_finds_the_offset(self):
         if not self.sim:
             self.skipTest("this build has no simulated host")

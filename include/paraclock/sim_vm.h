@@ -79,7 +79,8 @@ typedef void paraclock_sim_notify_fn(void *arg, struct paraclock_sim_vm *vm,
 struct paraclock_sim_vm_options {
 	/** sizeof(struct paraclock_sim_vm_options). */
 	size_t size;
-	/** PARACLOCK_SIM_HAS_x; 0: PVCLOCK. */
+	/** PARACLOCK_SIM_HAS_x; 0: PVCLOCK, which has no marker: a move to a
+	 * host with the same frequency is then not noticed. */
 	uint32_t parts;
 	/** 1 to PARACLOCK_SIM_VCPUS_MAX; 0: 1. */
 	uint32_t vcpus;

@@ -7,7 +7,6 @@
 
 #include "json.h"
 #include "service/keep_server.h"
-#include "service/keep_tell.h"
 #include "service/news.h"
 #include "service/qga_clock.h"
 #include "service/qga_service.h"
@@ -210,7 +209,7 @@ static int serve(struct agent *agent, struct keep *keep, struct loop *loop)
 	int ret;
 
 	if (agent->has_keep)
-		keep_make_folders(agent->keep.folder);
+		state_make_folders(agent->keep.folder);
 	if (agent->has_keep && keep_server_open(&server, keep))
 		return STATUS_FAILED;
 	ret = start_service(agent, keep, loop, &service);

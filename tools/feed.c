@@ -9,7 +9,6 @@
 #include "service/feed_service.h"
 #include "service/feed_start.h"
 #include "service/feed_tell.h"
-#include "service/keep_tell.h"
 
 /* How long --print-config waits for a source that is not valid yet. */
 #define CONFIG_WAIT_NS (10 * NSEC_PER_SEC)
@@ -203,7 +202,7 @@ static int serve(struct feed *feed)
 {
 	int ret;
 
-	keep_make_folders(feed->options->folder);
+	state_make_folders(feed->options->folder);
 	feed_start(feed);
 	service_lock_memory();
 	notify_ready(feed_state_name(feed->state));

@@ -4,7 +4,6 @@
 
 #include "service/keep_server.h"
 #include "service/keep_sync.h"
-#include "service/keep_tell.h"
 
 /* How long --once waits for a source that is not valid yet. */
 #define ONCE_WAIT_NS (10 * NSEC_PER_SEC)
@@ -248,7 +247,7 @@ static int serve(struct keep *keep)
 	struct keep_server *server;
 	int ret;
 
-	keep_make_folders(keep->options->folder);
+	state_make_folders(keep->options->folder);
 	if (keep_server_open(&server, keep))
 		return STATUS_FAILED;
 	observer_start(&keep->observer);

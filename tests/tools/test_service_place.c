@@ -283,6 +283,31 @@ static void a_name_without_a_folder_is_here(void **state)
 	assert_string_equal(content(f->path), "here");
 }
 
+/* In a microVM nothing else makes them, and init may run with any umask. */
+static void folders_are_for_everybody(void **state)
+{
+	const struct folder *f = *state;
+	const mode_t old = umask(0077);
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/run/serve", f->name);
+	state_make_folders(path);
+	umask(old);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0755);
+	assert_int_equal(rmdir(path), 0);
+	/* The one that was there before is somebody else's matter. */
+	assert_int_equal(stat(f->name, &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0700);
+
+	snprintf(path, sizeof(path), "%s/run", f->name);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0755);
+	assert_int_equal(rmdir(path), 0);
+	state_make_folders("");
+}
+
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 #define STATE(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
 
@@ -298,6 +323,7 @@ int main(void)
 		STATE(a_link_in_the_temporary_place_is_not_followed),
 		STATE(a_failure_leaves_nothing_behind),
 		STATE(a_name_without_a_folder_is_here),
+		STATE(folders_are_for_everybody),
 	};
 
 	memset(rows, 0, sizeof(rows));

@@ -107,7 +107,7 @@ int keep_open(struct keep *keep, const struct keep_options *options,
 		return STATUS_FAILED;
 	}
 	if (corrects(options))
-		keep_make_folders(options->folder);
+		state_make_folders(options->folder);
 	keep_path(keep, "step.lock", path, sizeof(path));
 	ret = steer_open(&keep->steer, corrects(options) ? path : "", why,
 			 sizeof(why));

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "keep_state.h"
@@ -16,17 +15,6 @@ const char *keep_path(const struct keep *keep, const char *name, char *buf,
 {
 	snprintf(buf, size, "%s/%s", keep->options->folder, name);
 	return buf;
-}
-
-void keep_make_folders(const char *folder)
-{
-	char path[256];
-
-	for (const char *c = folder + 1; (c = strchr(c, '/')); c++) {
-		snprintf(path, sizeof(path), "%.*s", (int)(c - folder), folder);
-		(void)mkdir(path, 0755);
-	}
-	(void)mkdir(folder, 0755);
 }
 
 const char *keep_reason(const struct keep *keep)

@@ -11,8 +11,6 @@ const char *keep_path(const struct keep *keep, const char *name, char *buf,
 /* For people: why the clock is not right. */
 const char *keep_reason(const struct keep *keep);
 
-/* Without tmpfiles.d, as in a microVM, the first one makes the folders. */
-void keep_make_folders(const char *folder);
 void keep_write_state(struct keep *keep, const struct keep_news *news);
 /* keep_ops.tell; takes a struct keep. */
 void keep_tell(void *keep, const struct keep_news *news);

@@ -5,26 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "serve_page.h"
+#include "service.h"
 
 /* A vmclock page begins with this: <linux/vmclock-abi.h>. */
 #define MAGIC 0x4b4c4356U
 
 /* --- the lock ------------------------------------------------------------- */
-
-static void make_folders(const char *folder)
-{
-	char path[256];
-
-	for (const char *c = folder + 1; (c = strchr(c, '/')); c++) {
-		snprintf(path, sizeof(path), "%.*s", (int)(c - folder), folder);
-		(void)mkdir(path, 0755);
-	}
-	(void)mkdir(folder, 0755);
-}
 
 /* The lock is the kernel's, and ends with the process; the number in the file is
  * for the sentence. */
@@ -104,7 +93,7 @@ int serve_page_open(struct serve_page *page, const char *folder, char *why,
 		 folder);
 	page->file.path = page->path;
 	page->file.size = PARACLOCK_VMCLOCK_PAGE_SIZE;
-	make_folders(folder);
+	state_make_folders(folder);
 	ret = lock(page, why, size);
 	if (!ret)
 		page->found = find_marker(page->path);

@@ -110,5 +110,9 @@ int service_check_place(bool in_container, char *why, size_t size);
  * the old text or the new one. A symbolic link is replaced, not followed. 0, or
  * -errno. */
 int state_write(const char *path, const char *text);
+/* Make a folder, and those that it is in, unless they are there: mode 0755,
+ * because others read what is in it. Whether it worked shows when a file is made
+ * there. */
+void state_make_folders(const char *folder);
 
 #endif

@@ -62,6 +62,34 @@ static int create(const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+/* One that is there already stays as it is. */
+static void make_folder(const char *path)
+{
+	int fd;
+
+	if (mkdir(path, 0700))
+		return;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* Whatever the umask is. */
+	(void)fchmod(fd, 0755);
+	close(fd);
+}
+
+void state_make_folders(const char *folder)
+{
+	char path[PATH_MAX];
+
+	if (!folder[0])
+		return;
+	for (const char *c = folder + 1; (c = strchr(c, '/')); c++) {
+		snprintf(path, sizeof(path), "%.*s", (int)(c - folder), folder);
+		make_folder(path);
+	}
+	make_folder(folder);
+}
+
 int state_write(const char *path, const char *text)
 {
 	char name[PATH_MAX];

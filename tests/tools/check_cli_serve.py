@@ -104,6 +104,18 @@ class Serve(cli.Service):
         self.assertEqual(len(result.stderr.splitlines()), 1)
         self.assertEqual(status_of(self.page), cli.SYNCHRONIZED)
 
+    def test_one_process_writes_the_segment(self):
+        host = self.publish()
+        segment = self.dir / "shm0"
+        first = self.serve(host, "--clockbound", segment)
+        result = run("serve", "-b", "vmclock", "-d", host, "--dir",
+                     self.dir / "other", "--container", "--clockbound",
+                     segment)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"process {first.pid} holds the segment", result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+        self.assertEqual(SEGMENT.unpack(segment.read_bytes())[12], 1)
+
     def test_the_end(self):
         process = self.serve(self.publish(), "--clockbound",
                              self.dir / "shm0")

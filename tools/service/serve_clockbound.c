@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "duration.h"
@@ -196,6 +197,28 @@ static int make_new(struct serve_segment *segment,
 	if (ret)
 		serve_file_drop(&segment->file);
 	return ret;
+}
+
+int serve_segment_open(struct serve_segment *segment, const char *path,
+		       char *why, size_t size)
+{
+	char lock_path[256];
+
+	*segment = (struct serve_segment){
+		.file.path = path,
+		.lock = {
+			.held = path,
+			.what = "the segment",
+			.option = "--clockbound",
+			.fd = -1,
+		},
+	};
+	if (strlen(path) > sizeof(lock_path) - sizeof(".lock")) {
+		snprintf(why, size, "--clockbound: the name is too long");
+		return -ENAMETOOLONG;
+	}
+	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+	return serve_lock(&segment->lock, lock_path, why, size);
 }
 
 int serve_segment_write(struct serve_segment *segment,

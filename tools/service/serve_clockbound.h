@@ -48,12 +48,17 @@ int serve_bound_of(const struct paraclock_timeline *tl,
 
 struct serve_segment {
 	struct serve_file file;
+	struct serve_lock lock;
 };
 
+/* Become the one writer of the segment at @p path, which must outlive it. 0, or
+ * -errno and a sentence in @p why: -EBUSY names the process that writes it. */
+int serve_segment_open(struct serve_segment *segment, const char *path,
+		       char *why, size_t size);
 /* 0, or -errno. */
 int serve_segment_write(struct serve_segment *segment,
 			const struct serve_bound *bound);
-/* Says UNKNOWN for good. */
+/* Says UNKNOWN for good, until it is written again. */
 void serve_segment_close(struct serve_segment *segment);
 
 #endif

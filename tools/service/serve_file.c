@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -106,4 +108,73 @@ void serve_file_drop(struct serve_file *file)
 	if (file->temporary[0])
 		unlink(file->temporary);
 	file->temporary[0] = '\0';
+}
+
+/* --- one writer ----------------------------------------------------------- */
+
+/* The number in the file is for the sentence only. */
+static int holder_of(int fd)
+{
+	char text[16] = "";
+
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+		return 0;
+	return (int)strtol(text, NULL, 10);
+}
+
+static int write_holder(int fd)
+{
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	ssize_t put;
+
+	if (ftruncate(fd, 0))
+		return -errno;
+	put = pwrite(fd, text, (size_t)length, 0);
+	if (put < 0)
+		return -errno;
+	return put == length ? 0 : -ENOSPC;
+}
+
+static int not_held(const struct serve_lock *lock, char *why, size_t size)
+{
+	int error = errno;
+
+	snprintf(why, size,
+		 "%s: process %d holds %s already; stop it, or name another %s",
+		 lock->held, holder_of(lock->fd), lock->what, lock->option);
+	return error == EWOULDBLOCK ? -EBUSY : -error;
+}
+
+int serve_lock(struct serve_lock *lock, const char *path, char *why,
+	       size_t size)
+{
+	int ret;
+
+	lock->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock->fd < 0) {
+		ret = -errno;
+		snprintf(why, size,
+			 "%s: %s; make a folder that serve may write, or name "
+			 "another %s",
+			 path, strerror(-ret), lock->option);
+		return ret;
+	}
+	if (flock(lock->fd, LOCK_EX | LOCK_NB)) {
+		ret = not_held(lock, why, size);
+	} else {
+		ret = write_holder(lock->fd);
+		if (ret)
+			snprintf(why, size, "%s: %s", path, strerror(-ret));
+	}
+	if (ret)
+		serve_unlock(lock);
+	return ret;
+}
+
+void serve_unlock(struct serve_lock *lock)
+{
+	if (lock->fd >= 0)
+		close(lock->fd);
+	lock->fd = -1;
 }

@@ -31,4 +31,21 @@ bool serve_file_is_shown(const struct serve_file *file);
 /* Unmap it. What was never shown is removed. */
 void serve_file_drop(struct serve_file *file);
 
+/* So that one process writes to what is at a path. The kernel holds the lock,
+ * and it ends with the process. */
+struct serve_lock {
+	const char *held;   /* the path of what it is for */
+	const char *what;   /* "the page": for the sentence */
+	const char *option; /* that names another one */
+
+	/* Private. */
+	int fd; /* -1: not held */
+};
+
+/* Hold the lock file @p path. 0, or -errno and a sentence in @p why: -EBUSY
+ * names the process that holds it. */
+int serve_lock(struct serve_lock *lock, const char *path, char *why,
+	       size_t size);
+void serve_unlock(struct serve_lock *lock);
+
 #endif

@@ -2,9 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "serve_page.h"
@@ -12,56 +10,6 @@
 
 /* A vmclock page begins with this: <linux/vmclock-abi.h>. */
 #define MAGIC 0x4b4c4356U
-
-/* --- the lock ------------------------------------------------------------- */
-
-/* The lock is the kernel's, and ends with the process; the number in the file is
- * for the sentence. */
-static int holder_of(int fd)
-{
-	char text[16] = "";
-
-	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
-		return 0;
-	return (int)strtol(text, NULL, 10);
-}
-
-static int lock(struct serve_page *page, char *why, size_t size)
-{
-	char text[16];
-	int error, length;
-
-	page->lock_fd = open(page->lock_path,
-			     O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (page->lock_fd < 0) {
-		error = errno;
-		snprintf(why, size,
-			 "%s: %s; make a folder that serve may write, or name "
-			 "another --dir",
-			 page->lock_path, strerror(error));
-		return -error;
-	}
-	if (flock(page->lock_fd, LOCK_EX | LOCK_NB)) {
-		error = errno;
-		snprintf(why, size,
-			 "%s: process %d holds the page already; stop it, or "
-			 "name another --dir",
-			 page->path, holder_of(page->lock_fd));
-		close(page->lock_fd);
-		page->lock_fd = -1;
-		return error == EWOULDBLOCK ? -EBUSY : -error;
-	}
-	length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(page->lock_fd, 0) ||
-	    pwrite(page->lock_fd, text, (size_t)length, 0) != length) {
-		error = errno;
-		snprintf(why, size, "%s: %s", page->lock_path, strerror(error));
-		close(page->lock_fd);
-		page->lock_fd = -1;
-		return -error;
-	}
-	return 0;
-}
 
 /* The marker of a page that an earlier process has left. */
 static uint64_t find_marker(const char *path)
@@ -81,20 +29,27 @@ static uint64_t find_marker(const char *path)
 int serve_page_open(struct serve_page *page, const char *folder, char *why,
 		    size_t size)
 {
+	char lock_path[256];
 	int ret;
 
-	*page = (struct serve_page){ .lock_fd = -1 };
+	*page = (struct serve_page){
+		.lock = {
+			.held = page->path,
+			.what = "the page",
+			.option = "--dir",
+			.fd = -1,
+		},
+	};
 	if (strlen(folder) > sizeof(page->path) - 32) {
 		snprintf(why, size, "--dir: the name is too long");
 		return -ENAMETOOLONG;
 	}
 	snprintf(page->path, sizeof(page->path), "%s/utc.vmclock", folder);
-	snprintf(page->lock_path, sizeof(page->lock_path), "%s/serve.lock",
-		 folder);
+	snprintf(lock_path, sizeof(lock_path), "%s/serve.lock", folder);
 	page->file.path = page->path;
 	page->file.size = PARACLOCK_VMCLOCK_PAGE_SIZE;
 	state_make_folders(folder);
-	ret = lock(page, why, size);
+	ret = serve_lock(&page->lock, lock_path, why, size);
 	if (!ret)
 		page->found = find_marker(page->path);
 	return ret;
@@ -181,7 +136,5 @@ void serve_page_close(struct serve_page *page)
 {
 	serve_page_freeze(page);
 	serve_file_drop(&page->file);
-	if (page->lock_fd >= 0)
-		close(page->lock_fd);
-	page->lock_fd = -1;
+	serve_unlock(&page->lock);
 }

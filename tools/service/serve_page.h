@@ -11,8 +11,7 @@ struct serve_page {
 	struct serve_file file;
 	struct paraclock_page_writer writer;
 	char path[256];
-	char lock_path[256];
-	int lock_fd;
+	struct serve_lock lock;
 	uint64_t found; /* the marker of the page that was there; 0: none */
 };
 

@@ -117,6 +117,18 @@ static bool is_served(const struct serve_options *options)
 	       strcmp(backend, "served") == 0;
 }
 
+static int open_segment(struct serve *serve)
+{
+	const char *path = serve->options->clockbound;
+	char why[512];
+
+	if (!path ||
+	    !serve_segment_open(&serve->segment, path, why, sizeof(why)))
+		return STATUS_OK;
+	warnx("%s", why);
+	return STATUS_FAILED;
+}
+
 static int open_source(struct serve *serve)
 {
 	char why[256];
@@ -145,9 +157,12 @@ int serve_open(struct serve *serve, const struct serve_options *options,
 	char why[512];
 	int ret;
 
-	*serve = (struct serve){ .options = options, .loop = loop };
-	serve->segment.file.path = options->clockbound;
-	serve->told_status = -1;
+	*serve = (struct serve){
+		.options = options,
+		.loop = loop,
+		.segment.lock.fd = -1,
+		.told_status = -1,
+	};
 	if (is_served(options)) {
 		warnx("served is what serve itself publishes; name a host "
 		      "clock with -b");
@@ -162,7 +177,9 @@ int serve_open(struct serve *serve, const struct serve_options *options,
 	}
 	/* While nobody served, anything may have happened. */
 	serve->marker = serve->page.found + 1;
-	ret = open_source(serve);
+	ret = open_segment(serve);
+	if (!ret)
+		ret = open_source(serve);
 	if (!ret && options->from_kernel)
 		ret = serve_kernel_open(serve);
 	else if (!ret)
@@ -203,6 +220,7 @@ void serve_close(struct serve *serve)
 		observer_close(&serve->observer);
 	serve_page_close(&serve->page);
 	serve_segment_close(&serve->segment);
+	serve_unlock(&serve->segment.lock);
 	if (serve->steer.watch_fd > 0)
 		steer_close(&serve->steer);
 	serve_tell_end(serve);

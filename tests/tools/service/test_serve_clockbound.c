@@ -223,6 +223,35 @@ static void garbage_is_replaced(void **unused)
 	munmap((void *)(uintptr_t)at, 80);
 }
 
+/* Whatever folder its page is in. */
+static void one_writer(void **unused)
+{
+	struct serve_segment other;
+	char why[256] = "", wanted[64], lock_path[80];
+
+	(void)unused;
+	assert_int_equal(serve_segment_open(&segment, path, why, sizeof(why)),
+			 0);
+	assert_int_equal(serve_segment_write(&segment, &plain), 0);
+	assert_int_equal(serve_segment_open(&other, path, why, sizeof(why)),
+			 -EBUSY);
+	snprintf(wanted, sizeof(wanted), "process %d holds the segment",
+		 (int)getpid());
+	assert_non_null(strstr(why, wanted));
+	assert_non_null(strstr(why, "--clockbound"));
+
+	/* One that was removed and made anew is still its writer's. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(serve_segment_write(&segment, &plain), 0);
+	assert_int_equal(serve_segment_open(&other, path, why, sizeof(why)),
+			 -EBUSY);
+	serve_unlock(&segment.lock);
+	assert_int_equal(serve_segment_open(&other, path, why, sizeof(why)), 0);
+	serve_unlock(&other.lock);
+	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+	assert_int_equal(unlink(lock_path), 0);
+}
+
 #define UPDATES 300000
 
 static void *write_on(void *arg)
@@ -398,6 +427,7 @@ int main(void)
 		TEST("the generation is even, and skips 0", generation_wraps),
 		TEST("a dead writer's segment is made whole", dead_writer),
 		TEST("what is no segment is replaced", garbage_is_replaced),
+		TEST("one process writes it", one_writer),
 		TEST("a live writer is never seen half way", live_writer),
 		TEST("the bound holds, whichever way the clock is slewed",
 		     bound_holds),

@@ -168,7 +168,7 @@ static void complain(const struct feed *feed)
 {
 	const struct keeper *keeper = &feed->observer.keeper;
 	const struct paraclock_sample *sample = &keeper->last.sample;
-	char text[512];
+	char text[OBSERVER_DETAIL_MAX];
 
 	if (keeper->clk && feed->why == FEED_WHY_SOURCE &&
 	    feed->keep_why == KEEP_WHY_NOT_VALID && !sample->valid)

@@ -125,7 +125,7 @@ static void put_sample(struct json *json, const struct feed_sample *sample)
 static void put_state(struct json *json, const struct feed *feed)
 {
 	const struct keeper *keeper = &feed->observer.keeper;
-	char text[512];
+	char text[OBSERVER_DETAIL_MAX];
 
 	feed_describe(feed, text, sizeof(text));
 	json_put_now(json);
@@ -220,7 +220,7 @@ static void log_state(const struct feed *feed)
 		feed->observer.keeper.clk
 			? paraclock_backend_name(feed->observer.keeper.clk)
 			: "no source";
-	char text[512], offset[48], bound[48];
+	char text[OBSERVER_DETAIL_MAX], offset[48], bound[48];
 
 	/* The observer has told. */
 	if (feed->state == FEED_WAITING && !feed->observer.keeper.clk)

@@ -20,6 +20,9 @@ struct observer_options {
 	bool markers_will_do;
 };
 
+/* Longer ones end with the last whole reason. */
+#define OBSERVER_DETAIL_MAX 1536
+
 struct observer {
 	struct keeper keeper; /* keeper.clk NULL: no source is open */
 	const struct observer_options *options;
@@ -32,7 +35,7 @@ struct observer {
 	void (*missing)(void *ctx);
 	void *missing_ctx;
 	/* Why no source is open, or is fit. */
-	char detail[1536];
+	char detail[OBSERVER_DETAIL_MAX];
 
 	/* Private. */
 	bool runs;	    /* looks by itself */

@@ -253,7 +253,7 @@ static int set_rate(struct serve *serve, const struct paraclock_sample *sample,
 static void not_read(struct serve *serve, int error,
 		     const struct paraclock_sample *sample)
 {
-	char text[256] = "";
+	char text[sizeof(serve->text)] = "";
 
 	(void)paraclock_explain(serve->observer.keeper.clk, error, sample, text,
 				sizeof(text));

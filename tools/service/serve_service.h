@@ -43,8 +43,8 @@ struct serve {
 	int64_t told_ns; /* when serve.json was written */
 	/* The last change that was told. */
 	int told_status;
-	char why[32];	/* for scripts; empty: nothing is wrong */
-	char text[512]; /* for people */
+	char why[32]; /* for scripts; empty: nothing is wrong */
+	char text[OBSERVER_DETAIL_MAX]; /* for people, whole */
 	char told_why[32];
 	char write_error[128]; /* told once */
 	int segment_error;

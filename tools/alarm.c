@@ -27,8 +27,9 @@ static const char doc[] =
 	"\v"
 	"Without a limit the state is OK if the offset is known. If anything "
 	"that you asked for cannot be known, the state is UNKNOWN, never OK: "
-	"an offset that may be beyond the limit, given the error of the "
-	"measurement; a bound that the host does not state; disruptions, if "
+	"whether the offset is beyond a limit, if the limit lies within the "
+	"error of the measurement; a bound that the host does not state; "
+	"disruptions, if "
 	"no 'paraclock keep' watches for them.\n"
 	"\n"
 	"Exit status: 0 OK; 1 WARNING; 2 CRITICAL; 3 UNKNOWN, or wrong usage.\n"
@@ -138,9 +139,7 @@ static void make_text(struct alarm *alarm)
 		append(alarm, "", text);
 	}
 	for (unsigned int i = 0; i < CHECKS; i++) {
-		/* What is beyond one limit is beyond the lower one too. */
-		if (check[i].level && check[i].why[0] &&
-		    !(i == WARN_OFFSET && check[MAX_OFFSET].level))
+		if (check[i].level && check[i].why[0])
 			append(alarm, "; ", check[i].why);
 	}
 	history_describe(&alarm->history, text, sizeof(text));

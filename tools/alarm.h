@@ -25,7 +25,7 @@ struct check {
 	bool is_asked;
 	int64_t limit_ns;
 	enum level level;
-	char why[192]; /* if it is not ok */
+	char why[192]; /* if it is not ok, and if another does not say it */
 };
 
 struct alarm {

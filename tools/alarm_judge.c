@@ -32,6 +32,8 @@ static void say(struct check *check, enum level level, const char *format, ...)
 	va_end(list);
 }
 
+/* Whatever the offset is within the error of the measurement, the state is
+ * true: neither OK nor beyond is said of a limit that lies within it. */
 static void judge_offset(struct alarm *alarm, enum check_id id,
 			 enum level beyond)
 {
@@ -45,11 +47,27 @@ static void judge_offset(struct alarm *alarm, enum check_id id,
 	/* The sentence says why. */
 	if (!alarm->far.is_known)
 		say(check, LEVEL_UNKNOWN, "%s", "");
-	else if (distance > limit_ns)
+	else if (distance > add_bounds(limit_ns, off->error_ns))
 		say(check, beyond, "that is more than %s", limit);
-	else if (add_bounds(distance, off->error_ns) > limit_ns)
+	else if (add_bounds(distance, off->error_ns) <= limit_ns)
+		return;
+	else if (off->error_ns > limit_ns)
 		say(check, LEVEL_UNKNOWN,
 		    "the measurement is too wide to compare with %s", limit);
+	else
+		say(check, LEVEL_UNKNOWN,
+		    "that may or may not be more than %s, given the error of "
+		    "the measurement",
+		    limit);
+}
+
+/* What is surely beyond one limit is beyond the lower one too, and of two that
+ * cannot be told one is enough. */
+static void hide_what_follows(struct check *warn, const struct check *most)
+{
+	if (most->level == LEVEL_CRITICAL ||
+	    (most->level == LEVEL_UNKNOWN && warn->level == LEVEL_UNKNOWN))
+		warn->why[0] = '\0';
 }
 
 static void judge_bound(struct alarm *alarm)
@@ -113,6 +131,7 @@ void alarm_judge(struct alarm *alarm)
 		judge_offset(alarm, WARN_OFFSET, LEVEL_WARNING);
 	if (check[MAX_OFFSET].is_asked)
 		judge_offset(alarm, MAX_OFFSET, LEVEL_CRITICAL);
+	hide_what_follows(&check[WARN_OFFSET], &check[MAX_OFFSET]);
 	if (check[MAX_BOUND].is_asked)
 		judge_bound(alarm);
 	if (check[SINCE_DISRUPTION].is_asked)

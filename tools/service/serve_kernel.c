@@ -12,9 +12,8 @@
 #include "serve_chronyd.h"
 #include "serve_service.h"
 
-/* A process for each question: no more often. */
-#define ASK_NS (NSEC_PER_SEC - NSEC_PER_SEC / 10)
-
+/* A process for each question: no more often, and no longer. */
+#define ASK_NS	 (NSEC_PER_SEC - NSEC_PER_SEC / 10)
 #define LIMIT_NS (5 * NSEC_PER_SEC)
 
 /* A change of the time suspended by more than this is a suspend. */
@@ -221,21 +220,21 @@ static void publish(struct serve_kernel *kernel,
 		    const struct serve_asked *asked, struct serve_claim *claim)
 {
 	struct serve *serve = kernel->serve;
-	struct paraclock_timeline *tl = &serve->track.tl;
 	int64_t age_ns = serve_tracking_age_ns(asked);
-	int16_t sec;
+	int ret = serve_utc_to_tai(serve, asked->tracking.reference_ns, claim,
+				   &serve->track.tl);
 
-	if (serve_utc_to_tai(serve, claim, &sec)) {
+	if (ret == -EDOM)
+		doubt(kernel, "leap",
+		      "a leap second came; waiting for chronyd to measure "
+		      "anew");
+	else if (ret)
 		doubt(kernel, "no-tai-offset",
 		      "TAI - UTC is not known: no leap second list that has "
 		      "not expired, and the kernel was not told; update "
 		      "tzdata, or give chronyd a leapsectz");
-		return;
-	}
-	tl->tai_offset_sec = sec;
-	tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
-	tl->leap = PARACLOCK_LEAP_NONE;
-	serve_measured(serve, claim, age_ns > 0 ? age_ns : 0);
+	else
+		serve_measured(serve, claim, age_ns > 0 ? age_ns : 0);
 }
 
 /* After an event chronyd's words count again when it has measured since. */

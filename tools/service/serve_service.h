@@ -108,9 +108,13 @@ void serve_kernel_look(struct serve *serve);
 int serve_leap_table(void *serve, struct paraclock_leap_table *ret_table);
 /* TAI - UTC by the kernel, s: 0, or -ENODATA. Takes a struct serve. */
 int serve_kernel_tai(void *serve, int16_t *ret_sec);
-/* A claim of UTC becomes one of TAI, by the list or the kernel. 0, or -errno. */
-int serve_utc_to_tai(struct serve *serve, struct serve_claim *claim,
-		     int16_t *ret_sec);
+/*
+ * A claim of UTC becomes one of TAI, and the timeline gets the offset and what is
+ * known of leap seconds, by the list or the kernel. The claim rests on what was
+ * measured at since_ns, UTC. 0, or -errno; -EDOM: a leap second came since then.
+ */
+int serve_utc_to_tai(struct serve *serve, int64_t since_ns,
+		     struct serve_claim *claim, struct paraclock_timeline *tl);
 
 /* --- serve_tell.c: people and scripts ------------------------------------- */
 

@@ -30,28 +30,51 @@ int serve_kernel_tai(void *arg, int16_t *ret_sec)
 	return 0;
 }
 
-int serve_utc_to_tai(struct serve *serve, struct serve_claim *claim,
-		     int16_t *ret_sec)
+/* Whoever made the claim may not know of a leap second: the list does. */
+static int by_list(const struct paraclock_leap_table *table, int64_t since_ns,
+		   struct serve_claim *claim, struct paraclock_timeline *tl)
 {
-	const struct paraclock_utc utc = {
+	const struct paraclock_utc now = {
 		.ns = claim->tai_ns,
 		.leap = PARACLOCK_LEAP_NONE,
 	};
+	struct paraclock_utc since = now, told;
+	int64_t tai_ns, since_tai_ns;
+	int ret = paraclock_utc_to_tai(table, &now, &tai_ns);
+
+	since.ns = since_ns;
+	if (!ret)
+		ret = paraclock_tai_to_utc(table, tai_ns, &told);
+	if (ret)
+		return ret;
+	if (paraclock_utc_to_tai(table, &since, &since_tai_ns) ||
+	    since_tai_ns - since_ns != tai_ns - now.ns)
+		return -EDOM;
+	tl->tai_offset_sec = told.tai_offset_sec;
+	tl->leap = told.leap == PARACLOCK_LEAP_UNKNOWN ? PARACLOCK_LEAP_NONE
+						       : told.leap;
+	claim->tai_ns = tai_ns;
+	return 0;
+}
+
+int serve_utc_to_tai(struct serve *serve, int64_t since_ns,
+		     struct serve_claim *claim, struct paraclock_timeline *tl)
+{
 	struct paraclock_leap_table table;
-	int64_t tai_ns;
+	int16_t sec;
 	int ret = serve_leap_table(serve, &table);
 
 	if (!ret)
-		ret = paraclock_utc_to_tai(&table, &utc, &tai_ns);
-	if (!ret) {
-		*ret_sec = (int16_t)((tai_ns - utc.ns) / NSEC_PER_SEC);
-		claim->tai_ns = tai_ns;
-		return 0;
+		ret = by_list(&table, since_ns, claim, tl);
+	if (ret && ret != -EDOM && !serve_kernel_tai(serve, &sec)) {
+		tl->tai_offset_sec = sec;
+		tl->leap = PARACLOCK_LEAP_NONE;
+		ret = __builtin_add_overflow(claim->tai_ns, sec * NSEC_PER_SEC,
+					     &claim->tai_ns)
+			      ? -ERANGE
+			      : 0;
 	}
-	if (serve_kernel_tai(serve, ret_sec))
-		return ret;
-	return __builtin_add_overflow(claim->tai_ns, *ret_sec * NSEC_PER_SEC,
-				      &claim->tai_ns)
-		       ? -ERANGE
-		       : 0;
+	if (!ret)
+		tl->flags |= PARACLOCK_TIMELINE_TAI_OFFSET;
+	return ret;
 }

@@ -496,6 +496,9 @@ class Feed(cli.Service):
                 (["--ntp-shm", "256"], "--ntp-shm"),
                 (["--chrony-sock", "x" * 108], "--chrony-sock"),
                 (["--chrony-sock", ""], "--chrony-sock"),
+                (["--chrony-sock", "/run/a b"], "white space"),
+                (["--chrony-sock", "/run/a:b"], "a colon"),
+                (["--print-config", "--chrony-sock", "x"], "whole path"),
                 (["--stdout", "--dir", ""], "--dir"),
                 (["--stdout", "-n", "0"], "-n"),
                 (["--stdout", "-b", "nonsense"], "not a backend")):

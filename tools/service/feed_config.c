@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "feed_config.h"
+#include "utc.h"
 
 /* --- numbers -------------------------------------------------------------- */
 
@@ -60,6 +61,21 @@ struct lines {
 	char delay[32], interval[32], precision[32];
 };
 
+static void put_poll(const struct lines *l)
+{
+	const struct feed_options *options = l->options;
+	int64_t samples =
+		feed_poll_ns(options->poll) / options->observer.interval_ns;
+
+	fprintf(l->to,
+		"# poll: a sample every %s s, %" PRId64
+		" in a poll; chronyd before 4.7 needs %d%s.\n",
+		l->interval, samples, FEED_SAMPLES,
+		samples < FEED_SAMPLES ? ":\n#   state a shorter --interval, "
+					 "or a larger --poll"
+				       : "");
+}
+
 static void put_why(const struct lines *l)
 {
 	const struct feed_sample *sample = l->sample;
@@ -84,41 +100,88 @@ static void put_why(const struct lines *l)
 	      "# precision: how sure this machine's reading of that clock "
 	      "is.\n",
 	      l->to);
-	fprintf(l->to,
-		"# poll: a sample every %s s, four in a poll, which "
-		"chronyd before 4.7 needs.\n",
-		l->interval);
+	put_poll(l);
 }
 
-/* Numbers and names need no quotes; a path may. */
+/* For a shell. */
+static void put_quoted(const struct lines *l, const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789%+,-./:=@_";
+
+	if (text[0] && !text[strspn(text, plain)]) {
+		fputs(text, l->to);
+		return;
+	}
+	fputc('\'', l->to);
+	for (; *text; text++) {
+		if (*text == '\'')
+			fputs("'\\''", l->to);
+		else
+			fputc(*text, l->to);
+	}
+	fputc('\'', l->to);
+}
+
 static void put_argument(const struct lines *l, const char *option,
 			 const char *text)
 {
-	if (text)
-		fprintf(l->to, " %s %s", option, text);
+	if (!text)
+		return;
+	fprintf(l->to, " %s ", option);
+	put_quoted(l, text);
+}
+
+static void put_flag(const struct lines *l, const char *option, bool is_set)
+{
+	if (is_set)
+		fprintf(l->to, " %s", option);
+}
+
+/* What the source needs to be opened, and to be UTC. */
+static void put_source(const struct lines *l)
+{
+	const struct feed_options *options = l->options;
+	const struct source *source = &options->observer.source;
+	char scales[TIMESCALES_TEXT], start[UTC_TEXT];
+
+	put_argument(l, "-b", source->backend);
+	put_argument(l, "-d", source->device);
+	put_argument(l, "--timescale", source_timescales(source, scales));
+	put_flag(l, "--fixed-size",
+		 source->flags & PARACLOCK_DEVICE_FIXED_SIZE);
+	put_flag(l, "--dev-mem", source->flags & PARACLOCK_DEVICE_MEMORY);
+	if (options->rules.has_start)
+		put_argument(l, "--start-utc",
+			     format_utc(options->rules.start_utc_ns, false,
+					start));
 }
 
 static void put_command(const struct lines *l)
 {
 	const struct feed_options *options = l->options;
-	const struct source *source = &options->observer.source;
-	char assumed[32], scales[TIMESCALES_TEXT];
+	char assumed[32];
 
 	fputs("# With it: paraclock feed", l->to);
-	put_argument(l, "-b", source->backend);
-	put_argument(l, "-d", source->device);
-	put_argument(l, "--timescale", source_timescales(source, scales));
+	put_source(l);
 	put_argument(l, "--chrony-sock",
 		     options->unit < 0 && !options->sock ? FEED_SOCKET
 							 : options->sock);
 	if (options->unit >= 0)
 		fprintf(l->to, " --ntp-shm %d", options->unit);
-	fprintf(l->to, " --poll %d --delay %s", options->poll, l->delay);
+	fprintf(l->to, " --poll %d", options->poll);
+	if (options->observer.interval_ns !=
+	    feed_poll_ns(options->poll) / FEED_SAMPLES)
+		fprintf(l->to, " --interval %s", l->interval);
+	fprintf(l->to, " --delay %s", l->delay);
 	if (!l->sample->has_bound)
 		fprintf(l->to, " --assume-error %s",
 			feed_format_seconds(
 				(uint64_t)options->rules.assume_error_ns,
 				assumed, sizeof(assumed)));
+	put_argument(l, "--chronyc-socket", options->chronyc_socket);
+	put_flag(l, "--no-reset", options->no_reset);
 	fputc('\n', l->to);
 }
 

@@ -10,9 +10,6 @@
 
 #define POLL_DEFAULT 2
 
-/* chrony before 4.7 wants so many samples in a poll. */
-#define SAMPLES 4
-
 enum feed_option {
 	SOCK = 0x100,
 	SHM,
@@ -128,6 +125,12 @@ static error_t parse_sock(const struct argp_state *state, const char *text,
 				  "--chrony-sock: the path of a socket has 1 "
 				  "to %zu bytes",
 				  sizeof(address.sun_path) - 1);
+	/* chronyd splits its lines at white space, and options off a path at a
+	 * colon: it can have made no such socket. */
+	if (strpbrk(text, " \t\n\v\f\r:"))
+		return args_error(state, "--chrony-sock: chrony.conf cannot "
+					 "name a path with white space or a "
+					 "colon");
 	*ret_path = text;
 	return 0;
 }
@@ -170,11 +173,11 @@ static error_t finish_times(const struct argp_state *state,
 	if (feed->poll == INT8_MIN) {
 		feed->poll = interval_ns ? FEED_POLL_MIN : POLL_DEFAULT;
 		while (feed->poll < FEED_POLL_MAX &&
-		       feed_poll_ns(feed->poll) / SAMPLES < interval_ns)
+		       feed_poll_ns(feed->poll) / FEED_SAMPLES < interval_ns)
 			feed->poll++;
 	}
 	if (!interval_ns)
-		interval_ns = feed_poll_ns(feed->poll) / SAMPLES;
+		interval_ns = feed_poll_ns(feed->poll) / FEED_SAMPLES;
 	if (interval_ns > feed_poll_ns(feed->poll))
 		return args_error(state,
 				  "--interval: longer than chronyd's poll; "
@@ -194,6 +197,9 @@ static error_t finish(const struct argp_state *state, struct feed_options *feed)
 		return args_error(state,
 				  "nowhere to deliver to: say --chrony-sock, "
 				  "--ntp-shm or --stdout");
+	if (feed->print_config && feed->sock && feed->sock[0] != '/')
+		return args_error(state, "--chrony-sock: chronyd runs in "
+					 "another folder: name the whole path");
 	return finish_times(state, feed);
 }
 

@@ -14,6 +14,9 @@
 #define FEED_POLL_MIN (-2)
 #define FEED_POLL_MAX 10
 
+/* chrony before 4.7 wants so many samples in a poll. */
+#define FEED_SAMPLES 4
+
 /* 2^log2 s, in ns. */
 static inline int64_t feed_poll_ns(int log2)
 {

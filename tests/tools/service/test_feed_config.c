@@ -158,6 +158,60 @@ static void check_print(void **state)
 	free(text);
 }
 
+/* --- the command ---------------------------------------------------------- */
+
+static const char *printed(const struct feed_options *options)
+{
+	static char text[2048];
+	const struct feed_sample sample = {
+		.bound_ns = 1000020,
+		.precision_ns = 20,
+		.has_bound = true,
+		.backend = "vmclock",
+	};
+	FILE *to = fmemopen(text, sizeof(text), "w");
+
+	assert_non_null(to);
+	feed_config_print(to, options, &sample);
+	fclose(to);
+	return text;
+}
+
+/* Whoever copies it gets the samples that the configuration is for. */
+static void command_is_whole(void **unused)
+{
+	struct feed_options options = {
+		.observer = { .source = { .backend = "kvmclock",
+					  .device = "/tmp/a b'c",
+					  .flags =
+						  PARACLOCK_DEVICE_FIXED_SIZE },
+			      .interval_ns = 3 * SEC },
+		.rules = { .has_start = true, .start_utc_ns = -5 },
+		.sock = "/x",
+		.unit = -1,
+		.poll = 2,
+		.delay_ns = -1,
+		.chronyc_socket = "/run/c.sock",
+		.no_reset = true,
+	};
+	const char *text = printed(&options);
+
+	(void)unused;
+	assert_non_null(strstr(
+		text, "# With it: paraclock feed -b kvmclock "
+		      "-d '/tmp/a b'\\''c' --fixed-size "
+		      "--start-utc 1969-12-31T23:59:59.999999995Z "
+		      "--chrony-sock /x --poll 2 --interval 3 --delay 0.0026 "
+		      "--chronyc-socket /run/c.sock --no-reset\n"));
+	assert_non_null(strstr(text, "every 3 s, 1 in a poll; chronyd before "
+				     "4.7 needs 4:\n#   state a shorter"));
+	options.observer.interval_ns = SEC;
+	text = printed(&options);
+	assert_non_null(strstr(text, " --poll 2 --delay "));
+	assert_non_null(strstr(text, "every 1 s, 4 in a poll; chronyd before "
+				     "4.7 needs 4.\n"));
+}
+
 /* --- times ---------------------------------------------------------------- */
 
 struct time_case {
@@ -237,6 +291,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST("a start that is void is void for the next feed as well",
 		     a_start_is_void_for_the_next_feed),
+		TEST("config: the command that goes with it is whole",
+		     command_is_whole),
 	};
 
 	ADD_ROWS(delays, check_delay);

@@ -21,7 +21,8 @@ static bool is_utc(const struct paraclock_sample *sample)
 	       sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED;
 }
 
-/* As a POSIX count; false: not a valid sample, or its UTC is not known. */
+/* As the host counts it; false: not a valid sample, or its UTC is not known. On
+ * TAI hosts disagree on the offset inside an inserted second. */
 static bool utc_of(const struct paraclock_sample *sample, int64_t *ret_utc_ns)
 {
 	int64_t offset_ns = 0;
@@ -29,7 +30,8 @@ static bool utc_of(const struct paraclock_sample *sample, int64_t *ret_utc_ns)
 	if (!sample->valid)
 		return false;
 	if (sample->timescale == PARACLOCK_TIMESCALE_TAI &&
-	    sample->flags & PARACLOCK_FLAG_TAI_OFFSET)
+	    sample->flags & PARACLOCK_FLAG_TAI_OFFSET &&
+	    sample->leap != PARACLOCK_LEAP_POS)
 		offset_ns = sample->tai_offset_sec * NSEC_PER_SEC;
 	else if (!is_utc(sample))
 		return false;

@@ -5,6 +5,8 @@
 #include "duration.h"
 #include "utc.h"
 
+#define DAY_SEC 86400
+
 /* Every int64_t of ns lies in a year of four digits, 1677 to 2262. */
 const char *format_utc(int64_t utc_ns, bool is_inserted,
 		       char ret_text[UTC_TEXT])
@@ -18,6 +20,9 @@ const char *format_utc(int64_t utc_ns, bool is_inserted,
 		rest += NSEC_PER_SEC;
 		sec--;
 	}
+	/* Some hosts number an inserted second as the one after it. */
+	if (is_inserted && sec % DAY_SEC == 0)
+		sec--;
 	gmtime_r(&sec, &tm);
 	if (is_inserted && tm.tm_sec == 59)
 		tm.tm_sec = 60;

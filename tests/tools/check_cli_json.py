@@ -148,6 +148,27 @@ class Commands(Case):
         self.assertEqual(result["leap"], "pos")
         self.assertEqual(result["time"][:20], "2016-12-31T23:59:60.")
 
+    def test_an_inserted_second_is_60_however_the_host_numbers_it(self):
+        """A page that was written inside it, and that numbers it as the second
+        before or as the one after. On TAI hosts disagree on the offset."""
+        for leap, scale, sec, want in (
+                (3, UTC, 1483228799, "2016-12-31T23:59:60.500"),
+                (3, UTC, 1483228800, "2016-12-31T23:59:60.500"),
+                (4, UTC, 1483228800, "2017-01-01T00:00:00.500"),
+                (3, TAI, 1483228836, None),
+                (4, TAI, 1483228837, "2017-01-01T00:00:00.500")):
+            page = Page(vmclock(flags=BOUND, time_type=scale, leap=leap,
+                                at=(1000, sec * SEC + SEC // 2)))
+            args = ("decode", "vmclock", "--page", page.path, "--counter",
+                    "1000")
+            with self.subTest(leap=leap, scale=scale, sec=sec):
+                result = objects(run(*args, "--json"))[0]
+                self.assertTrue(result["valid"], result)
+                self.assertEqual(result["host_ns"] // SEC, sec)
+                self.assertEqual(result["time"] and result["time"][:23], want)
+                if scale == UTC:
+                    self.assertIn(want, run(*args).stdout)
+
     def events_of(self, *args):
         """Of a page whose marker changes, which is lost and found."""
         page = self.page(at=(self.now(), 1700000000 * SEC), marker=7)

@@ -78,6 +78,18 @@ def test_an_inserted_second_is_60_and_folded() -> None:
         inside.interval()
 
 
+def test_an_inserted_second_is_60_however_the_host_numbers_it() -> None:
+    inside = sample(host_ns=LEAP_2016 + NS + 5, leap=Leap.POS)
+    assert inside.isoformat() == "2016-12-31T23:59:60.000000005Z"
+    assert inside.utc_ns == LEAP_2016 + 5
+    assert inside.in_inserted_second
+    assert inside.time == datetime(2016, 12, 31, 23, 59, 59, 0, timezone.utc)
+    assert inside.time.fold == 1
+    after = sample(host_ns=LEAP_2016 + NS + 5, leap=Leap.POST_POS)
+    assert after.isoformat() == "2017-01-01T00:00:00.000000005Z"
+    assert after.utc_ns == LEAP_2016 + NS + 5
+
+
 def test_an_interval_is_exact_in_ns_and_rounded_outwards_in_us() -> None:
     s = sample(host_ns=NOON + 5_500, clock_error_ns=1_200, pair_error_ns=99)
     got = s.interval()

@@ -13,6 +13,7 @@ from paraclock._native import ffi, lib
 from paraclock._types import CData
 
 _NS_PER_SEC = 1_000_000_000
+_SEC_PER_DAY = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNKNOWN = (1 << 64) - 1
 _SAMPLE = ffi.typeof("struct paraclock_sample *")
@@ -177,12 +178,16 @@ class Sample(SampleBase):
 
         With UTC_MAYBE_SMEARED the host may be smearing a leap second, and be up
         to a second away from UTC for as long as a day. An inserted second
-        repeats the numbers of the second before it (leap is Leap.POS).
+        repeats the numbers of the second before it (leap is Leap.POS), also
+        where the host numbers it as the second after it.
         """
         if not self.valid:
             return None
         timescale = self._timescale
         if timescale in (Timescale.UTC, Timescale.UTC_MAYBE_SMEARED):
+            if (self._leap == Leap.POS and
+                    self.host_ns // _NS_PER_SEC % _SEC_PER_DAY == 0):
+                return self.host_ns - _NS_PER_SEC
             return self.host_ns
         offset = self.tai_offset_sec
         if (timescale != Timescale.TAI or self._leap == Leap.POS or

@@ -11,9 +11,9 @@
 #include "shared.h"
 
 /* Join strings up to a NULL, cut to fit and with a NUL at the end. buf may be
- * NULL. */
+ * NULL. Cold: what builds sentences is compiled for size, not for speed. */
 PCLK_SHARED void pclk_text_join(char *buf, size_t size,
-				const char *const *parts);
+				const char *const *parts) __attribute__((cold));
 
 /* strcmp() == 0, which ring 0 need not have. */
 bool pclk_text_equal(const char *a, const char *b);

@@ -296,7 +296,9 @@ PARACLOCK_API uint64_t paraclock_counter(const struct paraclock_env *env);
  *
  * @param clk The clock, or NULL for the general meaning.
  * @param error What a function returned: 0 or a negative errno.
- * @param sample The sample if @p error is 0; else it may be NULL.
+ * @param sample The sample if @p error is 0; if it is -EOPNOTSUPP, the one that
+ *        paraclock_interval() or paraclock_interval_tai() refused; else it may
+ *        be NULL.
  * @param[out] buf The sentence, cut to fit, with a NUL at its end.
  * @param size Bytes at @p buf.
  *

@@ -31,7 +31,8 @@
  * @retval -EINVAL The sample is not valid, or NULL.
  * @retval -EOPNOTSUPP The sample has no bound; or it is not on UTC or TAI, or
  *         may be smeared; or it has no plausible TAI offset and the other scale
- *         is asked for; or a leap second is too close.
+ *         is asked for; or a leap second is too close. paraclock_explain()
+ *         says which of these it is.
  * @retval -ERANGE UTC is before 1972 or after mid-2261. Not for a sample on TAI
  *         if TAI is asked for.
  */

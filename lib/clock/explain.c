@@ -100,27 +100,58 @@ static const char *explain_valid(const struct paraclock_sample *sample)
 		       : explain_reason(sample->reason);
 }
 
-/* -EOPNOTSUPP of a clock that can be read: there is no way from its scale to
- * UTC. */
-static void explain_scale(const struct paraclock *clk, char *buf, size_t size)
+/* A sample whose UTC is known, but of which paraclock_interval() says no UTC or
+ * paraclock_interval_tai() no TAI. */
+static const char *explain_interval(const struct paraclock_sample *sample,
+				    int64_t utc_ns)
+{
+	if (sample->timescale == PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED)
+		return "the host may be smearing a leap second, so nothing "
+		       "bounds UTC; open a source on UTC or TAI "
+		       "(options.timescales, --timescale)";
+	if (sample->clock_error_ns == PARACLOCK_ERROR_UNKNOWN ||
+	    sample->pair_error_ns == PARACLOCK_ERROR_UNKNOWN)
+		return "the sample has no bound, because the host states none; "
+		       "'paraclock serve' makes a time with a bound of one "
+		       "without";
+	if (pclk_leap_is_near(sample->leap, utc_ns,
+			      sample->clock_error_ns + sample->pair_error_ns))
+		return "a leap second is too close: UTC repeats or leaves out "
+		       "a second; ask for TAI, or read again when it is over";
+	return "the sample has no plausible TAI offset; take it from a "
+	       "leap-seconds list (paraclock_leap_list_parse())";
+}
+
+/* -EOPNOTSUPP: there is no way from the sample's scale to UTC, or no bound of
+ * it. Without the sample that was refused it is one of the clock's. */
+static void explain_scale(const struct paraclock *clk,
+			  const struct paraclock_sample *sample, char *buf,
+			  size_t size)
 {
 	static const char no_date[] =
 		": it does not say what time of day it is, nor how far "
 		"CLOCK_REALTIME is off; open a source on UTC or TAI "
 		"(options.timescales, --timescale)";
-	struct paraclock_sample sample;
+	const char *name = clk ? clk->be->name : "the sample";
+	const bool is_given = sample && sample->valid;
+	struct paraclock_sample own = { 0 };
 	int64_t utc_ns;
 
-	if (paraclock_read(clk, &sample) || !sample.valid ||
-	    utc_of(&sample, &utc_ns))
-		return;
-	if (sample.timescale == PARACLOCK_TIMESCALE_TAI)
-		TEXT(buf, size, clk->be->name,
+	if (!is_given) {
+		if (!clk || paraclock_read(clk, &own) || !own.valid)
+			return;
+		sample = &own;
+	}
+	if (utc_of(sample, &utc_ns))
+		TEXT(buf, size,
+		     is_given ? explain_interval(sample, utc_ns) : "");
+	else if (sample->timescale == PARACLOCK_TIMESCALE_TAI)
+		TEXT(buf, size, name,
 		     " gives TAI without a plausible offset from UTC; take it "
 		     "from a leap-seconds list (paraclock_leap_list_parse())");
 	else
-		TEXT(buf, size, clk->be->name, " is on the timescale ",
-		     paraclock_timescale_name(sample.timescale), no_date);
+		TEXT(buf, size, name, " is on the timescale ",
+		     paraclock_timescale_name(sample->timescale), no_date);
 }
 
 /* The error of a source that only events look at is not one of the reads'. */
@@ -145,8 +176,8 @@ int paraclock_explain(const struct paraclock *clk, int error,
 	TEXT(buf, size, "");
 	if (clk && error)
 		explain_lost_memory(clk, error, buf, size);
-	if (clk && error == -EOPNOTSUPP && !buf[0])
-		explain_scale(clk, buf, size);
+	if (error == -EOPNOTSUPP && !buf[0])
+		explain_scale(clk, sample, buf, size);
 	if (clk && !buf[0] && clk->be->explain)
 		clk->be->explain(clk->state, error, sample, buf, size);
 	/* An error may also come from a source of markers. */

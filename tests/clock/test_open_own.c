@@ -370,6 +370,85 @@ static void a_malformed_page_has_its_field_named(void **state)
 	paraclock_close(clk);
 }
 
+/* --- why a sample has no interval ----------------------------------------- */
+
+#define UNKNOWN PARACLOCK_ERROR_UNKNOWN
+
+/* 2016-12-31 23:59:59 and a day in the middle of a month, UTC. */
+#define LEAP_SEC 1483228799LL
+#define NOON_SEC 1768478400LL
+
+struct interval_case {
+	const char *name;
+	int64_t sec;
+	uint64_t clock_error_ns;
+	uint8_t timescale;
+	uint8_t leap;
+	bool has_offset;
+	bool asks_tai;
+	const char *says;
+};
+
+/* clang-format off */
+static const struct interval_case intervals[] = {
+	{ "no interval: a monotonic clock", 5, UNKNOWN,
+	  PARACLOCK_TIMESCALE_MONOTONIC, PARACLOCK_LEAP_UNKNOWN, 0, 0,
+	  "is on the timescale monotonic" },
+	{ "no interval: an unknown timescale", NOON_SEC, 77,
+	  PARACLOCK_TIMESCALE_UNKNOWN, PARACLOCK_LEAP_UNKNOWN, 0, 0,
+	  "is on the timescale unknown" },
+	{ "no interval: it may be smeared", NOON_SEC, 77,
+	  PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED, PARACLOCK_LEAP_NONE, 1, 0,
+	  "may be smearing" },
+	{ "no interval: no bound", NOON_SEC, UNKNOWN,
+	  PARACLOCK_TIMESCALE_UTC, PARACLOCK_LEAP_NONE, 1, 0, "no bound" },
+	{ "no interval: no bound on TAI", NOON_SEC, UNKNOWN,
+	  PARACLOCK_TIMESCALE_TAI, PARACLOCK_LEAP_NONE, 1, 0, "no bound" },
+	{ "no interval: TAI without an offset", NOON_SEC, 77,
+	  PARACLOCK_TIMESCALE_TAI, PARACLOCK_LEAP_NONE, 0, 0,
+	  "TAI without a plausible offset" },
+	{ "no interval: TAI of UTC without an offset", NOON_SEC, 77,
+	  PARACLOCK_TIMESCALE_UTC, PARACLOCK_LEAP_NONE, 0, 1,
+	  "no plausible TAI offset" },
+	{ "no interval: a leap second", LEAP_SEC, 77,
+	  PARACLOCK_TIMESCALE_UTC, PARACLOCK_LEAP_POS, 1, 0,
+	  "leap second is too close" },
+	{ "no interval: a leap second within the bound", LEAP_SEC - 2,
+	  2000000000, PARACLOCK_TIMESCALE_UTC, PARACLOCK_LEAP_PRE_POS, 1, 0,
+	  "leap second is too close" },
+};
+/* clang-format on */
+
+static void check_interval(void **state)
+{
+	const struct interval_case *c = *state;
+	const struct paraclock_backend be = own_backend();
+	struct paraclock *clk;
+	struct paraclock_sample sample;
+	int64_t from_ns, to_ns;
+	char of_clock[256], alone[256];
+	int ret;
+
+	own.sample.host_ns = c->sec * 1000000000LL;
+	own.sample.clock_error_ns = c->clock_error_ns;
+	own.sample.timescale = c->timescale;
+	own.sample.leap = c->leap;
+	own.sample.flags = c->has_offset ? PARACLOCK_FLAG_TAI_OFFSET : 0;
+	clk = open_own(&be, 0);
+	assert_int_equal(paraclock_read(clk, &sample), 0);
+	ret = c->asks_tai ? paraclock_interval_tai_ns(&sample, &from_ns, &to_ns)
+			  : paraclock_interval_ns(&sample, &from_ns, &to_ns);
+	assert_int_equal(ret, -EOPNOTSUPP);
+	assert_int_equal(paraclock_explain(clk, ret, &sample, of_clock,
+					   sizeof(of_clock)),
+			 0);
+	assert_int_equal(
+		paraclock_explain(NULL, ret, &sample, alone, sizeof(alone)), 0);
+	assert_non_null(strstr(of_clock, c->says));
+	assert_non_null(strstr(alone, c->says));
+	close_own(clk);
+}
+
 static const struct CMUnitTest others[] = {
 	TEST("a backend that gives time only has no markers",
 	     a_backend_that_gives_time_only_has_no_markers),
@@ -392,6 +471,7 @@ int main(void)
 {
 	each_test(setup, NULL);
 	ADD_TESTS(others);
+	ADD_ROWS(intervals, check_interval);
 	each_test(NULL, NULL);
 	ADD_ROWS(widths, check_width);
 	return run_suite(NULL, NULL);

@@ -32,6 +32,19 @@ static bool is_wanted(const char *name)
 	return kind.paravirtual;
 }
 
+static void explain_absence(const struct ptp *ptp,
+			    const struct paraclock_options *opts)
+{
+	TEXT(opts->detail, opts->detail_size,
+	     "no PTP clock of a paravirtual driver in /sys/class/ptp; load the "
+	     "one for this hypervisor (hv_utils, ptp_vmclock, ptp_vmw, "
+	     "virtio_rtc)",
+	     ptp->passed[0] ? "; passed over as not one of these (name it as "
+			      "the device to read it): "
+			    : "",
+	     ptp->passed);
+}
+
 static int phc_open(const struct paraclock_env *env,
 		    const struct paraclock_options *opts, void *arg,
 		    void **ret_state)
@@ -48,11 +61,7 @@ static int phc_open(const struct paraclock_env *env,
 	if (ret) {
 		if (ret == -ENODEV && !opts->device && opts->detail &&
 		    !opts->detail[0])
-			TEXT(opts->detail, opts->detail_size,
-			     "no PTP clock of a paravirtual driver in "
-			     "/sys/class/ptp; load the one for this "
-			     "hypervisor (hv_utils, ptp_vmclock, ptp_vmw, "
-			     "virtio_rtc)");
+			explain_absence(&phc->ptp, opts);
 		env->free(env->ctx, phc);
 		return ret;
 	}

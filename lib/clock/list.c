@@ -46,7 +46,7 @@ static int list_one(const struct paraclock_backend *be,
 		    const struct paraclock_env *env, paraclock_list_fn *fn,
 		    void *arg)
 {
-	char detail[256] = "";
+	char detail[512] = "";
 	struct paraclock_listing listing = {
 		.size = sizeof(listing),
 		.name = be->name,

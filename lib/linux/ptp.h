@@ -77,6 +77,9 @@ struct ptp {
 	bool numbered;
 	char name[64]; /* of that number in sysfs; empty: unknown */
 	char path[64];
+	/* If no device was wanted, those that were passed over, cut to fit:
+	 * "ptp0 (Intel I225), ptp1 (KVM virtual PTP)". */
+	char passed[160];
 };
 
 struct ptp_pair {

@@ -152,11 +152,18 @@ static bool next(const struct paraclock_env *env, const char *prefix,
 
 static bool is_wanted_by_class(const struct search *search, const char *digits)
 {
+	char *passed = search->ptp->passed;
 	char path[64], name[64];
 
 	TEXT(path, sizeof(path), CLASS, digits, "/clock_name");
-	return pclk_env_text(search->ptp->env, path, name, sizeof(name)) >= 0 &&
-	       search->wanted(name);
+	if (pclk_env_text(search->ptp->env, path, name, sizeof(name)) < 0)
+		return false;
+	if (search->wanted(name))
+		return true;
+	/* A text may be the first part of itself. */
+	TEXT(passed, sizeof(search->ptp->passed), passed,
+	     passed[0] ? ", ptp" : "ptp", digits, " (", name, ")");
+	return false;
 }
 
 static bool is_it(const struct search *search)

@@ -267,13 +267,23 @@ class Serve(cli.Service):
                              self.run_dir, "--container",
                              **self.chronyc(chronyc))
         self.wait_for(process, why=why)
-        self.assertNotIn(self.told()["status"],
-                         ("synchronized", "freerunning"))
-        return self.told()["text"]
+        told = self.told()
+        self.assertNotIn(told["status"], ("synchronized", "freerunning"))
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(), 0)
+        self.log = process.stderr.read()
+        return told["text"]
 
     def test_chronyd_is_silent(self):
         self.wait_for_why("echo '506 Cannot talk to daemon'; exit 1",
                           "no-reply")
+
+    def test_chronyc_complains_each_second(self):
+        """One line for each change of state, however long it lasts."""
+        self.wait_for_why("echo 'Could not open connection' >&2; exit 1",
+                          "no-reply")
+        self.assertIn("does not answer", self.log)
+        self.assertNotIn("Could not open", self.log)
 
     def test_chronyc_hangs(self):
         self.wait_for_why("exec sleep 1000", "no-reply")

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -194,6 +195,37 @@ static void a_daemon_that_it_starts_lives(void **state)
 	kill(atoi(out), SIGKILL);
 }
 
+/* stderr, as long as this is called, is a file. */
+static off_t complaint(struct answer *a, bool is_quiet)
+{
+	char *const argv[] = { (char[]){ "sh" }, (char[]){ "-c" },
+			       (char[]){ "echo said; echo no >&2" }, NULL };
+	const int old = dup(STDERR_FILENO);
+	FILE *file = tmpfile();
+	struct stat st;
+	int ret;
+
+	assert_non_null(file);
+	dup2(fileno(file), STDERR_FILENO);
+	ret = is_quiet ? child_start_quiet(a->loop, argv, HOURS, done, a)
+		       : child_start(a->loop, argv, NULL, HOURS, done, a);
+	if (!ret)
+		loop_run(a->loop);
+	dup2(old, STDERR_FILENO);
+	close(old);
+	assert_int_equal(ret, 0);
+	assert_string_equal(a->out, "said\n");
+	assert_int_equal(fstat(fileno(file), &st), 0);
+	fclose(file);
+	return st.st_size;
+}
+
+static void a_quiet_one_does_not_complain(void **state)
+{
+	assert_int_equal(complaint(*state, false), 3);
+	assert_int_equal(complaint(*state, true), 0);
+}
+
 static void a_missing_program_is_told_at_once(void **state)
 {
 	struct answer *a = *state;
@@ -333,6 +365,7 @@ int main(void)
 		TEST(after_its_limit_it_dies_with_its_children),
 		TEST(what_it_leaves_in_its_group_dies),
 		TEST(a_daemon_that_it_starts_lives),
+		TEST(a_quiet_one_does_not_complain),
 		TEST(a_missing_program_is_told_at_once),
 		TEST(its_signals_are_as_before),
 		TEST(it_is_the_leader_of_its_group),

@@ -22,6 +22,7 @@ struct child {
 	int out_fd; /* negative: closed */
 	size_t length;
 	char out[OUT_SIZE];
+	bool is_quiet;
 	child_fn *done; /* NULL: it was called */
 	void *arg;
 };
@@ -182,6 +183,9 @@ static int spawn(struct child *child, char *const argv[], int in_fd, int out_fd)
 	if (!ret)
 		ret = posix_spawn_file_actions_adddup2(&actions, out_fd,
 						       STDOUT_FILENO);
+	if (!ret && child->is_quiet)
+		ret = posix_spawn_file_actions_addopen(
+			&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
 	if (!ret)
 		ret = posix_spawnp(&child->pid, argv[0], &actions, &attributes,
 				   argv, environ);
@@ -232,18 +236,19 @@ static int watch(struct child *child, int64_t limit_ns)
 	return 0;
 }
 
-int child_start(struct loop *loop, char *const argv[], const char *input,
-		int64_t limit_ns, child_fn *done, void *arg)
+static int start_and_watch(const struct child *as, char *const argv[],
+			   const char *input, int64_t limit_ns)
 {
 	struct child *child = calloc(1, sizeof(*child));
 	int ret;
 
 	if (!child)
 		return -ENOMEM;
-	child->loop = loop;
+	child->loop = as->loop;
 	child->out_fd = -1;
-	child->done = done;
-	child->arg = arg;
+	child->is_quiet = as->is_quiet;
+	child->done = as->done;
+	child->arg = as->arg;
 	ret = start(child, argv, input);
 	if (!ret)
 		ret = watch(child, limit_ns);
@@ -252,4 +257,25 @@ int child_start(struct loop *loop, char *const argv[], const char *input,
 		free(child);
 	}
 	return ret;
+}
+
+int child_start(struct loop *loop, char *const argv[], const char *input,
+		int64_t limit_ns, child_fn *done, void *arg)
+{
+	const struct child as = { .loop = loop, .done = done, .arg = arg };
+
+	return start_and_watch(&as, argv, input, limit_ns);
+}
+
+int child_start_quiet(struct loop *loop, char *const argv[], int64_t limit_ns,
+		      child_fn *done, void *arg)
+{
+	const struct child as = {
+		.loop = loop,
+		.is_quiet = true,
+		.done = done,
+		.arg = arg,
+	};
+
+	return start_and_watch(&as, argv, NULL, limit_ns);
 }

@@ -102,11 +102,10 @@ static int run(struct serve_kernel *kernel, const char *const command[],
 	}
 	for (int i = 0; command[i]; i++)
 		argv[n++] = command[i];
-	kernel->is_busy = true;
-	ret = child_start(kernel->serve->loop, (char *const *)(uintptr_t)argv,
-			  NULL, LIMIT_NS, done, kernel);
-	if (ret)
-		kernel->is_busy = false;
+	ret = child_start_quiet(kernel->serve->loop,
+				(char *const *)(uintptr_t)argv, LIMIT_NS, done,
+				kernel);
+	kernel->is_busy = !ret;
 	return ret;
 }
 

@@ -65,6 +65,10 @@ typedef void child_fn(void *arg, int status, const char *out);
  */
 int child_start(struct loop *loop, char *const argv[], const char *input,
 		int64_t limit_ns, child_fn *done, void *arg);
+/* The same without input, and what the program writes to stderr is dropped: one
+ * that is asked each second would fill the log with its complaints. */
+int child_start_quiet(struct loop *loop, char *const argv[], int64_t limit_ns,
+		      child_fn *done, void *arg);
 
 /* --- log.c: one line for each change of state ------------------------------ */
 

@@ -131,6 +131,39 @@ need_to_use() {
   need cmd:gnuplot gnuplot-nox
 }
 
+# Each second the share that is built, by the last line of the log that has one.
+show_progress() {
+  local share
+  while kill -0 $$ 2>/dev/null; do
+    share=$(grep -aoE '^\[ *[0-9]+%\]' "$1" 2>/dev/null | tail -n 1 || true)
+    printf '\r\033[K%s' "${share:-configuring}"
+    sleep 1
+  done
+}
+
+# with_progress LOG COMMAND ...: run it with its output in LOG. A terminal shows
+# how far it is.
+with_progress() {
+  local log=$1 shown='' ret=0
+  shift
+  if [ -t 1 ]; then
+    show_progress "$log" &
+    shown=$!
+    # Also after Ctrl-C, which a job in the background does not notice.
+    # shellcheck disable=SC2064
+    trap "kill $shown 2>/dev/null || true" EXIT
+  fi
+  "$@" >"$log" 2>&1 || ret=$?
+  if [ -n "$shown" ]; then
+    kill "$shown" 2>/dev/null || true
+    wait "$shown" 2>/dev/null || true
+    trap - EXIT
+    # Its line is empty again.
+    printf '\r\033[K'
+  fi
+  return $ret
+}
+
 # configure_and_build DIR CMAKE-ARGUMENT ...
 configure_and_build() {
   local dir=$1

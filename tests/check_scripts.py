@@ -4,6 +4,8 @@
 end without them. Usage: check_scripts.py CTEST"""
 import os
 import pathlib
+import pty
+import select
 import subprocess
 import sys
 import tempfile
@@ -97,6 +99,60 @@ class Failures(Folder):
             self.assertLess(len(done.stdout.splitlines()), 110)
             if absent:
                 self.assertNotIn(absent, done.stdout)
+
+
+class Progress(Folder):
+    """Of a build that writes its log and waits until it has been seen."""
+
+    BUILD = """. "$0"; cd "$1"
+build() {
+  until [ -e go ]; do sleep 0.1; done
+  echo "[  7%] a"; echo "[ 42%] b"; echo "no share"
+  until [ -e end ]; do sleep 0.1; done
+  return 3
+}
+with_progress "$1/log" build || echo "status $?"
+"""
+
+    def start(self, output):
+        process = subprocess.Popen(
+            ["bash", "-euc", self.BUILD, SCRIPTS / "common.sh", self.dir],
+            stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_a_terminal_shows_it_while_it_lasts(self):
+        try:
+            master, slave = pty.openpty()
+        except OSError as error:
+            self.skipTest(f"no pseudo terminal: {error}")
+        self.addCleanup(os.close, master)
+        process = self.start(slave)
+        os.close(slave)
+        shown = b""
+
+        def wait_for(text):
+            nonlocal shown
+            while text not in shown:
+                ready, _, _ = select.select([master], [], [], 240)
+                self.assertTrue(ready, shown)
+                shown += os.read(master, 4096)
+
+        wait_for(b"configuring")
+        (self.dir / "go").touch()
+        wait_for(b"\r\x1b[K[ 42%]")
+        (self.dir / "end").touch()
+        wait_for(b"\r\x1b[Kstatus 3\r\n")
+        self.assertEqual(process.wait(240), 0)
+        self.assertEqual((self.dir / "log").read_text().splitlines(),
+                         ["[  7%] a", "[ 42%] b", "no share"])
+
+    def test_a_pipe_shows_nothing(self):
+        process = self.start(subprocess.PIPE)
+        for name in ("go", "end"):
+            (self.dir / name).touch()
+        self.assertEqual(process.communicate(timeout=240)[0], b"status 3\n")
 
 
 FAKES = {

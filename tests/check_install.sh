@@ -7,7 +7,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-build=${1:?usage: check_install.sh BUILD_DIRECTORY}
+build=$(realpath "${1:?usage: check_install.sh BUILD_DIRECTORY}")
 warnings="-Wall -Wextra -Wpedantic -Werror"
 unset LD_LIBRARY_PATH
 
@@ -66,6 +66,24 @@ say "below DESTDIR"
 DESTDIR=$work/destdir quiet destdir cmake --install "$build"
 destdir=$(find "$work/destdir" -name paraclock.pc)
 runs "${destdir%/lib*}"
+
+# units TOOL FOLDER: do the units below FOLDER run that tool, all six and the
+# drop-in?
+units() {
+	[ -e "$prefix/bin/paraclock" ] || return 0
+	grep -r --include='*.service' --include='dev-mem.conf' \
+		'^ExecStart=.*paraclock ' "$2" >"$work/units"
+	[ "$(grep -c "ExecStart=$1 " "$work/units")" -eq 7 ] ||
+		fail "not seven units run $1: $(cat "$work/units")"
+	[ "$(wc -l <"$work/units")" -eq 7 ] ||
+		fail "other units: $(cat "$work/units")"
+}
+say "the units run the tool of the prefix"
+units "$work/first/bin/paraclock" "$prefix"
+configured=$(sed -n 's/^CMAKE_INSTALL_PREFIX:[A-Z]*=//p' "$build/CMakeCache.txt")
+units "$configured/bin/paraclock" "$work/destdir"
+DESTDIR=$work/both quiet both cmake --install "$build" --prefix /opt/other
+units /opt/other/bin/paraclock "$work/both"
 
 pc=$(find "$prefix" -name paraclock.pc)
 libdir=$(dirname "$(dirname "$pc")")

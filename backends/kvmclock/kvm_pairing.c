@@ -24,7 +24,7 @@ struct pairing {
 	uint8_t timescale;
 };
 
-static bool is_wanted(const char *name)
+static int is_wanted(const char *name)
 {
 	return pclk_text_equal(name, PTP_NAME);
 }

@@ -24,12 +24,15 @@ struct phc {
 	uint64_t scale; /* pclk_phc_measure()'s memory */
 };
 
-static bool is_wanted(const char *name)
+static int wanted(const char *name)
 {
 	struct phc_kind kind;
 
 	pclk_phc_kind_of(name, &kind);
-	return kind.paravirtual;
+	if (kind.paravirtual)
+		return 1;
+	/* Another backend reads what is known and not this one's. */
+	return kind.timescale == PARACLOCK_TIMESCALE_UNKNOWN ? 0 : -1;
 }
 
 static void explain_absence(const struct ptp *ptp,
@@ -57,7 +60,7 @@ static int phc_open(const struct paraclock_env *env,
 	if (!phc)
 		return -ENOMEM;
 	memset(phc, 0, sizeof(*phc));
-	ret = pclk_ptp_open(&phc->ptp, env, opts, is_wanted);
+	ret = pclk_ptp_open(&phc->ptp, env, opts, wanted);
 	if (ret) {
 		if (ret == -ENODEV && !opts->device && opts->detail &&
 		    !opts->detail[0])

@@ -77,8 +77,8 @@ struct ptp {
 	bool numbered;
 	char name[64]; /* of that number in sysfs; empty: unknown */
 	char path[64];
-	/* If no device was wanted, those that were passed over, cut to fit:
-	 * "ptp0 (Intel I225), ptp1 (KVM virtual PTP)". */
+	/* If no device was wanted, those that the backend did not know, cut to
+	 * fit: "ptp0 (Intel I225), ptp1 (ena-ptp)". */
 	char passed[160];
 };
 
@@ -100,8 +100,9 @@ struct ptp_pair {
 	bool coupled;
 };
 
-/* Does a backend want a device of this name? */
-typedef bool ptp_wanted_fn(const char *name);
+/* Does a backend want a device of this name? 1: it does; 0: it does not; -1: it
+ * does not, but knows it as another backend's. */
+typedef int ptp_wanted_fn(const char *name);
 
 /*
  * Open options.device, or the first device that is wanted. The errors are those

@@ -154,16 +154,17 @@ static bool is_wanted_by_class(const struct search *search, const char *digits)
 {
 	char *passed = search->ptp->passed;
 	char path[64], name[64];
+	int wanted;
 
 	TEXT(path, sizeof(path), CLASS, digits, "/clock_name");
 	if (pclk_env_text(search->ptp->env, path, name, sizeof(name)) < 0)
 		return false;
-	if (search->wanted(name))
-		return true;
+	wanted = search->wanted(name);
 	/* A text may be the first part of itself. */
-	TEXT(passed, sizeof(search->ptp->passed), passed,
-	     passed[0] ? ", ptp" : "ptp", digits, " (", name, ")");
-	return false;
+	if (!wanted)
+		TEXT(passed, sizeof(search->ptp->passed), passed,
+		     passed[0] ? ", ptp" : "ptp", digits, " (", name, ")");
+	return wanted > 0;
 }
 
 static bool is_it(const struct search *search)
@@ -171,7 +172,7 @@ static bool is_it(const struct search *search)
 	const struct ptp *ptp = search->ptp;
 
 	if (!search->number)
-		return search->wanted(ptp->name);
+		return search->wanted(ptp->name) > 0;
 	return ptp->numbered && ptp->number[0] == search->number[0] &&
 	       ptp->number[1] == search->number[1];
 }

@@ -119,7 +119,7 @@ static struct find_case finds[] = {
 	  NULL, -ENODEV, "no PTP clock of a paravirtual driver" },
 	{ "those that are not chosen are named", only_foreign,
 	  NULL, -ENODEV, "virtio_rtc); passed over as not one of these (name it as "
-	  "the device to read it): ptp0 (Intel I225), ptp1 (KVM" },
+	  "the device to read it): ptp0 (Intel I225), ptp2 (vmclockX), ptp3" },
 	{ "a device may have any number", far_away, NULL, 0, "hyperv" },
 	{ "a device without permission is EACCES", forbidden,
 	  NULL, -EACCES, "/dev/ptp2: permission denied; ask for read" },

@@ -12,6 +12,8 @@
 
 /* The column in which the sentence about a backend begins. */
 #define INDENT 4U
+/* Of the column of keys, with the space behind it. */
+#define KEY_WIDTH 13U
 
 struct status_view {
 	const struct paraclock_env *env; /* NULL: this machine's */
@@ -231,11 +233,24 @@ static void print_frequency(const struct paraclock_machine *machine)
 	}
 }
 
-static void print_machine(const struct paraclock_machine *machine)
+/* The one name that the evidence seems to contradict. */
+static void print_pvm(const struct status_view *view)
 {
+	if (strcmp(view->machine.hypervisor, "pvm") == 0)
+		print_wrapped("PVM is KVM without hardware virtualization: the "
+			      "clocks are KVM's, and CPUID shows the layer "
+			      "below it.",
+			      KEY_WIDTH, view->width);
+}
+
+static void print_machine(const struct status_view *view)
+{
+	const struct paraclock_machine *machine = &view->machine;
+
 	printf("%-12s %s\n", "hypervisor",
 	       machine->hypervisor[0] ? machine->hypervisor
 				      : "unknown, or none");
+	print_pvm(view);
 	for (size_t i = 0; has_evidence(machine, i); i++)
 		printf("%-12s %s\n", i ? "" : "evidence", machine->evidence[i]);
 	printf("%-12s %s, ", "counter",
@@ -306,7 +321,7 @@ static int print_backend(void *arg, const struct paraclock_listing *listing)
 
 static int print_table(struct status_view *view)
 {
-	print_machine(&view->machine);
+	print_machine(view);
 	if (!view->env)
 		keep_state_print();
 	printf("\n%s  %-12s %-22s %-18s %s%s\n", output_style(STYLE_BOLD),

@@ -70,6 +70,10 @@ class Tables(cli.Service):
                                    capture_output=True, text=True,
                                    timeout=cli.HANGS_SEC).stdout
             self.fits(shown, 5, is_row)
+            # The name that nobody knows, where CPUID shows another one.
+            self.assertEqual("PVM is KVM without hardware" in shown,
+                             bool(re.search(r"^hypervisor +pvm$", shown,
+                                            re.M)), shown)
 
     def test_read_and_cross(self):
         for backend in status()["backends"]:

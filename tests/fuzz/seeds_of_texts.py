@@ -194,14 +194,14 @@ def export_seeds():
     outputs = ("'outputs':[{'kind':'chrony-sock','target':'/a','connected':"
                "true,'delivered':1,'failed':2},{'kind':'stdout'}]")
     return {
-        "keep": state("{'pid':1,'state':'off','why':'max-step','backend':'phc'"
+        "keep": state("{'state':'off','why':'max-step','backend':'phc'"
                       ",'offset_ns':-5,'bound_ns':7,'has_bound':true,"
                       "'realtime_ns':1795969543467279185,'corrections':3}"),
-        "feed": state("{'pid':1,'state':'feeding','samples':7,"
+        "feed": state("{'state':'feeding','samples':7,"
                       "'printed_bound_ns':9," + outputs + "}"),
-        "serve": state("{'pid':1,'state':'serving','status':'freerunning',"
+        "serve": state("{'state':'serving','status':'freerunning',"
                        "'page':'/p','clockbound':null,'publications':1}"),
-        "odd": state("{'pid':1,'state':'x','why':'\\n\\u0001\\\\"
+        "odd": state("{'state':'x','why':'\\n\\u0001\\\\"
                      "\\u20ac','outputs':[1,{},{'kind':'\\r'}]}"),
         "gone": state("{'pid':-1,'state':'right'}"),
         "address": b"a127.0.0.1:10319",

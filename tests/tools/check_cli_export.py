@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -301,16 +302,36 @@ class Services(Case):
         self.assertEqual(text.value("paraclock_serve_publications_total"), 11)
         self.assertEqual(text.value("paraclock_serve_info", page="/p"), 1)
 
-    def test_a_dead_process_is_gone(self):
-        process = subprocess.Popen(["true"])
-        process.wait()
-        self.write_states(pid=process.pid)
+    def assert_gone(self):
         text = self.export()
         for service in ("keep", "feed", "serve"):
             self.assertEqual(text.state("paraclock_service_state",
                                         service=service), "gone")
         self.assertEqual(text.samples("paraclock_service_offset_seconds"), [])
         self.assertEqual(text.samples("paraclock_feed_output_connected"), [])
+
+    def test_a_dead_process_is_gone(self):
+        process = subprocess.Popen(["true"])
+        process.wait()
+        self.write_states(pid=process.pid)
+        self.assert_gone()
+
+    def test_another_process_with_its_number_is_not_it(self):
+        own = cli.started_ticks(os.getpid())
+        self.write_states(started_ticks=own - 1)
+        self.assert_gone()
+        self.write_states(started_ticks=None)
+        self.assert_gone()
+
+    def test_a_process_that_is_stopped_is_gone(self):
+        process = subprocess.Popen(["sleep", str(cli.HANGS_SEC)])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        process.send_signal(signal.SIGSTOP)
+        cli.wait_for_state(process, "T")
+        self.write_states(pid=process.pid,
+                          started_ticks=cli.started_ticks(process.pid))
+        self.assert_gone()
 
     def test_hostile_files(self):
         for content in (b"", b"\xff", b"[" * 60000, b"{}", b"x" * 10**6,

@@ -189,7 +189,8 @@ class Feed(cli.Service):
         state = json.loads(service.stdout.readline())
         self.assertEqual(state.pop("type"), "state")
         cli.wait_until((self.run_dir / "feed.json").exists, service)
-        self.assertEqual(list(self.state()), ["pid", *state])
+        self.assertEqual(list(self.state()),
+                         ["pid", "started_ticks", *state])
         self.assertEqual(list(state), [
             "realtime_ns", "time", "state", "why", "text", "backend",
             "timescale", "offset_ns", "bound_ns", "has_bound", "disruptions",
@@ -197,9 +198,11 @@ class Feed(cli.Service):
             "largest_bound_ns"])
         state = self.state()
         self.assertEqual(
-            (state["pid"], state["state"], state["why"], state["backend"],
-             state["has_bound"], state["printed_bound_ns"]),
-            (service.pid, "feeding", None, "vmclock", True, 250000000))
+            (state["pid"], state["started_ticks"], state["state"],
+             state["why"], state["backend"], state["has_bound"],
+             state["printed_bound_ns"]),
+            (service.pid, cli.started_ticks(service.pid), "feeding", None,
+             "vmclock", True, 250000000))
         output, = state["outputs"]
         self.assertEqual((output["kind"], output["target"],
                           output["connected"], output["failed"]),

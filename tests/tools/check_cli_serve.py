@@ -94,6 +94,8 @@ class Serve(cli.Service):
                     "time", "disruptions", "status", "page", "clockbound",
                     "publications"):
             self.assertIn(key, state)
+        self.assertEqual(state["started_ticks"],
+                         cli.started_ticks(state["pid"]))
 
     def test_one_process_serves(self):
         host = self.publish()

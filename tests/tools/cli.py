@@ -51,12 +51,19 @@ def wait_for_handlers(process):
     wait_until(catches, process)
 
 
+def stat_of(pid):
+    """What follows the name in /proc/PID/stat."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text("ascii")
+    return stat.rpartition(")")[2].split()
+
+
+def started_ticks(pid):
+    return int(stat_of(pid)[19])
+
+
 def wait_for_state(process, states):
     """As /proc/PID/stat has them: S, R, T and so on."""
-    def has():
-        stat = pathlib.Path(f"/proc/{process.pid}/stat").read_text("ascii")
-        return stat.rpartition(")")[2].split()[0] in states
-    while not has():
+    while stat_of(process.pid)[0] not in states:
         time.sleep(0.01)
 
 

@@ -51,11 +51,14 @@ class Case(cli.Service):
             self.skipTest("this build has no simulation")
         return super().publish(*args, **more)
 
-    def write_states(self, pid=None, content=None):
+    def write_states(self, content=None, **writer):
+        """Of this process, unless writer has another pid or started_ticks."""
+        writer = {"pid": os.getpid(),
+                  "started_ticks": cli.started_ticks(os.getpid()), **writer}
         for service, state in STATES.items():
             folder = self.states / service
             folder.mkdir(parents=True, exist_ok=True)
-            state = {"pid": os.getpid() if pid is None else pid, **state}
+            state = {**writer, **state}
             (folder / f"{service}.json").write_bytes(
                 json.dumps(state).encode() if content is None else content)
 

@@ -2,6 +2,7 @@
 /* What an exporter makes of state files, and of a row of measurements. */
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <setjmp.h>
@@ -19,16 +20,28 @@
 #include "duration.h"
 #include "export_source.h"
 #include "export_state.h"
+#include "writer.h"
 
 /* --- files ---------------------------------------------------------------- */
 
-/* The text with %d once: a process that is there. */
-static struct export_service parse(const char *format)
+/* The first members of a state of the process that is there. */
+static const char *own(void)
+{
+	static char text[80];
+
+	snprintf(text, sizeof(text),
+		 "{\"pid\":%d,\"started_ticks\":%" PRIu64 ",", (int)getpid(),
+		 writer_started_ticks());
+	return text;
+}
+
+/* These members follow. */
+static struct export_service parse(const char *members)
 {
 	struct export_service service;
 	char text[4096];
 
-	snprintf(text, sizeof(text), format, (int)getpid());
+	snprintf(text, sizeof(text), "%s%s", own(), members);
 	memset(&service, 0x5a, sizeof(service));
 	export_state_parse(text, strlen(text), &service);
 	return service;
@@ -37,7 +50,7 @@ static struct export_service parse(const char *format)
 static void a_keep(void **state)
 {
 	const struct export_service s = parse(
-		"{\"pid\":%d,\"realtime_ns\":1795969543467279185,"
+		"\"realtime_ns\":1795969543467279185,"
 		"\"state\":\"off\",\"why\":\"max-step\",\"backend\":\"phc\","
 		"\"offset_ns\":-5,\"bound_ns\":7,\"has_bound\":true,"
 		"\"corrections\":3,\"unheard\":[{}]}");
@@ -61,7 +74,7 @@ static void a_keep(void **state)
 static void a_feed(void **state)
 {
 	const struct export_service s = parse(
-		"{\"pid\":%d,\"state\":\"feeding\",\"why\":null,"
+		"\"state\":\"feeding\",\"why\":null,"
 		"\"offset_ns\":null,\"bound_ns\":9,\"has_bound\":false,"
 		"\"disruptions\":2,\"samples\":11,\"printed_bound_ns\":500,"
 		"\"outputs\":[{\"kind\":\"chrony-sock\",\"target\":\"/a\","
@@ -91,7 +104,7 @@ static void a_feed(void **state)
 static void a_serve(void **state)
 {
 	const struct export_service s =
-		parse("{\"pid\":%d,\"state\":\"serving\",\"status\":"
+		parse("\"state\":\"serving\",\"status\":"
 		      "\"freerunning\",\"publications\":5,\"page\":\"/p\","
 		      "\"clockbound\":null,\"timescale\":\"tai\"}");
 
@@ -107,14 +120,11 @@ static void a_serve(void **state)
 static void a_state_of_a_later_version(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("{\"pid\":%d,\"state\":\"dancing\"}").state,
-			 EXPORT_OTHER);
+	assert_int_equal(parse("\"state\":\"dancing\"}").state, EXPORT_OTHER);
 	/* No service calls itself absent. */
-	assert_int_equal(parse("{\"pid\":%d,\"state\":\"absent\"}").state,
-			 EXPORT_OTHER);
-	assert_int_equal(
-		parse("{\"pid\":%d,\"state\":\"off\",\"status\":\"x\"}").status,
-		EXPORT_STATUSES);
+	assert_int_equal(parse("\"state\":\"absent\"}").state, EXPORT_OTHER);
+	assert_int_equal(parse("\"state\":\"off\",\"status\":\"x\"}").status,
+			 EXPORT_STATUSES);
 }
 
 static void a_process_that_is_gone_says_nothing(void **state)
@@ -133,6 +143,28 @@ static void a_process_that_is_gone_says_nothing(void **state)
 	export_state_parse(text, strlen(text), &s);
 	assert_int_equal(s.state, EXPORT_GONE);
 	assert_false(export_is_up(&s));
+	assert_false(s.offset_ns.is_known);
+}
+
+/* It was started at another time, or nobody knows when. */
+static void another_process_with_its_number_says_nothing(void **state)
+{
+	struct export_service s;
+	char text[160];
+
+	(void)state;
+	snprintf(text, sizeof(text),
+		 "{\"pid\":%d,\"started_ticks\":%" PRIu64
+		 ",\"state\":\"right\",\"offset_ns\":1}",
+		 (int)getpid(), writer_started_ticks() - 1);
+	export_state_parse(text, strlen(text), &s);
+	assert_int_equal(s.state, EXPORT_GONE);
+	assert_false(s.offset_ns.is_known);
+	snprintf(text, sizeof(text),
+		 "{\"pid\":%d,\"state\":\"right\",\"offset_ns\":1}",
+		 (int)getpid());
+	export_state_parse(text, strlen(text), &s);
+	assert_int_equal(s.state, EXPORT_GONE);
 	assert_false(s.offset_ns.is_known);
 }
 
@@ -182,7 +214,7 @@ static void check_hostile(void **state)
 static void members_that_are_not_what_they_should_be(void **state)
 {
 	const struct export_service s =
-		parse("{\"pid\":%d,\"state\":\"right\",\"why\":7,"
+		parse("\"state\":\"right\",\"why\":7,"
 		      "\"offset_ns\":\"1\",\"bound_ns\":-1,\"has_bound\":true,"
 		      "\"disruptions\":-2,\"corrections\":1.5,\"samples\":true,"
 		      "\"realtime_ns\":-5,\"status\":3,\"outputs\":{\"a\":1}}");
@@ -209,7 +241,7 @@ static void long_texts_and_many_outputs(void **state)
 	FILE *to = open_memstream(&text, &size);
 
 	(void)state;
-	fprintf(to, "{\"pid\":%d,\"state\":\"off\",\"why\":\"", (int)getpid());
+	fprintf(to, "%s\"state\":\"off\",\"why\":\"", own());
 	for (int i = 0; i < 100; i++)
 		fputs("\xe2\x82\xac", to);
 	fputs("\",\"outputs\":[1,null,[],{},{\"kind\":\"\"}", to);
@@ -272,8 +304,7 @@ static void write_file(const char *path, size_t spaces)
 {
 	FILE *to = fopen(path, "w");
 
-	fprintf(to, "{\"pid\":%d,\"state\":\"right\"}%*s", (int)getpid(),
-		(int)spaces, "");
+	fprintf(to, "%s\"state\":\"right\"}%*s", own(), (int)spaces, "");
 	fclose(to);
 }
 
@@ -427,6 +458,7 @@ int main(void)
 		cmocka_unit_test(a_serve),
 		cmocka_unit_test(a_state_of_a_later_version),
 		cmocka_unit_test(a_process_that_is_gone_says_nothing),
+		cmocka_unit_test(another_process_with_its_number_says_nothing),
 		cmocka_unit_test(members_that_are_not_what_they_should_be),
 		cmocka_unit_test(long_texts_and_many_outputs),
 		cmocka_unit_test_setup_teardown(

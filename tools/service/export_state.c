@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 #include <jansson.h>
 
 #include "export_state.h"
+#include "writer.h"
 
 /* The files have less than 8 KiB. */
 #define FILE_MAX 65536
@@ -83,16 +83,6 @@ static size_t find_name(const char *name, const char *const *names,
 	return i;
 }
 
-/* The file outlives a service that was killed. */
-static bool is_running(const json_t *object)
-{
-	const json_int_t pid =
-		json_integer_value(json_object_get(object, "pid"));
-
-	return pid > 0 && pid <= INT_MAX &&
-	       (!kill((pid_t)pid, 0) || errno == EPERM);
-}
-
 static enum export_service_state get_state(const json_t *object)
 {
 	const char *name = json_string_value(json_object_get(object, "state"));
@@ -100,7 +90,7 @@ static enum export_service_state get_state(const json_t *object)
 
 	if (!name || !json_is_integer(json_object_get(object, "pid")))
 		return EXPORT_MALFORMED;
-	if (!is_running(object))
+	if (!writer_is_running(object))
 		return EXPORT_GONE;
 	state = find_name(name, export_state_names, EXPORT_STATES);
 	return state < EXPORT_STARTING || state == EXPORT_STATES

@@ -8,6 +8,7 @@
 #include "feed_lines.h"
 #include "feed_tell.h"
 #include "news.h"
+#include "writer.h"
 
 /* --- words ---------------------------------------------------------------- */
 
@@ -168,6 +169,7 @@ void feed_write_state(struct feed *feed)
 		return;
 	json_begin(&json, NULL, '{');
 	json_put_u64(&json, "pid", (uint64_t)getpid());
+	json_put_u64(&json, "started_ticks", writer_started_ticks());
 	put_state(&json, feed);
 	json_end(&json, '}');
 	(void)json_finish(&json);

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,74 +9,10 @@
 #include "duration.h"
 #include "keep_options.h"
 #include "keep_state.h"
+#include "writer.h"
 
 /* The file has less than 2 KiB. */
 #define FILE_MAX 16384
-
-struct keep_process {
-	char state;
-	uint64_t started_ticks;
-};
-
-/* What follows the name in /proc/PID/stat: the state, and 18 numbers before the
- * time when the process started. A name may have blanks and brackets in it. */
-#define STAT_OF_STATE " %c"
-#define STAT_OF_START                                               \
-	" %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s " \
-	"%*s %*s %*s %*s %" SCNu64
-
-static int read_stat(pid_t pid, struct keep_process *ret_process)
-{
-	char path[32], text[1024] = "";
-	const char *after;
-	int fd;
-
-	*ret_process = (struct keep_process){ 0 };
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	(void)!read(fd, text, sizeof(text) - 1);
-	close(fd);
-	after = strrchr(text, ')');
-	if (!after ||
-	    sscanf(after + 1, STAT_OF_STATE STAT_OF_START, &ret_process->state,
-		   &ret_process->started_ticks) != 2)
-		return -EPROTO;
-	return 0;
-}
-
-uint64_t keep_started_ticks(void)
-{
-	struct keep_process own;
-
-	return read_stat(getpid(), &own) ? 0 : own.started_ticks;
-}
-
-/* Another process may have the number by now, also another paraclock; in a
- * container it may be this one. What was killed and what was stopped watches
- * nothing. */
-static bool is_ours(pid_t pid, uint64_t started_ticks)
-{
-	struct keep_process process;
-
-	if (read_stat(pid, &process))
-		return true;
-	return process.started_ticks == started_ticks &&
-	       !strchr("ZXTt", process.state);
-}
-
-/* The file outlives a keep that was killed. */
-static bool is_running(const json_t *state)
-{
-	json_int_t pid = json_integer_value(json_object_get(state, "pid"));
-	json_int_t started =
-		json_integer_value(json_object_get(state, "started_ticks"));
-
-	return pid > 0 && pid <= INT32_MAX &&
-	       (!kill((pid_t)pid, 0) || errno == EPERM) &&
-	       is_ours((pid_t)pid, (uint64_t)started);
-}
 
 /* NULL: no keep runs. */
 static json_t *load_from(const char *folder)
@@ -96,7 +29,7 @@ static json_t *load_from(const char *folder)
 	size = read(fd, text, sizeof(text));
 	close(fd);
 	state = size > 0 ? json_loadb(text, (size_t)size, 0, NULL) : NULL;
-	if (json_is_object(state) && is_running(state))
+	if (json_is_object(state) && writer_is_running(state))
 		return state;
 	json_decref(state);
 	return NULL;

@@ -20,10 +20,6 @@ struct keep_history {
 /* folder NULL: keep's own. */
 void keep_history_load(const char *folder, struct keep_history *ret_history);
 
-/* When this process started, ticks since boot, by which others know it again; 0:
- * not known. */
-uint64_t keep_started_ticks(void);
-
 /* One line for people, if a keep runs. */
 void keep_state_print(void);
 /* The member "keep", if a keep runs. */

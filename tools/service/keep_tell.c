@@ -4,9 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "keep_state.h"
 #include "keep_tell.h"
 #include "news.h"
+#include "writer.h"
 
 #define EXEC_LIMIT_NS (10 * NSEC_PER_SEC)
 
@@ -63,7 +63,7 @@ void keep_write_state(struct keep *keep, const struct keep_news *news)
 		return;
 	json_begin(&json, NULL, '{');
 	json_put_u64(&json, "pid", (uint64_t)getpid());
-	json_put_u64(&json, "started_ticks", keep_started_ticks());
+	json_put_u64(&json, "started_ticks", writer_started_ticks());
 	news_put_json(&json, news);
 	json_put_text(&json, "text", keep_reason(keep));
 	json_put_u64(&json, "corrections", keep->observer.keeper.corrections);

@@ -6,6 +6,7 @@
 
 #include "json.h"
 #include "serve_service.h"
+#include "writer.h"
 
 /* serve.json is written at each change, and so often. */
 #define WRITE_NS NSEC_PER_SEC
@@ -70,6 +71,7 @@ static void put_object(struct serve *serve, FILE *to)
 
 	json_begin(&json, NULL, '{');
 	json_put_u64(&json, "pid", (uint64_t)getpid());
+	json_put_u64(&json, "started_ticks", writer_started_ticks());
 	json_put_text(&json, "state", state_of(serve));
 	json_put_text(&json, "why", serve->why[0] ? serve->why : NULL);
 	json_put_text(&json, "text", serve->text);

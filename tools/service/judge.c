@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "judge.h"
+#include <errno.h>
+
 #include "duration.h"
+#include "judge.h"
 
 /* The largest step of a clock that was synchronised, if no restore is known: a
  * migration to a host whose clock is wrong must not take the guest with it. */
@@ -29,7 +31,9 @@ static struct judgement judge_source(const struct measurement *m)
 	    sample->timescale != PARACLOCK_TIMESCALE_UTC_MAYBE_SMEARED)
 		return say(KEEP_LEAVE, KEEP_WHY_NO_UTC);
 	if (m->utc_error)
-		return say(KEEP_WAIT, KEEP_WHY_NO_TAI_OFFSET);
+		return say(KEEP_WAIT, m->utc_error == -EAGAIN
+					      ? KEEP_WHY_LEAP
+					      : KEEP_WHY_NO_TAI_OFFSET);
 	return say(KEEP_IS_RIGHT, KEEP_WHY_NONE);
 }
 
@@ -181,8 +185,8 @@ static const struct {
 			       "the source states no bound, and the clock is "
 			       "off by no more than --assume-error" },
 	[KEEP_WHY_LEAP] = { "leap",
-			    "a leap second is near, and the source may smear "
-			    "it" },
+			    "a leap second is under way, or is near and the "
+			    "source may smear it" },
 	[KEEP_WHY_BACKWARDS] = { "backwards",
 				 "the clock is ahead, and is not set back "
 				 "without --backwards" },

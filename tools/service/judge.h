@@ -46,7 +46,8 @@ struct keep_rules {
 struct measurement {
 	int error; /* negative: the measurement failed with this error */
 	/* -ESTALE, -ERANGE and so on: the host's UTC is not known, because no
-	 * valid leap second list and no TAI offset was there. */
+	 * valid leap second list and no TAI offset was there; -EAGAIN: because
+	 * a leap second is under way. */
 	int utc_error;
 	struct paraclock_sample sample;
 	int64_t offset_ns; /* host UTC less CLOCK_REALTIME */

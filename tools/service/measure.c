@@ -33,6 +33,7 @@ static int since_start(const struct paraclock_crosststamp *xt,
 	off->sample = xt->sample;
 	off->utc_ns = xt->sample.host_ns;
 	off->bound_ns = PARACLOCK_ERROR_UNKNOWN;
+	off->valid = 1;
 	return __builtin_sub_overflow(off->utc_ns,
 				      xt->ns[PARACLOCK_CLOCK_REALTIME],
 				      &off->offset_ns)
@@ -56,6 +57,9 @@ static void set_utc(const struct paraclock_crosststamp *xt,
 			      : since_start(xt, &off);
 	else if (help->bounds_utc && off.flags & PARACLOCK_OFFSET_MAYBE_SMEARED)
 		ret = by_help(xt, help, &off);
+	/* A leap second is too close: the number may mean two instants. */
+	if (!ret && !off.valid)
+		ret = -EAGAIN;
 	m->utc_error = ret;
 	if (ret)
 		return;

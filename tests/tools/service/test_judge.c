@@ -279,6 +279,8 @@ static const struct row others[] = {
 	{ "so has TAI that was converted to UTC",
 	  30 * SEC, DISRUPTED | RESTORED, WAIT(LEAP),
 	  .timescale = PARACLOCK_TIMESCALE_TAI, .leap = PARACLOCK_LEAP_POS },
+	{ "so close to it that nobody can tell the two instants apart",
+	  0, DISRUPTED, WAIT(LEAP), .utc_error = -EAGAIN },
 	{ "after the inserted second it is over",
 	  30 * SEC, DISRUPTED, STEP, .leap = PARACLOCK_LEAP_POST_POS },
 

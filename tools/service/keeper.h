@@ -106,6 +106,7 @@ struct keeper {
 		uint64_t bound_ns;
 		const char *backend;
 		bool has_bound;
+		int16_t tai_offset_sec; /* 0: the source did not say it */
 	} reference;
 	int64_t stepped_raw_ns; /* RAW at our last step */
 	/* A restore was told a short while ago: at this value of RAW. */

@@ -115,6 +115,26 @@ static uint64_t assumed(const struct keeper *keeper, bool has_bound)
 	return has_bound ? 0 : (uint64_t)keeper->rules->assume_error_ns;
 }
 
+static int16_t tai_offset_of(const struct measurement *m)
+{
+	return m->sample.flags & PARACLOCK_FLAG_TAI_OFFSET
+		       ? m->sample.tai_offset_sec
+		       : 0;
+}
+
+/* What jumps in a leap second is UTC: TAI goes on. */
+static bool is_leap(const struct keeper *keeper, const struct measurement *m,
+		    int64_t gap_ns, uint64_t allowed)
+{
+	const int now_sec = tai_offset_of(m);
+	const int was_sec = keeper->reference.tai_offset_sec;
+
+	return now_sec && was_sec &&
+	       !__builtin_add_overflow(
+		       gap_ns, (now_sec - was_sec) * NSEC_PER_SEC, &gap_ns) &&
+	       duration_of(gap_ns) <= allowed;
+}
+
 static bool has_jumped(const struct keeper *keeper, const struct measurement *m)
 {
 	uint64_t allowed = (uint64_t)keeper->rules->jump_above_ns;
@@ -129,14 +149,14 @@ static bool has_jumped(const struct keeper *keeper, const struct measurement *m)
 	    __builtin_sub_overflow(m->raw_ns, keeper->reference.raw_ns,
 				   &raw_ns) ||
 	    raw_ns < 0 || __builtin_sub_overflow(host_ns, raw_ns, &gap_ns) ||
-	    gap_ns == INT64_MIN ||
 	    __builtin_add_overflow(allowed, (uint64_t)SLEWED(raw_ns),
 				   &allowed) ||
 	    __builtin_add_overflow(allowed, m->bound_ns, &allowed) ||
 	    __builtin_add_overflow(allowed, keeper->reference.bound_ns,
 				   &allowed))
 		return true;
-	return (uint64_t)(gap_ns < 0 ? -gap_ns : gap_ns) > allowed;
+	return duration_of(gap_ns) > allowed &&
+	       !is_leap(keeper, m, gap_ns, allowed);
 }
 
 /*
@@ -165,6 +185,7 @@ void look_for_jump(struct keeper *keeper, const struct measurement *m)
 	keeper->reference.raw_ns = m->raw_ns;
 	keeper->reference.bound_ns = m->bound_ns;
 	keeper->reference.has_bound = m->has_bound;
+	keeper->reference.tai_offset_sec = tai_offset_of(m);
 	keeper->reference.backend = paraclock_backend_name(keeper->clk);
 }
 

@@ -156,7 +156,7 @@ static int own_get_time(void *state, struct paraclock_sample *ret_sample)
 		scale = UTC;
 	if (scale == TAI && !own->no_offset) {
 		sample.flags |= PARACLOCK_FLAG_TAI_OFFSET;
-		sample.tai_offset_sec = 37;
+		sample.tai_offset_sec = (int16_t)(37 + own->leaps);
 	}
 	own->pair_error_ns += own->wider_ns;
 	if (w->is_down)

@@ -41,6 +41,7 @@ struct own_source {
 	uint64_t wider_ns; /* with each reading, by so much */
 	uint8_t leap;
 	bool no_offset; /* TAI - UTC is not told */
+	int16_t leaps;	/* so many seconds were inserted */
 };
 
 /* --- who else sets the clock ---------------------------------------------- */

@@ -268,6 +268,28 @@ static void a_disruption_counts_once(void **state)
 	}
 }
 
+/* The guest's own clock has missed it. */
+static void a_leap_second_is_no_jump(void **state)
+{
+	struct keep_world w;
+
+	(void)state;
+	world_new(&w, MARKERS);
+	with_a_bound(&w);
+	w.own.timescale = TAI;
+	keep_own(&w);
+	pass_looking(&w, SEC, OFTEN);
+	w.own.leaps = 1;
+	pass_looking(&w, SEC, OFTEN);
+	assert_int_equal(w.keeper.disruptions, 0);
+	assert_true(llabs(w.keeper.last.offset_ns + SEC) < EXACT_NS);
+	/* A second that no offset explains is one. */
+	w.own.timescale = UTC;
+	pass_looking(&w, SEC, OFTEN);
+	assert_int_equal(w.keeper.disruptions, 1);
+	world_free(&w);
+}
+
 /* --- a restore in the middle of a look ------------------------------------ */
 
 static void restores_briefly(struct keep_world *w)
@@ -315,6 +337,8 @@ int main(void)
 	add_test("rule 9: a restore is told with its markers",
 		 a_restore_is_told_with_its_markers);
 	add_test("a disruption counts once", a_disruption_counts_once);
+	add_test("a leap second is no jump of the host's clock",
+		 a_leap_second_is_no_jump);
 	add_test("a restore at any reading of a look is one",
 		 a_restore_while_it_looks);
 	return run_suite(NULL, NULL);

@@ -24,6 +24,13 @@ def leads_to(link, path):
         return False
 
 
+def rewrite(path, content):
+    """In place, and at once: never is the file empty in between."""
+    with open(path, "r+b", buffering=0) as file:
+        file.write(content)
+        file.truncate(len(content))
+
+
 def waits_for_events(tool):
     fds = pathlib.Path(f"/proc/{tool.pid}/fd")
     try:
@@ -100,12 +107,12 @@ class Loss(unittest.TestCase):
         for name, content in bad.items():
             with self.subTest(name):
                 # In place: the file stays the same one.
-                path.write_bytes(content)
+                rewrite(path, content)
                 lost, = self.kinds_follow(tool, "source-lost")
                 self.assertEqual(lost["error"], "EPROTO")
                 self.assertEqual(lost["source"], "vmclock")
                 self.assertIn("malformed", lost["reason"])
-                path.write_bytes(good)
+                rewrite(path, good)
                 self.kinds_follow(tool, "source-found")
         self.ends(tool, len(bad))
 
@@ -119,10 +126,10 @@ class Loss(unittest.TestCase):
             with self.subTest(backend, content=content):
                 path = self.page_path()
                 tool = self.start(backend, path, "--json")
-                path.write_bytes(content)
+                rewrite(path, content)
                 lost, = self.kinds_follow(tool, "source-lost")
                 self.assertEqual(lost["error"], error)
-                path.write_bytes(self.GOOD[backend])
+                rewrite(path, self.GOOD[backend])
                 self.kinds_follow(tool, "source-found")
                 self.ends(tool, 1)
 
@@ -137,7 +144,7 @@ class Loss(unittest.TestCase):
             path.write_bytes(self.GOOD["vmclock"])
             self.kinds_follow(tool, "source-found")
         # From now on events are of the new one.
-        path.write_bytes(vmclock(marker=8, seq=6))
+        rewrite(path, vmclock(marker=8, seq=6))
         self.assertIn(json.loads(tool.stdout.readline())["kind"],
                       ("updated", "jumped"))
         self.ends(tool, 2)
@@ -162,7 +169,7 @@ class Loss(unittest.TestCase):
     def test_a_line_says_why(self):
         path = self.page_path()
         tool = self.start("vmclock", path, "-n", "2")
-        path.write_bytes(b"")
+        rewrite(path, b"")
         self.assertRegex(tool.stdout.readline(),
                          r"^20\S+Z source-lost +- vmclock +authoritative$")
         path.write_bytes(self.GOOD["vmclock"])

@@ -89,8 +89,10 @@ def page(simulated_vm: sim.VM, tmp_path: Path) -> Path:
 
 
 def replace(page: Path, simulated_vm: sim.VM) -> None:
+    """In place, and at once: never is the file empty in between."""
     simulated_vm.migrate()
-    page.write_bytes(simulated_vm.page(sim.PageKind.VMCLOCK))
+    with open(page, "r+b", buffering=0) as file:
+        file.write(simulated_vm.page(sim.PageKind.VMCLOCK))
 
 
 def test_the_iterator_waits(page: Path, simulated_vm: sim.VM) -> None:
@@ -187,8 +189,8 @@ def test_a_signal_interrupts_the_iterator(page: Path) -> None:
     before = signal.signal(signal.SIGALRM, raise_it)
     try:
         with paraclock.open("vmclock", device=page) as clock:
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
             with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
                 next(clock.events())
             started = time.monotonic()
             assert clock.next_event() is None

@@ -168,11 +168,11 @@ class Serve(cli.Service):
     def test_a_source_that_dies(self):
         host = self.publish()
         process = self.serve(host)
+        # Not in the middle of an update.
+        self.hold(host)
         self.simulation.kill()
         self.simulation.wait()
-        with open(host, "r+b") as page:
-            page.seek(cli.CLOCK_STATUS)
-            page.write(bytes([cli.UNRELIABLE]))
+        cli.set_status(host, cli.UNRELIABLE)
         self.wait_for(process, status="freerunning")
         result = run("read", "-b", "vmclock", "-d", self.page)
         self.assertEqual(result.returncode, 0, result.stderr)

@@ -67,6 +67,23 @@ def wait_for_state(process, states):
         time.sleep(0.01)
 
 
+def hold(process, page):
+    """Stop a simulated host where it is not writing; its clock goes on."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        wait_for_state(process, "T")
+        if not page.read_bytes()[SEQ_COUNT] & 1:
+            return
+        process.send_signal(signal.SIGCONT)
+
+
+def set_status(page, status):
+    """On a page that nobody writes, or that is held."""
+    with open(page, "r+b") as file:
+        file.seek(CLOCK_STATUS)
+        file.write(bytes([status]))
+
+
 def open_terminal(test):
     """Both ends of a pseudo terminal."""
     try:
@@ -123,13 +140,7 @@ class Service(unittest.TestCase):
         return page
 
     def hold(self, page):
-        """Stop the host where it is not writing; its clock goes on."""
-        while True:
-            self.simulation.send_signal(signal.SIGSTOP)
-            wait_for_state(self.simulation, "T")
-            if not page.read_bytes()[SEQ_COUNT] & 1:
-                return
-            self.go_on()
+        hold(self.simulation, page)
 
     def go_on(self):
         """What is due by now happens at once."""

@@ -24,12 +24,8 @@ MOVES = """host a maxerror 100us
 host b maxerror 100us ahead 80us
 vm v on a with vmclock,generation
 open v
-run {0}
+run 1s
 migrate v to b downtime 100ms
-run {0}
-status b unreliable
-run {0}
-status b synchronized
 run 10h
 """
 

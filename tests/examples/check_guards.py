@@ -25,7 +25,7 @@ run 1s
 """ + """
 migrate moved to unsure downtime 1ms
 run 1s
-""" * 300
+""" * 1000
 
 
 class Commits(Worlds):
@@ -117,12 +117,18 @@ class Transactions(Worlds):
                                            0.05, "-n", 5), ["committed"] * 5)
 
     def test_a_move_aborts_it(self):
-        # The machine is moved once a second, so each is moved in its work.
         self.simulate(COMMITS)
         for bound in (1, 0):
-            self.assertEqual(self.outcomes(*self.on("moved"), "-m", bound, "-l",
-                                           1000, "-w", 1.5, "-n", 3),
-                             ["ESTALE"] * 3)
+            self.assertTrue(any(self.is_aborted(bound, work)
+                                for work in (1.5, 10, 60)))
+
+    def is_aborted(self, bound, work):
+        """The machine is moved once a second, so each is moved in its work.
+        False: on a busy machine the host was late."""
+        got = self.outcomes(*self.on("moved"), "-m", bound, "-l", 1000, "-w",
+                            work, "-n", 3)
+        self.assertLessEqual(set(got), {"ESTALE", "committed"})
+        return got == ["ESTALE"] * 3
 
     def test_a_lease_that_is_over_aborts_it(self):
         self.simulate(COMMITS)

@@ -9,12 +9,12 @@ import subprocess
 import time
 import unittest
 
-from worlds import DEADLINE_SEC, EXAMPLES, TOOL, Program, Worlds
+from worlds import DEADLINE_SEC, EXAMPLES, TOOL, Program, Worlds, cli
 
 RELAY, FOLLOWER = EXAMPLES / "relay", EXAMPLES / "follower"
 
 # Of struct vmclock_abi, bytes.
-PAGE_SIZE, SEQ_COUNT, COUNTER_VALUE = 4096, 12, 40
+PAGE_SIZE, COUNTER_VALUE = 4096, 40
 # Pages round to this.
 PAGE_NS = 1
 
@@ -46,7 +46,7 @@ def copy_of(page):
         while time.monotonic() < end:
             copy = os.pread(file.fileno(), PAGE_SIZE, 0)
             again = os.pread(file.fileno(), PAGE_SIZE, 0)
-            if copy == again and not copy[SEQ_COUNT] & 1:
+            if copy == again and not copy[cli.SEQ_COUNT] & 1:
                 return copy
     raise AssertionError(f"{page}: it is always being written")
 
@@ -83,30 +83,20 @@ class Relays(Worlds):
                          counter)[1]
 
     def test_time_bound_and_moves_are_passed_on(self):
-        self.assertTrue(any(self.follows(calm) for calm in (5, 30, 100)))
-
-    def follows(self, calm):
-        """False: the machine was moved too soon, as on a busy one."""
-        sim = self.simulate(MOVES.format(calm=calm))
+        sim = self.simulate(MOVES.format(calm=1))
+        self.hold(sim)
         relay = self.relay()
         above, below = self.is_passed_on()
         first = below["marker"]
         for key in ("timescale", "tai_offset_sec", "leap", "counter"):
             self.assertEqual(above[key], below[key])
         self.assertLessEqual(above["clock_error_ns"], below["clock_error_ns"])
-        if above["clock_error_ns"] > 1_500_000:
-            for process in (relay.process, sim.process):
-                process.kill()
-                process.wait()
-            for page in self.dir.glob("*"):
-                page.unlink()
-            return False
+        self.go_on(sim)
         relay.wait_for(lambda lines: "disruptions 1: L2 reads" in
                        "".join(lines), "the move is noticed")
         above, below = self.is_passed_on()
         self.assertNotEqual(below["marker"], first)
         self.assertGreaterEqual(below["clock_error_ns"], 2_000_000)
-        return True
 
     def test_an_announced_move_freezes_it(self):
         self.simulate(MOVES.format(calm=600))
@@ -142,15 +132,19 @@ class Relays(Worlds):
 
 class Followers(Worlds):
     def test_the_host_steps_back_and_its_readers_do_not(self):
-        self.simulate("host exact\nhost a\nvm on-exact on exact with vmclock\n"
-                      "vm vm1 on a with vmclock\nrun 10s\nstep a -100ms\n"
-                      "run 600s\n")
+        sim = self.simulate(
+            "host exact\nhost a\nvm on-exact on exact with vmclock\n"
+            "vm vm1 on a with vmclock\nrun 1s\nstep a -100ms\nrun 600s\n")
+        self.hold(sim)
         clock = self.dir / "clock"
         writer = Program(self, FOLLOWER, "-b", "vmclock", "-d",
                          self.page("vm1"), clock)
         writer.wait_for(lambda lines: any("it follows" in line
                                           for line in lines), "it follows")
         reader = Program(self, FOLLOWER, "-r", clock)
+        reader.wait_for(lambda lines: any(line.startswith("ok ")
+                                          for line in lines), "it reads")
+        self.go_on(sim)
 
         def behind():
             raw, ns = self.cross("vm1")

@@ -4,6 +4,7 @@ it, and the clocks of hosts that nobody moves are the truth.
 Each is called with PARACLOCK EXAMPLES, the tool and the folder of programs."""
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,12 +12,17 @@ import threading
 import time
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tools"))
+import cli  # noqa: E402  (tests/tools)
+
 TOOL, EXAMPLES = (pathlib.Path(arg).resolve() for arg in sys.argv[1:3])
 del sys.argv[1:3]
 
 SEC = 10**9
 # Against hangs; nothing is judged by it.
 DEADLINE_SEC = 240
+# What a vmclock begins with.
+MAGIC = b"VCLK"
 # How well a line through cross timestamps is known.
 LINE_NS = 100
 
@@ -77,9 +83,24 @@ class Worlds(unittest.TestCase):
         script.write_text(text)
         sim = Program(self, TOOL, "simulate", "--realtime", "--dir", self.dir,
                       script)
-        sim.wait_for(lambda lines: any("vm vm1" in line for line in lines),
+        # Its line comes before its page.
+        sim.wait_for(lambda lines: self.is_published("vm1"),
                      "the simulated host starts")
         return sim
+
+    def is_published(self, name):
+        """The page is there, and it is not being written."""
+        page = self.page(name)
+        data = page.read_bytes() if page.exists() else b""
+        return data[:4] == MAGIC and not data[cli.SEQ_COUNT] & 1
+
+    def hold(self, sim, name="vm1"):
+        """The script goes on at go_on(); what is due by then happens at
+        once."""
+        cli.hold(sim.process, self.page(name))
+
+    def go_on(self, sim):
+        sim.process.send_signal(signal.SIGCONT)
 
     def cross(self, name):
         """(CLOCK_MONOTONIC_RAW, the host's clock): the best of some."""

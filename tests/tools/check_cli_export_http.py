@@ -202,7 +202,14 @@ class Strangers(Case):
         self.scrape()
 
     def test_a_slow_client_holds_up_nobody(self):
+        # Where twenty answers take longer than a client may, once more.
+        self.assertTrue(any(self.is_slow_client_served(scrapes)
+                            for scrapes in (20, 2, 1)))
+
+    def is_slow_client_served(self, scrapes):
+        """False: it was so slow that the exporter has closed it."""
         slow = self.connect_raw(self.port)
+        begin = time.monotonic()
         slow.sendall(b"GET /metrics HTTP/1.1\r\nHo")
         # One that reads nothing of many answers.
         deaf = self.connect_raw(self.port)
@@ -212,10 +219,17 @@ class Strangers(Case):
                 deaf.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         except BlockingIOError:
             pass
-        for _ in range(20):
+        for _ in range(scrapes):
             self.scrape()
-        slow.sendall(b"st: a\r\nConnection: close\r\n\r\n")
-        self.assertIn(b"paraclock_build_info", receive_all(slow))
+        try:
+            slow.sendall(b"st: a\r\nConnection: close\r\n\r\n")
+            got = receive_all(slow)
+        except BrokenPipeError:
+            got = b""
+        if not got and time.monotonic() - begin > PATIENCE_SEC:
+            return False
+        self.assertIn(b"paraclock_build_info", got)
+        return True
 
     def test_clients_that_drip_do_not_keep_others_out(self):
         """They send a byte now and then, and hold all connections."""
@@ -299,6 +313,8 @@ class Following(Case):
     def test_a_page_that_goes_away_and_comes_back(self):
         page = self.publish("")
         copy = self.files / "page"
+        # Not of a page in the middle of an update.
+        self.hold(page)
         copy.write_bytes(page.read_bytes())
         self.process, self.port = self.listen("-b", "vmclock", "-d", copy)
         self.assertEqual(

@@ -18,6 +18,17 @@ QEMU_GA = shutil.which("qemu-ga", path=os.environ["PATH"] + ":/usr/sbin")
 LINES = int(os.environ.get("PARACLOCK_AGENT_LINES", "3000"))
 
 
+def is_listening(path):
+    """Without a connection: qemu-ga takes one at a time."""
+    with open("/proc/net/unix", encoding="utf-8") as table:
+        for line in table:
+            words = line.split()
+            # __SO_ACCEPTCON
+            if words[-1] == str(path) and int(words[3], 16) & 0x10000:
+                return True
+    return False
+
+
 class Real(Case):
     """qemu-ga itself."""
 
@@ -34,7 +45,7 @@ class Real(Case):
             stderr=subprocess.DEVNULL)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        cli.wait_until(path.exists, process)
+        cli.wait_until(lambda: is_listening(path), process)
         return path, process
 
     def commands(self, host):

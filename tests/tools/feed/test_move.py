@@ -62,10 +62,15 @@ class Bed:
 
 def restart(bench, how):
     """how: with which signal it ended. SIGKILL leaves its socket behind."""
+    def connected():
+        return bench.feed.state()["outputs"][0]["connected"]
+
     name = signal.Signals(how).name
+    # The file is written after a sample.
+    wait_for("feed delivers to chronyd", connected)
     bench.chronyd.stop(how)
-    # Feed has to notice.
-    time.sleep(1)
+    wait_for("feed notices that it has gone", connected,
+             good=lambda got: not got)
     bench.feed.is_alive()
     began = time.monotonic()
     bench.chronyd.start()

@@ -3,10 +3,12 @@
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools.h"
 
@@ -244,6 +246,25 @@ static int run_named(bool json, int argc, char **argv)
 	return run(command, argc + 1, argv - 1);
 }
 
+/* What a caller left closed would be the number of the next file that is
+ * opened, and that file would receive what is printed. Printing on a stdout
+ * that was closed stays an error. */
+static void fill_standard_files(void)
+{
+	static const int modes[] = {
+		[STDIN_FILENO] = O_RDONLY,
+		[STDOUT_FILENO] = O_RDONLY,
+		[STDERR_FILENO] = O_WRONLY,
+	};
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* Each takes the lowest free number. An initramfs may have no
+		 * /dev yet. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) < 0)
+			open("/", O_PATH);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	char self[] = "paraclock", fallback[] = "status", option[] = "--json";
@@ -251,6 +272,7 @@ int main(int argc, char **argv)
 	struct before before = { 0 };
 	int ret;
 
+	fill_standard_files();
 	atexit(output_close);
 	/* A closed pipe then fails a write, and the command ends in order. */
 	signal(SIGPIPE, SIG_IGN);

@@ -3,9 +3,12 @@
 """What every command of paraclock(1) has in common: help, version, JSON, and
 errors of one line. Usage: check_cli_usage.py PARACLOCK"""
 import json
+import os
+import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import cli
@@ -131,6 +134,36 @@ class Usage(unittest.TestCase):
             self.assertNotIn("mean", text)
             self.assertIn("paraclock --help", text)
         self.assertIn("unexpected argument", self.error("help", "read", "more"))
+
+    def test_a_closed_stdout_is_an_error_of_every_command_that_prints(self):
+        for args in (["--version"], ["status"], ["export"], ["alarm"],
+                     ["read", "-b", "tsc"], ["cross", "-b", "tsc", "-j"],
+                     ["watch", "-b", "tsc", "-n", "1"],
+                     ["record", "-b", "tsc", "-n", "1", "-o", "-"]):
+            with self.subTest(args):
+                result = subprocess.run(
+                    ["sh", "-c", '"$@" >&-', "-", TOOL, *args],
+                    stderr=subprocess.PIPE, text=True, check=False,
+                    timeout=cli.HANGS_SEC)
+                self.assertIn("stdout: Bad file descriptor", result.stderr)
+                self.assertEqual(result.returncode,
+                                 3 if args[0] == "alarm" else 1)
+
+    def test_no_file_takes_the_number_of_a_closed_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "a.csv")
+            with subprocess.Popen(
+                    ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "-", TOOL,
+                     "record", "-b", "tsc", "-o", path]) as process:
+                try:
+                    cli.wait_until(lambda: path.exists() and path.read_text(),
+                                   process)
+                    for number in range(3):
+                        self.assertEqual(
+                            os.readlink(f"/proc/{process.pid}/fd/{number}"),
+                            "/dev/null")
+                finally:
+                    process.kill()
 
 
 if __name__ == "__main__":

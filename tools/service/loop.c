@@ -2,7 +2,6 @@
 /* One poll(2) loop: descriptors, timers, signals and children. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,19 +59,6 @@ int64_t loop_now_ns(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-/* A service that was started with these closed would log into the next file
- * that it opens. */
-static void open_standard_files(void)
-{
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 /* nohup(1) and a shell's background jobs ignore some signals. Blocked ones
  * would reach signalfd(2) all the same. */
 static void add_unless_ignored(sigset_t *set, int number)
@@ -106,7 +92,6 @@ static int open_signals(struct loop *loop)
 
 static int open_files(struct loop *loop)
 {
-	open_standard_files();
 	loop->polls = calloc(POLL_WATCHES, sizeof(*loop->polls));
 	if (!loop->polls)
 		return -ENOMEM;

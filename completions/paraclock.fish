@@ -52,8 +52,8 @@ set -l source read cross watch events record keep agent serve export alarm feed
 __paraclock_option "$source" -s b -l backend -x -d 'Read this backend' \
     -a 'kvmclock kvm-pairing kvm-host hyperv vmclock phc tsc served'
 __paraclock_option "$source" -s d -l device -r -F -d 'The device or page file'
-__paraclock_option "$source" -l timescale -x -d 'The timescales that will do' \
-    -a 'utc tai monotonic utc-maybe-smeared'
+__paraclock_option "status $source" -l timescale -x \
+    -d 'The timescales that will do' -a 'utc tai monotonic utc-maybe-smeared'
 __paraclock_option "$source" -l fixed-size -d 'The file never gets shorter'
 __paraclock_option 'events keep agent serve feed' -l dev-mem \
     -d 'Look for pages in physical memory'

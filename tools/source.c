@@ -48,12 +48,12 @@ static uint32_t scale_by_name(const char *name, size_t length)
 	return 0;
 }
 
-static error_t parse_timescales(struct source *source, const char *list,
-				const struct argp_state *state)
+error_t parse_timescales(const struct argp_state *state, const char *list,
+			 uint32_t *ret_timescales)
 {
 	const char *name = list;
+	uint32_t timescales = 0;
 
-	source->timescales = 0;
 	for (;; name++) {
 		size_t length = strcspn(name, ",");
 		uint32_t scale = scale_by_name(name, length);
@@ -64,11 +64,13 @@ static error_t parse_timescales(struct source *source, const char *list,
 					  "timescale; utc, tai, monotonic and "
 					  "utc-maybe-smeared are",
 					  list, (int)length, name);
-		source->timescales |= scale;
+		timescales |= scale;
 		name += length;
 		if (!*name)
-			return 0;
+			break;
 	}
+	*ret_timescales = timescales;
+	return 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -77,7 +79,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case TIMESCALE:
-		return parse_timescales(source, arg, state);
+		return parse_timescales(state, arg, &source->timescales);
 	case 'b':
 		source->backend = arg;
 		return 0;

@@ -10,13 +10,22 @@
 #include "tools.h"
 #include "verdict.h"
 
+/* Not a character: it has no short form. */
+#define TIMESCALE 0x100
+
 /* The column in which the sentence about a backend begins. */
 #define INDENT 4U
 /* Of the column of keys, with the space behind it. */
 #define KEY_WIDTH 13U
 
+struct request {
+	uint32_t timescales;
+	bool json;
+};
+
 struct status_view {
 	const struct paraclock_env *env; /* NULL: this machine's */
+	uint32_t timescales;		 /* acceptable ones; 0: any */
 	struct paraclock_machine machine;
 	char chosen[32]; /* empty: no source is */
 	char why[512];	 /* in that case: why not */
@@ -47,20 +56,27 @@ static const char doc[] =
 
 static const struct argp_option options[] = {
 	{ "json", 'j', NULL, 0, "Print one JSON object on one line", 0 },
+	{ "timescale", TIMESCALE, "LIST", 0,
+	  "Choose only a source on one of these timescales: utc, tai, "
+	  "monotonic, utc-maybe-smeared, with commas between; all sources "
+	  "are listed",
+	  0 },
 	{ 0 },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	bool *json = state->input;
+	struct request *request = state->input;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
 		args_init(state);
 		return 0;
 	case 'j':
-		*json = true;
+		request->json = true;
 		return 0;
+	case TIMESCALE:
+		return parse_timescales(state, arg, &request->timescales);
 	case ARGP_KEY_ARG:
 		return args_error(state, "%s: unexpected argument", arg);
 	default:
@@ -73,6 +89,7 @@ static void choose(struct status_view *view)
 	const struct paraclock_options opts = {
 		.size = sizeof(opts),
 		.env = view->env,
+		.timescales = view->timescales,
 		.detail = view->why,
 		.detail_size = sizeof(view->why),
 	};
@@ -329,7 +346,8 @@ static int print_table(struct status_view *view)
 	       output_style(STYLE_RESET));
 	paraclock_list(view->env, print_backend, view);
 	putchar('\n');
-	if (!view->chosen[0]) {
+	/* About timescales it says what the rows and the verdict do. */
+	if (!view->chosen[0] && !view->timescales) {
 		print_wrapped(view->why, 0, view->width);
 		putchar('\n');
 	}
@@ -340,10 +358,11 @@ static int print_table(struct status_view *view)
 	return output_flush();
 }
 
-int status_show(const struct paraclock_env *env, bool json)
+int status_show(const struct paraclock_env *env, uint32_t timescales, bool json)
 {
 	struct status_view view = {
 		.env = env,
+		.timescales = timescales,
 		.machine.size = sizeof(view.machine),
 		.width = output_width(),
 	};
@@ -351,7 +370,7 @@ int status_show(const struct paraclock_env *env, bool json)
 	/* On failure members stay empty, and are printed as unknown. */
 	(void)paraclock_describe_machine(env, &view.machine);
 	choose(&view);
-	verdict_make(env, &view.machine, &view.verdict);
+	verdict_make(env, &view.machine, timescales, &view.verdict);
 	if (json ? print_json(&view) : print_table(&view))
 		return STATUS_FAILED;
 	if (view.chosen[0])
@@ -366,8 +385,8 @@ int cmd_status(int argc, char **argv)
 		.parser = parse,
 		.doc = doc,
 	};
-	bool json = false;
-	int ret = args_parse(&argp, argc, argv, &json);
+	struct request request = { 0 };
+	int ret = args_parse(&argp, argc, argv, &request);
 
-	return ret ? ret : status_show(NULL, json);
+	return ret ? ret : status_show(NULL, request.timescales, request.json);
 }

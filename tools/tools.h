@@ -45,8 +45,10 @@ int cmd_watch(int argc, char **argv);
 
 /* --- status.c ------------------------------------------------------------- */
 
-/* Show the clocks of an env; NULL: this machine's. Returns enum status. */
-int status_show(const struct paraclock_env *env, bool json);
+/* Show the clocks of an env; NULL: this machine's. timescales: of what may be
+ * chosen; 0: any. Returns enum status. */
+int status_show(const struct paraclock_env *env, uint32_t timescales,
+		bool json);
 
 /* --- args.c: the command line --------------------------------------------- */
 
@@ -113,6 +115,9 @@ extern const struct argp source_argp;
 extern const struct argp source_memory_argp;
 #define LOOK_NS (NSEC_PER_SEC / 10)
 
+/* The argument of --timescale, for those that take neither -b nor -d. */
+error_t parse_timescales(const struct argp_state *state, const char *list,
+			 uint32_t *ret_timescales);
 /* "utc,tai", as --timescale takes it; NULL: any. */
 #define TIMESCALES_TEXT 64
 const char *source_timescales(const struct source *source,

@@ -33,13 +33,16 @@ static const char *remedy_of(const struct paraclock_machine *machine)
 }
 
 /* Why not, without what is printed above. */
-static void explain(const struct how_far *far,
+static void explain(const struct how_far *far, const struct source *source,
 		    const struct paraclock_machine *machine, char *buf,
 		    size_t size)
 {
-	char why[256];
+	char why[256], scales[TIMESCALES_TEXT];
 
-	if (!far->backend[0])
+	if (!far->backend[0] && source_timescales(source, scales))
+		snprintf(why, sizeof(why),
+			 "no host clock here is valid and on %s", scales);
+	else if (!far->backend[0])
 		snprintf(why, sizeof(why), "no host clock here is valid");
 	else if (far->timescale)
 		snprintf(why, sizeof(why),
@@ -59,10 +62,13 @@ static void explain(const struct how_far *far,
 }
 
 void verdict_make(const struct paraclock_env *env,
-		  const struct paraclock_machine *machine,
+		  const struct paraclock_machine *machine, uint32_t timescales,
 		  struct verdict *ret_verdict)
 {
-	static const struct source source = { .prefers_utc = true };
+	const struct source source = {
+		.prefers_utc = true,
+		.timescales = timescales,
+	};
 	char text[1600], history[160] = "";
 
 	*ret_verdict = (struct verdict){ 0 };
@@ -72,7 +78,8 @@ void verdict_make(const struct paraclock_env *env,
 	if (ret_verdict->far.is_known)
 		how_far_describe(&ret_verdict->far, text, sizeof(text));
 	else
-		explain(&ret_verdict->far, machine, text, sizeof(text));
+		explain(&ret_verdict->far, &source, machine, text,
+			sizeof(text));
 	history_describe(&ret_verdict->history, history, sizeof(history));
 	snprintf(ret_verdict->text, sizeof(ret_verdict->text), "%s%s%s", text,
 		 history[0] ? "; " : "", history);

@@ -12,9 +12,10 @@ struct verdict {
 	char text[2048]; /* one line */
 };
 
-/* env NULL: this machine's. machine: as paraclock_describe_machine() says. */
+/* env NULL: this machine's. machine: as paraclock_describe_machine() says.
+ * timescales: the acceptable ones, as in struct source. */
 void verdict_make(const struct paraclock_env *env,
-		  const struct paraclock_machine *machine,
+		  const struct paraclock_machine *machine, uint32_t timescales,
 		  struct verdict *ret_verdict);
 /* "verdict", and the numbers that it is made of. */
 void verdict_put(const struct verdict *verdict, struct json *json);

@@ -21,7 +21,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s:%d: not understood\n", argv[argc - 1], ret);
 		return STATUS_USAGE;
 	}
-	ret = status_show(machine_env(&machine), json);
+	ret = status_show(machine_env(&machine), 0, json);
 	/* For the limit on it: on some machines each one is an exit. */
 	fprintf(stderr, "cpuids %u\n", machine.cpuids);
 	return ret;

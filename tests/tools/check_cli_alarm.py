@@ -253,13 +253,35 @@ class Timescale(cli.Service):
             self.assertIn("vmclock gives tai time", result.stderr)
 
     def test_wrong_names_are_taught(self):
-        for command in ("read", "cross", "watch", "events", "keep", "feed",
-                        "export", "record", "serve", "agent"):
+        for command in ("status", "read", "cross", "watch", "events", "keep",
+                        "feed", "export", "record", "serve", "agent"):
             for scale in ("gps", "", "utc,", "utc tai", "unknown", "UTC"):
                 result = run(command, "--timescale", scale)
                 self.assertEqual(result.returncode, 2, (command, result))
                 self.assertIn("utc, tai, monotonic and utc-maybe-smeared are",
                               result.stderr)
+
+    def test_status_chooses_as_read_would(self):
+        for scale in ("monotonic", "utc", "tai", "tai,monotonic"):
+            got = run("status", "--json", "--timescale", scale)
+            status = json.loads(got.stdout)
+            scales = {b["name"]: b["timescale"] for b in status["backends"]}
+            read = run("read", "--json", "--timescale", scale)
+            if status["chosen"]:
+                self.assertEqual(got.returncode, 0)
+                self.assertEqual(json.loads(read.stdout)["backend"],
+                                 status["chosen"])
+                self.assertIn(scales[status["chosen"]], scale.split(","))
+            else:
+                self.assertEqual(read.returncode, 1, read)
+                self.assertNotEqual(got.returncode, 0)
+                self.assertIn(f"no host clock here is valid and on {scale}",
+                              status["verdict"])
+            self.assertIn(status["offset_timescale"],
+                          (None, *scale.split(",")))
+            table = run("status", "--timescale", scale).stdout
+            self.assertEqual(re.findall(r"^\* ([\w-]+) +chosen ", table, re.M),
+                             [status["chosen"]] if status["chosen"] else [])
 
     def test_what_is_not_here_says_what_is(self):
         chosen = json.loads(run("status", "--json").stdout)

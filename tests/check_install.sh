@@ -85,6 +85,13 @@ units "$configured/bin/paraclock" "$work/destdir"
 DESTDIR=$work/both quiet both cmake --install "$build" --prefix /opt/other
 units /opt/other/bin/paraclock "$work/both"
 
+say "the licence, and the documents that the manual names"
+doc=$(find "$prefix" -name guarantees.md)
+for file in LICENSE NEWS json.md restore.md platforms/README.md \
+	examples/migration.sim; do
+	[ -s "${doc%/*}/$file" ] || fail "${doc%/*} lacks $file"
+done
+
 pc=$(find "$prefix" -name paraclock.pc)
 libdir=$(dirname "$(dirname "$pc")")
 PKG_CONFIG_PATH=$(dirname "$pc")

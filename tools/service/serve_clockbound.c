@@ -81,19 +81,19 @@ static uint64_t seen_slowed(uint64_t ppb)
 }
 
 /* TAI - UTC is the page's own, so it cancels out of its readers' UTC. */
-static int distance_to_utc(const struct paraclock_timeline *tl,
-			   const struct serve_realtime *real, uint64_t *ret_ns)
+int serve_offset_of(const struct paraclock_timeline *tl,
+		    const struct serve_realtime *real, int64_t *ret_offset_ns,
+		    uint64_t *ret_bound_ns)
 {
-	int64_t tai_ns, off_ns;
+	int64_t tai_ns;
 	uint64_t bound_ns;
 	int ret = serve_interval_at(tl, real->counter, &tai_ns, &bound_ns);
 
-	if (ret || __builtin_sub_overflow(real->real_ns,
-					  tai_ns - (int64_t)tl->tai_offset_sec *
+	if (ret || __builtin_sub_overflow(tai_ns - (int64_t)tl->tai_offset_sec *
 							   NSEC_PER_SEC,
-					  &off_ns))
+					  real->real_ns, ret_offset_ns))
 		return -ERANGE;
-	*ret_ns = add(add(duration_of(off_ns), bound_ns), real->error_ns);
+	*ret_bound_ns = add(bound_ns, real->error_ns);
 	return 0;
 }
 
@@ -103,15 +103,16 @@ int serve_bound_of(const struct paraclock_timeline *tl,
 {
 	uint64_t ppb = seen_slowed(add(serve_growth_ppb(tl), real->slew_ppb));
 	int64_t since_ns = real->mono_ns - real->as_of_ns;
+	int64_t offset_ns;
 	uint64_t bound_ns;
-	int ret = distance_to_utc(tl, real, &bound_ns);
+	int ret = serve_offset_of(tl, real, &offset_ns, &bound_ns);
 
 	if (ret || ppb >= BILLION || since_ns < 0)
 		return -ERANGE;
 	/* At as_of the clock may have been further off, by what it was slewed
 	 * between. */
 	bound_ns =
-		add(bound_ns,
+		add(add(duration_of(offset_ns), bound_ns),
 		    (uint64_t)((u128)ppb * (uint64_t)since_ns / BILLION) + 1);
 	if (bound_ns > INT64_MAX)
 		return -ERANGE;

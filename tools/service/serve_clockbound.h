@@ -40,6 +40,12 @@ struct serve_realtime {
 	uint64_t slew_ppb; /* the most that anybody slews the clock by */
 };
 
+/* UTC by the timeline less CLOCK_REALTIME, and what that is right to. 0, or
+ * -ERANGE. */
+int serve_offset_of(const struct paraclock_timeline *tl,
+		    const struct serve_realtime *real, int64_t *ret_offset_ns,
+		    uint64_t *ret_bound_ns);
+
 /* How far may CLOCK_REALTIME be off by what the timeline says? Fills in all but
  * marker and status. 0, or -ERANGE. */
 int serve_bound_of(const struct paraclock_timeline *tl,

@@ -43,19 +43,16 @@ static const char *backend_of(const struct serve *serve)
 
 static void put_offset(struct serve *serve, struct json *json)
 {
-	const struct paraclock_timeline *tl = &serve->track.tl;
 	struct serve_realtime real = { 0 };
-	int64_t tai_ns;
+	int64_t offset_ns;
 	uint64_t bound_ns;
-	bool is_known =
-		serve_track_has_time(&serve->track) &&
-		!serve_realtime(serve, &real) &&
-		!serve_interval_at(tl, real.counter, &tai_ns, &bound_ns);
+	bool is_known = serve_track_has_time(&serve->track) &&
+			!serve_realtime(serve, &real) &&
+			!serve_offset_of(&serve->track.tl, &real, &offset_ns,
+					 &bound_ns);
 
 	if (is_known)
-		json_put_s64(json, "offset_ns",
-			     tai_ns - tl->tai_offset_sec * NSEC_PER_SEC -
-				     real.real_ns);
+		json_put_s64(json, "offset_ns", offset_ns);
 	else
 		json_put_null(json, "offset_ns");
 	if (is_known)

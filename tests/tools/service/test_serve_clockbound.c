@@ -334,7 +334,14 @@ static void check_slewed(double share)
 		.slew_ppb = 83333334,
 	};
 	struct serve_bound bound;
+	int64_t offset_ns;
+	uint64_t within_ns;
 
+	assert_int_equal(serve_offset_of(&tl, &real, &offset_ns, &within_ns),
+			 0);
+	/* The timeline's is in ns that are rounded down. */
+	assert_in_range(-offset_ns, 777, 778);
+	assert_in_range(within_ns, 1000 + 50, 1000 + 50 + 5);
 	assert_int_equal(serve_bound_of(&tl, &real, &bound), 0);
 	assert_int_equal(bound.void_after_ns - bound.as_of_ns, 5 * SEC);
 	/* At any moment from as_of on, and if the timeline and the readings are

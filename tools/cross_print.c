@@ -42,12 +42,15 @@ static void put_offset(struct json *json, const struct cross_result *result)
 	sample_put_error(json, "bound_ns", result->bound_ns);
 }
 
-static void put_rate(struct json *json, const char *key, bool known, double ppm)
+static void put_rate(struct json *json, const struct cross_result *result)
 {
-	if (known)
-		json_put_double(json, key, ppm);
-	else
-		json_put_null(json, key);
+	if (!result->has_rate) {
+		json_put_null(json, "rate_ppm");
+		json_put_null(json, "rate_ppm_bound");
+		return;
+	}
+	json_put_double(json, "rate_ppm", result->rate_ppm);
+	json_put_double_bound(json, "rate_ppm_bound", result->bound_ppm);
 }
 
 int cross_print_json(const char *backend,
@@ -71,8 +74,7 @@ int cross_print_json(const char *backend,
 		      xt->clocksource[0] ? xt->clocksource : NULL);
 	put_clock(&json, "tai_ns", xt, PARACLOCK_CLOCK_TAI);
 	put_offset(&json, result);
-	put_rate(&json, "rate_ppm", result->has_rate, result->rate_ppm);
-	put_rate(&json, "rate_ppm_bound", result->has_rate, result->bound_ppm);
+	put_rate(&json, result);
 	json_put_u64(&json, "clock_was_set_seq", xt->clock_was_set_seq);
 	json_put_u64(&json, "clocksource_changed_seq",
 		     xt->clocksource_changed_seq);
@@ -112,12 +114,21 @@ static struct cell cell_bound(bool known, uint64_t bound_ns)
 	return cell;
 }
 
-static struct cell cell_ppm(bool known, double ppm, const char *sign)
+static struct cell cell_ppm(bool known, double ppm)
 {
 	struct cell cell = { "-" };
 
 	if (known)
-		format_ppm(ppm, sign, cell.text);
+		format_ppm(ppm, "+", cell.text);
+	return cell;
+}
+
+static struct cell cell_ppm_bound(bool known, double ppm)
+{
+	struct cell cell = { "-" };
+
+	if (known)
+		format_ppm_bound(ppm, cell.text);
 	return cell;
 }
 
@@ -149,8 +160,8 @@ int cross_print_line(struct series *series, const struct paraclock *clk,
 	       cell_ns(result->has_offset, result->offset_ns).text,
 	       cell_bound(result->has_offset, result->error_ns).text,
 	       cell_bound(result->has_offset, result->bound_ns).text,
-	       cell_ppm(result->has_rate, result->rate_ppm, "+").text,
-	       cell_ppm(result->has_rate, result->bound_ppm, "").text, epoch);
+	       cell_ppm(result->has_rate, result->rate_ppm).text,
+	       cell_ppm_bound(result->has_rate, result->bound_ppm).text, epoch);
 	if (output_flush())
 		return -EIO;
 	series_end_row(series, clk, sample);

@@ -96,3 +96,18 @@ const char *format_short(uint64_t ns, char ret_text[SHORT_TEXT])
 		snprintf(ret_text, SHORT_TEXT, "%" PRIu64 "d", sec / DAY_SEC);
 	return ret_text;
 }
+
+const char *format_ppm(double ppm, const char *sign, char ret_text[32])
+{
+	if (ppm < 0)
+		sign = "-";
+	if (ppm < 0)
+		ppm = -ppm;
+	snprintf(ret_text, 32, ppm < 9999 ? "%s%.4f" : "%s%.2e", sign, ppm);
+	return ret_text;
+}
+
+const char *format_ppm_bound(double ppm, char ret_text[32])
+{
+	return format_ppm(ppm < 9999 ? ppm + 1e-4 : ppm * 1.01, "", ret_text);
+}

@@ -23,4 +23,9 @@ const char *format_short_up(uint64_t ns, char ret_text[SHORT_TEXT]);
 /* The distance of a signed one. */
 uint64_t duration_of(int64_t ns);
 
+/* A rate in at most 10 characters; @p sign: "+", or "". */
+const char *format_ppm(double ppm, const char *sign, char ret_text[32]);
+/* Its bound, and what the digits leave out of both. */
+const char *format_ppm_bound(double ppm, char ret_text[32]);
+
 #endif

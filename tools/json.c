@@ -117,6 +117,11 @@ void json_put_double(struct json *json, const char *key, double value)
 	fprintf(stream(json), "%.6f", value);
 }
 
+void json_put_double_bound(struct json *json, const char *key, double bound)
+{
+	json_put_double(json, key, bound + 1e-6);
+}
+
 void json_put_marker(struct json *json, const char *key, uint64_t value)
 {
 	begin_value(json, key);

@@ -29,6 +29,8 @@ void json_put_s64(struct json *json, const char *key, int64_t value);
 void json_put_u64(struct json *json, const char *key, uint64_t value);
 /* With 6 decimals; @p value is finite. */
 void json_put_double(struct json *json, const char *key, double value);
+/* The bound of one, and what the decimals leave out of both. */
+void json_put_double_bound(struct json *json, const char *key, double bound);
 /* A string, "0x" and 16 digits: jq 1.6 and JavaScript lose digits of numbers
  * over 2^53, and a marker that is off by one is another marker. */
 void json_put_marker(struct json *json, const char *key, uint64_t value);

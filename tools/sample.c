@@ -201,16 +201,6 @@ const char *format_bound(uint64_t ns, char ret_text[SHORT_TEXT])
 	return ret_text;
 }
 
-const char *format_ppm(double ppm, const char *sign, char ret_text[32])
-{
-	if (ppm < 0)
-		sign = "-";
-	if (ppm < 0)
-		ppm = -ppm;
-	snprintf(ret_text, 32, ppm < 9999 ? "%s%.4f" : "%s%.2e", sign, ppm);
-	return ret_text;
-}
-
 void format_error_ns(uint64_t error_ns, char *buf, size_t size)
 {
 	if (error_ns == PARACLOCK_ERROR_UNKNOWN)

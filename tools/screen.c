@@ -146,7 +146,7 @@ static const char *format_error(uint64_t ns, char *buf, size_t size)
 	if (ns == PARACLOCK_ERROR_UNKNOWN)
 		snprintf(buf, size, "unknown");
 	else
-		format_duration(ns, buf, size);
+		format_duration_up(ns, buf, size);
 	return buf;
 }
 
@@ -165,9 +165,12 @@ static int put_sample(int y, const struct paraclock_sample *sample)
 
 static const char *format_rate(struct track_rate rate, char *buf, size_t size)
 {
+	char ppm[32], bound[32];
+
 	if (rate.span_sec > 0)
-		snprintf(buf, size, "%+.4f +- %.4f ppm", rate.ppm,
-			 rate.bound_ppm);
+		snprintf(buf, size, "%s +- %s ppm",
+			 format_ppm(rate.ppm, "+", ppm),
+			 format_ppm_bound(rate.bound_ppm, bound));
 	else
 		snprintf(buf, size, "not known yet");
 	return buf;

@@ -212,8 +212,6 @@ void sample_format_time(const struct paraclock_sample *sample,
 uint64_t sample_bound(const struct paraclock_sample *sample);
 /* For a column: "-" for PARACLOCK_ERROR_UNKNOWN. */
 const char *format_bound(uint64_t ns, char ret_text[SHORT_TEXT]);
-/* In at most 10 characters; @p sign: "+", or "". */
-const char *format_ppm(double ppm, const char *sign, char ret_text[32]);
 /* An error bound in ns, or "unknown". */
 void format_error_ns(uint64_t error_ns, char *buf, size_t size);
 

@@ -25,7 +25,7 @@ int watch_print_row(const struct track *track)
 		 format_utc(realtime_ns(), false, now));
 	if (rate.span_sec > 0) {
 		format_ppm(rate.ppm, "+", ppm);
-		format_ppm(rate.bound_ppm, "", bound);
+		format_ppm_bound(rate.bound_ppm, bound);
 	}
 	snprintf(disruptions, sizeof(disruptions), "%" PRIu64,
 		 track->disruptions);
@@ -38,13 +38,16 @@ int watch_print_row(const struct track *track)
 
 /* --- JSON ----------------------------------------------------------------- */
 
-static void put_double(struct json *json, const char *key, bool known,
-		       double value)
+static void put_rate(struct json *json, const struct track_rate *rate,
+		     const char *key, const char *bound_key)
 {
-	if (known)
-		json_put_double(json, key, value);
-	else
+	if (rate->span_sec > 0) {
+		json_put_double(json, key, rate->ppm);
+		json_put_double_bound(json, bound_key, rate->bound_ppm);
+	} else {
 		json_put_null(json, key);
+		json_put_null(json, bound_key);
+	}
 }
 
 static void put_rates(struct json *json, const struct track *track)
@@ -52,11 +55,8 @@ static void put_rates(struct json *json, const struct track *track)
 	struct track_rate all = track_rate(track, 0);
 	struct track_rate recent = track_rate(track, TRACK_RECENT_NS);
 
-	put_double(json, "rate_ppm", all.span_sec > 0, all.ppm);
-	put_double(json, "rate_ppm_bound", all.span_sec > 0, all.bound_ppm);
-	put_double(json, "rate_10s_ppm", recent.span_sec > 0, recent.ppm);
-	put_double(json, "rate_10s_ppm_bound", recent.span_sec > 0,
-		   recent.bound_ppm);
+	put_rate(json, &all, "rate_ppm", "rate_ppm_bound");
+	put_rate(json, &recent, "rate_10s_ppm", "rate_10s_ppm_bound");
 }
 
 static void put_marker(struct json *json, const struct paraclock *clk)

@@ -81,7 +81,7 @@ static void put_why(const struct lines *l)
 	const struct feed_sample *sample = l->sample;
 	char bound[32], assumed[32];
 
-	format_duration(sample->bound_ns, bound, sizeof(bound));
+	format_duration_up(sample->bound_ns, bound, sizeof(bound));
 	format_duration((uint64_t)l->options->rules.assume_error_ns, assumed,
 			sizeof(assumed));
 	fprintf(l->to, "# The host's clock (%s), right to within %s now",

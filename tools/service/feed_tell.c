@@ -58,7 +58,7 @@ static void describe_wide(const struct feed *feed, char *buf, size_t size)
 	need_ns = feed_config_delay(&largest,
 				    feed->options->rules.assume_error_ns);
 
-	format_duration(feed->sample.bound_ns, bound, sizeof(bound));
+	format_duration_up(feed->sample.bound_ns, bound, sizeof(bound));
 	format_duration(feed_config_limit(feed->delay_ns), limit,
 			sizeof(limit));
 	feed_format_seconds((uint64_t)feed->delay_ns, delay, sizeof(delay));
@@ -218,6 +218,7 @@ static void print_state(struct feed *feed)
 static void log_state(const struct feed *feed)
 {
 	const struct feed_sample *sample = &feed->sample;
+	const uint64_t distance = duration_of(sample->offset_ns);
 	const char *backend =
 		feed->observer.keeper.clk
 			? paraclock_backend_name(feed->observer.keeper.clk)
@@ -239,8 +240,11 @@ static void log_state(const struct feed *feed)
 				    : text);
 		return;
 	}
-	format_duration(duration_of(sample->offset_ns), offset, sizeof(offset));
-	format_duration(sample->bound_ns, bound, sizeof(bound));
+	format_duration(distance, offset, sizeof(offset));
+	/* It is less exact by the digits that are not shown. */
+	format_duration_up(add_bounds(sample->bound_ns,
+				      duration_rest(distance)),
+			   bound, sizeof(bound));
 	service_log(LOG_LEVEL_INFO,
 		    "feeding: CLOCK_REALTIME is %s %s the host's clock (%s, to "
 		    "within %s%s)",

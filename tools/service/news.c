@@ -17,14 +17,17 @@ static bool has_offset(const struct measurement *m)
 static void describe(const struct keep_news *news, const struct measurement *m,
 		     char *buf, size_t size)
 {
+	const uint64_t distance = duration_of(m->offset_ns);
 	char offset[48], bound[48];
 
 	if (!has_offset(m)) {
 		snprintf(buf, size, "not measured");
 		return;
 	}
-	format_duration(duration_of(m->offset_ns), offset, sizeof(offset));
-	format_duration(m->bound_ns, bound, sizeof(bound));
+	format_duration(distance, offset, sizeof(offset));
+	/* It is less exact by the digits that are not shown. */
+	format_duration_up(add_bounds(m->bound_ns, duration_rest(distance)),
+			   bound, sizeof(bound));
 	snprintf(buf, size, "%s %s the host's clock (%s, to within %s%s)",
 		 offset, m->offset_ns < 0 ? "ahead of" : "behind",
 		 news->backend, bound,

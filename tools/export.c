@@ -353,7 +353,9 @@ static int run(struct exporter *exporter)
 	if (!command->textfile && !command->listens)
 		return write_stdout(exporter);
 	/* A folder that is not there is the user's mistake: say so at once. */
-	if (command->textfile && write_file(exporter))
+	if (command->textfile &&
+	    (!state_may_replace("--textfile", command->textfile) ||
+	     write_file(exporter)))
 		return STATUS_FAILED;
 	if (command->once)
 		return STATUS_OK;

@@ -378,6 +378,18 @@ class Textfile(Case):
             self.assertEqual((result.returncode, result.stdout), (0, ""))
             reader(self.file.read_text())
 
+    def test_only_a_file_is_replaced(self):
+        os.mkfifo(self.file)
+        link = self.files / "link.prom"
+        link.symlink_to("/dev/stdout")
+        for path in (self.file, link):
+            before = path.lstat()
+            for mode in (["--once"], []):
+                result = self.run_tool("export", "--textfile", path, *mode)
+                self.assertEqual(result.returncode, 1)
+                self.assertIn("only a file is replaced", result.stderr)
+            self.assertEqual(path.lstat().st_ino, before.st_ino)
+
     def test_a_folder_that_is_not_there(self):
         for mode in (["--once"], []):
             result = self.run_tool("export", "--textfile",

@@ -252,6 +252,15 @@ class Serve(cli.Service):
             lambda: SEGMENT.unpack(path.read_bytes())[5:7] != as_of,
             process)
 
+    def test_only_a_file_is_replaced(self):
+        path = self.dir / "shm0"
+        os.mkfifo(path)
+        result = run("serve", *self.source(self.publish()), "--clockbound",
+                     path)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("only a file is replaced", result.stderr)
+        self.assertTrue(path.is_fifo())
+
     # --- this kernel's clock -----------------------------------------------
 
     def chronyc(self, text):

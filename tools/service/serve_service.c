@@ -168,6 +168,9 @@ int serve_open(struct serve *serve, const struct serve_options *options,
 		      "clock with -b");
 		return STATUS_FAILED;
 	}
+	if (options->clockbound &&
+	    !state_may_replace("--clockbound", options->clockbound))
+		return STATUS_FAILED;
 	set_rules(serve);
 	serve_track_init(&serve->track);
 	if (service_check_place(options->in_container, why, sizeof(why)) ||

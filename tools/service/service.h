@@ -118,5 +118,8 @@ int state_write(const char *path, const char *text);
  * because others read what is in it. Whether it worked shows when a file is made
  * there. */
 void state_make_folders(const char *folder);
+/* Of a path that a user has named: there is nothing, or a file; else the log
+ * says so. As root, rename(2) replaces a device such as /dev/null, too. */
+bool state_may_replace(const char *option, const char *path);
 
 #endif

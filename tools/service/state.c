@@ -111,3 +111,16 @@ int state_write(const char *path, const char *text)
 		unlink(name);
 	return ret;
 }
+
+bool state_may_replace(const char *option, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) || S_ISREG(st.st_mode))
+		return true;
+	service_log(LOG_LEVEL_ERROR,
+		    "%s %s: this is no file, and only a file is replaced; name "
+		    "another",
+		    option, path);
+	return false;
+}

@@ -137,7 +137,7 @@ static int count(void *arg, const struct paraclock_listing *listing)
 {
 	++*(unsigned int *)arg;
 	check_result(listing->error);
-	assert_true(strlen(listing->detail) < 256);
+	assert_true(strlen(listing->detail) < 512);
 	return 0;
 }
 

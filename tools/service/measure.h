@@ -25,8 +25,7 @@ struct utc_help {
  * Measure now, as paraclock_offset() does: by a cross timestamp or, if the
  * kernel's clocksource is not an image of the counter, by a bracket. TAI without
  * an offset is turned into UTC by the list, or else by tai_offset(); both may be
- * NULL. MONOTONIC with a start becomes
- * UTC_MAYBE_SMEARED, also in the sample.
+ * NULL. MONOTONIC with a start becomes UTC_MAYBE_SMEARED, also in the sample.
  */
 void measure(const struct paraclock *clk, const struct utc_help *help,
 	     struct measurement *ret_measurement);

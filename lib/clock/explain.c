@@ -133,15 +133,17 @@ static void explain_scale(const struct paraclock *clk,
 		"CLOCK_REALTIME is off; open a source on UTC or TAI "
 		"(options.timescales, --timescale)";
 	const char *name = clk ? clk->be->name : "the sample";
-	const bool is_given = sample && sample->valid;
+	/* What a call that failed left unwritten may be anything. */
+	const bool is_given = sample && sample->valid == 1 && !sample->reason;
 	struct paraclock_sample own = { 0 };
+	int ret = clk ? paraclock_read(clk, &own) : -EAGAIN;
 	int64_t utc_ns;
 
-	if (!is_given) {
-		if (!clk || paraclock_read(clk, &own) || !own.valid)
-			return;
+	/* It is the read that cannot answer, or nothing is known of the scale. */
+	if (ret == -EOPNOTSUPP || (!is_given && (ret || !own.valid)))
+		return;
+	if (!is_given)
 		sample = &own;
-	}
 	if (utc_of(sample, &utc_ns))
 		TEXT(buf, size,
 		     is_given ? explain_interval(sample, utc_ns) : "");

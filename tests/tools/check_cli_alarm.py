@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import cli
 
@@ -215,6 +216,9 @@ class Alarm(cli.Service):
         path = self.run_dir / "keep.json"
         self.keep(page).kill()
         state = json.loads(path.read_text())
+        # Processes are told apart by when they started, to a hundredth of a
+        # second.
+        time.sleep(0.02)
         other = self.start("events", "-b", "vmclock", "-d", page)
         cli.wait_for_handlers(other)
         path.write_text(json.dumps({**state, "pid": other.pid}))

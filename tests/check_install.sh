@@ -72,7 +72,7 @@ runs "${destdir%/lib*}"
 units() {
 	[ -e "$prefix/bin/paraclock" ] || return 0
 	grep -r --include='*.service' --include='dev-mem.conf' \
-		'^ExecStart=.*paraclock ' "$2" >"$work/units"
+		'^ExecStart=.*paraclock ' "$2" >"$work/units" || true
 	[ "$(grep -c "ExecStart=$1 " "$work/units")" -eq 7 ] ||
 		fail "not seven units run $1: $(cat "$work/units")"
 	[ "$(wc -l <"$work/units")" -eq 7 ] ||

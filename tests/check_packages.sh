@@ -108,6 +108,9 @@ check_contents() {
 	for file in systemd/*.service.in; do
 		file=usr/lib/systemd/system/$(basename "$file" .in)
 		[ -e "$work/paraclock/$file" ] || fail "paraclock lacks $file"
+		grep -q '^ExecStart=/usr/bin/paraclock ' \
+			"$work/paraclock/$file" ||
+			fail "$file does not start /usr/bin/paraclock"
 	done
 	[ -e "$work/libparaclock-dev/usr/share/man/man3/paraclock_read.3.gz" ] ||
 		fail "libparaclock-dev lacks paraclock_read(3)"

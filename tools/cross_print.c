@@ -123,12 +123,13 @@ static struct cell cell_ppm(bool known, double ppm)
 	return cell;
 }
 
-static struct cell cell_ppm_bound(bool known, double ppm)
+static struct cell cell_ppm_bound(const struct cross_result *result)
 {
 	struct cell cell = { "-" };
 
-	if (known)
-		format_ppm_bound(ppm, cell.text);
+	if (result->has_rate)
+		format_ppm_bound(result->rate_ppm, result->bound_ppm,
+				 cell.text);
 	return cell;
 }
 
@@ -161,7 +162,7 @@ int cross_print_line(struct series *series, const struct paraclock *clk,
 	       cell_bound(result->has_offset, result->error_ns).text,
 	       cell_bound(result->has_offset, result->bound_ns).text,
 	       cell_ppm(result->has_rate, result->rate_ppm).text,
-	       cell_ppm_bound(result->has_rate, result->bound_ppm).text, epoch);
+	       cell_ppm_bound(result).text, epoch);
 	if (output_flush())
 		return -EIO;
 	series_end_row(series, clk, sample);

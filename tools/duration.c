@@ -107,7 +107,16 @@ const char *format_ppm(double ppm, const char *sign, char ret_text[32])
 	return ret_text;
 }
 
-const char *format_ppm_bound(double ppm, char ret_text[32])
+/* What the digits of a rate leave out. */
+static double ppm_rest(double ppm)
 {
-	return format_ppm(ppm < 9999 ? ppm + 1e-4 : ppm * 1.01, "", ret_text);
+	const double size = ppm < 0 ? -ppm : ppm;
+
+	return size < 9999 ? 0.51e-4 : size * 0.0051;
+}
+
+const char *format_ppm_bound(double rate, double bound, char ret_text[32])
+{
+	bound += ppm_rest(rate);
+	return format_ppm(bound + ppm_rest(bound), "", ret_text);
 }

@@ -26,6 +26,6 @@ uint64_t duration_of(int64_t ns);
 /* A rate in at most 10 characters; @p sign: "+", or "". */
 const char *format_ppm(double ppm, const char *sign, char ret_text[32]);
 /* Its bound, and what the digits leave out of both. */
-const char *format_ppm_bound(double ppm, char ret_text[32]);
+const char *format_ppm_bound(double rate, double bound, char ret_text[32]);
 
 #endif

@@ -136,7 +136,8 @@ static int put_why(int y, const struct track *track)
 
 	if (is_good(track))
 		return y;
-	paraclock_explain(track->clk, track->error, &track->sample, text,
+	paraclock_explain(track->clk, track->error,
+			  track->error ? NULL : &track->sample, text,
 			  sizeof(text));
 	return put_wrapped(y, 2, text);
 }
@@ -170,7 +171,7 @@ static const char *format_rate(struct track_rate rate, char *buf, size_t size)
 	if (rate.span_sec > 0)
 		snprintf(buf, size, "%s +- %s ppm",
 			 format_ppm(rate.ppm, "+", ppm),
-			 format_ppm_bound(rate.bound_ppm, bound));
+			 format_ppm_bound(rate.ppm, rate.bound_ppm, bound));
 	else
 		snprintf(buf, size, "not known yet");
 	return buf;

@@ -25,7 +25,7 @@ int watch_print_row(const struct track *track)
 		 format_utc(realtime_ns(), false, now));
 	if (rate.span_sec > 0) {
 		format_ppm(rate.ppm, "+", ppm);
-		format_ppm_bound(rate.bound_ppm, bound);
+		format_ppm_bound(rate.ppm, rate.bound_ppm, bound);
 	}
 	snprintf(disruptions, sizeof(disruptions), "%" PRIu64,
 		 track->disruptions);

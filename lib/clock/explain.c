@@ -115,7 +115,8 @@ static const char *explain_interval(const struct paraclock_sample *sample,
 		       "'paraclock serve' makes a time with a bound of one "
 		       "without";
 	if (pclk_leap_is_near(sample->leap, utc_ns,
-			      sample->clock_error_ns + sample->pair_error_ns))
+			      add_bounds(sample->clock_error_ns,
+					 sample->pair_error_ns)))
 		return "a leap second is too close: UTC repeats or leaves out "
 		       "a second; ask for TAI, or read again when it is over";
 	return "the sample has no plausible TAI offset; take it from a "

@@ -83,7 +83,7 @@ class Relays(Worlds):
                          counter)[1]
 
     def test_time_bound_and_moves_are_passed_on(self):
-        sim = self.simulate(MOVES.format(calm=1))
+        sim = self.simulate(MOVES.format(calm=10))
         self.hold(sim)
         relay = self.relay()
         above, below = self.is_passed_on()
@@ -134,7 +134,7 @@ class Followers(Worlds):
     def test_the_host_steps_back_and_its_readers_do_not(self):
         sim = self.simulate(
             "host exact\nhost a\nvm on-exact on exact with vmclock\n"
-            "vm vm1 on a with vmclock\nrun 1s\nstep a -100ms\nrun 600s\n")
+            "vm vm1 on a with vmclock\nrun 10s\nstep a -100ms\nrun 600s\n")
         self.hold(sim)
         clock = self.dir / "clock"
         writer = Program(self, FOLLOWER, "-b", "vmclock", "-d",

@@ -25,7 +25,7 @@ def leads_to(link, path):
 
 
 def rewrite(path, content):
-    """In place, and at once: never is the file empty in between."""
+    """In place, and at once: the file is never empty in between."""
     with open(path, "r+b", buffering=0) as file:
         file.write(content)
         file.truncate(len(content))

@@ -342,6 +342,7 @@ class Feed(cli.Service):
             last, told = line["offset_ns"], False
             if flips == moves:
                 break
+        self.assertEqual(flips, moves)
         print(f"{flips} migrations, {samples} samples")
 
     def test_chronyd_shall_forget(self):

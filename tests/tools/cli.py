@@ -63,7 +63,9 @@ def started_ticks(pid):
 
 def wait_for_state(process, states):
     """As /proc/PID/stat has them: S, R, T and so on."""
-    while stat_of(process.pid)[0] not in states:
+    while (state := stat_of(process.pid)[0]) not in states:
+        if state in "ZX":
+            raise AssertionError(f"process {process.pid} has ended")
         time.sleep(0.01)
 
 
@@ -75,6 +77,8 @@ def hold(process, page):
         if not page.read_bytes()[SEQ_COUNT] & 1:
             return
         process.send_signal(signal.SIGCONT)
+        # It has to get on before the next stop.
+        time.sleep(0.01)
 
 
 def set_status(page, status):

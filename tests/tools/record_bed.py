@@ -24,7 +24,7 @@ MOVES = """host a maxerror 100us
 host b maxerror 100us ahead 80us
 vm v on a with vmclock,generation
 open v
-run 1s
+run 10s
 migrate v to b downtime 100ms
 run 10h
 """

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -118,6 +119,9 @@ static void put_quoted(const struct lines *l, const char *text)
 	for (; *text; text++) {
 		if (*text == '\'')
 			fputs("'\\''", l->to);
+		else if (iscntrl((unsigned char)*text))
+			/* It must not end the comment. */
+			fprintf(l->to, "'$'\\%03o''", (unsigned char)*text);
 		else
 			fputc(*text, l->to);
 	}
@@ -182,6 +186,8 @@ static void put_command(const struct lines *l)
 				assumed, sizeof(assumed)));
 	put_argument(l, "--chronyc-socket", options->chronyc_socket);
 	put_flag(l, "--no-reset", options->no_reset);
+	if (strcmp(options->folder, FEED_FOLDER) != 0)
+		put_argument(l, "--dir", options->folder);
 	fputc('\n', l->to);
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "notice.h"
+#include <stdlib.h>
+#include <time.h>
+
 #include "duration.h"
+#include "notice.h"
 #include "service.h"
 
 /* A change of the time suspended by more than this is a suspend: reading it is
@@ -122,14 +125,26 @@ static int16_t tai_offset_of(const struct measurement *m)
 		       : 0;
 }
 
-/* What jumps in a leap second is UTC: TAI goes on. */
+static int month_of(int64_t utc_ns)
+{
+	const time_t sec = (time_t)(utc_ns / NSEC_PER_SEC);
+	struct tm tm;
+
+	return gmtime_r(&sec, &tm) ? tm.tm_mon : -1;
+}
+
+/* What jumps in a leap second is UTC, at a month's end: TAI goes on. A host that
+ * changes its mind about TAI - UTC at any other time has jumped. */
 static bool is_leap(const struct keeper *keeper, const struct measurement *m,
 		    int64_t gap_ns, uint64_t allowed)
 {
 	const int now_sec = tai_offset_of(m);
 	const int was_sec = keeper->reference.tai_offset_sec;
 
-	return now_sec && was_sec &&
+	return now_sec && was_sec && abs(now_sec - was_sec) == 1 &&
+	       keeper->reference.backend ==
+		       paraclock_backend_name(keeper->clk) &&
+	       month_of(m->utc_ns) != month_of(keeper->reference.utc_ns) &&
 	       !__builtin_add_overflow(
 		       gap_ns, (now_sec - was_sec) * NSEC_PER_SEC, &gap_ns) &&
 	       duration_of(gap_ns) <= allowed;

@@ -155,8 +155,9 @@ int serve_lock(struct serve_lock *lock, const char *path, char *why,
 	if (lock->fd < 0) {
 		ret = -errno;
 		snprintf(why, size,
-			 "%s: %s; make a folder that serve may write, or name "
-			 "another %s",
+			 "%s: %s; serve must be able to make and to write this "
+			 "file: see to its folder, remove it, or name another "
+			 "%s",
 			 path, strerror(-ret), lock->option);
 		return ret;
 	}

@@ -225,8 +225,8 @@ static void publish(struct serve_kernel *kernel,
 
 	if (ret == -EDOM)
 		doubt(kernel, "leap",
-		      "a leap second came; waiting for chronyd to measure "
-		      "anew");
+		      "a leap second is here or came; waiting for chronyd to "
+		      "measure anew");
 	else if (ret)
 		doubt(kernel, "no-tai-offset",
 		      "TAI - UTC is not known: no leap second list that has "

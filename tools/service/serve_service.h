@@ -111,7 +111,8 @@ int serve_kernel_tai(void *serve, int16_t *ret_sec);
 /*
  * A claim of UTC becomes one of TAI, and the timeline gets the offset and what is
  * known of leap seconds, by the list or the kernel. The claim rests on what was
- * measured at since_ns, UTC. 0, or -errno; -EDOM: a leap second came since then.
+ * measured at since_ns, UTC. 0, or -errno; -EDOM: a leap second came since then,
+ * or this is the second that is repeated or left out.
  */
 int serve_utc_to_tai(struct serve *serve, int64_t since_ns,
 		     struct serve_claim *claim, struct paraclock_timeline *tl);

@@ -66,6 +66,9 @@ int serve_utc_to_tai(struct serve *serve, int64_t since_ns,
 
 	if (!ret)
 		ret = by_list(&table, since_ns, claim, tl);
+	/* The second that is repeated or left out: the list knows. */
+	if (ret == -EINVAL)
+		ret = -EDOM;
 	if (ret && ret != -EDOM && !serve_kernel_tai(serve, &sec)) {
 		tl->tai_offset_sec = sec;
 		tl->leap = PARACLOCK_LEAP_NONE;

@@ -89,7 +89,7 @@ def page(simulated_vm: sim.VM, tmp_path: Path) -> Path:
 
 
 def replace(page: Path, simulated_vm: sim.VM) -> None:
-    """In place, and at once: never is the file empty in between."""
+    """In place, and at once: the file is never empty in between."""
     simulated_vm.migrate()
     with open(page, "r+b", buffering=0) as file:
         file.write(simulated_vm.page(sim.PageKind.VMCLOCK))

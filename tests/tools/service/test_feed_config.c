@@ -134,6 +134,7 @@ static void check_print(void **state)
 		.unit = c->unit,
 		.poll = c->poll,
 		.delay_ns = c->delay_ns,
+		.folder = FEED_FOLDER,
 	};
 	const struct feed_sample sample = {
 		.bound_ns = 1000020,
@@ -182,7 +183,7 @@ static void command_is_whole(void **unused)
 {
 	struct feed_options options = {
 		.observer = { .source = { .backend = "kvmclock",
-					  .device = "/tmp/a b'c",
+					  .device = "/tmp/a b'c\nd",
 					  .flags =
 						  PARACLOCK_DEVICE_FIXED_SIZE },
 			      .interval_ns = 3 * SEC },
@@ -193,16 +194,18 @@ static void command_is_whole(void **unused)
 		.delay_ns = -1,
 		.chronyc_socket = "/run/c.sock",
 		.no_reset = true,
+		.folder = "/x y",
 	};
 	const char *text = printed(&options);
 
 	(void)unused;
 	assert_non_null(strstr(
 		text, "# With it: paraclock feed -b kvmclock "
-		      "-d '/tmp/a b'\\''c' --fixed-size "
+		      "-d '/tmp/a b'\\''c'$'\\012''d' --fixed-size "
 		      "--start-utc 1969-12-31T23:59:59.999999995Z "
 		      "--chrony-sock /x --poll 2 --interval 3 --delay 0.0026 "
-		      "--chronyc-socket /run/c.sock --no-reset\n"));
+		      "--chronyc-socket /run/c.sock --no-reset "
+		      "--dir '/x y'\n"));
 	assert_non_null(strstr(text, "every 3 s, 1 in a poll; chronyd before "
 				     "4.7 needs 4:\n#   state a shorter"));
 	options.observer.interval_ns = SEC;

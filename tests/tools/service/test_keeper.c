@@ -268,6 +268,12 @@ static void a_disruption_counts_once(void **state)
 	}
 }
 
+static void run_until(struct keep_world *w, int64_t utc_ns)
+{
+	assert_int_equal(
+		paraclock_sim_run(w->sim, (uint64_t)(utc_ns - true_utc(w))), 0);
+}
+
 /* The guest's own clock has missed it. */
 static void a_leap_second_is_no_jump(void **state)
 {
@@ -279,6 +285,9 @@ static void a_leap_second_is_no_jump(void **state)
 	w.own.timescale = TAI;
 	keep_own(&w);
 	pass_looking(&w, SEC, OFTEN);
+	run_until(&w, LEAP_NS - 2 * SEC);
+	pass_looking(&w, SEC, OFTEN);
+	run_until(&w, LEAP_NS + 2 * SEC);
 	w.own.leaps = 1;
 	pass_looking(&w, SEC, OFTEN);
 	assert_int_equal(w.keeper.disruptions, 0);
@@ -288,6 +297,29 @@ static void a_leap_second_is_no_jump(void **state)
 	pass_looking(&w, SEC, OFTEN);
 	assert_int_equal(w.keeper.disruptions, 1);
 	world_free(&w);
+}
+
+/* Mid-month it was the host that was wrong, before or after. */
+static void another_offset_is_a_jump(void **state)
+{
+	static const int16_t by[] = { 1, -1, 27 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(by) / sizeof(by[0]); i++) {
+		struct keep_world w;
+
+		world_new(&w, MARKERS);
+		with_a_bound(&w);
+		w.own.timescale = TAI;
+		/* It would step to what is wrong. */
+		w.rules.on_disruption = KEEP_REPORT;
+		keep_own(&w);
+		pass_looking(&w, SEC, OFTEN);
+		w.own.leaps = by[i];
+		pass_looking(&w, SEC, OFTEN);
+		assert_int_equal(w.keeper.disruptions, 1);
+		world_free(&w);
+	}
 }
 
 /* --- a restore in the middle of a look ------------------------------------ */
@@ -339,6 +371,8 @@ int main(void)
 	add_test("a disruption counts once", a_disruption_counts_once);
 	add_test("a leap second is no jump of the host's clock",
 		 a_leap_second_is_no_jump);
+	add_test("another TAI offset in mid-month is one",
+		 another_offset_is_a_jump);
 	add_test("a restore at any reading of a look is one",
 		 a_restore_while_it_looks);
 	return run_suite(NULL, NULL);

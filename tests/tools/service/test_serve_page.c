@@ -141,7 +141,7 @@ static void dead_one(void **unused)
 	assert_int_equal(page.found, MARKER);
 	next.marker++;
 	assert_int_equal(serve_page_write(&page, &next), 0);
-	/* Who has it mapped goes on. */
+	/* A reader that has it mapped continues. */
 	check(at, SYNCHRONIZED);
 	assert_memory_equal(at + 16, &next.marker, 8);
 	unmap(at);

@@ -120,9 +120,9 @@ static uint64_t assumed(const struct keeper *keeper, bool has_bound)
 
 static int16_t tai_offset_of(const struct measurement *m)
 {
-	return m->sample.flags & PARACLOCK_FLAG_TAI_OFFSET
-		       ? m->sample.tai_offset_sec
-		       : 0;
+	if (!(m->sample.flags & PARACLOCK_FLAG_TAI_OFFSET))
+		return 0;
+	return m->sample.tai_offset_sec;
 }
 
 static int month_of(int64_t utc_ns)
